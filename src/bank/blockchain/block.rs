@@ -1,0 +1,252 @@
+//! Blocks, and their hashes.
+//!
+//! A block's hash is the SHA-256 of its JSON text, byte for byte, so anybody can check a stored
+//! chain with `redis-cli` and `sha256sum`. The text is written once, by the proposer; what is sent,
+//! stored and hashed is always that text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::bank::amount::Amount;
+use crate::bank::ids::{InstanceId, ServerId, serde_as_text};
+use crate::bank::ledger::entry::Entry;
+
+/// The format of blocks, messages and stored values. It changes with any of them.
+pub const FORMAT: u32 = 1;
+
+/// The SHA-256 of a block's text, written as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockHash([u8; 32]);
+
+impl BlockHash {
+    /// What stands for "the block before" in block 0.
+    pub const NONE: BlockHash = BlockHash([0; 32]);
+
+    /// The hash of a block's text.
+    pub fn of(text: &str) -> BlockHash {
+        BlockHash(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// The first eight digits, for people.
+    pub fn short(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(8);
+        text
+    }
+}
+
+impl fmt::Display for BlockHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for BlockHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A text that is not a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadHash;
+
+impl fmt::Display for BadHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a block hash is 64 hexadecimal digits")
+    }
+}
+
+impl FromStr for BlockHash {
+    type Err = BadHash;
+    fn from_str(text: &str) -> Result<Self, BadHash> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(BadHash),
+        };
+        if text.len() != 64 {
+            return Err(BadHash);
+        }
+        let mut hash = [0; 32];
+        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Ok(BlockHash(hash))
+    }
+}
+
+serde_as_text!(BlockHash);
+
+/// What a bank is founded on: block 0 holds it, for ever.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// The format of everything that follows.
+    pub format: u32,
+    /// What every server's account holds at the start.
+    pub opening_balance: Amount,
+    /// The servers, each with the instance id of the store it was founded with.
+    pub servers: BTreeMap<ServerId, InstanceId>,
+}
+
+/// A block as the chain holds it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// Its place in the chain: 0 is genesis.
+    pub height: u64,
+    /// The hash of the block before.
+    pub previous: BlockHash,
+    /// Who built it. None only in genesis, which all servers build alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposer: Option<ServerId>,
+    /// What the bank is founded on; only in block 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis: Option<Genesis>,
+    /// Grouped by server in the order of their ids, each server's in the order of its log.
+    pub entries: Vec<Entry>,
+}
+
+/// A block with its text and its hash, which are worked out once.
+///
+/// Cheap to clone. Equality is that of the hash.
+#[derive(Clone)]
+pub struct SealedBlock {
+    block: Arc<Block>,
+    text: Arc<str>,
+    hash: BlockHash,
+}
+
+impl SealedBlock {
+    /// Writes down a block that was just built.
+    pub fn seal(block: Block) -> SealedBlock {
+        let text = serde_json::to_string(&block).expect("a block has only string keys");
+        let hash = BlockHash::of(&text);
+        SealedBlock { block: Arc::new(block), text: text.into(), hash }
+    }
+
+    /// Reads a block that was written down.
+    ///
+    /// # Errors
+    /// Says where and why if the text is not a block.
+    pub fn open(text: &str) -> Result<SealedBlock, serde_json::Error> {
+        let block = serde_json::from_str(text)?;
+        Ok(SealedBlock { block: Arc::new(block), text: text.into(), hash: BlockHash::of(text) })
+    }
+
+    /// Block 0 of a bank. The same for every server that knows the same instances.
+    pub fn genesis(genesis: Genesis) -> SealedBlock {
+        SealedBlock::seal(Block {
+            height: 0,
+            previous: BlockHash::NONE,
+            proposer: None,
+            genesis: Some(genesis),
+            entries: Vec::new(),
+        })
+    }
+
+    /// What is in it.
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// Its place in the chain.
+    pub fn height(&self) -> u64 {
+        self.block.height
+    }
+
+    /// The text that is hashed, sent and stored.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its hash.
+    pub fn hash(&self) -> BlockHash {
+        self.hash
+    }
+}
+
+impl PartialEq for SealedBlock {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+}
+
+impl Eq for SealedBlock {}
+
+impl Hash for SealedBlock {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
+}
+
+impl fmt::Debug for SealedBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = self.block.entries.len();
+        write!(f, "block {} ({}, {entries} entries)", self.height(), self.hash.short())
+    }
+}
+
+impl Serialize for SealedBlock {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(&self.text).map_err(serde::ser::Error::custom)?;
+        raw.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for SealedBlock {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(from)?;
+        SealedBlock::open(raw.get()).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn genesis() -> SealedBlock {
+        let instance = |id: &str, number| (id.parse().unwrap(), InstanceId(number));
+        SealedBlock::genesis(Genesis {
+            format: FORMAT,
+            opening_balance: Amount::new(100).unwrap(),
+            servers: BTreeMap::from([instance("A", 1), instance("B", 2)]),
+        })
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_very_bytes() {
+        let block = genesis();
+        let spaced = block.text().replace(",", ", ");
+        assert_eq!(SealedBlock::open(block.text()).unwrap().hash(), block.hash());
+        let reread = SealedBlock::open(&spaced).unwrap();
+        assert_eq!(reread.block(), block.block());
+        assert_ne!(reread.hash(), block.hash());
+    }
+
+    #[test]
+    fn a_block_travels_inside_a_message_byte_for_byte() {
+        let spaced = genesis().text().replace(",", ", ");
+        let block = SealedBlock::open(&spaced).unwrap();
+        let line = serde_json::to_string(&vec![&block]).unwrap();
+        assert_eq!(line, format!("[{spaced}]"));
+        let back: Vec<SealedBlock> = serde_json::from_str(&line).unwrap();
+        assert_eq!(back[0].hash(), block.hash());
+    }
+
+    #[test]
+    fn hashes_have_one_spelling() {
+        let hash = genesis().hash();
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        assert_eq!(hash.to_string().to_uppercase().parse::<BlockHash>(), Err(BadHash));
+        assert_eq!(BlockHash::NONE.to_string(), "0".repeat(64));
+    }
+}

@@ -1,0 +1,3 @@
+//! The blockchain: blocks, the chain's head, reconciling.
+
+pub mod block;

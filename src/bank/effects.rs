@@ -1,0 +1,300 @@
+//! What goes into the state machine and what comes out: events, effects, turns and receipts.
+//!
+//! Effects have two outboxes. What is *free* may leave at once: it is true whatever is durable.
+//! What is *bound* speaks of the turn's writes, and comes out of [`Turn`] only in exchange for the
+//! [`Receipt`] that a store gives for exactly that turn. A shell that forgets to make a turn durable
+//! has nothing to send.
+
+use std::fmt;
+
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::ids::{AccountId, ConnectionId, ServerId, TurnNumber};
+use crate::bank::ledger::entry::Entry;
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::{Hello, Message};
+use crate::bank::request::{Reply, Request};
+
+/// Something that happened to a server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The connection that this server dials to a peer is up. The machine answers with a hello.
+    LinkUp(ServerId),
+    /// The peer answered that hello, by a hello or a rejection.
+    LinkAnswered(ServerId, Message),
+    /// The connection that this server dials is down.
+    LinkDown(ServerId),
+    /// A connection that a peer dialled opened with this hello.
+    Greeted(ConnectionId, Hello),
+    /// A message on such a connection, after its hello.
+    Received(ConnectionId, Message),
+    /// A message that this server sent to itself.
+    Own(Message),
+    /// A connection, of a peer's or a client's, is gone.
+    Closed(ConnectionId),
+    /// A client asks. The number is the client's, to be repeated in the reply.
+    Request(ConnectionId, Option<u64>, Request),
+    /// A timer that was set has run out.
+    Timer(Timer),
+}
+
+/// Timers by name; the shell turns a name into a jittered deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Time to tell the others that this server is there.
+    Heartbeat,
+    /// A proposer with a majority of promises has waited long enough for the others.
+    Gather,
+    /// Time to repeat the run's prepare or accept to those who haven't answered.
+    Repeat,
+    /// A proposer that lost, or that lets others go first, may try again. Longer with each attempt.
+    BackOff {
+        /// Counts the attempts in a row that did not get through.
+        attempt: u32,
+    },
+    /// A block was accepted here a while ago and no commit was heard of.
+    FinishRound,
+    /// A step of reconciling has taken too long.
+    Reconcile,
+    /// A waiting transfer, or a settling client, has waited long enough.
+    Deadline(WaitId),
+}
+
+/// Names something that waits for a run; counted within one life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaitId(pub u64);
+
+/// What to do about a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimerCommand {
+    /// Start it, or start it anew.
+    Set(Timer),
+    /// Forget it. Forgetting one that isn't set is fine; so is its going off all the same.
+    Cancel(Timer),
+}
+
+/// One change of the durable state. The writes of a turn become durable in their order, all or none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Write {
+    /// Adds one element, holding these entries, to the end of the local log.
+    Log(Vec<Entry>),
+    /// Promises a ballot for the next height.
+    Promise(Ballot),
+    /// Accepts a block in a ballot, which is thereby promised. Replaces a block accepted before.
+    Accept {
+        /// The ballot.
+        ballot: Ballot,
+        /// The block.
+        block: SealedBlock,
+    },
+    /// Appends a block to the chain; takes the included elements off the front of the local log;
+    /// sets balances; clears the acceptor's promise and accepted block. In this order.
+    Append {
+        /// The block.
+        block: SealedBlock,
+        /// It is the accepted block, which the store holds already and only has to move.
+        from_accepted: bool,
+        /// How many elements leave the local log.
+        trim: usize,
+        /// The balances that change, each account's new one.
+        balances: Vec<(AccountId, Amount)>,
+    },
+    /// Every server has confirmed block 0.
+    Activate,
+}
+
+/// Something that leaves only once its turn is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
+    /// A message over the connection that this server dials to a peer.
+    Peer(ServerId, Message),
+    /// A message of the server's to itself: comes back as [`Event::Own`].
+    Own(Message),
+    /// The answer to a hello, over the connection that the peer dialled.
+    Answer(ConnectionId, Message),
+    /// A reply to a client.
+    Reply(ConnectionId, Option<u64>, Reply),
+    /// Blocks for a client's `chain`: the block reader answers from the store.
+    ReadChain {
+        /// The client.
+        connection: ConnectionId,
+        /// The number of its request.
+        id: Option<u64>,
+        /// The first height.
+        from: u64,
+        /// The last height.
+        to: u64,
+    },
+    /// Blocks for a peer: the block reader sends a [`Message::BlocksResponse`] from the store.
+    SendBlocks {
+        /// The peer.
+        to: ServerId,
+        /// The first height.
+        from: u64,
+        /// The last height.
+        up_to: u64,
+    },
+}
+
+/// How much a note matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// Something is wrong that a person should look at.
+    Warning,
+    /// A step of a run, of founding, of reconciling.
+    Info,
+    /// Why something was ignored.
+    Debug,
+}
+
+/// A line for the log. Nothing depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Note {
+    /// How much it matters.
+    pub level: Level,
+    /// What happened.
+    pub text: String,
+}
+
+/// Why a server must not go on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Stop {
+    /// What happened and what to do, for people.
+    pub reason: String,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+/// A store's word that the writes of one turn are durable.
+///
+/// Only a [`Store`](crate::store::Store) has reason to make one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Receipt {
+    turn: TurnNumber,
+}
+
+impl Receipt {
+    /// States that the writes of `turn` are durable.
+    pub fn durable(turn: TurnNumber) -> Receipt {
+        Receipt { turn }
+    }
+}
+
+/// What the events since the last turn amount to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Effects {
+    /// To be made durable, in order.
+    pub writes: Vec<Write>,
+    /// May leave at once.
+    pub free: Vec<(ServerId, Message)>,
+    /// Timers to set and to cancel, in order.
+    pub timers: Vec<TimerCommand>,
+    /// Lines for the log.
+    pub notes: Vec<Note>,
+    /// The server must stop, for this reason. What is bound must not leave.
+    pub stop: Option<Stop>,
+    bound: Vec<Bound>,
+}
+
+impl Effects {
+    /// Adds something to the bound outbox.
+    pub(crate) fn bind(&mut self, bound: Bound) {
+        self.bound.push(bound);
+    }
+
+    /// Nothing has happened that anybody could see.
+    pub fn is_empty(&self) -> bool {
+        *self == Effects::default()
+    }
+
+    /// Ends the turn.
+    pub(crate) fn into_turn(self, number: TurnNumber) -> Turn {
+        let Effects { writes, free, timers, notes, stop, bound } = self;
+        let bound = Outbox { turn: number, must_write: !writes.is_empty(), bound };
+        Turn { batch: Batch { number, writes }, free, timers, notes, stop, bound }
+    }
+}
+
+/// The writes of one turn, as a store takes them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Batch {
+    /// The number that the turn counter must have afterwards.
+    pub number: TurnNumber,
+    /// In order. If there are none there is nothing to make durable and the number is the last one's.
+    pub writes: Vec<Write>,
+}
+
+/// A finished turn: what to write, what may leave now, and what may leave then.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// To be made durable.
+    pub batch: Batch,
+    /// May leave at once.
+    pub free: Vec<(ServerId, Message)>,
+    /// Timers to set and to cancel, in order.
+    pub timers: Vec<TimerCommand>,
+    /// Lines for the log.
+    pub notes: Vec<Note>,
+    /// The server must stop, for this reason.
+    pub stop: Option<Stop>,
+    /// May leave in exchange for the receipt.
+    pub bound: Outbox,
+}
+
+/// What is bound to a turn's writes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outbox {
+    turn: TurnNumber,
+    must_write: bool,
+    bound: Vec<Bound>,
+}
+
+impl Outbox {
+    /// Nothing is bound.
+    pub fn is_empty(&self) -> bool {
+        self.bound.is_empty()
+    }
+
+    /// Hands out what was bound, for the receipt of its turn; a turn without writes needs none,
+    /// since all turns before it are durable.
+    ///
+    /// # Panics
+    /// If the receipt is missing or another turn's: that is a bug in the shell.
+    pub fn release(self, receipt: Option<Receipt>) -> Vec<Bound> {
+        match receipt {
+            Some(receipt) => assert_eq!(receipt.turn, self.turn, "the receipt of another turn"),
+            None => assert!(!self.must_write, "turn {} was not made durable", self.turn),
+        }
+        self.bound
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn_with(writes: Vec<Write>) -> Turn {
+        Effects { writes, ..Effects::default() }.into_turn(TurnNumber(7))
+    }
+
+    #[test]
+    #[should_panic(expected = "not made durable")]
+    fn what_is_bound_does_not_leave_without_a_receipt() {
+        turn_with(vec![Write::Activate]).bound.release(None);
+    }
+
+    #[test]
+    #[should_panic(expected = "another turn")]
+    fn nor_with_that_of_another_turn() {
+        turn_with(vec![Write::Activate]).bound.release(Some(Receipt::durable(TurnNumber(6))));
+    }
+
+    #[test]
+    fn a_turn_without_writes_needs_no_receipt() {
+        assert!(turn_with(Vec::new()).bound.release(None).is_empty());
+    }
+}

@@ -1,0 +1,310 @@
+//! Names: of servers, accounts, store instances, lives, sessions and connections.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// The longest name of a server.
+pub const MAX_SERVER_ID: usize = 16;
+/// The longest name of an account within its home (the part after the slash).
+pub const MAX_ACCOUNT_NAME: usize = 64;
+
+/// Why a text is not the name that it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadName {
+    /// What was expected, in words.
+    expected: &'static str,
+    /// What was found.
+    found: String,
+}
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not {}", self.found, self.expected)
+    }
+}
+
+impl std::error::Error for BadName {}
+
+fn bad<T>(expected: &'static str, found: &str) -> Result<T, BadName> {
+    // A hostile line may be long; the message about it must not be.
+    let found = found.chars().take(80).collect();
+    Err(BadName { expected, found })
+}
+
+/// Implements serde by way of `Display` and `FromStr`.
+macro_rules! serde_as_text {
+    ($($name:ty),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    )*};
+}
+pub(crate) use serde_as_text;
+
+/// The short name of a server: 1 to 16 letters, digits, `-` or `_`, such as `A`, `S1`, `north`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(Arc<str>);
+
+impl ServerId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ServerId {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if text.is_empty() || text.len() > MAX_SERVER_ID || !text.chars().all(good) {
+            return bad("a server id (1 to 16 letters, digits, '-' or '_')", text);
+        }
+        Ok(ServerId(text.into()))
+    }
+}
+
+/// The name of an account: its home server's id (`A`), or `HOME/NAME` (`A/alice`).
+///
+/// Only the home may debit an account. At present a home has one account, its own; the
+/// longer form is understood everywhere and answered with *unknown account*.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(Arc<str>);
+
+impl AccountId {
+    /// The account of `home` itself.
+    pub fn of(home: &ServerId) -> Self {
+        AccountId(home.0.clone())
+    }
+
+    /// The id of the only server that may debit this account.
+    pub fn home(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        const EXPECTED: &str = "an account (a server id such as A, or A/NAME with 1 to 64 letters, digits, '-', '_', '.')";
+        let (home, name) = match text.split_once('/') {
+            None => (text, None),
+            Some((home, name)) => (home, Some(name)),
+        };
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let name_is_good = name.is_none_or(|name| {
+            !name.is_empty() && name.len() <= MAX_ACCOUNT_NAME && name.chars().all(good)
+        });
+        if home.parse::<ServerId>().is_err() || !name_is_good {
+            return bad(EXPECTED, text);
+        }
+        Ok(AccountId(text.into()))
+    }
+}
+
+/// Implements a random 64-bit id that is written as 16 hexadecimal digits.
+macro_rules! random_id {
+    ($(#[$doc:meta])* $name:ident, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+                if text.len() != 16 || !text.bytes().all(lower_hex) {
+                    return bad($expected, text);
+                }
+                match u64::from_str_radix(text, 16) {
+                    Ok(number) => Ok($name(number)),
+                    Err(_) => bad($expected, text),
+                }
+            }
+        }
+    };
+}
+
+random_id!(
+    /// A random id made when a store is first used: whoever speaks under it owns that store.
+    InstanceId,
+    "an instance id (16 hexadecimal digits)"
+);
+random_id!(
+    /// A random id made at each load of a store. Ballots and unfinished runs never outlive it.
+    LifeId,
+    "a life id (16 hexadecimal digits)"
+);
+
+/// The number of one atomic durable write of a server: 1, 2, 3…
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct TurnNumber(pub u64);
+
+impl fmt::Display for TurnNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A connection of this server's, numbered by the shell in the order of opening and never reused
+/// while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// A client's session, as its home server named it: `SERVER.EPOCH.OPENED_AT.LIFE.COUNT`.
+///
+/// `opened_at` is the seq of the server's last entry when the session was opened. All entries of
+/// the session come after it, so a server that has forgotten everything up to some seq can tell
+/// from the name alone whether it may have forgotten something of this session.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId {
+    /// The home server that named it.
+    pub server: ServerId,
+    /// That server's epoch.
+    pub epoch: u64,
+    /// The seq of its last entry at the time.
+    pub opened_at: u64,
+    /// The life in which it was opened.
+    pub life: LifeId,
+    /// Counts the sessions of one life.
+    pub count: u64,
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SessionId { server, epoch, opened_at, life, count } = self;
+        write!(f, "{server}.{epoch}.{opened_at}.{life}.{count}")
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let parse = || {
+            let mut parts = text.split('.');
+            let id = SessionId {
+                server: parts.next()?.parse().ok()?,
+                epoch: parse_count(parts.next()?)?,
+                opened_at: parse_count(parts.next()?)?,
+                life: parts.next()?.parse().ok()?,
+                count: parse_count(parts.next()?)?,
+            };
+            parts.next().is_none().then_some(id)
+        };
+        match parse() {
+            Some(id) => Ok(id),
+            None => {
+                bad("a session (SERVER.EPOCH.OPENED_AT.LIFE.COUNT, as a server named it)", text)
+            }
+        }
+    }
+}
+
+/// A decimal number in its only spelling (no sign, no leading zero), so that one session has one name.
+fn parse_count(text: &str) -> Option<u64> {
+    let number: u64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+/// One request of a session: `SESSION#NUMBER`. The same pair again is a retry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId {
+    /// The session.
+    pub session: SessionId,
+    /// The client's number for it, from 1.
+    pub number: u64,
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.session, self.number)
+    }
+}
+
+impl FromStr for RequestId {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let parse = || {
+            let (session, number) = text.split_once('#')?;
+            Some(RequestId { session: session.parse().ok()?, number: parse_count(number)? })
+        };
+        match parse() {
+            Some(id) => Ok(id),
+            None => bad("a request id (SESSION#NUMBER)", text),
+        }
+    }
+}
+
+serde_as_text!(ServerId, AccountId, InstanceId, LifeId, SessionId, RequestId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_ids_are_short_plain_words() {
+        for good in ["A", "S1", "north", "a-b_c"] {
+            assert_eq!(good.parse::<ServerId>().unwrap().as_str(), good);
+        }
+        for wrong in ["", "A/alice", "a b", "é", "12345678901234567"] {
+            assert!(wrong.parse::<ServerId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_account_knows_its_home() {
+        assert_eq!("A".parse::<AccountId>().unwrap().home(), "A");
+        assert_eq!("north/alice.b".parse::<AccountId>().unwrap().home(), "north");
+        for wrong in ["", "/", "A/", "/x", "A/b/c", "A/b c"] {
+            assert!(wrong.parse::<AccountId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_has_exactly_one_spelling() {
+        let text = "A.1.17.00000000000000ff.3#42";
+        let id: RequestId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!((id.number, id.session.opened_at), (42, 17));
+        for wrong in ["A.1.17.00000000000000ff.3", "A.1.017.00000000000000ff.3#1", "A.1.17.FF.3#1"]
+        {
+            assert!(wrong.parse::<RequestId>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The ledger: entries, the local log, balances, sessions.
+
+pub mod entry;

@@ -1,0 +1,11 @@
+//! The pure state machine: events in, effects out. No sockets, threads, clocks, files or randomness.
+
+pub mod amount;
+pub mod blockchain;
+pub mod effects;
+pub mod ids;
+pub mod ledger;
+pub mod paxos;
+pub mod request;
+pub mod server;
+pub mod stored;

@@ -1,0 +1,59 @@
+//! Ballots and majorities.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bank::ids::{LifeId, ServerId};
+
+/// A proposal number, ordered by round, then server, then life (Lamport, *Paxos Made Simple*, 2.2:
+/// different proposers choose theirs from disjoint sets).
+///
+/// The life makes a ballot unique even if its server forgot that it had used the round before:
+/// a proposer sends its prepare without writing anything first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ballot {
+    /// Higher wins.
+    pub round: u64,
+    /// The proposer.
+    pub server: ServerId,
+    /// The proposer's life.
+    pub life: LifeId,
+}
+
+impl fmt::Display for Ballot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.round, self.server)
+    }
+}
+
+/// How many of `servers` are a majority: two majorities always share a server.
+pub const fn majority(servers: usize) -> usize {
+    servers / 2 + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_majorities_always_meet() {
+        for servers in 1..=9 {
+            assert!(2 * majority(servers) > servers);
+            assert!(majority(servers) <= servers);
+        }
+    }
+
+    #[test]
+    fn round_then_server_then_life() {
+        let ballot = |round, server: &str, life| Ballot {
+            round,
+            server: server.parse().unwrap(),
+            life: LifeId(life),
+        };
+        assert!(ballot(2, "A", 0) > ballot(1, "B", 9));
+        assert!(ballot(1, "B", 0) > ballot(1, "A", 9));
+        assert!(ballot(1, "A", 1) > ballot(1, "A", 0));
+    }
+}

@@ -1,0 +1,205 @@
+//! What servers say to each other.
+//!
+//! Each message says who sends it, when, and whether it is *free* (true whatever is durable, may
+//! leave at once) or *bound* (leaves only when the turn it belongs to is durable).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ledger::entry::{Entry, Position};
+use crate::bank::paxos::ballot::Ballot;
+
+/// What servers of one bank must agree on before it is founded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// All servers.
+    pub servers: Vec<ServerId>,
+    /// What every server's account holds at the start.
+    pub opening_balance: Amount,
+}
+
+/// The first message on every connection between servers, in both directions. Bound.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Hello {
+    /// The format that the sender speaks.
+    pub version: u32,
+    /// Who the sender is.
+    pub id: ServerId,
+    /// The sender's store.
+    pub instance: InstanceId,
+    /// The sender's present life.
+    pub life: LifeId,
+    /// Its latest lives, oldest first, each with the turn in which it began.
+    pub lives: Vec<(LifeId, TurnNumber)>,
+    /// What it is configured to be part of.
+    pub configuration: Configuration,
+    /// Where it stands.
+    pub standing: Standing,
+    /// The instance under which it knows the receiver, if it is founded.
+    pub knows_you_as: Option<InstanceId>,
+}
+
+/// Where a server stands, as it says in every hello and heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    /// The hash of its block 0, if it is founded.
+    pub genesis: Option<BlockHash>,
+    /// It knows that every server has confirmed this block 0.
+    pub active: bool,
+    /// The last block it holds.
+    pub height: u64,
+    /// Its last durable turn.
+    pub turn: TurnNumber,
+    /// Its last durable entry.
+    pub position: Position,
+}
+
+/// What an acceptor has to say for one height.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Vote {
+    /// It has accepted this block, in this ballot.
+    Accepted {
+        /// The ballot in which it was accepted.
+        ballot: Ballot,
+        /// The block.
+        block: SealedBlock,
+    },
+    /// It has accepted nothing; here is its local log from where the proposer's knowledge ends.
+    Log {
+        /// In seq order.
+        entries: Vec<Entry>,
+        /// There was more, but the log was cut at a bound.
+        cut: bool,
+    },
+}
+
+/// A message from one server to another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Message {
+    /// Opens a connection, and answers that.
+    Hello(Hello),
+    /// Answers a hello that can't be welcomed; the connection ends.
+    Reject {
+        /// Why, for people.
+        reason: String,
+        /// Who refuses.
+        hello: Hello,
+    },
+    /// Sent by each server to all at an even pace. Bound.
+    Heartbeat(Standing),
+    /// Phase 1a (*Paxos Made Simple*, 2.2), from a proposer to all. Free.
+    Prepare {
+        /// The height that is to be agreed on: the proposer's own height plus one.
+        height: u64,
+        /// The run's ballot.
+        ballot: Ballot,
+        /// The hash of the block before.
+        previous: BlockHash,
+        /// For each server, the last seq of its log that the proposer holds.
+        known: BTreeMap<ServerId, u64>,
+    },
+    /// Phase 1b, from an acceptor to the proposer. Bound.
+    Promise {
+        /// Answers the prepare of this height…
+        height: u64,
+        /// …and this ballot.
+        ballot: Ballot,
+        /// The acceptor's store.
+        instance: InstanceId,
+        /// The acceptor has waiting transfers of its own.
+        waiting: bool,
+        /// What it accepted before, or else its log.
+        vote: Vote,
+    },
+    /// Phase 2a, from the proposer to all. Free.
+    Accept {
+        /// The height.
+        height: u64,
+        /// The run's ballot.
+        ballot: Ballot,
+        /// The block, fixed once for a ballot.
+        block: SealedBlock,
+    },
+    /// Phase 2b, from an acceptor to the proposer. Bound.
+    Accepted {
+        /// The height.
+        height: u64,
+        /// The ballot in which it was accepted.
+        ballot: Ballot,
+        /// The hash of the block accepted.
+        hash: BlockHash,
+        /// The acceptor's store.
+        instance: InstanceId,
+    },
+    /// From the proposer to all once a majority accepted: the block by name, not by content. Bound.
+    Commit {
+        /// The height.
+        height: u64,
+        /// The hash of the block that was chosen.
+        hash: BlockHash,
+    },
+    /// From an acceptor to a proposer whose ballot is too low. Bound.
+    Nack {
+        /// The height.
+        height: u64,
+        /// The ballot that it answers.
+        ballot: Ballot,
+        /// The ballot that the acceptor has promised.
+        promised: Ballot,
+        /// The acceptor has waiting transfers of its own.
+        waiting: bool,
+    },
+    /// `<RECONCILE_REQUEST>`: which heights do you hold? To all. Free.
+    ReconcileRequest,
+    /// `<R_ACK,[1,2,3]>`: heights 0 to `height`. Bound.
+    ReconcileAck {
+        /// The last block held.
+        height: u64,
+    },
+    /// `<R_BLOCKS_REQ,[2,3]>`: send me these. Free.
+    BlocksRequest {
+        /// The first height wanted.
+        from: u64,
+        /// The last height wanted.
+        to: u64,
+    },
+    /// `<R_BLOCKS_RESP,[Ba,Bb]>`: as many of them, from the first on, as fit in one piece. Bound.
+    BlocksResponse {
+        /// In height order, without a gap. Empty if none is held.
+        blocks: Vec<SealedBlock>,
+    },
+}
+
+impl Message {
+    /// Whether it carries blocks and so belongs behind the protocol's small messages.
+    pub fn is_bulky(&self) -> bool {
+        matches!(self, Message::Accept { .. } | Message::BlocksResponse { .. })
+    }
+
+    /// The protocol's word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Message::Hello(_) => "hello",
+            Message::Reject { .. } => "reject",
+            Message::Heartbeat(_) => "heartbeat",
+            Message::Prepare { .. } => "prepare",
+            Message::Promise { .. } => "promise",
+            Message::Accept { .. } => "accept",
+            Message::Accepted { .. } => "accepted",
+            Message::Commit { .. } => "commit",
+            Message::Nack { .. } => "nack",
+            Message::ReconcileRequest => "reconcile_request",
+            Message::ReconcileAck { .. } => "reconcile_ack",
+            Message::BlocksRequest { .. } => "blocks_request",
+            Message::BlocksResponse { .. } => "blocks_response",
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What a server finds in its store when it starts.
+
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
+use crate::bank::ledger::entry::Entry;
+use crate::bank::paxos::ballot::Ballot;
+
+/// What a store holds of a server, but for the chain, which is read in pieces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The store was empty: the instance below has just been made, in this very load.
+    pub fresh: bool,
+    /// The store's instance id.
+    pub instance: InstanceId,
+    /// All lives, oldest first, with the turn in which each began; the last one is the present one.
+    pub lives: Vec<(LifeId, TurnNumber)>,
+    /// The last turn.
+    pub turn: TurnNumber,
+    /// Every server has confirmed block 0.
+    pub active: bool,
+    /// The number of blocks in the chain.
+    pub blocks: u64,
+    /// The balances at the chain's head, in the order of the accounts' names.
+    pub balances: Vec<(AccountId, Amount)>,
+    /// The local log's elements, oldest first.
+    pub log: Vec<Vec<Entry>>,
+    /// The ballot promised for the next height.
+    pub promised: Option<Ballot>,
+    /// The block accepted for the next height, with its ballot.
+    pub accepted: Option<(Ballot, SealedBlock)>,
+}

@@ -1,0 +1,1 @@
+//! The client: a session with a server, and a prompt that is typed at.

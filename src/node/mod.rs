@@ -1,0 +1,1 @@
+//! The threads of a server: they carry events to the state machine and its effects to the world.

@@ -1,0 +1,1 @@
+//! A store in memory, for in-process tests.

@@ -1,0 +1,92 @@
+//! Stores: where a server's state is durable.
+//!
+//! [`redis`] is the real one; [`memory`] is for in-process tests. Both pass `tests/store_contract.rs`.
+
+use std::fmt;
+
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::effects::{Batch, Receipt};
+use crate::bank::stored::Stored;
+
+pub mod memory;
+pub mod redis;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It can't be reached, or failed. Trying again may help.
+    Failed(String),
+    /// It holds something that is not what this program writes: the key, the index, what is wrong.
+    Corrupt {
+        /// Where.
+        key: String,
+        /// What is wrong there.
+        what: String,
+    },
+    /// It does not promise durability, or is of another format. Trying again does not help.
+    Unfit(String),
+    /// Another process has taken this store over.
+    Fenced(String),
+    /// The turn counter is not what this process left: the store was lost, swapped or rolled back.
+    Strange(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::Failed(what) => write!(f, "the store failed: {what}"),
+            StoreError::Corrupt { key, what } => write!(f, "the store is corrupt: {key}: {what}"),
+            StoreError::Unfit(what) => write!(f, "the store is unfit: {what}"),
+            StoreError::Fenced(what) => write!(f, "the store was taken over: {what}"),
+            StoreError::Strange(what) => write!(f, "the store is not the one it was: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl StoreError {
+    /// Whether connecting and loading again can help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, StoreError::Failed(_))
+    }
+}
+
+/// A server's durable state. One process at a time owns it.
+///
+/// After any error the caller forgets everything and calls [`Store::load`] again: whether the
+/// turn became durable is then seen from what is there.
+pub trait Store: Send {
+    /// Connects if need be, checks that the store is fit, takes ownership of it (an earlier owner's
+    /// next write fails), makes the instance id if the store is empty, appends a new life, and
+    /// returns what is there. All that it writes is durable when it returns.
+    fn load(&mut self) -> Result<Stored, StoreError>;
+
+    /// Reads blocks of the chain from height `from` on, to height `to` at the most, as many as fit in
+    /// about `max_bytes` of text, but at least one if there is one.
+    fn blocks(
+        &mut self,
+        from: u64,
+        to: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<SealedBlock>, StoreError>;
+
+    /// Makes the writes of one turn durable, all or none, and only if this process still owns the
+    /// store and the turn counter then is the batch's number.
+    fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError>;
+
+    /// A second view of the same chain, for the block reader's thread.
+    fn reader(&self) -> Box<dyn BlockSource>;
+}
+
+/// Reads a server's chain, apart from its event loop.
+pub trait BlockSource: Send {
+    /// As [`Store::blocks`].
+    fn blocks(
+        &mut self,
+        from: u64,
+        to: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<SealedBlock>, StoreError>;
+}
