@@ -69,7 +69,7 @@ pub struct Server {
     pub times: Times,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[command(next_help_heading = "Time-outs")]
 pub struct Times {
     /// How often a server tells the others that it is there; one that is silent for three
@@ -89,6 +89,10 @@ pub struct Times {
     #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_time)]
     pub back_off: Duration,
 
+    /// The most that this grows to
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    pub back_off_most: Duration,
+
     /// After how long a server finishes a run that another one began and left
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
     pub finish_round: Duration,
@@ -104,6 +108,22 @@ pub struct Times {
     /// How long to wait before a lost server is dialled again; grows with each attempt
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_time)]
     pub redial: Duration,
+
+    /// The most that this grows to
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    pub redial_most: Duration,
+
+    /// How long dialling may take, and then the other server's first answer
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
+    pub handshake: Duration,
+
+    /// After how long a connection from a server that says nothing is taken for dead
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
+    pub silence: Duration,
+
+    /// How long somebody may leave unread what this server writes before it is disconnected
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    pub unread: Duration,
 
     /// How long Redis may take to answer
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]

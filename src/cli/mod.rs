@@ -6,14 +6,15 @@
 mod args;
 mod values;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::ids::ServerId;
+use paxos_banking::client::{self, Options};
+use paxos_banking::node::{NodeConfig, Timings};
+use paxos_banking::store::redis;
 
 use args::{Arguments, Command, Membership};
 
@@ -23,31 +24,15 @@ pub enum Config {
     /// To be a server.
     Server(Box<Server>),
     /// To talk to one.
-    Client(Client),
+    Client(client::Options),
 }
 
-/// A server that is set up well, as far as can be seen from here.
+/// A server and its store.
 #[derive(Debug)]
 pub struct Server {
-    pub id: ServerId,
-    pub cluster: BTreeMap<ServerId, String>,
-    pub listen: String,
+    pub node: NodeConfig,
     pub redis: String,
-    pub redis_timeout: Duration,
-    pub allow_weak_redis: bool,
-    pub opening_balance: Amount,
-    pub times: args::Times,
-}
-
-/// A client, likewise.
-#[derive(Debug)]
-pub struct Client {
-    pub id: ServerId,
-    pub address: String,
-    pub commands: Vec<String>,
-    pub json: bool,
-    pub timeout: Duration,
-    pub give_up_after: Duration,
+    pub redis_options: redis::Options,
 }
 
 /// Reads the command line, the program's name first.
@@ -77,22 +62,47 @@ fn check_server(server: args::Server) -> Result<Config, String> {
     let own_address = own_address(&membership)?;
     let Membership { id, cluster } = membership;
     check_total(opening_balance, cluster.0.len())?;
-    if times.gather >= times.unavailable_after {
-        return Err(format!(
-            "--gather ({:?}) must be shorter than --unavailable-after ({:?}), or no run ends in time",
-            times.gather, times.unavailable_after
-        ));
-    }
-    Ok(Config::Server(Box::new(Server {
+    check_order("--gather", times.gather, "--unavailable-after", times.unavailable_after)?;
+    check_order("--heartbeat", times.heartbeat, "--silence", times.silence)?;
+    let node = NodeConfig {
         id,
         listen: server.listen.map_or(own_address, values::Address::into_string),
         cluster: cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect(),
-        redis: server.redis,
-        redis_timeout: times.redis_timeout,
-        allow_weak_redis: server.allow_weak_redis,
         opening_balance,
-        times,
-    })))
+        timings: timings(&times),
+    };
+    let redis_options = redis::Options {
+        allow_weak: server.allow_weak_redis,
+        connect_timeout: times.redis_timeout,
+        timeout: times.redis_timeout,
+    };
+    Ok(Config::Server(Box::new(Server { node, redis: server.redis, redis_options })))
+}
+
+fn timings(times: &args::Times) -> Timings {
+    Timings {
+        heartbeat: times.heartbeat,
+        gather: times.gather,
+        repeat: times.repeat,
+        back_off: times.back_off,
+        back_off_most: times.back_off_most,
+        finish_round: times.finish_round,
+        reconcile: times.reconcile_timeout,
+        deadline: times.unavailable_after,
+        redial: times.redial,
+        redial_most: times.redial_most,
+        handshake: times.handshake,
+        silence: times.silence,
+        unread: times.unread,
+    }
+}
+
+/// For what can't work, or not in time, unless one time is shorter than the other.
+fn check_order(short: &str, is: Duration, long: &str, and: Duration) -> Result<(), String> {
+    if is < and {
+        return Ok(());
+    }
+    Err(format!("{short} ({is:?}) must be shorter than {long} ({and:?})"))
 }
 
 fn check_client(client: args::Client) -> Result<Config, String> {

@@ -13,7 +13,7 @@ fn server(line: &str) -> Server {
     }
 }
 
-fn client(line: &str) -> Client {
+fn client(line: &str) -> Options {
     match parse_words(&format!("client {line}")) {
         Ok(Config::Client(client)) => client,
         other => panic!("{line}: {other:?}"),
@@ -34,17 +34,24 @@ fn the_definition_of_the_flags_is_sound() {
 #[test]
 fn an_id_is_all_that_a_server_needs() {
     let server = server("--id B");
-    assert_eq!(server.id.as_str(), "B");
+    assert_eq!(server.node.id.as_str(), "B");
     assert_eq!(
-        server.cluster.values().collect::<Vec<_>>(),
+        server.node.cluster.values().collect::<Vec<_>>(),
         ["127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003"]
     );
-    assert_eq!(server.listen, "127.0.0.1:8002");
+    assert_eq!(server.node.listen, "127.0.0.1:8002");
     assert_eq!(server.redis, "redis://127.0.0.1:6379");
-    assert_eq!(server.opening_balance.units(), 100);
-    assert!(!server.allow_weak_redis);
-    assert_eq!(server.times.heartbeat, Duration::from_millis(500));
-    assert_eq!(server.times.unavailable_after, Duration::from_secs(5));
+    assert_eq!(server.node.opening_balance.units(), 100);
+    assert!(!server.redis_options.allow_weak);
+}
+
+/// The defaults that the help shows and those that the library has are written down apart.
+#[test]
+fn the_default_times_are_those_of_the_library() {
+    let server = server("--id A");
+    assert_eq!(server.node.timings, Timings::default());
+    assert_eq!(client("--id A").timeout, client::DEFAULT_TIMEOUT);
+    assert_eq!(client("--id A").give_up_after, client::DEFAULT_GIVE_UP_AFTER);
 }
 
 #[test]
@@ -61,11 +68,11 @@ fn everything_can_be_set() {
         "--id north --cluster north=n:1,south=s:2 --listen 0.0.0.0:1 --redis redis://r:1/2 \
          --opening-balance 7 --allow-weak-redis --back-off 1ms --redis-timeout 1m",
     );
-    assert_eq!(server.listen, "0.0.0.0:1");
-    assert_eq!((server.redis.as_str(), server.opening_balance.units()), ("redis://r:1/2", 7));
-    assert!(server.allow_weak_redis);
-    assert_eq!(server.times.back_off, Duration::from_millis(1));
-    assert_eq!(server.redis_timeout, Duration::from_secs(60));
+    assert_eq!(server.node.listen, "0.0.0.0:1");
+    assert_eq!((server.redis.as_str(), server.node.opening_balance.units()), ("redis://r:1/2", 7));
+    assert!(server.redis_options.allow_weak);
+    assert_eq!(server.node.timings.back_off, Duration::from_millis(1));
+    assert_eq!(server.redis_options.timeout, Duration::from_secs(60));
 }
 
 #[test]
@@ -86,6 +93,7 @@ fn errors_say_what_was_wrong_and_what_is_right() {
         ("server --id A --heartbeat 0s", vec!["--heartbeat", "longer than nothing"]),
         ("server --id A --repeat 5", vec!["--repeat", "unit is missing"]),
         ("server --id A --gather 5s", vec!["--gather", "shorter than --unavailable-after"]),
+        ("server --id A --silence 500ms", vec!["--heartbeat", "shorter than --silence"]),
         ("server --id A --opening-balance -1", vec!["unexpected argument"]),
         ("server --id A --opening-balance 1.5", vec!["whole number"]),
         ("client --id A --timeout 1m", vec!["--timeout", "not be longer than --give-up-after"]),
@@ -100,7 +108,8 @@ fn errors_say_what_was_wrong_and_what_is_right() {
 #[test]
 fn all_opening_balances_together_fit_into_one_amount() {
     let third = Amount::MAX.units() / 3;
-    assert_eq!(server(&format!("--id A --opening-balance {third}")).opening_balance.units(), third);
+    let fits = server(&format!("--id A --opening-balance {third}"));
+    assert_eq!(fits.node.opening_balance.units(), third);
     let message = error(&format!("server --id A --opening-balance {}", third + 1));
     assert!(message.contains(&format!("{third} each is the most")), "{message}");
 }
