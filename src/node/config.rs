@@ -113,7 +113,9 @@ impl Timings {
 
 /// `base` doubled `times` times, to `most` at the most.
 fn doubled(base: Duration, times: u32, most: Duration) -> Duration {
-    2u32.checked_pow(times).and_then(|factor| base.checked_mul(factor)).map_or(most, |d| d.min(most))
+    2u32.checked_pow(times)
+        .and_then(|factor| base.checked_mul(factor))
+        .map_or(most, |d| d.min(most))
 }
 
 #[cfg(test)]
