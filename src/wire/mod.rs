@@ -12,7 +12,7 @@ pub mod request;
 
 pub use lines::{LineRead, LineReader};
 pub use message::{encode_message, is_peer_line, parse_message};
-pub use reply::{encode_chain, encode_reply};
+pub use reply::{Answer, encode_chain, encode_reply, parse_reply};
 pub use request::{encode_request, parse_request};
 
 /// The longest line that a server takes from a client, in bytes without the newline.
