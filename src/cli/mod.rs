@@ -118,7 +118,7 @@ fn check_client(client: args::Client) -> Result<Config, String> {
         Some(address) => address.into_string(),
         None => own_address(&membership)?,
     };
-    Ok(Config::Client(Client {
+    Ok(Config::Client(Options {
         id: membership.id,
         address,
         commands,
