@@ -35,8 +35,8 @@ fn explain(error: &serde_json::Error) -> String {
     format!("{short} (column {})", error.column())
 }
 
-/// One line of JSON. Nothing that is sent has anything but texts for keys, so it can't fail.
-fn to_line(value: &impl serde::Serialize) -> String {
+/// A value as one line of JSON, with its newline. Nothing that is sent has anything but texts for keys, so it can't fail.
+pub(crate) fn to_line(value: &impl serde::Serialize) -> String {
     let mut line = serde_json::to_string(value).expect("what is sent has only texts for keys");
     line.push('\n');
     line
