@@ -62,8 +62,8 @@ same_chains() {
 # Each block names the hash of the one before.
 is_linked() {
     local all previous
-    all=$(hashes "$1")
-    previous=$(values previous)
+    ask "$1" chain
+    all=$(values hash) previous=$(values previous)
     [ "${previous#* }" = "${all% *}" ] || [ "$(wc -w <<<"$all")" -eq 1 ]
 }
 
