@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What the scenario checks. One more or less is a change of the scenario, to be made on purpose.
-const CHECKS: usize = 49;
+const CHECKS: usize = 50;
 
 /// The demo with this test's binary, keeping its files below `folder`.
 fn demo(folder: &Path) -> Command {

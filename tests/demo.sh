@@ -77,6 +77,15 @@ all_connected() {
     sees A B true && sees A C true && sees B A true && sees B C true && sees C A true && sees C B true
 }
 
+# A run waits for those servers only that are known to hold the block before.
+all_know_of_block() {
+    local id
+    for id in $SERVERS; do
+        ask "$id" status
+        [ "$(values height)" = "$1 $1 $1" ] || return 1
+    done
+}
+
 # sums ID…: what all accounts hold by the chain of each of these servers.
 sums() {
     local id
@@ -139,6 +148,7 @@ step_2() {
     check "lengths of the local logs" "A 1, B 0, C 0" "$(log_lengths)"
     pays B C 50 local 40
     pays C B 60 local 10
+    check_soon "each server knows that the others hold block 1" all_know_of_block 1
     show A B C
 }
 
