@@ -7,3 +7,4 @@ pub mod bank;
 pub mod client;
 pub mod node;
 pub mod store;
+pub mod wire;

@@ -1,0 +1,162 @@
+//! What servers say to each other, as lines.
+
+use crate::bank::paxos::message::Message;
+use crate::wire::{explain, to_line};
+
+/// A message as a line, with its newline.
+pub fn encode_message(message: &Message) -> String {
+    to_line(message)
+}
+
+/// The message that a line is.
+///
+/// # Errors
+/// Says why the line is not a message.
+pub fn parse_message(line: &[u8]) -> Result<Message, String> {
+    let text = std::str::from_utf8(line).map_err(|error| format!("not UTF-8: {error}"))?;
+    serde_json::from_str(text).map_err(|error| format!("not a message: {}", explain(&error)))
+}
+
+/// Whether a connection's first line is a peer's hello: an object whose first key is `hello`.
+///
+/// Cheap, since it decides by which rules the line is to be parsed; whether it is a good hello is
+/// for [`parse_message`] to say.
+pub fn is_peer_line(line: &[u8]) -> bool {
+    let rest = line.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    let rest = rest.and_then(|rest| rest.strip_prefix(b"\"hello\"")).map(<[u8]>::trim_ascii_start);
+    rest.is_some_and(|rest| rest.starts_with(b":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::bank::amount::Amount;
+    use crate::bank::blockchain::block::{Block, BlockHash, Genesis, SealedBlock};
+    use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
+    use crate::bank::ledger::entry::{Entry, Position, Via};
+    use crate::bank::paxos::ballot::Ballot;
+    use crate::bank::paxos::message::{Configuration, Hello, Standing, Vote};
+
+    fn server(id: &str) -> ServerId {
+        id.parse().unwrap()
+    }
+
+    fn ballot() -> Ballot {
+        Ballot { round: 3, server: server("B"), life: LifeId(7) }
+    }
+
+    fn standing() -> Standing {
+        Standing {
+            genesis: Some(BlockHash::of("genesis")),
+            active: true,
+            height: 4,
+            turn: TurnNumber(9),
+            position: Position { epoch: 1, seq: 17 },
+        }
+    }
+
+    fn hello() -> Hello {
+        Hello {
+            version: 1,
+            id: server("A"),
+            instance: InstanceId(1),
+            life: LifeId(2),
+            lives: vec![(LifeId(1), TurnNumber(1)), (LifeId(2), TurnNumber(5))],
+            configuration: Configuration {
+                servers: vec![server("A"), server("B")],
+                opening_balance: Amount::new(100).unwrap(),
+            },
+            standing: standing(),
+            knows_you_as: None,
+        }
+    }
+
+    fn entry() -> Entry {
+        Entry {
+            server: server("A"),
+            epoch: 1,
+            seq: 18,
+            from: "A".parse().unwrap(),
+            to: "B".parse().unwrap(),
+            amount: Amount::new(30).unwrap(),
+            request: Some("A.1.17.00000000000000ff.3#42".parse().unwrap()),
+            via: Via::Paxos,
+        }
+    }
+
+    fn blocks() -> Vec<SealedBlock> {
+        let genesis = SealedBlock::genesis(Genesis {
+            format: 1,
+            opening_balance: Amount::new(100).unwrap(),
+            servers: BTreeMap::from([(server("A"), InstanceId(1))]),
+        });
+        let next = SealedBlock::seal(Block {
+            height: 1,
+            previous: genesis.hash(),
+            proposer: Some(server("B")),
+            genesis: None,
+            entries: vec![entry()],
+        });
+        vec![genesis, next]
+    }
+
+    fn every_message() -> Vec<Message> {
+        let (height, hash, instance, block) =
+            (5, BlockHash::of("x"), InstanceId(8), blocks()[1].clone());
+        let promise =
+            |vote| Message::Promise { height, ballot: ballot(), instance, waiting: true, vote };
+        let known = BTreeMap::from([(server("A"), 18)]);
+        vec![
+            Message::Hello(hello()),
+            Message::Reject { reason: "another bank".into(), hello: hello() },
+            Message::Heartbeat(standing()),
+            Message::Prepare { height, ballot: ballot(), previous: hash, known },
+            promise(Vote::Accepted { ballot: ballot(), block: block.clone() }),
+            promise(Vote::Log { entries: vec![entry()], cut: false }),
+            Message::Accept { height, ballot: ballot(), block },
+            Message::Accepted { height, ballot: ballot(), hash, instance },
+            Message::Commit { height, hash },
+            Message::Nack { height, ballot: ballot(), promised: ballot(), waiting: false },
+            Message::ReconcileRequest,
+            Message::ReconcileAck { height },
+            Message::BlocksRequest { from: 2, to: 3 },
+            Message::BlocksResponse { blocks: blocks() },
+        ]
+    }
+
+    #[test]
+    fn every_message_comes_back_as_it_went() {
+        for message in every_message() {
+            let line = encode_message(&message);
+            let text = line.strip_suffix('\n').expect("a line ends in a newline");
+            assert!(!text.contains('\n'));
+            assert_eq!(parse_message(text.as_bytes()).unwrap(), message);
+            assert_eq!(is_peer_line(text.as_bytes()), matches!(message, Message::Hello(_)));
+        }
+    }
+
+    #[test]
+    fn a_hello_is_told_from_all_that_clients_say() {
+        assert!(is_peer_line(b" { \"hello\" : whatever"));
+        for other in ["", "{", "{\"hello\"", "{\"hello", "[\"hello\":", "{\"id\":1,\"hello\":{}}"] {
+            assert!(!is_peer_line(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_error_of_bounded_length() {
+        let long = format!("{{\"{}\":1}}", "x".repeat(1 << 20));
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let in_block = format!(
+            r#"{{"accept":{{"height":1,"ballot":{{"round":1,"server":"A","life":"0000000000000001"}},"block":{deep}}}}}"#
+        );
+        let extra = r#"{"commit":{"height":1,"hash":"00","more":1}}"#;
+        for bad in ["", "{}", "7", "\"transfer\"", &long, &deep, &in_block, extra] {
+            let error = parse_message(bad.as_bytes()).unwrap_err();
+            assert!(error.starts_with("not a message: ") && error.len() < 1_000, "{error}");
+        }
+        assert!(parse_message(b"{\"\xff\":1}").unwrap_err().starts_with("not UTF-8"));
+    }
+}
