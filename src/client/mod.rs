@@ -1,1 +1,57 @@
-//! The client: a session with a server, and a prompt that is typed at.
+//! The client: typed lines in, a bank's answers out.
+//!
+//! [`parse`] turns a line into a command (pure), [`commands`] carries it out over a [`session`],
+//! which retries until an answer or the end of its patience, [`print`] says what came of it, for
+//! people or as one line of JSON, and [`repl`] is the loop around these.
+//!
+//! Exit status, of several that apply the first of these: 2, a command in error (unless a person
+//! typed it, who saw it); 3, no answer or no majority in time; 1, a transfer was refused or
+//! invalid; 0, all was done.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use crate::bank::ids::ServerId;
+
+pub mod commands;
+mod connection;
+pub mod parse;
+pub mod print;
+pub mod repl;
+pub mod session;
+
+/// How long a client waits for one reply, unless told otherwise, before it connects again and
+/// retries. Shorter than a server's own deadline: a retry joins the wait of the transfer it retries.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a client tries in all, unless told otherwise. Long enough for a server's own deadline
+/// to pass, and to live through its restart.
+pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(15);
+
+/// What a client is told on its command line.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server, whose client this is.
+    pub id: ServerId,
+    /// Where it listens: `HOST:PORT`.
+    pub address: String,
+    /// How long to wait for one reply.
+    pub timeout: Duration,
+    /// How long to try, in all, to get one command answered.
+    pub give_up_after: Duration,
+    /// Print each command's result as one line of JSON.
+    pub json: bool,
+    /// The commands to run. If there are none, they are read from the standard input.
+    pub commands: Vec<String>,
+}
+
+/// Runs the client on the standard streams and returns its exit status.
+pub fn run(options: Options) -> u8 {
+    // A prompt is for people: they type here and look there.
+    let person = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let mut repl = repl::Repl::new(&options, io::stdout(), io::stderr());
+    if options.commands.is_empty() {
+        repl.converse(io::stdin().lock(), person)
+    } else {
+        repl.obey(&options.commands)
+    }
+}

@@ -12,7 +12,7 @@ pub mod request;
 
 pub use lines::{LineRead, LineReader};
 pub use message::{encode_message, is_peer_line, parse_message};
-pub use reply::{encode_chain, encode_reply};
+pub use reply::{Answer, encode_chain, encode_reply, parse_reply};
 pub use request::{encode_request, parse_request};
 
 /// The longest line that a server takes from a client, in bytes without the newline.
@@ -35,8 +35,8 @@ fn explain(error: &serde_json::Error) -> String {
     format!("{short} (column {})", error.column())
 }
 
-/// One line of JSON. Nothing that is sent has anything but texts for keys, so it can't fail.
-fn to_line(value: &impl serde::Serialize) -> String {
+/// A value as one line of JSON, with its newline. Nothing that is sent has anything but texts for keys, so it can't fail.
+pub(crate) fn to_line(value: &impl serde::Serialize) -> String {
     let mut line = serde_json::to_string(value).expect("what is sent has only texts for keys");
     line.push('\n');
     line

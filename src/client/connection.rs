@@ -1,0 +1,132 @@
+//! One connection to a server. Whatever it does ends at a given time.
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Instant;
+
+use crate::bank::request::Request;
+use crate::wire::{Answer, LineRead, LineReader, MAX_PEER_LINE, parse_reply};
+
+/// A stream whose reads and writes together end at a given time: a peer that sends a byte now and
+/// then must not keep anyone waiting for ever.
+#[derive(Debug)]
+struct Timed {
+    stream: TcpStream,
+    until: Cell<Instant>,
+}
+
+impl Timed {
+    fn remaining(&self) -> io::Result<std::time::Duration> {
+        let remaining = self.until.get().saturating_duration_since(Instant::now());
+        // Zero would mean "for ever" to the socket.
+        if remaining.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(remaining) }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.remaining()?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for &Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.remaining()?))?;
+        (&self.stream).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why a reply did not come.
+#[derive(Debug)]
+pub(super) enum NoReply {
+    /// The connection broke, or time ran out.
+    Lost(String),
+    /// Something came that is no reply.
+    NotUnderstood(String),
+}
+
+/// A connection to a server; dropping it closes it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    reader: LineReader<Timed>,
+}
+
+impl Connection {
+    /// Connects to the first of the address's hosts that answers.
+    pub(super) fn open(address: &str, until: Instant) -> io::Result<Connection> {
+        let mut last = io::Error::new(ErrorKind::NotFound, "no such host");
+        for host in address.to_socket_addrs()? {
+            let remaining = until.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            match TcpStream::connect_timeout(&host, remaining) {
+                Ok(stream) => {
+                    // A request is one small write, and its reply is waited for.
+                    stream.set_nodelay(true)?;
+                    let until = Cell::new(until);
+                    return Ok(Connection { reader: LineReader::new(Timed { stream, until }) });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Whether the server has not closed it, as far as is known here.
+    pub(super) fn is_open(&self) -> bool {
+        let stream = &self.reader.get_ref().stream;
+        let peek = || {
+            stream.set_nonblocking(true)?;
+            let peeked = stream.peek(&mut [0]);
+            stream.set_nonblocking(false)?;
+            peeked
+        };
+        match peek() {
+            Ok(bytes) => bytes > 0,
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Sends a request and waits for its own answer; answers to others are old and are dropped.
+    pub(super) fn ask(
+        &mut self,
+        line: &str,
+        id: u64,
+        request: &Request,
+        until: Instant,
+    ) -> Result<Answer, NoReply> {
+        let timed = self.reader.get_ref();
+        timed.until.set(until);
+        let mut stream = timed;
+        stream.write_all(line.as_bytes()).map_err(|error| lost(&error))?;
+        loop {
+            let line = match self.reader.read_line(MAX_PEER_LINE) {
+                Ok(LineRead::Line(line)) => line,
+                Ok(LineRead::End | LineRead::Cut) => {
+                    return Err(NoReply::Lost("the connection was closed".into()));
+                }
+                Ok(LineRead::TooLong) => {
+                    return Err(NoReply::NotUnderstood("a line without end".into()));
+                }
+                Err(error) => return Err(lost(&error)),
+            };
+            if let Some(answer) = parse_reply(line, id, request).map_err(NoReply::NotUnderstood)? {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+fn lost(error: &io::Error) -> NoReply {
+    NoReply::Lost(match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => "no reply in time".into(),
+        _ => format!("the connection broke ({error})"),
+    })
+}

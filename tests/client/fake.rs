@@ -1,0 +1,145 @@
+//! A server that does as a script says, one step a request, and keeps what it was asked.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// What the server does with a request.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Answers; `ID` in the text stands for the request's id.
+    Say(String),
+    /// Answers, and closes the connection.
+    SayAndClose(String),
+    /// Closes the connection without an answer.
+    Close,
+    /// Does not answer.
+    Silence,
+    /// Answers one byte at a time, and never comes to an end.
+    Drip,
+}
+
+/// One request, and the number of the connection on which it came.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub connection: usize,
+    pub request: Value,
+}
+
+impl Asked {
+    /// The name that a transfer came under.
+    pub fn name(&self) -> (String, u64) {
+        let transfer = &self.request["transfer"];
+        (transfer["session"].as_str().unwrap().into(), transfer["number"].as_u64().unwrap())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    asked: Vec<Asked>,
+    closed: usize,
+}
+
+pub struct Fake {
+    pub address: String,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Fake {
+    /// Serves one connection after the other: a client that held on to an old one would wait in vain.
+    pub fn start(script: Vec<Step>) -> Fake {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let shared = seen.clone();
+        thread::spawn(move || {
+            let mut script = script.into_iter();
+            for (number, stream) in listener.incoming().enumerate() {
+                let more = serve(&stream.unwrap(), number, &mut script, &shared);
+                shared.lock().unwrap().closed += 1;
+                if !more {
+                    return;
+                }
+            }
+        });
+        Fake { address, seen }
+    }
+
+    pub fn asked(&self) -> Vec<Asked> {
+        self.seen.lock().unwrap().asked.clone()
+    }
+
+    /// The requests without their ids.
+    pub fn requests(&self) -> Vec<Value> {
+        let without_id = |asked: Asked| {
+            let mut request = asked.request;
+            request.as_object_mut().unwrap().remove("id").expect("each request has an id");
+            request
+        };
+        self.asked().into_iter().map(without_id).collect()
+    }
+
+    /// Waits until so many connections are closed on this side.
+    pub fn wait_for_closed(&self, count: usize) {
+        let start = Instant::now();
+        while self.seen.lock().unwrap().closed < count {
+            assert!(start.elapsed() < Duration::from_secs(30), "the connection stays open");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Serves a connection; false when the script has come to its end.
+fn serve(
+    mut stream: &TcpStream,
+    connection: usize,
+    script: &mut impl Iterator<Item = Step>,
+    seen: &Mutex<Seen>,
+) -> bool {
+    for line in BufReader::new(stream).lines().map_while(Result::ok) {
+        let request: Value = serde_json::from_str(&line).unwrap();
+        let id = request["id"].to_string();
+        seen.lock().unwrap().asked.push(Asked { connection, request });
+        let Some(step) = script.next() else { return false };
+        match step {
+            Step::Say(text) => {
+                let _ = writeln!(stream, "{}", text.replace("ID", &id));
+            }
+            Step::SayAndClose(text) => {
+                let _ = writeln!(stream, "{}", text.replace("ID", &id));
+                return true;
+            }
+            Step::Close => return true,
+            Step::Silence => {}
+            Step::Drip => {
+                while stream.write_all(b" ").is_ok() {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                return true;
+            }
+        }
+    }
+    true
+}
+
+pub const SESSION: &str = "A.1.0.00000000000000ff.1";
+pub const NEXT_SESSION: &str = "A.1.0.00000000000000ff.2";
+
+pub fn say(text: &str) -> Step {
+    Step::Say(text.into())
+}
+
+/// Names the session.
+pub fn session(name: &str) -> Step {
+    Step::Say(format!(r#"{{"id":ID,"session":"{name}"}}"#))
+}
+
+pub const ACCEPTED: &str =
+    r#"{"id":ID,"outcome":"accepted","server":"A","epoch":1,"seq":1,"balance":70,"via":"local"}"#;
+pub const EXPIRED: &str = r#"{"id":ID,"outcome":"expired","reason":"too late"}"#;
+pub const WAITS: &str =
+    r#"{"id":ID,"error":"unavailable","message":"the bank is not founded yet: waiting for C"}"#;
