@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 
 use crate::bank::effects::Stop;
-use crate::bank::server::RecoveryError;
+use crate::bank::server::recovery::RecoveryError;
 use crate::store::StoreError;
 
 /// Why a node ended.

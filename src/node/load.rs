@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::bank::server::{Config, Recovery, RecoveryError, Server};
+use crate::bank::server::recovery::{Recovery, RecoveryError};
+use crate::bank::server::{Config, Server};
 use crate::node::life::ExitReason;
 use crate::store::{Store, StoreError};
 
