@@ -60,7 +60,7 @@ pub(crate) fn serve(lobby: &Lobby, id: ConnectionId, socket: TcpStream, crowded:
     let (for_writer, owed) = outlet.for_writer();
     lobby.life.scope(|scope| {
         let name = format!("{}:{}-out", lobby.id, id.0);
-        let writer = move || write_out(&outgoing, &for_writer, &owed);
+        let writer = move || write_out(&outgoing, &for_writer, &owed, lobby.life.over());
         if let Err(error) = lobby.life.spawn_scoped(scope, name, writer) {
             return log::warn!("no thread for connection {}: {error}", id.0);
         }

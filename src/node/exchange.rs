@@ -129,8 +129,9 @@ impl Exchange {
         }
     }
 
-    /// Lets go of everybody.
+    /// Hangs up on everybody.
     pub(crate) fn forget(&mut self) {
+        self.connections.values().for_each(|connection| connection.outlet.disconnect());
         self.connections.clear();
         self.links.clear();
         self.leaving.clear();

@@ -1,11 +1,12 @@
 //! The way out to one connection: a bounded queue and the thread that writes what is in it.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 
 use crate::bank::paxos::message::Message;
 use crate::bank::request::Reply;
@@ -62,6 +63,7 @@ impl Outlet {
     /// Ends the connection now. Its reader notices and says so.
     pub(crate) fn disconnect(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
+        self.owed.close();
     }
 
     /// The replies that the client is owed.
@@ -76,10 +78,21 @@ impl Outlet {
     }
 }
 
-/// Writes what is queued until nobody can queue more, or to [`Outgoing::End`], or until it fails.
-pub(crate) fn write_out(outgoing: &Receiver<Outgoing>, socket: &TcpStream, owed: &Owed) {
+/// Writes what is queued until nobody can queue more, or to [`Outgoing::End`], or until it fails or
+/// the node is over.
+pub(crate) fn write_out(
+    outgoing: &Receiver<Outgoing>,
+    socket: &TcpStream,
+    owed: &Owed,
+    over: &Receiver<Infallible>,
+) {
     let _closing = Closing(owed);
-    while let Ok(first) = outgoing.recv() {
+    loop {
+        let first = select! {
+            recv(outgoing) -> first => first,
+            recv(over) -> _ => break,
+        };
+        let Ok(first) = first else { break };
         let batch = Batch::gather(first, outgoing);
         let mut writer: &TcpStream = socket;
         if let Err(error) = writer.write_all(batch.text.as_bytes()) {
