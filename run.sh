@@ -350,7 +350,7 @@ status() {
 }
 
 down() {
-    [ -f "$STATE" ] || { say "nothing of ours runs"; return; }
+    [ -f "$STATE" ] || { say "nothing of ours runs"; return 0; }
     local name
     close_terminals
     for name in $SERVERS redis; do end "$name" TERM; done
