@@ -43,8 +43,12 @@ pub enum Event {
 pub enum Timer {
     /// Time to tell the others that this server is there.
     Heartbeat,
-    /// A proposer with a majority of promises has waited long enough for the others.
-    Gather,
+    /// A proposer with a majority of promises has waited long enough for the others: a short time,
+    /// or, if what was promised covers all that waits, a very short one.
+    Gather {
+        /// What was promised covers all that waits.
+        covered: bool,
+    },
     /// Time to repeat the run's prepare or accept to those who haven't answered.
     Repeat,
     /// A proposer that lost, or that lets others go first, may try again. Longer with each attempt.

@@ -81,6 +81,10 @@ pub struct Times {
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_time)]
     pub gather: Duration,
 
+    /// The same where the logs at hand bring the money for all that waits
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_time)]
+    pub gather_covered: Duration,
+
     /// When a run's message is sent again to those who haven't answered
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = parse_time)]
     pub repeat: Duration,

@@ -63,6 +63,12 @@ fn check_server(server: args::Server) -> Result<Config, String> {
     let Membership { id, cluster } = membership;
     check_total(opening_balance, cluster.0.len())?;
     check_order("--gather", times.gather, "--unavailable-after", times.unavailable_after)?;
+    check_order(
+        "--gather-covered",
+        times.gather_covered,
+        "--unavailable-after",
+        times.unavailable_after,
+    )?;
     check_order("--heartbeat", times.heartbeat, "--silence", times.silence)?;
     let node = NodeConfig {
         id,
@@ -83,6 +89,7 @@ fn timings(times: &args::Times) -> Timings {
     Timings {
         heartbeat: times.heartbeat,
         gather: times.gather,
+        gather_covered: times.gather_covered,
         repeat: times.repeat,
         back_off: times.back_off,
         back_off_most: times.back_off_most,

@@ -45,6 +45,8 @@ pub struct Timings {
     pub heartbeat: Duration,
     /// How long a proposer with a majority of promises waits for the other connected servers.
     pub gather: Duration,
+    /// The same where the promises at hand cover all that waits.
+    pub gather_covered: Duration,
     /// After this, prepare or accept goes once more to those who haven't answered.
     pub repeat: Duration,
     /// The first back-off of a proposer that lost. It doubles with each attempt…
@@ -76,6 +78,7 @@ impl Default for Timings {
         Timings {
             heartbeat: Duration::from_millis(500),
             gather: Duration::from_millis(200),
+            gather_covered: Duration::from_millis(10),
             repeat: Duration::from_millis(300),
             back_off: Duration::from_millis(20),
             back_off_most: Duration::from_secs(1),
@@ -96,7 +99,8 @@ impl Timings {
     pub fn of(&self, timer: Timer) -> Duration {
         match timer {
             Timer::Heartbeat => self.heartbeat,
-            Timer::Gather => self.gather,
+            Timer::Gather { covered: false } => self.gather,
+            Timer::Gather { covered: true } => self.gather_covered,
             Timer::Repeat => self.repeat,
             Timer::BackOff { attempt } => doubled(self.back_off, attempt, self.back_off_most),
             Timer::FinishRound => self.finish_round,

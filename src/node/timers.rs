@@ -67,7 +67,7 @@ fn spread(timer: Timer) -> Range<f64> {
     match timer {
         Timer::BackOff { .. } | Timer::FinishRound => MUCH,
         Timer::Heartbeat
-        | Timer::Gather
+        | Timer::Gather { .. }
         | Timer::Repeat
         | Timer::Reconcile
         | Timer::Deadline(_) => LITTLE,
@@ -87,6 +87,8 @@ pub(crate) fn jittered_pause(base: Duration) -> Duration {
 mod tests {
     use super::*;
     use crate::bank::effects::WaitId;
+
+    const GATHER: Timer = Timer::Gather { covered: false };
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -109,10 +111,10 @@ mod tests {
     #[test]
     fn setting_a_timer_anew_replaces_it() {
         let now = Instant::now();
-        let mut timers = running(&[Timer::Gather], now);
-        timers.apply(TimerCommand::Set(Timer::Gather), now + 10 * SECOND);
+        let mut timers = running(&[GATHER], now);
+        timers.apply(TimerCommand::Set(GATHER), now + 10 * SECOND);
         assert!(timers.next_deadline() > Some(now + 10 * SECOND));
-        assert_eq!(timers.due(now + 20 * SECOND), Some(Timer::Gather));
+        assert_eq!(timers.due(now + 20 * SECOND), Some(GATHER));
         assert_eq!(timers.due(now + 20 * SECOND), None);
     }
 
@@ -130,10 +132,10 @@ mod tests {
     #[test]
     fn timers_come_in_the_order_of_their_deadlines() {
         let now = Instant::now();
-        let mut timers = running(&[Timer::Reconcile, Timer::Heartbeat, Timer::Gather], now);
+        let mut timers = running(&[Timer::Reconcile, Timer::Heartbeat, GATHER], now);
         let late = now + 60 * SECOND;
         let order: Vec<_> = std::iter::from_fn(|| timers.due(late)).collect();
-        assert_eq!(order, [Timer::Gather, Timer::Heartbeat, Timer::Reconcile]);
+        assert_eq!(order, [GATHER, Timer::Heartbeat, Timer::Reconcile]);
     }
 
     #[test]

@@ -301,7 +301,8 @@ impl World {
         let life = host.life;
         let base = match timer {
             Timer::Heartbeat => 500,
-            Timer::Gather => 200,
+            Timer::Gather { covered: false } => 200,
+            Timer::Gather { covered: true } => 10,
             Timer::Repeat => 300,
             Timer::BackOff { attempt } => 20 << attempt.min(6),
             Timer::FinishRound | Timer::Reconcile => 1_000,

@@ -123,6 +123,7 @@ pub fn quick() -> Timings {
     Timings {
         heartbeat: Duration::from_millis(100),
         gather: Duration::from_millis(50),
+        gather_covered: Duration::from_millis(50),
         redial: Duration::from_millis(10),
         redial_most: Duration::from_millis(200),
         ..Timings::default()

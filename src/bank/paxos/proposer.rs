@@ -33,8 +33,8 @@ pub enum Phase {
     Preparing {
         /// One for each server that answered.
         promises: BTreeMap<ServerId, Promised>,
-        /// A majority has promised, and the proposer waits a short time for the others.
-        gathering: bool,
+        /// Whether the proposer waits for more of them.
+        gathering: Gathering,
     },
     /// Phase 2: collecting accepteds.
     Accepting {
@@ -45,6 +45,20 @@ pub enum Phase {
         /// The servers that accepted it.
         accepted: BTreeSet<ServerId>,
     },
+}
+
+/// How a proposer waits for the other connected servers' promises once it has a majority.
+///
+/// It could go on at once where those promised cover all that waits; but a server that is about to
+/// answer saves its log a run of its own, so it gets a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gathering {
+    /// It has no majority yet.
+    NotYet,
+    /// A short, bounded time.
+    Short,
+    /// A very short time, since what was promised covers all that waits.
+    VeryShort,
 }
 
 /// What a server promised, but for its log, which goes to [`Knowledge`].
@@ -90,7 +104,7 @@ pub enum Value {
 impl Run {
     /// A run that has just prepared.
     pub fn new(height: u64, ballot: Ballot, eligible: BTreeSet<WaitId>) -> Run {
-        let phase = Phase::Preparing { promises: BTreeMap::new(), gathering: false };
+        let phase = Phase::Preparing { promises: BTreeMap::new(), gathering: Gathering::NotYet };
         Run { height, ballot, eligible, rivals: BTreeSet::new(), phase }
     }
 

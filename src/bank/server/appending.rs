@@ -43,9 +43,9 @@ impl Server {
         self.run = None;
         self.finishing = false;
         self.look_again = true;
-        for timer in [Timer::FinishRound, Timer::Repeat, Timer::Gather] {
-            self.cancel(timer);
-        }
+        self.stop_gathering();
+        self.cancel(Timer::FinishRound);
+        self.cancel(Timer::Repeat);
         self.info(format!(
             "block {} appended: {} entries, hash {}",
             block.height(),

@@ -69,6 +69,7 @@ impl Server {
                     self.info(format!("connected to {peer}"));
                     self.meet(&peer, hello);
                     self.repeat_to(&peer);
+                    self.ask_heights_of(&peer);
                 }
             },
             Message::Reject { reason, hello } => {

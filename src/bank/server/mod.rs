@@ -158,7 +158,7 @@ impl Server {
     fn time_out(&mut self, timer: Timer) {
         match timer {
             Timer::Heartbeat => self.heartbeat(),
-            Timer::Gather => self.gather_is_over(),
+            Timer::Gather { .. } => self.gather_is_over(),
             Timer::Repeat => self.repeat(),
             Timer::BackOff { attempt } if attempt == self.attempt => self.backing_off = false,
             Timer::BackOff { .. } => {}

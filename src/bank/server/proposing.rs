@@ -9,7 +9,7 @@ use crate::bank::effects::Timer;
 use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote};
-use crate::bank::paxos::proposer::{Origin, Phase, Promised, Run, Value, value};
+use crate::bank::paxos::proposer::{Gathering, Origin, Phase, Promised, Run, Value, value};
 
 impl Server {
     /// Starts a run for the next height, for all that waits.
@@ -122,13 +122,16 @@ impl Server {
         let (below, gathering) = (height - 1, *gathering);
         let missing = (self.peers.iter())
             .any(|(id, peer)| peer.is_abreast(below) && !promises.contains_key(id));
-        if adopts || !missing || self.promises_cover_all(&promises.keys().cloned().collect()) {
-            self.propose();
-        } else if !gathering {
+        if adopts || !missing {
+            return self.propose();
+        }
+        let covered = self.promises_cover_all(&promises.keys().cloned().collect());
+        let wanted = if covered { Gathering::VeryShort } else { Gathering::Short };
+        if wanted > gathering {
             if let Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) = &mut self.run {
-                *gathering = true;
+                *gathering = wanted;
             }
-            self.set(Timer::Gather);
+            self.set(Timer::Gather { covered });
         }
     }
 
@@ -147,17 +150,23 @@ impl Server {
 
     /// The gather timer: enough waited for the others.
     pub(super) fn gather_is_over(&mut self) {
-        if let Some(Run { phase: Phase::Preparing { promises, gathering: true }, .. }) = &self.run
+        if let Some(Run { phase: Phase::Preparing { promises, gathering }, .. }) = &self.run
             && promises.len() >= self.majority()
+            && *gathering > Gathering::NotYet
         {
             self.propose();
         }
     }
 
+    pub(super) fn stop_gathering(&mut self) {
+        self.cancel(Timer::Gather { covered: false });
+        self.cancel(Timer::Gather { covered: true });
+    }
+
     /// Phase 2: the accepted block of the highest accepted ballot, or a block of the promised logs,
     /// fixed once; or nothing, if those are all empty.
     fn propose(&mut self) {
-        self.cancel(Timer::Gather);
+        self.stop_gathering();
         let Some(Run { phase: Phase::Preparing { promises, .. }, height, .. }) = &self.run else {
             return;
         };
@@ -285,7 +294,7 @@ impl Server {
     fn drop_run(&mut self) {
         self.run = None;
         self.cancel(Timer::Repeat);
-        self.cancel(Timer::Gather);
+        self.stop_gathering();
         if self.acceptor.accepted().is_some() {
             self.set(Timer::FinishRound);
         }

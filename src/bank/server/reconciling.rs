@@ -23,6 +23,13 @@ impl Server {
         self.set(Timer::Reconcile);
     }
 
+    /// A peer can be reached now: asks it too, if others are being asked.
+    pub(super) fn ask_heights_of(&mut self, peer: &ServerId) {
+        if matches!(self.reconcile, Reconcile::Asking { .. }) {
+            self.send_free(peer, Message::ReconcileRequest);
+        }
+    }
+
     /// Asks one server that is known to hold block `target`, unless something is under way.
     pub(super) fn fetch_from(&mut self, peer: ServerId, target: u64) {
         if self.reconcile.is_idle() {
