@@ -185,6 +185,25 @@ fn a_transfer_that_never_left_has_not_happened() {
 }
 
 #[test]
+fn a_number_that_was_sent_never_stands_for_another_transfer() {
+    let bad = r#"{"id":ID,"error":"bad_request","message":"no"}"#;
+    let fake = Fake::start(vec![session(SESSION), say(bad), say(ACCEPTED)]);
+    let mut session = Session::new(&options(&fake));
+    assert!(matches!(pay(&mut session), Ending::NotDone(Failure::Said(..))));
+    assert!(is_accepted(&pay(&mut session)));
+    let numbers: Vec<u64> = fake.transfers().iter().map(|asked| asked.name().1).collect();
+    assert_eq!(numbers, [1, 2]);
+}
+
+#[test]
+fn patience_without_end_is_no_trouble() {
+    let fake = Fake::start(vec![session(SESSION), say(ACCEPTED)]);
+    let endless =
+        Options { timeout: Duration::MAX, give_up_after: Duration::MAX, ..options(&fake) };
+    assert!(is_accepted(&pay(&mut Session::new(&endless))));
+}
+
+#[test]
 fn a_bank_that_is_not_founded_yet_is_waited_for() {
     let fake = Fake::start(vec![say(WAITS), say(WAITS), session(SESSION), say(ACCEPTED)]);
     assert!(is_accepted(&pay(&mut Session::new(&options(&fake)))));
