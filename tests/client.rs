@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use fake::*;
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::request::{ErrorCode, Outcome, Request};
 use paxos_banking::client::Options;
 use paxos_banking::client::repl::Repl;
@@ -354,10 +353,11 @@ fn what_is_mistyped_is_an_error_of_its_own_line() {
 #[test]
 fn a_person_is_prompted_and_forgiven() {
     let fake = Fake::start(vec![]);
-    let words = Options { json: false, ..options(&fake) };
+    let id = "north".parse().unwrap();
+    let words = Options { id, json: false, ..options(&fake) };
     let (mut output, mut errors) = (Vec::new(), Vec::new());
     let status = Repl::new(&words, &mut output, &mut errors).converse(&b"blance\n"[..], true);
-    assert_eq!((status, output.as_slice()), (0, &b"A> A> \n"[..]));
+    assert_eq!((status, output.as_slice()), (0, &b"north> north> \n"[..]));
 }
 
 #[test]
@@ -390,14 +390,4 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
             Repl::new(&options(&fake), Closed(kind), &mut errors).converse(&b"help\n"[..], false);
         assert_eq!((status, errors.is_empty()), (expected, expected == 0));
     }
-}
-
-#[test]
-fn a_server_s_name_is_what_the_prompt_shows() {
-    let id: ServerId = "north".parse().unwrap();
-    let fake = Fake::start(vec![]);
-    let mut output = Vec::new();
-    let north = Options { id, ..options(&fake) };
-    Repl::new(&north, &mut output, io::sink()).converse(io::empty(), true);
-    assert_eq!(output, b"north> \n");
 }
