@@ -1,1 +1,71 @@
-fn main() {}
+//! Arguments -> configuration -> run. All exit statuses are decided here.
+
+#![forbid(unsafe_code)]
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use log::LevelFilter;
+use paxos_banking::client;
+use paxos_banking::node::Node;
+use paxos_banking::store::redis::RedisStore;
+
+use crate::cli::Config;
+
+mod cli;
+
+/// A server that had to stop. One that is well runs until it is killed, so none ends with 0.
+const STOPPED: u8 = 1;
+/// A command line that can't be understood or makes no sense.
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let status = match cli::parse(std::env::args_os()) {
+        Ok(Config::Server(server)) => {
+            start_log(&server.node.id, LevelFilter::Info);
+            log::error!("stopped: {}", run_server(*server));
+            STOPPED
+        }
+        Ok(Config::Client(options)) => {
+            start_log(&format_args!("client {}", options.id), LevelFilter::Warn);
+            client::run(options)
+        }
+        Err(error) => {
+            // If this can't be printed, there is nobody left to tell.
+            let _ = error.print();
+            if error.use_stderr() { WRONG_USAGE } else { 0 }
+        }
+    };
+    ExitCode::from(status)
+}
+
+/// Runs a server until it has to stop, and returns the reason.
+fn run_server(server: cli::Server) -> String {
+    let store = match RedisStore::new(&server.redis, &server.node.id, server.redis_options) {
+        Ok(store) => store,
+        Err(error) => return error.to_string(),
+    };
+    match Node::start(server.node, Box::new(store)) {
+        Ok(node) => {
+            log::info!("listening on {}", node.address());
+            node.wait().to_string()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Lines such as `2026-01-31T12:00:00.000Z A INFO  listening on 127.0.0.1:8001`, on stderr: stdout
+/// is for answers. `RUST_LOG` asks for more or less of them.
+fn start_log(who: &dyn Display, level: LevelFilter) {
+    let who = who.to_string();
+    env_logger::Builder::new()
+        .filter_level(level)
+        .parse_default_env()
+        .format(move |to, record| {
+            let (time, level) = (to.timestamp_millis(), record.level());
+            let style = to.default_level_style(level);
+            writeln!(to, "{time} {who} {style}{level:<5}{style:#} {}", record.args())
+        })
+        .init();
+}

@@ -1,1 +1,252 @@
 //! The threads of a server: they carry events to the state machine and its effects to the world.
+//!
+//! ```text
+//! listener ──── accepts; for each connection a reader and a writer thread
+//! connection ── bytes → lines → parsed and hashed → channels, peers' apart from clients'
+//! event_loop ── owns the state machine and the store: a turn, one durable write, then what is bound
+//! exchange ──── the event loop's tables: who is connected, and the way out to each
+//! outlet ────── the queue and the writer of a connection
+//! peer ──────── dials one peer, keeps the link, writes to it
+//! block_reader ─ serves pieces of the chain
+//! life ──────── how all of them learn that the node ends
+//! ```
+//!
+//! All channels are bounded. The event loop only ever tries to send; a thread that blocks in
+//! sending to it holds back its own connection.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::bank::ids::ServerId;
+use crate::bank::server::Server;
+use crate::node::block_reader::Job;
+use crate::node::connection::Lobby;
+use crate::node::event_loop::{EventLoop, Waiting};
+use crate::node::exchange::Exchange;
+use crate::node::incoming::Incoming;
+use crate::node::life::Life;
+use crate::node::peer::Dialler;
+use crate::store::Store;
+
+mod block_reader;
+pub mod config;
+mod connection;
+mod event_loop;
+mod exchange;
+mod incoming;
+mod life;
+mod listener;
+mod load;
+mod outlet;
+mod peer;
+mod timers;
+
+pub use config::{NodeConfig, Timings};
+pub use life::ExitReason;
+pub use listener::{MAX_CLIENTS, ROOM_FOR_PEERS};
+pub use load::LoadError;
+
+/// What peers have said and the event loop hasn't taken in.
+const PEER_CHANNEL: usize = 256;
+/// What clients have asked and the event loop hasn't taken in.
+const CLIENT_CHANNEL: usize = 1024;
+
+/// Why a node did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The server is not one of the cluster's.
+    NotInCluster(ServerId),
+    /// The address can't be listened on.
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The store, or what it holds, can't be used.
+    Load(LoadError),
+    /// A thread can't be had.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::NotInCluster(id) => write!(f, "{id} is not one of the cluster's servers"),
+            StartError::Listen { address, error } => {
+                write!(f, "can't listen on {address}: {error}")
+            }
+            StartError::Load(error) => write!(f, "{error}"),
+            StartError::Thread(error) => write!(f, "can't start a thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running server.
+///
+/// Dropping it kills it.
+#[derive(Debug)]
+pub struct Node {
+    address: SocketAddr,
+    life: Arc<Life>,
+    listener: Option<JoinHandle<()>>,
+    others: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Takes the port, loads the store and starts the threads.
+    ///
+    /// A store that fails here is an error; one that fails later is loaded again.
+    ///
+    /// # Errors
+    /// If the server is not in the cluster, the port is taken, the store is not usable, or there
+    /// are no threads to be had. Then nothing is left running.
+    pub fn start(config: NodeConfig, mut store: Box<dyn Store>) -> Result<Node, StartError> {
+        if !config.cluster.contains_key(&config.id) {
+            return Err(StartError::NotInCluster(config.id));
+        }
+        // First, since a second process on the same port must not take the first one's store over.
+        let cant_listen = |error| StartError::Listen { address: config.listen.clone(), error };
+        let listener = TcpListener::bind(&config.listen).map_err(cant_listen)?;
+        let address = listener.local_addr().map_err(cant_listen)?;
+        let server = load::load(&config.for_server(), &mut *store).map_err(StartError::Load)?;
+        let life = Life::new();
+        let mut node = Node { address, life, listener: None, others: Vec::new() };
+        // On an error the node is dropped, and so killed.
+        node.spawn_all(&config, listener, store, server).map_err(StartError::Thread)?;
+        Ok(node)
+    }
+
+    fn spawn_all(
+        &mut self,
+        config: &NodeConfig,
+        listener: TcpListener,
+        store: Box<dyn Store>,
+        server: Server,
+    ) -> io::Result<()> {
+        let loading = Arc::new(AtomicBool::new(false));
+        let (to_peers, peers) = crossbeam_channel::bounded(PEER_CHANNEL);
+        let (to_clients, clients) = crossbeam_channel::bounded(CLIENT_CHANNEL);
+        let (to_jobs, jobs) = crossbeam_channel::bounded(block_reader::JOBS);
+        let (id, timings) = (config.id.clone(), config.timings.clone());
+        self.spawn_block_reader(&id, jobs, &*store)?;
+        self.spawn_diallers(config, &to_peers)?;
+        let lobby = Lobby {
+            id: id.clone(),
+            life: Arc::clone(&self.life),
+            timings: timings.clone(),
+            peers: to_peers,
+            clients: to_clients,
+            loading: Arc::clone(&loading),
+        };
+        let event_loop = EventLoop {
+            config: config.for_server(),
+            life: Arc::clone(&self.life),
+            loading,
+            store,
+            server,
+            peers,
+            clients,
+            exchange: Exchange::new(to_jobs),
+            waiting: Waiting::new(timings.clone()),
+            timings,
+        };
+        self.others.push(self.life.spawn(format!("{id}:events"), || event_loop.run())?);
+        let listen = move || listener::listen(listener, &lobby);
+        self.listener = Some(self.life.spawn(format!("{id}:listener"), listen)?);
+        Ok(())
+    }
+
+    fn spawn_block_reader(
+        &mut self,
+        id: &ServerId,
+        jobs: Receiver<Job>,
+        store: &dyn Store,
+    ) -> io::Result<()> {
+        let mut chain = store.reader();
+        let work = move || block_reader::run(&jobs, &mut *chain);
+        self.others.push(self.life.spawn(format!("{id}:blocks"), work)?);
+        Ok(())
+    }
+
+    fn spawn_diallers(&mut self, config: &NodeConfig, events: &Sender<Incoming>) -> io::Result<()> {
+        for (peer, address) in config.peers() {
+            let dialler = Dialler {
+                id: config.id.clone(),
+                peer: peer.clone(),
+                address: address.clone(),
+                timings: config.timings.clone(),
+                life: Arc::clone(&self.life),
+                events: events.clone(),
+            };
+            let name = format!("{}:to-{peer}", config.id);
+            self.others.push(self.life.spawn(name, move || dialler.run())?);
+        }
+        Ok(())
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Why it ended, if it has.
+    pub fn ended(&self) -> Option<ExitReason> {
+        self.life.reason()
+    }
+
+    /// Ends it at once, without a word to anybody, as a crash would; returns when all its threads
+    /// are gone. Its port and its store can be used again then.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// Blocks until it ends by itself, and tells why.
+    pub fn wait(self) -> ExitReason {
+        self.life.wait()
+    }
+
+    /// The accepting thread is in a system call that only a connection ends.
+    fn wake_listener(&self, listener: &JoinHandle<()>) {
+        const PATIENCE: Duration = Duration::from_millis(100);
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        while !listener.is_finished() {
+            match TcpStream::connect_timeout(&address, PATIENCE) {
+                // It has closed the port, and only waits for its own threads.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => break,
+                // Once more: there may have been no file to be had for the connection.
+                _ => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.life.end(ExitReason::Killed);
+        if let Some(listener) = self.listener.take() {
+            self.wake_listener(&listener);
+            // A thread that panicked has made that the reason of the node's end.
+            let _ = listener.join();
+        }
+        for thread in self.others.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,1 +1,276 @@
 //! A store in memory, for in-process tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::effects::{Batch, Receipt, Write};
+use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
+use crate::bank::ledger::entry::Entry;
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::stored::Stored;
+use crate::store::piece::Piece;
+use crate::store::shape::Shape;
+use crate::store::{BlockSource, Store, StoreError};
+
+/// How the next commit is to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Before anything is written: the store could not be reached.
+    Before,
+    /// After everything is written: the answer was lost.
+    After,
+}
+
+/// A store whose "disk" is shared by its clones: a test drops one to crash its server, and opens
+/// the same data with another.
+///
+/// A clone is to the original as another process is: loading it takes the data over.
+#[derive(Debug)]
+pub struct MemoryStore {
+    disk: Arc<Mutex<Disk>>,
+    process: u64,
+    hold: Option<Hold>,
+    known: Option<(InstanceId, TurnNumber)>,
+}
+
+/// Who loaded the data last: the process, and which of its loads.
+type Owner = (u64, u64);
+
+/// What a process holds from its load to its first error.
+#[derive(Debug)]
+struct Hold {
+    owner: Owner,
+    shape: Shape,
+}
+
+/// What outlives a process, whatever the server's data may be.
+#[derive(Debug)]
+struct Disk {
+    random: fastrand::Rng,
+    processes: u64,
+    loads: u64,
+    fault: Option<Fault>,
+    data: Data,
+}
+
+/// What the server has stored.
+#[derive(Debug, Default)]
+struct Data {
+    owner: Option<Owner>,
+    instance: Option<InstanceId>,
+    lives: Vec<(LifeId, TurnNumber)>,
+    turn: TurnNumber,
+    active: bool,
+    chain: Vec<SealedBlock>,
+    balances: BTreeMap<AccountId, Amount>,
+    log: Vec<Vec<Entry>>,
+    promised: Option<Ballot>,
+    accepted: Option<(Ballot, SealedBlock)>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> MemoryStore {
+        MemoryStore::seeded(fastrand::u64(..))
+    }
+
+    /// An empty store that draws its ids from a seed, for tests that must repeat exactly.
+    pub fn seeded(seed: u64) -> MemoryStore {
+        let disk = Disk {
+            random: fastrand::Rng::with_seed(seed),
+            processes: 0,
+            loads: 0,
+            fault: None,
+            data: Data::default(),
+        };
+        MemoryStore { disk: Arc::new(Mutex::new(disk)), process: 0, hold: None, known: None }
+    }
+
+    /// Makes the next commit fail, whoever does it.
+    pub fn fail_next_commit(&self, fault: Fault) {
+        lock(&self.disk).fault = Some(fault);
+    }
+
+    /// Loses everything.
+    pub fn wipe(&self) {
+        lock(&self.disk).data = Data::default();
+    }
+
+    /// Says why the data can't be loaded again by a process that knew it, if it can't.
+    fn check_known(&self, data: &Data) -> Result<(), StoreError> {
+        let Some((instance, turn)) = self.known else {
+            return Ok(());
+        };
+        if data.instance != Some(instance) || data.turn < turn {
+            return Err(StoreError::Strange(format!("it was instance {instance} at turn {turn}")));
+        }
+        match data.owner {
+            Some((process, _)) if process == self.process => Ok(()),
+            owner => Err(taken_over(owner)),
+        }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        MemoryStore::new()
+    }
+}
+
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        let mut disk = lock(&self.disk);
+        disk.processes += 1;
+        let process = disk.processes;
+        MemoryStore { disk: self.disk.clone(), process, hold: None, known: None }
+    }
+}
+
+impl Store for MemoryStore {
+    fn load(&mut self) -> Result<Stored, StoreError> {
+        self.hold = None;
+        let mut disk = lock(&self.disk);
+        let disk = &mut *disk;
+        let data = &mut disk.data;
+        self.check_known(data)?;
+        disk.loads += 1;
+        let owner = (self.process, disk.loads);
+        data.owner = Some(owner);
+        data.turn.0 += 1;
+        let fresh = data.instance.is_none();
+        let instance = *data.instance.get_or_insert_with(|| InstanceId(disk.random.u64(..)));
+        data.lives.push((LifeId(disk.random.u64(..)), data.turn));
+        let stored = data.stored(fresh, instance);
+        self.hold = Some(Hold { owner, shape: Shape::of(&stored) });
+        self.known = Some((instance, data.turn));
+        Ok(stored)
+    }
+
+    fn blocks(
+        &mut self,
+        from: u64,
+        to: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<SealedBlock>, StoreError> {
+        Ok(read_piece(&self.disk, from, to, max_bytes))
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {
+        // Whatever fails below, the caller has to load again.
+        let Some(Hold { owner, shape }) = self.hold.take() else {
+            return Err(StoreError::Failed("it was not loaded since it failed".into()));
+        };
+        let shape = shape.after(batch)?;
+        if !batch.writes.is_empty() {
+            let mut disk = lock(&self.disk);
+            let fault = disk.fault.take();
+            if fault == Some(Fault::Before) {
+                return Err(StoreError::Failed("a fault, before the commit".into()));
+            }
+            disk.data.commit(owner, batch)?;
+            if fault == Some(Fault::After) {
+                return Err(StoreError::Failed("a fault, after the commit".into()));
+            }
+        }
+        if let Some((_, turn)) = &mut self.known {
+            *turn = batch.number;
+        }
+        self.hold = Some(Hold { owner, shape });
+        Ok(Receipt::durable(batch.number))
+    }
+
+    fn reader(&self) -> Box<dyn BlockSource> {
+        Box::new(MemoryReader { disk: self.disk.clone() })
+    }
+}
+
+/// A second view of a [`MemoryStore`]'s chain.
+#[derive(Debug)]
+struct MemoryReader {
+    disk: Arc<Mutex<Disk>>,
+}
+
+impl BlockSource for MemoryReader {
+    fn blocks(
+        &mut self,
+        from: u64,
+        to: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<SealedBlock>, StoreError> {
+        Ok(read_piece(&self.disk, from, to, max_bytes))
+    }
+}
+
+impl Data {
+    fn stored(&self, fresh: bool, instance: InstanceId) -> Stored {
+        Stored {
+            fresh,
+            instance,
+            lives: self.lives.clone(),
+            turn: self.turn,
+            active: self.active,
+            blocks: self.chain.len() as u64,
+            balances: self.balances.iter().map(|(name, amount)| (name.clone(), *amount)).collect(),
+            log: self.log.clone(),
+            promised: self.promised.clone(),
+            accepted: self.accepted.clone(),
+        }
+    }
+
+    /// Writes a batch that fits what `owner` has loaded, if the data is still as that owner left it.
+    fn commit(&mut self, owner: Owner, batch: &Batch) -> Result<(), StoreError> {
+        match self.owner {
+            Some(present) if present == owner => {}
+            Some(other) => return Err(taken_over(Some(other))),
+            None => return Err(StoreError::Strange("it is empty".into())),
+        }
+        self.turn = batch.number;
+        batch.writes.iter().for_each(|write| self.apply(write));
+        Ok(())
+    }
+
+    fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Log(entries) => self.log.push(entries.clone()),
+            Write::Promise(ballot) => self.promised = Some(ballot.clone()),
+            Write::Accept { ballot, block } => {
+                self.promised = Some(ballot.clone());
+                self.accepted = Some((ballot.clone(), block.clone()));
+            }
+            Write::Append { block, from_accepted: _, trim, balances } => {
+                self.chain.push(block.clone());
+                self.log.drain(..*trim);
+                self.balances.extend(balances.iter().cloned());
+                self.promised = None;
+                self.accepted = None;
+            }
+            Write::Activate => self.active = true,
+        }
+    }
+}
+
+fn taken_over(owner: Option<Owner>) -> StoreError {
+    StoreError::Fenced(match owner {
+        Some((process, load)) => format!("its owner is now process {process}, load {load}"),
+        None => "it has no owner".into(),
+    })
+}
+
+fn read_piece(disk: &Mutex<Disk>, from: u64, to: u64, max_bytes: usize) -> Vec<SealedBlock> {
+    let disk = lock(disk);
+    let mut piece = Piece::new(max_bytes);
+    let start = usize::try_from(from).unwrap_or(usize::MAX);
+    for block in disk.data.chain.iter().skip(start) {
+        if block.height() > to || !piece.take(block.clone()) {
+            break;
+        }
+    }
+    piece.into_blocks()
+}
+
+/// A test that panicked while it held the lock must not make the others' failures unreadable.
+fn lock(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
+    disk.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,6 +1,7 @@
 //! Stores: where a server's state is durable.
 //!
-//! [`redis`] is the real one; [`memory`] is for in-process tests. Both pass `tests/store_contract.rs`.
+//! [`redis`] is the real one; [`memory`] is for in-process tests. Both pass
+//! `tests/store_contract.rs` and `tests/store_owner.rs`.
 
 use std::fmt;
 
@@ -9,7 +10,9 @@ use crate::bank::effects::{Batch, Receipt};
 use crate::bank::stored::Stored;
 
 pub mod memory;
+mod piece;
 pub mod redis;
+mod shape;
 
 /// Why a store did not do what it was asked.
 #[derive(Debug)]
@@ -61,6 +64,9 @@ pub trait Store: Send {
     /// Connects if need be, checks that the store is fit, takes ownership of it (an earlier owner's
     /// next write fails), makes the instance id if the store is empty, appends a new life, and
     /// returns what is there. All that it writes is durable when it returns.
+    ///
+    /// A process that loads again finds out whether the store is the one that it knew, and doesn't
+    /// take it back from a later owner.
     fn load(&mut self) -> Result<Stored, StoreError>;
 
     /// Reads blocks of the chain from height `from` on, to height `to` at the most, as many as fit in
@@ -73,7 +79,8 @@ pub trait Store: Send {
     ) -> Result<Vec<SealedBlock>, StoreError>;
 
     /// Makes the writes of one turn durable, all or none, and only if this process still owns the
-    /// store and the turn counter then is the batch's number.
+    /// store and the turn counter then is the batch's number. A batch without writes changes nothing:
+    /// it has a receipt for the asking, if its number is the last turn's.
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError>;
 
     /// A second view of the same chain, for the block reader's thread.

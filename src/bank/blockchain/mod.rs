@@ -1,3 +1,5 @@
 //! The blockchain: blocks, the chain's head, reconciling.
 
 pub mod block;
+pub mod chain;
+pub mod reconcile;

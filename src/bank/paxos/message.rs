@@ -4,11 +4,12 @@
 //! leave at once) or *bound* (leaves only when the turn it belongs to is durable).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
-use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::blockchain::block::{BlockHash, Genesis, SealedBlock};
 use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::paxos::ballot::Ballot;
@@ -17,10 +18,25 @@ use crate::bank::paxos::ballot::Ballot;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configuration {
-    /// All servers.
+    /// All servers, in the order of their ids.
     pub servers: Vec<ServerId>,
     /// What every server's account holds at the start.
     pub opening_balance: Amount,
+}
+
+impl Configuration {
+    /// Whether a bank founded so is the one configured here.
+    pub fn matches(&self, genesis: &Genesis) -> bool {
+        self.opening_balance == genesis.opening_balance
+            && self.servers.iter().eq(genesis.servers.keys())
+    }
+}
+
+impl fmt::Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let servers: Vec<&str> = self.servers.iter().map(ServerId::as_str).collect();
+        write!(f, "servers {} with opening balance {}", servers.join(", "), self.opening_balance)
+    }
 }
 
 /// The first message on every connection between servers, in both directions. Bound.

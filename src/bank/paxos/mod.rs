@@ -1,4 +1,6 @@
 //! Paxos: one instance of the synod per height of the chain.
 
+pub mod acceptor;
 pub mod ballot;
 pub mod message;
+pub mod proposer;

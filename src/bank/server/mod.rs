@@ -1,10 +1,44 @@
 //! The state machine of one server.
+//!
+//! [`Server::handle`] takes in an event; [`Server::end_turn`] gives back what all events since the
+//! last turn amount to. The order is always: any number of `handle`, then `end_turn`, then the turn
+//! is made durable and its outbox released, then the next `handle`.
+//!
+//! The folder follows DESIGN.md: [`recovery`] from the store; `founding` (handshakes, heartbeats,
+//! block 0); `serving` (clients' requests), `waiting` (transfers that the local balance does not
+//! cover); `proposing` and `voting` (Paxos); `appending` and `reconciling` (the chain).
 
-use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::effects::{Effects, Event, Turn};
-use crate::bank::ids::{ServerId, TurnNumber};
-use crate::bank::paxos::message::Configuration;
-use crate::bank::stored::Stored;
+use std::collections::BTreeMap;
+
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::blockchain::reconcile::Reconcile;
+use crate::bank::effects::{
+    Bound, Effects, Event, Level, Note, Stop, Timer, TimerCommand, Turn, Write,
+};
+use crate::bank::ids::{ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ledger::balances::Balances;
+use crate::bank::ledger::local_log::LocalLog;
+use crate::bank::ledger::sessions::Sessions;
+use crate::bank::paxos::acceptor::Acceptor;
+use crate::bank::paxos::ballot::{Ballot, majority};
+use crate::bank::paxos::message::{Configuration, Message};
+use crate::bank::paxos::proposer::{Knowledge, Run};
+use crate::bank::request::Start;
+
+mod appending;
+mod founding;
+mod peers;
+mod proposing;
+mod reconciling;
+pub mod recovery;
+mod serving;
+mod voting;
+mod waiting;
+
+use peers::Peer;
+use serving::Calls;
+use voting::HeldPrepare;
+use waiting::{Verdict, Waiting};
 
 /// Who a server is, and what it is part of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,76 +49,254 @@ pub struct Config {
     pub configuration: Configuration,
 }
 
-/// Why a server can't start from what is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecoveryError {
-    /// The bank in the store is not the one that was configured.
-    Mismatch(String),
-    /// What is stored can't be right.
-    Corrupt(String),
-}
-
-impl std::fmt::Display for RecoveryError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            RecoveryError::Mismatch(what) => f.write_str(what),
-            RecoveryError::Corrupt(what) => write!(f, "the store is corrupt: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for RecoveryError {}
-
-/// A server on its way back from its store: takes the chain block by block, then becomes a [`Server`].
-#[derive(Debug)]
-pub struct Recovery {
-    config: Config,
-    stored: Stored,
-}
-
-impl Recovery {
-    /// Begins with what is stored beside the chain.
-    ///
-    /// # Errors
-    /// If it can't be right.
-    pub fn begin(config: Config, stored: Stored) -> Result<Recovery, RecoveryError> {
-        Ok(Recovery { config, stored })
-    }
-
-    /// Takes the next block of the stored chain, from block 0 on.
-    ///
-    /// # Errors
-    /// If the block is not the next one, or the bank is another one than was configured.
-    pub fn append(&mut self, _block: SealedBlock) -> Result<(), RecoveryError> {
-        Ok(())
-    }
-
-    /// Ends, when all stored blocks were taken.
-    ///
-    /// # Errors
-    /// If chain, balances, log and accepted block don't fit together.
-    pub fn finish(self) -> Result<Server, RecoveryError> {
-        Ok(Server { turn: self.stored.turn, config: self.config, effects: Effects::default() })
-    }
-}
-
 /// A server: feed it events with [`Server::handle`], take what follows with [`Server::end_turn`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Server {
     config: Config,
+    instance: InstanceId,
+    life: LifeId,
+    lives: Vec<(LifeId, TurnNumber)>,
+    start: Start,
     turn: TurnNumber,
+    /// Every server has confirmed block 0.
+    active: bool,
+    /// None until the bank is founded.
+    chain: Option<Chain>,
+    log: LocalLog,
+    /// The committed balances plus the effects of the local log.
+    local: Balances,
+    sessions: Sessions,
+    sessions_opened: u64,
+    calls: Calls,
+    peers: BTreeMap<ServerId, Peer>,
+    /// The connections that peers dialled and opened with a good hello.
+    greeted: BTreeMap<ConnectionId, ServerId>,
+    acceptor: Acceptor,
+    held_prepare: Option<HeldPrepare>,
+    run: Option<Run>,
+    knowledge: Knowledge,
+    /// The highest round seen in any ballot.
+    highest_round: u64,
+    /// Runs in a row that did not get through.
+    attempt: u32,
+    /// The next run waits for the timer of that attempt.
+    backing_off: bool,
+    /// The last run was won while others waited: they go first.
+    let_others_go: bool,
+    /// A block was accepted and nobody commits it: a run is needed for that alone.
+    finishing: bool,
+    waiting: Waiting,
+    /// Something happened after which waiting transfers are to be looked at again.
+    look_again: bool,
+    /// What the run that was just concluded allows to refuse.
+    verdict: Option<Verdict>,
+    reconcile: Reconcile,
     effects: Effects,
 }
 
 impl Server {
     /// Takes in something that happened.
-    pub fn handle(&mut self, _event: Event) {}
+    pub fn handle(&mut self, event: Event) {
+        match event {
+            Event::LinkUp(peer) => self.link_up(peer),
+            Event::LinkAnswered(peer, answer) => self.link_answered(peer, answer),
+            Event::LinkDown(peer) => self.link_down(&peer),
+            Event::Greeted(connection, hello) => self.greeted(connection, hello),
+            Event::Received(connection, message) => match self.greeted.get(&connection) {
+                Some(peer) => self.receive(peer.clone(), message),
+                None => self.debug(|| format!("a {} from a stranger", message.name())),
+            },
+            Event::Own(message) => self.receive(self.config.id.clone(), message),
+            Event::Closed(connection) => self.closed(connection),
+            Event::Request(connection, id, request) => self.request(connection, id, request),
+            Event::Timer(timer) => self.time_out(timer),
+        }
+        self.go_on();
+        self.assert_invariants();
+    }
 
     /// Ends the turn: what the events since the last one amount to.
     pub fn end_turn(&mut self) -> Turn {
+        self.log.close();
         if !self.effects.writes.is_empty() {
             self.turn = TurnNumber(self.turn.0 + 1);
         }
         std::mem::take(&mut self.effects).into_turn(self.turn)
+    }
+
+    fn receive(&mut self, from: ServerId, message: Message) {
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.missed = 0;
+        }
+        match message {
+            Message::Heartbeat(standing) => self.learn_standing(&from, standing),
+            Message::ReconcileRequest => self.reconcile_request(&from),
+            Message::ReconcileAck { height } => self.reconcile_ack(from, height),
+            Message::BlocksRequest { from: first, to } => self.blocks_request(from, first, to),
+            Message::BlocksResponse { blocks } => self.blocks_response(&from, blocks),
+            Message::Hello(_) | Message::Reject { .. } => {
+                self.debug(|| format!("{from} greets in the middle of a connection"));
+            }
+            _ if !self.active => self.debug(|| format!("not active: {from} has to wait")),
+            Message::Prepare { height, ballot, previous, known } => {
+                self.prepare(HeldPrepare { from, height, ballot, previous, known });
+            }
+            Message::Promise { height, ballot, instance, waiting, vote } => {
+                self.promise(from, (height, ballot), instance, waiting, vote);
+            }
+            Message::Accept { height, ballot, block } => self.accept(from, height, ballot, block),
+            Message::Accepted { height, ballot, hash, instance } => {
+                self.accepted(from, (height, ballot), hash, instance);
+            }
+            Message::Commit { height, hash } => self.commit(from, height, hash),
+            Message::Nack { height, ballot, promised, waiting } => {
+                self.nack(from, (height, ballot), promised, waiting);
+            }
+        }
+    }
+
+    fn time_out(&mut self, timer: Timer) {
+        match timer {
+            Timer::Heartbeat => self.heartbeat(),
+            Timer::Gather => self.gather_is_over(),
+            Timer::Repeat => self.repeat(),
+            Timer::BackOff { attempt } if attempt == self.attempt => self.backing_off = false,
+            Timer::BackOff { .. } => {}
+            Timer::FinishRound => self.finish_round(),
+            Timer::Reconcile => self.reconcile_step_failed(),
+            Timer::Deadline(wait) => self.deadline(wait),
+        }
+    }
+
+    /// What follows by itself after any event: answer the prepare that came too early, look at
+    /// waiting transfers, start the run that is needed or drop the one that is not.
+    fn go_on(&mut self) {
+        if !self.active || self.effects.stop.is_some() {
+            return;
+        }
+        self.answer_held_prepare();
+        if std::mem::take(&mut self.look_again) {
+            self.look_at_waiting();
+        }
+        if !self.wants_run() {
+            self.abandon_run();
+        } else if self.run.is_none() && !self.backing_off && self.reconcile.is_idle() {
+            if std::mem::take(&mut self.let_others_go) {
+                self.back_off();
+            } else {
+                self.start_run();
+            }
+        }
+    }
+
+    fn wants_run(&self) -> bool {
+        self.finishing || !self.waiting.is_empty()
+    }
+
+    /// The chain of a founded bank.
+    ///
+    /// # Panics
+    /// Before the founding; whoever calls it has checked that the server is active.
+    fn chain(&self) -> &Chain {
+        self.chain.as_ref().expect("an active server has a chain")
+    }
+
+    fn height(&self) -> Option<u64> {
+        self.chain.as_ref().map(Chain::height)
+    }
+
+    fn majority(&self) -> usize {
+        majority(self.config.configuration.servers.len())
+    }
+
+    /// A message that is true whatever is durable; to a peer whose link is down it isn't sent.
+    fn send_free(&mut self, to: &ServerId, message: Message) {
+        if self.peers.get(to).is_some_and(Peer::is_linked) {
+            self.effects.free.push((to.clone(), message));
+        }
+    }
+
+    /// A message that speaks of this turn, to a peer or to this server itself.
+    fn send_bound(&mut self, to: &ServerId, message: Message) {
+        if *to == self.config.id {
+            self.effects.bind(Bound::Own(message));
+        } else if self.peers.get(to).is_some_and(Peer::is_linked) {
+            self.effects.bind(Bound::Peer(to.clone(), message));
+        }
+    }
+
+    fn send_all_free(&mut self, message: &Message) {
+        for peer in self.peer_ids() {
+            self.send_free(&peer, message.clone());
+        }
+    }
+
+    fn send_all_bound(&mut self, message: &Message) {
+        for peer in self.peer_ids() {
+            self.send_bound(&peer, message.clone());
+        }
+    }
+
+    fn peer_ids(&self) -> Vec<ServerId> {
+        self.peers.keys().cloned().collect()
+    }
+
+    fn write(&mut self, write: Write) {
+        self.effects.writes.push(write);
+    }
+
+    fn set(&mut self, timer: Timer) {
+        self.effects.timers.push(TimerCommand::Set(timer));
+    }
+
+    fn cancel(&mut self, timer: Timer) {
+        self.effects.timers.push(TimerCommand::Cancel(timer));
+    }
+
+    fn note(&mut self, level: Level, text: String) {
+        self.effects.notes.push(Note { level, text });
+    }
+
+    fn info(&mut self, text: String) {
+        self.note(Level::Info, text);
+    }
+
+    fn warn(&mut self, text: String) {
+        self.note(Level::Warning, text);
+    }
+
+    /// Names why something was ignored.
+    fn debug(&mut self, text: impl FnOnce() -> String) {
+        self.note(Level::Debug, text());
+    }
+
+    fn stop(&mut self, reason: String) {
+        self.effects.stop.get_or_insert(Stop { reason });
+    }
+
+    fn saw_round(&mut self, ballot: &Ballot) {
+        self.highest_round = self.highest_round.max(ballot.round);
+    }
+
+    /// What must hold after every event.
+    fn assert_invariants(&self) {
+        self.acceptor.assert_sound();
+        let Some(chain) = &self.chain else {
+            assert!(!self.active && self.log.is_empty(), "nothing before the founding");
+            return;
+        };
+        if let Some((_, block)) = self.acceptor.accepted() {
+            assert_eq!(
+                block.height(),
+                chain.height() + 1,
+                "the acceptor's slot is the next height"
+            );
+            assert_eq!(block.block().previous, chain.head(), "and links to the head");
+        }
+        if let Some(run) = &self.run {
+            assert_eq!(run.height, chain.height() + 1, "a run dies with its height");
+        }
+        let own = chain.included(&self.config.id).seq + self.log.len() as u64;
+        assert_eq!(self.log.last().seq, own, "the log goes on where the chain ends");
     }
 }

@@ -1,0 +1,400 @@
+#!/usr/bin/env bash
+#
+# PAXOS-Banking from one command.
+#
+#   ./run.sh                    everything up: Redis, three servers, and three clients in terminals
+#   ./run.sh demo               plays and checks a scenario in a folder and with ports of its own
+#   ./run.sh start ID           starts server A, B or C (again)
+#   ./run.sh kill ID            kills it as a power cut would (SIGKILL)
+#   ./run.sh client ID [ARG…]   a client of that server; the rest is for it, as in -c 'transfer B 30'
+#   ./run.sh log ID             follows that server's log
+#   ./run.sh status             what runs where, and how it is
+#   ./run.sh down               ends everything that it started; the bank's data stay
+#   ./run.sh clean              the same, and forgets the data
+#   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
+#   ./run.sh help               shows this
+#
+# Environment: REDIS_PORT and BASE_PORT (that of server A; B and C have the next two) fix ports that
+# are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown; SERVER_FLAGS
+# holds more flags for the servers; PAXOS_BANKING_BIN names a program to use instead of building one.
+
+set -euo pipefail
+
+readonly SERVERS="A B C"
+REDIS_PORT_USUALLY=6379
+BASE_PORT_USUALLY=8001
+
+case ${PAXOS_BANKING_BIN:-/} in
+    /*) ;;
+    *) PAXOS_BANKING_BIN=$PWD/$PAXOS_BANKING_BIN ;;
+esac
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly ROOT
+cd "$ROOT"
+
+say() { printf '%s\n' "run.sh: $*"; }
+die() { printf '%s\n' "run.sh: $*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# ── What runs where: one file ────────────────────────────────────────────────────────────────────
+# One `KEY VALUE` a line, and the last one counts: adding a line is atomic, so several run.sh at
+# once (one for each terminal, say) don't destroy each other's news.
+
+use_folder() {
+    DATA=$1
+    STATE=$DATA/run.state
+}
+
+remember() { mkdir -p "$DATA/logs" "$DATA/redis"; printf '%s %s\n' "$1" "$2" >>"$STATE"; }
+
+recall() {
+    [ ! -f "$STATE" ] ||
+        awk -v key="$1" '$1 == key { sub(/^[^ ]* /, ""); value = $0 } END { print value }' "$STATE"
+}
+
+# ── Processes ────────────────────────────────────────────────────────────────────────────────────
+
+# When a process began: by this a process of ours is told from a later one with the same number. Nothing if it is gone.
+birth_of() {
+    if [ -r "/proc/$1/stat" ]; then
+        # The second field, a name in parentheses, may hold spaces; so fields count from the third.
+        { sed 's/.*) //' "/proc/$1/stat" | awk '$1 !~ /[ZX]/ { print $20 }'; } 2>/dev/null || true
+    elif [ ! -d /proc/self ]; then
+        { ps -o stat= -o lstart= -p "$1" | awk '$1 !~ /Z/ { $1 = ""; print }' | tr -d ' '; } || true
+    fi
+}
+
+own() { remember "pid-$1" "$2 $(birth_of "$2")"; }
+
+pid_of() { recall "pid-$1" | cut -d ' ' -f 1; }
+
+alive() {
+    local pid birth
+    read -r pid birth <<<"$(recall "pid-$1")"
+    [ -n "$birth" ] && [ "$(birth_of "$pid")" = "$birth" ]
+}
+
+gone() { ! alive "$1"; }
+
+any_server_alive() {
+    local id
+    for id in $SERVERS; do alive "$id" && return; done
+    return 1
+}
+
+# launch NAME COMMAND…: in the background, for longer than this script lives.
+launch() {
+    # In a process group of its own, since Ctrl-C in this terminal is not meant for it.
+    set -m
+    nohup "${@:2}" >>"$DATA/logs/$1.log" 2>&1 </dev/null &
+    set +m
+    own "$1" $!
+    disown $!
+}
+
+# wait_until SECONDS COMMAND…: polls, and fails if it never succeeds.
+wait_until() {
+    local end=$((SECONDS + $1))
+    until "${@:2}"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
+
+# await NAME COMMAND…: until it succeeds, which is what the process NAME was started for.
+await() {
+    local name=$1
+    ready_or_gone() { "$@" || gone "$name"; }
+    if ! wait_until 60 ready_or_gone "${@:2}" || gone "$name"; then
+        tail -n 15 "$DATA/logs/$name.log" >&2
+        die "$name does not work; above is the end of $DATA/logs/$name.log"
+    fi
+}
+
+# end NAME SIGNAL: and returns when it is gone.
+end() {
+    alive "$1" || return 0
+    kill "-$2" "$(pid_of "$1")" 2>/dev/null || true
+    wait_until 10 gone "$1" || kill -KILL "$(pid_of "$1")" 2>/dev/null || true
+    wait_until 10 gone "$1" || die "process $(pid_of "$1") ($1) can't be ended"
+}
+
+# ── Ports ────────────────────────────────────────────────────────────────────────────────────────
+
+taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# free_ports FIRST COUNT VARIABLE: prints the first of COUNT free ports in a row, from FIRST on, or
+# exactly there if the user has fixed it by VARIABLE.
+free_ports() {
+    local first=$1 port
+    while [ "$first" -le 65000 ]; do
+        for ((port = first; port < first + $2; port++)); do
+            ! taken $port || break
+        done
+        [ "$port" -lt $((first + $2)) ] || { echo "$first"; return; }
+        [ -z "${!3:-}" ] || die "$3=${!3}, but port $port is taken by another program: end that one," \
+            "choose another $3, or leave $3 unset to have the next free port taken."
+        first=$((first + $2))
+    done
+    die "no $2 free ports from $1 on"
+}
+
+# keep_port KEY VARIABLE: what runs stays where it is, whatever VARIABLE asks for.
+keep_port() {
+    local port
+    port=$(recall "$1")
+    [ -z "${!2:-}" ] || [ "${!2}" = "$port" ] ||
+        die "$2=${!2}, but what already runs uses $port: ./run.sh down ends it."
+}
+
+# ── Starting ─────────────────────────────────────────────────────────────────────────────────────
+
+# Valkey is what some systems now install in Redis's place; it is as good.
+redis_program() { command -v "redis-$1" || command -v "valkey-$1"; }
+
+build() {
+    local binary=${PAXOS_BANKING_BIN:-}
+    if [ -z "$binary" ]; then
+        have cargo || die "cargo is missing: Rust is to be had from https://rustup.rs"
+        say "building: cargo build --release --locked"
+        cargo build --release --locked
+        binary=$(cargo metadata --format-version 1 --no-deps --locked |
+            sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/paxos-banking
+    fi
+    [ -x "$binary" ] || die "$binary is not a program"
+    remember binary "$binary"
+}
+
+# That something answers at the port is not enough: it has to be ours, and to have read its file.
+redis_is_ready() {
+    local info
+    info=$("$(redis_program cli)" -h 127.0.0.1 -p "$(recall redis-port)" INFO 2>/dev/null | tr -d '\r') &&
+        grep -qx "process_id:$(pid_of redis)" <<<"$info" && grep -qx loading:0 <<<"$info"
+}
+
+start_redis() {
+    if alive redis; then keep_port redis-port REDIS_PORT; return; fi
+    .ci/install-redis
+    local port
+    if any_server_alive; then
+        # These know it at one port only.
+        keep_port redis-port REDIS_PORT
+        port=$(recall redis-port)
+    else
+        port=$(free_ports "${REDIS_PORT:-$REDIS_PORT_USUALLY}" 1 REDIS_PORT)
+        [ "$port" = "${REDIS_PORT:-$REDIS_PORT_USUALLY}" ] ||
+            say "port $REDIS_PORT_USUALLY is taken, by a Redis that isn't ours perhaps; that one is left" \
+                "alone, and ours takes port $port"
+    fi
+    remember redis-port "$port"
+    # redis.conf names this folder, though the option after it names another.
+    mkdir -p data
+    launch redis "$(redis_program server)" ./redis.conf --port "$port" --dir "$DATA/redis"
+    await redis redis_is_ready
+    say "Redis is at 127.0.0.1:$port, its data in $DATA/redis"
+}
+
+choose_ports() {
+    if any_server_alive; then keep_port base-port BASE_PORT; return; fi
+    local wanted=${BASE_PORT:-$BASE_PORT_USUALLY} base
+    base=$(free_ports "$wanted" 3 BASE_PORT)
+    [ "$base" = "$wanted" ] || say "ports from $wanted on are taken; the servers take those from $base on"
+    remember base-port "$base"
+}
+
+cluster() {
+    local id port cluster=""
+    port=$(recall base-port)
+    for id in $SERVERS; do
+        cluster=$cluster,$id=127.0.0.1:$port
+        port=$((port + 1))
+    done
+    echo "${cluster#,}"
+}
+
+bank_client() { "$(recall binary)" client --id "$1" --cluster "$(cluster)" "${@:2}"; }
+
+quick_status() { bank_client "$1" --timeout 500ms --give-up-after 1s --json -c status 2>/dev/null; }
+answers() { quick_status "$1" >/dev/null; }
+is_open() { quick_status "$1" | grep -q '"active":true'; }
+
+start_server() {
+    if alive "$1"; then say "server $1 runs already"; return; fi
+    # shellcheck disable=SC2086  # SERVER_FLAGS holds several words
+    launch "$1" "$(recall binary)" server --id "$1" --cluster "$(cluster)" \
+        --redis "redis://127.0.0.1:$(recall redis-port)" ${SERVER_FLAGS:-}
+}
+
+start_everything() {
+    local id
+    build
+    choose_ports
+    start_redis
+    for id in $SERVERS; do start_server "$id"; done
+    for id in $SERVERS; do await "$id" is_open "$id"; done
+    say "servers run at $(cluster), their logs are in $DATA/logs"
+}
+
+# ── Terminals ────────────────────────────────────────────────────────────────────────────────────
+# Servers run in the background, wherever their logs are shown; so a view can be closed at any time.
+
+window_program() {
+    local program
+    [ "$(uname)" != Darwin ] || { echo osascript; return; }
+    [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] || return 1
+    for program in x-terminal-emulator gnome-terminal konsole xterm; do
+        ! have $program || { echo $program; return; }
+    done
+    return 1
+}
+
+# in_window TITLE COMMAND…
+in_window() {
+    local title=$1
+    shift
+    case $(window_program) in
+        osascript) osascript -e "tell application \"Terminal\" to do script \"$(printf '%q ' "$@" | sed 's/[\\"]/\\&/g')\"" ;;
+        gnome-terminal) gnome-terminal --title="$title" -- "$@" ;;
+        konsole) nohup konsole -p tabtitle="$title" -e "$@" & ;;
+        *) nohup "$(window_program)" -T "$title" -e "$@" & ;;
+    esac >/dev/null 2>&1 </dev/null
+}
+
+open_tmux() {
+    local session what self shell
+    session=paxos-banking-$(recall base-port)
+    self=$(printf %q "$ROOT/run.sh")
+    # A pane stays when its client is quit, and offers this.
+    # shellcheck disable=SC2016  # it is for the pane's shell to expand
+    shell='exec "${SHELL:-sh}"'
+    if ! tmux has-session -t "=$session" 2>/dev/null; then
+        tmux new-session -d -s "$session" -x 200 -y 50 "$self log A; $shell"
+        remember tmux "$session"
+        for what in "client A" "log B" "client B" "log C" "client C"; do
+            tmux split-window -t "=$session:" "$self $what; $shell"
+            # At once, or the next one finds no room. Six tiles are three rows of two.
+            tmux select-layout -t "=$session:" tiled
+        done >/dev/null
+    fi
+    if [ -t 1 ] && [ -z "${TMUX:-}" ]; then exec tmux attach -t "=$session"; fi
+    say "three logs and three clients are in tmux: tmux ${TMUX:+switch-client}${TMUX:-attach} -t $session"
+}
+
+open_terminals() {
+    local id how=${TERMINALS:-none}
+    [ -n "${TERMINALS:-}" ] || ! window_program >/dev/null || how=windows
+    [ -n "${TERMINALS:-}" ] || ! have tmux || how=tmux
+    say "./run.sh status shows what runs, ./run.sh down ends it"
+    case $how in
+        tmux) open_tmux ;;
+        windows)
+            for id in $SERVERS; do
+                in_window "log of server $id" "$ROOT/run.sh" window log "$id"
+                in_window "client $id" "$ROOT/run.sh" window client "$id"
+            done ;;
+        none)
+            say "this is client A; ./run.sh client B, in another terminal, is B's"
+            client A ;;
+        *) die "TERMINALS is tmux, windows or none, not $how" ;;
+    esac
+}
+
+# What a window runs: it puts down its own number, so that down can close it.
+window() { own "window-$1-$2" $$; "$@"; }
+
+close_terminals() {
+    local name
+    for name in $(awk '$1 ~ /^pid-window-/ { print substr($1, 5) }' "$STATE"); do end "$name" TERM; done
+    [ -z "$(recall tmux)" ] || tmux kill-session -t "=$(recall tmux)" 2>/dev/null || true
+}
+
+# ── Commands ─────────────────────────────────────────────────────────────────────────────────────
+
+known_server() {
+    case " $SERVERS " in
+        *" ${1:-?} "*) ;;
+        *) say "which server? One of: $SERVERS" >&2; exit 2 ;;
+    esac
+}
+
+start() {
+    known_server "$@"
+    [ -x "$(recall binary)" ] || build
+    choose_ports
+    start_redis
+    start_server "$1"
+    await "$1" answers "$1"
+    say "server $1 is up"
+}
+
+kill_server() {
+    known_server "$@"
+    if ! alive "$1"; then say "server $1 doesn't run"; return; fi
+    end "$1" KILL
+    say "server $1 is killed; ./run.sh start $1 brings it back"
+}
+
+status() {
+    local name all=0
+    [ -f "$STATE" ] || die "nothing runs; ./run.sh starts it"
+    for name in redis $SERVERS; do
+        if ! alive "$name"; then all=1; echo "$name: doesn't run"; continue; fi
+        echo "$name: process $(pid_of "$name"), log in $DATA/logs/$name.log"
+        if [ "$name" = redis ]; then
+            echo "  at 127.0.0.1:$(recall redis-port)"
+        else
+            bank_client "$name" --timeout 500ms --give-up-after 1s -c status 2>&1 | sed 's/^/  /' || all=1
+        fi
+    done
+    [ -z "$(recall tmux)" ] || echo "terminals: tmux attach -t $(recall tmux)"
+    return $all
+}
+
+down() {
+    [ -f "$STATE" ] || { say "nothing of ours runs"; return; }
+    local name
+    close_terminals
+    for name in $SERVERS redis; do end "$name" TERM; done
+    rm -f "$STATE"
+    say "all is down"
+}
+
+clean() {
+    down
+    rm -rf "$DATA"
+    say "the bank's data are gone"
+}
+
+run_tests() {
+    .ci/install-redis
+    cargo test --locked "$@"
+}
+
+follow_log() {
+    known_server "$@"
+    exec tail -n 200 -F "$DATA/logs/$1.log"
+}
+
+client() {
+    known_server "$@"
+    [ -n "$(recall base-port)" ] || die "nothing runs; ./run.sh starts it"
+    exec "$(recall binary)" client --id "$1" --cluster "$(cluster)" "${@:2}"
+}
+
+main() {
+    local command=${1:-up}
+    [ $# -eq 0 ] || shift
+    use_folder "$ROOT/data/bank"
+    case $command in
+        up) start_everything; open_terminals ;;
+        demo) . tests/demo.sh; demo ;;
+        start | status | down | clean | client | window) "$command" "$@" ;;
+        log) follow_log "$@" ;;
+        kill) kill_server "$@" ;;
+        test) run_tests "$@" ;;
+        help | -h | --help) awk 'NR > 2 { if (!sub(/^# ?/, "")) exit; print }' run.sh ;;
+        *) say "$command is not a command; ./run.sh help lists them" >&2; exit 2 ;;
+    esac
+}
+
+main "$@"

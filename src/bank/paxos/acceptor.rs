@@ -1,0 +1,85 @@
+//! The acceptor's part (*Paxos Made Simple*, 2.2): one slot, for the height after the chain's head.
+
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::paxos::ballot::Ballot;
+
+/// What an acceptor has promised and accepted for the next height. Appending a block clears it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Acceptor {
+    promised: Option<Ballot>,
+    accepted: Option<(Ballot, SealedBlock)>,
+}
+
+/// What an acceptor makes of a ballot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes, and that changes what it holds: to be made durable.
+    Yes,
+    /// Yes, as before: it said so already.
+    Again,
+    /// No: it has promised this higher ballot.
+    PromisedHigher(Ballot),
+    /// No: in this very ballot it has accepted another block. The proposer is broken.
+    Conflict,
+}
+
+impl Acceptor {
+    /// The acceptor as it was stored.
+    pub fn recover(promised: Option<Ballot>, accepted: Option<(Ballot, SealedBlock)>) -> Acceptor {
+        Acceptor { promised, accepted }
+    }
+
+    /// The highest ballot promised.
+    pub fn promised(&self) -> Option<&Ballot> {
+        self.promised.as_ref()
+    }
+
+    /// The block accepted last, and its ballot.
+    pub fn accepted(&self) -> Option<&(Ballot, SealedBlock)> {
+        self.accepted.as_ref()
+    }
+
+    /// Phase 1: promises a ballot unless a higher one is promised.
+    pub fn prepare(&mut self, ballot: &Ballot) -> Answer {
+        match &self.promised {
+            Some(promised) if promised > ballot => Answer::PromisedHigher(promised.clone()),
+            Some(promised) if promised == ballot => Answer::Again,
+            _ => {
+                self.promised = Some(ballot.clone());
+                Answer::Yes
+            }
+        }
+    }
+
+    /// Phase 2: accepts a block unless a higher ballot is promised.
+    pub fn accept(&mut self, ballot: &Ballot, block: &SealedBlock) -> Answer {
+        if let Some(promised) = &self.promised
+            && promised > ballot
+        {
+            return Answer::PromisedHigher(promised.clone());
+        }
+        if let Some((accepted, earlier)) = &self.accepted
+            && accepted == ballot
+        {
+            return if earlier == block { Answer::Again } else { Answer::Conflict };
+        }
+        self.promised = Some(ballot.clone());
+        self.accepted = Some((ballot.clone(), block.clone()));
+        Answer::Yes
+    }
+
+    /// A block was appended: the slot is for the next height now.
+    pub fn clear(&mut self) {
+        *self = Acceptor::default();
+    }
+
+    /// Checks what must always hold.
+    ///
+    /// # Panics
+    /// If a block was accepted in a ballot higher than any promised.
+    pub fn assert_sound(&self) {
+        if let Some((ballot, _)) = &self.accepted {
+            assert!(self.promised.as_ref() >= Some(ballot), "accepted beyond what was promised");
+        }
+    }
+}

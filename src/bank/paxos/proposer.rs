@@ -1,0 +1,225 @@
+//! The proposer's part (*Paxos Made Simple*, 2.2): one run, for one height, in one ballot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::blockchain::chain::{BlockError, Chain};
+use crate::bank::effects::WaitId;
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::entry::Entry;
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::Message;
+
+/// A Paxos run. It dies when its height is appended, when its ballot is beaten, or with its life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Run {
+    /// The height to be agreed on.
+    pub height: u64,
+    /// Its ballot.
+    pub ballot: Ballot,
+    /// What had come in when it prepared, and whose account has not been debited since: only of
+    /// these may it bring a refusal.
+    pub eligible: BTreeSet<WaitId>,
+    /// Other servers that say they have waiting transfers of their own.
+    pub rivals: BTreeSet<ServerId>,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Phase 1: collecting promises.
+    Preparing {
+        /// One for each server that answered.
+        promises: BTreeMap<ServerId, Promised>,
+        /// A majority has promised, and the proposer waits a short time for the others.
+        gathering: bool,
+    },
+    /// Phase 2: collecting accepteds.
+    Accepting {
+        /// The block, fixed.
+        block: SealedBlock,
+        /// Where it comes from.
+        origin: Origin,
+        /// The servers that accepted it.
+        accepted: BTreeSet<ServerId>,
+    },
+}
+
+/// What a server promised, but for its log, which goes to [`Knowledge`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Promised {
+    /// It has accepted a block before.
+    Accepted(Ballot, SealedBlock),
+    /// It has sent its log.
+    Log {
+        /// Not all of it.
+        cut: bool,
+    },
+}
+
+/// Where a proposed block comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Built from these servers' logs.
+    Built {
+        /// The servers.
+        consulted: BTreeSet<ServerId>,
+        /// Some log was cut.
+        cut: bool,
+    },
+    /// Accepted by somebody before, in an earlier ballot.
+    Adopted,
+}
+
+/// What a proposer with enough promises has to propose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// The block accepted in the highest ballot, unchanged.
+    Adopt(SealedBlock),
+    /// A block of the logs of these servers.
+    Build {
+        /// The servers.
+        consulted: BTreeSet<ServerId>,
+        /// Some log was cut.
+        cut: bool,
+    },
+}
+
+impl Run {
+    /// A run that has just prepared.
+    pub fn new(height: u64, ballot: Ballot, eligible: BTreeSet<WaitId>) -> Run {
+        let phase = Phase::Preparing { promises: BTreeMap::new(), gathering: false };
+        Run { height, ballot, eligible, rivals: BTreeSet::new(), phase }
+    }
+
+    /// Whether a message is for exactly this run.
+    pub fn is(&self, height: u64, ballot: &Ballot) -> bool {
+        self.height == height && self.ballot == *ballot
+    }
+
+    /// Whether a server has already answered in this phase.
+    pub fn has_heard(&self, server: &ServerId) -> bool {
+        match &self.phase {
+            Phase::Preparing { promises, .. } => promises.contains_key(server),
+            Phase::Accepting { accepted, .. } => accepted.contains(server),
+        }
+    }
+
+    /// What this phase asks of the others.
+    pub fn request(&self, previous: BlockHash, known: BTreeMap<ServerId, u64>) -> Message {
+        let (height, ballot) = (self.height, self.ballot.clone());
+        match &self.phase {
+            Phase::Preparing { .. } => Message::Prepare { height, ballot, previous, known },
+            Phase::Accepting { block, .. } => {
+                Message::Accept { height, ballot, block: block.clone() }
+            }
+        }
+    }
+
+    /// The phase in a word.
+    pub fn describe(&self) -> &'static str {
+        match self.phase {
+            Phase::Preparing { .. } => "preparing",
+            Phase::Accepting { .. } => "accepting",
+        }
+    }
+}
+
+/// The value that a majority's promises leave: the accepted one of the highest *accepted* ballot
+/// (not the highest promised one), or else a free choice.
+pub fn value(promises: &BTreeMap<ServerId, Promised>) -> Value {
+    let accepted = promises.values().filter_map(|promised| match promised {
+        Promised::Accepted(ballot, block) => Some((ballot, block)),
+        Promised::Log { .. } => None,
+    });
+    match accepted.max_by_key(|(ballot, _)| *ballot) {
+        Some((_, block)) => Value::Adopt(block.clone()),
+        None => Value::Build {
+            consulted: promises.keys().cloned().collect(),
+            cut: promises.values().any(|promised| *promised == Promised::Log { cut: true }),
+        },
+    }
+}
+
+/// What a proposer knows of the servers' local logs, from promises made to it for the present height
+/// in this or an earlier ballot. What was promised is durable, so it stays true.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Knowledge(BTreeMap<ServerId, Vec<Entry>>);
+
+impl Knowledge {
+    /// The known beginning of a server's log.
+    pub fn log(&self, server: &ServerId) -> &[Entry] {
+        self.0.get(server).map_or(&[], Vec::as_slice)
+    }
+
+    /// For each server of the bank the last seq of its entries that is known.
+    pub fn known(&self, chain: &Chain) -> BTreeMap<ServerId, u64> {
+        let last = |server: &ServerId| match self.log(server).last() {
+            Some(entry) => entry.seq,
+            None => chain.included(server).seq,
+        };
+        chain.genesis().servers.keys().map(|server| (server.clone(), last(server))).collect()
+    }
+
+    /// Adds what a server promised after what is known of it.
+    ///
+    /// # Errors
+    /// If the entries don't go on from there or can't be of that server's log; nothing is added.
+    pub fn learn(
+        &mut self,
+        chain: &Chain,
+        server: &ServerId,
+        entries: &[Entry],
+    ) -> Result<(), BlockError> {
+        let mut log = self.log(server).to_vec();
+        log.extend_from_slice(entries);
+        chain.verify_log(server, &log)?;
+        self.0.insert(server.clone(), log);
+        Ok(())
+    }
+
+    /// The entries of a block of these servers' logs.
+    pub fn gather(&self, servers: &BTreeSet<ServerId>) -> Vec<Entry> {
+        servers.iter().flat_map(|server| self.log(server)).cloned().collect()
+    }
+
+    /// Forgets what is in the chain now.
+    pub fn trim(&mut self, chain: &Chain) {
+        for (server, log) in &mut self.0 {
+            let included = chain.included(server);
+            log.retain(|entry| entry.position() > included);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::blockchain::block::Block;
+    use crate::bank::ids::LifeId;
+
+    fn ballot(round: u64) -> Ballot {
+        Ballot { round, server: "A".parse().unwrap(), life: LifeId(1) }
+    }
+
+    fn block(height: u64) -> SealedBlock {
+        let previous = BlockHash::NONE;
+        let (proposer, genesis, entries) = (None, None, Vec::new());
+        SealedBlock::seal(Block { height, previous, proposer, genesis, entries })
+    }
+
+    #[test]
+    fn the_highest_accepted_ballot_decides() {
+        let promises = |of: [Promised; 3]| {
+            ["A", "B", "C"].into_iter().map(|id| id.parse().unwrap()).zip(of).collect()
+        };
+        let accepted = |round, height| Promised::Accepted(ballot(round), block(height));
+        let log = |cut| Promised::Log { cut };
+        let found = value(&promises([accepted(2, 8), accepted(5, 9), log(false)]));
+        assert_eq!(found, Value::Adopt(block(9)));
+        let found = value(&promises([log(false), log(true), log(false)]));
+        assert!(matches!(found, Value::Build { cut: true, .. }));
+    }
+}

@@ -1,0 +1,294 @@
+//! Handshakes, heartbeats, and how babies found the bank (DESIGN.md, "Founding and identity").
+
+use std::collections::BTreeMap;
+
+use super::Server;
+use super::peers::Link;
+use crate::bank::blockchain::block::{FORMAT, Genesis, SealedBlock};
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::effects::{Bound, Timer, Write};
+use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
+use crate::bank::paxos::message::{Hello, Message, Standing};
+
+/// What to do when the servers came to know different instances of each other while they founded.
+const FOUND_AGAIN: &str = "If no server is active, the founding was cut short by a lost store: stop \
+                           all servers, wipe all their stores and start them again.";
+
+/// How many of its latest lives a server names in a hello.
+const LIVES_NAMED: usize = 64;
+
+impl Server {
+    /// The hello to a peer. Bound, like every word about what is durable.
+    fn hello(&self, to: &ServerId) -> Hello {
+        let first = self.lives.len().saturating_sub(LIVES_NAMED);
+        Hello {
+            version: FORMAT,
+            id: self.config.id.clone(),
+            instance: self.instance,
+            life: self.life,
+            lives: self.lives[first..].to_vec(),
+            configuration: self.config.configuration.clone(),
+            standing: self.standing(),
+            knows_you_as: self.chain.as_ref().and_then(|chain| chain.instance(to)),
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing {
+            genesis: self.chain.as_ref().map(Chain::genesis_hash),
+            active: self.active,
+            height: self.height().unwrap_or(0),
+            turn: self.turn,
+            position: self.log.last(),
+        }
+    }
+
+    /// The connection dialled to a peer is up: greet.
+    pub(super) fn link_up(&mut self, peer: ServerId) {
+        let hello = Message::Hello(self.hello(&peer));
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        known.link = Link::Greeting;
+        self.effects.bind(Bound::Peer(peer, hello));
+    }
+
+    /// The peer answered the hello.
+    pub(super) fn link_answered(&mut self, peer: ServerId, answer: Message) {
+        if self.peers.get(&peer).is_none_or(|known| known.link != Link::Greeting) {
+            return;
+        }
+        match answer {
+            Message::Hello(hello) if hello.id != peer => {
+                self.warn(format!("where {peer} should be, {} answers", hello.id));
+            }
+            Message::Hello(hello) => match self.check(&hello) {
+                Err(reason) => self.warn(format!("{peer} can't be spoken to: {reason}")),
+                Ok(()) => {
+                    if let Some(known) = self.peers.get_mut(&peer) {
+                        known.link = Link::Up;
+                    }
+                    self.info(format!("connected to {peer}"));
+                    self.meet(&peer, hello);
+                    self.repeat_to(&peer);
+                }
+            },
+            Message::Reject { reason, hello } => {
+                self.warn(format!("{peer} refuses this server: {reason}"));
+                // It may know that this server's store was lost; then this server must stop.
+                let _ = self.check(&hello);
+            }
+            other => self.warn(format!("{peer} answers a hello by {}", other.name())),
+        }
+    }
+
+    /// The connection dialled to a peer is gone.
+    pub(super) fn link_down(&mut self, peer: &ServerId) {
+        if let Some(known) = self.peers.get_mut(peer) {
+            let was_up = known.link == Link::Up;
+            known.link = Link::Down;
+            if was_up {
+                self.info(format!("lost the connection to {peer}"));
+            }
+        }
+    }
+
+    /// A peer dialled this server and greets.
+    pub(super) fn greeted(&mut self, connection: ConnectionId, hello: Hello) {
+        let peer = hello.id.clone();
+        if let Err(reason) = self.check(&hello) {
+            self.warn(format!("a connection of {peer}'s is refused: {reason}"));
+            let hello = self.hello(&peer);
+            self.effects.bind(Bound::Answer(connection, Message::Reject { reason, hello }));
+            return;
+        }
+        let answer = Message::Hello(self.hello(&peer));
+        self.effects.bind(Bound::Answer(connection, answer));
+        if let Some(known) = self.peers.get_mut(&peer) {
+            // What still comes on the older connection may be of an earlier life.
+            if let Some(older) = known.incoming.replace(connection) {
+                self.greeted.remove(&older);
+            }
+            known.missed = 0;
+        }
+        self.greeted.insert(connection, peer.clone());
+        self.meet(&peer, hello);
+    }
+
+    /// A connection is gone.
+    pub(super) fn closed(&mut self, connection: ConnectionId) {
+        self.calls.forget_connection(connection);
+        if let Some(peer) = self.greeted.remove(&connection)
+            && let Some(known) = self.peers.get_mut(&peer)
+            && known.incoming == Some(connection)
+        {
+            known.incoming = None;
+        }
+    }
+
+    /// Whether a server that greets so can be spoken to. If its hello shows that this server's store
+    /// was lost or swapped, this server stops.
+    fn check(&mut self, hello: &Hello) -> Result<(), String> {
+        if hello.version != FORMAT {
+            return Err(format!("it speaks format {}, this server {FORMAT}", hello.version));
+        }
+        if hello.id == self.config.id {
+            return Err(format!("it calls itself {}, as this server does", hello.id));
+        }
+        if !self.peers.contains_key(&hello.id) {
+            return Err(format!("{} is not a server of this bank", hello.id));
+        }
+        let (ours, theirs) = (&self.config.configuration, &hello.configuration);
+        if ours != theirs {
+            return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
+        }
+        self.check_instances(hello)?;
+        match (&self.chain, hello.standing.genesis) {
+            (Some(chain), Some(genesis)) if chain.genesis_hash() != genesis => Err(format!(
+                "{} belongs to another bank: its block 0 is {}, here it is {}. {FOUND_AGAIN}",
+                hello.id,
+                genesis.short(),
+                chain.genesis_hash().short()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_instances(&mut self, hello: &Hello) -> Result<(), String> {
+        let Hello { id, instance, standing, .. } = hello;
+        if let Some(known_as) = hello.knows_you_as
+            && known_as != self.instance
+        {
+            if self.height().is_none_or(|height| standing.height >= height) {
+                self.stop(self.store_lost(id, known_as, standing));
+            }
+            return Err(format!(
+                "{id} knows this server as instance {known_as}, not {}",
+                self.instance
+            ));
+        }
+        let known_as = self.chain.as_ref().and_then(|chain| chain.instance(id));
+        match known_as {
+            Some(known_as) if known_as != *instance => Err(format!(
+                "{id} is known as instance {known_as}, but this is {instance}: its store was lost or swapped"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn store_lost(&self, peer: &ServerId, known_as: InstanceId, standing: &Standing) -> String {
+        let what_to_do = if standing.active {
+            "Start it on the store it was founded with."
+        } else {
+            "As far as that peer knows the bank is not open yet: if no server is active, stop all \
+             servers, wipe all their stores and start them again."
+        };
+        format!(
+            "the store of {} was lost or swapped: {peer} knows this server as instance {known_as}, \
+             but the store says {}. {what_to_do}",
+            self.config.id, self.instance
+        )
+    }
+
+    /// Takes in what a good hello says.
+    fn meet(&mut self, peer: &ServerId, hello: Hello) {
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.instance = Some(hello.instance);
+        }
+        self.learn_standing(peer, hello.standing);
+        self.found();
+    }
+
+    /// Takes in where a peer stands.
+    pub(super) fn learn_standing(&mut self, peer: &ServerId, standing: Standing) {
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        let Some(genesis) = standing.genesis else { return };
+        match &self.chain {
+            Some(chain) if chain.genesis_hash() != genesis => {
+                if !std::mem::replace(&mut known.forked, true) {
+                    self.warn(format!("{peer} has founded another bank. {FOUND_AGAIN}"));
+                }
+                return;
+            }
+            Some(_) => {
+                known.confirmed = true;
+                known.holds(standing.height);
+                self.activate(standing.active);
+            }
+            None => known.holds(standing.height),
+        }
+        if self.height() < Some(standing.height) || self.chain.is_none() {
+            self.start_reconciling();
+        }
+    }
+
+    /// Writes block 0 once all instances are known. If a peer has it already, reconciling brings it.
+    pub(super) fn found(&mut self) {
+        if self.chain.is_some() || self.peers.values().any(|peer| peer.height.is_some()) {
+            return;
+        }
+        let mut servers = BTreeMap::from([(self.config.id.clone(), self.instance)]);
+        for (id, peer) in &self.peers {
+            let Some(instance) = peer.instance else { return };
+            servers.insert(id.clone(), instance);
+        }
+        let opening_balance = self.config.configuration.opening_balance;
+        let genesis = Genesis { format: FORMAT, opening_balance, servers };
+        self.found_on(&SealedBlock::genesis(genesis));
+    }
+
+    /// Founds the bank on a genesis block, if it is the configured one.
+    pub(super) fn found_on(&mut self, block: &SealedBlock) {
+        let chain = match Chain::found(block) {
+            Ok(chain) => chain,
+            Err(error) => return self.warn(format!("a block 0 that is none: {error}")),
+        };
+        let genesis = chain.genesis();
+        if chain.instance(&self.config.id) != Some(self.instance)
+            || !self.config.configuration.matches(genesis)
+        {
+            return self.warn("a block 0 of another bank was ignored".into());
+        }
+        let balances: Vec<_> =
+            chain.committed().iter().map(|(account, amount)| (account.clone(), amount)).collect();
+        self.local = chain.committed().clone();
+        self.info(format!("block 0, genesis: {}", block.hash().short()));
+        self.write(Write::Append { block: block.clone(), from_accepted: false, trim: 0, balances });
+        self.chain = Some(chain);
+        // The others wait for the word that this server has block 0 too.
+        self.send_all_bound(&Message::Heartbeat(self.standing()));
+        self.activate(false);
+    }
+
+    /// Opens the bank once every server has confirmed block 0, or one says that all have.
+    pub(super) fn activate(&mut self, told: bool) {
+        let all = self.peers.values().all(|peer| peer.confirmed);
+        if self.active || !(told || all) {
+            return;
+        }
+        self.active = true;
+        self.write(Write::Activate);
+        self.info("every server has confirmed block 0: the bank is open".into());
+        self.send_all_bound(&Message::Heartbeat(self.standing()));
+    }
+
+    /// Tells the others that this server is there.
+    pub(super) fn heartbeat(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.missed = peer.missed.saturating_add(1);
+        }
+        self.send_all_bound(&Message::Heartbeat(self.standing()));
+        self.set(Timer::Heartbeat);
+    }
+
+    /// Whom the founding waits for.
+    pub(super) fn waits_for(&self) -> Vec<ServerId> {
+        let missing = |peer: &super::Peer| {
+            if self.chain.is_some() { !peer.confirmed } else { peer.instance.is_none() }
+        };
+        match self.active {
+            true => Vec::new(),
+            false => {
+                self.peers.iter().filter(|(_, p)| missing(p)).map(|(id, _)| id.clone()).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The proposer's part: prepare, gather promises, propose, commit (DESIGN.md, "A Paxos run").
+
+use std::collections::BTreeSet;
+
+use super::Server;
+use super::waiting::Verdict;
+use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
+use crate::bank::effects::Timer;
+use crate::bank::ids::{InstanceId, ServerId};
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::{Message, Vote};
+use crate::bank::paxos::proposer::{Origin, Phase, Promised, Run, Value, value};
+
+impl Server {
+    /// Starts a run for the next height, for all that waits.
+    pub(super) fn start_run(&mut self) {
+        let ballot = Ballot {
+            round: self.highest_round + 1,
+            server: self.config.id.clone(),
+            life: self.life,
+        };
+        let height = self.chain().height() + 1;
+        self.info(format!("run for block {height}, ballot {ballot}: prepare"));
+        self.run = Some(Run::new(height, ballot, self.waiting.ids()));
+        self.ask_all();
+    }
+
+    /// Sends what the run's phase asks to all that haven't answered: free to the others, and to this
+    /// server's own acceptor, which counts, when durable, like everyone's.
+    fn ask_all(&mut self) {
+        let me = self.config.id.clone();
+        for server in self.config.configuration.servers.clone() {
+            if server != me {
+                self.repeat_to(&server);
+            }
+        }
+        self.set(Timer::Repeat);
+        if let Some(request) = self.request_of_run(&me) {
+            self.receive(me, request);
+        }
+    }
+
+    /// What the run asks of a server, unless it has answered.
+    fn request_of_run(&self, server: &ServerId) -> Option<Message> {
+        let run = self.run.as_ref().filter(|run| !run.has_heard(server))?;
+        Some(run.request(self.chain().head(), self.knowledge.known(self.chain())))
+    }
+
+    /// Repeats what the run asks to a peer that has not answered.
+    pub(super) fn repeat_to(&mut self, peer: &ServerId) {
+        if let Some(request) = self.request_of_run(peer) {
+            self.send_free(peer, request);
+        }
+    }
+
+    /// The repeat timer.
+    pub(super) fn repeat(&mut self) {
+        if self.run.is_some() {
+            self.ask_all();
+        }
+    }
+
+    /// A promise. Counts once per server, only for exactly the run's height and ballot.
+    pub(super) fn promise(
+        &mut self,
+        from: ServerId,
+        (height, ballot): (u64, Ballot),
+        instance: InstanceId,
+        waiting: bool,
+        vote: Vote,
+    ) {
+        let may_vote = self.chain().instance(&from) == Some(instance);
+        let Some(run) = self.run.as_mut().filter(|run| run.is(height, &ballot)) else {
+            return self.debug(|| format!("a promise of {from} for another run"));
+        };
+        if !may_vote || run.has_heard(&from) || !matches!(run.phase, Phase::Preparing { .. }) {
+            return self.debug(|| format!("a promise of {from} that doesn't count"));
+        }
+        if waiting && from != self.config.id {
+            run.rivals.insert(from.clone());
+        }
+        let promised = match self.read_vote(&from, vote) {
+            Ok(promised) => promised,
+            Err(problem) => return self.warn(format!("a promise of {from} is wrong: {problem}")),
+        };
+        self.info(format!("run for block {height}, ballot {ballot}: {from} promised"));
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.holds(height - 1);
+        }
+        if let Some(Run { phase: Phase::Preparing { promises, .. }, .. }) = &mut self.run {
+            promises.insert(from, promised);
+        }
+        self.weigh_promises();
+    }
+
+    fn read_vote(&mut self, from: &ServerId, vote: Vote) -> Result<Promised, String> {
+        match vote {
+            Vote::Accepted { ballot, block } => {
+                self.chain().verify(&block).map_err(|error| error.to_string())?;
+                Ok(Promised::Accepted(ballot, block))
+            }
+            Vote::Log { entries, cut } => {
+                let chain = self.chain.as_ref().expect("an active server has a chain");
+                let learnt = self.knowledge.learn(chain, from, &entries);
+                learnt.map_err(|error| error.to_string())?;
+                Ok(Promised::Log { cut })
+            }
+        }
+    }
+
+    /// Proposes, or waits a short time for the other connected servers.
+    fn weigh_promises(&mut self) {
+        let majority = self.majority();
+        let Some(Run { phase: Phase::Preparing { promises, gathering }, height, .. }) = &self.run
+        else {
+            return;
+        };
+        if promises.len() < majority {
+            return;
+        }
+        let adopts = matches!(value(promises), Value::Adopt(_));
+        let (below, gathering) = (height - 1, *gathering);
+        let missing = (self.peers.iter())
+            .any(|(id, peer)| peer.is_abreast(below) && !promises.contains_key(id));
+        if adopts || !missing || self.promises_cover_all(&promises.keys().cloned().collect()) {
+            self.propose();
+        } else if !gathering {
+            if let Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) = &mut self.run {
+                *gathering = true;
+            }
+            self.set(Timer::Gather);
+        }
+    }
+
+    /// Whether the logs of these servers bring the money for every waiting transfer.
+    fn promises_cover_all(&self, servers: &BTreeSet<ServerId>) -> bool {
+        let mut balances = self.local.clone();
+        for server in servers.iter().filter(|server| **server != self.config.id) {
+            for entry in self.knowledge.log(server) {
+                if balances.apply(entry).is_err() {
+                    return false;
+                }
+            }
+        }
+        self.waiting.all_covered_by(&balances)
+    }
+
+    /// The gather timer: enough waited for the others.
+    pub(super) fn gather_is_over(&mut self) {
+        if let Some(Run { phase: Phase::Preparing { promises, gathering: true }, .. }) = &self.run
+            && promises.len() >= self.majority()
+        {
+            self.propose();
+        }
+    }
+
+    /// Phase 2: the accepted block of the highest accepted ballot, or a block of the promised logs,
+    /// fixed once; or nothing, if those are all empty.
+    fn propose(&mut self) {
+        self.cancel(Timer::Gather);
+        let Some(Run { phase: Phase::Preparing { promises, .. }, height, .. }) = &self.run else {
+            return;
+        };
+        let height = *height;
+        let (block, origin) = match value(promises) {
+            Value::Adopt(block) => (block, Origin::Adopted),
+            Value::Build { consulted, cut } => {
+                let entries = self.knowledge.gather(&consulted);
+                if entries.is_empty() {
+                    return self.conclude_without_block(consulted, cut);
+                }
+                let previous = self.chain().head();
+                let proposer = Some(self.config.id.clone());
+                let block = Block { height, previous, proposer, genesis: None, entries };
+                (SealedBlock::seal(block), Origin::Built { consulted, cut })
+            }
+        };
+        let (hash, entries) = (block.hash().short(), block.block().entries.len());
+        let word = if origin == Origin::Adopted { "adopted" } else { "built" };
+        self.info(format!("block {height} {word}: {entries} entries, hash {hash}: accept"));
+        if let Some(run) = &mut self.run {
+            run.phase = Phase::Accepting { block, origin, accepted: BTreeSet::new() };
+        }
+        self.ask_all();
+    }
+
+    fn conclude_without_block(&mut self, consulted: BTreeSet<ServerId>, cut: bool) {
+        let Some(run) = self.run.take() else { return };
+        self.cancel(Timer::Repeat);
+        self.info(format!("run for block {}: all logs are empty, no block", run.height));
+        self.finishing = false;
+        self.conclude(run, consulted, cut);
+    }
+
+    /// A run of this server's got through: what waits is looked at with what the run allows.
+    fn conclude(&mut self, run: Run, consulted: BTreeSet<ServerId>, cut: bool) {
+        self.attempt = 0;
+        self.let_others_go = !run.rivals.is_empty();
+        self.look_again = true;
+        if !cut {
+            let Run { height, eligible, .. } = run;
+            self.verdict = Some(Verdict { below: height - 1, eligible, consulted });
+        }
+    }
+
+    /// A server accepted. A majority of them, counted once each, only for exactly the run's height
+    /// and ballot, chooses.
+    pub(super) fn accepted(
+        &mut self,
+        from: ServerId,
+        (height, ballot): (u64, Ballot),
+        hash: BlockHash,
+        instance: InstanceId,
+    ) {
+        let may_vote = self.chain().instance(&from) == Some(instance);
+        let majority = self.majority();
+        let Some(run) = self.run.as_mut().filter(|run| run.is(height, &ballot)) else {
+            return self.debug(|| format!("an accepted of {from} for another run"));
+        };
+        let Phase::Accepting { block, accepted, .. } = &mut run.phase else {
+            return self.debug(|| format!("an accepted of {from} before there was a block"));
+        };
+        if !may_vote || block.hash() != hash || !accepted.insert(from.clone()) {
+            return self.debug(|| format!("an accepted of {from} that doesn't count"));
+        }
+        // Exactly once: the run is over with it.
+        if accepted.len() == majority {
+            self.decide();
+        }
+    }
+
+    fn decide(&mut self) {
+        let Some(run) = self.run.take() else { return };
+        let Phase::Accepting { block, origin, accepted } = run.phase.clone() else { return };
+        let (height, hash) = (block.height(), block.hash());
+        self.info(format!("block {height} is chosen: a majority accepted it"));
+        if let Err(problem) = self.append(&block) {
+            // Verified when it was built or adopted: the head can't have moved under a living run.
+            return self.warn(format!("the chosen block {height} was not appended: {problem:?}"));
+        }
+        for server in &accepted {
+            if let Some(peer) = self.peers.get_mut(server) {
+                peer.holds(height);
+            }
+        }
+        self.send_all_bound(&Message::Commit { height, hash });
+        match origin {
+            Origin::Built { consulted, cut } => self.conclude(run, consulted, cut),
+            // What was adopted is not what this server asked for: it has to run again.
+            Origin::Adopted => self.conclude(run, BTreeSet::new(), true),
+        }
+    }
+
+    /// A ballot was too low. Counts only for exactly the current run.
+    pub(super) fn nack(
+        &mut self,
+        from: ServerId,
+        (height, ballot): (u64, Ballot),
+        promised: Ballot,
+        waiting: bool,
+    ) {
+        self.saw_round(&promised);
+        if !self.run.as_ref().is_some_and(|run| run.is(height, &ballot)) {
+            return self.debug(|| format!("a nack of {from} for another run"));
+        }
+        self.info(format!(
+            "run for block {height}, ballot {ballot}: lost to {promised}, says {from}{}",
+            if waiting { ", which waits too" } else { "" }
+        ));
+        self.drop_run();
+        if waiting && !self.waiting.has_transfers() {
+            // Settling, and finishing a round, yield to those who wait for money.
+            self.attempt = self.attempt.saturating_add(2);
+        }
+        self.back_off();
+    }
+
+    /// Waits, longer with each attempt, before the next run.
+    pub(super) fn back_off(&mut self) {
+        self.attempt = self.attempt.saturating_add(1);
+        self.backing_off = true;
+        self.set(Timer::BackOff { attempt: self.attempt });
+    }
+
+    fn drop_run(&mut self) {
+        self.run = None;
+        self.cancel(Timer::Repeat);
+        self.cancel(Timer::Gather);
+        if self.acceptor.accepted().is_some() {
+            self.set(Timer::FinishRound);
+        }
+    }
+
+    /// Drops a run that nothing needs any more, unless its block is on its way.
+    pub(super) fn abandon_run(&mut self) {
+        if let Some(Run { phase: Phase::Preparing { .. }, .. }) = self.run {
+            self.drop_run();
+        }
+    }
+}

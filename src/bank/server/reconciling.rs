@@ -1,0 +1,144 @@
+//! Getting the blocks that this server lacks (see [`crate::bank::blockchain::reconcile`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Server;
+use super::appending::AppendError;
+use super::peers::Peer;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::chain::BlockError;
+use crate::bank::blockchain::reconcile::Reconcile;
+use crate::bank::effects::{Bound, Timer};
+use crate::bank::ids::ServerId;
+use crate::bank::paxos::message::Message;
+
+impl Server {
+    /// Somebody holds blocks that this server lacks: asks all, unless that is under way.
+    pub(super) fn start_reconciling(&mut self) {
+        if !self.reconcile.is_idle() {
+            return;
+        }
+        self.reconcile = Reconcile::Asking { acks: BTreeMap::new() };
+        self.send_all_free(&Message::ReconcileRequest);
+        self.set(Timer::Reconcile);
+    }
+
+    /// Asks one server that is known to hold block `target`, unless something is under way.
+    pub(super) fn fetch_from(&mut self, peer: ServerId, target: u64) {
+        if self.reconcile.is_idle() {
+            let acks = BTreeMap::from([(peer, target)]);
+            self.choose_peer(acks, BTreeSet::new());
+        }
+    }
+
+    /// A peer asks which heights are held here.
+    pub(super) fn reconcile_request(&mut self, from: &ServerId) {
+        if let Some(height) = self.height() {
+            self.send_bound(from, Message::ReconcileAck { height });
+        }
+    }
+
+    /// A peer says which heights it holds.
+    pub(super) fn reconcile_ack(&mut self, from: ServerId, height: u64) {
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.holds(height);
+        let forked = peer.forked;
+        let Reconcile::Asking { acks } = &mut self.reconcile else { return };
+        if !forked {
+            acks.insert(from, height);
+        }
+        let asked = |(id, peer): (&ServerId, &Peer)| {
+            !peer.is_linked() || !peer.is_connected() || peer.forked || acks.contains_key(id)
+        };
+        if self.peers.iter().all(asked) {
+            let acks = std::mem::take(acks);
+            self.choose_peer(acks, BTreeSet::new());
+        }
+    }
+
+    fn choose_peer(&mut self, acks: BTreeMap<ServerId, u64>, tried: BTreeSet<ServerId>) {
+        match self.reconcile.choose(self.height(), acks, tried) {
+            None => self.cancel(Timer::Reconcile),
+            Some((peer, target)) => {
+                self.info(format!("reconciling: asking {peer} for blocks up to {target}"));
+                self.request_piece(&peer, target);
+            }
+        }
+    }
+
+    fn request_piece(&mut self, peer: &ServerId, to: u64) {
+        let from = self.height().map_or(0, |height| height + 1);
+        self.send_free(peer, Message::BlocksRequest { from, to });
+        self.set(Timer::Reconcile);
+    }
+
+    /// A step took too long: goes on with what was answered, or tries another peer.
+    pub(super) fn reconcile_step_failed(&mut self) {
+        match std::mem::take(&mut self.reconcile) {
+            Reconcile::Idle => {}
+            Reconcile::Asking { acks } => self.choose_peer(acks, BTreeSet::new()),
+            Reconcile::Fetching { peer, acks, mut tried, .. } => {
+                self.info(format!("reconciling: {peer} sends nothing"));
+                tried.insert(peer);
+                self.choose_peer(acks, tried);
+            }
+        }
+    }
+
+    /// A peer asks for blocks: the block reader sends them.
+    pub(super) fn blocks_request(&mut self, from: ServerId, first: u64, to: u64) {
+        match self.height() {
+            Some(height) if first <= height.min(to) => {
+                let up_to = height.min(to);
+                self.effects.bind(Bound::SendBlocks { to: from, from: first, up_to });
+            }
+            _ => self.send_bound(&from, Message::BlocksResponse { blocks: Vec::new() }),
+        }
+    }
+
+    /// Blocks of a peer's chain, asked for or not. Only committed blocks are ever sent so.
+    pub(super) fn blocks_response(&mut self, from: &ServerId, blocks: Vec<SealedBlock>) {
+        let before = self.height();
+        for block in &blocks {
+            if self.chain.is_none() {
+                self.found_on(block);
+                if self.chain.is_none() {
+                    break;
+                }
+            } else if Some(block.height()) > self.height()
+                && let Err(problem) = self.append(block)
+            {
+                self.reject_block(from, block.height(), problem);
+                break;
+            }
+        }
+        let moved = self.height() > before;
+        let Reconcile::Fetching { peer, target, .. } = &self.reconcile else { return };
+        if peer != from {
+            return;
+        }
+        let (peer, target) = (peer.clone(), *target);
+        if self.height() >= Some(target) {
+            self.reconcile = Reconcile::Idle;
+            self.cancel(Timer::Reconcile);
+            self.info(format!("reconciled up to block {target}"));
+        } else if moved {
+            self.request_piece(&peer, target);
+        } else {
+            self.reconcile_step_failed();
+        }
+    }
+
+    fn reject_block(&mut self, from: &ServerId, height: u64, problem: AppendError) {
+        match problem {
+            AppendError::Stopped => {}
+            // A block from further on; the ones before it are on their way or have to be asked for.
+            AppendError::Block(BlockError::Height { .. }) => self.start_reconciling(),
+            AppendError::Block(BlockError::Link { .. }) => self.fork(from, height),
+            AppendError::Block(problem) => {
+                self.warn(format!("block {height} of {from} can't be right: {problem}"));
+                self.fork(from, height);
+            }
+        }
+    }
+}

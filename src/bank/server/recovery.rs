@@ -1,0 +1,255 @@
+//! From the store to a server: what is there is read, checked, and never changed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::peers::Peer;
+use super::{Config, Server};
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::blockchain::reconcile::Reconcile;
+use crate::bank::effects::{Effects, Timer};
+use crate::bank::ids::{AccountId, LifeId, TurnNumber};
+use crate::bank::ledger::balances::Balances;
+use crate::bank::ledger::entry::{Entry, Position};
+use crate::bank::ledger::local_log::LocalLog;
+use crate::bank::ledger::sessions::Sessions;
+use crate::bank::paxos::acceptor::Acceptor;
+use crate::bank::request::Start;
+use crate::bank::stored::Stored;
+
+/// Why a server can't start from what is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecoveryError {
+    /// The bank in the store is not the one that was configured.
+    Mismatch(String),
+    /// What is stored can't be right.
+    Corrupt(String),
+}
+
+impl fmt::Display for RecoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecoveryError::Mismatch(what) => f.write_str(what),
+            RecoveryError::Corrupt(what) => write!(f, "the store is corrupt: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for RecoveryError {}
+
+/// A server on its way back from its store: takes the chain block by block, then becomes a [`Server`].
+#[derive(Debug)]
+pub struct Recovery {
+    config: Config,
+    stored: Stored,
+    life: LifeId,
+    chain: Option<Chain>,
+    sessions: Sessions,
+}
+
+fn corrupt<T>(what: String) -> Result<T, RecoveryError> {
+    Err(RecoveryError::Corrupt(what))
+}
+
+impl Recovery {
+    /// Begins with what is stored beside the chain.
+    ///
+    /// # Errors
+    /// If it can't be right.
+    pub fn begin(mut config: Config, stored: Stored) -> Result<Recovery, RecoveryError> {
+        config.configuration.servers.sort();
+        let Some((life, _)) = stored.lives.last().copied() else {
+            return corrupt("it holds no life".into());
+        };
+        Ok(Recovery { config, stored, life, chain: None, sessions: Sessions::default() })
+    }
+
+    /// Takes the next block of the stored chain, from block 0 on.
+    ///
+    /// # Errors
+    /// If the block is not the next one, or the bank is another one than was configured.
+    pub fn append(&mut self, block: SealedBlock) -> Result<(), RecoveryError> {
+        let wrong = |error| {
+            let height = block.height();
+            RecoveryError::Corrupt(format!("the chain at height {height}: {error}"))
+        };
+        match &mut self.chain {
+            None => {
+                let chain = Chain::found(&block).map_err(wrong)?;
+                self.check_genesis(&chain)?;
+                self.chain = Some(chain);
+            }
+            Some(chain) => {
+                let consequences = chain.verify(&block).map_err(wrong)?;
+                chain.append(&block, consequences);
+            }
+        }
+        for entry in own(&self.config, &block.block().entries) {
+            self.sessions.recover(entry);
+        }
+        Ok(())
+    }
+
+    fn check_genesis(&self, chain: &Chain) -> Result<(), RecoveryError> {
+        let Config { id, configuration } = &self.config;
+        let genesis = chain.genesis();
+        if !configuration.matches(genesis) {
+            let founded: Vec<String> = genesis.servers.keys().map(|id| id.to_string()).collect();
+            return Err(RecoveryError::Mismatch(format!(
+                "the bank in this store was founded with servers {} and opening balance {}, but \
+                 this server is configured for {configuration}. Start it with the configuration \
+                 of the founding, or on another store.",
+                founded.join(", "),
+                genesis.opening_balance
+            )));
+        }
+        match chain.instance(id) {
+            Some(instance) if instance == self.stored.instance => Ok(()),
+            other => corrupt(format!(
+                "block 0 knows {id} as instance {}, but the store's instance is {}",
+                other.map(|instance| instance.to_string()).unwrap_or_default(),
+                self.stored.instance
+            )),
+        }
+    }
+
+    /// Ends, when all stored blocks were taken.
+    ///
+    /// # Errors
+    /// If chain, balances, log and accepted block don't fit together.
+    pub fn finish(mut self) -> Result<Server, RecoveryError> {
+        let blocks = self.chain.as_ref().map_or(0, |chain| chain.height() + 1);
+        if blocks != self.stored.blocks {
+            let expected = self.stored.blocks;
+            return corrupt(format!("{expected} blocks should be there, {blocks} were read"));
+        }
+        let beyond_founding =
+            self.stored.active || self.stored.promised.is_some() || self.stored.accepted.is_some();
+        if blocks == 0 && beyond_founding {
+            return corrupt("it was open or has voted, but holds no block 0".into());
+        }
+        let committed = self.check_balances()?;
+        let (log, local) = self.recover_log(committed)?;
+        self.check_acceptor()?;
+        let Recovery { config, stored, life, chain, sessions } = self;
+        let start = if stored.blocks == 0 { Start::Baby } else { Start::Zombie };
+        let others = config.configuration.servers.iter().filter(|id| **id != config.id);
+        let peers = others.map(|id| (id.clone(), Peer::default())).collect();
+        let acceptor = Acceptor::recover(stored.promised, stored.accepted);
+        let mut server = Server {
+            config,
+            instance: stored.instance,
+            life,
+            lives: stored.lives,
+            start,
+            turn: stored.turn,
+            active: stored.active,
+            chain,
+            log,
+            local,
+            sessions,
+            sessions_opened: 0,
+            calls: Default::default(),
+            peers,
+            greeted: BTreeMap::new(),
+            highest_round: acceptor.promised().map_or(0, |ballot| ballot.round),
+            acceptor,
+            held_prepare: None,
+            run: None,
+            knowledge: Default::default(),
+            attempt: 0,
+            backing_off: false,
+            let_others_go: false,
+            finishing: false,
+            waiting: Default::default(),
+            look_again: false,
+            verdict: None,
+            reconcile: Reconcile::Idle,
+            effects: Effects::default(),
+        };
+        server.begin();
+        Ok(server)
+    }
+
+    /// Compares the stored balances with those that follow from the chain.
+    fn check_balances(&self) -> Result<Balances, RecoveryError> {
+        let committed =
+            self.chain.as_ref().map(|chain| chain.committed().clone()).unwrap_or_default();
+        let stored = Balances::open(self.stored.balances.iter().cloned());
+        if stored != committed {
+            let differs = |account: &&AccountId| stored.of(account) != committed.of(account);
+            let mut accounts = stored.iter().chain(committed.iter()).map(|(account, _)| account);
+            let account = accounts.find(differs).map(AccountId::to_string).unwrap_or_default();
+            return corrupt(format!("the balance of {account} is not what follows from the chain"));
+        }
+        Ok(committed)
+    }
+
+    fn recover_log(&mut self, mut local: Balances) -> Result<(LocalLog, Balances), RecoveryError> {
+        let id = &self.config.id;
+        let base = self.chain.as_ref().map_or(Position::START, |chain| chain.included(id));
+        let elements = std::mem::take(&mut self.stored.log);
+        if !elements.is_empty() && !self.stored.active {
+            return corrupt("it holds a log, though the bank was never open".into());
+        }
+        let log = LocalLog::new(base, elements).or_else(|missing| {
+            corrupt(format!(
+                "the local log does not go on where the chain ends: entry {} (epoch {}) is missing",
+                missing.seq, missing.epoch
+            ))
+        })?;
+        for entry in log.entries() {
+            if entry.server != *id || entry.from.home() != id.as_str() {
+                return corrupt(format!("entry {} of the local log is not of {id}", entry.seq));
+            }
+            let applied = local.apply(entry);
+            applied.or_else(|e| corrupt(format!("entry {} of the local log: {e}", entry.seq)))?;
+            self.sessions.recover(entry);
+        }
+        Ok((log, local))
+    }
+
+    fn check_acceptor(&self) -> Result<(), RecoveryError> {
+        let Some((ballot, block)) = &self.stored.accepted else { return Ok(()) };
+        let verified = match &self.chain {
+            None => return Ok(()),
+            Some(chain) => chain.verify(block),
+        };
+        if let Err(error) = verified {
+            return corrupt(format!("the accepted block: {error}"));
+        }
+        if self.stored.promised.as_ref() < Some(ballot) {
+            return corrupt("a block is accepted in a higher ballot than is promised".into());
+        }
+        Ok(())
+    }
+}
+
+fn own<'a>(config: &Config, entries: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
+    let id = config.id.clone();
+    entries.iter().filter(move |entry| entry.server == id)
+}
+
+impl Server {
+    /// The first effects of a life: timers, and a word for the log.
+    fn begin(&mut self) {
+        self.set(Timer::Heartbeat);
+        if self.acceptor.accepted().is_some() {
+            self.set(Timer::FinishRound);
+        }
+        let TurnNumber(turn) = self.turn;
+        let (id, instance, life) = (&self.config.id, self.instance, self.life);
+        let text = match self.height() {
+            None => format!("{id} is a baby (instance {instance}, life {life})"),
+            Some(height) => format!(
+                "{id} is a zombie (instance {instance}, life {life}, turn {turn}): height {height}, \
+                 {} entries in the local log",
+                self.log.len()
+            ),
+        };
+        self.info(text);
+        // A bank of one server needs nobody's word.
+        self.found();
+    }
+}

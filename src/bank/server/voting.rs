@@ -1,0 +1,195 @@
+//! The acceptor's part: prepare, accept, commit (DESIGN.md, "A Paxos run").
+
+use std::collections::BTreeMap;
+
+use super::Server;
+use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::effects::{Bound, Timer, Write};
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::entry::Entry;
+use crate::bank::ledger::local_log::MAX_ELEMENT;
+use crate::bank::paxos::acceptor::Answer;
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::{Message, Vote};
+
+/// The most entries of one block.
+pub const MAX_BLOCK_ENTRIES: usize = 20_000;
+
+/// A prepare, as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HeldPrepare {
+    /// The proposer.
+    pub from: ServerId,
+    /// The height.
+    pub height: u64,
+    /// The run's ballot.
+    pub ballot: Ballot,
+    /// The hash of the block before.
+    pub previous: BlockHash,
+    /// What the proposer knows of the logs.
+    pub known: BTreeMap<ServerId, u64>,
+}
+
+impl Server {
+    /// A proposer asks for a promise. Only a server whose chain ends exactly one height below, with
+    /// that very block, answers.
+    pub(super) fn prepare(&mut self, prepare: HeldPrepare) {
+        self.saw_round(&prepare.ballot);
+        let next = self.chain().height() + 1;
+        if prepare.height < next {
+            return self.bring_up_to_date(prepare.from, prepare.height);
+        }
+        // The proposer holds the block before, by this hash; so that block was chosen.
+        if prepare.height == next + 1 && self.append_accepted(prepare.previous) {
+            return self.prepare(prepare);
+        }
+        if prepare.height > next {
+            let newest = |held: &HeldPrepare| (held.height, held.ballot.clone());
+            if self.held_prepare.as_ref().map(newest) < Some(newest(&prepare)) {
+                self.held_prepare = Some(prepare);
+            }
+            return self.start_reconciling();
+        }
+        if prepare.previous != self.chain().head() {
+            return self.fork(&prepare.from, next);
+        }
+        self.promise_or_nack(prepare);
+    }
+
+    fn promise_or_nack(&mut self, prepare: HeldPrepare) {
+        let HeldPrepare { from, height, ballot, known, .. } = prepare;
+        let waiting = self.waiting.has_transfers();
+        match self.acceptor.prepare(&ballot) {
+            Answer::PromisedHigher(promised) => {
+                let nack = Message::Nack { height, ballot, promised, waiting };
+                return self.send_bound(&from, nack);
+            }
+            Answer::Yes => self.write(Write::Promise(ballot.clone())),
+            Answer::Again | Answer::Conflict => {}
+        }
+        let known = known.get(&self.config.id).copied().unwrap_or(0);
+        let instance = self.instance;
+        let vote = self.vote(known);
+        self.send_bound(&from, Message::Promise { height, ballot, instance, waiting, vote });
+    }
+
+    fn vote(&mut self, known: u64) -> Vote {
+        if let Some((ballot, block)) = self.acceptor.accepted() {
+            return Vote::Accepted { ballot: ballot.clone(), block: block.clone() };
+        }
+        // What is promised here may become a block's end, which must fall between elements.
+        self.log.close();
+        let servers = self.config.configuration.servers.len();
+        let limit = (MAX_BLOCK_ENTRIES / servers).max(MAX_ELEMENT);
+        let (entries, cut) = self.log.promise(known, limit);
+        Vote::Log { entries, cut }
+    }
+
+    /// Answers the newest prepare that came before its time, now that this server has caught up.
+    pub(super) fn answer_held_prepare(&mut self) {
+        let next = self.chain().height() + 1;
+        match self.held_prepare.take() {
+            Some(held) if held.height == next => self.prepare(held),
+            Some(held) if held.height > next => self.held_prepare = Some(held),
+            _ => {}
+        }
+    }
+
+    /// A proposer asks to accept its block. Taken only for exactly the next height.
+    pub(super) fn accept(
+        &mut self,
+        from: ServerId,
+        height: u64,
+        ballot: Ballot,
+        block: SealedBlock,
+    ) {
+        self.saw_round(&ballot);
+        let next = self.chain().height() + 1;
+        if height < next {
+            return self.bring_up_to_date(from, height);
+        }
+        if height > next {
+            return self.start_reconciling();
+        }
+        if let Err(problem) = self.acceptable(&block) {
+            return self.warn(format!("the block that {from} proposes is not accepted: {problem}"));
+        }
+        match self.acceptor.accept(&ballot, &block) {
+            Answer::PromisedHigher(promised) => {
+                let waiting = self.waiting.has_transfers();
+                let nack = Message::Nack { height, ballot, promised, waiting };
+                return self.send_bound(&from, nack);
+            }
+            Answer::Conflict => {
+                return self.warn(format!("{from} proposes two blocks in one ballot, {ballot}"));
+            }
+            Answer::Yes => {
+                self.write(Write::Accept { ballot: ballot.clone(), block: block.clone() });
+                self.set(Timer::FinishRound);
+            }
+            Answer::Again => {}
+        }
+        let (hash, instance) = (block.hash(), self.instance);
+        self.send_bound(&from, Message::Accepted { height, ballot, hash, instance });
+    }
+
+    /// Whether a block links to the head, verifies, and takes from this server's log exactly a
+    /// beginning of it.
+    fn acceptable(&self, block: &SealedBlock) -> Result<(), String> {
+        self.chain().verify(block).map_err(|error| error.to_string())?;
+        let own = self.own_entries(block);
+        match self.log.whole_elements(&own) {
+            Ok(_) => Ok(()),
+            Err(_) => Err("its entries of this server are not those of its log".into()),
+        }
+    }
+
+    /// The entries of a block that are this server's.
+    pub(super) fn own_entries<'a>(&self, block: &'a SealedBlock) -> Vec<&'a Entry> {
+        block.block().entries.iter().filter(|entry| entry.server == self.config.id).collect()
+    }
+
+    /// A block was chosen. It is appended if it is the one that was accepted here, by hash.
+    pub(super) fn commit(&mut self, from: ServerId, height: u64, hash: BlockHash) {
+        let next = self.chain().height() + 1;
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.holds(height);
+        }
+        if height < next || (height == next && self.append_accepted(hash)) {
+            return;
+        }
+        self.fetch_from(from, height);
+    }
+
+    /// Appends the accepted block if its hash is this one.
+    fn append_accepted(&mut self, hash: BlockHash) -> bool {
+        match self.acceptor.accepted() {
+            Some((_, block)) if block.hash() == hash => {
+                let block = block.clone();
+                self.append(&block).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// A proposer lacks blocks from `height` on: sends them.
+    fn bring_up_to_date(&mut self, proposer: ServerId, height: u64) {
+        if proposer != self.config.id && self.peers.get(&proposer).is_some_and(|p| p.is_linked()) {
+            let up_to = self.chain().height();
+            self.effects.bind(Bound::SendBlocks { to: proposer, from: height, up_to });
+        }
+    }
+
+    /// A block was accepted here a while ago: somebody has to finish its round.
+    pub(super) fn finish_round(&mut self) {
+        if self.acceptor.accepted().is_none() {
+            return;
+        }
+        if self.run.is_none() {
+            self.info("an accepted block was not committed: finishing its round".into());
+            self.finishing = true;
+        } else {
+            self.set(Timer::FinishRound);
+        }
+    }
+}

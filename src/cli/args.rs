@@ -1,0 +1,160 @@
+//! The command line as clap sees it: names, help, defaults, and the form of each single value.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::ids::ServerId;
+
+use super::values::{Address, Cluster, parse_redis_url, parse_time};
+
+/// A bank replicated over a few servers.
+#[derive(Parser)]
+#[command(
+    name = "paxos-banking",
+    version,
+    after_help = "Times are written 500ms, 2s or 1m. `./run.sh` starts a whole bank; README.md explains it."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Runs one server of the bank, until it is killed
+    Server(Server),
+    /// Talks to a server: a prompt, or the commands given by -c
+    Client(Client),
+}
+
+/// What server and client alike need to know.
+#[derive(Args)]
+pub struct Membership {
+    /// The server's id: 1 to 16 letters, digits, '-' or '_', such as A, S1, north
+    #[arg(long, value_name = "ID")]
+    pub id: ServerId,
+
+    /// All servers of the bank (1 to 9), the same for every one of them: ID=HOST:PORT,…
+    #[arg(
+        long,
+        value_name = "ID=HOST:PORT,…",
+        default_value = "A=127.0.0.1:8001,B=127.0.0.1:8002,C=127.0.0.1:8003"
+    )]
+    pub cluster: Cluster,
+}
+
+#[derive(Args)]
+pub struct Server {
+    #[command(flatten)]
+    pub membership: Membership,
+
+    /// Where this server's state is kept; servers may share one Redis or have one each
+    #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379", value_parser = parse_redis_url)]
+    pub redis: String,
+
+    /// What each server's account holds when the bank is founded; the same for every server
+    #[arg(long, value_name = "UNITS", default_value = "100")]
+    pub opening_balance: Amount,
+
+    /// The address to listen at [default: this server's address in --cluster]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<Address>,
+
+    /// Go on, with a warning, if Redis is not set up to keep everything that it confirmed
+    #[arg(long)]
+    pub allow_weak_redis: bool,
+
+    #[command(flatten)]
+    pub times: Times,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Time-outs")]
+pub struct Times {
+    /// How often a server tells the others that it is there; one that is silent for three
+    /// heartbeats counts as not connected
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = parse_time)]
+    pub heartbeat: Duration,
+
+    /// How long a Paxos run waits for the other servers' logs when it has those of a majority
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_time)]
+    pub gather: Duration,
+
+    /// When a run's message is sent again to those who haven't answered
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = parse_time)]
+    pub repeat: Duration,
+
+    /// How long a server waits at first when it lost a run to another; grows with each attempt
+    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_time)]
+    pub back_off: Duration,
+
+    /// The most that this grows to
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    pub back_off_most: Duration,
+
+    /// After how long a server finishes a run that another one began and left
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    pub finish_round: Duration,
+
+    /// How long a step of catching up may take before another server is asked
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    pub reconcile_timeout: Duration,
+
+    /// After how long a transfer that finds no majority is answered "unavailable"
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
+    pub unavailable_after: Duration,
+
+    /// How long to wait before a lost server is dialled again; grows with each attempt
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_time)]
+    pub redial: Duration,
+
+    /// The most that this grows to
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    pub redial_most: Duration,
+
+    /// How long dialling may take, and then the other server's first answer
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
+    pub handshake: Duration,
+
+    /// After how long a connection from a server that says nothing is taken for dead
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
+    pub silence: Duration,
+
+    /// How long somebody may leave unread what this server writes before it is disconnected
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    pub unread: Duration,
+
+    /// How long Redis may take to answer
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
+    pub redis_timeout: Duration,
+}
+
+#[derive(Args)]
+#[command(after_help = "Exit status: 0 all done; 1 a transfer was refused; 2 wrong usage; \
+                        3 no answer or no quorum in time.")]
+pub struct Client {
+    #[command(flatten)]
+    pub membership: Membership,
+
+    /// Where the server is [default: its address in --cluster]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<Address>,
+
+    /// A command to run, such as 'transfer B 30'; may be repeated. Without it, commands are read
+    /// from the standard input; 'help' lists them
+    #[arg(short = 'c', long = "command", value_name = "CMD")]
+    pub commands: Vec<String>,
+
+    /// Print each reply as exactly one line of JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// How long to wait for an answer before the same request is sent again
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
+    pub timeout: Duration,
+
+    /// After how long a request that had no answer is given up; its outcome is then unknown
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
+    pub give_up_after: Duration,
+}

@@ -1,0 +1,158 @@
+//! Arguments -> a validated configuration. Nothing is done here: no file, no socket, no output.
+//!
+//! [`args`] says what each flag looks like, [`values`] reads single values, and this file checks
+//! what only the flags together can get wrong.
+
+mod args;
+mod values;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use paxos_banking::bank::amount::Amount;
+use paxos_banking::client::{self, Options};
+use paxos_banking::node::{NodeConfig, Timings};
+use paxos_banking::store::redis;
+
+use args::{Arguments, Command, Membership};
+
+/// What the program was asked to do.
+#[derive(Debug)]
+pub enum Config {
+    /// To be a server.
+    Server(Box<Server>),
+    /// To talk to one.
+    Client(client::Options),
+}
+
+/// A server and its store.
+#[derive(Debug)]
+pub struct Server {
+    pub node: NodeConfig,
+    pub redis: String,
+    pub redis_options: redis::Options,
+}
+
+/// Reads the command line, the program's name first.
+///
+/// # Errors
+/// What was wrong and what is right; or the help or version that was asked for.
+pub fn parse<I, T>(arguments: I) -> Result<Config, clap::Error>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let (name, config) = match Arguments::try_parse_from(arguments)?.command {
+        Command::Server(server) => ("server", check_server(server)),
+        Command::Client(client) => ("client", check_client(client)),
+    };
+    config.map_err(|message| {
+        // Built first: only then do a subcommand's usage lines name the whole program.
+        let mut program = Arguments::command();
+        program.build();
+        let command = program.find_subcommand_mut(name).expect("it has just been parsed");
+        command.error(ErrorKind::ValueValidation, message)
+    })
+}
+
+fn check_server(server: args::Server) -> Result<Config, String> {
+    let args::Server { membership, times, opening_balance, .. } = server;
+    let own_address = own_address(&membership)?;
+    let Membership { id, cluster } = membership;
+    check_total(opening_balance, cluster.0.len())?;
+    check_order("--gather", times.gather, "--unavailable-after", times.unavailable_after)?;
+    check_order("--heartbeat", times.heartbeat, "--silence", times.silence)?;
+    let node = NodeConfig {
+        id,
+        listen: server.listen.map_or(own_address, values::Address::into_string),
+        cluster: cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect(),
+        opening_balance,
+        timings: timings(&times),
+    };
+    let redis_options = redis::Options {
+        allow_weak: server.allow_weak_redis,
+        connect_timeout: times.redis_timeout,
+        timeout: times.redis_timeout,
+    };
+    Ok(Config::Server(Box::new(Server { node, redis: server.redis, redis_options })))
+}
+
+fn timings(times: &args::Times) -> Timings {
+    Timings {
+        heartbeat: times.heartbeat,
+        gather: times.gather,
+        repeat: times.repeat,
+        back_off: times.back_off,
+        back_off_most: times.back_off_most,
+        finish_round: times.finish_round,
+        reconcile: times.reconcile_timeout,
+        deadline: times.unavailable_after,
+        redial: times.redial,
+        redial_most: times.redial_most,
+        handshake: times.handshake,
+        silence: times.silence,
+        unread: times.unread,
+    }
+}
+
+/// For what can't work, or not in time, unless one time is shorter than the other.
+fn check_order(short: &str, is: Duration, long: &str, and: Duration) -> Result<(), String> {
+    if is < and {
+        return Ok(());
+    }
+    Err(format!("{short} ({is:?}) must be shorter than {long} ({and:?})"))
+}
+
+fn check_client(client: args::Client) -> Result<Config, String> {
+    let args::Client { membership, connect, commands, json, timeout, give_up_after } = client;
+    if timeout > give_up_after {
+        return Err(format!(
+            "--timeout ({timeout:?}) must not be longer than --give-up-after ({give_up_after:?}), \
+             which is for all attempts together"
+        ));
+    }
+    // With --connect the cluster is of no interest: the server may be of a bank with other ids.
+    let address = match connect {
+        Some(address) => address.into_string(),
+        None => own_address(&membership)?,
+    };
+    Ok(Config::Client(Options {
+        id: membership.id,
+        address,
+        commands,
+        json,
+        timeout,
+        give_up_after,
+    }))
+}
+
+/// Where the cluster says that the server of this id is.
+fn own_address(membership: &Membership) -> Result<String, String> {
+    let Membership { id, cluster } = membership;
+    match cluster.0.get(id) {
+        Some(address) => Ok(address.clone().into_string()),
+        None => Err(format!(
+            "server {id} is not in the cluster, which has {}; use one of these as --id, or set --cluster",
+            cluster.ids()
+        )),
+    }
+}
+
+/// Checked here so that no sum of balances can ever be too large.
+fn check_total(opening_balance: Amount, servers: usize) -> Result<(), String> {
+    let total = opening_balance.units().checked_mul(servers as u64);
+    match total.and_then(Amount::new) {
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "--opening-balance {opening_balance} for {servers} servers is more than the {} that a bank \
+             can hold; {} each is the most",
+            Amount::MAX,
+            Amount::MAX.units() / servers as u64
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

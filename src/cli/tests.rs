@@ -1,0 +1,115 @@
+//! The command line as a whole; single values are tested beside their parsers.
+
+use super::*;
+
+fn parse_words(line: &str) -> Result<Config, clap::Error> {
+    parse(std::iter::once("paxos-banking").chain(line.split_whitespace()))
+}
+
+fn server(line: &str) -> Server {
+    match parse_words(&format!("server {line}")) {
+        Ok(Config::Server(server)) => *server,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn client(line: &str) -> Options {
+    match parse_words(&format!("client {line}")) {
+        Ok(Config::Client(client)) => client,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn error(line: &str) -> String {
+    let error = parse_words(line).expect_err(line);
+    assert_eq!(error.exit_code(), 2, "{line}");
+    error.to_string()
+}
+
+#[test]
+fn the_definition_of_the_flags_is_sound() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn an_id_is_all_that_a_server_needs() {
+    let server = server("--id B");
+    assert_eq!(server.node.id.as_str(), "B");
+    assert_eq!(
+        server.node.cluster.values().collect::<Vec<_>>(),
+        ["127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003"]
+    );
+    assert_eq!(server.node.listen, "127.0.0.1:8002");
+    assert_eq!(server.redis, "redis://127.0.0.1:6379");
+    assert_eq!(server.node.opening_balance.units(), 100);
+    assert!(!server.redis_options.allow_weak);
+}
+
+/// The defaults that the help shows and those that the library has are written down apart.
+#[test]
+fn the_default_times_are_those_of_the_library() {
+    let server = server("--id A");
+    assert_eq!(server.node.timings, Timings::default());
+    assert_eq!(client("--id A").timeout, client::DEFAULT_TIMEOUT);
+    assert_eq!(client("--id A").give_up_after, client::DEFAULT_GIVE_UP_AFTER);
+}
+
+#[test]
+fn an_id_is_all_that_a_client_needs() {
+    let client = client("--id C");
+    assert_eq!(client.address, "127.0.0.1:8003");
+    assert!(client.commands.is_empty() && !client.json);
+    assert_eq!(client.give_up_after, Duration::from_secs(15));
+}
+
+#[test]
+fn everything_can_be_set() {
+    let server = server(
+        "--id north --cluster north=n:1,south=s:2 --listen 0.0.0.0:1 --redis redis://r:1/2 \
+         --opening-balance 7 --allow-weak-redis --back-off 1ms --redis-timeout 1m",
+    );
+    assert_eq!(server.node.listen, "0.0.0.0:1");
+    assert_eq!((server.redis.as_str(), server.node.opening_balance.units()), ("redis://r:1/2", 7));
+    assert!(server.redis_options.allow_weak);
+    assert_eq!(server.node.timings.back_off, Duration::from_millis(1));
+    assert_eq!(server.redis_options.timeout, Duration::from_secs(60));
+}
+
+#[test]
+fn a_client_that_is_told_where_to_connect_needs_no_cluster() {
+    assert_eq!(client("--id north --connect bank:1 -c log -c chain").commands, ["log", "chain"]);
+    assert!(error("client --id north").contains("not in the cluster"));
+}
+
+#[test]
+fn errors_say_what_was_wrong_and_what_is_right() {
+    for (line, parts) in [
+        ("server", vec!["--id"]),
+        ("server --id D", vec!["server D is not in the cluster", "A, B, C", "--cluster"]),
+        ("server --id A/x", vec!["--id", "1 to 16 letters"]),
+        ("server --id A --cluster A=h:1,A=h:2", vec!["server A is there twice"]),
+        ("server --id A --listen h:0", vec!["port 0"]),
+        ("server --id A --redis r:1", vec!["--redis", "redis://HOST:PORT"]),
+        ("server --id A --heartbeat 0s", vec!["--heartbeat", "longer than nothing"]),
+        ("server --id A --repeat 5", vec!["--repeat", "unit is missing"]),
+        ("server --id A --gather 5s", vec!["--gather", "shorter than --unavailable-after"]),
+        ("server --id A --silence 500ms", vec!["--heartbeat", "shorter than --silence"]),
+        ("server --id A --opening-balance -1", vec!["unexpected argument"]),
+        ("server --id A --opening-balance 1.5", vec!["whole number"]),
+        ("client --id A --timeout 1m", vec!["--timeout", "not be longer than --give-up-after"]),
+    ] {
+        let message = error(line);
+        for part in parts {
+            assert!(message.contains(part), "{line}: {message}");
+        }
+    }
+}
+
+#[test]
+fn all_opening_balances_together_fit_into_one_amount() {
+    let third = Amount::MAX.units() / 3;
+    let fits = server(&format!("--id A --opening-balance {third}"));
+    assert_eq!(fits.node.opening_balance.units(), third);
+    let message = error(&format!("server --id A --opening-balance {}", third + 1));
+    assert!(message.contains(&format!("{third} each is the most")), "{message}");
+}

@@ -1,0 +1,220 @@
+//! The central thread: owns the state machine and the store, and blocks on nobody else.
+//!
+//! A turn: take in what is waiting, peers and timers first, then clients up to a bound; make all
+//! that follows from it durable in one write; then hand out what was bound to that.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Select};
+
+use crate::bank::effects::{Event, Level, Note, Turn};
+use crate::bank::paxos::message::Message;
+use crate::bank::server::{Config, Server};
+use crate::node::config::Timings;
+use crate::node::exchange::Exchange;
+use crate::node::incoming::Incoming;
+use crate::node::life::{ExitReason, Life};
+use crate::node::load::{LoadError, load};
+use crate::node::timers::{Timers, jittered_pause};
+use crate::store::{Store, StoreError};
+
+/// What peers say that is taken in within one turn, at the most.
+const PEERS_PER_TURN: usize = 256;
+/// What clients ask that is taken in within one turn, at the most. The more, the fewer writes; but
+/// peers and timers wait for so many.
+const CLIENTS_PER_TURN: usize = 512;
+
+/// All that the central thread owns.
+pub(crate) struct EventLoop {
+    pub(crate) config: Config,
+    pub(crate) timings: Timings,
+    pub(crate) life: Arc<Life>,
+    pub(crate) loading: Arc<AtomicBool>,
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) server: Server,
+    pub(crate) peers: Receiver<Incoming>,
+    pub(crate) clients: Receiver<Incoming>,
+    pub(crate) exchange: Exchange,
+    pub(crate) waiting: Waiting,
+}
+
+/// What the last turn left for the next ones.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    timers: Timers,
+    own: VecDeque<Message>,
+    /// A link that is up. It opens a turn: what is said before in a turn is meant for the link
+    /// before, and in a new one the hello has to be first.
+    dialled: Option<Incoming>,
+}
+
+impl Waiting {
+    pub(crate) fn new(timings: Timings) -> Waiting {
+        Waiting { timers: Timers::new(timings), own: VecDeque::new(), dialled: None }
+    }
+}
+
+/// Why turns can't go on.
+enum Broken {
+    Store(StoreError),
+    Node(ExitReason),
+}
+
+impl EventLoop {
+    /// Runs until the node ends, and tells it why it did.
+    pub(crate) fn run(mut self) {
+        let reason = loop {
+            let reason = match self.take_turns() {
+                Broken::Store(error) => self.start_over(error).err(),
+                Broken::Node(reason) => Some(reason),
+            };
+            if let Some(reason) = reason {
+                break reason;
+            }
+        };
+        if !matches!(reason, ExitReason::Killed) {
+            log::error!("this server ends: {reason}");
+        }
+        self.life.end(reason);
+    }
+
+    fn take_turns(&mut self) -> Broken {
+        loop {
+            // Before anything is taken in: recovery leaves the first timers to be set.
+            if let Err(broken) = self.finish_turn() {
+                return broken;
+            }
+            self.wait();
+            if self.life.is_over() {
+                return Broken::Node(ExitReason::Killed);
+            }
+            self.take_in();
+        }
+    }
+
+    /// Blocks until there is something to take in, or a timer runs out, or the node ends.
+    fn wait(&self) {
+        if !self.waiting.own.is_empty() || self.waiting.dialled.is_some() {
+            return;
+        }
+        let mut select = Select::new();
+        select.recv(&self.peers);
+        select.recv(&self.clients);
+        select.recv(self.life.over());
+        match self.waiting.timers.next_deadline() {
+            Some(deadline) => drop(select.ready_deadline(deadline)),
+            None => drop(select.ready()),
+        }
+    }
+
+    fn take_in(&mut self) {
+        let dialled = self.waiting.dialled.take();
+        if let Some(event) = dialled.and_then(|dialled| self.exchange.admit(dialled)) {
+            self.server.handle(event);
+        }
+        for message in std::mem::take(&mut self.waiting.own) {
+            self.server.handle(Event::Own(message));
+        }
+        for _ in 0..PEERS_PER_TURN {
+            match self.peers.try_recv() {
+                Ok(dialled @ Incoming::Dialled(..)) => {
+                    self.waiting.dialled = Some(dialled);
+                    break;
+                }
+                Ok(incoming) => self.admit(incoming),
+                Err(_) => break,
+            }
+        }
+        let now = Instant::now();
+        while let Some(timer) = self.waiting.timers.due(now) {
+            self.server.handle(Event::Timer(timer));
+        }
+        for _ in 0..CLIENTS_PER_TURN {
+            match self.clients.try_recv() {
+                Ok(incoming) => self.admit(incoming),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn admit(&mut self, incoming: Incoming) {
+        if let Some(event) = self.exchange.admit(incoming) {
+            self.server.handle(event);
+        }
+    }
+
+    fn finish_turn(&mut self) -> Result<(), Broken> {
+        let Turn { batch, free, timers, notes, stop, bound } = self.server.end_turn();
+        notes.iter().for_each(write_down);
+        if let Some(stop) = stop {
+            return Err(Broken::Node(ExitReason::Stopped(stop)));
+        }
+        for (to, message) in free {
+            self.exchange.send(&to, message);
+        }
+        let receipt = if batch.writes.is_empty() {
+            None
+        } else {
+            Some(self.store.commit(&batch).map_err(Broken::Store)?)
+        };
+        let now = Instant::now();
+        for command in timers {
+            self.waiting.timers.apply(command, now);
+        }
+        for bound in bound.release(receipt) {
+            self.waiting.own.extend(self.exchange.hand_out(bound));
+        }
+        self.exchange.end_turn();
+        Ok(())
+    }
+
+    /// After a store failure: forgets everything and comes back from what is durable.
+    ///
+    /// Whether the last turn is durable is not known, so nothing that followed from it may be said,
+    /// and nobody who was connected may go on as if nothing had happened. Meanwhile clients that
+    /// connect are told (by their readers), and peers wait.
+    fn start_over(&mut self, error: StoreError) -> Result<(), ExitReason> {
+        if !error.is_transient() {
+            return Err(ExitReason::Store(Arc::new(error)));
+        }
+        log::error!("{error}; forgetting everything and loading it again");
+        self.loading.store(true, Ordering::Relaxed);
+        self.life.shut_sockets();
+        self.exchange.forget();
+        self.waiting = Waiting::new(self.timings.clone());
+        // What is still in the channels needs no care: it comes from connections that the exchange
+        // doesn't know any more, or begins with an opening, and then its end follows.
+        self.server = self.load_again()?;
+        self.loading.store(false, Ordering::Relaxed);
+        log::info!("the store is loaded again");
+        Ok(())
+    }
+
+    fn load_again(&mut self) -> Result<Server, ExitReason> {
+        for failures in 1.. {
+            let pause = jittered_pause(self.timings.redial_after(failures));
+            if !self.life.sleep(pause) {
+                break;
+            }
+            match load(&self.config, &mut *self.store) {
+                Err(LoadError::Store(error)) if error.is_transient() => {
+                    log::warn!("{error}; trying again");
+                }
+                loaded => return Ok(loaded?),
+            }
+        }
+        Err(ExitReason::Killed)
+    }
+}
+
+fn write_down(note: &Note) {
+    let level = match note.level {
+        Level::Warning => log::Level::Warn,
+        Level::Info => log::Level::Info,
+        Level::Debug => log::Level::Debug,
+    };
+    log::log!(level, "{}", note.text);
+}

@@ -1,0 +1,139 @@
+//! Who is connected: turns what comes in into events, and hands out what the state machine sends.
+
+use std::collections::BTreeMap;
+
+use crossbeam_channel::Sender;
+
+use crate::bank::effects::{Bound, Event};
+use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::paxos::message::Message;
+use crate::node::block_reader::Job;
+use crate::node::incoming::Incoming;
+use crate::node::outlet::{Outgoing, Outlet};
+use crate::node::peer::Link;
+
+/// The event loop's connections and links. Nothing here blocks.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    connections: BTreeMap<ConnectionId, Connection>,
+    links: BTreeMap<ServerId, Link>,
+    /// Connections that ended in this turn: what the turn still says to them is not lost.
+    leaving: Vec<ConnectionId>,
+    jobs: Sender<Job>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    outlet: Outlet,
+    /// Who dialled it, if it is a peer's.
+    peer: Option<ServerId>,
+}
+
+impl Exchange {
+    /// Nobody is connected yet.
+    pub(crate) fn new(jobs: Sender<Job>) -> Exchange {
+        let (connections, links) = (BTreeMap::new(), BTreeMap::new());
+        Exchange { connections, links, leaving: Vec::new(), jobs }
+    }
+
+    /// Takes note of what comes in, and returns what the state machine has to know of it. What comes
+    /// from a connection that was let go of is nothing.
+    pub(crate) fn admit(&mut self, incoming: Incoming) -> Option<Event> {
+        match incoming {
+            Incoming::Opened(id, outlet) => {
+                self.connections.insert(id, Connection { outlet, peer: None });
+                None
+            }
+            Incoming::Connection(id, event) => {
+                let connection = self.connections.get_mut(&id)?;
+                match &event {
+                    Event::Greeted(_, hello) => connection.peer = Some(hello.id.clone()),
+                    Event::Closed(_) => self.leaving.push(id),
+                    _ => {}
+                }
+                Some(event)
+            }
+            Incoming::Silent(id) => {
+                // The way there is likely to be as dead as the way from there, and the system would
+                // go on trying for minutes.
+                let peer = self.connections.get(&id)?.peer.as_ref()?;
+                self.links.get(peer)?.hang_up();
+                None
+            }
+            Incoming::Dialled(peer, link) => {
+                self.links.insert(peer.clone(), link);
+                Some(Event::LinkUp(peer))
+            }
+            Incoming::Link(number, peer, event) => {
+                self.links.get(&peer).filter(|link| link.number() == number)?;
+                if matches!(event, Event::LinkDown(_)) {
+                    self.links.remove(&peer);
+                }
+                Some(event)
+            }
+        }
+    }
+
+    /// Sends a message to a peer, if there is a link to it.
+    pub(crate) fn send(&self, to: &ServerId, message: Message) {
+        match self.links.get(to) {
+            Some(link) => link.send(message),
+            None => log::debug!("no link to {to} for a message: {}", message.name()),
+        }
+    }
+
+    /// Hands out what a durable turn says. A message to the server itself comes back.
+    pub(crate) fn hand_out(&self, bound: Bound) -> Option<Message> {
+        match bound {
+            Bound::Own(message) => return Some(message),
+            Bound::Peer(to, message) => self.send(&to, message),
+            Bound::Answer(id, message) => self.answer(id, message),
+            Bound::Reply(id, number, reply) => {
+                if let Some(connection) = self.connections.get(&id) {
+                    connection.outlet.send(Outgoing::Reply(number, reply));
+                }
+            }
+            Bound::ReadChain { connection, id, from, to } => {
+                if let Some(Connection { outlet, .. }) = self.connections.get(&connection) {
+                    self.order(Job::ForClient { outlet: outlet.clone(), id, from, to });
+                }
+            }
+            Bound::SendBlocks { to, from, up_to } => {
+                if let Some(link) = self.links.get(&to) {
+                    self.order(Job::ForPeer { queue: link.bulk(), from, up_to });
+                }
+            }
+        }
+        None
+    }
+
+    fn answer(&self, id: ConnectionId, message: Message) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let is_reject = matches!(message, Message::Reject { .. });
+        connection.outlet.send(Outgoing::Answer(message));
+        if is_reject {
+            connection.outlet.send(Outgoing::End);
+        }
+    }
+
+    fn order(&self, job: Job) {
+        if let Err(declined) = self.jobs.try_send(job) {
+            declined.into_inner().decline();
+        }
+    }
+
+    /// Lets go of the connections that ended. Their writers end when all is written.
+    pub(crate) fn end_turn(&mut self) {
+        for id in self.leaving.drain(..) {
+            self.connections.remove(&id);
+        }
+    }
+
+    /// Hangs up on everybody.
+    pub(crate) fn forget(&mut self) {
+        self.connections.values().for_each(|connection| connection.outlet.disconnect());
+        self.connections.clear();
+        self.links.clear();
+        self.leaving.clear();
+    }
+}

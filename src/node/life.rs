@@ -1,0 +1,257 @@
+//! The life that a node's threads share: how they learn that it is over, and why it ended.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+
+use crate::bank::effects::Stop;
+use crate::bank::server::recovery::RecoveryError;
+use crate::store::StoreError;
+
+/// Why a node ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// It was told to.
+    Killed,
+    /// Its state machine must not go on.
+    Stopped(Stop),
+    /// Its store can't be used, and trying again does not help.
+    Store(Arc<StoreError>),
+    /// What its store holds is not a bank that it can serve.
+    Recovery(RecoveryError),
+    /// The thread of this name panicked, which is a bug.
+    Panicked(String),
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExitReason::Killed => f.write_str("the node was told to end"),
+            ExitReason::Stopped(stop) => write!(f, "{stop}"),
+            ExitReason::Store(error) => write!(f, "{error}"),
+            ExitReason::Recovery(error) => write!(f, "{error}"),
+            ExitReason::Panicked(thread) => write!(f, "the thread {thread} panicked"),
+        }
+    }
+}
+
+/// Shared by all threads of one node.
+///
+/// A thread blocks only on a socket that is adopted here, on a channel whose other end goes when
+/// the event loop goes, or in a select with [`Life::over`]: so that the end reaches all of them.
+#[derive(Debug)]
+pub(crate) struct Life {
+    state: Mutex<State>,
+    ended: Condvar,
+    over: Receiver<Infallible>,
+}
+
+#[derive(Debug)]
+struct State {
+    reason: Option<ExitReason>,
+    /// Nothing is ever sent. That it is gone is the message.
+    running: Option<Sender<Infallible>>,
+    sockets: BTreeMap<u64, Arc<TcpStream>>,
+    next_socket: u64,
+}
+
+impl Life {
+    pub(crate) fn new() -> Arc<Life> {
+        let (running, over) = crossbeam_channel::bounded(0);
+        let state = State {
+            reason: None,
+            running: Some(running),
+            sockets: BTreeMap::new(),
+            next_socket: 0,
+        };
+        Arc::new(Life { state: Mutex::new(state), ended: Condvar::new(), over })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A thread that panics must not keep the others from ending.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the node, unless it has ended: tells all threads and shuts all sockets, at once.
+    pub(crate) fn end(&self, reason: ExitReason) {
+        let mut state = self.state();
+        state.reason.get_or_insert(reason);
+        state.running = None;
+        state.shut_sockets();
+        self.ended.notify_all();
+    }
+
+    /// Shuts the sockets that are open now.
+    pub(crate) fn shut_sockets(&self) {
+        self.state().shut_sockets();
+    }
+
+    /// Why the node ended, if it has.
+    pub(crate) fn reason(&self) -> Option<ExitReason> {
+        self.state().reason.clone()
+    }
+
+    /// Blocks until the node ends.
+    pub(crate) fn wait(&self) -> ExitReason {
+        let mut state = self.state();
+        loop {
+            match &state.reason {
+                Some(reason) => return reason.clone(),
+                None => {
+                    state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// A channel that nothing is sent on; it is disconnected when the node has ended.
+    pub(crate) fn over(&self) -> &Receiver<Infallible> {
+        &self.over
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.try_recv() == Err(TryRecvError::Disconnected)
+    }
+
+    /// Pauses; false if the node ended meanwhile.
+    pub(crate) fn sleep(&self, pause: Duration) -> bool {
+        self.over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
+    }
+
+    /// Takes a socket into care: it is shut when the node ends. None if it has ended already.
+    pub(crate) fn adopt(self: &Arc<Life>, socket: &Arc<TcpStream>) -> Option<Adopted> {
+        let mut state = self.state();
+        if state.reason.is_some() {
+            return None;
+        }
+        let key = state.next_socket;
+        state.next_socket += 1;
+        state.sockets.insert(key, Arc::clone(socket));
+        Some(Adopted { life: Arc::clone(self), key })
+    }
+
+    /// Starts a thread whose panic ends the node.
+    pub(crate) fn spawn(
+        self: &Arc<Life>,
+        name: String,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        let watch = self.watch(&name);
+        thread::Builder::new().name(name).spawn(move || watch.over(work))
+    }
+
+    /// The same, within a scope.
+    pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
+        self: &Arc<Life>,
+        scope: &'scope Scope<'scope, '_>,
+        name: String,
+        work: impl FnOnce() -> T + Send + 'scope,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>> {
+        let watch = self.watch(&name);
+        thread::Builder::new().name(name).spawn_scoped(scope, move || watch.over(work))
+    }
+
+    /// A scope of threads. Should the one that opens it panic, then the others are told before it
+    /// waits for them.
+    pub(crate) fn scope<'env, T>(
+        self: &Arc<Life>,
+        work: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+    ) -> T {
+        let watch = self.watch(thread::current().name().unwrap_or("?"));
+        thread::scope(|scope| watch.over(|| work(scope)))
+    }
+
+    fn watch(self: &Arc<Life>, thread: &str) -> Watch {
+        Watch { life: Arc::clone(self), thread: thread.to_owned() }
+    }
+}
+
+impl State {
+    fn shut_sockets(&self) {
+        for socket in self.sockets.values() {
+            // One that is not connected any more is what we want.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// As long as this is held, the socket is in the node's care.
+#[derive(Debug)]
+pub(crate) struct Adopted {
+    life: Arc<Life>,
+    key: u64,
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        self.life.state().sockets.remove(&self.key);
+    }
+}
+
+/// Ends the node if its thread panics.
+struct Watch {
+    life: Arc<Life>,
+    thread: String,
+}
+
+impl Watch {
+    fn over<T>(self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.life.end(ExitReason::Panicked(std::mem::take(&mut self.thread)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_thread_is_the_reason_why_the_node_ends() {
+        let life = Life::new();
+        let thread = life.spawn("A:test".into(), || panic!("as the test wants it")).unwrap();
+        assert!(thread.join().is_err());
+        assert!(matches!(life.wait(), ExitReason::Panicked(name) if name == "A:test"));
+        assert!(life.is_over());
+    }
+
+    #[test]
+    fn a_panic_in_a_scope_reaches_the_threads_that_the_scope_waits_for() {
+        let life = Life::new();
+        let in_scope = Arc::clone(&life);
+        let work = move || {
+            in_scope.scope(|scope| {
+                let wait = || drop(in_scope.wait());
+                in_scope.spawn_scoped(scope, "A:inner".into(), wait).unwrap();
+                panic!("as the test wants it")
+            })
+        };
+        assert!(life.spawn("A:outer".into(), work).unwrap().join().is_err());
+        assert!(matches!(life.reason(), Some(ExitReason::Panicked(name)) if name == "A:outer"));
+    }
+
+    #[test]
+    fn the_first_reason_stands() {
+        let life = Life::new();
+        assert!(!life.is_over());
+        assert!(life.sleep(Duration::from_millis(1)));
+        life.end(ExitReason::Killed);
+        life.end(ExitReason::Panicked("late".into()));
+        assert!(matches!(life.reason(), Some(ExitReason::Killed)));
+        assert!(!life.sleep(Duration::from_secs(60)));
+    }
+}

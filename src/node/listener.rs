@@ -1,0 +1,91 @@
+//! Accepts connections, peers' and clients' alike, on the one port.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Scope;
+use std::time::Duration;
+
+use crate::bank::ids::ConnectionId;
+use crate::bank::request::{ErrorCode, Reply};
+use crate::node::connection::{self, Lobby};
+use crate::wire::encode_reply;
+
+/// The most connections that clients may have. With all others a process stays below 1024 open
+/// files, which is what many systems allow.
+pub const MAX_CLIENTS: usize = 800;
+/// Beyond those, so many connections are opened to see whether a peer speaks: clients must not be
+/// able to keep the servers apart.
+pub const ROOM_FOR_PEERS: usize = 64;
+
+/// How long to wait after a connection could not be accepted, which is mostly for want of files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts until the node ends; then waits for the threads of all connections.
+pub(crate) fn listen(listener: TcpListener, lobby: &Lobby) {
+    let open = AtomicUsize::new(0);
+    lobby.life.scope(|scope| {
+        // Counted in the order of opening; never reused.
+        for number in 1.. {
+            let accepted = listener.accept();
+            if lobby.life.is_over() {
+                break;
+            }
+            match accepted {
+                Ok((socket, _)) => admit(scope, lobby, &open, ConnectionId(number), socket),
+                Err(error) => {
+                    log::warn!("a connection could not be accepted: {error}");
+                    lobby.life.sleep(PAUSE);
+                }
+            }
+        }
+        drop(listener);
+    });
+}
+
+fn admit<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    lobby: &'scope Lobby,
+    open: &'scope AtomicUsize,
+    id: ConnectionId,
+    socket: TcpStream,
+) {
+    let place = Place::take(open);
+    if place.number > MAX_CLIENTS + ROOM_FOR_PEERS {
+        return refuse(socket);
+    }
+    let name = format!("{}:{}-in", lobby.id, id.0);
+    let serve = move || {
+        let crowded = place.number > MAX_CLIENTS;
+        connection::serve(lobby, id, socket, crowded);
+        drop(place);
+    };
+    if let Err(error) = lobby.life.spawn_scoped(scope, name, serve) {
+        log::warn!("no thread for connection {}: {error}", id.0);
+    }
+}
+
+/// A text as short as this never blocks on a fresh connection. Whether it arrives is not our care.
+fn refuse(mut socket: TcpStream) {
+    let message = "too many connections are open here; try again later".to_owned();
+    let line = encode_reply(None, &Reply::Error { error: ErrorCode::Unavailable, message });
+    let _ = socket.write_all(line.as_bytes());
+}
+
+/// One of the connections that may be open.
+struct Place<'a> {
+    number: usize,
+    open: &'a AtomicUsize,
+}
+
+impl<'a> Place<'a> {
+    fn take(open: &'a AtomicUsize) -> Place<'a> {
+        Place { number: open.fetch_add(1, Ordering::Relaxed) + 1, open }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,52 @@
+//! The names of a server's keys and of the fields of its state. There are no others.
+
+use crate::bank::ids::ServerId;
+
+/// The format of all that follows.
+pub(super) const FORMAT_FIELD: &str = "format";
+/// The store's instance id.
+pub(super) const INSTANCE_FIELD: &str = "instance";
+/// The ballot promised for the next height.
+pub(super) const PROMISED_FIELD: &str = "promised";
+/// The ballot in which the block in [`Keys::accepted`] was accepted.
+pub(super) const ACCEPTED_FIELD: &str = "accepted";
+/// 1 once every server has confirmed block 0.
+pub(super) const ACTIVE_FIELD: &str = "active";
+
+/// The keys of one server.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    /// List: committed blocks; index = height.
+    pub(super) chain: String,
+    /// List: the local log, one element per write, each an array of entries.
+    pub(super) log: String,
+    /// List of at most one element: the accepted block. A list, so that it can be moved to the chain.
+    pub(super) accepted: String,
+    /// Hash: each account's balance at the chain's head.
+    pub(super) balances: String,
+    /// Hash: the fields above.
+    pub(super) state: String,
+    /// List: each life with the turn in which it began.
+    pub(super) lives: String,
+    /// Text: who loaded the store last.
+    pub(super) owner: String,
+    /// Number: the turn counter.
+    pub(super) turn: String,
+}
+
+impl Keys {
+    /// The keys of the server `id`.
+    pub(super) fn of(id: &ServerId) -> Keys {
+        let key = |what: &str| format!("SERVER-{what}-{id}");
+        Keys {
+            chain: key("BLOCKCHAIN"),
+            log: key("LOG"),
+            accepted: key("ACCEPTED"),
+            balances: key("BALANCES"),
+            state: key("STATE"),
+            lives: key("LIVES"),
+            owner: key("OWNER"),
+            turn: key("TURN"),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The store in Redis.
+//!
+//! A server uses these keys, and no others; all values are plain text or JSON:
+//!
+//! | key | type | value |
+//! |---|---|---|
+//! | `SERVER-BLOCKCHAIN-<id>` | list | committed blocks; index = height |
+//! | `SERVER-LOG-<id>` | list | the local log, one array of entries per write |
+//! | `SERVER-ACCEPTED-<id>` | list | the accepted block, if there is one |
+//! | `SERVER-BALANCES-<id>` | hash | account → balance at the chain's head |
+//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active` |
+//! | `SERVER-LIVES-<id>` | list | each life, with the turn in which it began |
+//! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
+//! | `SERVER-TURN-<id>` | number | the turn counter |
+//!
+//! A turn is one round trip: `MULTI`, `INCR` of the turn counter, the writes, `EXEC`; and then
+//! `WATCH` and `GET` of the owner, which guard the next turn. With `appendfsync always` Redis
+//! answers it when it is on the disk.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::effects::{Batch, Receipt};
+use crate::bank::ids::ServerId;
+use crate::bank::stored::Stored;
+use crate::store::redis::keys::Keys;
+use crate::store::redis::link::{Link, Target};
+use crate::store::redis::load::{Known, Load, run_turn};
+use crate::store::redis::turn::Turn;
+use crate::store::shape::Shape;
+use crate::store::{BlockSource, Store, StoreError};
+
+mod chain;
+mod keys;
+mod link;
+mod load;
+mod reply;
+mod settings;
+mod snapshot;
+mod turn;
+
+/// How to use a Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Go on, with a warning, if Redis's settings let it lose what it says it has written.
+    pub allow_weak: bool,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long Redis may be silent when it is asked something, and may refuse to take more of it.
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            allow_weak: false,
+            connect_timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A server's state in Redis, over one connection.
+pub struct RedisStore {
+    target: Target,
+    keys: Keys,
+    allow_weak: bool,
+    process: u64,
+    known: Option<Known>,
+    hold: Option<Hold>,
+}
+
+/// What lasts from a load to the first error.
+struct Hold {
+    link: Link,
+    token: String,
+    shape: Shape,
+}
+
+impl RedisStore {
+    /// The store of the server `id` in the Redis at `url` (`redis://HOST:PORT/DB`). Connects only
+    /// when it is loaded.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`] if the URL is none.
+    pub fn new(url: &str, id: &ServerId, options: Options) -> Result<RedisStore, StoreError> {
+        let Options { allow_weak, connect_timeout, timeout } = options;
+        Ok(RedisStore {
+            target: Target::parse(url, connect_timeout, timeout)?,
+            keys: Keys::of(id),
+            allow_weak,
+            process: fastrand::u64(..),
+            known: None,
+            hold: None,
+        })
+    }
+
+    /// Takes what a load left. It is put back only when all has gone well: after an error replies
+    /// may still be under way on the connection, and what is durable is not known.
+    fn take_hold(&mut self) -> Result<Hold, StoreError> {
+        self.hold
+            .take()
+            .ok_or_else(|| StoreError::Failed("it was not loaded since it failed".into()))
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+impl Store for RedisStore {
+    fn load(&mut self) -> Result<Stored, StoreError> {
+        self.hold = None;
+        let mut link = Link::open(&self.target)?;
+        settings::check(&mut link, self.allow_weak)?;
+        let load = Load { keys: &self.keys, process: self.process, known: self.known };
+        let (stored, token) = load.run(&mut link)?;
+        self.known = Some(Known { instance: stored.instance, turn: stored.turn });
+        self.hold = Some(Hold { link, token, shape: Shape::of(&stored) });
+        Ok(stored)
+    }
+
+    fn blocks(
+        &mut self,
+        from: u64,
+        to: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<SealedBlock>, StoreError> {
+        let mut hold = self.take_hold()?;
+        let blocks = chain::read(&mut hold.link, &self.keys.chain, from, to, max_bytes)?;
+        self.hold = Some(hold);
+        Ok(blocks)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {
+        let mut hold = self.take_hold()?;
+        let shape = hold.shape.after(batch)?;
+        if !batch.writes.is_empty() {
+            let mut turn = Turn::new(&self.keys, batch.number);
+            turn.write(&batch.writes, hold.shape.accepted);
+            run_turn(&mut hold.link, &self.keys, &hold.token, turn)?;
+        }
+        if let Some(known) = &mut self.known {
+            known.turn = batch.number;
+        }
+        self.hold = Some(Hold { shape, ..hold });
+        Ok(Receipt::durable(batch.number))
+    }
+
+    fn reader(&self) -> Box<dyn BlockSource> {
+        Box::new(RedisReader {
+            target: self.target.clone(),
+            key: self.keys.chain.clone(),
+            link: None,
+        })
+    }
+}
+
+/// A second view of the chain in Redis, over a connection of its own.
+struct RedisReader {
+    target: Target,
+    key: String,
+    link: Option<Link>,
+}
+
+impl BlockSource for RedisReader {
+    fn blocks(
+        &mut self,
+        from: u64,
+        to: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<SealedBlock>, StoreError> {
+        if let Some(mut link) = self.link.take() {
+            match chain::read(&mut link, &self.key, from, to, max_bytes) {
+                // The connection may only have died of old age: a new one will tell.
+                Err(StoreError::Failed(_)) => {}
+                outcome => {
+                    self.link = Some(link);
+                    return outcome;
+                }
+            }
+        }
+        let mut link = Link::open(&self.target)?;
+        let blocks = chain::read(&mut link, &self.key, from, to, max_bytes)?;
+        self.link = Some(link);
+        Ok(blocks)
+    }
+}

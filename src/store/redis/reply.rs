@@ -1,0 +1,91 @@
+//! Redis's replies, taken apart: what is not as expected is named with its key.
+
+use redis::{Cmd, ServerError, Value};
+
+use crate::store::StoreError;
+
+/// Redis's words about a command that failed.
+pub(super) fn words(error: &ServerError) -> String {
+    format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
+}
+
+/// A command with its arguments.
+pub(super) fn command(name: &str, arguments: &[&str]) -> Cmd {
+    let mut command = redis::cmd(name);
+    command.arg(arguments);
+    command
+}
+
+/// What stands at a place is not what this program writes there.
+pub(super) fn corrupt(key: &str, what: impl Into<String>) -> StoreError {
+    StoreError::Corrupt { key: key.to_owned(), what: what.into() }
+}
+
+/// The beginning of a stored text, for a message about it.
+pub(super) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 80;
+    match text.char_indices().nth(LONGEST) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
+
+/// A reply that doesn't fit the command: Redis's own error, or something else altogether.
+pub(super) fn unexpected(key: &str, reply: &Value) -> StoreError {
+    match reply {
+        Value::ServerError(error) if error.code() == "WRONGTYPE" => corrupt(key, words(error)),
+        Value::ServerError(error) => StoreError::Failed(format!("{key}: {}", words(error))),
+        other => StoreError::Failed(format!("{key}: Redis answered {}", sketch(other))),
+    }
+}
+
+/// A reply in a few words; it may be as long as a block.
+fn sketch(reply: &Value) -> String {
+    match reply {
+        Value::BulkString(bytes) => excerpt(&String::from_utf8_lossy(bytes)),
+        Value::Array(replies) => format!("{} values", replies.len()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A text, or none.
+pub(super) fn text(key: &str, reply: Value) -> Result<Option<String>, StoreError> {
+    match reply {
+        Value::Nil => Ok(None),
+        Value::BulkString(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) => Err(corrupt(key, error.to_string())),
+        },
+        other => Err(unexpected(key, &other)),
+    }
+}
+
+/// A list's elements, of which the first has the index `first`.
+pub(super) fn elements(key: &str, first: u64, reply: Value) -> Result<Vec<String>, StoreError> {
+    let Value::Array(replies) = reply else {
+        return Err(unexpected(key, &reply));
+    };
+    let element = |(index, reply)| match text(&format!("{key}[{index}]"), reply)? {
+        Some(text) => Ok(text),
+        None => Err(unexpected(key, &Value::Nil)),
+    };
+    (first..).zip(replies).map(element).collect()
+}
+
+/// A hash's fields with their values.
+pub(super) fn fields(key: &str, reply: Value) -> Result<Vec<(String, String)>, StoreError> {
+    let mut texts = elements(key, 0, reply)?.into_iter();
+    let mut fields = Vec::with_capacity(texts.len() / 2);
+    while let (Some(field), Some(value)) = (texts.next(), texts.next()) {
+        fields.push((field, value));
+    }
+    Ok(fields)
+}
+
+/// A length.
+pub(super) fn length(key: &str, reply: Value) -> Result<u64, StoreError> {
+    match reply {
+        Value::Int(number) if number >= 0 => Ok(number.unsigned_abs()),
+        other => Err(unexpected(key, &other)),
+    }
+}

@@ -1,0 +1,202 @@
+//! A turn's commands, and what Redis must answer to each.
+//!
+//! `EXEC` is not all-or-nothing: a command that fails, or does less than it should, doesn't stop
+//! those after it. So every single reply is looked at, and the commands come in such an order that
+//! what is cut short can be told from what is whole.
+
+use redis::{Cmd, Value};
+
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::effects::Write;
+use crate::bank::ids::{AccountId, TurnNumber};
+use crate::bank::paxos::ballot::Ballot;
+use crate::store::StoreError;
+use crate::store::redis::keys::{ACCEPTED_FIELD, ACTIVE_FIELD, Keys, PROMISED_FIELD};
+use crate::store::redis::reply::{command, corrupt, unexpected};
+
+/// What Redis must answer.
+enum Expected {
+    /// The turn's number.
+    Turn(TurnNumber),
+    /// `OK`.
+    Okay,
+    /// Any number.
+    Number,
+    /// Just this number.
+    Exactly(u64),
+    /// This number or a higher one.
+    AtLeast(u64),
+    /// The text of this block.
+    Text(SealedBlock),
+}
+
+/// A command, the key that it is about, and what Redis must answer.
+struct Step {
+    command: Cmd,
+    key: String,
+    expected: Expected,
+}
+
+/// The commands of one turn.
+pub(super) struct Turn<'a> {
+    keys: &'a Keys,
+    steps: Vec<Step>,
+}
+
+impl<'a> Turn<'a> {
+    /// A turn that only counts as yet.
+    pub(super) fn new(keys: &'a Keys, number: TurnNumber) -> Turn<'a> {
+        let mut turn = Turn { keys, steps: Vec::new() };
+        turn.step("INCR", &keys.turn, &[], Expected::Turn(number));
+        turn
+    }
+
+    fn step(&mut self, name: &str, key: &str, arguments: &[&str], expected: Expected) {
+        let mut command = command(name, &[key]);
+        command.arg(arguments);
+        self.steps.push(Step { command, key: key.to_owned(), expected });
+    }
+
+    /// Adds an element to the end of a list.
+    pub(super) fn push(&mut self, key: &str, text: &str) {
+        self.step("RPUSH", key, &[text], Expected::AtLeast(1));
+    }
+
+    /// Sets fields of the state.
+    pub(super) fn set(&mut self, fields: &[(&str, &str)]) {
+        let arguments: Vec<&str> =
+            fields.iter().flat_map(|(field, value)| [*field, *value]).collect();
+        self.step("HSET", &self.keys.state, &arguments, Expected::Number);
+    }
+
+    /// Adds the writes of a batch, where the block `accepted` is the accepted one before it.
+    pub(super) fn write(&mut self, writes: &[Write], mut accepted: Option<BlockHash>) {
+        for write in writes {
+            match write {
+                Write::Log(entries) => self.push(&self.keys.log, &json(entries)),
+                Write::Promise(ballot) => self.set(&[(PROMISED_FIELD, &json(ballot))]),
+                Write::Accept { ballot, block } => {
+                    self.accept(ballot, block, accepted == Some(block.hash()));
+                    accepted = Some(block.hash());
+                }
+                Write::Append { block, from_accepted, trim, balances } => {
+                    self.append(block, *from_accepted, *trim, balances);
+                    accepted = None;
+                }
+                Write::Activate => self.set(&[(ACTIVE_FIELD, "1")]),
+            }
+        }
+    }
+
+    /// A block that is accepted again, in a higher ballot, is there already.
+    fn accept(&mut self, ballot: &Ballot, block: &SealedBlock, already: bool) {
+        let key = &self.keys.accepted;
+        if !already {
+            self.empty(key);
+            self.step("RPUSH", key, &[block.text()], Expected::Exactly(1));
+        }
+        let ballot = json(ballot);
+        self.set(&[(PROMISED_FIELD, &ballot), (ACCEPTED_FIELD, &ballot)]);
+    }
+
+    /// The chain comes first: entries that are in it and still in the log can be told from their
+    /// names, while entries that are in neither would be lost.
+    fn append(
+        &mut self,
+        block: &SealedBlock,
+        from_accepted: bool,
+        trim: usize,
+        balances: &[(AccountId, Amount)],
+    ) {
+        let Keys { chain, log, accepted, balances: balances_key, state, .. } = self.keys;
+        let length = block.height() + 1;
+        if from_accepted {
+            let to = [chain.as_str(), "LEFT", "RIGHT"];
+            self.step("LMOVE", accepted, &to, Expected::Text(block.clone()));
+            self.step("LLEN", chain, &[], Expected::Exactly(length));
+        } else {
+            self.step("RPUSH", chain, &[block.text()], Expected::Exactly(length));
+        }
+        if trim > 0 {
+            // LTRIM doesn't say how much there was.
+            self.step("LLEN", log, &[], Expected::AtLeast(trim as u64));
+            self.step("LTRIM", log, &[&trim.to_string(), "-1"], Expected::Okay);
+        }
+        if !balances.is_empty() {
+            let texts: Vec<_> = balances
+                .iter()
+                .map(|(account, amount)| (account.as_str(), amount.to_string()))
+                .collect();
+            let arguments: Vec<&str> =
+                texts.iter().flat_map(|(account, amount)| [*account, amount.as_str()]).collect();
+            self.step("HSET", balances_key, &arguments, Expected::Number);
+        }
+        self.empty(accepted);
+        self.step("HDEL", state, &[PROMISED_FIELD, ACCEPTED_FIELD], Expected::Number);
+    }
+
+    /// Empties a list. Unlike `DEL`, this fails if it isn't one.
+    fn empty(&mut self, key: &str) {
+        self.step("LTRIM", key, &["1", "0"], Expected::Okay);
+    }
+
+    /// Parts with the commands, and keeps what is expected of them.
+    pub(super) fn split(self) -> (Vec<Cmd>, Replies) {
+        let split = |step: Step| (step.command, (step.key, step.expected));
+        let (commands, expected) = self.steps.into_iter().map(split).unzip();
+        (commands, Replies { expected })
+    }
+}
+
+/// What Redis must answer to a turn.
+pub(super) struct Replies {
+    expected: Vec<(String, Expected)>,
+}
+
+impl Replies {
+    /// Compares it with what Redis did answer.
+    pub(super) fn check(&self, replies: &[Value]) -> Result<(), StoreError> {
+        if replies.len() != self.expected.len() {
+            return Err(StoreError::Failed("replies are missing".into()));
+        }
+        let mut pairs = self.expected.iter().zip(replies);
+        pairs.try_for_each(|((key, expected), reply)| expected.check(key, reply))
+    }
+}
+
+impl Expected {
+    fn check(&self, key: &str, reply: &Value) -> Result<(), StoreError> {
+        let number = match reply {
+            Value::Int(number) => u64::try_from(*number).ok(),
+            _ => None,
+        };
+        let wanted = match (self, number) {
+            (Expected::Turn(turn), Some(number)) if turn.0 == number => return Ok(()),
+            (Expected::Turn(turn), Some(number)) => {
+                return Err(StoreError::Strange(format!(
+                    "{key} went to {number} and not to {turn}: it was lost, swapped or rolled back"
+                )));
+            }
+            (Expected::Number, Some(_)) => return Ok(()),
+            (Expected::Exactly(wanted), Some(number)) if number == *wanted => return Ok(()),
+            (Expected::Exactly(wanted), Some(_)) => format!("{wanted}"),
+            (Expected::AtLeast(least), Some(number)) if number >= *least => return Ok(()),
+            (Expected::AtLeast(least), Some(_)) => format!("at least {least}"),
+            (Expected::Okay, None) if *reply == Value::Okay => return Ok(()),
+            (Expected::Text(block), None) => match reply {
+                Value::BulkString(bytes) if bytes == block.text().as_bytes() => return Ok(()),
+                Value::BulkString(_) | Value::Nil => format!("{block:?}"),
+                other => return Err(unexpected(key, other)),
+            },
+            _ => return Err(unexpected(key, reply)),
+        };
+        let found = number.map_or("something else".to_owned(), |number| number.to_string());
+        Err(corrupt(key, format!("held {found} where {wanted} was expected")))
+    }
+}
+
+/// A value as it is stored.
+pub(super) fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("stored values have only string keys")
+}

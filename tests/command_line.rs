@@ -1,0 +1,112 @@
+//! The command line of the binary: its help, its errors, its exit statuses. No server is needed.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+
+fn paxos_banking(arguments: &[&str]) -> Assert {
+    Command::new(env!("CARGO_BIN_EXE_paxos-banking")).args(arguments).assert()
+}
+
+fn stdout(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+}
+
+fn stderr(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+}
+
+/// An address at which nobody listens.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn help_is_asked_for_and_so_goes_to_stdout_with_status_0() {
+    for (arguments, parts) in [
+        (vec!["--help"], vec!["server", "client", "Usage"]),
+        (vec!["help", "client"], vec!["--id", "--json", "-c", "Exit status"]),
+        (vec!["--version"], vec![env!("CARGO_PKG_VERSION")]),
+    ] {
+        let assert = paxos_banking(&arguments).success().stderr("");
+        for part in parts {
+            assert!(stdout(&assert).contains(part), "{arguments:?}: {part}");
+        }
+    }
+}
+
+/// Every flag is explained, and those that may be left away say what holds then.
+#[test]
+fn help_tells_each_flags_default() {
+    for command in ["server", "client"] {
+        let help = stdout(&paxos_banking(&[command, "--help"]).success());
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in words.split(" --").skip(1) {
+            let optional_value = part.contains('<') && !part.starts_with("id ");
+            let repeatable = part.starts_with("command ");
+            if optional_value && !repeatable && !part.starts_with("help") {
+                assert!(part.contains("[default: "), "{command}: --{part}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_goes_to_stderr_with_status_2() {
+    for (arguments, part) in [
+        (vec![], "Usage"),
+        (vec!["serve", "--id", "A"], "similar subcommand exists: 'server'"),
+        (vec!["server"], "--id <ID>"),
+        (vec!["server", "--id", "Z"], "server Z is not in the cluster, which has A, B, C"),
+        (vec!["server", "--id", "A", "--cluster", "A=h:1,B=h:1"], "have the same address"),
+        (vec!["server", "--id", "A", "--redial", "0s"], "longer than nothing"),
+        (vec!["server", "--id", "A", "--redis", "localhost"], "redis://HOST:PORT"),
+        (vec!["server", "--id", "A", "--opening-balance", "9007199254740991"], "each is the most"),
+        (vec!["client", "--id", "A", "--timeout", "1"], "unit is missing"),
+        (vec!["client", "--id", "A", "balance"], "unexpected argument 'balance'"),
+    ] {
+        let assert = paxos_banking(&arguments).code(2).stdout("");
+        assert!(stderr(&assert).contains(part), "{arguments:?}: {}", stderr(&assert));
+    }
+}
+
+#[test]
+fn a_server_that_has_no_store_says_so_and_ends_with_status_1() {
+    let redis = format!("redis://{}", nobody());
+    let cluster = format!("A={}", nobody());
+    let assert = paxos_banking(&["server", "--id", "A", "--cluster", &cluster, "--redis", &redis]);
+    let assert = assert.code(1).stdout("");
+    assert!(stderr(&assert).contains("stopped: "), "{}", stderr(&assert));
+}
+
+#[test]
+fn a_server_whose_address_is_taken_says_so_and_ends_with_status_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let assert = paxos_banking(&["server", "--id", "A", "--cluster", &format!("A={address}")]);
+    assert!(stderr(&assert.code(1)).contains(&address));
+}
+
+#[test]
+fn a_client_that_nobody_answers_ends_with_status_3() {
+    let patience = ["--timeout", "50ms", "--give-up-after", "200ms"];
+    let arguments =
+        [&["client", "--id", "A", "--connect", &nobody(), "-c", "balance"], &patience[..]];
+    paxos_banking(&arguments.concat()).code(3);
+}
+
+#[test]
+fn run_sh_explains_itself_and_refuses_what_it_does_not_know() {
+    let run = |argument: &str| {
+        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("run.sh")).arg(argument).assert()
+    };
+    let help = stdout(&run("help").success());
+    for command in ["demo", "start ID", "kill ID", "client ID", "status", "down", "clean", "test"] {
+        assert!(help.contains(&format!("./run.sh {command}")), "{command}");
+    }
+    assert!(stderr(&run("dance").code(2)).contains("dance is not a command"));
+    assert!(stderr(&run("start").code(2)).contains("A B C"));
+}

@@ -1,0 +1,239 @@
+//! A server's threads: what the network, clients, peers and the store may do to it.
+
+#[path = "support/cluster.rs"]
+mod cluster;
+
+use std::io::{ErrorKind, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
+
+use cluster::{Client, Cluster, Stores, hears, quick, server, wait_until};
+use paxos_banking::node::{ExitReason, MAX_CLIENTS, Node, ROOM_FOR_PEERS, StartError, Timings};
+use paxos_banking::store::memory::{Fault, MemoryStore};
+use paxos_banking::store::{Store, StoreError};
+use paxos_banking::wire::{MAX_CLIENT_LINE, MAX_PEER_LINE};
+use serde_json::{Value, json};
+
+fn balance(cluster: &Cluster, id: &str) -> Option<u64> {
+    cluster.ask(id, &json!({"balance": {}}))?["balance"].as_u64()
+}
+
+fn transfer(to: &str, amount: u64) -> Value {
+    json!({"transfer": {"to": to, "amount": amount}})
+}
+
+/// The threads whose server's id is this one.
+fn threads_of(id: &str) -> usize {
+    let prefix = format!("{id}:");
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with(&prefix)).count()
+}
+
+#[test]
+fn three_servers_found_a_bank_and_money_moves_between_them() {
+    let (cluster, _disks) = Cluster::in_memory(&["A", "B", "C"]);
+    cluster.wait_until_open();
+    let mut client = cluster.client("A");
+    let accepted = client.ask(&transfer("B", 30));
+    assert_eq!((&accepted["outcome"], &accepted["balance"]), (&json!("accepted"), &json!(70)));
+    // More than B can cover by itself: the money of A's transfer has to be found.
+    let accepted = cluster.client("B").ask(&transfer("C", 120));
+    assert_eq!((&accepted["outcome"], &accepted["via"]), (&json!("accepted"), &json!("paxos")));
+    assert_eq!(balance(&cluster, "B"), Some(10));
+}
+
+#[test]
+fn a_bank_of_one_server_works() {
+    let (cluster, _disks) = Cluster::in_memory(&["S1"]);
+    cluster.wait_until_open();
+    let refused = cluster.client("S1").ask(&transfer("S1", 101));
+    assert_ne!(refused["outcome"], json!("accepted"));
+    assert_eq!(balance(&cluster, "S1"), Some(100));
+}
+
+#[test]
+fn bad_lines_are_answered_and_harm_nobody() {
+    let (cluster, _disks) = Cluster::in_memory(&["bad"]);
+    cluster.wait_until_open();
+    let mut client = cluster.client("bad");
+    for line in ["", "hello", "{}", "[]", "{\"id\":1", "{\"transfer\":{}}", "\u{0}", "{\"x\":1}"] {
+        assert!(client.ask_line(line)["error"].is_string(), "{line:?}");
+    }
+    client.send(b"\xff\xfe\n");
+    assert_eq!(client.read().unwrap()["error"], json!("not_json"));
+    assert_eq!(client.ask(&json!({"id": 7, "balance": {}}))["id"], json!(7));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_answered_and_ends_the_connection() {
+    let (cluster, _disks) = Cluster::in_memory(&["long"]);
+    cluster.wait_until_open();
+    let mut client = cluster.client("long");
+    client.send("x".repeat(MAX_CLIENT_LINE).as_bytes());
+    client.send(b"\n");
+    assert_eq!(client.read().unwrap()["error"], json!("not_json"));
+    client.send("x".repeat(3 * MAX_CLIENT_LINE).as_bytes());
+    assert_eq!(client.read().unwrap()["error"], json!("line_too_long"));
+    assert_eq!(client.read(), None);
+    assert_eq!(balance(&cluster, "long"), Some(100));
+}
+
+#[test]
+fn who_sends_its_requests_and_hangs_up_halfway_still_gets_the_replies() {
+    let (cluster, _disks) = Cluster::in_memory(&["half"]);
+    cluster.wait_until_open();
+    let mut client = cluster.client("half");
+    client.send(b"{\"id\":1,\"balance\":{}}\n{\"id\":2,\"balance\":{}}\n");
+    client.socket().shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.read().unwrap()["id"], json!(1));
+    assert_eq!(client.read().unwrap()["id"], json!(2));
+    assert_eq!(client.read(), None);
+}
+
+#[test]
+fn many_requests_at_once_are_all_answered_in_their_order() {
+    let (cluster, _disks) = Cluster::in_memory(&["many"]);
+    cluster.wait_until_open();
+    let mut client = cluster.client("many");
+    let mut writer = client.socket().try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        for id in 0..5_000 {
+            writeln!(writer, "{{\"id\":{id},\"balance\":{{}}}}").unwrap();
+        }
+    });
+    for id in 0..5_000 {
+        assert_eq!(client.read().unwrap()["id"], json!(id));
+    }
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_client_that_never_reads_is_disconnected_while_others_are_served() {
+    let store: Stores = Box::new(|_| Box::new(MemoryStore::new()));
+    let timings = Timings { unread: Duration::from_millis(300), ..quick() };
+    let mut cluster = Cluster::new(&["deaf"], timings, store);
+    cluster.start_all();
+    cluster.wait_until_open();
+    let deaf = cluster.client("deaf");
+    deaf.socket().set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+    let nonsense = "x\n".repeat(10_000);
+    wait_until("the client that never reads is disconnected", || {
+        assert_eq!(balance(&cluster, "deaf"), Some(100));
+        match deaf.socket().write(nonsense.as_bytes()) {
+            Ok(_) => false,
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_speaks_nonsense_loses_its_connection_and_nothing_else_happens() {
+    let (cluster, _disks) = Cluster::in_memory(&["P", "Q"]);
+    cluster.wait_until_open();
+    let mut stranger = cluster.client("P");
+    stranger.send(b"{\"hello\":{}}\n");
+    assert_eq!(stranger.read(), None);
+    let mut stranger = cluster.client("P");
+    stranger.send(format!("{{\"hello\":\"{}", "x".repeat(MAX_PEER_LINE + 1)).as_bytes());
+    assert_ne!(stranger.read().map(|reply| reply["error"].clone()), Some(Value::Null));
+    let accepted = cluster.client("P").ask(&transfer("Q", 150));
+    assert_eq!(accepted["outcome"], json!("refused"));
+    assert_eq!(accepted["not_consulted"], json!([]));
+}
+
+#[test]
+fn a_crowd_of_clients_leaves_room_for_peers() {
+    let (mut cluster, _disks) = Cluster::in_memory(&["M", "N"]);
+    cluster.wait_until_open();
+    let mut early = cluster.client("M");
+    early.ask(&json!({"status": {}}));
+    let crowd: Vec<Client> = (0..MAX_CLIENTS).map(|_| cluster.client("M")).collect();
+    wait_until("one client too many is turned away", || {
+        let reply = cluster.ask("M", &json!({"balance": {}}));
+        reply.is_some_and(|reply| reply["error"] == json!("unavailable"))
+    });
+    cluster.kill("N");
+    wait_until("M misses N", || !hears(&early.ask(&json!({"status": {}})), "N"));
+    cluster.start("N");
+    wait_until("M hears N again", || hears(&early.ask(&json!({"status": {}})), "N"));
+    let beyond: Vec<Client> = (0..=ROOM_FOR_PEERS).map(|_| cluster.client("M")).collect();
+    drop((crowd, beyond));
+    wait_until("there is room again", || balance(&cluster, "M") == Some(100));
+}
+
+#[test]
+fn after_a_store_failure_a_server_comes_back_with_what_is_durable() {
+    let (cluster, disks) = Cluster::in_memory(&["F", "G"]);
+    cluster.wait_until_open();
+    for (fault, balance_after) in [(Fault::Before, 100), (Fault::After, 99)] {
+        let mut idle = cluster.client("F");
+        let mut client = cluster.client("F");
+        assert_eq!(idle.ask(&json!({"balance": {}}))["balance"], json!(100));
+        disks[&server("F")].fail_next_commit(fault);
+        // It may have happened or not: nothing is said about it, to nobody.
+        assert_eq!(client.try_ask(&transfer("G", 1)), None);
+        assert_eq!(idle.read(), None);
+        wait_until("the store is loaded again", || {
+            balance(&cluster, "F").is_some_and(|balance| {
+                assert_eq!(balance, balance_after);
+                true
+            })
+        });
+    }
+    cluster.wait_until_connected("F");
+    let accepted = cluster.client("G").ask(&transfer("F", 101));
+    assert_eq!(accepted["outcome"], json!("accepted"), "{accepted}");
+}
+
+#[test]
+fn a_server_whose_store_is_taken_over_ends_and_says_so() {
+    let (mut cluster, disks) = Cluster::in_memory(&["T", "U"]);
+    cluster.wait_until_open();
+    disks[&server("T")].clone().load().unwrap();
+    assert_eq!(cluster.client("T").try_ask(&transfer("U", 1)), None);
+    let reason = cluster.nodes.remove(&server("T")).unwrap().wait();
+    assert!(
+        matches!(&reason, ExitReason::Store(error) if matches!(**error, StoreError::Fenced(_))),
+        "{reason}"
+    );
+    wait_until("its threads are gone", || threads_of("T") == 0);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let stores: Stores = Box::new(|_| Box::new(MemoryStore::new()));
+    let mut cluster = Cluster::new(&["taken"], quick(), stores);
+    let config = cluster.configs.get_mut(&server("taken")).unwrap();
+    config.listen = address.clone();
+    let error = Node::start(config.clone(), Box::new(MemoryStore::new())).unwrap_err();
+    assert!(error.to_string().contains(&address), "{error}");
+    config.id = server("other");
+    let error = Node::start(config.clone(), Box::new(MemoryStore::new())).unwrap_err();
+    assert!(matches!(error, StartError::NotInCluster(_)), "{error}");
+}
+
+#[test]
+fn killed_and_started_many_times_a_server_leaves_no_thread_and_no_port() {
+    let (mut cluster, _disks) = Cluster::in_memory(&["K1", "K2", "K3"]);
+    for round in 0..30 {
+        let id = ["K1", "K2", "K3"][round % 3];
+        let address = cluster.configs[&server(id)].listen.clone();
+        // Clients in all states: idle, asking, with half a line sent.
+        let clients: Vec<Client> = (0..3).map(|_| cluster.client(id)).collect();
+        clients[1].send(b"{\"settle\":{}}\n");
+        clients[2].send(b"{\"id\":");
+        cluster.kill(id);
+        wait_until(&format!("the threads of {id} are gone"), || threads_of(id) == 0);
+        assert!(TcpStream::connect(&address).is_err());
+        cluster.start(id);
+    }
+    cluster.wait_until_open();
+    drop(cluster);
+    for id in ["K1", "K2", "K3"] {
+        wait_until(&format!("the threads of {id} are gone"), || threads_of(id) == 0);
+    }
+}

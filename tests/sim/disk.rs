@@ -1,0 +1,80 @@
+//! A server's durable state in the simulation: applies a turn's writes as a store must.
+
+use paxos_banking::bank::blockchain::block::SealedBlock;
+use paxos_banking::bank::effects::{Batch, Receipt, Write};
+use paxos_banking::bank::ids::{InstanceId, LifeId, TurnNumber};
+use paxos_banking::bank::server::Config;
+use paxos_banking::bank::server::Server;
+use paxos_banking::bank::server::recovery::Recovery;
+use paxos_banking::bank::stored::Stored;
+
+/// What is on one server's disk.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    pub stored: Stored,
+    pub chain: Vec<SealedBlock>,
+}
+
+impl Disk {
+    pub fn empty(instance: u64) -> Disk {
+        let stored = Stored {
+            fresh: true,
+            instance: InstanceId(instance),
+            lives: Vec::new(),
+            turn: TurnNumber(0),
+            active: false,
+            blocks: 0,
+            balances: Vec::new(),
+            log: Vec::new(),
+            promised: None,
+            accepted: None,
+        };
+        Disk { stored, chain: Vec::new() }
+    }
+
+    /// Begins a new life and recovers the server.
+    pub fn load(&mut self, config: Config, life: u64) -> Server {
+        self.stored.turn = TurnNumber(self.stored.turn.0 + 1);
+        self.stored.lives.push((LifeId(life), self.stored.turn));
+        self.stored.blocks = self.chain.len() as u64;
+        let mut recovery = Recovery::begin(config, self.stored.clone()).expect("a sound disk");
+        for block in &self.chain {
+            recovery.append(block.clone()).expect("a sound chain");
+        }
+        recovery.finish().expect("a sound disk")
+    }
+
+    pub fn commit(&mut self, batch: &Batch) -> Receipt {
+        assert_eq!(batch.number.0, self.stored.turn.0 + 1, "turns are numbered without a gap");
+        self.stored.turn = batch.number;
+        batch.writes.iter().for_each(|write| self.apply(write));
+        Receipt::durable(batch.number)
+    }
+
+    fn apply(&mut self, write: &Write) {
+        let stored = &mut self.stored;
+        match write {
+            Write::Log(entries) => stored.log.push(entries.clone()),
+            Write::Promise(ballot) => stored.promised = Some(ballot.clone()),
+            Write::Accept { ballot, block } => {
+                stored.promised = Some(ballot.clone());
+                stored.accepted = Some((ballot.clone(), block.clone()));
+            }
+            Write::Append { block, from_accepted, trim, balances } => {
+                if *from_accepted {
+                    let held = stored.accepted.as_ref().map(|(_, held)| held);
+                    assert_eq!(held, Some(block), "moves the block that it names");
+                }
+                assert_eq!(block.height(), self.chain.len() as u64, "no gap in the chain");
+                self.chain.push(block.clone());
+                stored.log.drain(..*trim);
+                for (account, balance) in balances {
+                    stored.balances.retain(|(known, _)| known != account);
+                    stored.balances.push((account.clone(), *balance));
+                }
+                (stored.promised, stored.accepted) = (None, None);
+            }
+            Write::Activate => stored.active = true,
+        }
+    }
+}

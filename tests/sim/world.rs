@@ -1,0 +1,366 @@
+//! The simulated world: virtual time, a network that misbehaves, servers that crash, clients that retry.
+
+use std::collections::{BTreeMap, BinaryHeap};
+
+use fastrand::Rng;
+use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::effects::{Bound, Event, Level, Timer, TimerCommand};
+use paxos_banking::bank::ids::{ConnectionId, ServerId};
+use paxos_banking::bank::paxos::message::{Configuration, Message};
+use paxos_banking::bank::request::Reply;
+use paxos_banking::bank::server::{Config, Server};
+
+use crate::clients::Client;
+use crate::disk::Disk;
+use crate::judge::Judge;
+
+pub const OPENING: u64 = 100;
+
+/// How much goes wrong, in percent where not said otherwise.
+#[derive(Clone, Copy)]
+pub struct Faults {
+    pub loss: u8,
+    pub duplication: u8,
+    /// Of all turns, per mille: the server dies before, or after, the turn is durable.
+    pub crash: u16,
+    /// Of all dials.
+    pub unreachable: u8,
+}
+
+pub const HEALED: Faults = Faults { loss: 0, duplication: 0, crash: 0, unreachable: 0 };
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Scheduled(std::cmp::Reverse<(u64, u64)>, usize);
+
+enum Happening {
+    Event { server: ServerId, life: u64, event: Event },
+    Timer { server: ServerId, life: u64, timer: Timer, token: u64 },
+    Dial { from: ServerId, to: ServerId, life: u64 },
+    Start(ServerId),
+    Client { client: usize, alarm: u64 },
+    Reply { client: usize, connection: ConnectionId, id: Option<u64>, reply: Reply },
+}
+
+struct Host {
+    config: Config,
+    server: Option<Server>,
+    life: u64,
+    timers: BTreeMap<Timer, u64>,
+    /// The connection, at the other end, of the link to each peer, with that peer's life.
+    links: BTreeMap<ServerId, (ConnectionId, u64)>,
+    /// Who is at the other end of an incoming connection.
+    dialled_by: BTreeMap<ConnectionId, (ServerId, u64)>,
+}
+
+pub struct World {
+    pub rng: Rng,
+    pub now: u64,
+    pub faults: Faults,
+    pub trace: bool,
+    counter: u64,
+    queue: BinaryHeap<Scheduled>,
+    happenings: BTreeMap<usize, Happening>,
+    hosts: BTreeMap<ServerId, Host>,
+    pub disks: BTreeMap<ServerId, Disk>,
+    pub clients: Vec<Client>,
+    pub judge: Judge,
+    pub crashes: usize,
+}
+
+impl World {
+    pub fn new(seed: u64, servers: usize, faults: Faults) -> World {
+        let mut rng = Rng::with_seed(seed);
+        let ids: Vec<ServerId> =
+            (0..servers).map(|i| char::from(b'A' + i as u8).to_string().parse().unwrap()).collect();
+        let opening_balance = Amount::new(OPENING).unwrap();
+        let configuration = Configuration { servers: ids.clone(), opening_balance };
+        let host = |id: &ServerId| Host {
+            config: Config { id: id.clone(), configuration: configuration.clone() },
+            server: None,
+            life: 0,
+            timers: BTreeMap::new(),
+            links: BTreeMap::new(),
+            dialled_by: BTreeMap::new(),
+        };
+        let hosts = ids.iter().map(|id| (id.clone(), host(id))).collect();
+        let disks = ids.iter().map(|id| (id.clone(), Disk::empty(rng.u64(..)))).collect();
+        let clients = ids.iter().map(|id| Client::new(id.clone(), ids.clone())).collect();
+        let mut world = World {
+            rng,
+            now: 0,
+            faults,
+            trace: false,
+            counter: 0,
+            queue: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            hosts,
+            disks,
+            clients,
+            judge: Judge::default(),
+            crashes: 0,
+        };
+        for id in &ids {
+            let delay = world.rng.u64(0..300);
+            world.schedule(delay, Happening::Start(id.clone()));
+        }
+        for client in 0..servers {
+            world.wake_client(client, 1);
+        }
+        world
+    }
+
+    fn count(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
+    }
+
+    fn schedule(&mut self, delay: u64, happening: Happening) {
+        let count = self.count();
+        let time = self.now + delay;
+        self.happenings.insert(count as usize, happening);
+        self.queue.push(Scheduled(std::cmp::Reverse((time, count)), count as usize));
+    }
+
+    pub fn wake_client(&mut self, client: usize, delay: u64) {
+        self.clients[client].alarm += 1;
+        let alarm = self.clients[client].alarm;
+        self.schedule(delay, Happening::Client { client, alarm });
+    }
+
+    pub fn is_up(&self, server: &ServerId) -> bool {
+        self.hosts[server].server.is_some()
+    }
+
+    pub fn new_connection(&mut self) -> ConnectionId {
+        ConnectionId(self.count())
+    }
+
+    /// Brings an event to a server, after a delay, if it still lives then.
+    pub fn deliver(&mut self, server: &ServerId, delay: u64, event: Event) {
+        let life = self.hosts[server].life;
+        self.schedule(delay, Happening::Event { server: server.clone(), life, event });
+    }
+
+    /// Lets the next thing happen. False if time is up.
+    pub fn step(&mut self, until: u64) -> bool {
+        let Some(Scheduled(std::cmp::Reverse((time, _)), key)) = self.queue.pop() else {
+            return false;
+        };
+        self.now = time;
+        let Some(happening) = self.happenings.remove(&key) else { return true };
+        match happening {
+            Happening::Event { server, life, event } => self.event(&server, life, event),
+            Happening::Timer { server, life, timer, token } => {
+                let host = &self.hosts[&server];
+                if host.life == life && host.timers.get(&timer) == Some(&token) {
+                    self.event(&server, life, Event::Timer(timer));
+                }
+            }
+            Happening::Dial { from, to, life } => self.dial(from, to, life),
+            Happening::Start(server) => self.start(&server),
+            Happening::Client { client, alarm } => {
+                if self.clients[client].alarm == alarm {
+                    crate::clients::act(self, client);
+                }
+            }
+            Happening::Reply { client, connection, id, reply } => {
+                crate::clients::replied(self, client, connection, id, reply);
+            }
+        }
+        time < until
+    }
+
+    fn start(&mut self, id: &ServerId) {
+        let life = self.rng.u64(1..);
+        let host = self.hosts.get_mut(id).unwrap();
+        let server = self.disks.get_mut(id).unwrap().load(host.config.clone(), life);
+        host.life = life;
+        host.server = Some(server);
+        host.timers.clear();
+        let peers: Vec<ServerId> = self.hosts.keys().filter(|peer| *peer != id).cloned().collect();
+        for to in peers {
+            let delay = self.rng.u64(1..50);
+            self.schedule(delay, Happening::Dial { from: id.clone(), to, life });
+        }
+        self.end_turn(id);
+    }
+
+    fn crash(&mut self, id: &ServerId) {
+        self.crashes += 1;
+        if self.trace {
+            println!("{:>7} {id} CRASHES", self.now);
+        }
+        let host = self.hosts.get_mut(id).unwrap();
+        host.server = None;
+        host.life = 0;
+        host.links.clear();
+        let incoming = std::mem::take(&mut host.dialled_by);
+        for (_, (peer, _)) in incoming {
+            if let Some((connection, _)) = self.hosts.get_mut(&peer).unwrap().links.remove(id) {
+                let _ = connection;
+                let life = self.hosts[&peer].life;
+                self.deliver(&peer, 1, Event::LinkDown(id.clone()));
+                let redial = Happening::Dial { from: peer.clone(), to: id.clone(), life };
+                self.schedule(50, redial);
+            }
+        }
+        let others: Vec<ServerId> = self.hosts.keys().filter(|peer| *peer != id).cloned().collect();
+        for peer in others {
+            let host = self.hosts.get_mut(&peer).unwrap();
+            let closed: Vec<ConnectionId> = (host.dialled_by.iter())
+                .filter(|(_, (dialler, _))| dialler == id)
+                .map(|(connection, _)| *connection)
+                .collect();
+            for connection in closed {
+                self.hosts.get_mut(&peer).unwrap().dialled_by.remove(&connection);
+                self.deliver(&peer, 1, Event::Closed(connection));
+            }
+        }
+        let delay = self.rng.u64(10..2_000);
+        self.schedule(delay, Happening::Start(id.clone()));
+    }
+
+    fn dial(&mut self, from: ServerId, to: ServerId, life: u64) {
+        if self.hosts[&from].life != life || self.hosts[&from].links.contains_key(&to) {
+            return;
+        }
+        let peer_life = self.hosts[&to].life;
+        if peer_life == 0 || self.rng.u8(0..100) < self.faults.unreachable {
+            return self.schedule(100, Happening::Dial { from, to, life });
+        }
+        let connection = self.new_connection();
+        self.hosts.get_mut(&from).unwrap().links.insert(to.clone(), (connection, peer_life));
+        let dialled_by = &mut self.hosts.get_mut(&to).unwrap().dialled_by;
+        dialled_by.insert(connection, (from.clone(), life));
+        self.event(&from, life, Event::LinkUp(to));
+    }
+
+    fn event(&mut self, id: &ServerId, life: u64, event: Event) {
+        let host = self.hosts.get_mut(id).unwrap();
+        if host.life != life {
+            return;
+        }
+        let Some(server) = &mut host.server else { return };
+        server.handle(event);
+        // Sometimes several events share a turn.
+        if self.rng.u8(0..4) > 0 {
+            self.end_turn(id);
+        } else {
+            self.end_turn_later(id);
+        }
+    }
+
+    fn end_turn_later(&mut self, id: &ServerId) {
+        // The turn ends with the next event that ends one; to be sure of one, an empty event.
+        let event = Event::Closed(ConnectionId(0));
+        self.deliver(id, 1, event);
+    }
+
+    fn end_turn(&mut self, id: &ServerId) {
+        let host = self.hosts.get_mut(id).unwrap();
+        let Some(server) = &mut host.server else { return };
+        let turn = server.end_turn();
+        if self.trace {
+            for note in turn.notes.iter().filter(|note| note.level != Level::Debug) {
+                println!("{:>7} {id} {}", self.now, note.text);
+            }
+        }
+        assert_eq!(turn.stop, None, "no server may have to stop here");
+        for (to, message) in turn.free {
+            self.send(id, &to, message);
+        }
+        if self.rng.u16(0..1_000) < self.faults.crash {
+            return self.crash(id);
+        }
+        let receipt = (!turn.batch.writes.is_empty()).then(|| {
+            self.judge.durable(&turn.batch);
+            self.disks.get_mut(id).unwrap().commit(&turn.batch)
+        });
+        if self.rng.u16(0..1_000) < self.faults.crash {
+            return self.crash(id);
+        }
+        for command in turn.timers {
+            self.timer(id, command);
+        }
+        for bound in turn.bound.release(receipt) {
+            self.hand_out(id, bound);
+        }
+    }
+
+    fn timer(&mut self, id: &ServerId, command: TimerCommand) {
+        let token = self.count();
+        let host = self.hosts.get_mut(id).unwrap();
+        let timer = match command {
+            TimerCommand::Cancel(timer) => {
+                host.timers.remove(&timer);
+                return;
+            }
+            TimerCommand::Set(timer) => timer,
+        };
+        host.timers.insert(timer, token);
+        let life = host.life;
+        let base = match timer {
+            Timer::Heartbeat => 500,
+            Timer::Gather => 200,
+            Timer::Repeat => 300,
+            Timer::BackOff { attempt } => 20 << attempt.min(6),
+            Timer::FinishRound | Timer::Reconcile => 1_000,
+            Timer::Deadline(_) => 5_000,
+        };
+        let delay = self.rng.u64(base / 2..base * 3 / 2);
+        self.schedule(delay, Happening::Timer { server: id.clone(), life, timer, token });
+    }
+
+    fn hand_out(&mut self, id: &ServerId, bound: Bound) {
+        match bound {
+            Bound::Peer(to, message) => self.send(id, &to, message),
+            Bound::Own(message) => self.deliver(id, 0, Event::Own(message)),
+            Bound::Answer(connection, message) => {
+                let Some((dialler, life)) = self.hosts[id].dialled_by.get(&connection).cloned()
+                else {
+                    return;
+                };
+                let delay = self.rng.u64(1..20);
+                let event = Event::LinkAnswered(id.clone(), message);
+                self.schedule(delay, Happening::Event { server: dialler, life, event });
+            }
+            Bound::Reply(connection, id, reply) => {
+                let client = self.clients.iter().position(|c| c.connection == Some(connection));
+                if let Some(client) = client
+                    && self.rng.u8(0..100) >= self.faults.loss
+                {
+                    let delay = self.rng.u64(1..20);
+                    self.schedule(delay, Happening::Reply { client, connection, id, reply });
+                }
+            }
+            Bound::ReadChain { .. } => {}
+            Bound::SendBlocks { to, from, up_to } => {
+                let blocks = self.disks[id].chain[from as usize..=up_to as usize].to_vec();
+                let piece = blocks.into_iter().take(3).collect();
+                self.send(id, &to, Message::BlocksResponse { blocks: piece });
+            }
+        }
+    }
+
+    fn send(&mut self, from: &ServerId, to: &ServerId, message: Message) {
+        let Some((connection, peer_life)) = self.hosts[from].links.get(to).copied() else { return };
+        if let Message::Hello(hello) = message {
+            let delay = self.rng.u64(1..20);
+            let event = Event::Greeted(connection, hello);
+            let server = to.clone();
+            return self.schedule(delay, Happening::Event { server, life: peer_life, event });
+        }
+        let copies = match self.rng.u8(0..100) {
+            dice if dice < self.faults.loss => 0,
+            dice if dice < self.faults.loss + self.faults.duplication => 2,
+            _ => 1,
+        };
+        for _ in 0..copies {
+            let slow = self.faults.loss > 0 && self.rng.u8(0..50) == 0;
+            let delay = if slow { self.rng.u64(100..3_000) } else { self.rng.u64(1..20) };
+            let event = Event::Received(connection, message.clone());
+            let server = to.clone();
+            self.schedule(delay, Happening::Event { server, life: peer_life, event });
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What is written to a store comes back from it; each test runs against every kind.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use paxos_banking::bank::blockchain::block::SealedBlock;
+use paxos_banking::bank::effects::Write;
+use paxos_banking::bank::ids::TurnNumber;
+use paxos_banking::bank::stored::Stored;
+use paxos_banking::store::Store;
+use support::disk::{Disk, after, commit, texts};
+use support::samples::*;
+
+contract! {
+    an_empty_store_gets_an_instance,
+    a_second_load_finds_the_same_instance_and_begins_a_new_life,
+    the_local_log_comes_back_element_by_element,
+    a_promise_comes_back,
+    the_last_accepted_block_counts,
+    a_block_accepted_again_in_a_higher_ballot_stays,
+    appending_moves_the_accepted_block,
+    appending_another_block_forgets_the_accepted_one,
+    one_batch_may_hold_everything,
+    balances_are_set_one_by_one,
+    activation_stays,
+    blocks_come_in_bounded_pieces,
+    a_reader_follows_the_chain,
+}
+
+fn an_empty_store_gets_an_instance<D: Disk>() {
+    let disk = D::new();
+    let stored = disk.open().load().unwrap();
+    assert!(stored.fresh);
+    let nothing = Stored {
+        fresh: true,
+        instance: stored.instance,
+        lives: vec![(stored.lives[0].0, TurnNumber(1))],
+        turn: TurnNumber(1),
+        active: false,
+        blocks: 0,
+        balances: Vec::new(),
+        log: Vec::new(),
+        promised: None,
+        accepted: None,
+    };
+    assert_eq!(stored, nothing);
+    let another = D::new();
+    assert_ne!(another.open().load().unwrap().instance, stored.instance);
+}
+
+fn a_second_load_finds_the_same_instance_and_begins_a_new_life<D: Disk>() {
+    let disk = D::new();
+    let first = disk.open().load().unwrap();
+    let second = disk.open().load().unwrap();
+    let third = disk.open().load().unwrap();
+    assert!(!second.fresh && !third.fresh);
+    assert_eq!([second.instance, third.instance], [first.instance; 2]);
+    assert_eq!(second.lives[..1], first.lives);
+    assert_eq!(third.lives[..2], second.lives);
+    let lives: BTreeSet<_> = third.lives.iter().map(|(life, _)| life).collect();
+    assert_eq!(lives.len(), 3);
+    let turns: Vec<u64> = third.lives.iter().map(|(_, turn)| turn.0).collect();
+    assert_eq!((turns, third.turn.0), (vec![1, 2, 3], 3));
+}
+
+fn the_local_log_comes_back_element_by_element<D: Disk>() {
+    let elements = [vec![entry(1), entry(2)], vec![entry(3)], vec![entry(4), entry(5)]];
+    let logs: Vec<Write> = elements.iter().cloned().map(Write::Log).collect();
+    let stored = after::<D>(vec![vec![logs[0].clone(), logs[1].clone()], vec![logs[2].clone()]]);
+    assert_eq!(stored.log, elements);
+
+    let trimmed =
+        Write::Append { block: genesis(), from_accepted: false, trim: 2, balances: Vec::new() };
+    let stored = after::<D>(vec![logs.clone(), vec![trimmed]]);
+    assert_eq!(stored.log, elements[2..]);
+
+    let all =
+        Write::Append { block: genesis(), from_accepted: false, trim: 3, balances: Vec::new() };
+    let stored = after::<D>(vec![logs.clone(), vec![all, logs[0].clone()]]);
+    assert_eq!(stored.log, elements[..1]);
+}
+
+fn a_promise_comes_back<D: Disk>() {
+    let promise = |round| vec![Write::Promise(ballot(round))];
+    let stored = after::<D>(vec![promise(3), promise(7)]);
+    assert_eq!((stored.promised, stored.accepted), (Some(ballot(7)), None));
+}
+
+fn the_last_accepted_block_counts<D: Disk>() {
+    let blocks = chain(2, 3);
+    let other = block_after(&blocks[0], vec![entry(9)]);
+    let stored = after::<D>(vec![
+        vec![append(&blocks[0])],
+        vec![accept(4, &blocks[1])],
+        vec![accept(5, &other), Write::Promise(ballot(6))],
+    ]);
+    let (found, block) = stored.accepted.unwrap();
+    assert_eq!((found, block.text()), (ballot(5), other.text()));
+    assert_eq!(stored.promised, Some(ballot(6)));
+}
+
+fn a_block_accepted_again_in_a_higher_ballot_stays<D: Disk>() {
+    let blocks = chain(2, 3);
+    let stored = after::<D>(vec![
+        vec![append(&blocks[0])],
+        vec![accept(4, &blocks[1])],
+        vec![accept(5, &blocks[1])],
+    ]);
+    let (found, block) = stored.accepted.unwrap();
+    assert_eq!((found, block.text()), (ballot(5), blocks[1].text()));
+    assert_eq!(stored.promised, Some(ballot(5)));
+}
+
+fn appending_moves_the_accepted_block<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let mut last = store.load().unwrap().turn.0;
+    let blocks = chain(2, 3);
+    commit(&mut store, &mut last, vec![append(&blocks[0]), accept(1, &blocks[1])]);
+    let moved = Write::Append {
+        block: blocks[1].clone(),
+        from_accepted: true,
+        trim: 0,
+        balances: Vec::new(),
+    };
+    commit(&mut store, &mut last, vec![moved]);
+    assert_eq!(texts(&store.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks));
+    let stored = disk.open().load().unwrap();
+    assert_eq!((stored.blocks, stored.promised, stored.accepted), (2, None, None));
+}
+
+fn appending_another_block_forgets_the_accepted_one<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let mut last = store.load().unwrap().turn.0;
+    let blocks = chain(2, 3);
+    let other = block_after(&blocks[0], vec![entry(9)]);
+    commit(&mut store, &mut last, vec![append(&blocks[0]), accept(1, &other)]);
+    commit(&mut store, &mut last, vec![append(&blocks[1])]);
+    assert_eq!(texts(&store.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks));
+    let stored = disk.open().load().unwrap();
+    assert_eq!((stored.blocks, stored.promised, stored.accepted), (2, None, None));
+}
+
+fn one_batch_may_hold_everything<D: Disk>() {
+    let blocks = chain(3, 1);
+    let stored = after::<D>(vec![vec![
+        append(&blocks[0]),
+        Write::Activate,
+        Write::Log(vec![entry(1)]),
+        Write::Promise(ballot(1)),
+        accept(2, &blocks[1]),
+        Write::Append {
+            block: blocks[1].clone(),
+            from_accepted: true,
+            trim: 1,
+            balances: vec![(account("A"), amount(99))],
+        },
+        Write::Log(vec![entry(2)]),
+        accept(3, &blocks[2]),
+    ]]);
+    assert!(stored.active);
+    assert_eq!((stored.blocks, stored.log), (2, vec![vec![entry(2)]]));
+    assert_eq!(stored.accepted, Some((ballot(3), blocks[2].clone())));
+    assert_eq!(stored.promised, Some(ballot(3)));
+}
+
+fn balances_are_set_one_by_one<D: Disk>() {
+    let blocks = chain(2, 1);
+    let set = |block: &SealedBlock, balances: &[(&str, u64)]| {
+        let balances =
+            balances.iter().map(|(name, units)| (account(name), amount(*units))).collect();
+        vec![Write::Append { block: block.clone(), from_accepted: false, trim: 0, balances }]
+    };
+    let most = (1 << 53) - 1;
+    let stored = after::<D>(vec![
+        set(&blocks[0], &[("B", 100), ("A/alice", most), ("A", 100)]),
+        set(&blocks[1], &[("B", 0)]),
+    ]);
+    let expected = [("A", 100), ("A/alice", most), ("B", 0)];
+    assert_eq!(stored.balances, expected.map(|(name, units)| (account(name), amount(units))));
+}
+
+fn activation_stays<D: Disk>() {
+    assert!(after::<D>(vec![vec![append(&genesis())], vec![Write::Activate]]).active);
+}
+
+fn blocks_come_in_bounded_pieces<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let mut last = store.load().unwrap().turn.0;
+    assert_eq!(store.blocks(0, u64::MAX, 1000).unwrap(), []);
+    // Small blocks, then ones ten times as large.
+    let mut blocks = chain(150, 1);
+    while blocks.len() < 200 {
+        let large = (0..10).map(|n| entry(blocks.len() as u64 * 10 + n)).collect();
+        blocks.push(block_after(&blocks[blocks.len() - 1], large));
+    }
+    commit(&mut store, &mut last, blocks.iter().map(append).collect());
+
+    for max_bytes in [0, 1000, 20_000, usize::MAX] {
+        let mut found = Vec::new();
+        while found.len() < blocks.len() {
+            let piece = store.blocks(found.len() as u64, u64::MAX, max_bytes).unwrap();
+            let bytes: usize = piece.iter().map(|block| block.text().len()).sum();
+            assert!(piece.len() == 1 || bytes <= max_bytes, "{bytes} of {max_bytes}");
+            assert!(!piece.is_empty());
+            found.extend(piece);
+        }
+        assert_eq!(texts(&found), texts(&blocks));
+    }
+    let heights = |from, to, max_bytes| -> Vec<u64> {
+        let blocks = disk_blocks(&disk, from, to, max_bytes);
+        blocks.iter().map(SealedBlock::height).collect()
+    };
+    assert_eq!(heights(3, 5, usize::MAX), [3, 4, 5]);
+    assert_eq!(heights(199, 300, 0), [199]);
+    assert!(heights(200, 300, 1000).is_empty());
+    assert!(heights(5, 3, 1000).is_empty());
+    assert!(heights(u64::MAX, u64::MAX, 1000).is_empty());
+}
+
+/// What a reader without the least connection to anything earlier finds.
+fn disk_blocks<D: Disk>(disk: &D, from: u64, to: u64, max_bytes: usize) -> Vec<SealedBlock> {
+    disk.open().reader().blocks(from, to, max_bytes).unwrap()
+}
+
+fn a_reader_follows_the_chain<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let mut last = store.load().unwrap().turn.0;
+    let mut reader = store.reader();
+    assert_eq!(reader.blocks(0, 9, 1 << 20).unwrap(), []);
+    let blocks = chain(3, 2);
+    for (index, block) in blocks.iter().enumerate() {
+        commit(&mut store, &mut last, vec![append(block)]);
+        assert_eq!(texts(&reader.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks[..=index]));
+    }
+    drop(store);
+    assert_eq!(texts(&reader.blocks(1, 1, 1 << 20).unwrap()), texts(&blocks[1..2]));
+}

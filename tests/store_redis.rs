@@ -1,0 +1,219 @@
+//! What only the store in Redis has: keys and texts that people read, settings to insist on, and
+//! content that anybody can damage.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use paxos_banking::bank::blockchain::block::SealedBlock;
+use paxos_banking::bank::effects::Write;
+use paxos_banking::store::redis::{Options, RedisStore};
+use paxos_banking::store::{Store, StoreError};
+use redis::Connection;
+use support::disk::{Disk, commit, texts};
+use support::redis::{TestRedis, say};
+use support::samples::*;
+
+/// All keys with their contents, as Redis serializes them.
+fn dump(connection: &mut Connection) -> BTreeMap<String, Vec<u8>> {
+    let keys: BTreeSet<String> = say(connection, &["KEYS", "*"]);
+    keys.into_iter().map(|key| (key.clone(), say(connection, &["DUMP", &key]))).collect()
+}
+
+fn options(allow_weak: bool) -> Options {
+    Options { allow_weak, ..Options::default() }
+}
+
+fn moved(block: &SealedBlock, trim: usize) -> Write {
+    let balances = vec![(account("A"), amount(70))];
+    Write::Append { block: block.clone(), from_accepted: true, trim, balances }
+}
+
+/// A store in which every key is there, and the last turn.
+fn full(redis: &TestRedis) -> (RedisStore, u64) {
+    let mut store = redis.open();
+    let mut last = store.load().unwrap().turn.0;
+    let blocks = chain(3, 2);
+    let writes = vec![accept(1, &blocks[0]), moved(&blocks[0], 0), Write::Activate];
+    commit(&mut store, &mut last, writes);
+    commit(&mut store, &mut last, vec![accept(1, &blocks[1]), moved(&blocks[1], 0)]);
+    commit(&mut store, &mut last, vec![Write::Log(vec![entry(5), entry(6)])]);
+    commit(&mut store, &mut last, vec![Write::Log(vec![entry(7)]), accept(2, &blocks[2])]);
+    commit(&mut store, &mut last, vec![Write::Promise(ballot(3))]);
+    (store, last)
+}
+
+#[test]
+fn there_are_only_the_documented_keys_and_people_can_read_them() {
+    let redis = TestRedis::start();
+    let (store, last) = full(&redis);
+    drop(store);
+    let c = &mut redis.connect();
+    let keys: BTreeSet<String> = say(c, &["KEYS", "*"]);
+    let names = ["BLOCKCHAIN", "LOG", "ACCEPTED", "BALANCES", "STATE", "LIVES", "OWNER", "TURN"];
+    assert_eq!(keys, names.iter().map(|name| format!("SERVER-{name}-A")).collect());
+
+    let blocks = chain(3, 2);
+    let list = |c: &mut _, key: &str| -> Vec<String> { say(c, &["LRANGE", key, "0", "-1"]) };
+    assert_eq!(list(c, "SERVER-BLOCKCHAIN-A"), texts(&blocks[..2]));
+    assert_eq!(list(c, "SERVER-ACCEPTED-A"), texts(&blocks[2..]));
+    let log = [vec![entry(5), entry(6)], vec![entry(7)]];
+    assert_eq!(list(c, "SERVER-LOG-A"), log.map(|e| serde_json::to_string(&e).unwrap()));
+    assert_eq!(say::<u64>(c, &["GET", "SERVER-TURN-A"]), last);
+    let balances: BTreeMap<String, u64> = say(c, &["HGETALL", "SERVER-BALANCES-A"]);
+    assert_eq!(balances, BTreeMap::from([("A".to_owned(), 70)]));
+
+    let stored = redis.open().load().unwrap();
+    let (life, _) = stored.lives[0];
+    assert_eq!(list(c, "SERVER-LIVES-A")[0], format!(r#"{{"life":"{life}","turn":1}}"#));
+    let state: BTreeMap<String, String> = say(c, &["HGETALL", "SERVER-STATE-A"]);
+    let ballot = |round| format!(r#"{{"round":{round},"server":"B","life":"000000000000000b"}}"#);
+    let expected = [
+        ("accepted", ballot(2)),
+        ("active", "1".to_owned()),
+        ("format", "1".to_owned()),
+        ("instance", stored.instance.to_string()),
+        ("promised", ballot(3)),
+    ];
+    assert_eq!(state, expected.map(|(field, value)| (field.to_owned(), value)).into());
+    assert_eq!(stored.accepted, Some((support::samples::ballot(2), blocks[2].clone())));
+}
+
+#[test]
+fn servers_may_share_a_redis() {
+    let redis = TestRedis::start();
+    let (mut a, last) = full(&redis);
+    let open = || RedisStore::new(&redis.url(), &server("B"), options(false)).unwrap();
+    let mut b = open();
+    let mut turn = b.load().unwrap().turn.0;
+    commit(&mut b, &mut turn, vec![Write::Promise(ballot(9))]);
+    commit(&mut a, &mut { last }, vec![Write::Promise(ballot(8))]);
+    let (a, b) = (redis.open().load().unwrap(), open().load().unwrap());
+    assert_eq!((a.promised, a.blocks), (Some(ballot(8)), 2));
+    assert_eq!((b.promised, b.blocks), (Some(ballot(9)), 0));
+    assert_ne!(a.instance, b.instance);
+}
+
+#[test]
+fn a_weak_redis_is_refused_unless_allowed() {
+    let weak: [(&[&str], &str); 5] = [
+        (&["--appendonly", "no"], r#"appendonly is "no" and must be "yes""#),
+        (&["--appendfsync", "everysec"], r#"appendfsync is "everysec" and must be "always""#),
+        (
+            &["--no-appendfsync-on-rewrite", "yes"],
+            r#"no-appendfsync-on-rewrite is "yes" and must be "no""#,
+        ),
+        (
+            &["--maxmemory-policy", "allkeys-lru"],
+            r#"maxmemory-policy is "allkeys-lru" and must be "noeviction""#,
+        ),
+        (&["--rename-command", "CONFIG", ""], r#"appendonly must be "yes" and can't be seen"#),
+    ];
+    for (arguments, message) in weak {
+        let redis = TestRedis::start_with(arguments);
+        let open = |allow| RedisStore::new(&redis.url(), &server("A"), options(allow)).unwrap();
+        let error = open(false).load().unwrap_err();
+        assert!(matches!(error, StoreError::Unfit(_)), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(message) && text.contains("--allow-weak-redis"), "{text}");
+        assert_eq!(dump(&mut redis.connect()), BTreeMap::new());
+        assert!(open(true).load().unwrap().fresh);
+    }
+}
+
+#[test]
+fn a_store_of_another_format_is_refused() {
+    let redis = TestRedis::start();
+    drop(full(&redis));
+    let c = &mut redis.connect();
+    // In another format the rest may mean anything.
+    say::<()>(c, &["HSET", "SERVER-STATE-A", "format", "2", "colour", "blue"]);
+    let before = dump(c);
+    let error = redis.open().load().unwrap_err();
+    assert!(matches!(error, StoreError::Unfit(_)), "{error}");
+    assert!(error.to_string().contains(r#"SERVER-STATE-A[format] is "2""#), "{error}");
+    assert_eq!(dump(c), before);
+}
+
+#[test]
+fn what_is_damaged_is_named_and_left_as_it_is() {
+    let lives = r#"{"life":"00000000000000ff","turn":999}"#;
+    let damages: &[(&[&str], &str)] = &[
+        (&["HDEL", "SERVER-STATE-A", "format"], "SERVER-STATE-A[format]"),
+        (&["HDEL", "SERVER-STATE-A", "instance"], "SERVER-STATE-A[instance]"),
+        (&["HSET", "SERVER-STATE-A", "instance", "x"], "SERVER-STATE-A[instance]"),
+        (&["HSET", "SERVER-STATE-A", "promised", "{}"], "SERVER-STATE-A[promised]"),
+        (&["HDEL", "SERVER-STATE-A", "promised"], "SERVER-STATE-A[promised]"),
+        (&["HDEL", "SERVER-STATE-A", "accepted"], "SERVER-STATE-A[accepted]"),
+        (&["HSET", "SERVER-STATE-A", "active", "no"], "SERVER-STATE-A[active]"),
+        (&["HSET", "SERVER-STATE-A", "colour", "blue"], "SERVER-STATE-A[colour]"),
+        (&["DEL", "SERVER-STATE-A"], "SERVER-STATE-A"),
+        (&["SET", "SERVER-STATE-A", "x"], "SERVER-STATE-A"),
+        (&["DEL", "SERVER-LIVES-A"], "SERVER-LIVES-A"),
+        (&["LSET", "SERVER-LIVES-A", "0", "[]"], "SERVER-LIVES-A[0]"),
+        (&["RPUSH", "SERVER-LIVES-A", lives], "SERVER-LIVES-A[1]"),
+        (&["DEL", "SERVER-TURN-A"], "SERVER-TURN-A"),
+        (&["SET", "SERVER-TURN-A", "many"], "SERVER-TURN-A"),
+        (&["DEL", "SERVER-OWNER-A"], "SERVER-OWNER-A"),
+        (&["LPUSH", "SERVER-OWNER-A", "x"], "SERVER-OWNER-A"),
+        (&["HSET", "SERVER-BALANCES-A", "A", "-1"], "SERVER-BALANCES-A[A]"),
+        (&["HSET", "SERVER-BALANCES-A", "a b", "1"], "SERVER-BALANCES-A[a b]"),
+        (&["LPUSH", "SERVER-BALANCES-A", "x"], "SERVER-BALANCES-A"),
+        (&["LSET", "SERVER-LOG-A", "1", "[{}]"], "SERVER-LOG-A[1]"),
+        (&["LSET", "SERVER-LOG-A", "0", "\u{fffd}"], "SERVER-LOG-A[0]"),
+        (&["SET", "SERVER-LOG-A", "x"], "SERVER-LOG-A"),
+        (&["LSET", "SERVER-ACCEPTED-A", "0", "{}"], "SERVER-ACCEPTED-A[0]"),
+        (&["RPUSH", "SERVER-ACCEPTED-A", "{}"], "SERVER-ACCEPTED-A"),
+        (&["DEL", "SERVER-ACCEPTED-A"], "SERVER-ACCEPTED-A"),
+        (&["RPUSH", "SERVER-BLOCKCHAIN-A", "{}"], "SERVER-ACCEPTED-A[0]"),
+        (&["DEL", "SERVER-BLOCKCHAIN-A"], "SERVER-BLOCKCHAIN-A"),
+        (&["SET", "SERVER-BLOCKCHAIN-A", "x"], "SERVER-BLOCKCHAIN-A"),
+    ];
+    let redis = TestRedis::start();
+    drop(full(&redis));
+    let c = &mut redis.connect();
+    let whole = dump(c);
+    for (damage, place) in damages {
+        if matches!(damage[0], "SET" | "LPUSH") {
+            say::<()>(c, &["DEL", damage[1]]);
+        }
+        say::<()>(c, damage);
+        let before = dump(c);
+        match redis.open().load() {
+            Err(StoreError::Corrupt { key, what }) => assert_eq!(key, *place, "{what}"),
+            other => panic!("{damage:?}: {other:?}"),
+        }
+        assert_eq!(dump(c), before, "{damage:?}");
+        restore(c, &whole);
+    }
+    redis.open().load().unwrap();
+}
+
+/// Makes the content what it was.
+fn restore(connection: &mut Connection, whole: &BTreeMap<String, Vec<u8>>) {
+    say::<()>(connection, &["FLUSHALL"]);
+    for (key, content) in whole {
+        redis::cmd("RESTORE").arg(key).arg(0).arg(content).exec(connection).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_block_is_named() {
+    let redis = TestRedis::start();
+    drop(full(&redis));
+    let c = &mut redis.connect();
+    let mut reader = redis.open().reader();
+    let first: String = say(c, &["LINDEX", "SERVER-BLOCKCHAIN-A", "0"]);
+    for damage in ["{", "null", "{}", first.as_str()] {
+        say::<()>(c, &["LSET", "SERVER-BLOCKCHAIN-A", "1", damage]);
+        let mut store = redis.open();
+        store.load().unwrap();
+        for found in [store.blocks(0, 1, 1 << 20), reader.blocks(1, 1, 1)] {
+            match found {
+                Err(StoreError::Corrupt { key, .. }) => assert_eq!(key, "SERVER-BLOCKCHAIN-A[1]"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(reader.blocks(0, 0, 1).unwrap().len(), 1);
+}

@@ -1,0 +1,7 @@
+//! What several integration tests need.
+
+#![allow(dead_code, unused_macros, reason = "each test uses a part of it")]
+
+pub mod disk;
+pub mod redis;
+pub mod samples;

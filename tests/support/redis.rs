@@ -1,0 +1,172 @@
+//! A Redis of a test's own.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis::{Client, Connection, FromRedisValue};
+use tempfile::TempDir;
+
+/// How long a Redis may take to start. Generous: it is only waited for in full by a failing test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs Redis for as long as somebody holds the other end of standard input, so that none is left
+/// behind even by a test that was killed. The end of standard input kills it like a power cut.
+const GUARD: &str = r#"
+    exec 3<&0
+    redis-server "$@" </dev/null 3<&- &
+    redis=$!
+    { read -r _; kill -KILL "$redis"; } <&3 2>/dev/null &
+    guard=$!
+    wait "$redis"
+    kill "$guard" 2>/dev/null
+"#;
+
+/// A `redis-server` on a free loopback port, with its data in a temporary directory. It is killed,
+/// and its data removed, when this is dropped.
+pub struct TestRedis {
+    directory: TempDir,
+    arguments: Vec<String>,
+    port: u16,
+    running: Option<Child>,
+}
+
+impl TestRedis {
+    /// One with the settings that a server insists on.
+    pub fn start() -> TestRedis {
+        TestRedis::start_with(&[])
+    }
+
+    /// One with further settings, such as `["--appendonly", "no"]`; the last one counts.
+    pub fn start_with(arguments: &[&str]) -> TestRedis {
+        let mut redis = TestRedis {
+            directory: tempfile::tempdir().expect("a temporary directory"),
+            arguments: arguments.iter().map(|argument| argument.to_string()).collect(),
+            port: 0,
+            running: None,
+        };
+        let deadline = Instant::now() + PATIENCE;
+        // Between looking for a free port and using it, somebody else may take it.
+        while !redis.try_run(free_port(), deadline) {}
+        redis
+    }
+
+    /// Where it is, as a URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it as `kill -9` does, and waits until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(mut guard) = self.running.take() {
+            drop(guard.stdin.take());
+            guard.wait().expect("the end of Redis");
+        }
+    }
+
+    /// Starts it again, with the same data, on the same port.
+    pub fn restart(&mut self) {
+        self.kill();
+        let deadline = Instant::now() + PATIENCE;
+        while !self.try_run(self.port, deadline) {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A connection for looking at what is stored.
+    pub fn connect(&self) -> Connection {
+        let client = Client::open(self.url()).expect("a URL");
+        client.get_connection_with_timeout(PATIENCE).expect("a connection to Redis")
+    }
+
+    /// Starts it, and waits until it answers. False if it ended instead, for want of the port.
+    fn try_run(&mut self, port: u16, deadline: Instant) -> bool {
+        // The last one's file would pass for this one's.
+        let _ = fs::remove_file(self.pid_file());
+        self.port = port;
+        self.running = Some(self.command().spawn().expect("a shell to start Redis from"));
+        loop {
+            assert!(Instant::now() < deadline, "Redis does not start: {}", self.log());
+            let guard = self.running.as_mut().expect("it was just started");
+            if guard.try_wait().expect("the state of Redis").is_some() {
+                self.kill();
+                let log = self.log();
+                assert!(log.contains("Address already in use"), "Redis can't be started: {log}");
+                let _ = fs::remove_file(self.log_file());
+                return false;
+            }
+            if self.answers() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn command(&self) -> Command {
+        let path = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
+        let mut command = Command::new("sh");
+        command.args(["-c", GUARD, "sh"]);
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
+        command.args(["--daemonize", "no", "--save", "", "--dir", &path(self.data())]);
+        command.args(["--appendonly", "yes", "--appendfsync", "always"]);
+        command.args(["--no-appendfsync-on-rewrite", "no", "--maxmemory-policy", "noeviction"]);
+        command.args(["--pidfile", &path(self.pid_file()), "--logfile", &path(self.log_file())]);
+        command.args(&self.arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// Whether what answers at the port is this very Redis, and is ready.
+    fn answers(&self) -> bool {
+        let ask = || {
+            let mine = fs::read_to_string(self.pid_file()).ok()?;
+            let client = Client::open(self.url()).ok()?;
+            let mut connection = client.get_connection_with_timeout(PATIENCE).ok()?;
+            redis::cmd("PING").exec(&mut connection).ok()?;
+            let info: redis::InfoDict =
+                redis::cmd("INFO").arg("server").query(&mut connection).ok()?;
+            Some(info.get::<String>("process_id")? == mine.trim())
+        };
+        ask() == Some(true)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.directory.path().join("redis.pid")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.path().join("redis.log")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_else(|error| format!("no log: {error}"))
+    }
+}
+
+impl Drop for TestRedis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Says something to Redis, one word per argument.
+pub fn say<T: FromRedisValue>(connection: &mut Connection, words: &[&str]) -> T {
+    redis::cmd(words[0]).arg(&words[1..]).query(connection).unwrap()
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
