@@ -1,7 +1,7 @@
 //! The client: typed lines in, a bank's answers out.
 //!
 //! [`parse`] turns a line into a command (pure), [`commands`] carries it out over a [`session`],
-//! which retries until an answer or the end of its patience, [`print`] says what came of it, for
+//! which retries until an answer or the end of its patience, [`mod@print`] says what came of it, for
 //! people or as one line of JSON, and [`repl`] is the loop around these.
 //!
 //! Exit status, of several that apply the first of these: 2, a command in error (unless a person

@@ -92,7 +92,7 @@ struct Patience {
 
 impl Patience {
     fn new(total: Duration) -> Self {
-        Patience { until: Instant::now() + total, pause: FIRST_PAUSE }
+        Patience { until: after(total), pause: FIRST_PAUSE }
     }
 
     /// Waits before the next try; false if there is no time for one.
@@ -187,10 +187,12 @@ impl Session {
                 Err(failure) => failure,
             };
             if !failure.is_transient() || !patience.wait(&failure) {
-                let failure = last_word(said, failure);
-                let Some(request) = open else { return Ending::NotDone(failure) };
                 self.use_up_number();
-                return Ending::Unknown { request, reason: failure.to_string() };
+                let failure = last_word(said, failure);
+                return match open {
+                    Some(request) => Ending::Unknown { request, reason: failure.to_string() },
+                    None => Ending::NotDone(failure),
+                };
             }
             said = last_said(said, failure);
         }
@@ -242,6 +244,7 @@ impl Session {
         Ok(session)
     }
 
+    /// However a transfer ended, its number never stands for another one.
     fn use_up_number(&mut self) {
         if let Some(opened) = &mut self.opened {
             opened.number += 1;
@@ -250,7 +253,7 @@ impl Session {
 
     /// One try, on the present connection or else a new one.
     fn attempt(&mut self, request: &Request, until: Instant) -> Result<Answer, Failure> {
-        let until = until.min(Instant::now() + self.timeout);
+        let until = until.min(after(self.timeout));
         let mut connection = self.connect(until)?;
         self.last_id += 1;
         let id = self.last_id;
@@ -280,6 +283,12 @@ impl Session {
         Connection::open(&self.address, until)
             .map_err(|error| Failure::NotSent(format!("{} ({error})", self.address)))
     }
+}
+
+/// So much later, but for times that no clock can hold.
+fn after(time: Duration) -> Instant {
+    const A_DAY: Duration = Duration::from_secs(86_400);
+    Instant::now() + time.min(A_DAY)
 }
 
 /// What is said of a reply of another kind than the request calls for.

@@ -1,6 +1,7 @@
 //! A server that does as a script says, one step a request, and keeps what it was asked.
 
 use std::io::{BufRead, BufReader, Write};
+use std::iter::Peekable;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,9 +18,10 @@ pub enum Step {
     SayAndClose(String),
     /// Closes the connection without an answer.
     Close,
-    /// Does not answer.
+    /// Does not answer; unless a session is asked for, which is always opened, since a slow machine
+    /// may need more than one try for it.
     Silence,
-    /// Answers one byte at a time, and never comes to an end.
+    /// Answers one byte at a time, and comes to no end for longer than any test's patience.
     Drip,
 }
 
@@ -57,7 +59,7 @@ impl Fake {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let shared = seen.clone();
         thread::spawn(move || {
-            let mut script = script.into_iter();
+            let mut script = script.into_iter().peekable();
             for (number, stream) in listener.incoming().enumerate() {
                 let more = serve(&stream.unwrap(), number, &mut script, &shared);
                 shared.lock().unwrap().closed += 1;
@@ -83,6 +85,13 @@ impl Fake {
         self.asked().into_iter().map(without_id).collect()
     }
 
+    /// The transfers among the requests.
+    pub fn transfers(&self) -> Vec<Asked> {
+        let mut asked = self.asked();
+        asked.retain(|asked| asked.request.get("transfer").is_some());
+        asked
+    }
+
     /// Waits until so many connections are closed on this side.
     pub fn wait_for_closed(&self, count: usize) {
         let start = Instant::now();
@@ -97,14 +106,19 @@ impl Fake {
 fn serve(
     mut stream: &TcpStream,
     connection: usize,
-    script: &mut impl Iterator<Item = Step>,
+    script: &mut Peekable<impl Iterator<Item = Step>>,
     seen: &Mutex<Seen>,
 ) -> bool {
     for line in BufReader::new(stream).lines().map_while(Result::ok) {
         let request: Value = serde_json::from_str(&line).unwrap();
         let id = request["id"].to_string();
+        let opens = request.get("session").is_some();
         seen.lock().unwrap().asked.push(Asked { connection, request });
-        let Some(step) = script.next() else { return false };
+        let step = match script.peek() {
+            Some(Step::Silence) if opens => Some(session(SESSION)),
+            _ => script.next(),
+        };
+        let Some(step) = step else { return false };
         match step {
             Step::Say(text) => {
                 let _ = writeln!(stream, "{}", text.replace("ID", &id));
@@ -116,7 +130,8 @@ fn serve(
             Step::Close => return true,
             Step::Silence => {}
             Step::Drip => {
-                while stream.write_all(b" ").is_ok() {
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_secs(40) && stream.write_all(b" ").is_ok() {
                     thread::sleep(Duration::from_millis(10));
                 }
                 return true;
