@@ -246,9 +246,9 @@ mod tests {
         }
         assert_eq!(sessions.find(&request(&old, 1), &transfer(5), SECOND), Found::Expired);
         assert_eq!(sessions.find(&request(&old, 2), &transfer(5), SECOND), Found::Expired);
+        let unseen = session(9, MAX_SESSIONS as u64 + 1);
+        assert_eq!(sessions.find(&request(&unseen, 1), &transfer(5), SECOND), Found::New);
         sessions.remember(&request(&old, 2), &transfer(5), accepted(9));
         assert_eq!(sessions.find(&request(&old, 1), &transfer(5), SECOND), Found::Expired);
-        let unseen = session(8, MAX_SESSIONS as u64 + 1);
-        assert_eq!(sessions.find(&request(&unseen, 1), &transfer(5), SECOND), Found::New);
     }
 }
