@@ -24,10 +24,7 @@ readonly SERVERS="A B C"
 REDIS_PORT_USUALLY=6379
 BASE_PORT_USUALLY=8001
 
-case ${PAXOS_BANKING_BIN:-/} in
-    /*) ;;
-    *) PAXOS_BANKING_BIN=$PWD/$PAXOS_BANKING_BIN ;;
-esac
+case ${PAXOS_BANKING_BIN:-/} in /*) ;; *) PAXOS_BANKING_BIN=$PWD/$PAXOS_BANKING_BIN ;; esac
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly ROOT
 cd "$ROOT"
@@ -54,7 +51,8 @@ recall() {
 
 # ── Processes ────────────────────────────────────────────────────────────────────────────────────
 
-# When a process began: by this a process of ours is told from a later one with the same number. Nothing if it is gone.
+# When a process began, by which one of ours is told from a later one with the same number; nothing
+# if it is gone, or only a zombie's remains.
 birth_of() {
     if [ -r "/proc/$1/stat" ]; then
         # The second field, a name in parentheses, may hold spaces; so fields count from the third.
@@ -276,8 +274,9 @@ open_tmux() {
             tmux select-layout -t "=$session:" tiled
         done >/dev/null
     fi
-    if [ -t 1 ] && [ -z "${TMUX:-}" ]; then exec tmux attach -t "=$session"; fi
-    say "three logs and three clients are in tmux: tmux ${TMUX:+switch-client}${TMUX:-attach} -t $session"
+    if [ -n "${TMUX:-}" ]; then what=switch-client; else what=attach; fi
+    [ ! -t 1 ] || [ $what = switch-client ] || exec tmux attach -t "=$session"
+    say "three logs and three clients are in tmux: tmux $what -t $session"
 }
 
 open_terminals() {
@@ -291,7 +290,7 @@ open_terminals() {
             for id in $SERVERS; do
                 in_window "log of server $id" "$ROOT/run.sh" window log "$id"
                 in_window "client $id" "$ROOT/run.sh" window client "$id"
-            done ;;
+            done || die "a window can't be opened; TERMINALS=none ./run.sh does without" ;;
         none)
             say "this is client A; ./run.sh client B, in another terminal, is B's"
             client A ;;
@@ -300,7 +299,7 @@ open_terminals() {
 }
 
 # What a window runs: it puts down its own number, so that down can close it.
-window() { own "window-$1-$2" $$; "$@"; }
+window() { own "window-$1-$2" $$; main "$@"; }
 
 close_terminals() {
     local name
@@ -351,7 +350,7 @@ status() {
 }
 
 down() {
-    [ -f "$STATE" ] || { say "nothing of ours runs"; return; }
+    [ -f "$STATE" ] || { say "nothing of ours runs"; return 0; }
     local name
     close_terminals
     for name in $SERVERS redis; do end "$name" TERM; done

@@ -78,9 +78,12 @@ fn an_interrupted_demo_leaves_nothing_behind() {
 
 #[test]
 fn a_demo_whose_servers_do_not_work_fails_and_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = demo(folder.path()).env("PAXOS_BANKING_BIN", "/bin/false").output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("A does not work"));
-    assert!(is_empty(folder.path()), "the demo left files");
+    for (binary, reason) in [("/bin/false", "A does not work"), ("/no/file", "is not a program")] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = demo(folder.path()).env("PAXOS_BANKING_BIN", binary).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(reason), "{told}");
+        assert!(is_empty(folder.path()), "the demo left files");
+    }
 }

@@ -222,7 +222,8 @@ demo_end() {
             tail -n 20 "$DATA/logs/$id.log" 2>/dev/null || true
         done
     fi
-    down
+    # In a shell of its own: whatever goes wrong there, the folder goes.
+    (down) || status=1
     rm -rf "$DATA"
     exit $status
 }
