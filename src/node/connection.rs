@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -123,7 +123,9 @@ impl Reader<'_> {
     }
 
     fn discard(&self, mut socket: &TcpStream) {
-        let patience = self.lobby.timings.unread;
+        let Timings { handshake, unread, .. } = self.lobby.timings;
+        // A place that is reserved for peers is not to be taken for long.
+        let patience = if self.crowded { handshake } else { unread };
         let until = Instant::now() + patience;
         let (mut buffer, mut discarded) = ([0; 16 << 10], 0);
         if socket.set_read_timeout(Some(patience)).is_err() {
@@ -173,15 +175,20 @@ impl Reader<'_> {
             }
             // Who has said its last word may still be listening: `printf … | nc` does that.
             LineRead::End | LineRead::Cut => {
-                self.outlet.owed().wait_until_paid(2 * self.lobby.timings.deadline);
+                self.outlet.owed().wait_until_paid(self.longest());
                 Ok(false)
             }
         }
     }
 
+    /// No request takes longer than this, unless it is never answered.
+    fn longest(&self) -> Duration {
+        2 * self.lobby.timings.deadline
+    }
+
     fn client_line(&self, line: &[u8]) -> Result<(), Ended> {
         let parsed = parse_request(line);
-        if !self.outlet.owed().owe() {
+        if !self.outlet.owed().owe(self.longest()) {
             return Err(Ended);
         }
         let (id, reply) = match parsed {

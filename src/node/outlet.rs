@@ -166,10 +166,18 @@ impl Owed {
     }
 
     /// Counts one reply more, once that is not too many. False if the connection ended meanwhile.
-    pub(crate) fn owe(&self) -> bool {
+    ///
+    /// Some requests are never answered: a retry that comes after a later one, for instance. What
+    /// was not paid in the time that any request may take is one of these, and is written off.
+    pub(crate) fn owe(&self, most: Duration) -> bool {
         let too_many = |debt: &mut Debt| debt.replies >= MAX_OWED && !debt.closed;
-        let mut debt =
-            self.changed.wait_while(self.debt(), too_many).unwrap_or_else(PoisonError::into_inner);
+        let (mut debt, waited) = self
+            .changed
+            .wait_timeout_while(self.debt(), most, too_many)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            debt.replies = 0;
+        }
         debt.replies += 1;
         !debt.closed
     }
@@ -198,5 +206,44 @@ struct Closing<'a>(&'a Owed);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn with_all_owed() -> Owed {
+        let owed = Owed::default();
+        assert!((0..MAX_OWED).all(|_| owed.owe(LONG)));
+        owed
+    }
+
+    #[test]
+    fn a_client_that_is_owed_much_is_held_back_until_some_is_paid() {
+        let owed = with_all_owed();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| owed.owe(LONG));
+            owed.pay(1);
+            assert!(reader.join().unwrap());
+        });
+        assert_eq!(owed.debt().replies, MAX_OWED);
+    }
+
+    #[test]
+    fn what_is_never_answered_does_not_hold_it_back_for_ever() {
+        let owed = with_all_owed();
+        assert!(owed.owe(Duration::from_millis(1)));
+        assert_eq!(owed.debt().replies, 1);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_connection_that_has_ended() {
+        let owed = with_all_owed();
+        owed.close();
+        assert!(!owed.owe(LONG));
+        owed.wait_until_paid(LONG);
     }
 }

@@ -177,9 +177,13 @@ impl Client {
 
     /// A connection, if it can be had at once.
     pub fn try_connect(address: &str) -> Option<Client> {
-        let stream = TcpStream::connect(address).ok()?;
+        TcpStream::connect(address).ok().map(Client::over)
+    }
+
+    /// The same over a connection that is there already.
+    pub fn over(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Some(Client { stream: BufReader::new(stream) })
+        Client { stream: BufReader::new(stream) }
     }
 
     /// The socket.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_macros, reason = "each test uses a part of it")]
 
+pub mod cluster;
 pub mod disk;
 pub mod redis;
 pub mod samples;
