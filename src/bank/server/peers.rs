@@ -47,9 +47,11 @@ impl Peer {
         self.incoming.is_some() && self.missed < SILENCE
     }
 
-    /// It is connected and holds the chain up to `height`.
+    /// It is connected and not behind: it holds the chain up to `height`, or lacks just the last
+    /// block, whose commit may be on its way to it, or the word of it on its way from it.
     pub fn is_abreast(&self, height: u64) -> bool {
-        self.is_connected() && !self.forked && self.height >= Some(height)
+        let holds = self.height.is_some_and(|held| held.saturating_add(1) >= height);
+        self.is_connected() && !self.forked && holds
     }
 
     /// It holds the chain up to `height`.
