@@ -23,7 +23,7 @@ pub struct Arguments {
 #[derive(Subcommand)]
 pub enum Command {
     /// Runs one server of the bank, until it is killed
-    Server(Server),
+    Server(Box<Server>),
     /// Talks to a server: a prompt, or the commands given by -c
     Client(Client),
 }

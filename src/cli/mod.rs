@@ -45,7 +45,7 @@ where
     T: Into<OsString> + Clone,
 {
     let (name, config) = match Arguments::try_parse_from(arguments)?.command {
-        Command::Server(server) => ("server", check_server(server)),
+        Command::Server(server) => ("server", check_server(*server)),
         Command::Client(client) => ("client", check_client(client)),
     };
     config.map_err(|message| {
