@@ -122,7 +122,7 @@ pub fn hears(status: &Value, other: &str) -> bool {
 pub fn quick() -> Timings {
     Timings {
         heartbeat: Duration::from_millis(100),
-        gather: Duration::from_millis(50),
+        gather: Duration::from_secs(2),
         gather_covered: Duration::from_millis(50),
         redial: Duration::from_millis(10),
         redial_most: Duration::from_millis(200),

@@ -4,5 +4,6 @@
 
 pub mod cluster;
 pub mod disk;
+pub mod process;
 pub mod redis;
 pub mod samples;
