@@ -19,6 +19,11 @@ pub(crate) struct Exchange {
     links: BTreeMap<ServerId, Link>,
     /// Connections that ended in this turn: what the turn still says to them is not lost.
     leaving: Vec<ConnectionId>,
+    /// The newest connection there has been.
+    newest: ConnectionId,
+    /// Connections up to this one are from before everything was forgotten. One that opens late, its
+    /// reader having been slow, may bring a retry of what was refused on a newer one.
+    outdated: ConnectionId,
     jobs: Sender<Job>,
 }
 
@@ -32,8 +37,14 @@ struct Connection {
 impl Exchange {
     /// Nobody is connected yet.
     pub(crate) fn new(jobs: Sender<Job>) -> Exchange {
-        let (connections, links) = (BTreeMap::new(), BTreeMap::new());
-        Exchange { connections, links, leaving: Vec::new(), jobs }
+        Exchange {
+            connections: BTreeMap::new(),
+            links: BTreeMap::new(),
+            leaving: Vec::new(),
+            newest: ConnectionId(0),
+            outdated: ConnectionId(0),
+            jobs,
+        }
     }
 
     /// Takes note of what comes in, and returns what the state machine has to know of it. What comes
@@ -41,7 +52,12 @@ impl Exchange {
     pub(crate) fn admit(&mut self, incoming: Incoming) -> Option<Event> {
         match incoming {
             Incoming::Opened(id, outlet) => {
-                self.connections.insert(id, Connection { outlet, peer: None });
+                self.newest = self.newest.max(id);
+                if id > self.outdated {
+                    self.connections.insert(id, Connection { outlet, peer: None });
+                } else {
+                    outlet.disconnect();
+                }
                 None
             }
             Incoming::Connection(id, event) => {
@@ -135,5 +151,32 @@ impl Exchange {
         self.connections.clear();
         self.links.clear();
         self.leaving.clear();
+        self.outdated = self.newest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_connected_before_everything_was_forgotten_is_not_listened_to_after() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let opened = |id| {
+            let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            Incoming::Opened(ConnectionId(id), Outlet::new(Arc::new(socket)).0)
+        };
+        let closed = |id| Incoming::Connection(ConnectionId(id), Event::Closed(ConnectionId(id)));
+        let mut exchange = Exchange::new(crossbeam_channel::bounded(1).0);
+        exchange.admit(opened(2));
+        exchange.forget();
+        exchange.admit(opened(1));
+        exchange.admit(opened(3));
+        assert_eq!(exchange.admit(closed(1)), None);
+        assert_eq!(exchange.admit(closed(2)), None);
+        assert!(exchange.admit(closed(3)).is_some());
     }
 }
