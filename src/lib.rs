@@ -1,4 +1,49 @@
 //! PAXOS-Banking: a bank replicated over a few servers.
+//!
+//! Three worlds that stay apart:
+//!
+//! - [`bank`], the pure state machine of one server: events in, effects out. No sockets, threads,
+//!   clocks, files or randomness; the same machine runs under the threads and in simulation.
+//! - [`node`], the threads around it, and [`store`], where its state is durable.
+//! - [`client`], which talks to a server in the lines of [`wire`].
+//!
+//! # One transfer, followed through
+//!
+//! A client's line `{"id":1,"transfer":{"to":"B","amount":30}}` arrives at server A.
+//!
+//! 1. The connection's reader thread parses it ([`wire::parse_request`]) and puts it, as
+//!    [`Event::Request`], on the clients' channel.
+//! 2. The event loop takes it, with whatever else is there, and hands each event to
+//!    [`Server::handle`]. The machine looks whether it is a retry
+//!    ([`sessions`](bank::ledger::sessions)), whether it makes sense and whether A's local balance
+//!    covers it ([`balances`](bank::ledger::balances)). It does: an [`Entry`] joins the
+//!    [`local_log`](bank::ledger::local_log), a [`Write::Log`] the turn's writes, and the reply the
+//!    turn's *bound* outbox.
+//! 3. [`Server::end_turn`] gives the loop a [`Turn`]. [`Store::commit`] makes its writes durable, all
+//!    in one `MULTI … EXEC`, and returns a [`Receipt`]; only in exchange for that does the
+//!    [`Outbox`] hand out the reply, to the connection's writer thread.
+//!
+//! Had the balance not covered it, the transfer would have waited while the server started a
+//! [`Run`](bank::paxos::proposer::Run): *prepare* leaves at once (it is true whatever is durable);
+//! promises come back from a majority, A's own by way of its own outbox, when durable; their logs
+//! become a [`Block`]; *accept*, *accepted*; the block is appended to the
+//! [`Chain`](bank::blockchain::chain::Chain), and in that same turn the waiting transfer is looked
+//! at again.
+//!
+//! A crash at any instruction is an ordinary way to stop. What is durable comes back through
+//! [`Recovery`], which takes nothing on trust.
+//!
+//! [`Event::Request`]: bank::effects::Event::Request
+//! [`Server::handle`]: bank::server::Server::handle
+//! [`Server::end_turn`]: bank::server::Server::end_turn
+//! [`Entry`]: bank::ledger::entry::Entry
+//! [`Write::Log`]: bank::effects::Write::Log
+//! [`Turn`]: bank::effects::Turn
+//! [`Receipt`]: bank::effects::Receipt
+//! [`Outbox`]: bank::effects::Outbox
+//! [`Store::commit`]: store::Store::commit
+//! [`Block`]: bank::blockchain::block::Block
+//! [`Recovery`]: bank::server::recovery::Recovery
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
