@@ -200,6 +200,20 @@ impl Message {
         matches!(self, Message::Accept { .. } | Message::BlocksResponse { .. })
     }
 
+    /// The last block that its sender holds, as far as a message of a run tells: who takes part in
+    /// one holds the block before.
+    pub fn tells_height(&self) -> Option<u64> {
+        match self {
+            Message::Prepare { height, .. }
+            | Message::Promise { height, .. }
+            | Message::Accept { height, .. }
+            | Message::Accepted { height, .. }
+            | Message::Nack { height, .. } => height.checked_sub(1),
+            Message::Commit { height, .. } => Some(*height),
+            _ => None,
+        }
+    }
+
     /// The protocol's word for it.
     pub fn name(&self) -> &'static str {
         match self {

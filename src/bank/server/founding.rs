@@ -199,6 +199,7 @@ impl Server {
 
     /// Takes in where a peer stands.
     pub(super) fn learn_standing(&mut self, peer: &ServerId, standing: Standing) {
+        let own = self.height();
         let Some(known) = self.peers.get_mut(peer) else { return };
         let Some(genesis) = standing.genesis else { return };
         match &self.chain {
@@ -210,10 +211,10 @@ impl Server {
             }
             Some(_) => {
                 known.confirmed = true;
-                known.holds(standing.height);
+                known.holds(standing.height, own);
                 self.activate(standing.active);
             }
-            None => known.holds(standing.height),
+            None => known.holds(standing.height, own),
         }
         if self.height() < Some(standing.height) || self.chain.is_none() {
             self.start_reconciling();

@@ -125,8 +125,12 @@ impl Server {
     }
 
     fn receive(&mut self, from: ServerId, message: Message) {
+        let own = self.height();
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.missed = 0;
+            if let Some(height) = message.tells_height() {
+                peer.holds(height, own);
+            }
         }
         match message {
             Message::Heartbeat(standing) => self.learn_standing(&from, standing),

@@ -47,8 +47,6 @@ pub(super) struct Waiting {
 /// logs empty, and that cut nothing off.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Verdict {
-    /// The height at which it prepared.
-    pub below: u64,
     /// What had come in before it prepared, and whose account has not been debited since.
     pub eligible: BTreeSet<WaitId>,
     /// The servers whose logs were looked at.
@@ -215,12 +213,7 @@ impl Server {
     pub(super) fn look_at_waiting(&mut self) {
         let missing = match &self.verdict {
             None => BTreeSet::new(),
-            Some(verdict) => (self.peers.iter())
-                .filter(|(id, peer)| {
-                    peer.is_abreast(verdict.below) && !verdict.consulted.contains(*id)
-                })
-                .map(|(id, _)| id.clone())
-                .collect(),
+            Some(verdict) => self.unheard(&verdict.consulted),
         };
         let accounts: Vec<AccountId> = self.waiting.queues.keys().cloned().collect();
         for account in accounts {
