@@ -208,3 +208,26 @@ fn a_round_that_nobody_can_have_reached_is_not_promised() {
     server.handle(Event::Received(OF_B, prepare(ballot(5, "B"))));
     assert_eq!(end_turn(&mut server).0, [Write::Promise(ballot(5, "B"))]);
 }
+
+#[test]
+fn a_list_is_answered_even_if_it_is_empty_or_names_a_waiting_transfer_twice() {
+    let mut server = open_server();
+    server.handle(Event::Request(CLIENT, Some(1), Request::Transfers(Vec::new())));
+    let empty = Reply::Transfers { outcomes: Vec::new() };
+    assert_eq!(settle_down(&mut server), [Bound::Reply(CLIENT, Some(1), empty)]);
+
+    let twice = vec![transfer(500, Some(1)), transfer(500, Some(1))];
+    server.handle(Event::Request(CLIENT, Some(2), Request::Transfers(twice)));
+    settle_down(&mut server);
+    let mut replies = Vec::new();
+    for number in 1..=2 {
+        let deadline = Timer::Deadline(paxos_banking::bank::effects::WaitId(number));
+        server.handle(Event::Timer(deadline));
+        replies.extend(settle_down(&mut server));
+    }
+    let is_answer = |bound: &&Bound| match bound {
+        Bound::Reply(CLIENT, Some(2), Reply::Transfers { outcomes }) => outcomes.len() == 2,
+        _ => false,
+    };
+    assert_eq!(replies.iter().filter(is_answer).count(), 1, "{replies:?}");
+}

@@ -148,6 +148,10 @@ fn next_requests(world: &mut World, index: usize) -> Vec<(Vec<u64>, Request)> {
         return vec![(Vec::new(), Request::Settle)];
     }
     if under_way.len() > 1 && rng.bool() {
+        let mut under_way = under_way;
+        if rng.u8(0..4) == 0 {
+            under_way.extend_from_within(..1);
+        }
         let (numbers, transfers) = under_way.into_iter().unzip();
         return vec![(numbers, Request::Transfers(transfers))];
     }

@@ -20,8 +20,8 @@ struct Wait {
     id: WaitId,
     /// With its payer filled in.
     transfer: TransferRequest,
-    /// Who is to be told.
-    ticket: Ticket,
+    /// Who is to be told: places in one request, which may name the transfer more than once.
+    tickets: Vec<Ticket>,
     /// Connected servers that did not answer a run which would otherwise have refused it.
     unanswered: BTreeSet<ServerId>,
 }
@@ -142,7 +142,7 @@ impl Server {
     pub(super) fn wait(&mut self, transfer: TransferRequest, ticket: Ticket) -> WaitId {
         let id = self.waiting.name();
         let account = self.payer(&transfer);
-        let wait = Wait { id, transfer, ticket, unanswered: BTreeSet::new() };
+        let wait = Wait { id, transfer, tickets: vec![ticket], unanswered: BTreeSet::new() };
         self.waiting.queues.entry(account).or_default().push_back(wait);
         self.set(Timer::Deadline(id));
         id
@@ -152,8 +152,11 @@ impl Server {
     pub(super) fn join_wait(&mut self, id: WaitId, ticket: Ticket) {
         let mut waits = self.waiting.queues.values_mut().flatten();
         if let Some(wait) = waits.find(|wait| wait.id == id) {
-            let older = std::mem::replace(&mut wait.ticket, ticket);
-            self.calls.forget(older.call);
+            if let Some(older) = wait.tickets.first().filter(|older| older.call != ticket.call) {
+                self.calls.forget(older.call);
+                wait.tickets.clear();
+            }
+            wait.tickets.push(ticket);
         }
     }
 
@@ -236,7 +239,7 @@ impl Server {
                 let Some(wait) = self.waiting.pop(account) else { return };
                 self.cancel(Timer::Deadline(wait.id));
                 let outcome = self.accept_transfer(&wait.transfer, Via::Paxos);
-                self.resolve(wait.ticket, outcome);
+                self.resolve_all(&wait.tickets, &outcome);
                 continue;
             }
             let refusable = self.verdict.as_ref().filter(|verdict| {
@@ -266,7 +269,13 @@ impl Server {
         if let Some(request) = &wait.transfer.request {
             self.sessions.remember(request, &wait.transfer, Fate::Rejected(outcome.clone()));
         }
-        self.resolve(wait.ticket, outcome);
+        self.resolve_all(&wait.tickets, &outcome);
+    }
+
+    fn resolve_all(&mut self, tickets: &[Ticket], outcome: &Outcome) {
+        for ticket in tickets {
+            self.resolve(*ticket, outcome.clone());
+        }
     }
 
     fn look_at_settling(&mut self, verdict: &Verdict, missing: &BTreeSet<ServerId>) {
