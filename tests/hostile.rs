@@ -231,3 +231,17 @@ fn a_list_is_answered_even_if_it_is_empty_or_names_a_waiting_transfer_twice() {
     };
     assert_eq!(replies.iter().filter(is_answer).count(), 1, "{replies:?}");
 }
+
+#[test]
+fn a_greeting_that_comes_late_does_not_replace_a_newer_connection() {
+    let mut server = server_a(true);
+    let (older, newer) = (ConnectionId(1), ConnectionId(2));
+    server.handle(Event::Greeted(newer, hello("B", true)));
+    server.handle(Event::Greeted(older, hello("B", true)));
+    server.handle(Event::Closed(older));
+    server.handle(Event::Received(newer, Message::ReconcileRequest));
+    server.handle(Event::Request(CLIENT, None, Request::Status));
+    let said = settle_down(&mut server);
+    let Some(Bound::Reply(_, _, Reply::Status(status))) = said.last() else { panic!("{said:?}") };
+    assert!(status.peers[0].connected, "B speaks on its newer connection");
+}

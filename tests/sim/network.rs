@@ -27,7 +27,7 @@ impl World {
     }
 
     /// Breaks the link that one has dialled to another. They learn of it, each in its time.
-    fn hang_up(&mut self, dialler: &ServerId, to: &ServerId) {
+    pub fn hang_up(&mut self, dialler: &ServerId, to: &ServerId) {
         let host = self.hosts.get_mut(dialler).unwrap();
         let (Some((connection, _)), life) = (host.links.remove(to), host.life) else { return };
         self.deliver(dialler, 1, Event::LinkDown(to.clone()));
@@ -54,11 +54,17 @@ impl World {
             return self.schedule(100, Happening::Dial { from, to, life });
         }
         let connection = self.new_connection();
-        let greets = self.now + self.rng.u64(1..20);
+        let wedged = self.faults.cut > 0 && self.rng.u8(0..10) == 0;
+        let greets = self.now + self.rng.u64(1..if wedged { 500 } else { 20 });
         self.hosts.get_mut(&from).unwrap().links.insert(to.clone(), (connection, peer_life));
         let dialled_by = &mut self.hosts.get_mut(&to).unwrap().dialled_by;
         dialled_by.insert(connection, (from.clone(), life, greets));
-        self.deliver(&from, 0, Event::LinkUp(to));
+        self.deliver(&from, 0, Event::LinkUp(to.clone()));
+        if wedged {
+            // The dialler gives up before, or soon after, its hello comes.
+            let delay = self.rng.u64(1..200);
+            self.schedule(delay, Happening::GiveUp { dialler: from, to, connection });
+        }
     }
 
     /// Now and then some servers come apart from the others, or together again.

@@ -81,6 +81,12 @@ pub enum Happening {
         connection: ConnectionId,
         event: Event,
     },
+    /// Breaks a link, if it is still this one.
+    GiveUp {
+        dialler: ServerId,
+        to: ServerId,
+        connection: ConnectionId,
+    },
     Weather,
 }
 
@@ -236,6 +242,12 @@ impl World {
                 let mut links = self.hosts[&dialler].links.values();
                 if links.any(|(link, _)| *link == connection) {
                     self.event(&dialler, life, event);
+                }
+            }
+            Happening::GiveUp { dialler, to, connection } => {
+                let link = self.hosts[&dialler].links.get(&to);
+                if link.is_some_and(|(link, _)| *link == connection) {
+                    self.hang_up(&dialler, &to);
                 }
             }
             Happening::Weather => self.weather(),

@@ -94,6 +94,10 @@ impl Server {
     /// A peer dialled this server and greets.
     pub(super) fn greeted(&mut self, connection: ConnectionId, hello: Hello) {
         let peer = hello.id.clone();
+        if self.peers.get(&peer).is_some_and(|known| known.incoming > Some(connection)) {
+            // Its hello was overtaken by that of the connection that replaced it.
+            return self.debug(|| format!("{peer} greets on a connection that it left"));
+        }
         if let Err(reason) = self.check(&hello) {
             self.warn(format!("a connection of {peer}'s is refused: {reason}"));
             let hello = self.hello(&peer);
