@@ -245,3 +245,22 @@ fn a_greeting_that_comes_late_does_not_replace_a_newer_connection() {
     let Some(Bound::Reply(_, _, Reply::Status(status))) = said.last() else { panic!("{said:?}") };
     assert!(status.peers[0].connected, "B speaks on its newer connection");
 }
+
+#[test]
+fn a_peer_that_lost_block_0_before_anybody_got_it_does_not_hold_up_the_founding() {
+    let mut server = server_a(false);
+    server.handle(Event::Greeted(ConnectionId(1), hello("B", true)));
+    server.handle(Event::Greeted(ConnectionId(2), hello("C", false)));
+    let wiped = Hello { instance: InstanceId(22), ..hello("B", false) };
+    server.handle(Event::Greeted(ConnectionId(3), wiped));
+    let founded = |write: &Write| matches!(write, Write::Append { .. });
+    assert!(end_turn(&mut server).0.iter().any(founded), "all instances are known");
+}
+
+#[test]
+fn no_bank_is_founded_with_more_money_than_can_be_counted() {
+    let opening_balance = Amount::MAX;
+    let servers = BTreeMap::from([(id("A"), InstanceId(1)), (id("B"), InstanceId(2))]);
+    let genesis = SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers });
+    assert!(Chain::found(&genesis).is_err());
+}

@@ -196,6 +196,10 @@ impl Server {
     fn meet(&mut self, peer: &ServerId, hello: Hello) {
         if let Some(known) = self.peers.get_mut(peer) {
             known.instance = Some(hello.instance);
+            if hello.standing.genesis.is_none() {
+                // Whatever it held before, it no longer does: it is to be founded with, not asked.
+                known.height = None;
+            }
         }
         self.learn_standing(peer, hello.standing);
         self.found();
