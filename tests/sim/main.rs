@@ -22,11 +22,13 @@ fn simulate(seed: u64, trace: bool) -> World {
     let faults = Faults {
         loss: [0, 2, 10, 30][dice.usize(..4)],
         duplication: [0, 5, 30][dice.usize(..3)],
+        slow: [0, 2, 20][dice.usize(..3)],
+        silence: [0, 0, 3, 15][dice.usize(..4)],
         crash: [0, 1, 5, 20][dice.usize(..4)],
         unreachable: [0, 30][dice.usize(..2)],
         cut: [0, 2, 20][dice.usize(..3)],
         pause: [0, 5, 30][dice.usize(..3)],
-        partition: [0, 40][dice.usize(..2)],
+        partition: [0, 70][dice.usize(..2)],
     };
     let habits = Habits {
         window: [1, 1, 4][dice.usize(..3)],

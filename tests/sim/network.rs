@@ -22,7 +22,8 @@ impl World {
         host.server = None;
         host.life = 0;
         host.dialled_by.clear();
-        let delay = self.rng.u64(10..2_000);
+        let away = if self.rng.bool() { 50 } else { 2_000 };
+        let delay = self.rng.u64(10..away);
         self.schedule(delay, Happening::Start(id.clone()));
     }
 
@@ -49,7 +50,7 @@ impl World {
             return;
         }
         let peer_life = self.hosts[&to].life;
-        let apart = self.hosts[&from].side != self.hosts[&to].side;
+        let apart = self.are_apart(&from, &to);
         if peer_life == 0 || apart || self.rng.u8(0..100) < self.faults.unreachable {
             return self.schedule(100, Happening::Dial { from, to, life });
         }
@@ -67,13 +68,24 @@ impl World {
         }
     }
 
-    /// Now and then some servers come apart from the others, or together again.
+    fn are_apart(&self, from: &ServerId, to: &ServerId) -> bool {
+        self.apart.contains(&(from.clone(), to.clone()))
+    }
+
+    /// Now and then some servers can't reach some others; one may still reach both.
     pub fn weather(&mut self) {
-        let apart = self.rng.u8(0..100) < self.faults.partition;
-        for host in self.hosts.values_mut() {
-            host.side = apart && self.rng.bool();
+        self.apart.clear();
+        let ids: Vec<ServerId> = self.hosts.keys().cloned().collect();
+        let bad = self.rng.u8(0..100) < self.faults.partition;
+        for (place, from) in ids.iter().enumerate() {
+            for to in &ids[..place] {
+                if bad && self.rng.u8(0..3) == 0 {
+                    self.apart.insert((from.clone(), to.clone()));
+                    self.apart.insert((to.clone(), from.clone()));
+                }
+            }
         }
-        let delay = self.rng.u64(500..8_000);
+        let delay = self.rng.u64(300..5_000);
         self.schedule(delay, Happening::Weather);
     }
 
@@ -96,7 +108,7 @@ impl World {
             let server = to.clone();
             return self.schedule(delay, Happening::Event { server, life: peer_life, event });
         }
-        if self.hosts[from].side != self.hosts[to].side {
+        if self.are_apart(from, to) {
             return;
         }
         if self.rng.u16(0..1_000) < self.faults.cut {
@@ -108,8 +120,8 @@ impl World {
             _ => 1,
         };
         for _ in 0..copies {
-            let slow = self.faults.loss > 0 && self.rng.u8(0..50) == 0;
-            let delay = if slow { self.rng.u64(100..3_000) } else { self.rng.u64(1..20) };
+            let slow = self.rng.u8(0..100) < self.faults.slow;
+            let delay = if slow { self.rng.u64(20..3_000) } else { self.rng.u64(1..20) };
             let event = Event::Received(connection, message.clone());
             let server = to.clone();
             self.schedule(delay, Happening::Event { server, life: peer_life, event });

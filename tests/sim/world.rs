@@ -1,10 +1,10 @@
 //! The simulated world: virtual time, a network that misbehaves, servers that crash, clients that retry.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use fastrand::Rng;
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::effects::{Bound, Event, Level, Timer, TimerCommand};
+use paxos_banking::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
 use paxos_banking::bank::ids::{ConnectionId, ServerId};
 use paxos_banking::bank::paxos::message::{Configuration, Message};
 use paxos_banking::bank::request::Reply;
@@ -19,8 +19,12 @@ use crate::judge::Judge;
 pub struct Faults {
     pub loss: u8,
     pub duplication: u8,
+    /// Of all messages between servers: late.
+    pub slow: u8,
     /// Of all turns, per mille: the server dies before, or after, the turn is durable.
     pub crash: u16,
+    /// Of the turns that vote or append: the server dies when they are durable, and says nothing.
+    pub silence: u8,
     /// Of all dials.
     pub unreachable: u8,
     /// Of all messages, per mille: the connection breaks instead.
@@ -31,8 +35,17 @@ pub struct Faults {
     pub partition: u8,
 }
 
-pub const HEALED: Faults =
-    Faults { loss: 0, duplication: 0, crash: 0, unreachable: 0, cut: 0, pause: 0, partition: 0 };
+pub const HEALED: Faults = Faults {
+    loss: 0,
+    duplication: 0,
+    slow: 0,
+    crash: 0,
+    silence: 0,
+    unreachable: 0,
+    cut: 0,
+    pause: 0,
+    partition: 0,
+};
 
 /// Who takes part, and how.
 #[derive(Clone, Copy)]
@@ -97,8 +110,6 @@ pub struct Host {
     timers: BTreeMap<Timer, u64>,
     /// What happens to it before then happens then.
     paused_until: u64,
-    /// It can reach those on its own side.
-    pub side: bool,
     /// The connection, at the other end, of the link to each peer, with that peer's life.
     pub links: BTreeMap<ServerId, (ConnectionId, u64)>,
     /// Who is at the other end of an incoming connection, in which life, and when its hello came.
@@ -114,6 +125,8 @@ pub struct World {
     queue: BinaryHeap<Scheduled>,
     happenings: BTreeMap<usize, Happening>,
     pub hosts: BTreeMap<ServerId, Host>,
+    /// Who can't reach whom.
+    pub apart: BTreeSet<(ServerId, ServerId)>,
     pub disks: BTreeMap<ServerId, Disk>,
     pub clients: Vec<Client>,
     pub judge: Judge,
@@ -134,7 +147,6 @@ impl World {
             life: 0,
             timers: BTreeMap::new(),
             paused_until: 0,
-            side: false,
             links: BTreeMap::new(),
             dialled_by: BTreeMap::new(),
         };
@@ -152,6 +164,7 @@ impl World {
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             hosts,
+            apart: BTreeSet::new(),
             disks,
             clients,
             judge: Judge::new(setting.opening, &ids),
@@ -314,7 +327,10 @@ impl World {
             self.judge.durable(&turn.batch);
             self.disks.get_mut(id).unwrap().commit(&turn.batch)
         });
-        if self.rng.u16(0..1_000) < self.faults.crash {
+        let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
+        if self.rng.u16(0..1_000) < self.faults.crash
+            || votes && self.rng.u8(0..100) < self.faults.silence
+        {
             return self.crash(id);
         }
         if self.rng.u16(0..1_000) < self.faults.pause {
