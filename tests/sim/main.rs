@@ -4,12 +4,14 @@
 
 mod clients;
 mod disk;
+mod faults;
 mod judge;
 mod network;
 mod world;
 
 use clients::Habits;
-use world::{Faults, HEALED, Setting, World};
+use faults::{Faults, HEALED};
+use world::{Setting, World};
 
 /// Simulated milliseconds of faults, and those within which everything must finish afterwards.
 const FAULTY: u64 = 60_000;

@@ -12,40 +12,8 @@ use paxos_banking::bank::server::{Config, Server};
 
 use crate::clients::{Client, Habits};
 use crate::disk::Disk;
+use crate::faults::Faults;
 use crate::judge::Judge;
-
-/// How much goes wrong, in percent where not said otherwise.
-#[derive(Clone, Copy)]
-pub struct Faults {
-    pub loss: u8,
-    pub duplication: u8,
-    /// Of all messages between servers: late.
-    pub slow: u8,
-    /// Of all turns, per mille: the server dies before, or after, the turn is durable.
-    pub crash: u16,
-    /// Of the turns that vote or append: the server dies when they are durable, and says nothing.
-    pub silence: u8,
-    /// Of all dials.
-    pub unreachable: u8,
-    /// Of all messages, per mille: the connection breaks instead.
-    pub cut: u16,
-    /// Of all turns, per mille: the server, or its store, stands still for a while.
-    pub pause: u16,
-    /// Of the times at which it is decided: some servers can't reach the others.
-    pub partition: u8,
-}
-
-pub const HEALED: Faults = Faults {
-    loss: 0,
-    duplication: 0,
-    slow: 0,
-    crash: 0,
-    silence: 0,
-    unreachable: 0,
-    cut: 0,
-    pause: 0,
-    partition: 0,
-};
 
 /// Who takes part, and how.
 #[derive(Clone, Copy)]
@@ -110,6 +78,8 @@ pub struct Host {
     timers: BTreeMap<Timer, u64>,
     /// What happens to it before then happens then.
     paused_until: u64,
+    /// What happens to it before then is of the present turn; 0 if that ends at once.
+    turn_open_until: u64,
     /// The connection, at the other end, of the link to each peer, with that peer's life.
     pub links: BTreeMap<ServerId, (ConnectionId, u64)>,
     /// Who is at the other end of an incoming connection, in which life, and when its hello came.
@@ -147,6 +117,7 @@ impl World {
             life: 0,
             timers: BTreeMap::new(),
             paused_until: 0,
+            turn_open_until: 0,
             links: BTreeMap::new(),
             dialled_by: BTreeMap::new(),
         };
@@ -275,6 +246,7 @@ impl World {
         host.life = life;
         host.server = Some(server);
         host.timers.clear();
+        host.turn_open_until = 0;
         let peers: Vec<ServerId> = self.hosts.keys().filter(|peer| *peer != id).cloned().collect();
         for to in peers {
             let delay = self.rng.u64(1..50);
@@ -293,18 +265,19 @@ impl World {
             self.judge.request(life, (*connection, number.unwrap_or_default()), request);
         }
         server.handle(event);
-        // Sometimes several events share a turn.
-        if self.rng.u8(0..4) > 0 {
-            self.end_turn(id);
-        } else {
-            self.end_turn_later(id);
+        // Sometimes what comes within a while shares a turn.
+        let host = self.hosts.get_mut(id).unwrap();
+        if self.now < host.turn_open_until {
+            return;
         }
-    }
-
-    fn end_turn_later(&mut self, id: &ServerId) {
-        // The turn ends with the next event that ends one; to be sure of one, an empty event.
-        let event = Event::Closed(ConnectionId(0));
-        self.deliver(id, 1, event);
+        if host.turn_open_until > 0 || self.rng.u8(0..4) > 0 {
+            host.turn_open_until = 0;
+            return self.end_turn(id);
+        }
+        let open = self.rng.u64(1..if self.faults.pause > 0 { 60 } else { 3 });
+        host.turn_open_until = self.now + open;
+        // An empty event, to be sure of one that ends it.
+        self.deliver(id, open, Event::Closed(ConnectionId(0)));
     }
 
     fn end_turn(&mut self, id: &ServerId) {
@@ -317,10 +290,13 @@ impl World {
             }
         }
         assert_eq!(turn.stop, None, "no server may have to stop here");
+        let proposes = turn.free.iter().any(|(_, message)| message.is_bulky());
         for (to, message) in turn.free {
             self.send(id, &to, message);
         }
-        if self.rng.u16(0..1_000) < self.faults.crash {
+        if self.rng.u16(0..1_000) < self.faults.crash
+            || proposes && self.rng.u8(0..100) < self.faults.silence
+        {
             return self.crash(id);
         }
         let receipt = (!turn.batch.writes.is_empty()).then(|| {
