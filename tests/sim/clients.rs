@@ -88,6 +88,10 @@ pub fn act(world: &mut World, index: usize) {
     for (numbers, request) in next_requests(world, index) {
         send(world, index, numbers, request);
     }
+    if world.rng.u8(0..6) == 0 {
+        // In between, so that there are runs while nothing waits for money.
+        send(world, index, vec![0], Request::Settle);
+    }
     let patience = world.rng.u64(1_000..3_000);
     world.wake_client(index, patience);
 }
@@ -181,7 +185,7 @@ pub fn replied(
         Reply::Transfer(outcome) => told(world, index, &numbers, vec![outcome]),
         Reply::Transfers { outcomes } => told(world, index, &numbers, outcomes),
         Reply::Settled { not_consulted, .. } => {
-            client.settled = not_consulted.is_empty();
+            client.settled = numbers.is_empty() && not_consulted.is_empty();
         }
         Reply::Error { error: ErrorCode::Unavailable, .. } => {}
         other => panic!("unexpected: {other:?}"),

@@ -24,7 +24,7 @@ fn simulate(seed: u64, trace: bool) -> World {
     let faults = Faults {
         loss: [0, 2, 10, 30][dice.usize(..4)],
         duplication: [0, 5, 30][dice.usize(..3)],
-        slow: [0, 2, 20][dice.usize(..3)],
+        slow: [0, 2, 20, 60][dice.usize(..4)],
         silence: [0, 0, 3, 15][dice.usize(..4)],
         crash: [0, 1, 5, 20][dice.usize(..4)],
         unreachable: [0, 30][dice.usize(..2)],

@@ -85,7 +85,7 @@ impl World {
                 }
             }
         }
-        let delay = self.rng.u64(300..5_000);
+        let delay = self.rng.u64(200..3_000);
         self.schedule(delay, Happening::Weather);
     }
 
@@ -121,7 +121,7 @@ impl World {
         };
         for _ in 0..copies {
             let slow = self.rng.u8(0..100) < self.faults.slow;
-            let delay = if slow { self.rng.u64(20..3_000) } else { self.rng.u64(1..20) };
+            let delay = if slow { self.rng.u64(20..1_500) } else { self.rng.u64(1..20) };
             let event = Event::Received(connection, message.clone());
             let server = to.clone();
             self.schedule(delay, Happening::Event { server, life: peer_life, event });
