@@ -1,21 +1,38 @@
-//! Clients: one per server. Each sends one transfer after the other, and retries what got no answer.
+//! Clients: some per server. Each sends transfers, several at a time, and retries what got no answer,
+//! on the same connection or on a new one.
+
+use std::collections::BTreeMap;
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::effects::Event;
 use paxos_banking::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
-use paxos_banking::bank::request::{ErrorCode, Reply, Request, TransferRequest};
+use paxos_banking::bank::request::{ErrorCode, Outcome, Reply, Request, TransferRequest};
 
 use crate::world::World;
+
+/// How the clients of one world behave.
+#[derive(Clone, Copy)]
+pub struct Habits {
+    /// Transfers that a client has under way at a time.
+    pub window: usize,
+    /// Amounts are below one of these.
+    pub most: [u64; 4],
+    /// All begin to ask at multiples of so many milliseconds; 0: each in its own time.
+    pub beat: u64,
+}
 
 pub struct Client {
     home: ServerId,
     all: Vec<ServerId>,
-    pub connection: Option<ConnectionId>,
+    habits: Habits,
+    /// With the life of the server that it leads to.
+    pub connection: Option<(ConnectionId, u64)>,
     session: Option<SessionId>,
     number: u64,
-    under_way: Option<TransferRequest>,
-    /// Counts its requests; a reply must carry the last one's number.
-    asked: u64,
+    under_way: BTreeMap<u64, TransferRequest>,
+    /// The requests on this connection, by their ids, with the numbers of their transfers.
+    asked: BTreeMap<u64, Vec<u64>>,
+    ids: u64,
     /// Counts its alarms; only the last one that was set wakes it.
     pub alarm: u64,
     /// Transfers it still wants to make.
@@ -23,29 +40,29 @@ pub struct Client {
     /// It settles once it has made them; None until then, then whether that is done.
     pub settles: bool,
     pub settled: bool,
-    pub answered: usize,
 }
 
 impl Client {
-    pub fn new(home: ServerId, all: Vec<ServerId>) -> Client {
+    pub fn new(home: ServerId, all: Vec<ServerId>, habits: Habits) -> Client {
         Client {
             home,
             all,
+            habits,
             connection: None,
             session: None,
             number: 0,
-            under_way: None,
-            asked: 0,
+            under_way: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            ids: 0,
             alarm: 0,
             left: 30,
             settles: false,
             settled: false,
-            answered: 0,
         }
     }
 
     pub fn is_done(&self) -> bool {
-        self.left == 0 && self.under_way.is_none()
+        self.left == 0 && self.under_way.is_empty()
     }
 }
 
@@ -62,42 +79,88 @@ pub fn act(world: &mut World, index: usize) {
     if !world.is_up(&home) {
         return world.wake_client(index, 200);
     }
-    // A new connection for every try, as after a time-out.
-    let connection = world.new_connection();
-    let request = next_request(world, index);
-    let client = &mut world.clients[index];
-    client.connection = Some(connection);
-    client.asked += 1;
-    let asked = Some(client.asked);
-    let event = Event::Request(connection, asked, request.clone());
-    let delay = world.rng.u64(1..20);
-    world.deliver(&home, delay, event);
-    if world.rng.u8(0..100) < world.faults.duplication {
-        // A copy of the request, late.
-        let delay = world.rng.u64(1..4_000);
-        world.deliver(&home, delay, Event::Request(connection, Some(0), request));
+    // After a time-out mostly a new connection, sometimes the same.
+    let life = world.life(&home);
+    let lives = client.connection.is_some_and(|(_, of)| of == life);
+    if !lives || world.rng.u8(0..10) < if client.asked.is_empty() { 2 } else { 8 } {
+        connect(world, index, life);
+    }
+    for (numbers, request) in next_requests(world, index) {
+        send(world, index, numbers, request);
+    }
+    if world.rng.u8(0..6) == 0 {
+        // In between, so that there are runs while nothing waits for money.
+        send(world, index, vec![0], Request::Settle);
     }
     let patience = world.rng.u64(1_000..3_000);
     world.wake_client(index, patience);
 }
 
-fn next_request(world: &mut World, index: usize) -> Request {
+fn connect(world: &mut World, index: usize, life: u64) {
+    let connection = world.new_connection();
+    let client = &mut world.clients[index];
+    client.asked.clear();
+    let (home, older) = (client.home.clone(), client.connection.replace((connection, life)));
+    if let Some((older, of)) = older
+        && of == life
+    {
+        // The server learns of the end late, and of what was said before it perhaps later still.
+        let delay = world.rng.u64(1..5_000);
+        world.deliver(&home, delay, Event::Closed(older));
+    }
+}
+
+fn send(world: &mut World, index: usize, numbers: Vec<u64>, request: Request) {
+    let client = &mut world.clients[index];
+    let Some((connection, _)) = client.connection else { return };
+    let home = client.home.clone();
+    client.ids += 1;
+    let id = client.ids;
+    client.asked.insert(id, numbers);
+    if world.rng.u8(0..100) >= world.faults.loss {
+        let delay = world.rng.u64(1..20);
+        let event = Event::Request(connection, Some(id), request.clone());
+        world.deliver(&home, delay, event);
+    }
+    if world.rng.u8(0..100) < world.faults.duplication {
+        // A copy of the request, late.
+        let delay = world.rng.u64(1..4_000);
+        let nobody = Some((1 << 32) + world.count());
+        world.deliver(&home, delay, Event::Request(connection, nobody, request));
+    }
+}
+
+/// Each with the numbers of the transfers in it.
+fn next_requests(world: &mut World, index: usize) -> Vec<(Vec<u64>, Request)> {
     let rng = &mut world.rng;
     let client = &mut world.clients[index];
-    let Some(session) = client.session.clone() else { return Request::Session };
-    if client.under_way.is_none() && client.left > 0 {
+    let Some(session) = client.session.clone() else {
+        return vec![(Vec::new(), Request::Session)];
+    };
+    while client.left > 0 && client.under_way.len() < client.habits.window {
         client.left -= 1;
         client.number += 1;
         let to = AccountId::of(&client.all[rng.usize(..client.all.len())]);
-        let most = [20, 60, 150, 1_000][rng.usize(..4)];
+        let most = client.habits.most[rng.usize(..4)];
         let amount = Amount::new(rng.u64(0..most)).unwrap();
-        let request = Some(RequestId { session, number: client.number });
-        client.under_way = Some(TransferRequest { from: None, to, amount, request });
+        let request = Some(RequestId { session: session.clone(), number: client.number });
+        client.under_way.insert(client.number, TransferRequest { from: None, to, amount, request });
     }
-    match &client.under_way {
-        Some(transfer) => Request::Transfer(transfer.clone()),
-        None => Request::Settle,
+    let under_way: Vec<(u64, TransferRequest)> =
+        client.under_way.iter().map(|(number, transfer)| (*number, transfer.clone())).collect();
+    if under_way.is_empty() {
+        return vec![(Vec::new(), Request::Settle)];
     }
+    if under_way.len() > 1 && rng.bool() {
+        let mut under_way = under_way;
+        if rng.u8(0..4) == 0 {
+            under_way.extend_from_within(..1);
+        }
+        let (numbers, transfers) = under_way.into_iter().unzip();
+        return vec![(numbers, Request::Transfers(transfers))];
+    }
+    let single = |(number, transfer)| (vec![number], Request::Transfer(transfer));
+    under_way.into_iter().map(single).collect()
 }
 
 /// A reply arrives.
@@ -109,26 +172,42 @@ pub fn replied(
     reply: Reply,
 ) {
     let client = &mut world.clients[index];
-    if client.connection != Some(connection) || id != Some(client.asked) {
+    let id = id.unwrap_or_default();
+    if client.connection.map(|(connection, _)| connection) != Some(connection) {
         return;
     }
+    let Some(numbers) = client.asked.remove(&id) else { return };
     match reply {
         Reply::Session { session } => {
             client.session = Some(session);
             client.number = 0;
         }
-        Reply::Transfer(outcome) => {
-            let Some(transfer) = client.under_way.take() else { return };
-            client.answered += 1;
-            let request = transfer.request.expect("all have one");
-            world.judge.outcome(&request, &outcome);
-        }
+        Reply::Transfer(outcome) => told(world, index, &numbers, vec![outcome]),
+        Reply::Transfers { outcomes } => told(world, index, &numbers, outcomes),
         Reply::Settled { not_consulted, .. } => {
-            client.settled = not_consulted.is_empty();
+            client.settled = numbers.is_empty() && not_consulted.is_empty();
         }
         Reply::Error { error: ErrorCode::Unavailable, .. } => {}
         other => panic!("unexpected: {other:?}"),
     }
-    let pause = world.rng.u64(1..200);
+    let client = &world.clients[index];
+    if !client.under_way.is_empty() && !client.asked.is_empty() {
+        return;
+    }
+    let pause = match client.habits.beat {
+        0 => world.rng.u64(1..200),
+        beat => beat - world.now % beat,
+    };
     world.wake_client(index, pause);
+}
+
+fn told(world: &mut World, index: usize, numbers: &[u64], outcomes: Vec<Outcome>) {
+    assert_eq!(numbers.len(), outcomes.len(), "an outcome for each transfer");
+    for (number, outcome) in numbers.iter().zip(outcomes) {
+        let client = &mut world.clients[index];
+        if let Some(transfer) = client.under_way.remove(number) {
+            let request = transfer.request.expect("all have one");
+            world.judge.outcome(&request, &outcome);
+        }
+    }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::blockchain::block::BlockHash;
 use paxos_banking::bank::effects::{Batch, Write};
-use paxos_banking::bank::ids::{RequestId, ServerId};
+use paxos_banking::bank::ids::{AccountId, ConnectionId, RequestId, ServerId};
 use paxos_banking::bank::ledger::entry::Entry;
-use paxos_banking::bank::request::Outcome;
+use paxos_banking::bank::request::{Outcome, Reply, Request, TransferRequest};
 
 use crate::disk::Disk;
 
@@ -26,11 +26,77 @@ pub struct Judge {
     logged: BTreeMap<Name, Entry>,
     accepted: BTreeMap<RequestId, Name>,
     rejected: BTreeSet<RequestId>,
+    opening: u64,
+    servers: BTreeSet<ServerId>,
+    /// Every entry that was ever durable, in the order in which it came to be: who logged it, who
+    /// was paid how much.
+    credits: Vec<(ServerId, AccountId, u64)>,
+    debits: BTreeMap<AccountId, u64>,
+    /// How many credits there were when a transfer first came to a life of its server.
+    came: BTreeMap<(u64, RequestId), usize>,
+    asked: BTreeMap<(ConnectionId, u64), (u64, Vec<TransferRequest>)>,
+    /// Nothing has gone wrong for a while.
+    pub calm: bool,
     pub refused: usize,
     pub unavailable: usize,
 }
 
 impl Judge {
+    pub fn new(opening: u64, servers: &[ServerId]) -> Judge {
+        Judge { opening, servers: servers.iter().cloned().collect(), ..Judge::default() }
+    }
+
+    /// A request reaches a server.
+    pub fn request(&mut self, life: u64, call: (ConnectionId, u64), request: &Request) {
+        let transfers = match request {
+            Request::Transfer(transfer) => vec![transfer.clone()],
+            Request::Transfers(transfers) => transfers.clone(),
+            _ => return,
+        };
+        for request in transfers.iter().filter_map(|transfer| transfer.request.clone()) {
+            self.came.entry((life, request)).or_insert(self.credits.len());
+        }
+        self.asked.insert(call, (life, transfers));
+    }
+
+    /// A server replies. What it refuses must be true by what it names.
+    pub fn reply(&mut self, call: (ConnectionId, u64), reply: &Reply) {
+        let outcomes = match reply {
+            Reply::Transfer(outcome) => std::slice::from_ref(outcome),
+            Reply::Transfers { outcomes } => outcomes.as_slice(),
+            _ => return,
+        };
+        let (life, transfers) = &self.asked[&call];
+        for (transfer, outcome) in transfers.iter().zip(outcomes) {
+            if let Outcome::Refused { balance, consulted, not_consulted, .. } = outcome {
+                assert!(*balance < transfer.amount, "{transfer:?} was covered, but {outcome:?}");
+                self.refusal(*life, transfer, consulted, not_consulted);
+            }
+        }
+    }
+
+    fn refusal(
+        &self,
+        life: u64,
+        transfer: &TransferRequest,
+        consulted: &[ServerId],
+        not_consulted: &[ServerId],
+    ) {
+        let named: BTreeSet<ServerId> = consulted.iter().chain(not_consulted).cloned().collect();
+        assert_eq!(named, self.servers, "a refusal names every server");
+        assert_eq!(named.len(), consulted.len() + not_consulted.len(), "and each once");
+        let request = transfer.request.clone().expect("all have one");
+        assert!(!self.calm || not_consulted.is_empty(), "{request}: {not_consulted:?} not asked");
+        let payer = AccountId::of(&request.session.server);
+        let came = self.came[&(life, request.clone())];
+        let credited: u64 = (self.credits[..came].iter())
+            .filter(|(server, to, _)| *to == payer && consulted.contains(server))
+            .map(|(_, _, units)| units)
+            .sum();
+        let debited = self.debits.get(&payer).copied().unwrap_or_default();
+        let covered = self.opening + credited >= debited + transfer.amount.units();
+        assert!(!covered, "{request} was refused, though {consulted:?} had the money before it");
+    }
     /// Looks at a batch that became durable.
     pub fn durable(&mut self, batch: &Batch) {
         for write in &batch.writes {
@@ -39,6 +105,9 @@ impl Judge {
                     for entry in entries {
                         let before = self.logged.insert(name(entry), entry.clone());
                         assert_eq!(before, None, "an entry's name is used once");
+                        let units = entry.amount.units();
+                        self.credits.push((entry.server.clone(), entry.to.clone(), units));
+                        *self.debits.entry(entry.from.clone()).or_default() += units;
                     }
                 }
                 Write::Append { block, .. } => {
@@ -80,7 +149,8 @@ impl Judge {
     }
 
     /// At the end, everything healed and settled: judges the chain that all have.
-    pub fn finish(&self, disks: &BTreeMap<ServerId, Disk>, opening: u64) {
+    pub fn finish(&self, disks: &BTreeMap<ServerId, Disk>) {
+        let opening = self.opening;
         let chains: Vec<Vec<BlockHash>> =
             disks.values().map(|disk| disk.chain.iter().map(|b| b.hash()).collect()).collect();
         assert!(chains.windows(2).all(|pair| pair[0] == pair[1]), "all chains are equal");

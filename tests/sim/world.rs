@@ -1,55 +1,89 @@
 //! The simulated world: virtual time, a network that misbehaves, servers that crash, clients that retry.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use fastrand::Rng;
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::effects::{Bound, Event, Level, Timer, TimerCommand};
+use paxos_banking::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
 use paxos_banking::bank::ids::{ConnectionId, ServerId};
 use paxos_banking::bank::paxos::message::{Configuration, Message};
 use paxos_banking::bank::request::Reply;
 use paxos_banking::bank::server::{Config, Server};
 
-use crate::clients::Client;
+use crate::clients::{Client, Habits};
 use crate::disk::Disk;
+use crate::faults::Faults;
 use crate::judge::Judge;
 
-pub const OPENING: u64 = 100;
-
-/// How much goes wrong, in percent where not said otherwise.
+/// Who takes part, and how.
 #[derive(Clone, Copy)]
-pub struct Faults {
-    pub loss: u8,
-    pub duplication: u8,
-    /// Of all turns, per mille: the server dies before, or after, the turn is durable.
-    pub crash: u16,
-    /// Of all dials.
-    pub unreachable: u8,
+pub struct Setting {
+    pub servers: usize,
+    pub clients_each: usize,
+    pub opening: u64,
+    pub habits: Habits,
 }
-
-pub const HEALED: Faults = Faults { loss: 0, duplication: 0, crash: 0, unreachable: 0 };
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Scheduled(std::cmp::Reverse<(u64, u64)>, usize);
 
-enum Happening {
-    Event { server: ServerId, life: u64, event: Event },
-    Timer { server: ServerId, life: u64, timer: Timer, token: u64 },
-    Dial { from: ServerId, to: ServerId, life: u64 },
+pub enum Happening {
+    Event {
+        server: ServerId,
+        life: u64,
+        event: Event,
+    },
+    Timer {
+        server: ServerId,
+        life: u64,
+        timer: Timer,
+        token: u64,
+    },
+    Dial {
+        from: ServerId,
+        to: ServerId,
+        life: u64,
+    },
     Start(ServerId),
-    Client { client: usize, alarm: u64 },
-    Reply { client: usize, connection: ConnectionId, id: Option<u64>, reply: Reply },
+    Client {
+        client: usize,
+        alarm: u64,
+    },
+    Reply {
+        client: usize,
+        connection: ConnectionId,
+        id: Option<u64>,
+        reply: Reply,
+    },
+    /// The answer to a hello, over the connection that was dialled.
+    Answer {
+        dialler: ServerId,
+        life: u64,
+        connection: ConnectionId,
+        event: Event,
+    },
+    /// Breaks a link, if it is still this one.
+    GiveUp {
+        dialler: ServerId,
+        to: ServerId,
+        connection: ConnectionId,
+    },
+    Weather,
 }
 
-struct Host {
+pub struct Host {
     config: Config,
-    server: Option<Server>,
-    life: u64,
+    pub server: Option<Server>,
+    pub life: u64,
     timers: BTreeMap<Timer, u64>,
+    /// What happens to it before then happens then.
+    paused_until: u64,
+    /// What happens to it before then is of the present turn; 0 if that ends at once.
+    turn_open_until: u64,
     /// The connection, at the other end, of the link to each peer, with that peer's life.
-    links: BTreeMap<ServerId, (ConnectionId, u64)>,
-    /// Who is at the other end of an incoming connection.
-    dialled_by: BTreeMap<ConnectionId, (ServerId, u64)>,
+    pub links: BTreeMap<ServerId, (ConnectionId, u64)>,
+    /// Who is at the other end of an incoming connection, in which life, and when its hello came.
+    pub dialled_by: BTreeMap<ConnectionId, (ServerId, u64, u64)>,
 }
 
 pub struct World {
@@ -60,7 +94,9 @@ pub struct World {
     counter: u64,
     queue: BinaryHeap<Scheduled>,
     happenings: BTreeMap<usize, Happening>,
-    hosts: BTreeMap<ServerId, Host>,
+    pub hosts: BTreeMap<ServerId, Host>,
+    /// Who can't reach whom.
+    pub apart: BTreeSet<(ServerId, ServerId)>,
     pub disks: BTreeMap<ServerId, Disk>,
     pub clients: Vec<Client>,
     pub judge: Judge,
@@ -68,23 +104,28 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, servers: usize, faults: Faults) -> World {
+    pub fn new(seed: u64, setting: Setting, faults: Faults) -> World {
         let mut rng = Rng::with_seed(seed);
-        let ids: Vec<ServerId> =
-            (0..servers).map(|i| char::from(b'A' + i as u8).to_string().parse().unwrap()).collect();
-        let opening_balance = Amount::new(OPENING).unwrap();
+        let ids: Vec<ServerId> = (0..setting.servers)
+            .map(|i| char::from(b'A' + i as u8).to_string().parse().unwrap())
+            .collect();
+        let opening_balance = Amount::new(setting.opening).unwrap();
         let configuration = Configuration { servers: ids.clone(), opening_balance };
         let host = |id: &ServerId| Host {
             config: Config { id: id.clone(), configuration: configuration.clone() },
             server: None,
             life: 0,
             timers: BTreeMap::new(),
+            paused_until: 0,
+            turn_open_until: 0,
             links: BTreeMap::new(),
             dialled_by: BTreeMap::new(),
         };
         let hosts = ids.iter().map(|id| (id.clone(), host(id))).collect();
         let disks = ids.iter().map(|id| (id.clone(), Disk::empty(rng.u64(..)))).collect();
-        let clients = ids.iter().map(|id| Client::new(id.clone(), ids.clone())).collect();
+        let clients = (ids.iter().cycle().take(setting.servers * setting.clients_each))
+            .map(|id| Client::new(id.clone(), ids.clone(), setting.habits))
+            .collect();
         let mut world = World {
             rng,
             now: 0,
@@ -94,27 +135,29 @@ impl World {
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             hosts,
+            apart: BTreeSet::new(),
             disks,
             clients,
-            judge: Judge::default(),
+            judge: Judge::new(setting.opening, &ids),
             crashes: 0,
         };
         for id in &ids {
             let delay = world.rng.u64(0..300);
             world.schedule(delay, Happening::Start(id.clone()));
         }
-        for client in 0..servers {
+        for client in 0..world.clients.len() {
             world.wake_client(client, 1);
         }
+        world.schedule(0, Happening::Weather);
         world
     }
 
-    fn count(&mut self) -> u64 {
+    pub fn count(&mut self) -> u64 {
         self.counter += 1;
         self.counter
     }
 
-    fn schedule(&mut self, delay: u64, happening: Happening) {
+    pub fn schedule(&mut self, delay: u64, happening: Happening) {
         let count = self.count();
         let time = self.now + delay;
         self.happenings.insert(count as usize, happening);
@@ -129,6 +172,11 @@ impl World {
 
     pub fn is_up(&self, server: &ServerId) -> bool {
         self.hosts[server].server.is_some()
+    }
+
+    /// 0 while it is down.
+    pub fn life(&self, server: &ServerId) -> u64 {
+        self.hosts[server].life
     }
 
     pub fn new_connection(&mut self) -> ConnectionId {
@@ -149,6 +197,14 @@ impl World {
         self.now = time;
         let Some(happening) = self.happenings.remove(&key) else { return true };
         match happening {
+            Happening::Event { ref server, .. }
+            | Happening::Timer { ref server, .. }
+            | Happening::Answer { dialler: ref server, .. }
+                if self.hosts[server].paused_until > time =>
+            {
+                let delay = self.hosts[server].paused_until - time;
+                self.schedule(delay, happening);
+            }
             Happening::Event { server, life, event } => self.event(&server, life, event),
             Happening::Timer { server, life, timer, token } => {
                 let host = &self.hosts[&server];
@@ -166,6 +222,19 @@ impl World {
             Happening::Reply { client, connection, id, reply } => {
                 crate::clients::replied(self, client, connection, id, reply);
             }
+            Happening::Answer { dialler, life, connection, event } => {
+                let mut links = self.hosts[&dialler].links.values();
+                if links.any(|(link, _)| *link == connection) {
+                    self.event(&dialler, life, event);
+                }
+            }
+            Happening::GiveUp { dialler, to, connection } => {
+                let link = self.hosts[&dialler].links.get(&to);
+                if link.is_some_and(|(link, _)| *link == connection) {
+                    self.hang_up(&dialler, &to);
+                }
+            }
+            Happening::Weather => self.weather(),
         }
         time < until
     }
@@ -177,6 +246,7 @@ impl World {
         host.life = life;
         host.server = Some(server);
         host.timers.clear();
+        host.turn_open_until = 0;
         let peers: Vec<ServerId> = self.hosts.keys().filter(|peer| *peer != id).cloned().collect();
         for to in peers {
             let delay = self.rng.u64(1..50);
@@ -185,75 +255,29 @@ impl World {
         self.end_turn(id);
     }
 
-    fn crash(&mut self, id: &ServerId) {
-        self.crashes += 1;
-        if self.trace {
-            println!("{:>7} {id} CRASHES", self.now);
-        }
-        let host = self.hosts.get_mut(id).unwrap();
-        host.server = None;
-        host.life = 0;
-        host.links.clear();
-        let incoming = std::mem::take(&mut host.dialled_by);
-        for (_, (peer, _)) in incoming {
-            if let Some((connection, _)) = self.hosts.get_mut(&peer).unwrap().links.remove(id) {
-                let _ = connection;
-                let life = self.hosts[&peer].life;
-                self.deliver(&peer, 1, Event::LinkDown(id.clone()));
-                let redial = Happening::Dial { from: peer.clone(), to: id.clone(), life };
-                self.schedule(50, redial);
-            }
-        }
-        let others: Vec<ServerId> = self.hosts.keys().filter(|peer| *peer != id).cloned().collect();
-        for peer in others {
-            let host = self.hosts.get_mut(&peer).unwrap();
-            let closed: Vec<ConnectionId> = (host.dialled_by.iter())
-                .filter(|(_, (dialler, _))| dialler == id)
-                .map(|(connection, _)| *connection)
-                .collect();
-            for connection in closed {
-                self.hosts.get_mut(&peer).unwrap().dialled_by.remove(&connection);
-                self.deliver(&peer, 1, Event::Closed(connection));
-            }
-        }
-        let delay = self.rng.u64(10..2_000);
-        self.schedule(delay, Happening::Start(id.clone()));
-    }
-
-    fn dial(&mut self, from: ServerId, to: ServerId, life: u64) {
-        if self.hosts[&from].life != life || self.hosts[&from].links.contains_key(&to) {
-            return;
-        }
-        let peer_life = self.hosts[&to].life;
-        if peer_life == 0 || self.rng.u8(0..100) < self.faults.unreachable {
-            return self.schedule(100, Happening::Dial { from, to, life });
-        }
-        let connection = self.new_connection();
-        self.hosts.get_mut(&from).unwrap().links.insert(to.clone(), (connection, peer_life));
-        let dialled_by = &mut self.hosts.get_mut(&to).unwrap().dialled_by;
-        dialled_by.insert(connection, (from.clone(), life));
-        self.event(&from, life, Event::LinkUp(to));
-    }
-
-    fn event(&mut self, id: &ServerId, life: u64, event: Event) {
+    pub fn event(&mut self, id: &ServerId, life: u64, event: Event) {
         let host = self.hosts.get_mut(id).unwrap();
         if host.life != life {
             return;
         }
         let Some(server) = &mut host.server else { return };
-        server.handle(event);
-        // Sometimes several events share a turn.
-        if self.rng.u8(0..4) > 0 {
-            self.end_turn(id);
-        } else {
-            self.end_turn_later(id);
+        if let Event::Request(connection, number, request) = &event {
+            self.judge.request(life, (*connection, number.unwrap_or_default()), request);
         }
-    }
-
-    fn end_turn_later(&mut self, id: &ServerId) {
-        // The turn ends with the next event that ends one; to be sure of one, an empty event.
-        let event = Event::Closed(ConnectionId(0));
-        self.deliver(id, 1, event);
+        server.handle(event);
+        // Sometimes what comes within a while shares a turn.
+        let host = self.hosts.get_mut(id).unwrap();
+        if self.now < host.turn_open_until {
+            return;
+        }
+        if host.turn_open_until > 0 || self.rng.u8(0..4) > 0 {
+            host.turn_open_until = 0;
+            return self.end_turn(id);
+        }
+        let open = self.rng.u64(1..if self.faults.pause > 0 { 60 } else { 3 });
+        host.turn_open_until = self.now + open;
+        // An empty event, to be sure of one that ends it.
+        self.deliver(id, open, Event::Closed(ConnectionId(0)));
     }
 
     fn end_turn(&mut self, id: &ServerId) {
@@ -266,18 +290,28 @@ impl World {
             }
         }
         assert_eq!(turn.stop, None, "no server may have to stop here");
+        let proposes = turn.free.iter().any(|(_, message)| message.is_bulky());
         for (to, message) in turn.free {
             self.send(id, &to, message);
         }
-        if self.rng.u16(0..1_000) < self.faults.crash {
+        if self.rng.u16(0..1_000) < self.faults.crash
+            || proposes && self.rng.u8(0..100) < self.faults.silence
+        {
             return self.crash(id);
         }
         let receipt = (!turn.batch.writes.is_empty()).then(|| {
             self.judge.durable(&turn.batch);
             self.disks.get_mut(id).unwrap().commit(&turn.batch)
         });
-        if self.rng.u16(0..1_000) < self.faults.crash {
+        let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
+        if self.rng.u16(0..1_000) < self.faults.crash
+            || votes && self.rng.u8(0..100) < self.faults.silence
+        {
             return self.crash(id);
+        }
+        if self.rng.u16(0..1_000) < self.faults.pause {
+            let pause = self.rng.u64(10..3_000);
+            self.hosts.get_mut(id).unwrap().paused_until = self.now + pause;
         }
         for command in turn.timers {
             self.timer(id, command);
@@ -308,7 +342,9 @@ impl World {
             Timer::FinishRound | Timer::Reconcile => 1_000,
             Timer::Deadline(_) => 5_000,
         };
-        let delay = self.rng.u64(base / 2..base * 3 / 2);
+        // An even pace, lest a connected server seem silent for three heartbeats.
+        let jitter = if timer == Timer::Heartbeat { base / 10 } else { base / 2 };
+        let delay = self.rng.u64(base - jitter..base + jitter);
         self.schedule(delay, Happening::Timer { server: id.clone(), life, timer, token });
     }
 
@@ -316,22 +352,17 @@ impl World {
         match bound {
             Bound::Peer(to, message) => self.send(id, &to, message),
             Bound::Own(message) => self.deliver(id, 0, Event::Own(message)),
-            Bound::Answer(connection, message) => {
-                let Some((dialler, life)) = self.hosts[id].dialled_by.get(&connection).cloned()
-                else {
-                    return;
-                };
-                let delay = self.rng.u64(1..20);
-                let event = Event::LinkAnswered(id.clone(), message);
-                self.schedule(delay, Happening::Event { server: dialler, life, event });
-            }
-            Bound::Reply(connection, id, reply) => {
-                let client = self.clients.iter().position(|c| c.connection == Some(connection));
+            Bound::Answer(connection, message) => self.answer(id, connection, message),
+            Bound::Reply(connection, number, reply) => {
+                self.judge.reply((connection, number.unwrap_or_default()), &reply);
+                let is_to = |c: &Client| c.connection.is_some_and(|(to, _)| to == connection);
+                let client = self.clients.iter().position(is_to);
                 if let Some(client) = client
                     && self.rng.u8(0..100) >= self.faults.loss
                 {
                     let delay = self.rng.u64(1..20);
-                    self.schedule(delay, Happening::Reply { client, connection, id, reply });
+                    let happening = Happening::Reply { client, connection, id: number, reply };
+                    self.schedule(delay, happening);
                 }
             }
             Bound::ReadChain { .. } => {}
@@ -340,28 +371,6 @@ impl World {
                 let piece = blocks.into_iter().take(3).collect();
                 self.send(id, &to, Message::BlocksResponse { blocks: piece });
             }
-        }
-    }
-
-    fn send(&mut self, from: &ServerId, to: &ServerId, message: Message) {
-        let Some((connection, peer_life)) = self.hosts[from].links.get(to).copied() else { return };
-        if let Message::Hello(hello) = message {
-            let delay = self.rng.u64(1..20);
-            let event = Event::Greeted(connection, hello);
-            let server = to.clone();
-            return self.schedule(delay, Happening::Event { server, life: peer_life, event });
-        }
-        let copies = match self.rng.u8(0..100) {
-            dice if dice < self.faults.loss => 0,
-            dice if dice < self.faults.loss + self.faults.duplication => 2,
-            _ => 1,
-        };
-        for _ in 0..copies {
-            let slow = self.faults.loss > 0 && self.rng.u8(0..50) == 0;
-            let delay = if slow { self.rng.u64(100..3_000) } else { self.rng.u64(1..20) };
-            let event = Event::Received(connection, message.clone());
-            let server = to.clone();
-            self.schedule(delay, Happening::Event { server, life: peer_life, event });
         }
     }
 }

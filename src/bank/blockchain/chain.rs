@@ -114,6 +114,10 @@ impl Chain {
         if genesis.format != FORMAT {
             return Err(BlockError::Genesis("block 0 is of another format"));
         }
+        let total = genesis.opening_balance.units().checked_mul(genesis.servers.len() as u64);
+        if total.and_then(Amount::new).is_none() {
+            return Err(BlockError::Genesis("block 0 opens with more money than can be counted"));
+        }
         // By way of a sealed block of its own, so that nobody can found one bank in two spellings.
         if SealedBlock::genesis(genesis.clone()).hash() != block.hash() {
             return Err(BlockError::Genesis("block 0 is not written as a genesis block is"));

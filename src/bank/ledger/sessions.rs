@@ -94,6 +94,9 @@ impl Sessions {
     pub fn open(&mut self, session: &SessionId, connection: ConnectionId) {
         let state = self.touch(session);
         state.connection = Some(connection);
+        // Its name is new, so nothing of it can have been forgotten, even if so many sessions were
+        // opened since the last entry that the horizon is beyond them.
+        state.floor = 0;
     }
 
     /// Looks up a request that came on a connection, which thereby may become its session's newest.
@@ -250,5 +253,17 @@ mod tests {
         assert_eq!(sessions.find(&request(&unseen, 1), &transfer(5), SECOND), Found::New);
         sessions.remember(&request(&old, 2), &transfer(5), accepted(9));
         assert_eq!(sessions.find(&request(&old, 1), &transfer(5), SECOND), Found::Expired);
+    }
+
+    #[test]
+    fn a_new_session_works_however_many_were_opened_since_the_last_entry() {
+        let mut sessions = Sessions::default();
+        for count in 1..=MAX_SESSIONS as u64 + 1 {
+            sessions.open(&session(8, count), FIRST);
+        }
+        let newest = session(8, MAX_SESSIONS as u64 + 1);
+        assert_eq!(sessions.find(&request(&newest, 1), &transfer(5), FIRST), Found::New);
+        let oldest = session(8, 1);
+        assert_eq!(sessions.find(&request(&oldest, 1), &transfer(5), FIRST), Found::Expired);
     }
 }

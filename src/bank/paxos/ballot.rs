@@ -22,6 +22,17 @@ pub struct Ballot {
     pub life: LifeId,
 }
 
+impl Ballot {
+    /// The highest round there can be. Rounds are counted one by one, so nobody ever reaches it; a
+    /// message that names a higher one would leave no round for anybody else.
+    pub const MAX_ROUND: u64 = (1 << 53) - 1;
+
+    /// Whether a server can have made it.
+    pub fn is_possible(&self) -> bool {
+        self.round <= Ballot::MAX_ROUND
+    }
+}
+
 impl fmt::Display for Ballot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.round, self.server)

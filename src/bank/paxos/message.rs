@@ -200,6 +200,38 @@ impl Message {
         matches!(self, Message::Accept { .. } | Message::BlocksResponse { .. })
     }
 
+    /// Whether its ballots can be: of rounds that there are, proposed in only by their own server,
+    /// and nothing accepted before in one above the present one.
+    pub fn is_possible(&self, from: &ServerId) -> bool {
+        match self {
+            Message::Prepare { ballot, .. } | Message::Accept { ballot, .. } => {
+                ballot.is_possible() && ballot.server == *from
+            }
+            Message::Promise { ballot, vote: Vote::Accepted { ballot: accepted, .. }, .. } => {
+                ballot.is_possible() && accepted <= ballot
+            }
+            Message::Promise { ballot, .. } | Message::Accepted { ballot, .. } => {
+                ballot.is_possible()
+            }
+            Message::Nack { ballot, promised, .. } => promised.is_possible() && ballot < promised,
+            _ => true,
+        }
+    }
+
+    /// The last block that its sender holds, as far as a message of a run tells: who takes part in
+    /// one holds the block before.
+    pub fn tells_height(&self) -> Option<u64> {
+        match self {
+            Message::Prepare { height, .. }
+            | Message::Promise { height, .. }
+            | Message::Accept { height, .. }
+            | Message::Accepted { height, .. }
+            | Message::Nack { height, .. } => height.checked_sub(1),
+            Message::Commit { height, .. } => Some(*height),
+            _ => None,
+        }
+    }
+
     /// The protocol's word for it.
     pub fn name(&self) -> &'static str {
         match self {

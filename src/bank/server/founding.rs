@@ -95,6 +95,10 @@ impl Server {
     /// A peer dialled this server and greets.
     pub(super) fn greeted(&mut self, connection: ConnectionId, hello: Hello) {
         let peer = hello.id.clone();
+        if self.peers.get(&peer).is_some_and(|known| known.incoming > Some(connection)) {
+            // Its hello was overtaken by that of the connection that replaced it.
+            return self.debug(|| format!("{peer} greets on a connection that it left"));
+        }
         if let Err(reason) = self.check(&hello) {
             self.warn(format!("a connection of {peer}'s is refused: {reason}"));
             let hello = self.hello(&peer);
@@ -193,6 +197,10 @@ impl Server {
     fn meet(&mut self, peer: &ServerId, hello: Hello) {
         if let Some(known) = self.peers.get_mut(peer) {
             known.instance = Some(hello.instance);
+            if hello.standing.genesis.is_none() {
+                // Whatever it held before, it no longer does: it is to be founded with, not asked.
+                known.height = None;
+            }
         }
         self.learn_standing(peer, hello.standing);
         self.found();
@@ -200,6 +208,7 @@ impl Server {
 
     /// Takes in where a peer stands.
     pub(super) fn learn_standing(&mut self, peer: &ServerId, standing: Standing) {
+        let own = self.height();
         let Some(known) = self.peers.get_mut(peer) else { return };
         let Some(genesis) = standing.genesis else { return };
         match &self.chain {
@@ -211,10 +220,10 @@ impl Server {
             }
             Some(_) => {
                 known.confirmed = true;
-                known.holds(standing.height);
+                known.holds(standing.height, own);
                 self.activate(standing.active);
             }
-            None => known.holds(standing.height),
+            None => known.holds(standing.height, own),
         }
         if self.height() < Some(standing.height) || self.chain.is_none() {
             self.start_reconciling();

@@ -125,8 +125,15 @@ impl Server {
     }
 
     fn receive(&mut self, from: ServerId, message: Message) {
+        if !message.is_possible(&from) {
+            return self.warn(format!("a {} of {from} can't be: ignored", message.name()));
+        }
+        let own = self.height();
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.missed = 0;
+            if let Some(height) = message.tells_height() {
+                peer.holds(height, own);
+            }
         }
         match message {
             Message::Heartbeat(standing) => self.learn_standing(&from, standing),

@@ -30,6 +30,8 @@ pub struct Peer {
     pub instance: Option<InstanceId>,
     /// The highest height that it is known to hold.
     pub height: Option<u64>,
+    /// By its last word it lacks blocks that this server held then.
+    pub behind: bool,
     /// It has confirmed the same block 0.
     pub confirmed: bool,
     /// Its chain contradicts ours; it isn't asked for blocks again.
@@ -47,15 +49,16 @@ impl Peer {
         self.incoming.is_some() && self.missed < SILENCE
     }
 
-    /// It is connected and not behind: it holds the chain up to `height`, or lacks just the last
-    /// block, whose commit may be on its way to it, or the word of it on its way from it.
-    pub fn is_abreast(&self, height: u64) -> bool {
-        let holds = self.height.is_some_and(|held| held.saturating_add(1) >= height);
-        self.is_connected() && !self.forked && holds
+    /// A run should hear it: it is connected, and was not behind by its last word. It has not given
+    /// its word on what was appended since; it takes part in that, or soon says that it doesn't.
+    pub fn is_abreast(&self) -> bool {
+        self.is_connected() && !self.forked && self.height.is_some() && !self.behind
     }
 
-    /// It holds the chain up to `height`.
-    pub fn holds(&mut self, height: u64) {
+    /// It holds the chain up to `height`, while this server holds it up to `own`. The last block
+    /// doesn't count: who accepted that one appends it when it hears of the run for the next.
+    pub fn holds(&mut self, height: u64, own: Option<u64>) {
         self.height = self.height.max(Some(height));
+        self.behind = self.height.map(|height| height.saturating_add(1)) < own;
     }
 }

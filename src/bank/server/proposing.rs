@@ -84,9 +84,6 @@ impl Server {
             Err(problem) => return self.warn(format!("a promise of {from} is wrong: {problem}")),
         };
         self.info(format!("run for block {height}, ballot {ballot}: {from} promised"));
-        if let Some(peer) = self.peers.get_mut(&from) {
-            peer.holds(height - 1);
-        }
         if let Some(Run { phase: Phase::Preparing { promises, .. }, .. }) = &mut self.run {
             promises.insert(from, promised);
         }
@@ -111,21 +108,19 @@ impl Server {
     /// Proposes, or waits a short time for the other connected servers.
     fn weigh_promises(&mut self) {
         let majority = self.majority();
-        let Some(Run { phase: Phase::Preparing { promises, gathering }, height, .. }) = &self.run
-        else {
+        let Some(Run { phase: Phase::Preparing { promises, gathering }, .. }) = &self.run else {
             return;
         };
         if promises.len() < majority {
             return;
         }
         let adopts = matches!(value(promises), Value::Adopt(_));
-        let (below, gathering) = (height - 1, *gathering);
-        let missing = (self.peers.iter())
-            .any(|(id, peer)| peer.is_abreast(below) && !promises.contains_key(id));
-        if adopts || !missing {
+        let gathering = *gathering;
+        let promised: BTreeSet<ServerId> = promises.keys().cloned().collect();
+        if adopts || self.unheard(&promised).is_empty() {
             return self.propose();
         }
-        let covered = self.promises_cover_all(&promises.keys().cloned().collect());
+        let covered = self.promises_cover_all(&promised);
         let wanted = if covered { Gathering::VeryShort } else { Gathering::Short };
         if wanted > gathering {
             if let Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) = &mut self.run {
@@ -133,6 +128,15 @@ impl Server {
             }
             self.set(Timer::Gather { covered });
         }
+    }
+
+    /// The servers that a run should hear and that are not among these: all that are connected and
+    /// not behind, and this one, whose own promise has yet to be durable.
+    pub(super) fn unheard(&self, heard: &BTreeSet<ServerId>) -> BTreeSet<ServerId> {
+        let expected =
+            |server: &&ServerId| self.peers.get(*server).is_none_or(|peer| peer.is_abreast());
+        let all = &self.config.configuration.servers;
+        all.iter().filter(expected).filter(|server| !heard.contains(*server)).cloned().collect()
     }
 
     /// Whether the logs of these servers bring the money for every waiting transfer.
@@ -207,8 +211,7 @@ impl Server {
         self.let_others_go = !run.rivals.is_empty();
         self.look_again = true;
         if !cut {
-            let Run { height, eligible, .. } = run;
-            self.verdict = Some(Verdict { below: height - 1, eligible, consulted });
+            self.verdict = Some(Verdict { eligible: run.eligible, consulted });
         }
     }
 
@@ -249,7 +252,7 @@ impl Server {
         }
         for server in &accepted {
             if let Some(peer) = self.peers.get_mut(server) {
-                peer.holds(height);
+                peer.holds(height, Some(height));
             }
         }
         self.send_all_bound(&Message::Commit { height, hash });

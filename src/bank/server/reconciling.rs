@@ -47,8 +47,9 @@ impl Server {
 
     /// A peer says which heights it holds.
     pub(super) fn reconcile_ack(&mut self, from: ServerId, height: u64) {
+        let own = self.height();
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        peer.holds(height);
+        peer.holds(height, own);
         let forked = peer.forked;
         let Reconcile::Asking { acks } = &mut self.reconcile else { return };
         if !forked {

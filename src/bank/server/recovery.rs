@@ -211,6 +211,9 @@ impl Recovery {
     }
 
     fn check_acceptor(&self) -> Result<(), RecoveryError> {
+        if let Some(promised) = self.stored.promised.as_ref().filter(|p| !p.is_possible()) {
+            return corrupt(format!("there is no ballot {promised} as is promised"));
+        }
         let Some((ballot, block)) = &self.stored.accepted else { return Ok(()) };
         let verified = match &self.chain {
             None => return Ok(()),

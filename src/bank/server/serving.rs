@@ -151,6 +151,11 @@ impl Server {
         transfers: Vec<TransferRequest>,
         single: bool,
     ) {
+        if transfers.is_empty() {
+            // There is no last outcome that would bring the reply.
+            let reply = Reply::Transfers { outcomes: Vec::new() };
+            return self.effects.bind(Bound::Reply(connection, id, reply));
+        }
         let call = self.calls.open(connection, id, transfers.len(), single);
         for (place, mut transfer) in transfers.into_iter().enumerate() {
             transfer.from.get_or_insert_with(|| AccountId::of(&self.config.id));

@@ -152,9 +152,6 @@ impl Server {
     /// A block was chosen. It is appended if it is the one that was accepted here, by hash.
     pub(super) fn commit(&mut self, from: ServerId, height: u64, hash: BlockHash) {
         let next = self.chain().height() + 1;
-        if let Some(peer) = self.peers.get_mut(&from) {
-            peer.holds(height);
-        }
         if height < next || (height == next && self.append_accepted(hash)) {
             return;
         }

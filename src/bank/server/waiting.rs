@@ -20,8 +20,8 @@ struct Wait {
     id: WaitId,
     /// With its payer filled in.
     transfer: TransferRequest,
-    /// Who is to be told.
-    ticket: Ticket,
+    /// Who is to be told: places in one request, which may name the transfer more than once.
+    tickets: Vec<Ticket>,
     /// Connected servers that did not answer a run which would otherwise have refused it.
     unanswered: BTreeSet<ServerId>,
 }
@@ -47,8 +47,6 @@ pub(super) struct Waiting {
 /// logs empty, and that cut nothing off.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Verdict {
-    /// The height at which it prepared.
-    pub below: u64,
     /// What had come in before it prepared, and whose account has not been debited since.
     pub eligible: BTreeSet<WaitId>,
     /// The servers whose logs were looked at.
@@ -144,7 +142,7 @@ impl Server {
     pub(super) fn wait(&mut self, transfer: TransferRequest, ticket: Ticket) -> WaitId {
         let id = self.waiting.name();
         let account = self.payer(&transfer);
-        let wait = Wait { id, transfer, ticket, unanswered: BTreeSet::new() };
+        let wait = Wait { id, transfer, tickets: vec![ticket], unanswered: BTreeSet::new() };
         self.waiting.queues.entry(account).or_default().push_back(wait);
         self.set(Timer::Deadline(id));
         id
@@ -154,8 +152,11 @@ impl Server {
     pub(super) fn join_wait(&mut self, id: WaitId, ticket: Ticket) {
         let mut waits = self.waiting.queues.values_mut().flatten();
         if let Some(wait) = waits.find(|wait| wait.id == id) {
-            let older = std::mem::replace(&mut wait.ticket, ticket);
-            self.calls.forget(older.call);
+            if let Some(older) = wait.tickets.first().filter(|older| older.call != ticket.call) {
+                self.calls.forget(older.call);
+                wait.tickets.clear();
+            }
+            wait.tickets.push(ticket);
         }
     }
 
@@ -215,12 +216,7 @@ impl Server {
     pub(super) fn look_at_waiting(&mut self) {
         let missing = match &self.verdict {
             None => BTreeSet::new(),
-            Some(verdict) => (self.peers.iter())
-                .filter(|(id, peer)| {
-                    peer.is_abreast(verdict.below) && !verdict.consulted.contains(*id)
-                })
-                .map(|(id, _)| id.clone())
-                .collect(),
+            Some(verdict) => self.unheard(&verdict.consulted),
         };
         let accounts: Vec<AccountId> = self.waiting.queues.keys().cloned().collect();
         for account in accounts {
@@ -243,7 +239,7 @@ impl Server {
                 let Some(wait) = self.waiting.pop(account) else { return };
                 self.cancel(Timer::Deadline(wait.id));
                 let outcome = self.accept_transfer(&wait.transfer, Via::Paxos);
-                self.resolve(wait.ticket, outcome);
+                self.resolve_all(&wait.tickets, &outcome);
                 continue;
             }
             let refusable = self.verdict.as_ref().filter(|verdict| {
@@ -273,7 +269,13 @@ impl Server {
         if let Some(request) = &wait.transfer.request {
             self.sessions.remember(request, &wait.transfer, Fate::Rejected(outcome.clone()));
         }
-        self.resolve(wait.ticket, outcome);
+        self.resolve_all(&wait.tickets, &outcome);
+    }
+
+    fn resolve_all(&mut self, tickets: &[Ticket], outcome: &Outcome) {
+        for ticket in tickets {
+            self.resolve(*ticket, outcome.clone());
+        }
     }
 
     fn look_at_settling(&mut self, verdict: &Verdict, missing: &BTreeSet<ServerId>) {

@@ -1,0 +1,35 @@
+//! What goes wrong.
+
+/// How much goes wrong, in percent where not said otherwise.
+#[derive(Clone, Copy)]
+pub struct Faults {
+    pub loss: u8,
+    pub duplication: u8,
+    /// Of all messages between servers: late.
+    pub slow: u8,
+    /// Of all turns, per mille: the server dies before, or after, the turn is durable.
+    pub crash: u16,
+    /// Of the turns that propose: the server dies before they are durable; and of those that vote
+    /// or append: it dies when they are, and says nothing.
+    pub silence: u8,
+    /// Of all dials.
+    pub unreachable: u8,
+    /// Of all messages, per mille: the connection breaks instead.
+    pub cut: u16,
+    /// Of all turns, per mille: the server, or its store, stands still for a while.
+    pub pause: u16,
+    /// Of the times at which it is decided: some servers can't reach the others.
+    pub partition: u8,
+}
+
+pub const HEALED: Faults = Faults {
+    loss: 0,
+    duplication: 0,
+    slow: 0,
+    crash: 0,
+    silence: 0,
+    unreachable: 0,
+    cut: 0,
+    pause: 0,
+    partition: 0,
+};

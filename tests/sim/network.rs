@@ -1,0 +1,130 @@
+//! The network: links that break, messages that are lost, repeated and late, sides that can't reach
+//! each other, servers that crash.
+
+use paxos_banking::bank::effects::Event;
+use paxos_banking::bank::ids::{ConnectionId, ServerId};
+use paxos_banking::bank::paxos::message::Message;
+
+use crate::world::{Happening, World};
+
+impl World {
+    pub fn crash(&mut self, id: &ServerId) {
+        self.crashes += 1;
+        if self.trace {
+            println!("{:>7} {id} CRASHES", self.now);
+        }
+        let peers: Vec<ServerId> = self.hosts.keys().filter(|peer| *peer != id).cloned().collect();
+        for peer in &peers {
+            self.hang_up(peer, id);
+            self.hang_up(id, peer);
+        }
+        let host = self.hosts.get_mut(id).unwrap();
+        host.server = None;
+        host.life = 0;
+        host.dialled_by.clear();
+        let away = if self.rng.bool() { 50 } else { 2_000 };
+        let delay = self.rng.u64(10..away);
+        self.schedule(delay, Happening::Start(id.clone()));
+    }
+
+    /// Breaks the link that one has dialled to another. They learn of it, each in its time.
+    pub fn hang_up(&mut self, dialler: &ServerId, to: &ServerId) {
+        let host = self.hosts.get_mut(dialler).unwrap();
+        let (Some((connection, _)), life) = (host.links.remove(to), host.life) else { return };
+        self.deliver(dialler, 1, Event::LinkDown(to.clone()));
+        let (from, to) = (dialler.clone(), to.clone());
+        let delay = self.rng.u64(2..60);
+        self.schedule(delay, Happening::Dial { from, to: to.clone(), life });
+        let half_open = if self.rng.u8(0..4) == 0 { 2_000 } else { 3 };
+        let delay = self.rng.u64(1..half_open);
+        let greets = self.hosts[&to].dialled_by.get(&connection).map(|(_, _, greets)| *greets);
+        if let Some(greets) = greets {
+            // A connection's end comes after its beginning.
+            let delay = delay.max((greets + 1).saturating_sub(self.now));
+            self.deliver(&to, delay, Event::Closed(connection));
+        }
+    }
+
+    pub fn dial(&mut self, from: ServerId, to: ServerId, life: u64) {
+        if self.hosts[&from].life != life || self.hosts[&from].links.contains_key(&to) {
+            return;
+        }
+        let peer_life = self.hosts[&to].life;
+        let apart = self.are_apart(&from, &to);
+        if peer_life == 0 || apart || self.rng.u8(0..100) < self.faults.unreachable {
+            return self.schedule(100, Happening::Dial { from, to, life });
+        }
+        let connection = self.new_connection();
+        let wedged = self.faults.cut > 0 && self.rng.u8(0..10) == 0;
+        let greets = self.now + self.rng.u64(1..if wedged { 500 } else { 20 });
+        self.hosts.get_mut(&from).unwrap().links.insert(to.clone(), (connection, peer_life));
+        let dialled_by = &mut self.hosts.get_mut(&to).unwrap().dialled_by;
+        dialled_by.insert(connection, (from.clone(), life, greets));
+        self.deliver(&from, 0, Event::LinkUp(to.clone()));
+        if wedged {
+            // The dialler gives up before, or soon after, its hello comes.
+            let delay = self.rng.u64(1..200);
+            self.schedule(delay, Happening::GiveUp { dialler: from, to, connection });
+        }
+    }
+
+    fn are_apart(&self, from: &ServerId, to: &ServerId) -> bool {
+        self.apart.contains(&(from.clone(), to.clone()))
+    }
+
+    /// Now and then some servers can't reach some others; one may still reach both.
+    pub fn weather(&mut self) {
+        self.apart.clear();
+        let ids: Vec<ServerId> = self.hosts.keys().cloned().collect();
+        let bad = self.rng.u8(0..100) < self.faults.partition;
+        for (place, from) in ids.iter().enumerate() {
+            for to in &ids[..place] {
+                if bad && self.rng.u8(0..3) == 0 {
+                    self.apart.insert((from.clone(), to.clone()));
+                    self.apart.insert((to.clone(), from.clone()));
+                }
+            }
+        }
+        let delay = self.rng.u64(200..3_000);
+        self.schedule(delay, Happening::Weather);
+    }
+
+    pub fn answer(&mut self, id: &ServerId, connection: ConnectionId, message: Message) {
+        let Some((dialler, life, _)) = self.hosts[id].dialled_by.get(&connection).cloned() else {
+            return;
+        };
+        let delay = self.rng.u64(1..20);
+        let event = Event::LinkAnswered(id.clone(), message);
+        self.schedule(delay, Happening::Answer { dialler, life, connection, event });
+    }
+
+    pub fn send(&mut self, from: &ServerId, to: &ServerId, message: Message) {
+        let Some((connection, peer_life)) = self.hosts[from].links.get(to).copied() else { return };
+        if let Message::Hello(hello) = message {
+            let known = self.hosts[to].dialled_by.get(&connection);
+            let Some(greets) = known.map(|(_, _, greets)| *greets) else { return };
+            let delay = greets.saturating_sub(self.now);
+            let event = Event::Greeted(connection, hello);
+            let server = to.clone();
+            return self.schedule(delay, Happening::Event { server, life: peer_life, event });
+        }
+        if self.are_apart(from, to) {
+            return;
+        }
+        if self.rng.u16(0..1_000) < self.faults.cut {
+            return self.hang_up(from, to);
+        }
+        let copies = match self.rng.u8(0..100) {
+            dice if dice < self.faults.loss => 0,
+            dice if dice < self.faults.loss + self.faults.duplication => 2,
+            _ => 1,
+        };
+        for _ in 0..copies {
+            let slow = self.rng.u8(0..100) < self.faults.slow;
+            let delay = if slow { self.rng.u64(20..1_500) } else { self.rng.u64(1..20) };
+            let event = Event::Received(connection, message.clone());
+            let server = to.clone();
+            self.schedule(delay, Happening::Event { server, life: peer_life, event });
+        }
+    }
+}
