@@ -26,6 +26,7 @@ use crate::bank::paxos::proposer::{Knowledge, Run};
 use crate::bank::request::Start;
 
 mod appending;
+mod calls;
 mod founding;
 mod peers;
 mod proposing;
@@ -35,8 +36,8 @@ mod serving;
 mod voting;
 mod waiting;
 
+use calls::Calls;
 use peers::Peer;
-use serving::Calls;
 use voting::HeldPrepare;
 use waiting::{Verdict, Waiting};
 

@@ -1,8 +1,7 @@
 //! Clients' requests (DESIGN.md, "A transfer" and "Retries").
 
-use std::collections::BTreeMap;
-
 use super::Server;
+use super::calls::Ticket;
 use super::waiting::MAX_WAITING;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
@@ -14,78 +13,6 @@ use crate::bank::ledger::sessions::{Fate, Found};
 use crate::bank::request::{
     ErrorCode, MAX_LOG_PAGE, Outcome, PeerStatus, Reply, Request, Status, TransferRequest,
 };
-
-/// A place in a reply for one transfer's outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Ticket {
-    /// The request.
-    pub call: u64,
-    /// The transfer's place in it.
-    pub place: usize,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Call {
-    connection: ConnectionId,
-    id: Option<u64>,
-    /// It came as one transfer, not as a list.
-    single: bool,
-    outcomes: Vec<Option<Outcome>>,
-    missing: usize,
-}
-
-/// Requests with transfers whose outcome isn't known yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Calls {
-    open: BTreeMap<u64, Call>,
-    opened: u64,
-}
-
-impl Calls {
-    fn open(
-        &mut self,
-        connection: ConnectionId,
-        id: Option<u64>,
-        transfers: usize,
-        single: bool,
-    ) -> u64 {
-        self.opened += 1;
-        let outcomes = vec![None; transfers];
-        let call = Call { connection, id, single, outcomes, missing: transfers };
-        self.open.insert(self.opened, call);
-        self.opened
-    }
-
-    /// Nobody waits for this reply any more.
-    pub fn forget(&mut self, call: u64) {
-        self.open.remove(&call);
-    }
-
-    /// Forgets the requests of a connection that is gone.
-    pub fn forget_connection(&mut self, connection: ConnectionId) {
-        self.open.retain(|_, call| call.connection != connection);
-    }
-
-    fn resolve(&mut self, ticket: Ticket, outcome: Outcome) -> Option<Bound> {
-        let call = self.open.get_mut(&ticket.call)?;
-        if call.outcomes[ticket.place].replace(outcome).is_none() {
-            call.missing -= 1;
-        }
-        if call.missing > 0 {
-            return None;
-        }
-        let Call { connection, id, single, outcomes, .. } = self.open.remove(&ticket.call)?;
-        let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
-        let reply = match outcomes.pop() {
-            Some(only) if single => Reply::Transfer(only),
-            last => {
-                outcomes.extend(last);
-                Reply::Transfers { outcomes }
-            }
-        };
-        Some(Bound::Reply(connection, id, reply))
-    }
-}
 
 impl Server {
     /// A client asks.

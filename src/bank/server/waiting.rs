@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Server;
-use super::serving::Ticket;
+use super::calls::Ticket;
 use crate::bank::effects::{Bound, Timer, WaitId};
 use crate::bank::ids::{AccountId, ConnectionId, ServerId};
 use crate::bank::ledger::balances::Balances;

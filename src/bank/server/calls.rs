@@ -1,0 +1,81 @@
+//! Requests with several transfers: each has its own outcome, and one reply tells them all.
+
+use std::collections::BTreeMap;
+
+use crate::bank::effects::Bound;
+use crate::bank::ids::ConnectionId;
+use crate::bank::request::{Outcome, Reply};
+
+/// A place in a reply for one transfer's outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Ticket {
+    /// The request.
+    pub call: u64,
+    /// The transfer's place in it.
+    pub place: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Call {
+    connection: ConnectionId,
+    id: Option<u64>,
+    /// It came as one transfer, not as a list.
+    single: bool,
+    outcomes: Vec<Option<Outcome>>,
+    missing: usize,
+}
+
+/// Requests with transfers whose outcome isn't known yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Calls {
+    open: BTreeMap<u64, Call>,
+    opened: u64,
+}
+
+impl Calls {
+    /// Takes note of a request with so many transfers, and names it.
+    pub fn open(
+        &mut self,
+        connection: ConnectionId,
+        id: Option<u64>,
+        transfers: usize,
+        single: bool,
+    ) -> u64 {
+        self.opened += 1;
+        let outcomes = vec![None; transfers];
+        let call = Call { connection, id, single, outcomes, missing: transfers };
+        self.open.insert(self.opened, call);
+        self.opened
+    }
+
+    /// Nobody waits for this reply any more.
+    pub fn forget(&mut self, call: u64) {
+        self.open.remove(&call);
+    }
+
+    /// Forgets the requests of a connection that is gone.
+    pub fn forget_connection(&mut self, connection: ConnectionId) {
+        self.open.retain(|_, call| call.connection != connection);
+    }
+
+    /// Notes an outcome; the reply, if it was the last one.
+    pub fn resolve(&mut self, ticket: Ticket, outcome: Outcome) -> Option<Bound> {
+        let call = self.open.get_mut(&ticket.call)?;
+        if call.outcomes[ticket.place].replace(outcome).is_none() {
+            call.missing -= 1;
+        }
+        if call.missing > 0 {
+            return None;
+        }
+        let Call { connection, id, single, outcomes, .. } = self.open.remove(&ticket.call)?;
+        let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+        let reply = match outcomes.pop() {
+            Some(only) if single => Reply::Transfer(only),
+            last => {
+                outcomes.extend(last);
+                Reply::Transfers { outcomes }
+            }
+        };
+        Some(Bound::Reply(connection, id, reply))
+    }
+}
