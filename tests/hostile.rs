@@ -286,7 +286,6 @@ fn propose(server: &mut Server) -> (Ballot, SealedBlock) {
     let promise =
         Message::Promise { height: 1, ballot: ballot.clone(), instance, waiting: false, vote };
     server.handle(Event::Received(OF_B, promise));
-    server.handle(Event::Timer(Timer::Gather));
     let turn = server.end_turn();
     let accept = turn.free.into_iter().find_map(|(_, message)| match message {
         Message::Accept { block, .. } => Some(block),
