@@ -9,7 +9,7 @@ use paxos_banking::bank::effects::{Bound, Event, Receipt, Timer, Write};
 use paxos_banking::bank::ids::{
     ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
 };
-use paxos_banking::bank::ledger::entry::Position;
+use paxos_banking::bank::ledger::entry::{Entry, Position, Via};
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
 use paxos_banking::bank::request::{Reply, Request, TransferRequest};
@@ -263,4 +263,78 @@ fn no_bank_is_founded_with_more_money_than_can_be_counted() {
     let servers = BTreeMap::from([(id("A"), InstanceId(1)), (id("B"), InstanceId(2))]);
     let genesis = SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers });
     assert!(Chain::found(&genesis).is_err());
+}
+
+/// Brings A, which has a transfer waiting, to propose a block of B's log; returns its ballot and
+/// what it proposes.
+fn propose(server: &mut Server) -> (Ballot, SealedBlock) {
+    overdraft(server);
+    settle_down(server);
+    let ballot = Ballot { round: 1, server: id("A"), life: LifeId(5) };
+    let entry = Entry {
+        server: id("B"),
+        epoch: 1,
+        seq: 1,
+        from: "B".parse().unwrap(),
+        to: "A".parse().unwrap(),
+        amount: Amount::new(9).unwrap(),
+        request: None,
+        via: Via::Local,
+    };
+    let vote = Vote::Log { entries: vec![entry], cut: false };
+    let instance = InstanceId(2);
+    let promise =
+        Message::Promise { height: 1, ballot: ballot.clone(), instance, waiting: false, vote };
+    server.handle(Event::Received(OF_B, promise));
+    let turn = server.end_turn();
+    let accept = turn.free.into_iter().find_map(|(_, message)| match message {
+        Message::Accept { block, .. } => Some(block),
+        _ => None,
+    });
+    let receipt = (!turn.batch.writes.is_empty()).then(|| Receipt::durable(turn.batch.number));
+    for bound in turn.bound.release(receipt) {
+        if let Bound::Own(message) = bound {
+            server.handle(Event::Own(message));
+        }
+    }
+    (ballot, accept.expect("a block is proposed"))
+}
+
+#[test]
+fn only_an_accepted_of_the_very_ballot_by_the_very_instance_chooses() {
+    let mut server = open_server();
+    let (ballot, block) = propose(&mut server);
+    let hash = block.hash();
+    let accepted = |ballot: &Ballot, instance, hash| Message::Accepted {
+        height: 1,
+        ballot: ballot.clone(),
+        hash,
+        instance: InstanceId(instance),
+    };
+    let earlier = Ballot { round: 0, ..ballot.clone() };
+    let of_another_life = Ballot { life: LifeId(4), ..ballot.clone() };
+    let wrong = [
+        accepted(&earlier, 2, hash),
+        accepted(&of_another_life, 2, hash),
+        accepted(&ballot, 22, hash),
+        accepted(&ballot, 2, BlockHash::NONE),
+    ];
+    let appended = |server: &mut Server| {
+        end_turn(server).0.iter().any(|write| matches!(write, Write::Append { .. }))
+    };
+    for message in wrong {
+        server.handle(Event::Received(OF_B, message.clone()));
+        assert!(!appended(&mut server), "{message:?}");
+    }
+    server.handle(Event::Received(OF_B, accepted(&ballot, 2, hash)));
+    assert!(appended(&mut server));
+}
+
+#[test]
+fn nothing_is_promised_or_accepted_for_a_height_whose_block_before_is_missing() {
+    let mut server = open_server();
+    for message in messages(2, 5).into_iter().chain(messages(3, 6)) {
+        server.handle(Event::Received(OF_B, message));
+        assert_eq!(end_turn(&mut server).0, [], "nothing to make durable");
+    }
 }
