@@ -70,6 +70,9 @@ fn servers_killed_in_turn_while_all_overdraw_lose_and_double_nothing() {
     judge(&bank, results.iter().flat_map(|(accepted, _)| accepted.iter().cloned()).collect());
     let not_accepted: usize = results.iter().map(|(_, others)| others).sum();
     assert!(not_accepted > 0, "some were more than there was");
+    let blocks = bank.chain("A").len();
+    let accepted: usize = results.iter().map(|(accepted, _)| accepted.len()).sum();
+    println!("{accepted} accepted, {not_accepted} not, {blocks} blocks, 10 kills");
 }
 
 /// All chains are equal, no entry is in two blocks, the total is unchanged, and what was accepted
