@@ -5,7 +5,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::request::Outcome;
@@ -24,20 +24,26 @@ fn name(entry: &Value) -> Name {
     (entry["server"].as_str().expect("a server").into(), number("epoch"), number("seq"))
 }
 
-/// Pays to and fro until told to stop, always more than is there at hand: each transfer that is
-/// accepted makes the next one need a run. Returns what was accepted and how often it was not.
-fn overdraw(mut session: Session, to: &str, stop: &AtomicBool) -> (Vec<Name>, usize) {
+/// Pays the others until told to stop, often more than is there at hand: then a run is needed, and
+/// all servers need one at once. Returns what was accepted and how often it was not.
+fn overdraw(
+    mut session: Session,
+    to: [&str; 2],
+    stop: &AtomicBool,
+    decided: &AtomicUsize,
+) -> (Vec<Name>, usize) {
     let (mut accepted, mut others) = (Vec::new(), 0);
     let mut dice = fastrand::Rng::new();
     while !stop.load(Ordering::Relaxed) {
-        let amount = Amount::new(dice.u64(40..140)).unwrap();
-        match session.transfer(None, to.parse().unwrap(), amount) {
+        let amount = Amount::new(dice.u64(20..120)).unwrap();
+        match session.transfer(None, to[dice.usize(..2)].parse().unwrap(), amount) {
             Ending::Decided(Outcome::Accepted { server, epoch, seq, .. }) => {
                 accepted.push((server.to_string(), epoch, seq));
             }
             Ending::Decided(_) | Ending::NotDone(_) => others += 1,
             Ending::Unknown { request, reason } => panic!("{request}: {reason}"),
         }
+        decided.fetch_add(1, Ordering::Relaxed);
     }
     (accepted, others)
 }
@@ -45,24 +51,25 @@ fn overdraw(mut session: Session, to: &str, stop: &AtomicBool) -> (Vec<Name>, us
 #[test]
 fn servers_killed_in_turn_while_all_overdraw_lose_and_double_nothing() {
     let mut bank = Bank::start(&["A", "B", "C"]);
-    let stop = AtomicBool::new(false);
+    let (stop, decided) = (&AtomicBool::new(false), &AtomicUsize::new(0));
+    let go_on = |transfers: usize| {
+        let target = decided.load(Ordering::Relaxed) + transfers;
+        wait_until("the clients go on", || decided.load(Ordering::Relaxed) >= target);
+    };
     let results: Vec<(Vec<Name>, usize)> = std::thread::scope(|threads| {
-        let clients: Vec<_> = [("A", "B"), ("B", "C"), ("C", "A")]
+        let clients: Vec<_> = [("A", ["B", "C"]), ("B", ["C", "A"]), ("C", ["A", "B"])]
             .map(|(id, to)| (bank.session(id), to))
             .into_iter()
-            .map(|(session, to)| threads.spawn(|| overdraw(session, to, &stop)))
+            .map(|(session, to)| threads.spawn(move || overdraw(session, to, stop, decided)))
             .collect();
         for id in ["A", "B", "C", "A", "B", "C", "A", "B", "C", "A"] {
+            go_on(30);
             bank.kill(id);
-            let before = bank.ask(if id == "A" { "B" } else { "A" }, &json!({"status": {}}));
+            go_on(10);
             bank.start_server(id);
             bank.wait_until_connected();
-            // Until the others have gone on from where they were.
-            wait_until("the chain grows", || {
-                let height = |status: &Option<Value>| status.as_ref()?["height"].as_u64();
-                height(&bank.ask(id, &json!({"status": {}}))) > height(&before)
-            });
         }
+        go_on(30);
         stop.store(true, Ordering::Relaxed);
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
@@ -187,4 +194,35 @@ fn who_asks_before_the_founding_is_told_for_whom_the_server_waits() {
     let reply = Client::connect(bank.address("A")).ask(&json!({"id": 7, "balance": {}}));
     assert_eq!((&reply["id"], &reply["error"]), (&json!(7), &json!("unavailable")), "{reply}");
     assert!(reply["message"].as_str().unwrap().contains("waits for B, C"), "{reply}");
+}
+
+#[test]
+fn a_redis_that_is_killed_and_comes_back_loses_nothing() {
+    let mut bank = Bank::start(&["A", "B", "C"]);
+    let mut session = bank.session("A");
+    let pays = |session: &mut Session, to: &str, amount| {
+        session.transfer(None, to.parse().unwrap(), Amount::new(amount).unwrap())
+    };
+    let accepted = |ending| matches!(ending, Ending::Decided(Outcome::Accepted { .. }));
+    assert!(accepted(pays(&mut session, "B", 30)));
+    bank.redis.kill();
+    // Asked while there is no Redis: answered, once, when it is back.
+    let waiting = std::thread::spawn(move || {
+        let ending = pays(&mut session, "C", 20);
+        (session, ending)
+    });
+    wait_until("A has noticed", || {
+        let status = bank.ask("A", &json!({"status": {}}));
+        status.is_none_or(|status| status["error"] == json!("store"))
+    });
+    bank.redis.restart();
+    let (_session, ending) = waiting.join().unwrap();
+    assert!(accepted(ending));
+    bank.wait_until_connected();
+    let status = bank.ask("A", &json!({"status": {}})).unwrap();
+    assert_eq!((&status["start"], &status["log_length"]), (&json!("zombie"), &json!(2)));
+    bank.settle();
+    let chain = bank.chain("C");
+    let entries = chain.iter().flat_map(|block| block["entries"].as_array().unwrap());
+    assert_eq!(entries.count(), 2);
 }
