@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::effects::Event;
-use paxos_banking::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
-use paxos_banking::bank::request::{ErrorCode, Outcome, Reply, Request, TransferRequest};
+use crate::bank::amount::Amount;
+use crate::bank::effects::Event;
+use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
+use crate::bank::request::{ErrorCode, Outcome, Reply, Request, TransferRequest};
 
 use crate::world::World;
 

@@ -1,9 +1,9 @@
 //! The network: links that break, messages that are lost, repeated and late, sides that can't reach
 //! each other, servers that crash.
 
-use paxos_banking::bank::effects::Event;
-use paxos_banking::bank::ids::{ConnectionId, ServerId};
-use paxos_banking::bank::paxos::message::Message;
+use crate::bank::effects::Event;
+use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::paxos::message::Message;
 
 use crate::world::{Happening, World};
 
@@ -85,7 +85,7 @@ impl World {
                 }
             }
         }
-        let delay = self.rng.u64(200..3_000);
+        let delay = self.rng.u64(200..self.faults.spell);
         self.schedule(delay, Happening::Weather);
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use crate::bank::amount::Amount;
+use crate::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
+use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::paxos::message::{Configuration, Message};
+use crate::bank::request::Reply;
+use crate::bank::server::{Config, Server};
 use fastrand::Rng;
-use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
-use paxos_banking::bank::ids::{ConnectionId, ServerId};
-use paxos_banking::bank::paxos::message::{Configuration, Message};
-use paxos_banking::bank::request::Reply;
-use paxos_banking::bank::server::{Config, Server};
 
 use crate::clients::{Client, Habits};
 use crate::disk::Disk;
@@ -291,22 +291,29 @@ impl World {
         }
         assert_eq!(turn.stop, None, "no server may have to stop here");
         let proposes = turn.free.iter().any(|(_, message)| message.is_bulky());
+        let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
+        let dies = if (proposes || votes) && self.rng.u8(0..100) < self.faults.silence {
+            self.rng.u8(1..4)
+        } else {
+            0
+        };
+        let life = self.hosts[id].life;
         for (to, message) in turn.free {
+            self.judge.free(life, &message);
             self.send(id, &to, message);
         }
-        if self.rng.u16(0..1_000) < self.faults.crash
-            || proposes && self.rng.u8(0..100) < self.faults.silence
-        {
+        if self.rng.u16(0..1_000) < self.faults.crash || dies == 1 {
+            if planted!(ReplyBeforeDurable) {
+                turn.bound.release(None).into_iter().for_each(|bound| self.hand_out(id, bound));
+            }
             return self.crash(id);
         }
         let receipt = (!turn.batch.writes.is_empty()).then(|| {
-            self.judge.durable(&turn.batch);
-            self.disks.get_mut(id).unwrap().commit(&turn.batch)
+            let receipt = self.disks.get_mut(id).unwrap().commit(&turn.batch);
+            self.judge.durable(life, &turn.batch, &self.disks);
+            receipt
         });
-        let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
-        if self.rng.u16(0..1_000) < self.faults.crash
-            || votes && self.rng.u8(0..100) < self.faults.silence
-        {
+        if self.rng.u16(0..1_000) < self.faults.crash || dies == 2 {
             return self.crash(id);
         }
         if self.rng.u16(0..1_000) < self.faults.pause {
@@ -318,6 +325,9 @@ impl World {
         }
         for bound in turn.bound.release(receipt) {
             self.hand_out(id, bound);
+        }
+        if dies == 3 {
+            self.crash(id);
         }
     }
 
@@ -343,7 +353,11 @@ impl World {
             Timer::Deadline(_) => 5_000,
         };
         // An even pace, lest a connected server seem silent for three heartbeats.
-        let jitter = if timer == Timer::Heartbeat { base / 10 } else { base / 2 };
+        let jitter = match timer {
+            Timer::Heartbeat => base / 10,
+            _ if self.faults.hasty => base - 1,
+            _ => base / 2,
+        };
         let delay = self.rng.u64(base - jitter..base + jitter);
         self.schedule(delay, Happening::Timer { server: id.clone(), life, timer, token });
     }
