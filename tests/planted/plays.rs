@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
-use crate::bank::effects::{Bound, Event, Write};
+use crate::bank::effects::{Bound, Event, Timer, Write};
 use crate::bank::ids::{
     ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
 };
@@ -22,6 +22,7 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::PromiseNotDurable, a_promise_outlives_a_crash),
     (Mistake::AnotherBallotCounts, an_accepted_of_another_ballot_does_not_choose),
     (Mistake::PromiseWithoutBlocks, a_server_that_lacks_blocks_does_not_promise),
+    (Mistake::RefusedUnheard, a_refusal_waits_for_connected_servers),
     (Mistake::OldConnectionServed, an_older_connection_of_a_session_is_not_served),
     (Mistake::ForgottenIsNew, a_forgotten_session_expires),
 ];
@@ -167,6 +168,17 @@ fn prepare(height: u64, round: u64, of: &str) -> Message {
     Message::Prepare { height, ballot, previous, known }
 }
 
+/// What answers A's first run.
+fn promise(instance: u64, entries: Vec<Entry>) -> Message {
+    Message::Promise {
+        height: 1,
+        ballot: ballot(1, "A"),
+        instance: InstanceId(instance),
+        waiting: false,
+        vote: Vote::Log { entries, cut: false },
+    }
+}
+
 fn a_promise_outlives_a_crash() {
     let mut stage = Stage::new();
     stage.hear(2, prepare(1, 2, "B"));
@@ -186,13 +198,6 @@ fn a_promise_outlives_a_crash() {
 fn an_accepted_of_another_ballot_does_not_choose() {
     let mut stage = Stage::new();
     stage.ask(9, 500, 1);
-    let promise = |instance, entries| Message::Promise {
-        height: 1,
-        ballot: ballot(1, "A"),
-        instance: InstanceId(instance),
-        waiting: false,
-        vote: Vote::Log { entries, cut: false },
-    };
     stage.hear(2, promise(2, vec![entry("B", 5)]));
     let (_, free) = stage.hear(3, promise(3, Vec::new()));
     let proposed = free.iter().find_map(|message| match message {
@@ -203,6 +208,16 @@ fn an_accepted_of_another_ballot_does_not_choose() {
     let instance = InstanceId(2);
     let (writes, _) = stage.hear(2, Message::Accepted { height: 1, ballot, hash, instance });
     assert_eq!(writes, [], "that was accepted in another ballot");
+}
+
+fn a_refusal_waits_for_connected_servers() {
+    let mut stage = Stage::new();
+    stage.ask(9, 500, 1);
+    stage.hear(2, promise(2, Vec::new()));
+    stage.server.handle(Event::Timer(Timer::Gather { covered: false }));
+    let (_, free) = stage.turn();
+    let asks = free.iter().any(|message| matches!(message, Message::Prepare { .. }));
+    assert!(asks, "C is connected and gets one further run to answer");
 }
 
 fn a_server_that_lacks_blocks_does_not_promise() {

@@ -39,15 +39,16 @@ pub struct Judge {
     newest: BTreeMap<(u64, SessionId), ConnectionId>,
     /// Counts what came to each life, but for what came on an older connection of its session.
     order: BTreeMap<(u64, RequestId), usize>,
-    /// The last of those that each life paid.
+    /// What each life has answered.
+    decided: BTreeSet<(u64, RequestId)>,
+    /// The last of those that came to a life that it paid, and in which life a request was paid.
     paid: BTreeMap<u64, usize>,
+    paid_in: BTreeMap<RequestId, u64>,
     asked: BTreeMap<(ConnectionId, u64), (u64, Vec<TransferRequest>)>,
     /// In which life each ballot was prepared.
     prepared: BTreeMap<(u64, Ballot), u64>,
     /// Nothing has gone wrong for a while.
     pub calm: bool,
-    pub refused: usize,
-    pub unavailable: usize,
 }
 
 impl Judge {
@@ -55,40 +56,53 @@ impl Judge {
         Judge { opening, servers: servers.iter().cloned().collect(), ..Judge::default() }
     }
 
-    /// A request reaches a server.
-    pub fn request(&mut self, life: u64, call: (ConnectionId, u64), request: &Request) {
+    /// A request reaches a server. Says whether it joins a transfer of it that waits there.
+    pub fn request(&mut self, life: u64, call: (ConnectionId, u64), request: &Request) -> bool {
+        let mut joins = false;
         let connection = call.0;
         let transfers = match request {
             Request::Transfer(transfer) => vec![transfer.clone()],
             Request::Transfers(transfers) => transfers.clone(),
-            _ => return,
+            _ => return false,
         };
         for request in transfers.iter().filter_map(|transfer| transfer.request.clone()) {
             let newest = self.newest.entry((life, request.session.clone())).or_insert(connection);
             *newest = connection.max(*newest);
             if *newest == connection {
                 let order = self.order.len();
-                self.order.entry((life, request.clone())).or_insert(order);
+                let name = (life, request.clone());
+                joins |= self.order.contains_key(&name) && !self.decided.contains(&name);
+                self.order.entry(name).or_insert(order);
             }
             self.came.entry((life, request)).or_insert(self.moves.len());
         }
         self.asked.insert(call, (life, transfers));
+        joins
     }
 
     /// A server replies. What it refuses must be true by what it names.
-    pub fn reply(&mut self, call: (ConnectionId, u64), reply: &Reply) {
+    /// Says whether it repeats what an earlier life has done.
+    pub fn reply(&mut self, call: (ConnectionId, u64), reply: &Reply) -> bool {
         let outcomes = match reply {
             Reply::Transfer(outcome) => std::slice::from_ref(outcome),
             Reply::Transfers { outcomes } => outcomes.as_slice(),
-            _ => return,
+            _ => return false,
         };
         let (life, transfers) = &self.asked[&call];
+        let mut repeats = false;
         for (transfer, outcome) in transfers.iter().zip(outcomes) {
+            self.decided.extend(transfer.request.clone().map(|request| (*life, request)));
+            if let (Outcome::Accepted { repeated: true, .. }, Some(request)) =
+                (outcome, &transfer.request)
+            {
+                repeats |= self.paid_in[request] != *life;
+            }
             if let Outcome::Refused { balance, consulted, not_consulted, .. } = outcome {
                 assert!(*balance < transfer.amount, "{transfer:?} was covered, but {outcome:?}");
                 self.refusal(*life, transfer, consulted, not_consulted);
             }
         }
+        repeats
     }
 
     fn refusal(
@@ -136,8 +150,13 @@ impl Judge {
                     }
                 }
                 Write::Append { block, .. } => {
-                    let known = *self.heights.entry(block.height()).or_insert(block.hash());
-                    assert_eq!(known, block.hash(), "two blocks at height {}", block.height());
+                    let known = self.heights.insert(block.height(), block.hash());
+                    let known = known.inspect(|known| {
+                        assert_eq!(*known, block.hash(), "two blocks at height {}", block.height());
+                    });
+                    if known.is_some() {
+                        continue;
+                    }
                     for entry in &block.block().entries {
                         let height = *self.in_block.entry(name(entry)).or_insert(block.height());
                         assert_eq!(height, block.height(), "{entry:?} is in two blocks");
@@ -166,6 +185,7 @@ impl Judge {
         let Some(request) = &entry.request else { return };
         let order = self.order.get(&(life, request.clone()));
         let order = *order.unwrap_or_else(|| panic!("{request} came only on an older connection"));
+        self.paid_in.insert(request.clone(), life);
         let before = self.paid.insert(life, order);
         assert!(before < Some(order), "{request} overtook what had come before it");
     }
@@ -182,14 +202,9 @@ impl Judge {
                 assert!(!self.rejected.contains(request), "{request} was rejected before");
             }
             Outcome::Expired { .. } => {}
-            other => {
+            _ => {
                 assert!(!self.accepted.contains_key(request), "{request} was accepted before");
                 self.rejected.insert(request.clone());
-                match other {
-                    Outcome::Refused { .. } => self.refused += 1,
-                    Outcome::Unavailable { .. } => self.unavailable += 1,
-                    _ => {}
-                }
             }
         }
     }

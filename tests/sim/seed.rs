@@ -7,23 +7,23 @@ use crate::faults::{Faults, HEALED};
 use crate::world::{Setting, World};
 
 /// Simulated milliseconds of faults, and those within which everything must finish afterwards.
-const FAULTY: u64 = 60_000;
+const FAULTY: u64 = 30_000;
 const HEALING: u64 = 120_000;
 /// What went wrong may show for so long.
-const CALMING: u64 = 15_000;
+const CALMING: u64 = 12_000;
 
 /// Few servers whose clients overdraw all at once, a network that is good but for who reaches whom,
 /// and deaths at the worst moments: what it takes for two proposers to meet at one acceptor.
 fn duel(dice: &mut Rng) -> (Faults, Habits, usize) {
     let faults = Faults {
         slow: [0, 10, 30][dice.usize(..3)],
-        silence: [5, 15, 30][dice.usize(..3)],
+        silence: [10, 20, 30][dice.usize(..3)],
         partition: [50, 100][dice.usize(..2)],
         spell: 6_000,
         hasty: true,
         ..HEALED
     };
-    let habits = Habits { window: 1, most: [90, 110, 150, 200], beat: 1_000 };
+    let habits = Habits { window: 1, most: [90, 110, 150, 200], beat: 500 };
     (faults, habits, [3, 3, 3, 5][dice.usize(..4)])
 }
 
@@ -53,7 +53,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
     };
     let servers = [1, 2, 3, 3, 3, 4, 5, 7][dice.usize(..8)];
     let (faults, habits, servers) =
-        if seed.is_multiple_of(3) { duel(&mut dice) } else { (faults, habits, servers) };
+        if seed.is_multiple_of(2) { duel(&mut dice) } else { (faults, habits, servers) };
     let setting = Setting { servers, clients_each: 1 + dice.usize(..2), opening: 100, habits };
     let mut world = World::new(seed, setting, faults);
     world.trace = trace;
@@ -64,7 +64,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
     while world.step(calm) {}
     world.judge.calm = true;
     for client in &mut world.clients {
-        client.left += 10;
+        client.left = 5;
         client.settles = true;
     }
     let end = world.now + HEALING;
