@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::effects::Event;
-use paxos_banking::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
-use paxos_banking::bank::request::{ErrorCode, Outcome, Reply, Request, TransferRequest};
+use crate::bank::amount::Amount;
+use crate::bank::effects::Event;
+use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
+use crate::bank::request::{ErrorCode, Outcome, Reply, Request, TransferRequest};
 
+use crate::tally::Fault;
 use crate::world::World;
 
 /// How the clients of one world behave.
@@ -55,7 +56,7 @@ impl Client {
             asked: BTreeMap::new(),
             ids: 0,
             alarm: 0,
-            left: 30,
+            left: 100,
             settles: false,
             settled: false,
         }
@@ -117,12 +118,12 @@ fn send(world: &mut World, index: usize, numbers: Vec<u64>, request: Request) {
     client.ids += 1;
     let id = client.ids;
     client.asked.insert(id, numbers);
-    if world.rng.u8(0..100) >= world.faults.loss {
+    if !world.happens(world.faults.loss, Fault::ClientLost) {
         let delay = world.rng.u64(1..20);
         let event = Event::Request(connection, Some(id), request.clone());
         world.deliver(&home, delay, event);
     }
-    if world.rng.u8(0..100) < world.faults.duplication {
+    if world.happens(world.faults.duplication, Fault::ClientRepeated) {
         // A copy of the request, late.
         let delay = world.rng.u64(1..4_000);
         let nobody = Some((1 << 32) + world.count());
@@ -140,9 +141,14 @@ fn next_requests(world: &mut World, index: usize) -> Vec<(Vec<u64>, Request)> {
     while client.left > 0 && client.under_way.len() < client.habits.window {
         client.left -= 1;
         client.number += 1;
-        let to = AccountId::of(&client.all[rng.usize(..client.all.len())]);
-        let most = client.habits.most[rng.usize(..4)];
-        let amount = Amount::new(rng.u64(0..most)).unwrap();
+        let (mut to, most) =
+            (AccountId::of(&client.all[rng.usize(..client.all.len())]), rng.usize(..4));
+        let mut amount = Amount::new(rng.u64(0..client.habits.most[most])).unwrap();
+        match rng.u8(0..100) {
+            0 => to = "nobody".parse().unwrap(),
+            1 => amount = Amount::MAX,
+            _ => {}
+        }
         let request = Some(RequestId { session: session.clone(), number: client.number });
         client.under_way.insert(client.number, TransferRequest { from: None, to, amount, request });
     }
@@ -195,7 +201,7 @@ pub fn replied(
         return;
     }
     let pause = match client.habits.beat {
-        0 => world.rng.u64(1..200),
+        0 => world.rng.u64(1..100),
         beat => beat - world.now % beat,
     };
     world.wake_client(index, pause);
@@ -208,6 +214,7 @@ fn told(world: &mut World, index: usize, numbers: &[u64], outcomes: Vec<Outcome>
         if let Some(transfer) = client.under_way.remove(number) {
             let request = transfer.request.expect("all have one");
             world.judge.outcome(&request, &outcome);
+            world.tally.judged += 1;
         }
     }
 }

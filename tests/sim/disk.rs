@@ -1,12 +1,12 @@
 //! A server's durable state in the simulation: applies a turn's writes as a store must.
 
-use paxos_banking::bank::blockchain::block::SealedBlock;
-use paxos_banking::bank::effects::{Batch, Receipt, Write};
-use paxos_banking::bank::ids::{InstanceId, LifeId, TurnNumber};
-use paxos_banking::bank::server::Config;
-use paxos_banking::bank::server::Server;
-use paxos_banking::bank::server::recovery::Recovery;
-use paxos_banking::bank::stored::Stored;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::effects::{Batch, Receipt, Write};
+use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
+use crate::bank::server::Config;
+use crate::bank::server::Server;
+use crate::bank::server::recovery::Recovery;
+use crate::bank::stored::Stored;
 
 /// What is on one server's disk.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ pub struct Faults {
     pub slow: u8,
     /// Of all turns, per mille: the server dies before, or after, the turn is durable.
     pub crash: u16,
-    /// Of the turns that propose: the server dies before they are durable; and of those that vote
-    /// or append: it dies when they are, and says nothing.
+    /// Of the turns that propose, vote or append: the server dies before they are durable, or when
+    /// they are but nothing is said, or when all is said.
     pub silence: u8,
     /// Of all dials.
     pub unreachable: u8,
@@ -20,6 +20,10 @@ pub struct Faults {
     pub pause: u16,
     /// Of the times at which it is decided: some servers can't reach the others.
     pub partition: u8,
+    /// The longest time between two such decisions.
+    pub spell: u64,
+    /// Timers may run out at almost any time.
+    pub hasty: bool,
 }
 
 pub const HEALED: Faults = Faults {
@@ -32,4 +36,6 @@ pub const HEALED: Faults = Faults {
     cut: 0,
     pause: 0,
     partition: 0,
+    spell: 3_000,
+    hasty: false,
 };

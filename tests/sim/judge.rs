@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paxos_banking::bank::blockchain::block::BlockHash;
-use paxos_banking::bank::effects::{Batch, Write};
-use paxos_banking::bank::ids::{AccountId, ConnectionId, RequestId, ServerId};
-use paxos_banking::bank::ledger::entry::Entry;
-use paxos_banking::bank::request::{Outcome, Reply, Request, TransferRequest};
+use crate::bank::blockchain::block::BlockHash;
+use crate::bank::effects::{Batch, Write};
+use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
+use crate::bank::ledger::entry::Entry;
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::Message;
+use crate::bank::request::{Outcome, Reply, Request, TransferRequest};
 
 use crate::disk::Disk;
 
@@ -24,21 +26,29 @@ pub struct Judge {
     in_block: BTreeMap<Name, u64>,
     /// Every entry that was ever durable, as it was.
     logged: BTreeMap<Name, Entry>,
-    accepted: BTreeMap<RequestId, Name>,
+    pub accepted: BTreeMap<RequestId, Name>,
     rejected: BTreeSet<RequestId>,
     opening: u64,
     servers: BTreeSet<ServerId>,
-    /// Every entry that was ever durable, in the order in which it came to be: who logged it, who
-    /// was paid how much.
-    credits: Vec<(ServerId, AccountId, u64)>,
-    debits: BTreeMap<AccountId, u64>,
-    /// How many credits there were when a transfer first came to a life of its server.
+    /// Every entry that was ever durable, in the order in which it came to be: who logged and paid
+    /// it, who got how much.
+    moves: Vec<(ServerId, AccountId, u64)>,
+    /// How many of them there were when a transfer first came to a life of its server.
     came: BTreeMap<(u64, RequestId), usize>,
+    /// The newest connection on which a life heard of a session.
+    newest: BTreeMap<(u64, SessionId), ConnectionId>,
+    /// Counts what came to each life, but for what came on an older connection of its session.
+    order: BTreeMap<(u64, RequestId), usize>,
+    /// What each life has answered.
+    decided: BTreeSet<(u64, RequestId)>,
+    /// The last of those that came to a life that it paid, and in which life a request was paid.
+    paid: BTreeMap<u64, usize>,
+    paid_in: BTreeMap<RequestId, u64>,
     asked: BTreeMap<(ConnectionId, u64), (u64, Vec<TransferRequest>)>,
+    /// In which life each ballot was prepared.
+    prepared: BTreeMap<(u64, Ballot), u64>,
     /// Nothing has gone wrong for a while.
     pub calm: bool,
-    pub refused: usize,
-    pub unavailable: usize,
 }
 
 impl Judge {
@@ -46,33 +56,53 @@ impl Judge {
         Judge { opening, servers: servers.iter().cloned().collect(), ..Judge::default() }
     }
 
-    /// A request reaches a server.
-    pub fn request(&mut self, life: u64, call: (ConnectionId, u64), request: &Request) {
+    /// A request reaches a server. Says whether it joins a transfer of it that waits there.
+    pub fn request(&mut self, life: u64, call: (ConnectionId, u64), request: &Request) -> bool {
+        let mut joins = false;
+        let connection = call.0;
         let transfers = match request {
             Request::Transfer(transfer) => vec![transfer.clone()],
             Request::Transfers(transfers) => transfers.clone(),
-            _ => return,
+            _ => return false,
         };
         for request in transfers.iter().filter_map(|transfer| transfer.request.clone()) {
-            self.came.entry((life, request)).or_insert(self.credits.len());
+            let newest = self.newest.entry((life, request.session.clone())).or_insert(connection);
+            *newest = connection.max(*newest);
+            if *newest == connection {
+                let order = self.order.len();
+                let name = (life, request.clone());
+                joins |= self.order.contains_key(&name) && !self.decided.contains(&name);
+                self.order.entry(name).or_insert(order);
+            }
+            self.came.entry((life, request)).or_insert(self.moves.len());
         }
         self.asked.insert(call, (life, transfers));
+        joins
     }
 
     /// A server replies. What it refuses must be true by what it names.
-    pub fn reply(&mut self, call: (ConnectionId, u64), reply: &Reply) {
+    /// Says whether it repeats what an earlier life has done.
+    pub fn reply(&mut self, call: (ConnectionId, u64), reply: &Reply) -> bool {
         let outcomes = match reply {
             Reply::Transfer(outcome) => std::slice::from_ref(outcome),
             Reply::Transfers { outcomes } => outcomes.as_slice(),
-            _ => return,
+            _ => return false,
         };
         let (life, transfers) = &self.asked[&call];
+        let mut repeats = false;
         for (transfer, outcome) in transfers.iter().zip(outcomes) {
+            self.decided.extend(transfer.request.clone().map(|request| (*life, request)));
+            if let (Outcome::Accepted { repeated: true, .. }, Some(request)) =
+                (outcome, &transfer.request)
+            {
+                repeats |= self.paid_in[request] != *life;
+            }
             if let Outcome::Refused { balance, consulted, not_consulted, .. } = outcome {
                 assert!(*balance < transfer.amount, "{transfer:?} was covered, but {outcome:?}");
                 self.refusal(*life, transfer, consulted, not_consulted);
             }
         }
+        repeats
     }
 
     fn refusal(
@@ -87,18 +117,27 @@ impl Judge {
         assert_eq!(named.len(), consulted.len() + not_consulted.len(), "and each once");
         let request = transfer.request.clone().expect("all have one");
         assert!(!self.calm || not_consulted.is_empty(), "{request}: {not_consulted:?} not asked");
-        let payer = AccountId::of(&request.session.server);
+        let payer = &request.session.server;
         let came = self.came[&(life, request.clone())];
-        let credited: u64 = (self.credits[..came].iter())
-            .filter(|(server, to, _)| *to == payer && consulted.contains(server))
-            .map(|(_, _, units)| units)
-            .sum();
-        let debited = self.debits.get(&payer).copied().unwrap_or_default();
-        let covered = self.opening + credited >= debited + transfer.amount.units();
-        assert!(!covered, "{request} was refused, though {consulted:?} had the money before it");
+        // Money of others than the consulted may have come and gone by way of blocks.
+        let mut balance = i128::from(self.opening);
+        let mut least = i128::MAX;
+        for (place, (server, to, units)) in self.moves.iter().enumerate() {
+            if place >= came {
+                least = least.min(balance);
+            }
+            if server == payer {
+                balance -= i128::from(*units);
+            } else if to.as_str() == payer.as_str() && consulted.contains(server) {
+                balance += i128::from(*units);
+            }
+        }
+        let lacked = least.min(balance) < i128::from(transfer.amount.units());
+        assert!(lacked, "{request} was refused, though {consulted:?} had the money all the while");
     }
+
     /// Looks at a batch that became durable.
-    pub fn durable(&mut self, batch: &Batch) {
+    pub fn durable(&mut self, life: u64, batch: &Batch, disks: &BTreeMap<ServerId, Disk>) {
         for write in &batch.writes {
             match write {
                 Write::Log(entries) => {
@@ -106,22 +145,49 @@ impl Judge {
                         let before = self.logged.insert(name(entry), entry.clone());
                         assert_eq!(before, None, "an entry's name is used once");
                         let units = entry.amount.units();
-                        self.credits.push((entry.server.clone(), entry.to.clone(), units));
-                        *self.debits.entry(entry.from.clone()).or_default() += units;
+                        self.moves.push((entry.server.clone(), entry.to.clone(), units));
+                        self.in_order(life, entry);
                     }
                 }
                 Write::Append { block, .. } => {
-                    let known = *self.heights.entry(block.height()).or_insert(block.hash());
-                    assert_eq!(known, block.hash(), "two blocks at height {}", block.height());
+                    let known = self.heights.insert(block.height(), block.hash());
+                    let known = known.inspect(|known| {
+                        assert_eq!(*known, block.hash(), "two blocks at height {}", block.height());
+                    });
+                    if known.is_some() {
+                        continue;
+                    }
                     for entry in &block.block().entries {
                         let height = *self.in_block.entry(name(entry)).or_insert(block.height());
                         assert_eq!(height, block.height(), "{entry:?} is in two blocks");
                         assert_eq!(self.logged.get(&name(entry)), Some(entry), "never logged");
                     }
                 }
-                _ => {}
+                Write::Activate => {
+                    let founded = disks.values().all(|disk| !disk.chain.is_empty());
+                    assert!(founded, "open, though not every server has block 0");
+                }
+                Write::Promise(_) | Write::Accept { .. } => {}
             }
         }
+    }
+
+    /// Looks at a message that leaves before its turn is durable.
+    pub fn free(&mut self, life: u64, message: &Message) {
+        if let Message::Prepare { height, ballot, .. } = message {
+            let first = *self.prepared.entry((*height, ballot.clone())).or_insert(life);
+            assert_eq!(first, life, "{ballot} was used before");
+        }
+    }
+
+    /// An account's transfers take effect in the order in which they came.
+    fn in_order(&mut self, life: u64, entry: &Entry) {
+        let Some(request) = &entry.request else { return };
+        let order = self.order.get(&(life, request.clone()));
+        let order = *order.unwrap_or_else(|| panic!("{request} came only on an older connection"));
+        self.paid_in.insert(request.clone(), life);
+        let before = self.paid.insert(life, order);
+        assert!(before < Some(order), "{request} overtook what had come before it");
     }
 
     /// Looks at an outcome that a client saw.
@@ -136,14 +202,9 @@ impl Judge {
                 assert!(!self.rejected.contains(request), "{request} was rejected before");
             }
             Outcome::Expired { .. } => {}
-            other => {
+            _ => {
                 assert!(!self.accepted.contains_key(request), "{request} was accepted before");
                 self.rejected.insert(request.clone());
-                match other {
-                    Outcome::Refused { .. } => self.refused += 1,
-                    Outcome::Unavailable { .. } => self.unavailable += 1,
-                    _ => {}
-                }
             }
         }
     }
@@ -179,9 +240,5 @@ impl Judge {
         for disk in disks.values() {
             assert!(disk.stored.log.is_empty(), "settled logs are empty");
         }
-    }
-
-    pub fn accepted(&self) -> usize {
-        self.accepted.len()
     }
 }

@@ -1,18 +1,16 @@
 //! The network: links that break, messages that are lost, repeated and late, sides that can't reach
 //! each other, servers that crash.
 
-use paxos_banking::bank::effects::Event;
-use paxos_banking::bank::ids::{ConnectionId, ServerId};
-use paxos_banking::bank::paxos::message::Message;
+use crate::bank::effects::Event;
+use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::paxos::message::Message;
 
+use crate::tally::Fault;
 use crate::world::{Happening, World};
 
 impl World {
-    pub fn crash(&mut self, id: &ServerId) {
-        self.crashes += 1;
-        if self.trace {
-            println!("{:>7} {id} CRASHES", self.now);
-        }
+    pub fn crash(&mut self, id: &ServerId, fault: Fault) {
+        self.suffer(fault, id);
         let peers: Vec<ServerId> = self.hosts.keys().filter(|peer| *peer != id).cloned().collect();
         for peer in &peers {
             self.hang_up(peer, id);
@@ -51,7 +49,7 @@ impl World {
         }
         let peer_life = self.hosts[&to].life;
         let apart = self.are_apart(&from, &to);
-        if peer_life == 0 || apart || self.rng.u8(0..100) < self.faults.unreachable {
+        if peer_life == 0 || apart || self.happens(self.faults.unreachable, Fault::Unreachable) {
             return self.schedule(100, Happening::Dial { from, to, life });
         }
         let connection = self.new_connection();
@@ -80,12 +78,28 @@ impl World {
         for (place, from) in ids.iter().enumerate() {
             for to in &ids[..place] {
                 if bad && self.rng.u8(0..3) == 0 {
-                    self.apart.insert((from.clone(), to.clone()));
-                    self.apart.insert((to.clone(), from.clone()));
+                    let ways = self.rng.u8(0..8);
+                    if ways != 1 {
+                        self.apart.insert((from.clone(), to.clone()));
+                    }
+                    if ways != 2 {
+                        self.apart.insert((to.clone(), from.clone()));
+                    }
                 }
             }
         }
-        let delay = self.rng.u64(200..3_000);
+        if !self.apart.is_empty() {
+            self.suffer(Fault::Partition, format!("{:?}", self.apart));
+        }
+        // All at once, as when the power fails.
+        if self.rng.u16(0..1_000) < self.faults.crash {
+            for id in &ids {
+                if self.is_up(id) {
+                    self.crash(id, Fault::Crash);
+                }
+            }
+        }
+        let delay = self.rng.u64(200..self.faults.spell);
         self.schedule(delay, Happening::Weather);
     }
 
@@ -112,15 +126,15 @@ impl World {
             return;
         }
         if self.rng.u16(0..1_000) < self.faults.cut {
+            self.suffer(Fault::Cut, format!("{from}-{to}"));
             return self.hang_up(from, to);
         }
-        let copies = match self.rng.u8(0..100) {
-            dice if dice < self.faults.loss => 0,
-            dice if dice < self.faults.loss + self.faults.duplication => 2,
-            _ => 1,
-        };
-        for _ in 0..copies {
-            let slow = self.rng.u8(0..100) < self.faults.slow;
+        if self.happens(self.faults.loss, Fault::Lost) {
+            return;
+        }
+        let repeated = self.happens(self.faults.duplication, Fault::Repeated);
+        for _ in 0..1 + u8::from(repeated) {
+            let slow = self.happens(self.faults.slow, Fault::Late);
             let delay = if slow { self.rng.u64(20..1_500) } else { self.rng.u64(1..20) };
             let event = Event::Received(connection, message.clone());
             let server = to.clone();

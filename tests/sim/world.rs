@@ -1,19 +1,21 @@
 //! The simulated world: virtual time, a network that misbehaves, servers that crash, clients that retry.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use crate::bank::amount::Amount;
+use crate::bank::effects::{Bound, Event, Timer};
+use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::paxos::message::{Configuration, Message};
+use crate::bank::request::Reply;
+use crate::bank::server::{Config, Server};
 use fastrand::Rng;
-use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
-use paxos_banking::bank::ids::{ConnectionId, ServerId};
-use paxos_banking::bank::paxos::message::{Configuration, Message};
-use paxos_banking::bank::request::Reply;
-use paxos_banking::bank::server::{Config, Server};
 
 use crate::clients::{Client, Habits};
 use crate::disk::Disk;
 use crate::faults::Faults;
 use crate::judge::Judge;
+use crate::tally::{Fault, Mark, Tally};
 
 /// Who takes part, and how.
 #[derive(Clone, Copy)]
@@ -24,8 +26,31 @@ pub struct Setting {
     pub habits: Habits,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Scheduled(std::cmp::Reverse<(u64, u64)>, usize);
+/// Ordered by time, then by when it was scheduled.
+struct Scheduled {
+    at: Reverse<(u64, u64)>,
+    happening: Box<Happening>,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Scheduled) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Scheduled) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Scheduled) -> Ordering {
+        self.at.cmp(&other.at)
+    }
+}
 
 pub enum Happening {
     Event {
@@ -68,6 +93,12 @@ pub enum Happening {
         to: ServerId,
         connection: ConnectionId,
     },
+    /// A slow store has answered.
+    Durable {
+        server: ServerId,
+        life: u64,
+        bound: Vec<Bound>,
+    },
     Weather,
 }
 
@@ -75,9 +106,9 @@ pub struct Host {
     config: Config,
     pub server: Option<Server>,
     pub life: u64,
-    timers: BTreeMap<Timer, u64>,
+    pub timers: BTreeMap<Timer, u64>,
     /// What happens to it before then happens then.
-    paused_until: u64,
+    pub paused_until: u64,
     /// What happens to it before then is of the present turn; 0 if that ends at once.
     turn_open_until: u64,
     /// The connection, at the other end, of the link to each peer, with that peer's life.
@@ -93,14 +124,13 @@ pub struct World {
     pub trace: bool,
     counter: u64,
     queue: BinaryHeap<Scheduled>,
-    happenings: BTreeMap<usize, Happening>,
     pub hosts: BTreeMap<ServerId, Host>,
     /// Who can't reach whom.
     pub apart: BTreeSet<(ServerId, ServerId)>,
     pub disks: BTreeMap<ServerId, Disk>,
     pub clients: Vec<Client>,
     pub judge: Judge,
-    pub crashes: usize,
+    pub tally: Tally,
 }
 
 impl World {
@@ -133,13 +163,12 @@ impl World {
             trace: false,
             counter: 0,
             queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
             hosts,
             apart: BTreeSet::new(),
             disks,
             clients,
             judge: Judge::new(setting.opening, &ids),
-            crashes: 0,
+            tally: Tally::default(),
         };
         for id in &ids {
             let delay = world.rng.u64(0..300);
@@ -157,11 +186,33 @@ impl World {
         self.counter
     }
 
+    /// For who reads the trace of one seed.
+    pub fn tell(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            println!("{:>6}.{:03} {}", self.now / 1_000, self.now % 1_000, what());
+        }
+    }
+
+    /// Something goes wrong.
+    pub fn suffer(&mut self, fault: Fault, whose: impl std::fmt::Display) {
+        self.tally.fault(fault);
+        self.tell(|| format!("{whose} ── {}", Fault::WORDS[fault as usize].to_uppercase()));
+    }
+
+    /// Whether something goes wrong that does so in so many of a hundred cases.
+    pub fn happens(&mut self, percent: u8, fault: Fault) -> bool {
+        let happens = self.rng.u8(0..100) < percent;
+        if happens {
+            self.tally.fault(fault);
+        }
+        happens
+    }
+
     pub fn schedule(&mut self, delay: u64, happening: Happening) {
         let count = self.count();
         let time = self.now + delay;
-        self.happenings.insert(count as usize, happening);
-        self.queue.push(Scheduled(std::cmp::Reverse((time, count)), count as usize));
+        let (at, happening) = (Reverse((time, count)), Box::new(happening));
+        self.queue.push(Scheduled { at, happening });
     }
 
     pub fn wake_client(&mut self, client: usize, delay: u64) {
@@ -191,19 +242,18 @@ impl World {
 
     /// Lets the next thing happen. False if time is up.
     pub fn step(&mut self, until: u64) -> bool {
-        let Some(Scheduled(std::cmp::Reverse((time, _)), key)) = self.queue.pop() else {
+        let Some(Scheduled { at: Reverse((time, _)), happening }) = self.queue.pop() else {
             return false;
         };
         self.now = time;
-        let Some(happening) = self.happenings.remove(&key) else { return true };
-        match happening {
+        match *happening {
             Happening::Event { ref server, .. }
             | Happening::Timer { ref server, .. }
             | Happening::Answer { dialler: ref server, .. }
                 if self.hosts[server].paused_until > time =>
             {
                 let delay = self.hosts[server].paused_until - time;
-                self.schedule(delay, happening);
+                self.schedule(delay, *happening);
             }
             Happening::Event { server, life, event } => self.event(&server, life, event),
             Happening::Timer { server, life, timer, token } => {
@@ -234,6 +284,11 @@ impl World {
                     self.hang_up(&dialler, &to);
                 }
             }
+            Happening::Durable { server, life, bound } => {
+                if self.hosts[&server].life == life {
+                    self.hand_out_all(&server, bound);
+                }
+            }
             Happening::Weather => self.weather(),
         }
         time < until
@@ -255,18 +310,40 @@ impl World {
         self.end_turn(id);
     }
 
+    fn tell_event(&self, id: &ServerId, event: &Event) {
+        match event {
+            Event::Closed(_) | Event::Timer(Timer::Heartbeat) => {}
+            Event::Received(_, Message::Heartbeat(_)) => {}
+            Event::Own(message) | Event::Received(_, message) => {
+                self.tell(|| format!("{id} ← {message:?}"));
+            }
+            other => self.tell(|| format!("{id} ← {other:?}")),
+        }
+    }
+
     pub fn event(&mut self, id: &ServerId, life: u64, event: Event) {
         let host = self.hosts.get_mut(id).unwrap();
         if host.life != life {
             return;
         }
-        let Some(server) = &mut host.server else { return };
-        if let Event::Request(connection, number, request) = &event {
-            self.judge.request(life, (*connection, number.unwrap_or_default()), request);
+        if host.server.is_none() {
+            return;
         }
-        server.handle(event);
-        // Sometimes what comes within a while shares a turn.
+        if let Event::Request(connection, number, request) = &event {
+            let joined =
+                self.judge.request(life, (*connection, number.unwrap_or_default()), request);
+            if joined {
+                self.tally.mark(Mark::Joined);
+            }
+        }
+        if self.trace {
+            self.tell_event(id, &event);
+        }
         let host = self.hosts.get_mut(id).unwrap();
+        if let Some(server) = &mut host.server {
+            server.handle(event);
+        }
+        // Sometimes what comes within a while shares a turn.
         if self.now < host.turn_open_until {
             return;
         }
@@ -278,99 +355,5 @@ impl World {
         host.turn_open_until = self.now + open;
         // An empty event, to be sure of one that ends it.
         self.deliver(id, open, Event::Closed(ConnectionId(0)));
-    }
-
-    fn end_turn(&mut self, id: &ServerId) {
-        let host = self.hosts.get_mut(id).unwrap();
-        let Some(server) = &mut host.server else { return };
-        let turn = server.end_turn();
-        if self.trace {
-            for note in turn.notes.iter().filter(|note| note.level != Level::Debug) {
-                println!("{:>7} {id} {}", self.now, note.text);
-            }
-        }
-        assert_eq!(turn.stop, None, "no server may have to stop here");
-        let proposes = turn.free.iter().any(|(_, message)| message.is_bulky());
-        for (to, message) in turn.free {
-            self.send(id, &to, message);
-        }
-        if self.rng.u16(0..1_000) < self.faults.crash
-            || proposes && self.rng.u8(0..100) < self.faults.silence
-        {
-            return self.crash(id);
-        }
-        let receipt = (!turn.batch.writes.is_empty()).then(|| {
-            self.judge.durable(&turn.batch);
-            self.disks.get_mut(id).unwrap().commit(&turn.batch)
-        });
-        let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
-        if self.rng.u16(0..1_000) < self.faults.crash
-            || votes && self.rng.u8(0..100) < self.faults.silence
-        {
-            return self.crash(id);
-        }
-        if self.rng.u16(0..1_000) < self.faults.pause {
-            let pause = self.rng.u64(10..3_000);
-            self.hosts.get_mut(id).unwrap().paused_until = self.now + pause;
-        }
-        for command in turn.timers {
-            self.timer(id, command);
-        }
-        for bound in turn.bound.release(receipt) {
-            self.hand_out(id, bound);
-        }
-    }
-
-    fn timer(&mut self, id: &ServerId, command: TimerCommand) {
-        let token = self.count();
-        let host = self.hosts.get_mut(id).unwrap();
-        let timer = match command {
-            TimerCommand::Cancel(timer) => {
-                host.timers.remove(&timer);
-                return;
-            }
-            TimerCommand::Set(timer) => timer,
-        };
-        host.timers.insert(timer, token);
-        let life = host.life;
-        let base = match timer {
-            Timer::Heartbeat => 500,
-            Timer::Gather { covered: false } => 200,
-            Timer::Gather { covered: true } => 10,
-            Timer::Repeat => 300,
-            Timer::BackOff { attempt } => 20 << attempt.min(6),
-            Timer::FinishRound | Timer::Reconcile => 1_000,
-            Timer::Deadline(_) => 5_000,
-        };
-        // An even pace, lest a connected server seem silent for three heartbeats.
-        let jitter = if timer == Timer::Heartbeat { base / 10 } else { base / 2 };
-        let delay = self.rng.u64(base - jitter..base + jitter);
-        self.schedule(delay, Happening::Timer { server: id.clone(), life, timer, token });
-    }
-
-    fn hand_out(&mut self, id: &ServerId, bound: Bound) {
-        match bound {
-            Bound::Peer(to, message) => self.send(id, &to, message),
-            Bound::Own(message) => self.deliver(id, 0, Event::Own(message)),
-            Bound::Answer(connection, message) => self.answer(id, connection, message),
-            Bound::Reply(connection, number, reply) => {
-                self.judge.reply((connection, number.unwrap_or_default()), &reply);
-                let is_to = |c: &Client| c.connection.is_some_and(|(to, _)| to == connection);
-                let client = self.clients.iter().position(is_to);
-                if let Some(client) = client
-                    && self.rng.u8(0..100) >= self.faults.loss
-                {
-                    let delay = self.rng.u64(1..20);
-                    let happening = Happening::Reply { client, connection, id: number, reply };
-                    self.schedule(delay, happening);
-                }
-            }
-            Bound::ReadChain { .. } => {}
-            Bound::SendBlocks { to, from, up_to } => {
-                let blocks = self.disks[id].chain[from as usize..=up_to as usize].to_vec();
-                let piece = blocks.into_iter().take(3).collect();
-                self.send(id, &to, Message::BlocksResponse { blocks: piece });
-            }
-        }
     }
 }

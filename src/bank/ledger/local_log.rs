@@ -111,10 +111,13 @@ impl LocalLog {
     /// # Errors
     /// If they are not, or end within an element; the log is then as before.
     pub fn trim(&mut self, entries: &[&Entry]) -> Result<usize, TrimError> {
-        let elements = self.whole_elements(entries)?;
-        self.elements.drain(..elements);
-        self.length -= entries.len();
-        self.base.seq += entries.len() as u64;
+        let elements = match self.whole_elements(entries)? {
+            _ if planted!(WholeLogDropped) => self.elements.len(),
+            included => included,
+        };
+        let dropped: usize = self.elements.drain(..elements).map(|element| element.len()).sum();
+        self.length -= dropped;
+        self.base.seq += dropped as u64;
         if self.elements.is_empty() {
             self.open = false;
         }

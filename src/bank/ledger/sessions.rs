@@ -107,16 +107,26 @@ impl Sessions {
         connection: ConnectionId,
     ) -> Found {
         let session = &request.session;
-        if !self.sessions.contains_key(session) && Some(opened_at(session)) < self.horizon {
+        let known = self.sessions.contains_key(session);
+        if !known && Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew) {
             return Found::Expired;
         }
         let state = self.touch(session);
-        if state.connection > Some(connection) {
+        if state.connection > Some(connection) && !planted!(OldConnectionServed) {
             return Found::Stale;
         }
         state.connection = Some(connection);
         match state.requests.get(&request.number) {
             Some(known) if known.transfer != content(transfer) => Found::Reused,
+            Some(Remembered { fate: Fate::Accepted(..), .. }) if planted!(RetryPaidAgain) => {
+                Found::New
+            }
+            Some(Remembered { fate: Fate::Waiting(_), .. }) if planted!(WaitingPaidAgain) => {
+                Found::New
+            }
+            Some(Remembered { fate: Fate::Rejected(_), .. }) if planted!(RefusedPaidLater) => {
+                Found::New
+            }
             Some(known) => Found::Known(known.fate.clone()),
             None if request.number <= state.floor => Found::Expired,
             None => Found::New,
@@ -144,7 +154,7 @@ impl Sessions {
 
     /// Remembers an entry that is found in the chain or the log when the store is loaded.
     pub fn recover(&mut self, entry: &Entry) {
-        if let Some(request) = &entry.request {
+        if let Some(request) = entry.request.as_ref().filter(|_| !planted!(RetryPaidAfterCrash)) {
             let transfer = TransferRequest {
                 from: Some(entry.from.clone()),
                 to: entry.to.clone(),
@@ -166,7 +176,8 @@ impl Sessions {
         self.by_use.insert(self.uses, session.clone());
         // One that comes back after it was forgotten, by way of a transfer that waited all the
         // while, takes no number that it doesn't remember.
-        let floor = if Some(opened_at(session)) < self.horizon { u64::MAX } else { 0 };
+        let forgotten = Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew);
+        let floor = if forgotten { u64::MAX } else { 0 };
         let state = (self.sessions.entry(session.clone()))
             .or_insert_with(|| Session { floor, ..Session::default() });
         state.last_use = self.uses;

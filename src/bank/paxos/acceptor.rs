@@ -23,6 +23,10 @@ pub enum Answer {
     Conflict,
 }
 
+fn is_higher(promised: &Ballot, ballot: &Ballot) -> bool {
+    promised > ballot && !(planted!(BallotWithoutServer) && promised.round == ballot.round)
+}
+
 impl Acceptor {
     /// The acceptor as it was stored.
     pub fn recover(promised: Option<Ballot>, accepted: Option<(Ballot, SealedBlock)>) -> Acceptor {
@@ -42,7 +46,9 @@ impl Acceptor {
     /// Phase 1: promises a ballot unless a higher one is promised.
     pub fn prepare(&mut self, ballot: &Ballot) -> Answer {
         match &self.promised {
-            Some(promised) if promised > ballot => Answer::PromisedHigher(promised.clone()),
+            Some(promised) if is_higher(promised, ballot) => {
+                Answer::PromisedHigher(promised.clone())
+            }
             Some(promised) if promised == ballot => Answer::Again,
             _ => {
                 self.promised = Some(ballot.clone());
@@ -54,7 +60,8 @@ impl Acceptor {
     /// Phase 2: accepts a block unless a higher ballot is promised.
     pub fn accept(&mut self, ballot: &Ballot, block: &SealedBlock) -> Answer {
         if let Some(promised) = &self.promised
-            && promised > ballot
+            && is_higher(promised, ballot)
+            && !planted!(AcceptWithoutPromise)
         {
             return Answer::PromisedHigher(promised.clone());
         }
@@ -63,14 +70,18 @@ impl Acceptor {
         {
             return if earlier == block { Answer::Again } else { Answer::Conflict };
         }
-        self.promised = Some(ballot.clone());
+        if !planted!(AcceptDoesNotPromise) {
+            self.promised = Some(ballot.clone());
+        }
         self.accepted = Some((ballot.clone(), block.clone()));
         Answer::Yes
     }
 
     /// A block was appended: the slot is for the next height now.
     pub fn clear(&mut self) {
-        *self = Acceptor::default();
+        if !planted!(SlotNotCleared) {
+            *self = Acceptor::default();
+        }
     }
 
     /// Checks what must always hold.

@@ -110,7 +110,7 @@ impl Run {
 
     /// Whether a message is for exactly this run.
     pub fn is(&self, height: u64, ballot: &Ballot) -> bool {
-        self.height == height && self.ballot == *ballot
+        self.height == height && (self.ballot == *ballot || planted!(AnotherBallotCounts))
     }
 
     /// Whether a server has already answered in this phase.
@@ -145,8 +145,8 @@ impl Run {
 /// (not the highest promised one), or else a free choice.
 pub fn value(promises: &BTreeMap<ServerId, Promised>) -> Value {
     let accepted = promises.values().filter_map(|promised| match promised {
-        Promised::Accepted(ballot, block) => Some((ballot, block)),
-        Promised::Log { .. } => None,
+        Promised::Accepted(ballot, block) if !planted!(AcceptedIgnored) => Some((ballot, block)),
+        _ => None,
     });
     match accepted.max_by_key(|(ballot, _)| *ballot) {
         Some((_, block)) => Value::Adopt(block.clone()),
@@ -201,6 +201,9 @@ impl Knowledge {
 
     /// Forgets what is in the chain now.
     pub fn trim(&mut self, chain: &Chain) {
+        if planted!(KnowledgeNotTrimmed) {
+            return;
+        }
         for (server, log) in &mut self.0 {
             let included = chain.included(server);
             log.retain(|entry| entry.position() > included);

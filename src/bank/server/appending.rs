@@ -21,7 +21,11 @@ impl Server {
     /// log, the acceptor's slot is cleared, a run for this height dies.
     pub(super) fn append(&mut self, block: &SealedBlock) -> Result<(), AppendError> {
         let consequences = self.chain().verify(block).map_err(AppendError::Block)?;
-        let own = self.own_entries(block);
+        let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
+        let mut own = self.own_entries(block);
+        if planted!(FetchedBlockNotTrimmed) && !from_accepted {
+            own.clear();
+        }
         let trim = match self.log.trim(&own) {
             Ok(elements) => elements,
             Err(problem) => {
@@ -34,7 +38,6 @@ impl Server {
             // another's account they lack nothing but that account's own entries.
             self.local.apply(entry).expect("a verified entry takes effect on the local balances");
         }
-        let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
         let chain = self.chain.as_mut().expect("checked above");
         let balances = chain.append(block, consequences);
         self.knowledge.trim(chain);

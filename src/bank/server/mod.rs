@@ -214,7 +214,8 @@ impl Server {
     }
 
     fn majority(&self) -> usize {
-        majority(self.config.configuration.servers.len())
+        let majority = majority(self.config.configuration.servers.len());
+        if planted!(HalfIsEnough) { majority - 1 } else { majority }
     }
 
     /// A message that is true whatever is durable; to a peer whose link is down it isn't sent.
@@ -226,8 +227,18 @@ impl Server {
 
     /// A message that speaks of this turn, to a peer or to this server itself.
     fn send_bound(&mut self, to: &ServerId, message: Message) {
+        let early = match message {
+            Message::Promise { .. } => planted!(PromiseBeforeDurable),
+            Message::Accepted { .. } => planted!(AcceptedBeforeDurable),
+            _ => false,
+        };
         if *to == self.config.id {
+            if early {
+                return self.receive(to.clone(), message);
+            }
             self.effects.bind(Bound::Own(message));
+        } else if early {
+            self.send_free(to, message);
         } else if self.peers.get(to).is_some_and(Peer::is_linked) {
             self.effects.bind(Bound::Peer(to.clone(), message));
         }

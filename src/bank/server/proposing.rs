@@ -6,7 +6,7 @@ use super::Server;
 use super::waiting::Verdict;
 use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use crate::bank::effects::Timer;
-use crate::bank::ids::{InstanceId, ServerId};
+use crate::bank::ids::{InstanceId, LifeId, ServerId};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote};
 use crate::bank::paxos::proposer::{Gathering, Origin, Phase, Promised, Run, Value, value};
@@ -17,7 +17,7 @@ impl Server {
         let ballot = Ballot {
             round: self.highest_round + 1,
             server: self.config.id.clone(),
-            life: self.life,
+            life: if planted!(BallotUsedTwice) { LifeId(0) } else { self.life },
         };
         let height = self.chain().height() + 1;
         self.info(format!("run for block {height}, ballot {ballot}: prepare"));
@@ -210,7 +210,7 @@ impl Server {
         self.attempt = 0;
         self.let_others_go = !run.rivals.is_empty();
         self.look_again = true;
-        if !cut {
+        if !cut || planted!(RefusedThoughCut) {
             self.verdict = Some(Verdict { eligible: run.eligible, consulted });
         }
     }
@@ -232,7 +232,12 @@ impl Server {
         let Phase::Accepting { block, accepted, .. } = &mut run.phase else {
             return self.debug(|| format!("an accepted of {from} before there was a block"));
         };
-        if !may_vote || block.hash() != hash || !accepted.insert(from.clone()) {
+        let counts = may_vote && (block.hash() == hash || planted!(AnotherBallotCounts));
+        let again = counts && !accepted.insert(from.clone());
+        if again && planted!(AcceptedCountsTwice) && accepted.len() + 1 == majority {
+            return self.decide();
+        }
+        if !counts || again {
             return self.debug(|| format!("an accepted of {from} that doesn't count"));
         }
         // Exactly once: the run is over with it.

@@ -189,7 +189,10 @@ impl Recovery {
     fn recover_log(&mut self, mut local: Balances) -> Result<(LocalLog, Balances), RecoveryError> {
         let id = &self.config.id;
         let base = self.chain.as_ref().map_or(Position::START, |chain| chain.included(id));
-        let elements = std::mem::take(&mut self.stored.log);
+        let mut elements = std::mem::take(&mut self.stored.log);
+        if planted!(SeqRestarted) {
+            elements.clear();
+        }
         if !elements.is_empty() && !self.stored.active {
             return corrupt("it holds a log, though the bank was never open".into());
         }

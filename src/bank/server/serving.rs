@@ -189,7 +189,7 @@ impl Server {
         };
         match checked {
             // What waits already goes first.
-            Ok(()) if !self.waiting.holds_up(&payer) => {
+            Ok(()) if !self.waiting.holds_up(&payer) || planted!(WaitingOvertaken) => {
                 Some(self.accept_transfer(&transfer, Via::Local))
             }
             Ok(()) | Err(LedgerError::Overdraft { .. }) => {

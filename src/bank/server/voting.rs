@@ -43,14 +43,14 @@ impl Server {
         if prepare.height == next + 1 && self.append_accepted(prepare.previous) {
             return self.prepare(prepare);
         }
-        if prepare.height > next {
+        if prepare.height > next && !planted!(PromiseWithoutBlocks) {
             let newest = |held: &HeldPrepare| (held.height, held.ballot.clone());
             if self.held_prepare.as_ref().map(newest) < Some(newest(&prepare)) {
                 self.held_prepare = Some(prepare);
             }
             return self.start_reconciling();
         }
-        if prepare.previous != self.chain().head() {
+        if prepare.previous != self.chain().head() && !planted!(PromiseWithoutBlocks) {
             return self.fork(&prepare.from, next);
         }
         self.promise_or_nack(prepare);
@@ -64,6 +64,7 @@ impl Server {
                 let nack = Message::Nack { height, ballot, promised, waiting };
                 return self.send_bound(&from, nack);
             }
+            Answer::Yes if planted!(PromiseNotDurable) => {}
             Answer::Yes => self.write(Write::Promise(ballot.clone())),
             Answer::Again | Answer::Conflict => {}
         }
@@ -75,10 +76,14 @@ impl Server {
 
     fn vote(&mut self, known: u64) -> Vote {
         if let Some((ballot, block)) = self.acceptor.accepted() {
-            return Vote::Accepted { ballot: ballot.clone(), block: block.clone() };
+            let promised = self.acceptor.promised().filter(|_| planted!(HighestPromisedDecides));
+            let ballot = promised.unwrap_or(ballot).clone();
+            return Vote::Accepted { ballot, block: block.clone() };
         }
         // What is promised here may become a block's end, which must fall between elements.
-        self.log.close();
+        if !planted!(OpenElementPromised) {
+            self.log.close();
+        }
         let servers = self.config.configuration.servers.len();
         let limit = (MAX_BLOCK_ENTRIES / servers).max(MAX_ELEMENT);
         let (entries, cut) = self.log.promise(known, limit);
@@ -105,13 +110,15 @@ impl Server {
     ) {
         self.saw_round(&ballot);
         let next = self.chain().height() + 1;
-        if height < next {
+        if height < next && !planted!(LateAcceptTaken) {
             return self.bring_up_to_date(from, height);
         }
-        if height > next {
+        if height > next && !planted!(EarlyAcceptTaken) {
             return self.start_reconciling();
         }
-        if let Err(problem) = self.acceptable(&block) {
+        if height == next
+            && let Err(problem) = self.acceptable(&block)
+        {
             return self.warn(format!("the block that {from} proposes is not accepted: {problem}"));
         }
         match self.acceptor.accept(&ballot, &block) {
@@ -123,6 +130,7 @@ impl Server {
             Answer::Conflict => {
                 return self.warn(format!("{from} proposes two blocks in one ballot, {ballot}"));
             }
+            Answer::Yes if planted!(AcceptNotDurable) => {}
             Answer::Yes => {
                 self.write(Write::Accept { ballot: ballot.clone(), block: block.clone() });
                 self.set(Timer::FinishRound);
@@ -152,6 +160,12 @@ impl Server {
     /// A block was chosen. It is appended if it is the one that was accepted here, by hash.
     pub(super) fn commit(&mut self, from: ServerId, height: u64, hash: BlockHash) {
         let next = self.chain().height() + 1;
+        let (height, hash) = match self.acceptor.accepted() {
+            Some((_, block)) if planted!(CommitOfAnyHeight) && height > next => {
+                (next, block.hash())
+            }
+            _ => (height, hash),
+        };
         if height < next || (height == next && self.append_accepted(hash)) {
             return;
         }
@@ -161,7 +175,7 @@ impl Server {
     /// Appends the accepted block if its hash is this one.
     fn append_accepted(&mut self, hash: BlockHash) -> bool {
         match self.acceptor.accepted() {
-            Some((_, block)) if block.hash() == hash => {
+            Some((_, block)) if block.hash() == hash || planted!(CommitOfAnyBlock) => {
                 let block = block.clone();
                 self.append(&block).is_ok()
             }

@@ -201,7 +201,7 @@ impl Server {
     /// An account was debited: what waits behind that must be weighed by a run that comes after it.
     pub(super) fn debited(&mut self, account: &AccountId) {
         let Some(queue) = self.waiting.queues.get(account) else { return };
-        for wait in queue {
+        for wait in queue.iter().filter(|_| !planted!(RefusedThoughDebited)) {
             if let Some(run) = &mut self.run {
                 run.eligible.remove(&wait.id);
             }
@@ -216,6 +216,7 @@ impl Server {
     pub(super) fn look_at_waiting(&mut self) {
         let missing = match &self.verdict {
             None => BTreeSet::new(),
+            Some(_) if planted!(RefusedUnheard) => BTreeSet::new(),
             Some(verdict) => self.unheard(&verdict.consulted),
         };
         let accounts: Vec<AccountId> = self.waiting.queues.keys().cloned().collect();
@@ -243,7 +244,8 @@ impl Server {
                 continue;
             }
             let refusable = self.verdict.as_ref().filter(|verdict| {
-                verdict.eligible.contains(&head.id) && missing.is_subset(&head.unanswered)
+                (verdict.eligible.contains(&head.id) || planted!(RefusedByEarlierRun))
+                    && missing.is_subset(&head.unanswered)
             });
             let Some(verdict) = refusable else { return };
             let outcome = self.refusal(account, &head.transfer, verdict);

@@ -1,0 +1,76 @@
+//! The mistakes that can be planted, and the macro by which `src/bank` asks for them.
+
+use std::cell::Cell;
+
+/// Lists them, each with what goes wrong.
+macro_rules! mistakes {
+    ($($name:ident: $what:literal),* $(,)?) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mistake {
+            $($name),*
+        }
+
+        pub const ALL: &[(Mistake, &str)] = &[$((Mistake::$name, $what)),*];
+    };
+}
+
+mistakes! {
+    PromiseNotDurable: "a promise is not made durable",
+    AcceptNotDurable: "an accepted block is not made durable",
+    PromiseBeforeDurable: "a promise counts before it is durable",
+    AcceptedBeforeDurable: "an accepted counts before it is durable",
+    ReplyBeforeDurable: "a reply leaves before its turn is durable",
+    AcceptedIgnored: "the next proposer ignores what was accepted",
+    HighestPromisedDecides: "the promised ballot is told in place of the accepted one's",
+    BallotWithoutServer: "ballots are compared by round alone",
+    BallotUsedTwice: "a ballot's name lacks the life: it is used again after a crash",
+    AcceptWithoutPromise: "an accept is taken though a higher ballot is promised",
+    AcceptDoesNotPromise: "an accept does not raise the promised ballot",
+    AnotherBallotCounts: "promises and accepteds of another ballot count",
+    AcceptedCountsTwice: "a repeated accepted counts twice",
+    HalfIsEnough: "one less than a majority is enough",
+    PromiseWithoutBlocks: "a server that lacks blocks promises",
+    LateAcceptTaken: "an accept for an earlier height is taken",
+    EarlyAcceptTaken: "an accept for a later height is taken",
+    SlotNotCleared: "the acceptor's slot outlives its height",
+    CommitOfAnyBlock: "a commit appends whatever was accepted",
+    CommitOfAnyHeight: "a commit's height is not checked",
+    WholeLogDropped: "a commit drops the whole log, not only what is in the block",
+    FetchedBlockNotTrimmed: "the log is not trimmed by blocks that were fetched",
+    KnowledgeNotTrimmed: "a proposer keeps what it knows of logs beyond the block",
+    OpenElementPromised: "a promise speaks of an element that still grows",
+    SeqRestarted: "sequence numbers start again after a crash",
+    FoundedByMajority: "the bank opens when a majority has block 0",
+    RetryPaidAgain: "a retry is paid again",
+    WaitingPaidAgain: "a retry of a transfer that waits is another transfer",
+    RetryPaidAfterCrash: "a retry after a crash is paid again",
+    RefusedPaidLater: "a late copy of a refused transfer is paid",
+    OldConnectionServed: "what comes on an old connection of a session is served",
+    ForgottenIsNew: "a retry whose session was forgotten is new",
+    RefusedByEarlierRun: "a run refuses what came after it had prepared",
+    RefusedThoughDebited: "a run refuses though the account was debited since",
+    RefusedThoughCut: "a run refuses though a log was cut",
+    RefusedUnheard: "a refusal does not wait for connected servers",
+    WaitingOvertaken: "a transfer overtakes one of its account that waits",
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Mistake>> = const { Cell::new(None) };
+}
+
+/// Whether this thread has planted it.
+pub fn is_planted(mistake: Mistake) -> bool {
+    PLANTED.get() == Some(mistake)
+}
+
+/// Plants a mistake, or none, for all that this thread does from now on.
+pub fn plant(mistake: Option<Mistake>) {
+    PLANTED.set(mistake);
+}
+
+/// What the library's macro of this name denies.
+macro_rules! planted {
+    ($mistake:ident) => {
+        crate::mistakes::is_planted(crate::mistakes::Mistake::$mistake)
+    };
+}

@@ -1,0 +1,245 @@
+//! Short plays for mistakes that chance finds too seldom: one server, step by step.
+
+use std::collections::BTreeMap;
+
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
+use crate::bank::effects::{Bound, Event, Timer, Write};
+use crate::bank::ids::{
+    ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
+};
+use crate::bank::ledger::entry::{Entry, Position, Via};
+use crate::bank::ledger::sessions::{Fate, Found, MAX_SESSIONS, Sessions};
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
+use crate::bank::request::{Request, TransferRequest};
+use crate::bank::server::{Config, Server};
+use crate::disk::Disk;
+use crate::mistakes::Mistake;
+
+/// Which mistake each is for. It panics if that is made.
+pub const PLAYS: &[(Mistake, fn())] = &[
+    (Mistake::PromiseNotDurable, a_promise_outlives_a_crash),
+    (Mistake::AnotherBallotCounts, an_accepted_of_another_ballot_does_not_choose),
+    (Mistake::PromiseWithoutBlocks, a_server_that_lacks_blocks_does_not_promise),
+    (Mistake::RefusedUnheard, a_refusal_waits_for_connected_servers),
+    (Mistake::OldConnectionServed, an_older_connection_of_a_session_is_not_served),
+    (Mistake::ForgottenIsNew, a_forgotten_session_expires),
+];
+
+const CONFIRMED: [(&str, u64); 3] = [("A", 1), ("B", 2), ("C", 3)];
+
+fn id(name: &str) -> ServerId {
+    name.parse().unwrap()
+}
+
+fn configuration() -> Configuration {
+    let servers = CONFIRMED.iter().map(|(name, _)| id(name)).collect();
+    Configuration { servers, opening_balance: Amount::new(100).unwrap() }
+}
+
+fn genesis() -> SealedBlock {
+    let servers = CONFIRMED.iter().map(|(name, n)| (id(name), InstanceId(*n))).collect();
+    let opening_balance = configuration().opening_balance;
+    SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers })
+}
+
+/// Server A of an open bank, and its disk.
+struct Stage {
+    disk: Disk,
+    server: Server,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let mut disk = Disk::empty(1);
+        disk.chain.push(genesis());
+        disk.stored.active = true;
+        let account = |(name, _): &(&str, u64)| (name.parse().unwrap(), Amount::new(100).unwrap());
+        disk.stored.balances = CONFIRMED.iter().map(account).collect();
+        let server = disk.load(config(), 1);
+        let mut stage = Stage { disk, server };
+        stage.meet_all();
+        stage
+    }
+
+    fn crash(&mut self) {
+        self.server = self.disk.load(config(), 2);
+        self.meet_all();
+    }
+
+    /// B and C are connected, on the connections 2 and 3.
+    fn meet_all(&mut self) {
+        for (name, number) in &CONFIRMED[1..] {
+            self.server.handle(Event::Greeted(ConnectionId(*number), hello(name, *number)));
+            self.server.handle(Event::LinkUp(id(name)));
+            let answer = Message::Hello(hello(name, *number));
+            self.server.handle(Event::LinkAnswered(id(name), answer));
+        }
+        self.turn();
+    }
+
+    /// Something comes, and the turn ends; returns what that writes and proposes.
+    fn hear(&mut self, connection: u64, message: Message) -> (Vec<Write>, Vec<Message>) {
+        self.server.handle(Event::Received(ConnectionId(connection), message));
+        self.turn()
+    }
+
+    fn ask(&mut self, connection: u64, amount: u64, number: u64) -> (Vec<Write>, Vec<Message>) {
+        let request = Request::Transfer(transfer(amount, number));
+        self.server.handle(Event::Request(ConnectionId(connection), Some(number), request));
+        self.turn()
+    }
+
+    fn turn(&mut self) -> (Vec<Write>, Vec<Message>) {
+        let (mut writes, mut free) = (Vec::new(), Vec::new());
+        loop {
+            let turn = self.server.end_turn();
+            let receipt = (!turn.batch.writes.is_empty()).then(|| self.disk.commit(&turn.batch));
+            writes.extend(turn.batch.writes);
+            free.extend(turn.free.into_iter().map(|(_, message)| message));
+            let own = turn.bound.release(receipt).into_iter().filter_map(|bound| match bound {
+                Bound::Own(message) => Some(message),
+                _ => None,
+            });
+            let own: Vec<Message> = own.collect();
+            if own.is_empty() {
+                return (writes, free);
+            }
+            own.into_iter().for_each(|message| self.server.handle(Event::Own(message)));
+        }
+    }
+}
+
+fn config() -> Config {
+    Config { id: id("A"), configuration: configuration() }
+}
+
+fn hello(of: &str, instance: u64) -> Hello {
+    let standing = Standing {
+        genesis: Some(genesis().hash()),
+        active: true,
+        height: 0,
+        turn: TurnNumber(3),
+        position: Position::START,
+    };
+    Hello {
+        version: FORMAT,
+        id: id(of),
+        instance: InstanceId(instance),
+        life: LifeId(7),
+        lives: vec![(LifeId(7), TurnNumber(1))],
+        configuration: configuration(),
+        standing,
+        knows_you_as: Some(InstanceId(1)),
+    }
+}
+
+fn ballot(round: u64, server: &str) -> Ballot {
+    Ballot { round, server: id(server), life: LifeId(if server == "A" { 1 } else { 7 }) }
+}
+
+fn session(count: u64) -> SessionId {
+    SessionId { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count }
+}
+
+fn transfer(amount: u64, number: u64) -> TransferRequest {
+    let request = Some(RequestId { session: session(1), number });
+    let amount = Amount::new(amount).unwrap();
+    TransferRequest { from: None, to: "B".parse().unwrap(), amount, request }
+}
+
+fn entry(of: &str, amount: u64) -> Entry {
+    Entry {
+        server: id(of),
+        epoch: 1,
+        seq: 1,
+        from: of.parse().unwrap(),
+        to: "A".parse().unwrap(),
+        amount: Amount::new(amount).unwrap(),
+        request: None,
+        via: Via::Local,
+    }
+}
+
+fn prepare(height: u64, round: u64, of: &str) -> Message {
+    let (ballot, known) = (ballot(round, of), BTreeMap::new());
+    let previous = if height == 1 { genesis().hash() } else { BlockHash::NONE };
+    Message::Prepare { height, ballot, previous, known }
+}
+
+/// What answers A's first run.
+fn promise(instance: u64, entries: Vec<Entry>) -> Message {
+    Message::Promise {
+        height: 1,
+        ballot: ballot(1, "A"),
+        instance: InstanceId(instance),
+        waiting: false,
+        vote: Vote::Log { entries, cut: false },
+    }
+}
+
+fn a_promise_outlives_a_crash() {
+    let mut stage = Stage::new();
+    stage.hear(2, prepare(1, 2, "B"));
+    stage.crash();
+    let block = Block {
+        height: 1,
+        previous: genesis().hash(),
+        proposer: Some(id("C")),
+        genesis: None,
+        entries: vec![entry("C", 5)],
+    };
+    let (ballot, block) = (ballot(1, "C"), SealedBlock::seal(block));
+    let (writes, _) = stage.hear(3, Message::Accept { height: 1, ballot, block });
+    assert_eq!(writes, [], "a higher ballot was promised before the crash");
+}
+
+fn an_accepted_of_another_ballot_does_not_choose() {
+    let mut stage = Stage::new();
+    stage.ask(9, 500, 1);
+    stage.hear(2, promise(2, vec![entry("B", 5)]));
+    let (_, free) = stage.hear(3, promise(3, Vec::new()));
+    let proposed = free.iter().find_map(|message| match message {
+        Message::Accept { block, .. } => Some(block.hash()),
+        _ => None,
+    });
+    let (hash, ballot) = (proposed.expect("all have promised"), ballot(0, "A"));
+    let instance = InstanceId(2);
+    let (writes, _) = stage.hear(2, Message::Accepted { height: 1, ballot, hash, instance });
+    assert_eq!(writes, [], "that was accepted in another ballot");
+}
+
+fn a_refusal_waits_for_connected_servers() {
+    let mut stage = Stage::new();
+    stage.ask(9, 500, 1);
+    stage.hear(2, promise(2, Vec::new()));
+    stage.server.handle(Event::Timer(Timer::Gather { covered: false }));
+    let (_, free) = stage.turn();
+    let asks = free.iter().any(|message| matches!(message, Message::Prepare { .. }));
+    assert!(asks, "C is connected and gets one further run to answer");
+}
+
+fn a_server_that_lacks_blocks_does_not_promise() {
+    let (writes, _) = Stage::new().hear(2, prepare(2, 1, "B"));
+    assert_eq!(writes, [], "block 1 is not here");
+}
+
+fn an_older_connection_of_a_session_is_not_served() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.ask(9, 1, 1).0.len(), 1, "the newer connection is served");
+    assert_eq!(stage.ask(8, 1, 2).0, [], "the older one is not");
+}
+
+fn a_forgotten_session_expires() {
+    let (mut sessions, connection) = (Sessions::default(), ConnectionId(1));
+    let fate = Fate::Accepted(Position { epoch: 1, seq: 1 }, Via::Local);
+    let old = transfer(5, 1);
+    let request = old.request.clone().unwrap();
+    sessions.remember(&request, &old, fate);
+    for count in 1..=MAX_SESSIONS as u64 {
+        let later = SessionId { opened_at: 1, ..session(count) };
+        sessions.open(&later, connection);
+    }
+    assert_eq!(sessions.find(&request, &old, connection), Found::Expired);
+}

@@ -1,0 +1,79 @@
+//! What one seed decides, from the founding to the judges' last word.
+
+use fastrand::Rng;
+
+use crate::clients::Habits;
+use crate::faults::{Faults, HEALED};
+use crate::world::{Setting, World};
+
+/// Simulated milliseconds of faults, and those within which everything must finish afterwards.
+const FAULTY: u64 = 30_000;
+const HEALING: u64 = 120_000;
+/// What went wrong may show for so long.
+const CALMING: u64 = 12_000;
+
+/// Few servers whose clients overdraw all at once, a network that is good but for who reaches whom,
+/// and deaths at the worst moments: what it takes for two proposers to meet at one acceptor.
+fn duel(dice: &mut Rng) -> (Faults, Habits, usize) {
+    let faults = Faults {
+        slow: [0, 10, 30][dice.usize(..3)],
+        silence: [10, 20, 30][dice.usize(..3)],
+        partition: [50, 100][dice.usize(..2)],
+        spell: 6_000,
+        hasty: true,
+        ..HEALED
+    };
+    let habits = Habits { window: 1, most: [90, 110, 150, 200], beat: 500 };
+    (faults, habits, [3, 3, 3, 5][dice.usize(..4)])
+}
+
+/// Plays one seed.
+///
+/// # Panics
+/// If something happened that never may, or something that must did not.
+pub fn simulate(seed: u64, trace: bool) -> World {
+    let mut dice = fastrand::Rng::with_seed(seed ^ 0x5eed);
+    let faults = Faults {
+        loss: [0, 2, 10, 30][dice.usize(..4)],
+        duplication: [0, 5, 30][dice.usize(..3)],
+        slow: [0, 2, 20, 60][dice.usize(..4)],
+        silence: [0, 0, 3, 15][dice.usize(..4)],
+        crash: [0, 1, 5, 20][dice.usize(..4)],
+        unreachable: [0, 30][dice.usize(..2)],
+        cut: [0, 2, 20][dice.usize(..3)],
+        pause: [0, 5, 30][dice.usize(..3)],
+        partition: [0, 70][dice.usize(..2)],
+        spell: 3_000,
+        hasty: dice.bool(),
+    };
+    let habits = Habits {
+        window: [1, 1, 4][dice.usize(..3)],
+        most: [[20, 60, 150, 1_000], [90, 110, 150, 200]][dice.usize(..2)],
+        beat: [0, 0, 2_000][dice.usize(..3)],
+    };
+    let servers = [1, 2, 3, 3, 3, 4, 5, 7][dice.usize(..8)];
+    let (faults, habits, servers) =
+        if seed.is_multiple_of(2) { duel(&mut dice) } else { (faults, habits, servers) };
+    let setting = Setting { servers, clients_each: 1 + dice.usize(..2), opening: 100, habits };
+    let mut world = World::new(seed, setting, faults);
+    world.trace = trace;
+    while world.step(FAULTY) {}
+    world.faults = HEALED;
+    world.weather();
+    let calm = world.now + CALMING;
+    while world.step(calm) {}
+    world.judge.calm = true;
+    for client in &mut world.clients {
+        client.left = 5;
+        client.settles = true;
+    }
+    let end = world.now + HEALING;
+    let done = |world: &World| world.clients.iter().all(|c| c.is_done() && c.settled);
+    while !done(&world) && world.step(end) {}
+    assert!(done(&world), "not everything finished after the faults were healed");
+    // Let the last commits arrive.
+    let end = world.now + 10_000;
+    while world.step(end) {}
+    world.judge.finish(&world.disks);
+    world
+}

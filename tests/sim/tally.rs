@@ -1,0 +1,152 @@
+//! What went wrong how often, and which rare paths were reached.
+
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::effects::{Batch, Bound, Write};
+use crate::bank::ids::ServerId;
+use crate::bank::paxos::message::{Message, Vote};
+use crate::bank::request::{Outcome, Reply};
+
+/// Lists kinds, each in words.
+macro_rules! kinds {
+    ($kind:ident: $($name:ident = $words:literal),* $(,)?) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $kind {
+            $($name),*
+        }
+
+        impl $kind {
+            pub const WORDS: &[&str] = &[$($words),*];
+        }
+    };
+}
+
+kinds! { Fault:
+    Lost = "message lost",
+    Repeated = "message repeated",
+    Late = "message late",
+    Cut = "connection broken",
+    Unreachable = "dial failed",
+    Partition = "partition",
+    Crash = "crash",
+    CrashUnwritten = "crash before the turn is durable",
+    CrashSilent = "crash between durable and said",
+    CrashSaid = "crash when all is said",
+    StoreUnwritten = "store failed before the commit",
+    StoreSilent = "store failed after the commit",
+    SlowStore = "slow store",
+    Pause = "pause",
+    ClientLost = "request or reply lost",
+    ClientRepeated = "late copy of a request",
+}
+
+kinds! { Mark:
+    Nack = "a proposer was too low and told so",
+    Adopted = "a block accepted before was proposed again",
+    Completed = "a round that another began was completed",
+    Finishing = "an accepted block was not committed in time",
+    EmptyPromise = "a promise of an empty log",
+    AllEmpty = "all logs were empty: no block",
+    Between = "an entry was logged between promise and commit",
+    OneBehind = "a prepare brought the commit of the block before",
+    Held = "a prepare was answered after catching up",
+    Fetched = "a block was fetched",
+    Reconciled = "a server reconciled",
+    Joined = "a retry joined a transfer that waits",
+    Repeated = "a retry got the first outcome",
+    AfterCrash = "a retry after a crash got the first outcome",
+    Refused = "a refusal that consulted all",
+    RefusedByFew = "a refusal that names a server not consulted",
+    Unavailable = "no majority in time",
+    Invalid = "a transfer that makes no sense",
+    SettledAlone = "a settlement that names a server not consulted",
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct Tally {
+    pub faults: [u64; Fault::WORDS.len()],
+    pub marks: [u64; Mark::WORDS.len()],
+    /// Outcomes that clients saw.
+    pub judged: u64,
+}
+
+impl Tally {
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults[fault as usize] += 1;
+    }
+
+    pub fn mark(&mut self, mark: Mark) {
+        self.marks[mark as usize] += 1;
+    }
+
+    fn mark_if(&mut self, condition: bool, mark: Mark) {
+        self.marks[mark as usize] += u64::from(condition);
+    }
+
+    #[allow(dead_code, reason = "tests/planted has no use for sums")]
+    pub fn add(&mut self, other: &Tally) {
+        self.faults.iter_mut().zip(other.faults).for_each(|(sum, more)| *sum += more);
+        self.marks.iter_mut().zip(other.marks).for_each(|(sum, more)| *sum += more);
+        self.judged += other.judged;
+    }
+
+    /// A server proposes.
+    pub fn free(&mut self, by: &ServerId, message: &Message) {
+        if let Message::Accept { block, .. } = message {
+            self.mark_if(block.block().proposer.as_ref() != Some(by), Mark::Completed);
+        }
+    }
+
+    pub fn note(&mut self, text: &str) {
+        self.mark_if(text.contains("adopted:"), Mark::Adopted);
+        self.mark_if(text.contains("finishing its round"), Mark::Finishing);
+        self.mark_if(text.contains("all logs are empty"), Mark::AllEmpty);
+        self.mark_if(text.starts_with("reconciled up to"), Mark::Reconciled);
+    }
+
+    /// A turn became durable, by which the log came to hold what is given.
+    pub fn durable(&mut self, batch: &Batch, log_is_empty: bool, accepted: Option<&SealedBlock>) {
+        let appended = batch.writes.iter().find_map(|write| match write {
+            Write::Append { block, from_accepted, .. } if block.height() > 0 => {
+                Some((block, *from_accepted))
+            }
+            _ => None,
+        });
+        let promises = batch.writes.iter().any(|write| matches!(write, Write::Promise(_)));
+        if let Some((block, from_accepted)) = appended {
+            self.mark_if(!log_is_empty, Mark::Between);
+            self.mark_if(accepted != Some(block), Mark::Fetched);
+            self.mark_if(promises && from_accepted, Mark::OneBehind);
+            self.mark_if(promises && !from_accepted, Mark::Held);
+        }
+    }
+
+    pub fn bound(&mut self, bound: &Bound) {
+        match bound {
+            Bound::Peer(_, Message::Nack { .. }) => self.mark(Mark::Nack),
+            Bound::Peer(_, Message::Promise { vote: Vote::Log { entries, .. }, .. }) => {
+                self.mark_if(entries.is_empty(), Mark::EmptyPromise);
+            }
+            Bound::Reply(_, _, Reply::Settled { not_consulted, .. }) => {
+                self.mark_if(!not_consulted.is_empty(), Mark::SettledAlone);
+            }
+            Bound::Reply(_, _, Reply::Transfer(outcome)) => self.outcome(outcome),
+            Bound::Reply(_, _, Reply::Transfers { outcomes }) => {
+                outcomes.iter().for_each(|outcome| self.outcome(outcome));
+            }
+            _ => {}
+        }
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Accepted { repeated, .. } => self.mark_if(*repeated, Mark::Repeated),
+            Outcome::Refused { not_consulted, .. } if not_consulted.is_empty() => {
+                self.mark(Mark::Refused);
+            }
+            Outcome::Refused { .. } => self.mark(Mark::RefusedByFew),
+            Outcome::Unavailable { .. } => self.mark(Mark::Unavailable),
+            Outcome::Invalid { .. } => self.mark(Mark::Invalid),
+            Outcome::Expired { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The end of a turn, as a shell does it: free messages leave, the turn becomes durable, what was
+//! bound leaves; and what can go wrong in between.
+
+use crate::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
+use crate::bank::ids::ServerId;
+use crate::bank::paxos::message::Message;
+use crate::clients::Client;
+use crate::tally::{Fault, Mark};
+use crate::world::{Happening, World};
+
+impl World {
+    pub fn end_turn(&mut self, id: &ServerId) {
+        let host = self.hosts.get_mut(id).unwrap();
+        let Some(server) = &mut host.server else { return };
+        let turn = server.end_turn();
+        for note in turn.notes.iter().filter(|note| note.level != Level::Debug) {
+            self.tally.note(&note.text);
+            self.tell(|| format!("{id} {}", note.text));
+        }
+        assert_eq!(turn.stop, None, "no server may have to stop here");
+        let proposes = turn.free.iter().any(|(_, message)| message.is_bulky());
+        let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
+        let dies = self.death(proposes || votes);
+        let life = self.hosts[id].life;
+        for (to, message) in turn.free {
+            self.judge.free(life, &message);
+            self.tally.free(id, &message);
+            self.send(id, &to, message);
+        }
+        if let Some(fault @ (Fault::CrashUnwritten | Fault::StoreUnwritten)) = dies {
+            if planted!(ReplyBeforeDurable) {
+                self.hand_out_all(id, turn.bound.release(None));
+            }
+            return self.crash(id, fault);
+        }
+        let receipt = (!turn.batch.writes.is_empty()).then(|| {
+            let disk = self.disks.get_mut(id).unwrap();
+            let accepted = disk.stored.accepted.as_ref().map(|(_, block)| block.clone());
+            let receipt = disk.commit(&turn.batch);
+            self.tally.durable(&turn.batch, disk.stored.log.is_empty(), accepted.as_ref());
+            self.judge.durable(life, &turn.batch, &self.disks);
+            receipt
+        });
+        if let Some(fault @ (Fault::CrashSilent | Fault::StoreSilent)) = dies {
+            return self.crash(id, fault);
+        }
+        for command in turn.timers {
+            self.timer(id, command);
+        }
+        let bound = turn.bound.release(receipt);
+        let pauses = dies.is_none() && self.rng.u16(0..1_000) < self.faults.pause;
+        if pauses {
+            let pause = self.rng.u64(10..3_000);
+            self.hosts.get_mut(id).unwrap().paused_until = self.now + pause;
+            if self.rng.bool() {
+                self.suffer(Fault::SlowStore, id);
+                return self
+                    .schedule(pause, Happening::Durable { server: id.clone(), life, bound });
+            }
+            self.suffer(Fault::Pause, id);
+        }
+        self.hand_out_all(id, bound);
+        if dies.is_some() {
+            self.crash(id, Fault::CrashSaid);
+        }
+    }
+
+    /// Whether a server dies, or its store fails, in this turn, and how. A store that fails is
+    /// handled as a crash is: everything is forgotten and loaded again.
+    fn death(&mut self, matters: bool) -> Option<Fault> {
+        let silence = matters && self.rng.u8(0..100) < self.faults.silence;
+        let kinds = [
+            Fault::CrashUnwritten,
+            Fault::CrashSilent,
+            Fault::CrashSaid,
+            Fault::StoreUnwritten,
+            Fault::StoreSilent,
+        ];
+        let dies = silence || self.rng.u16(0..1_000) < self.faults.crash;
+        dies.then(|| kinds[self.rng.usize(..kinds.len())])
+    }
+
+    pub fn hand_out_all(&mut self, id: &ServerId, bound: Vec<Bound>) {
+        for bound in bound {
+            self.tally.bound(&bound);
+            self.hand_out(id, bound);
+        }
+    }
+
+    fn timer(&mut self, id: &ServerId, command: TimerCommand) {
+        let token = self.count();
+        let host = self.hosts.get_mut(id).unwrap();
+        let timer = match command {
+            TimerCommand::Cancel(timer) => {
+                host.timers.remove(&timer);
+                return;
+            }
+            TimerCommand::Set(timer) => timer,
+        };
+        host.timers.insert(timer, token);
+        let life = host.life;
+        let base = match timer {
+            Timer::Heartbeat => 500,
+            Timer::Gather { covered: false } => 200,
+            Timer::Gather { covered: true } => 10,
+            Timer::Repeat => 300,
+            Timer::BackOff { attempt } => 20 << attempt.min(6),
+            Timer::FinishRound | Timer::Reconcile => 1_000,
+            Timer::Deadline(_) => 5_000,
+        };
+        // An even pace, lest a connected server seem silent for three heartbeats.
+        let jitter = match timer {
+            Timer::Heartbeat => base / 10,
+            _ if self.faults.hasty => base - 1,
+            _ => base / 2,
+        };
+        let delay = self.rng.u64(base - jitter..base + jitter);
+        self.schedule(delay, Happening::Timer { server: id.clone(), life, timer, token });
+    }
+
+    fn hand_out(&mut self, id: &ServerId, bound: Bound) {
+        match bound {
+            Bound::Peer(to, message) => self.send(id, &to, message),
+            Bound::Own(message) => self.deliver(id, 0, Event::Own(message)),
+            Bound::Answer(connection, message) => self.answer(id, connection, message),
+            Bound::Reply(connection, number, reply) => {
+                self.tell(|| format!("{id} answers {number:?}: {reply:?}"));
+                if self.judge.reply((connection, number.unwrap_or_default()), &reply) {
+                    self.tally.mark(Mark::AfterCrash);
+                }
+                let is_to = |c: &Client| c.connection.is_some_and(|(to, _)| to == connection);
+                let client = self.clients.iter().position(is_to);
+                if let Some(client) = client
+                    && !self.happens(self.faults.loss, Fault::ClientLost)
+                {
+                    let delay = self.rng.u64(1..20);
+                    let happening = Happening::Reply { client, connection, id: number, reply };
+                    self.schedule(delay, happening);
+                }
+            }
+            Bound::ReadChain { .. } => {}
+            Bound::SendBlocks { to, from, up_to } => {
+                let blocks = self.disks[id].chain[from as usize..=up_to as usize].to_vec();
+                let piece = blocks.into_iter().take(3).collect();
+                self.send(id, &to, Message::BlocksResponse { blocks: piece });
+            }
+        }
+    }
+}
