@@ -1,0 +1,55 @@
+//! Eight scenes of the protocol, played by the real state machine and written down for whoever
+//! wants to learn it: `tests/golden/*.txt`. They are compared with what is stored; after a change
+//! that is meant, one command writes them anew:
+//!
+//! `GOLDEN=rewrite cargo test --test golden`
+
+#[path = "../sim/disk.rs"]
+mod disk;
+mod lines;
+mod scenes;
+mod script;
+mod stage;
+mod words;
+
+use std::fs;
+use std::path::Path;
+
+const REWRITE: &str = "GOLDEN=rewrite cargo test --test golden";
+
+/// Plays a scene, and compares it with the stored one or stores it.
+fn check(name: &str, played: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let file = folder.join(format!("{name}.txt"));
+    match std::env::var("GOLDEN").as_deref() {
+        Ok("rewrite") => fs::write(&file, played).expect("the file can be written"),
+        Ok(other) => panic!("GOLDEN is rewrite, or not set; not {other}"),
+        Err(_) => {
+            let stored = fs::read_to_string(&file).unwrap_or_default();
+            let differences = lines::difference(&stored, played);
+            assert!(
+                stored == played,
+                "{name}.txt is not what happens (- stored, + played):\n\n{differences}\n\
+                 If that is meant: {REWRITE}"
+            );
+        }
+    }
+}
+
+/// One test for each scene, named as it is.
+macro_rules! scenes {
+    ($($name:ident),* $(,)?) => {
+        $(#[test] fn $name() { check(stringify!($name), &scenes::$name()); })*
+    };
+}
+
+scenes!(
+    happy_run,
+    competing_proposers,
+    leader_dies_after_accept,
+    leader_dies_halfway_through_commits,
+    zombie,
+    logged_between_promise_and_commit,
+    partition,
+    no_majority,
+);

@@ -1,0 +1,157 @@
+//! The words that a scene is written in.
+
+use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::effects::{Event, Timer};
+use paxos_banking::bank::ids::{ConnectionId, RequestId, SessionId};
+use paxos_banking::bank::request::{Request, TransferRequest};
+
+use crate::stage::{Flight, Stage, id};
+use crate::words;
+
+/// A client's connection; those of servers are counted from 1.
+const CLIENT: u64 = 1 << 32;
+
+impl Stage {
+    /// A word to the reader.
+    pub fn say(&mut self, text: &str) {
+        self.line(&format!("\n--- {text}"));
+    }
+
+    /// A client of a server's asks for a transfer; returns its number.
+    pub fn pay(&mut self, home: &str, to: &str, amount: u64) -> u64 {
+        self.requests += 1;
+        self.happens(&format!("A client of {home}'s asks: pay {to} {amount}."));
+        self.transfer(home, to, amount, self.requests)
+    }
+
+    /// It asks again, under the same number, after the server came back.
+    pub fn pay_again(&mut self, home: &str, to: &str, amount: u64, number: u64) {
+        self.happens(&format!(
+            "The client of {home}'s asks again, for the same: pay {to} {amount}."
+        ));
+        self.transfer(home, to, amount, number);
+    }
+
+    fn transfer(&mut self, home: &str, to: &str, amount: u64, number: u64) -> u64 {
+        let session = self.hosts[&id(home)].session.clone().unwrap_or_else(|| self.session(home));
+        let request = Some(RequestId { session, number });
+        let amount = Amount::new(amount).expect("an amount");
+        let to = to.parse().expect("an account");
+        let transfer = TransferRequest { from: None, to, amount, request };
+        self.ask(home, Request::Transfer(transfer));
+        number
+    }
+
+    fn session(&mut self, home: &str) -> SessionId {
+        let quiet = std::mem::replace(&mut self.quiet, true);
+        self.ask(home, Request::Session);
+        self.quiet = quiet;
+        self.hosts[&id(home)].session.clone().expect("it was opened")
+    }
+
+    /// A client settles.
+    pub fn settle(&mut self, home: &str) {
+        self.happens(&format!("A client of {home}'s asks: settle, so that no log holds anything."));
+        self.ask(home, Request::Settle);
+    }
+
+    fn ask(&mut self, home: &str, request: Request) {
+        self.take_in(&id(home), Event::Request(ConnectionId(CLIENT), None, request));
+    }
+
+    /// The oldest message of that kind from one to another arrives.
+    pub fn deliver(&mut self, from: &str, to: &str, kind: &str) {
+        let flight = self.take(from, to, kind);
+        self.arrive(flight);
+    }
+
+    /// The same, but it never arrives.
+    pub fn lose(&mut self, from: &str, to: &str, kind: &str) {
+        self.take(from, to, kind);
+        self.happens(&format!("The {kind} from {from} to {to} is lost."));
+    }
+
+    fn take(&mut self, from: &str, to: &str, kind: &str) -> Flight {
+        let is_it = |flight: &Flight| {
+            flight.from.as_str() == from
+                && flight.to.as_str() == to
+                && flight.message.name() == kind
+        };
+        let place = self.flights.iter().position(is_it);
+        place.and_then(|place| self.flights.remove(place)).expect("it is under way")
+    }
+
+    /// Everything that is under way arrives, and all that follows from it, in the order of sending.
+    pub fn deliver_all(&mut self) {
+        while let Some(flight) = self.flights.pop_front() {
+            self.arrive(flight);
+        }
+    }
+
+    /// A timer that was set runs out.
+    pub fn run_out(&mut self, name: &str, wanted: impl Fn(&Timer) -> bool) {
+        let host = self.hosts.get_mut(&id(name)).expect("a server");
+        let timer = *host.timers.iter().find(|timer| wanted(timer)).expect("it is set");
+        host.timers.remove(&timer);
+        self.happens(&format!("A timer of {name}'s runs out: {}.", words::timer(timer)));
+        self.take_in(&id(name), Event::Timer(timer));
+    }
+
+    /// The server dies in its next turn that saves something, once it has sent so many of the
+    /// messages that were bound to that.
+    pub fn doom(&mut self, name: &str, after: usize) {
+        self.hosts.get_mut(&id(name)).expect("a server").doomed = Some(after);
+    }
+
+    /// A server dies now.
+    pub fn crash(&mut self, name: &str) {
+        self.happens(&format!("{name} crashes."));
+        self.die(&id(name));
+    }
+
+    /// Two servers can't reach each other any more.
+    pub fn part(&mut self, one: &str, other: &str) {
+        self.happens(&format!("The connection between {one} and {other} breaks."));
+        let (one, other) = (id(one), id(other));
+        let is_between =
+            |f: &Flight| [&f.from, &f.to] == [&one, &other] || [&f.to, &f.from] == [&one, &other];
+        self.flights.retain(|flight| !is_between(flight));
+        self.disconnect(&one, &other);
+    }
+
+    /// All that are up can reach each other again.
+    pub fn heal(&mut self) {
+        self.happens("The network is whole again. Who lost each other shake hands (not shown).");
+        self.connect_all();
+    }
+
+    /// A server begins its next life.
+    pub fn start(&mut self, name: &str) {
+        self.happens(&format!(
+            "{name} starts again, with what it had saved, and shakes hands with all (not shown)."
+        ));
+        self.begin_life(&id(name));
+        self.connect_all();
+    }
+
+    /// Ends the scene with what is on the disks.
+    pub fn close(mut self) -> String {
+        self.line("\n--- What is saved in the end");
+        let hosts = std::mem::take(&mut self.hosts);
+        for (name, host) in &hosts {
+            let up = if host.server.is_some() { "" } else { " (down)" };
+            self.line(&format!("\n{name}{up}"));
+            for block in host.disk.chain.iter().skip(1) {
+                let entries = words::log(&block.block().entries);
+                self.follows(&words::block(block), &entries);
+            }
+            self.follows("local log", &words::log(host.disk.stored.log.iter().flatten()));
+            let balances = host.disk.stored.balances.iter();
+            let mut balances: Vec<String> =
+                balances.map(|(account, balance)| format!("{account} {balance}")).collect();
+            balances.sort();
+            self.follows("by chain", &balances.join(", "));
+        }
+        self.text
+    }
+}

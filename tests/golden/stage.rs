@@ -1,0 +1,258 @@
+//! Where the scenes are played: the real state machine of three servers, driven step by step by a
+//! script, and writing down what it sees. Every id is fixed, so a scene is the same each time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
+
+use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::effects::{Batch, Bound, Event, Outbox, Timer, TimerCommand};
+use paxos_banking::bank::ids::{ConnectionId, ServerId, SessionId};
+use paxos_banking::bank::paxos::message::{Configuration, Message};
+use paxos_banking::bank::request::Reply;
+use paxos_banking::bank::server::{Config, Server};
+
+use crate::disk::Disk;
+use crate::words;
+
+const NAMES: [&str; 3] = ["A", "B", "C"];
+/// What each account holds at the start.
+const OPENING: u64 = 100;
+
+pub struct Host {
+    pub server: Option<Server>,
+    pub disk: Disk,
+    life: u64,
+    own: VecDeque<Message>,
+    pub timers: BTreeSet<Timer>,
+    /// Its client's, who outlives it.
+    pub session: Option<SessionId>,
+    /// In its next turn that saves something it dies, having sent so many of the messages that
+    /// were bound to that.
+    pub doomed: Option<usize>,
+}
+
+/// A message under way, on the connection that its sender had dialled.
+pub struct Flight {
+    pub from: ServerId,
+    pub to: ServerId,
+    pub message: Message,
+}
+
+pub struct Stage {
+    pub hosts: BTreeMap<ServerId, Host>,
+    /// For each link, from one to another, the connection's name at its other end.
+    links: BTreeMap<(ServerId, ServerId), ConnectionId>,
+    pub flights: VecDeque<Flight>,
+    connections: u64,
+    pub requests: u64,
+    /// The founding of the bank is not written down.
+    pub quiet: bool,
+    pub text: String,
+}
+
+pub fn id(name: &str) -> ServerId {
+    name.parse().expect("a server's name")
+}
+
+impl Stage {
+    /// An open bank of three, everybody connected, nothing under way.
+    pub fn open(title: &str, about: &str) -> Stage {
+        let host = |(place, name): (usize, &&str)| {
+            let host = Host {
+                server: None,
+                disk: Disk::empty(0xa1 + place as u64),
+                life: 0,
+                own: VecDeque::new(),
+                timers: BTreeSet::new(),
+                session: None,
+                doomed: None,
+            };
+            (id(name), host)
+        };
+        let mut stage = Stage {
+            hosts: NAMES.iter().enumerate().map(host).collect(),
+            links: BTreeMap::new(),
+            flights: VecDeque::new(),
+            connections: 0,
+            requests: 0,
+            quiet: true,
+            text: format!("{title}\n{}\n\n{about}\n", "=".repeat(title.len())),
+        };
+        NAMES.iter().for_each(|name| stage.begin_life(&id(name)));
+        stage.connect_all();
+        stage.deliver_all();
+        stage.quiet = false;
+        stage
+    }
+
+    pub fn line(&mut self, text: &str) {
+        if !self.quiet {
+            writeln!(self.text, "{text}").expect("to a string");
+        }
+    }
+
+    /// Something happens to a server; what follows stands below.
+    pub fn happens(&mut self, what: &str) {
+        self.line(&format!("\n{what}"));
+    }
+
+    pub fn follows(&mut self, who: &str, what: &str) {
+        self.line(format!("    {who:<10}  {what}").trim_end());
+    }
+
+    pub fn arrive(&mut self, Flight { from, to, message }: Flight) {
+        let Some(connection) = self.links.get(&(from.clone(), to.clone())).copied() else { return };
+        self.happens(&format!("{to} hears {from}'s {}.", message.name()));
+        self.take_in(&to, Event::Received(connection, message));
+    }
+
+    pub fn die(&mut self, dead: &ServerId) {
+        self.flights.retain(|flight| flight.to != *dead && flight.from != *dead);
+        let host = self.hosts.get_mut(dead).expect("a server");
+        host.server = None;
+        host.timers.clear();
+        host.own.clear();
+        for name in NAMES {
+            self.disconnect(dead, &id(name));
+        }
+    }
+
+    pub fn disconnect(&mut self, one: &ServerId, other: &ServerId) {
+        for (from, to) in [(one, other), (other, one)] {
+            if let Some(connection) = self.links.remove(&(from.clone(), to.clone())) {
+                self.take_in(from, Event::LinkDown(to.clone()));
+                self.take_in(to, Event::Closed(connection));
+            }
+        }
+    }
+
+    pub fn begin_life(&mut self, name: &ServerId) {
+        let servers = NAMES.map(id).to_vec();
+        let opening_balance = Amount::new(OPENING).expect("an amount");
+        let configuration = Configuration { servers, opening_balance };
+        let host = self.hosts.get_mut(name).expect("a server");
+        host.life += 1;
+        let config = Config { id: name.clone(), configuration };
+        host.server = Some(host.disk.load(config, host.life));
+        self.end_turn(name);
+    }
+
+    pub fn connect_all(&mut self) {
+        for from in NAMES.map(id) {
+            for to in NAMES.map(id) {
+                self.connect(&from, &to);
+            }
+        }
+    }
+
+    fn connect(&mut self, from: &ServerId, to: &ServerId) {
+        let is_up = |id: &ServerId| self.hosts[id].server.is_some();
+        let link = (from.clone(), to.clone());
+        if from == to || !is_up(from) || !is_up(to) || self.links.contains_key(&link) {
+            return;
+        }
+        self.connections += 1;
+        self.links.insert(link, ConnectionId(self.connections));
+        self.take_in(from, Event::LinkUp(to.clone()));
+    }
+
+    pub fn take_in(&mut self, name: &ServerId, event: Event) {
+        let host = self.hosts.get_mut(name).expect("a server");
+        let Some(server) = &mut host.server else { return };
+        server.handle(event);
+        self.end_turn(name);
+    }
+
+    /// Ends a server's turn, as the event loop does: what is free leaves, the writes are made
+    /// durable, what was bound leaves; then what it told itself is heard.
+    fn end_turn(&mut self, name: &ServerId) {
+        let host = self.hosts.get_mut(name).expect("a server");
+        let Some(server) = &mut host.server else { return };
+        let turn = server.end_turn();
+        assert_eq!(turn.stop, None, "no server may have to stop here");
+        for note in &turn.notes {
+            if let Some((verb, text)) = words::note(note) {
+                self.follows(&format!("{name} {verb}"), &text);
+            }
+        }
+        turn.timers.into_iter().for_each(|command| self.set_timer(name, command));
+        for (to, message) in turn.free {
+            self.send(name, &to, message);
+        }
+        self.save_and_send(name, &turn.batch, turn.bound);
+        let own = self.hosts.get_mut(name).expect("a server").own.pop_front();
+        if let Some(message) = own {
+            self.follows(&format!("{name} to {name}"), &words::message(&message));
+            self.take_in(name, Event::Own(message));
+        }
+    }
+
+    fn set_timer(&mut self, name: &ServerId, command: TimerCommand) {
+        if matches!(command, TimerCommand::Set(Timer::Gather { .. })) {
+            self.follows(&format!("{name} waits"), "a short time, for others to promise too");
+        }
+        let timers = &mut self.hosts.get_mut(name).expect("a server").timers;
+        match command {
+            TimerCommand::Set(timer) => timers.insert(timer),
+            TimerCommand::Cancel(timer) => timers.remove(&timer),
+        };
+    }
+
+    fn save_and_send(&mut self, name: &ServerId, batch: &Batch, bound: Outbox) {
+        let host = self.hosts.get_mut(name).expect("a server");
+        let must_write = !batch.writes.is_empty();
+        let death = if must_write { host.doomed.take() } else { None };
+        let receipt = must_write.then(|| host.disk.commit(batch));
+        for write in &batch.writes {
+            self.follows(&format!("{name} saves"), &words::write(name, write));
+        }
+        let mut bound = bound.release(receipt);
+        if let Some(number) = death {
+            bound.truncate(number);
+        }
+        bound.into_iter().for_each(|bound| self.hand_out(name, bound));
+        if death.is_some() {
+            self.follows(&format!("{name} CRASHES"), "before it could say more");
+            // What it said last is on its way; after that it is missed.
+            self.deliver_all();
+            self.die(name);
+        }
+    }
+
+    fn send(&mut self, from: &ServerId, to: &ServerId, message: Message) {
+        self.follows(&format!("{from} to {to}"), &words::message(&message));
+        if self.links.contains_key(&(from.clone(), to.clone())) {
+            self.flights.push_back(Flight { from: from.clone(), to: to.clone(), message });
+        }
+    }
+
+    fn hand_out(&mut self, name: &ServerId, bound: Bound) {
+        match bound {
+            Bound::Peer(to, Message::Hello(hello)) => {
+                let connection = self.links[&(name.clone(), to.clone())];
+                self.take_in(&to, Event::Greeted(connection, hello));
+            }
+            Bound::Answer(connection, message) => {
+                let link = self.links.iter().find(|(_, to)| **to == connection);
+                let ((dialler, _), _) = link.expect("it was dialled");
+                let dialler = dialler.clone();
+                self.take_in(&dialler, Event::LinkAnswered(name.clone(), message));
+            }
+            Bound::Peer(to, message) => self.send(name, &to, message),
+            Bound::Own(message) => {
+                self.hosts.get_mut(name).expect("a server").own.push_back(message);
+            }
+            Bound::Reply(_, _, Reply::Session { session }) => {
+                self.hosts.get_mut(name).expect("a server").session = Some(session);
+            }
+            Bound::Reply(_, _, reply) => {
+                self.follows(&format!("{name} replies"), &words::reply(&reply));
+            }
+            Bound::SendBlocks { to, from, up_to } => {
+                let blocks = self.hosts[name].disk.chain[from as usize..=up_to as usize].to_vec();
+                self.send(name, &to, Message::BlocksResponse { blocks });
+            }
+            Bound::ReadChain { .. } => panic!("no scene asks for that"),
+        }
+    }
+}

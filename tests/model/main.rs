@@ -1,0 +1,114 @@
+//! The real state machine under a model checker: every order of everything, within bounds.
+//!
+//! No second model of the protocol is written: the states hold the very [`Server`]s that run under
+//! the threads. `bank` says which steps there are, `audit` what must hold in every state, `marks`
+//! what must be seen in some, `banks` what is explored.
+//!
+//! `cargo test --test model` explores some small banks to their ends. Big ones, of millions of
+//! states:
+//!
+//! `MODEL=deep cargo test --release --test model -- --nocapture`
+//!
+//! [`Server`]: paxos_banking::bank::server::Server
+
+mod audit;
+mod bank;
+mod banks;
+mod delivery;
+#[path = "../sim/disk.rs"]
+mod disk;
+mod marks;
+mod node;
+mod state;
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::paxos::message::Configuration;
+use stateright::{Checker, CheckerBuilder, Expectation, Model};
+
+use bank::Bank;
+use banks::{DEEP_LIMIT, Exploration};
+
+const NAMES: [&str; 3] = ["A", "B", "C"];
+/// What each account holds at the start.
+const OPENING: u64 = 10;
+
+fn configuration() -> Configuration {
+    let servers = NAMES.iter().map(|name| name.parse().expect("a name")).collect();
+    Configuration { servers, opening_balance: Amount::new(OPENING).expect("an amount") }
+}
+
+/// What was seen of the properties that must be seen somewhere.
+type Seen = BTreeSet<&'static str>;
+
+/// Reports on an exploration that has ended; fails, with the path to it, on what may never be.
+fn report(name: &str, began: Instant, checker: &impl Checker<Bank>) -> Seen {
+    let (unique, depth) = (checker.unique_state_count(), checker.max_depth());
+    println!("{name}: {unique} unique states, depth {depth}, {:.1?}", began.elapsed());
+    let found = checker.discoveries();
+    for property in checker.model().properties() {
+        let Some(path) = found.get(property.name) else { continue };
+        if property.expectation == Expectation::Always {
+            let steps = path.clone().into_actions();
+            let steps: Vec<String> = steps.iter().map(|step| format!("  {step:?}\n")).collect();
+            panic!("{name}: not so: {}\n{}", property.name, steps.concat());
+        }
+    }
+    found.into_keys().collect()
+}
+
+fn expect_all_marks(seen: &Seen) {
+    let unseen: Vec<&str> = (marks::properties().iter().map(|mark| mark.name))
+        .filter(|name| !seen.contains(name))
+        .collect();
+    assert!(unseen.is_empty(), "never seen: {unseen:#?}");
+}
+
+fn checker(bank: Bank) -> CheckerBuilder<Bank> {
+    let threads = std::thread::available_parallelism().map_or(1, |number| number.get());
+    bank.checker().threads(threads)
+}
+
+/// Breadth first, so that the path to a mistake is a shortest one.
+fn explore(explorations: Vec<Exploration>) -> Seen {
+    let mut seen = Seen::new();
+    let mut changed = Vec::new();
+    for Exploration { name, bank, states } in explorations {
+        let began = Instant::now();
+        let checker = checker(bank).spawn_bfs().join();
+        seen.extend(report(name, began, &checker));
+        if checker.unique_state_count() != states {
+            changed.push(name);
+        }
+    }
+    assert!(
+        changed.is_empty(),
+        "the protocol or a bound has changed, so must the number: {changed:?}"
+    );
+    seen
+}
+
+/// Depth first, so that what is still to be explored takes no memory to speak of.
+fn explore_deeply(explorations: Vec<Exploration>) -> Seen {
+    let mut seen = Seen::new();
+    for Exploration { name, bank, .. } in explorations {
+        let began = Instant::now();
+        let checker = checker(bank).target_state_count(DEEP_LIMIT).spawn_dfs().join();
+        seen.extend(report(name, began, &checker));
+        let is_exhausted = checker.state_count() < DEEP_LIMIT;
+        println!("  {}", if is_exhausted { "explored to its end" } else { "stopped at the limit" });
+    }
+    seen
+}
+
+#[test]
+fn what_may_never_be_is_in_no_state_and_every_rare_path_is_in_some() {
+    let seen = match std::env::var("MODEL").as_deref() {
+        Ok("deep") => explore_deeply(banks::deep()),
+        Ok(other) => panic!("MODEL is deep, or not set; not {other}"),
+        Err(_) => explore(banks::quick()),
+    };
+    expect_all_marks(&seen);
+}

@@ -1,0 +1,161 @@
+//! One server of the model: the real state machine, its disk, and the turn that lies between them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use paxos_banking::bank::effects::{Batch, Bound, Event, Receipt, Timer, TimerCommand};
+use paxos_banking::bank::ids::{ConnectionId, ServerId};
+use paxos_banking::bank::paxos::message::Message;
+use paxos_banking::bank::server::{Config, Server};
+use paxos_banking::bank::stored::Stored;
+
+use crate::disk::Disk;
+
+/// Where a server is within its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Between turns.
+    Idle,
+    /// It has taken in something, and takes in one thing more before the turn ends.
+    Open,
+    /// The turn has ended; nothing of it is durable yet. What is bound stays in here.
+    ///
+    /// An [`Outbox`](paxos_banking::bank::effects::Outbox) can't be cloned and opens only to a
+    /// receipt, and the model has to keep it over states. So it is opened early, and the model
+    /// takes over the duty: [`Node::send`] gives nothing before [`Node::save`] was called.
+    Decided { batch: Batch, bound: Vec<Bound> },
+    /// The turn is durable; nothing that was bound to it has left yet.
+    Durable(Vec<Bound>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub config: Config,
+    /// None while it is down.
+    pub server: Option<Server>,
+    pub disk: Disk,
+    pub stage: Stage,
+    /// Those that are set and that the model lets run out: all but the heartbeat.
+    pub timers: BTreeSet<Timer>,
+    /// What it has told itself; the first thing that it takes in next.
+    pub own: VecDeque<Message>,
+    /// Counts its lives. The last one's ids are made from it.
+    pub life: u64,
+    /// It panicked, or had to stop: neither may happen in the model.
+    pub failure: Option<String>,
+}
+
+/// Written out for the disk's sake. Taking everything apart makes a forgotten field an error.
+impl Hash for Node {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Node { config, server, disk, stage, timers, own, life, failure } = self;
+        (config, server, stage, timers, own, life, failure).hash(state);
+        let Disk { stored, chain } = disk;
+        let Stored {
+            fresh,
+            instance,
+            lives,
+            turn,
+            active,
+            blocks,
+            balances,
+            log,
+            promised,
+            accepted,
+        } = stored;
+        (fresh, instance, lives, turn, active, blocks).hash(state);
+        (balances, log, promised, accepted, chain).hash(state);
+    }
+}
+
+impl Node {
+    pub fn new(config: Config, place: usize) -> Node {
+        Node {
+            config,
+            server: None,
+            disk: Disk::empty(place as u64 + 1),
+            stage: Stage::Idle,
+            timers: BTreeSet::new(),
+            own: VecDeque::new(),
+            life: 0,
+            failure: None,
+        }
+    }
+
+    pub fn id(&self) -> &ServerId {
+        &self.config.id
+    }
+
+    /// The name, at their other ends, of the connections that it dialled in this life.
+    pub fn connection(&self, place: usize) -> ConnectionId {
+        ConnectionId(self.life * 10 + place as u64)
+    }
+
+    /// Begins a new life with what is on the disk.
+    pub fn start(&mut self, place: usize) {
+        self.life += 1;
+        let life = self.life * 10 + place as u64;
+        self.server = Some(self.disk.load(self.config.clone(), life));
+        let free = self.end_turn();
+        assert!(free.is_empty() && self.stage == Stage::Idle, "nobody to speak to yet");
+    }
+
+    /// Everything that isn't durable is gone.
+    pub fn crash(&mut self) {
+        self.server = None;
+        self.stage = Stage::Idle;
+        self.timers.clear();
+        self.own.clear();
+    }
+
+    pub fn handle(&mut self, event: Event) {
+        let Some(server) = &mut self.server else { return };
+        // A broken assertion of the machine's is then a state like others, with a path to it.
+        if catch_unwind(AssertUnwindSafe(|| server.handle(event))).is_err() {
+            self.failure = Some("it panicked".into());
+        }
+        self.stage = Stage::Open;
+    }
+
+    /// Ends the turn; returns what is free to leave. A turn without writes is durable as it is.
+    pub fn end_turn(&mut self) -> Vec<(ServerId, Message)> {
+        let Some(server) = &mut self.server else { return Vec::new() };
+        let turn = server.end_turn();
+        for command in turn.timers {
+            match command {
+                TimerCommand::Set(Timer::Heartbeat) => {}
+                TimerCommand::Set(timer) => drop(self.timers.insert(timer)),
+                TimerCommand::Cancel(timer) => drop(self.timers.remove(&timer)),
+            }
+        }
+        if let Some(stop) = turn.stop {
+            self.failure = Some(stop.reason);
+        }
+        let must_write = !turn.batch.writes.is_empty();
+        let receipt = must_write.then(|| Receipt::durable(turn.batch.number));
+        let bound = turn.bound.release(receipt);
+        self.stage = match (must_write, bound.is_empty()) {
+            (true, _) => Stage::Decided { batch: turn.batch, bound },
+            (false, false) => Stage::Durable(bound),
+            (false, true) => Stage::Idle,
+        };
+        turn.free
+    }
+
+    /// Makes the turn durable.
+    pub fn save(&mut self) {
+        if let Stage::Decided { batch, bound } = &self.stage {
+            self.disk.commit(batch);
+            self.stage = Stage::Durable(bound.clone());
+        }
+    }
+
+    /// Hands out what was bound to the turn, which is durable.
+    pub fn send(&mut self) -> Vec<Bound> {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Durable(bound) => bound,
+            other => panic!("nothing may leave yet: {other:?}"),
+        }
+    }
+}
