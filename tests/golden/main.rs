@@ -15,6 +15,8 @@ mod words;
 use std::fs;
 use std::path::Path;
 
+use paxos_banking::bank;
+
 const REWRITE: &str = "GOLDEN=rewrite cargo test --test golden";
 
 /// Plays a scene, and compares it with the stored one or stores it.

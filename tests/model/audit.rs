@@ -9,9 +9,9 @@ use paxos_banking::bank::paxos::message::{Message, Vote};
 use stateright::Property;
 
 use crate::OPENING;
-use crate::bank::Bank;
 use crate::delivery::place;
 use crate::state::{State, Told};
+use crate::steps::Bank;
 
 pub fn properties() -> Vec<Property<Bank>> {
     let always = Property::<Bank>::always;

@@ -1,7 +1,7 @@
 //! What is explored. Each bank has three servers, and all bounds on what happens to it are here.
 
-use crate::bank::Bank;
 use crate::state::{Budget, Wish};
+use crate::steps::Bank;
 
 /// At so many states, counting each as often as it is reached, a deep exploration stops.
 pub const DEEP_LIMIT: usize = 20_000_000;

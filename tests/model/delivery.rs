@@ -8,9 +8,9 @@ use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::{Outcome, Reply, Request, TransferRequest};
 use paxos_banking::bank::server::Config;
 
-use crate::bank::Bank;
 use crate::node::{Node, Stage};
 use crate::state::{Client, Crashes, Network, Shared, State, Story, Told};
+use crate::steps::Bank;
 use crate::{NAMES, OPENING, configuration};
 
 pub fn place(id: &ServerId) -> usize {

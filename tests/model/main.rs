@@ -1,7 +1,7 @@
 //! The real state machine under a model checker: every order of everything, within bounds.
 //!
 //! No second model of the protocol is written: the states hold the very [`Server`]s that run under
-//! the threads. `bank` says which steps there are, `audit` what must hold in every state, `marks`
+//! the threads. `steps` says which steps there are, `audit` what must hold in every state, `marks`
 //! what must be seen in some, `banks` what is explored.
 //!
 //! `cargo test --test model` explores some small banks to their ends. Big ones, of millions of
@@ -12,7 +12,6 @@
 //! [`Server`]: paxos_banking::bank::server::Server
 
 mod audit;
-mod bank;
 mod banks;
 mod delivery;
 #[path = "../sim/disk.rs"]
@@ -20,16 +19,18 @@ mod disk;
 mod marks;
 mod node;
 mod state;
+mod steps;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use paxos_banking::bank;
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::paxos::message::Configuration;
 use stateright::{Checker, CheckerBuilder, Expectation, Model};
 
-use bank::Bank;
 use banks::{DEEP_LIMIT, Exploration};
+use steps::Bank;
 
 const NAMES: [&str; 3] = ["A", "B", "C"];
 /// What each account holds at the start.

@@ -5,9 +5,9 @@ use paxos_banking::bank::ledger::entry::Via;
 use paxos_banking::bank::paxos::message::{Message, Vote};
 use stateright::Property;
 
-use crate::bank::Bank;
 use crate::node::{Node, Stage};
 use crate::state::{State, Told};
+use crate::steps::Bank;
 
 pub fn properties() -> Vec<Property<Bank>> {
     let mut properties = outcomes();
