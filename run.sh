@@ -12,6 +12,7 @@
 #   ./run.sh down               ends everything that it started; the bank's data stay
 #   ./run.sh clean              the same, and forgets the data
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
+#   ./run.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
 #   ./run.sh help               shows this
 #
 # Environment: REDIS_PORT and BASE_PORT (that of server A; B and C have the next two) fix ports that
@@ -369,6 +370,19 @@ run_tests() {
     cargo test --locked "$@"
 }
 
+simulate() {
+    local variable
+    case ${1:-} in
+        --seeds | --minutes | --seed) variable=$(tr '[:lower:]' '[:upper:]' <<<"${1#--}") ;;
+        *) say "simulate --seeds N, --minutes M or --seed S" >&2; exit 2 ;;
+    esac
+    case ${2:-} in
+        '' | *[!0-9]*) say "simulate $1 takes a number" >&2; exit 2 ;;
+    esac
+    env -u SEED -u SEEDS -u MINUTES "$variable=$2" \
+        cargo test --release --locked --quiet --test sim -- --nocapture
+}
+
 follow_log() {
     known_server "$@"
     exec tail -n 200 -F "$DATA/logs/$1.log"
@@ -387,7 +401,7 @@ main() {
     case $command in
         up) start_everything; open_terminals ;;
         demo) . tests/demo.sh; demo ;;
-        start | status | down | clean | client | window) "$command" "$@" ;;
+        start | status | down | clean | client | window | simulate) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;

@@ -20,6 +20,7 @@ use crate::mistakes::Mistake;
 /// Which mistake each is for. It panics if that is made.
 pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::PromiseNotDurable, a_promise_outlives_a_crash),
+    (Mistake::PromiseBeforeDurable, a_promise_leaves_when_it_is_durable),
     (Mistake::AnotherBallotCounts, an_accepted_of_another_ballot_does_not_choose),
     (Mistake::PromiseWithoutBlocks, a_server_that_lacks_blocks_does_not_promise),
     (Mistake::RefusedUnheard, a_refusal_waits_for_connected_servers),
@@ -193,6 +194,12 @@ fn a_promise_outlives_a_crash() {
     let (ballot, block) = (ballot(1, "C"), SealedBlock::seal(block));
     let (writes, _) = stage.hear(3, Message::Accept { height: 1, ballot, block });
     assert_eq!(writes, [], "a higher ballot was promised before the crash");
+}
+
+fn a_promise_leaves_when_it_is_durable() {
+    let mut stage = Stage::new();
+    stage.server.handle(Event::Received(ConnectionId(2), prepare(1, 2, "B")));
+    assert_eq!(stage.server.end_turn().free, [], "nothing leaves before the turn is durable");
 }
 
 fn an_accepted_of_another_ballot_does_not_choose() {

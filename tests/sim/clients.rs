@@ -56,7 +56,7 @@ impl Client {
             asked: BTreeMap::new(),
             ids: 0,
             alarm: 0,
-            left: 100,
+            left: 56,
             settles: false,
             settled: false,
         }
@@ -201,7 +201,7 @@ pub fn replied(
         return;
     }
     let pause = match client.habits.beat {
-        0 => world.rng.u64(1..100),
+        0 => world.rng.u64(1..60),
         beat => beat - world.now % beat,
     };
     world.wake_client(index, pause);

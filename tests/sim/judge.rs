@@ -33,14 +33,12 @@ pub struct Judge {
     /// Every entry that was ever durable, in the order in which it came to be: who logged and paid
     /// it, who got how much.
     moves: Vec<(ServerId, AccountId, u64)>,
-    /// How many of them there were when a transfer first came to a life of its server.
-    came: BTreeMap<(u64, RequestId), usize>,
+    /// What came to each life.
+    came: BTreeMap<(u64, RequestId), Arrival>,
     /// The newest connection on which a life heard of a session.
     newest: BTreeMap<(u64, SessionId), ConnectionId>,
-    /// Counts what came to each life, but for what came on an older connection of its session.
-    order: BTreeMap<(u64, RequestId), usize>,
-    /// What each life has answered.
-    decided: BTreeSet<(u64, RequestId)>,
+    /// How often something came that counts.
+    orders: usize,
     /// The last of those that came to a life that it paid, and in which life a request was paid.
     paid: BTreeMap<u64, usize>,
     paid_in: BTreeMap<RequestId, u64>,
@@ -49,6 +47,15 @@ pub struct Judge {
     prepared: BTreeMap<(u64, Ballot), u64>,
     /// Nothing has gone wrong for a while.
     pub calm: bool,
+}
+
+/// How a transfer first came to a life of its server.
+struct Arrival {
+    /// How many entries there were.
+    moves: usize,
+    /// Counts those that came, but for what came on an older connection of its session.
+    order: Option<usize>,
+    answered: bool,
 }
 
 impl Judge {
@@ -68,13 +75,18 @@ impl Judge {
         for request in transfers.iter().filter_map(|transfer| transfer.request.clone()) {
             let newest = self.newest.entry((life, request.session.clone())).or_insert(connection);
             *newest = connection.max(*newest);
-            if *newest == connection {
-                let order = self.order.len();
-                let name = (life, request.clone());
-                joins |= self.order.contains_key(&name) && !self.decided.contains(&name);
-                self.order.entry(name).or_insert(order);
+            let counts = *newest == connection;
+            let moves = self.moves.len();
+            let arrival = self.came.entry((life, request)).or_insert(Arrival {
+                moves,
+                order: None,
+                answered: false,
+            });
+            joins |= counts && arrival.order.is_some() && !arrival.answered;
+            if counts && arrival.order.is_none() {
+                self.orders += 1;
+                arrival.order = Some(self.orders);
             }
-            self.came.entry((life, request)).or_insert(self.moves.len());
         }
         self.asked.insert(call, (life, transfers));
         joins
@@ -91,7 +103,11 @@ impl Judge {
         let (life, transfers) = &self.asked[&call];
         let mut repeats = false;
         for (transfer, outcome) in transfers.iter().zip(outcomes) {
-            self.decided.extend(transfer.request.clone().map(|request| (*life, request)));
+            if let Some(request) = transfer.request.clone()
+                && let Some(arrival) = self.came.get_mut(&(*life, request))
+            {
+                arrival.answered = true;
+            }
             if let (Outcome::Accepted { repeated: true, .. }, Some(request)) =
                 (outcome, &transfer.request)
             {
@@ -118,7 +134,7 @@ impl Judge {
         let request = transfer.request.clone().expect("all have one");
         assert!(!self.calm || not_consulted.is_empty(), "{request}: {not_consulted:?} not asked");
         let payer = &request.session.server;
-        let came = self.came[&(life, request.clone())];
+        let came = self.came[&(life, request.clone())].moves;
         // Money of others than the consulted may have come and gone by way of blocks.
         let mut balance = i128::from(self.opening);
         let mut least = i128::MAX;
@@ -183,8 +199,8 @@ impl Judge {
     /// An account's transfers take effect in the order in which they came.
     fn in_order(&mut self, life: u64, entry: &Entry) {
         let Some(request) = &entry.request else { return };
-        let order = self.order.get(&(life, request.clone()));
-        let order = *order.unwrap_or_else(|| panic!("{request} came only on an older connection"));
+        let order = self.came.get(&(life, request.clone())).and_then(|arrival| arrival.order);
+        let order = order.unwrap_or_else(|| panic!("{request} came only on an older connection"));
         self.paid_in.insert(request.clone(), life);
         let before = self.paid.insert(life, order);
         assert!(before < Some(order), "{request} overtook what had come before it");

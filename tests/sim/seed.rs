@@ -7,7 +7,7 @@ use crate::faults::{Faults, HEALED};
 use crate::world::{Setting, World};
 
 /// Simulated milliseconds of faults, and those within which everything must finish afterwards.
-const FAULTY: u64 = 30_000;
+const FAULTY: u64 = 20_000;
 const HEALING: u64 = 120_000;
 /// What went wrong may show for so long.
 const CALMING: u64 = 12_000;
@@ -51,7 +51,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         most: [[20, 60, 150, 1_000], [90, 110, 150, 200]][dice.usize(..2)],
         beat: [0, 0, 2_000][dice.usize(..3)],
     };
-    let servers = [1, 2, 3, 3, 3, 4, 5, 7][dice.usize(..8)];
+    let servers = [1, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 7][dice.usize(..16)];
     let (faults, habits, servers) =
         if seed.is_multiple_of(2) { duel(&mut dice) } else { (faults, habits, servers) };
     let setting = Setting { servers, clients_each: 1 + dice.usize(..2), opening: 100, habits };
@@ -72,7 +72,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
     while !done(&world) && world.step(end) {}
     assert!(done(&world), "not everything finished after the faults were healed");
     // Let the last commits arrive.
-    let end = world.now + 10_000;
+    let end = world.now + 6_000;
     while world.step(end) {}
     world.judge.finish(&world.disks);
     world

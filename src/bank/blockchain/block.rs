@@ -36,9 +36,7 @@ impl BlockHash {
 
     /// The first eight digits, for people.
     pub fn short(&self) -> String {
-        let mut text = self.to_string();
-        text.truncate(8);
-        text
+        self.0[..4].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
