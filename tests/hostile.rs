@@ -66,16 +66,12 @@ fn server_a(founded: bool) -> Server {
         chain.committed().iter().map(|(a, n)| (a.clone(), n)).collect::<Vec<_>>()
     });
     let stored = Stored {
-        fresh: false,
-        instance: InstanceId(1),
         lives: vec![(LifeId(5), TurnNumber(1))],
         turn: TurnNumber(1),
         active: founded,
         blocks: blocks.len() as u64,
         balances: committed.collect(),
-        log: Vec::new(),
-        promised: None,
-        accepted: None,
+        ..Stored::empty(InstanceId(1))
     };
     let config = Config { id: id("A"), configuration: configuration() };
     let mut recovery = Recovery::begin(config, stored).unwrap();

@@ -161,7 +161,7 @@ fn a_process_may_load_again<D: Disk>() {
     commit(&mut store, &mut last, promise(1));
     let second = store.load().unwrap();
     assert_eq!((second.instance, second.promised), (first.instance, Some(ballot(1))));
-    assert_eq!((second.fresh, second.lives.len(), second.turn.0), (false, 2, last + 1));
+    assert_eq!((second.lives.len(), second.turn.0), (2, last + 1));
     commit(&mut store, &mut { second.turn.0 }, promise(2));
 }
 
@@ -173,7 +173,7 @@ fn a_lost_store_is_noticed_by_a_write<D: Disk>() {
     let error = store.commit(&batch(turn + 1, promise(1))).unwrap_err();
     assert!(matches!(error, StoreError::Strange(_)), "{error}");
     // And nothing was written to what is another's, or nobody's.
-    assert!(disk.open().load().unwrap().fresh);
+    assert_eq!(disk.open().load().unwrap().lives.len(), 1);
 }
 
 fn a_lost_store_is_noticed_by_a_load<D: Disk>() {

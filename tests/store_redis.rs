@@ -117,7 +117,7 @@ fn a_weak_redis_is_refused_unless_allowed() {
         let text = error.to_string();
         assert!(text.contains(message) && text.contains("--allow-weak-redis"), "{text}");
         assert_eq!(dump(&mut redis.connect()), BTreeMap::new());
-        assert!(open(true).load().unwrap().fresh);
+        assert_eq!(open(true).load().unwrap().lives.len(), 1);
     }
 }
 

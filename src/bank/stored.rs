@@ -9,8 +9,6 @@ use crate::bank::paxos::ballot::Ballot;
 /// What a store holds of a server, but for the chain, which is read in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The store was empty: the instance below has just been made, in this very load.
-    pub fresh: bool,
     /// The store's instance id.
     pub instance: InstanceId,
     /// All lives, oldest first, with the turn in which each began; the last one is the present one.
@@ -29,4 +27,21 @@ pub struct Stored {
     pub promised: Option<Ballot>,
     /// The block accepted for the next height, with its ballot.
     pub accepted: Option<(Ballot, SealedBlock)>,
+}
+
+impl Stored {
+    /// What an empty store holds once it has an instance, before its first life.
+    pub fn empty(instance: InstanceId) -> Stored {
+        Stored {
+            instance,
+            lives: Vec::new(),
+            turn: TurnNumber(0),
+            active: false,
+            blocks: 0,
+            balances: Vec::new(),
+            log: Vec::new(),
+            promised: None,
+            accepted: None,
+        }
+    }
 }

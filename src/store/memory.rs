@@ -139,10 +139,9 @@ impl Store for MemoryStore {
         let owner = (self.process, disk.loads);
         data.owner = Some(owner);
         data.turn.0 += 1;
-        let fresh = data.instance.is_none();
         let instance = *data.instance.get_or_insert_with(|| InstanceId(disk.random.u64(..)));
         data.lives.push((LifeId(disk.random.u64(..)), data.turn));
-        let stored = data.stored(fresh, instance);
+        let stored = data.stored(instance);
         self.hold = Some(Hold { owner, shape: Shape::of(&stored) });
         self.known = Some((instance, data.turn));
         Ok(stored)
@@ -204,9 +203,8 @@ impl BlockSource for MemoryReader {
 }
 
 impl Data {
-    fn stored(&self, fresh: bool, instance: InstanceId) -> Stored {
+    fn stored(&self, instance: InstanceId) -> Stored {
         Stored {
-            fresh,
             instance,
             lives: self.lives.clone(),
             turn: self.turn,

@@ -52,19 +52,9 @@ impl Hash for Node {
         let Node { config, server, disk, stage, timers, own, life, failure } = self;
         (config, server, stage, timers, own, life, failure).hash(state);
         let Disk { stored, chain } = disk;
-        let Stored {
-            fresh,
-            instance,
-            lives,
-            turn,
-            active,
-            blocks,
-            balances,
-            log,
-            promised,
-            accepted,
-        } = stored;
-        (fresh, instance, lives, turn, active, blocks).hash(state);
+        let Stored { instance, lives, turn, active, blocks, balances, log, promised, accepted } =
+            stored;
+        (instance, lives, turn, active, blocks).hash(state);
         (balances, log, promised, accepted, chain).hash(state);
     }
 }

@@ -17,18 +17,7 @@ pub struct Disk {
 
 impl Disk {
     pub fn empty(instance: u64) -> Disk {
-        let stored = Stored {
-            fresh: true,
-            instance: InstanceId(instance),
-            lives: Vec::new(),
-            turn: TurnNumber(0),
-            active: false,
-            blocks: 0,
-            balances: Vec::new(),
-            log: Vec::new(),
-            promised: None,
-            accepted: None,
-        };
+        let stored = Stored::empty(InstanceId(instance));
         Disk { stored, chain: Vec::new() }
     }
 

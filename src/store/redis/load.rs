@@ -115,8 +115,7 @@ impl Load<'_> {
         stored: Option<Stored>,
     ) -> Result<Stored, StoreError> {
         let fresh = stored.is_none();
-        let mut stored = stored.unwrap_or_else(empty);
-        stored.fresh = fresh;
+        let mut stored = stored.unwrap_or_else(|| Stored::empty(InstanceId(fastrand::u64(..))));
         stored.turn.0 += 1;
         let life = LifeId(fastrand::u64(..));
         stored.lives.push((life, stored.turn));
@@ -128,22 +127,6 @@ impl Load<'_> {
         turn.push(&self.keys.lives, &json(&LifeRecord { life, turn: stored.turn }));
         run_turn(link, self.keys, token, turn)?;
         Ok(stored)
-    }
-}
-
-/// A store in which nothing has happened yet.
-fn empty() -> Stored {
-    Stored {
-        fresh: true,
-        instance: InstanceId(fastrand::u64(..)),
-        lives: Vec::new(),
-        turn: TurnNumber(0),
-        active: false,
-        blocks: 0,
-        balances: Vec::new(),
-        log: Vec::new(),
-        promised: None,
-        accepted: None,
     }
 }
 

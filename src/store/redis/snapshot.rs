@@ -95,7 +95,6 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
     }
     let turn = parse_turn(&keys.turn, turn)?;
     let stored = Stored {
-        fresh: false,
         instance: state.instance,
         lives: parse_lives(&keys.lives, &lives, turn)?,
         turn,
