@@ -5,15 +5,17 @@
 //! [`Receipt`] that a store gives for exactly that turn. A shell that forgets to make a turn durable
 //! has nothing to send.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{AccountId, ConnectionId, ServerId, TurnNumber};
-use crate::bank::ledger::entry::Entry;
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message};
-use crate::bank::request::{Reply, Request};
+use crate::bank::request::{Cursor, Reply, Request};
 
 /// Something that happened to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,11 +62,22 @@ pub enum Timer {
     FinishRound,
     /// A step of reconciling has taken too long.
     Reconcile,
-    /// A waiting transfer, or a settling client, has waited long enough.
+    /// A waiting transfer, or a client that waits for a settlement, has waited long enough.
     Deadline(WaitId),
+    /// A transfer that waits for money has waited as long as it was allowed to.
+    Patience {
+        /// The transfer.
+        wait: WaitId,
+        /// How long that is, in milliseconds.
+        ms: u64,
+    },
+    /// Payees that nobody knows may be asked for again.
+    LookUp,
+    /// The oldest entry of the local log has been there long enough: settle.
+    Settle,
 }
 
-/// Names something that waits for a run; counted within one life.
+/// Names something that waits; counted within one life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaitId(pub u64);
 
@@ -80,8 +93,8 @@ pub enum TimerCommand {
 /// One change of the durable state. The writes of a turn become durable in their order, all or none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
-    /// Adds one element, holding these entries, to the end of the local log.
-    Log(Vec<Entry>),
+    /// Adds an element to the end of the local log.
+    Log(Element),
     /// Promises a ballot for the next height.
     Promise(Ballot),
     /// Accepts a block in a ballot, which is thereby promised. Replaces a block accepted before.
@@ -100,8 +113,10 @@ pub enum Write {
         from_accepted: bool,
         /// How many elements leave the local log.
         trim: usize,
-        /// The balances that change, each account's new one.
+        /// The committed balances that change, each account's new one.
         balances: Vec<(AccountId, Amount)>,
+        /// For each server, its last entry that is in the chain then.
+        included: BTreeMap<ServerId, Position>,
     },
     /// Every server has confirmed block 0.
     Activate,
@@ -128,6 +143,32 @@ pub enum Bound {
         from: u64,
         /// The last height.
         to: u64,
+    },
+    /// A statement for a client: the block reader answers from the store.
+    ReadHistory {
+        /// The client.
+        connection: ConnectionId,
+        /// The number of its request.
+        id: Option<u64>,
+        /// The account.
+        account: AccountId,
+        /// Where the page before ended.
+        before: Option<Cursor>,
+        /// The most entries wanted.
+        limit: usize,
+    },
+    /// A list of accounts for a client: the block reader answers from the store.
+    ReadAccounts {
+        /// The client.
+        connection: ConnectionId,
+        /// The number of its request.
+        id: Option<u64>,
+        /// What the names begin with.
+        prefix: String,
+        /// The last name of the page before.
+        after: Option<AccountId>,
+        /// The most accounts wanted.
+        limit: usize,
     },
     /// Blocks for a peer: the block reader sends a [`Message::BlocksResponse`] from the store.
     SendBlocks {

@@ -5,6 +5,7 @@ pub mod blockchain;
 pub mod effects;
 pub mod ids;
 pub mod ledger;
+pub mod limits;
 pub mod paxos;
 pub mod request;
 pub mod server;

@@ -5,25 +5,29 @@ use serde::{Deserialize, Serialize};
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::{AccountId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber};
-use crate::bank::ledger::entry::{Entry, Position, Via};
+use crate::bank::ledger::entry::{Action, Entry, Position, Via};
 use crate::bank::paxos::ballot::Ballot;
 
-/// The most transfers that one request may carry.
-pub const MAX_TRANSFERS: usize = 5_000;
-/// The most entries that one answer to `log` carries.
-pub const MAX_LOG_PAGE: usize = 1_000;
-
-/// A transfer as a client asks for it.
+/// A transfer, or the opening of an account, as a client asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TransferRequest {
-    /// Who pays; the server's own account if none is named.
-    pub from: Option<AccountId>,
-    /// Who is paid.
-    pub to: AccountId,
-    /// How much.
-    pub amount: Amount,
-    /// Its name, if it belongs to a session: a retry under the same name is paid once.
+pub struct Instruction {
+    /// What is to happen.
+    pub action: Action,
+    /// Its name, if it belongs to a session: a retry under the same name happens once.
     pub request: Option<RequestId>,
+    /// It is to happen together with the one after it in the same request, or not at all.
+    pub linked: bool,
+    /// To be answered when its entry is in a committed block, and so durable at a majority.
+    pub settled: bool,
+    /// It is not refused for insufficient funds before so many milliseconds have passed.
+    pub wait_ms: Option<u64>,
+}
+
+impl Instruction {
+    /// The action alone, answered as soon as that can be.
+    pub fn plain(action: Action) -> Instruction {
+        Instruction { action, request: None, linked: false, settled: false, wait_ms: None }
+    }
 }
 
 /// A request of a client's.
@@ -31,10 +35,10 @@ pub struct TransferRequest {
 pub enum Request {
     /// Opens a session.
     Session,
-    /// Looks at a transfer and answers with its [`Outcome`].
-    Transfer(TransferRequest),
+    /// Looks at a transfer or an opening and answers with its [`Outcome`].
+    One(Instruction),
     /// The same for several, answered together when the last one has its outcome.
-    Transfers(Vec<TransferRequest>),
+    Batch(Vec<Instruction>),
     /// An account's balance as this server knows it; its own account if none is named.
     Balance(Option<AccountId>),
     /// The entries of the local log after a position, oldest first.
@@ -49,13 +53,67 @@ pub enum Request {
         /// The last height wanted; the chain's head if none is given.
         to: Option<u64>,
     },
+    /// An account's statement: the entries of the chain that touch it, the newest first; before them,
+    /// at its home, those of the local log.
+    History {
+        /// The account.
+        account: AccountId,
+        /// Where the page before this one ended.
+        before: Option<Cursor>,
+        /// The most entries wanted.
+        limit: usize,
+    },
+    /// The accounts of which the names begin so, in the order of their names.
+    Accounts {
+        /// What they begin with; empty for all.
+        prefix: String,
+        /// The last name of the page before this one.
+        after: Option<AccountId>,
+        /// The most accounts wanted.
+        limit: usize,
+    },
     /// How the server is.
     Status,
     /// Runs Paxos until the local logs of all servers heard are in the chain.
     Settle,
 }
 
-/// What became of a transfer.
+/// A place in an account's statement, from which the next page goes on. For the server that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The height of the block that holds the last entry shown.
+    pub height: u64,
+    /// That entry's place among all entries of the block, from 0.
+    pub place: u64,
+    /// What the account held before that entry.
+    pub balance: Amount,
+}
+
+/// A line of an account's statement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StatementLine {
+    /// The height of the block that holds the entry; none while it is in the local log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+    /// The account's balance after it.
+    pub balance: Amount,
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// An account, as [`Request::Accounts`] lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its name.
+    pub account: AccountId,
+    /// What it holds by the chain; none if it is not in the chain yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Amount>,
+}
+
+/// What became of a transfer or an opening.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
@@ -67,19 +125,25 @@ pub enum Outcome {
         epoch: u64,
         /// …and the seq.
         seq: u64,
-        /// The payer's local balance: after the transfer, or, if `repeated`, now.
+        /// The local balance of the payer, or of the account opened: after it happened, or, if
+        /// `repeated`, now.
         balance: Amount,
         /// How it came to be accepted.
         via: Via,
         /// This answers a retry; the transfer happened once, earlier.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         repeated: bool,
+        /// Whether its entry is in a committed block by now; only if that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settled: Option<bool>,
     },
-    /// The servers consulted don't have the money. It has not happened and will not.
+    /// The servers consulted don't have the money, or don't know the payee; or the account is open
+    /// already. It has not happened and will not.
     Refused {
         /// Why, for people.
         reason: String,
-        /// The payer's balance by all that the servers consulted know.
+        /// The balance of the payer, or of the account that is open, by all that the servers consulted
+        /// know.
         balance: Amount,
         /// The servers whose logs were looked at.
         consulted: Vec<ServerId>,
@@ -95,6 +159,20 @@ pub enum Outcome {
     Invalid {
         /// Why, for people.
         reason: String,
+    },
+    /// Another one that it is linked to has not happened. It has not happened either and will not.
+    LinkedFailed {
+        /// Why, for people.
+        reason: String,
+    },
+    /// It can happen only at another server. It has not happened here and will not.
+    WrongServer {
+        /// Why, for people.
+        reason: String,
+        /// The right server.
+        server: ServerId,
+        /// Where that one listens.
+        address: String,
     },
     /// A retry so late that the server no longer knows what became of it. It is not done (again).
     Expired {
@@ -147,8 +225,10 @@ pub struct Status {
     pub head: BlockHash,
     /// Entries in the local log.
     pub log_length: usize,
-    /// Transfers that wait for a run.
+    /// Transfers that wait, for a run or for money.
     pub waiting: usize,
+    /// Accounts that this server knows.
+    pub accounts: usize,
     /// The ballot promised for the next height.
     pub promised: Option<Ballot>,
     /// The present run, in a word: idle, preparing, accepting, backing off.
@@ -177,6 +257,10 @@ pub enum ErrorCode {
     Store,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// An answer. On the wire it stands beside the `id` of its request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
@@ -186,10 +270,10 @@ pub enum Reply {
         /// The session's name.
         session: SessionId,
     },
-    /// To [`Request::Transfer`].
-    Transfer(Outcome),
-    /// To [`Request::Transfers`], in their order.
-    Transfers {
+    /// To [`Request::One`].
+    One(Outcome),
+    /// To [`Request::Batch`], in their order.
+    Batch {
         /// One each.
         outcomes: Vec<Outcome>,
     },
@@ -199,10 +283,31 @@ pub enum Reply {
         account: AccountId,
         /// Its local balance: committed, plus the effects of this server's local log.
         balance: Amount,
-        /// Its balance by the chain alone.
-        committed: Amount,
+        /// Its balance by the chain alone; none if it is not in the chain yet.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        committed: Option<Amount>,
         /// The chain's height.
         height: u64,
+    },
+    /// To [`Request::History`].
+    History {
+        /// The account.
+        account: AccountId,
+        /// The newest first.
+        lines: Vec<StatementLine>,
+        /// Entries of the local log that are older than the last one shown and left out here.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: u64,
+        /// Where the next page goes on; none if this was the last one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<Cursor>,
+    },
+    /// To [`Request::Accounts`].
+    Accounts {
+        /// In the order of their names.
+        accounts: Vec<Listed>,
+        /// There are more after these.
+        more: bool,
     },
     /// To [`Request::Log`].
     Log {

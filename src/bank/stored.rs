@@ -1,9 +1,12 @@
 //! What a server finds in its store when it starts.
 
+use std::collections::BTreeMap;
+
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
-use crate::bank::ledger::entry::Entry;
+use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 
 /// What a store holds of a server, but for the chain, which is read in pieces.
@@ -19,10 +22,12 @@ pub struct Stored {
     pub active: bool,
     /// The number of blocks in the chain.
     pub blocks: u64,
-    /// The balances at the chain's head, in the order of the accounts' names.
+    /// The balances at the chain's head, in any order.
     pub balances: Vec<(AccountId, Amount)>,
+    /// For each server, its last entry that is in the chain; empty before the founding.
+    pub included: BTreeMap<ServerId, Position>,
     /// The local log's elements, oldest first.
-    pub log: Vec<Vec<Entry>>,
+    pub log: Vec<Element>,
     /// The ballot promised for the next height.
     pub promised: Option<Ballot>,
     /// The block accepted for the next height, with its ballot.
@@ -39,6 +44,7 @@ impl Stored {
             active: false,
             blocks: 0,
             balances: Vec::new(),
+            included: BTreeMap::new(),
             log: Vec::new(),
             promised: None,
             accepted: None,

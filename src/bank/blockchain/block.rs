@@ -10,16 +10,18 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::{InstanceId, ServerId, serde_as_text};
-use crate::bank::ledger::entry::Entry;
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::{Entry, Record};
 
 /// The format of blocks, messages and stored values. It changes with any of them.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The SHA-256 of a block's text, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,7 +98,7 @@ pub struct Genesis {
 }
 
 /// A block as the chain holds it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
     /// Its place in the chain: 0 is genesis.
@@ -109,8 +111,65 @@ pub struct Block {
     /// What the bank is founded on; only in block 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis: Option<Genesis>,
-    /// Grouped by server in the order of their ids, each server's in the order of its log.
-    pub entries: Vec<Entry>,
+    /// Beginnings of the servers' local logs, which take effect in the order of the servers' ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "in_order")]
+    pub logs: BTreeMap<ServerId, Vec<Element>>,
+}
+
+/// Reads a map whose keys come in order, each once: a map that says a thing twice says nothing.
+fn in_order<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<ServerId, Vec<Element>>, D::Error> {
+    struct InOrder;
+    impl<'de> Visitor<'de> for InOrder {
+        type Value = BTreeMap<ServerId, Vec<Element>>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the servers' logs, in the order of their ids")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut logs: Self::Value = BTreeMap::new();
+            while let Some((server, elements)) = map.next_entry::<ServerId, _>()? {
+                if logs.last_key_value().is_some_and(|(last, _)| *last >= server) {
+                    return Err(de::Error::custom(format_args!("{server} is out of order")));
+                }
+                logs.insert(server, elements);
+            }
+            Ok(logs)
+        }
+    }
+    from.deserialize_map(InOrder)
+}
+
+impl Block {
+    /// The entries under their names, in the order in which they take effect.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.logs.iter().flat_map(|(server, log)| log.iter().flat_map(|e| e.entries(server)))
+    }
+
+    /// The same without their names.
+    pub fn records(&self) -> impl Iterator<Item = (&ServerId, &Record)> {
+        let of = |(server, log)| records_of(log).map(move |record| (server, record));
+        self.logs.iter().flat_map(of)
+    }
+
+    /// What it holds of one server's log.
+    pub fn log(&self, server: &ServerId) -> &[Element] {
+        self.logs.get(server).map_or(&[], Vec::as_slice)
+    }
+
+    /// The number of entries.
+    pub fn len(&self) -> usize {
+        self.logs.values().flatten().map(|element| element.records().len()).sum()
+    }
+
+    /// It holds none, as block 0 does.
+    pub fn is_empty(&self) -> bool {
+        self.logs.is_empty()
+    }
+}
+
+fn records_of(log: &Vec<Element>) -> impl Iterator<Item = &Record> {
+    log.iter().flat_map(Element::records)
 }
 
 /// A block with its text and its hash, which are worked out once.
@@ -147,7 +206,7 @@ impl SealedBlock {
             previous: BlockHash::NONE,
             proposer: None,
             genesis: Some(genesis),
-            entries: Vec::new(),
+            logs: BTreeMap::new(),
         })
     }
 
@@ -188,7 +247,7 @@ impl Hash for SealedBlock {
 
 impl fmt::Debug for SealedBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries = self.block.entries.len();
+        let entries = self.block.len();
         write!(f, "block {} ({}, {entries} entries)", self.height(), self.hash.short())
     }
 }

@@ -7,8 +7,10 @@ use std::fmt;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
 use crate::bank::ids::{AccountId, InstanceId, ServerId};
-use crate::bank::ledger::balances::{Balances, LedgerError};
-use crate::bank::ledger::entry::{Entry, Position};
+use crate::bank::ledger::balances::{Balances, LedgerError, View};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
+use crate::bank::ledger::trial::{Changes, Trial};
 
 /// The chain up to its head.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +20,6 @@ pub struct Chain {
     genesis: Genesis,
     genesis_hash: BlockHash,
     included: BTreeMap<ServerId, Position>,
-    committed: Balances,
 }
 
 /// Why a block can't be the next one.
@@ -38,8 +39,8 @@ pub enum BlockError {
     },
     /// It is not a genesis block where one is needed, or is one where none may be.
     Genesis(&'static str),
-    /// Its entries are not grouped by server in the order of their ids.
-    Order,
+    /// It holds no entries, or none of a server that it names.
+    Empty,
     /// An entry is not the one that its server's sequence goes on with.
     Sequence {
         /// The server.
@@ -72,7 +73,7 @@ impl fmt::Display for BlockError {
                 write!(f, "block {height} does not link to the block before by its hash")
             }
             BlockError::Genesis(what) => f.write_str(what),
-            BlockError::Order => f.write_str("its entries are not grouped by server, in order"),
+            BlockError::Empty => f.write_str("it holds no entries, or none of a server it names"),
             BlockError::Sequence { server, expected, found } => write!(
                 f,
                 "entry {} (epoch {}) of {server} stands where {} (epoch {}) should",
@@ -92,23 +93,23 @@ impl std::error::Error for BlockError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consequences {
     included: BTreeMap<ServerId, Position>,
-    committed: Balances,
+    changes: Changes,
 }
 
 impl Chain {
-    /// The chain that consists of a genesis block.
+    /// The chain that consists of a genesis block, and the accounts that it opens.
     ///
     /// # Errors
     /// If the block is none.
     pub fn found(block: &SealedBlock) -> Result<Chain, BlockError> {
-        let Block { height, previous, genesis, entries, .. } = block.block();
+        let Block { height, previous, genesis, logs, .. } = block.block();
         if *height != 0 {
             return Err(BlockError::Height { expected: 0, found: *height });
         }
         let Some(genesis) = genesis.clone() else {
             return Err(BlockError::Genesis("block 0 holds no genesis"));
         };
-        if *previous != BlockHash::NONE || !entries.is_empty() {
+        if *previous != BlockHash::NONE || !logs.is_empty() {
             return Err(BlockError::Genesis("block 0 must be the first and hold no entries"));
         }
         if genesis.format != FORMAT {
@@ -122,17 +123,14 @@ impl Chain {
         if SealedBlock::genesis(genesis.clone()).hash() != block.hash() {
             return Err(BlockError::Genesis("block 0 is not written as a genesis block is"));
         }
-        let accounts =
-            genesis.servers.keys().map(|id| (AccountId::of(id), genesis.opening_balance));
         let included = genesis.servers.keys().map(|id| (id.clone(), Position::START)).collect();
-        Ok(Chain {
-            height: 0,
-            head: block.hash(),
-            genesis_hash: block.hash(),
-            included,
-            committed: Balances::open(accounts),
-            genesis,
-        })
+        Ok(Chain { height: 0, head: block.hash(), genesis_hash: block.hash(), included, genesis })
+    }
+
+    /// The accounts that block 0 opens, and what they hold.
+    pub fn opening_balances(&self) -> impl Iterator<Item = (AccountId, Amount)> {
+        let Genesis { servers, opening_balance, .. } = &self.genesis;
+        servers.keys().map(|id| (AccountId::of(id), *opening_balance))
     }
 
     /// The height of the last block.
@@ -165,17 +163,21 @@ impl Chain {
         self.included.get(server).copied().unwrap_or(Position::START)
     }
 
-    /// The balances by the chain alone.
-    pub fn committed(&self) -> &Balances {
-        &self.committed
+    /// For each server, its last entry that is in the chain.
+    pub fn all_included(&self) -> &BTreeMap<ServerId, Position> {
+        &self.included
     }
 
     /// Whether a block can be the next one, and what would follow from it.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn verify(&self, block: &SealedBlock) -> Result<Consequences, BlockError> {
-        let Block { height, previous, proposer, genesis, entries } = block.block();
+    pub fn verify(
+        &self,
+        balances: &Balances,
+        block: &SealedBlock,
+    ) -> Result<Consequences, BlockError> {
+        let Block { height, previous, proposer, genesis, logs } = block.block();
         if *height != self.height + 1 {
             return Err(BlockError::Height { expected: self.height + 1, found: *height });
         }
@@ -190,70 +192,74 @@ impl Chain {
             Some(stranger) => return Err(BlockError::Stranger(stranger.clone())),
             None => return Err(BlockError::Genesis("only block 0 may be without a proposer")),
         }
-        if entries.is_empty() || !entries.is_sorted_by_key(|entry| &entry.server) {
-            return Err(BlockError::Order);
+        if logs.is_empty() || logs.values().any(Vec::is_empty) {
+            return Err(BlockError::Empty);
         }
-        self.follow(entries)
+        let mut included = self.included.clone();
+        let mut trial = balances.try_out(View::Committed);
+        for (server, log) in logs {
+            let last = self.follow(&mut trial, server, log)?;
+            included.insert(server.clone(), last);
+        }
+        Ok(Consequences { included, changes: trial.into_changes() })
     }
 
-    /// Whether `log` could be what a server's log holds after seq `known`, by the look of it: in
-    /// sequence, of that server's own account, and covered.
+    /// Whether `log` could be what a server's log begins with, by the look of it: in sequence, of
+    /// that server's own accounts, and covered.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn verify_log(&self, server: &ServerId, log: &[Entry]) -> Result<(), BlockError> {
-        match log.iter().find(|entry| entry.server != *server) {
-            Some(entry) => Err(BlockError::Stranger(entry.server.clone())),
-            None => self.follow(log).map(|_| ()),
-        }
+    pub fn verify_log(
+        &self,
+        balances: &Balances,
+        server: &ServerId,
+        log: &[Element],
+    ) -> Result<(), BlockError> {
+        self.follow(&mut balances.try_out(View::Committed), server, log).map(drop)
     }
 
-    /// What follows if these entries come after the head.
-    fn follow(&self, entries: &[Entry]) -> Result<Consequences, BlockError> {
-        let mut included = self.included.clone();
-        let mut committed = self.committed.clone();
-        for entry in entries {
-            let position = entry.position();
-            let stranger = || BlockError::Stranger(entry.server.clone());
-            let last = included.get_mut(&entry.server).ok_or_else(stranger)?;
-            if position != last.next() {
-                let server = entry.server.clone();
+    /// Lets the beginning of a server's log come after the head; returns where it ends.
+    fn follow(
+        &self,
+        trial: &mut Trial<'_>,
+        server: &ServerId,
+        log: &[Element],
+    ) -> Result<Position, BlockError> {
+        let included = self.included.get(server);
+        let mut last = *included.ok_or_else(|| BlockError::Stranger(server.clone()))?;
+        for element in log {
+            if element.first() != last.next() {
                 return Err(BlockError::Sequence {
-                    server,
+                    server: server.clone(),
                     expected: last.next(),
-                    found: position,
+                    found: element.first(),
                 });
             }
-            *last = position;
-            let wrong = |error| BlockError::Entry { server: entry.server.clone(), position, error };
-            if entry.from.home() != entry.server.as_str() {
-                return Err(wrong(LedgerError::NotHome(entry.from.clone())));
+            for record in element.records() {
+                last = last.next();
+                let wrong =
+                    |error| BlockError::Entry { server: server.clone(), position: last, error };
+                let subject = record.action.subject();
+                if subject.home() != server.as_str() {
+                    return Err(wrong(LedgerError::NotHome(subject.clone())));
+                }
+                trial.apply(&record.action).map_err(wrong)?;
             }
-            committed.apply(entry).map_err(wrong)?;
         }
-        Ok(Consequences { included, committed })
+        Ok(last)
     }
 
-    /// Appends a block, given what [`Chain::verify`] said of it; returns the balances that changed.
+    /// Appends a block, given what [`Chain::verify`] said of it; returns what changes in the
+    /// committed balances.
     ///
     /// # Panics
     /// If the block is not the next one.
-    pub fn append(
-        &mut self,
-        block: &SealedBlock,
-        consequences: Consequences,
-    ) -> Vec<(AccountId, Amount)> {
+    pub fn append(&mut self, block: &SealedBlock, consequences: Consequences) -> Changes {
         assert_eq!(block.height(), self.height + 1, "one block after the other");
         assert_eq!(block.block().previous, self.head, "each linked to the one before");
-        let Consequences { included, committed } = consequences;
-        let changed = (committed.iter())
-            .filter(|(account, balance)| self.committed.of(account) != Some(*balance))
-            .map(|(account, balance)| (account.clone(), balance))
-            .collect();
         self.height = block.height();
         self.head = block.hash();
-        self.included = included;
-        self.committed = committed;
-        changed
+        self.included = consequences.included;
+        consequences.changes
     }
 }

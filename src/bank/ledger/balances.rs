@@ -1,11 +1,12 @@
-//! What each account holds.
+//! What each account holds: by the chain alone, and by what this server knows on top.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
-use crate::bank::ledger::entry::Entry;
+use crate::bank::ledger::directory::{AccountNumber, Directory};
+use crate::bank::ledger::entry::Action;
+use crate::bank::ledger::trial::{Changes, Trial};
 
 /// Why an entry can't take effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,9 @@ pub enum LedgerError {
     Nothing,
     /// Payer and payee are one.
     ToItself,
-    /// The account can't be debited by this server.
+    /// The account is open already.
+    Exists(AccountId),
+    /// That may happen only at the account's home.
     NotHome(AccountId),
 }
 
@@ -36,72 +39,157 @@ impl fmt::Display for LedgerError {
             }
             LedgerError::Nothing => f.write_str("the amount must be at least 1"),
             LedgerError::ToItself => f.write_str("payer and payee are the same account"),
-            LedgerError::NotHome(account) => {
-                write!(f, "{account} may be debited only by its home, server {}", account.home())
-            }
+            LedgerError::Exists(account) => write!(f, "{account} is open already"),
+            LedgerError::NotHome(account) => write!(
+                f,
+                "{account} may be opened and debited only by its home, server {}",
+                account.home()
+            ),
         }
     }
 }
 
+/// Which balance of an account is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// By the chain alone: the same at every server that holds the same blocks.
+    Committed,
+    /// The committed balance plus the effects of this server's local log: what it decides by.
+    Local,
+}
+
 /// The accounts and what they hold. No balance is ever below zero, and only transfers change them,
 /// so the total stays what it was.
+///
+/// An account of this server's is known from the moment it is opened here; another's, only from the
+/// chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Balances(BTreeMap<AccountId, Amount>);
+pub struct Balances {
+    directory: Directory,
+    /// None for an account that is not in the chain yet.
+    committed: Vec<Sparse>,
+    local: Vec<Amount>,
+}
+
+/// An `Option<Amount>` in eight bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Sparse(u64);
+
+impl Sparse {
+    const NONE: Sparse = Sparse(u64::MAX);
+
+    fn get(self) -> Option<Amount> {
+        Amount::new(self.0)
+    }
+}
 
 impl Balances {
-    /// The accounts as they open.
-    pub fn open(accounts: impl IntoIterator<Item = (AccountId, Amount)>) -> Balances {
-        Balances(accounts.into_iter().collect())
+    /// No accounts. `salt` as for [`Directory::new`].
+    pub fn new(salt: u64) -> Balances {
+        Balances { directory: Directory::new(salt), ..Balances::default() }
     }
 
-    /// What an account holds, if there is one of that name.
-    pub fn of(&self, account: &AccountId) -> Option<Amount> {
-        self.0.get(account).copied()
+    /// Adds the accounts that the chain begins with.
+    pub fn found(&mut self, accounts: impl IntoIterator<Item = (AccountId, Amount)>) {
+        for (account, amount) in accounts {
+            let number = self.add(&account);
+            self.committed[number.index()] = Sparse(amount.units());
+            self.local[number.index()] = amount;
+        }
     }
 
-    /// Every account and what it holds, in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&AccountId, Amount)> {
-        self.0.iter().map(|(account, amount)| (account, *amount))
+    fn add(&mut self, account: &AccountId) -> AccountNumber {
+        let number = self.directory.add(account);
+        if number.index() == self.local.len() {
+            self.committed.push(Sparse::NONE);
+            self.local.push(Amount::ZERO);
+        }
+        number
     }
 
-    /// Lets an entry take effect: all of it, or nothing and the reason.
+    /// How many accounts are known.
+    pub fn accounts(&self) -> usize {
+        self.directory.len()
+    }
+
+    pub(super) fn find(&self, account: &AccountId) -> Option<AccountNumber> {
+        self.directory.find(account)
+    }
+
+    pub(super) fn at(&self, view: View, number: AccountNumber) -> Option<Amount> {
+        match view {
+            View::Committed => self.committed[number.index()].get(),
+            View::Local => Some(self.local[number.index()]),
+        }
+    }
+
+    /// What an account holds, if there is one of that name in this view.
+    pub fn of(&self, view: View, account: &AccountId) -> Option<Amount> {
+        self.at(view, self.find(account)?)
+    }
+
+    /// What an account holds by the chain.
+    pub fn committed(&self, account: &AccountId) -> Option<Amount> {
+        self.of(View::Committed, account)
+    }
+
+    /// What an account holds by the chain and the local log.
+    pub fn local(&self, account: &AccountId) -> Option<Amount> {
+        self.of(View::Local, account)
+    }
+
+    /// Every account in the chain and what it holds by it, in no order that means anything.
+    pub fn all_committed(&self) -> impl Iterator<Item = (&str, Amount)> {
+        let of = |number| Some((self.directory.name(number), self.at(View::Committed, number)?));
+        self.directory.numbers().filter_map(of)
+    }
+
+    /// Tries out what would be, by one of the views.
+    pub fn try_out(&self, view: View) -> Trial<'_> {
+        Trial::new(self, view)
+    }
+
+    /// Lets something take effect on the local balances: all of it, or nothing and the reason.
     ///
     /// # Errors
-    /// In the order of [`Balances::check`].
-    pub fn apply(&mut self, entry: &Entry) -> Result<(), LedgerError> {
-        self.check(&entry.from, &entry.to, entry.amount)?;
-        let debited = self.of(&entry.from).and_then(|balance| balance.minus(entry.amount));
-        let credited = self.of(&entry.to).and_then(|balance| balance.plus(entry.amount));
-        let (Some(debited), Some(credited)) = (debited, credited) else {
-            unreachable!("checked above; the total of all balances is an amount");
+    /// Those of [`Trial::apply`].
+    pub fn apply(&mut self, action: &Action) -> Result<(), LedgerError> {
+        let changes = {
+            let mut trial = self.try_out(View::Local);
+            trial.apply(action)?;
+            trial.into_changes()
         };
-        self.0.insert(entry.from.clone(), debited);
-        self.0.insert(entry.to.clone(), credited);
+        for (account, amount) in changes.opened {
+            let number = self.add(&account);
+            self.local[number.index()] = amount;
+        }
+        for (number, amount) in changes.changed {
+            self.local[number.index()] = amount;
+        }
         Ok(())
     }
 
-    /// Whether a transfer could take effect now.
-    ///
-    /// # Errors
-    /// First what is wrong with the transfer for ever, then what the balance lacks.
-    pub fn check(
-        &self,
-        from: &AccountId,
-        to: &AccountId,
-        amount: Amount,
-    ) -> Result<(), LedgerError> {
-        if amount == Amount::ZERO {
-            return Err(LedgerError::Nothing);
+    /// Takes over what a trial by the committed balances came to, as what the chain says now; returns
+    /// the new balances by name.
+    pub fn commit(&mut self, changes: Changes) -> Vec<(AccountId, Amount)> {
+        let mut named = Vec::with_capacity(changes.changed.len() + changes.opened.len());
+        for (number, amount) in changes.changed {
+            self.committed[number.index()] = Sparse(amount.units());
+            let name = self.directory.name(number).parse().expect("it was the name of an account");
+            named.push((name, amount));
         }
-        if from == to {
-            return Err(LedgerError::ToItself);
+        for (account, amount) in changes.opened {
+            let number = self.add(&account);
+            self.committed[number.index()] = Sparse(amount.units());
+            named.push((account, amount));
         }
-        let unknown = |account: &AccountId| LedgerError::UnknownAccount(account.clone());
-        let balance = self.of(from).ok_or_else(|| unknown(from))?;
-        self.of(to).ok_or_else(|| unknown(to))?;
-        match balance.minus(amount) {
-            Some(_) => Ok(()),
-            None => Err(LedgerError::Overdraft { account: from.clone(), balance }),
+        named
+    }
+
+    /// Forgets what the local log had added.
+    pub fn forget_log(&mut self) {
+        for (local, committed) in self.local.iter_mut().zip(&self.committed) {
+            *local = committed.get().unwrap_or_default();
         }
     }
 }

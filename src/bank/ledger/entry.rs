@@ -1,17 +1,17 @@
-//! A transfer that its home has accepted, as it stands in a local log and in a block.
+//! What a home has accepted, as it stands in a local log and in a block.
 
 use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, RequestId, ServerId};
 
-/// How a transfer came to be accepted.
+/// How an entry came to be accepted.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Via {
-    /// The home's local balance covered it at once.
+    /// What the home knew sufficed.
     #[default]
     Local,
     /// It had to wait for a Paxos run.
@@ -24,9 +24,78 @@ impl Via {
     }
 }
 
-/// A transfer accepted by its home, named (server, epoch, seq).
+/// What an entry does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(untagged)]
+pub enum Action {
+    /// Moves money.
+    Transfer {
+        /// The account that pays.
+        from: AccountId,
+        /// The account that is paid.
+        to: AccountId,
+        /// How much; at least 1.
+        amount: Amount,
+    },
+    /// Opens an account, with nothing in it.
+    Open {
+        /// Its name.
+        #[serde(rename = "open")]
+        account: AccountId,
+    },
+}
+
+impl Action {
+    /// The account at whose home alone this may happen: the payer, or the one that is opened.
+    pub fn subject(&self) -> &AccountId {
+        match self {
+            Action::Transfer { from, .. } => from,
+            Action::Open { account } => account,
+        }
+    }
+
+    /// The account that pays, if one does.
+    pub fn payer(&self) -> Option<&AccountId> {
+        match self {
+            Action::Transfer { from, .. } => Some(from),
+            Action::Open { .. } => None,
+        }
+    }
+
+    /// The account that is paid, if one is.
+    pub fn payee(&self) -> Option<&AccountId> {
+        match self {
+            Action::Transfer { to, .. } => Some(to),
+            Action::Open { .. } => None,
+        }
+    }
+
+    /// Whether an account's balance changes by it, or begins.
+    pub fn touches(&self, account: &AccountId) -> bool {
+        self.subject() == account || self.payee() == Some(account)
+    }
+}
+
+/// An entry without its name, which follows from its place in an
+/// [`Element`](crate::bank::ledger::element::Element).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Record {
+    /// What it does.
+    #[serde(flatten)]
+    pub action: Action,
+    /// The client's name for it, by which a retry is known. None without a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+    /// How it came to be accepted.
+    #[serde(default, skip_serializing_if = "Via::is_local")]
+    pub via: Via,
+    /// It happened together with the one after it, or neither would have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub linked: bool,
+}
+
+/// What a home has accepted, under its name (server, epoch, seq).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// The home that accepted it.
     pub server: ServerId,
@@ -34,18 +103,16 @@ pub struct Entry {
     pub epoch: u64,
     /// 1, 2, 3… within the epoch, with no gap.
     pub seq: u64,
-    /// The account that pays; its home is `server`.
-    pub from: AccountId,
-    /// The account that is paid.
-    pub to: AccountId,
-    /// How much; at least 1.
-    pub amount: Amount,
-    /// The client's name for it, by which a retry is known. None for a transfer without a session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<RequestId>,
-    /// How it came to be accepted.
-    #[serde(default, skip_serializing_if = "Via::is_local")]
-    pub via: Via,
+    /// The rest.
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+impl Entry {
+    /// Where it stands among its server's entries.
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, seq: self.seq }
+    }
 }
 
 /// A place in a server's sequence of entries: the last entry up to which something holds.
@@ -66,13 +133,11 @@ impl Position {
 
     /// The position of the entry after this one.
     pub fn next(self) -> Position {
-        Position { seq: self.seq + 1, ..self }
+        self.plus(1)
     }
-}
 
-impl Entry {
-    /// Where it stands among its server's entries.
-    pub fn position(&self) -> Position {
-        Position { epoch: self.epoch, seq: self.seq }
+    /// The position of the `entries`-th entry after this one.
+    pub fn plus(self, entries: usize) -> Position {
+        Position { seq: self.seq + entries as u64, ..self }
     }
 }

@@ -2,144 +2,134 @@
 
 use std::collections::VecDeque;
 
-use crate::bank::ledger::entry::{Entry, Position};
-
-/// The most entries of one element. An element is never divided, so this bounds how far a cut may
-/// fall short of what would fit.
-pub const MAX_ELEMENT: usize = 1_000;
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::element::{Element, named};
+use crate::bank::ledger::entry::{Entry, Position, Record};
 
 /// The local log, in elements: each holds the entries of one turn, as the store has them.
 ///
-/// A promise or a block may end only between elements, so that the store can drop whole ones. An
-/// element therefore stays open only until its turn ends or a promise speaks of it.
+/// A promise or a block may end only between elements, so that the store can drop whole ones. The
+/// entries of the present turn become an element when the turn ends, or earlier if a promise is to
+/// speak of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LocalLog {
     /// The last entry that is in the chain.
     base: Position,
-    elements: VecDeque<Vec<Entry>>,
-    length: usize,
-    /// The last element may still grow.
-    open: bool,
+    elements: VecDeque<Element>,
+    /// Accepted in this turn, and in no element yet.
+    open: Vec<Record>,
+    /// The entries of all elements.
+    sealed: usize,
 }
 
-/// Why a log's beginning can't be taken off.
+/// A block's entries of this server are not those that its log begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrimError {
-    /// The entries are not those that the log begins with.
-    Different,
-    /// They end within an element.
-    WithinElement,
-}
+pub struct Different;
 
 impl LocalLog {
     /// The log that follows `base`.
     ///
     /// # Errors
     /// The position at which an entry is missing or out of place.
-    pub fn new(base: Position, elements: Vec<Vec<Entry>>) -> Result<LocalLog, Position> {
+    pub fn new(base: Position, elements: Vec<Element>) -> Result<LocalLog, Position> {
         let mut last = base;
-        for entry in elements.iter().flatten() {
-            if entry.position() != last.next() {
+        for element in &elements {
+            if element.first() != last.next() {
                 return Err(last.next());
             }
-            last = entry.position();
+            last = element.last();
         }
-        if elements.iter().any(Vec::is_empty) {
-            return Err(last.next());
-        }
-        let length = elements.iter().map(Vec::len).sum();
-        Ok(LocalLog { base, elements: elements.into(), length, open: false })
+        let sealed = (last.seq - base.seq) as usize;
+        Ok(LocalLog { base, elements: elements.into(), open: Vec::new(), sealed })
     }
 
     /// The position of the last entry, in the log or, if the log is empty, in the chain.
     pub fn last(&self) -> Position {
-        Position { seq: self.base.seq + self.length as u64, ..self.base }
+        self.base.plus(self.len())
     }
 
     /// The number of entries.
     pub fn len(&self) -> usize {
-        self.length
+        self.sealed + self.open.len()
     }
 
     /// There are none.
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.len() == 0
     }
 
-    /// All entries, oldest first.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.elements.iter().flatten()
+    /// What it holds, oldest first.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.elements.iter().flat_map(Element::records).chain(&self.open)
     }
 
-    /// Adds an entry; says whether it begins a new element.
-    pub fn append(&mut self, entry: Entry) -> bool {
-        assert_eq!(entry.position(), self.last().next(), "a gap in the local log");
-        let grow = self.open && self.elements.back().is_some_and(|last| last.len() < MAX_ELEMENT);
-        match self.elements.back_mut() {
-            Some(last) if grow => last.push(entry),
-            _ => self.elements.push_back(vec![entry]),
+    /// The entries after `after`, oldest first, as those of `server`.
+    pub fn entries_after<'a>(
+        &'a self,
+        server: &'a ServerId,
+        after: Position,
+    ) -> impl Iterator<Item = Entry> + 'a {
+        let begin = self.elements.partition_point(|element| element.last() <= after);
+        let sealed = self.elements.range(begin..).flat_map(|element| element.entries(server));
+        let open = named(server, self.base.plus(self.sealed).next(), &self.open);
+        sealed.chain(open).filter(move |entry| entry.position() > after)
+    }
+
+    /// Adds records that belong together, which thereby come into one element. If they don't fit
+    /// into the open one, of at most `max` entries, that one is sealed first and returned.
+    pub fn append(&mut self, records: Vec<Record>, max: usize) -> Option<Element> {
+        let full = self.open.len() + records.len() > max;
+        let sealed = if full { self.seal() } else { None };
+        self.open.extend(records);
+        sealed
+    }
+
+    /// Makes an element of what is in none yet, to be made durable.
+    pub fn seal(&mut self) -> Option<Element> {
+        if self.open.is_empty() {
+            return None;
         }
-        self.length += 1;
-        self.open = true;
-        !grow
+        let first = self.base.plus(self.sealed).next();
+        let element = Element::seal(first, std::mem::take(&mut self.open));
+        self.sealed += element.records().len();
+        self.elements.push_back(element.clone());
+        Some(element)
     }
 
-    /// From here on a new entry begins a new element.
-    pub fn close(&mut self) {
-        self.open = false;
-    }
-
-    /// The entries after seq `known`, from a beginning of the log that is at most `limit` entries
-    /// long and ends between elements; and whether that left something out.
-    pub fn promise(&self, known: u64, limit: usize) -> (Vec<Entry>, bool) {
-        assert!(!self.open, "a promise of an open element");
+    /// The elements after seq `known`, from a beginning of the log that holds at most `limit` entries;
+    /// and whether that left something out.
+    pub fn promise(&self, known: u64, limit: usize) -> (Vec<Element>, bool) {
+        assert!(self.open.is_empty(), "a promise of what is in no element");
         let mut taken = 0;
-        let fits = |element: &&Vec<Entry>| {
-            taken += element.len();
+        let fits = |element: &&Element| {
+            taken += element.records().len();
             taken <= limit
         };
-        let entries: Vec<Entry> = (self.elements.iter().take_while(fits).flatten())
-            .filter(|entry| entry.seq > known)
-            .cloned()
-            .collect();
-        (entries, taken > limit)
+        let beginning = self.elements.iter().take_while(fits);
+        let elements = beginning.filter(|element| element.last().seq > known).cloned().collect();
+        (elements, taken > limit)
     }
 
-    /// Takes `entries`, which must be those that the log begins with, off its front; returns how
-    /// many elements that were.
+    /// Takes `elements`, which must be those that the log begins with, off its front.
     ///
     /// # Errors
-    /// If they are not, or end within an element; the log is then as before.
-    pub fn trim(&mut self, entries: &[&Entry]) -> Result<usize, TrimError> {
-        let elements = match self.whole_elements(entries)? {
-            _ if planted!(WholeLogDropped) => self.elements.len(),
-            included => included,
-        };
-        let dropped: usize = self.elements.drain(..elements).map(|element| element.len()).sum();
-        self.length -= dropped;
-        self.base.seq += dropped as u64;
-        if self.elements.is_empty() {
-            self.open = false;
+    /// If they are not; the log is then as before.
+    pub fn trim(&mut self, elements: &[Element]) -> Result<usize, Different> {
+        if !self.begins_with(elements) {
+            return Err(Different);
         }
-        Ok(elements)
+        let trimmed = if planted!(WholeLogDropped) { self.elements.len() } else { elements.len() };
+        for element in self.elements.drain(..trimmed) {
+            self.base = element.last();
+            self.sealed -= element.records().len();
+        }
+        Ok(trimmed)
     }
 
-    /// How many elements `entries` are, if the log begins with them and they end between elements.
-    ///
-    /// # Errors
-    /// If not.
-    pub fn whole_elements(&self, entries: &[&Entry]) -> Result<usize, TrimError> {
-        if entries.len() > self.length || !self.entries().zip(entries).all(|(a, b)| a == *b) {
-            return Err(TrimError::Different);
-        }
-        let mut rest = entries.len();
-        let mut elements = 0;
-        while rest > 0 {
-            let length = self.elements[elements].len();
-            rest = rest.checked_sub(length).ok_or(TrimError::WithinElement)?;
-            elements += 1;
-        }
-        Ok(elements)
+    /// Whether the log begins with these elements.
+    pub fn begins_with(&self, elements: &[Element]) -> bool {
+        elements.len() <= self.elements.len()
+            && self.elements.iter().zip(elements).all(|(a, b)| a == b)
     }
 }
 
@@ -147,61 +137,86 @@ impl LocalLog {
 mod tests {
     use super::*;
     use crate::bank::amount::Amount;
-    use crate::bank::ledger::entry::Via;
+    use crate::bank::ledger::entry::{Action, Via};
 
-    fn entry(seq: u64) -> Entry {
-        Entry {
-            server: "A".parse().unwrap(),
-            epoch: 1,
-            seq,
-            from: "A".parse().unwrap(),
-            to: "B".parse().unwrap(),
-            amount: Amount::new(seq).unwrap(),
-            request: None,
-            via: Via::Local,
-        }
+    const ROOM: usize = 100;
+
+    fn record(amount: u64) -> Record {
+        let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
+        let action = Action::Transfer { from, to, amount: Amount::new(amount).unwrap() };
+        Record { action, request: None, via: Via::Local, linked: false }
     }
 
+    fn element(seqs: std::ops::RangeInclusive<u64>) -> Element {
+        let first = Position { epoch: 1, seq: *seqs.start() };
+        Element::seal(first, seqs.map(record).collect())
+    }
+
+    /// Holds 1 2 | 3 4 | 5.
     fn log() -> LocalLog {
         let mut log = LocalLog::new(Position::START, Vec::new()).unwrap();
         for seq in 1..=5 {
-            log.append(entry(seq));
-            if seq % 2 == 0 {
-                log.close();
+            assert_eq!(log.append(vec![record(seq)], ROOM), None);
+            if seq != 1 && seq != 3 {
+                log.seal().unwrap();
             }
         }
-        log.close();
+        assert_eq!(log.seal(), None);
         log
     }
 
     #[test]
     fn promises_are_cut_between_elements() {
-        let log = log(); // 1 2 | 3 4 | 5
-        let seqs = |known, limit| {
-            let (entries, cut) = log.promise(known, limit);
-            (entries.iter().map(|e| e.seq).collect::<Vec<_>>(), cut)
-        };
-        assert_eq!(seqs(0, 9), (vec![1, 2, 3, 4, 5], false));
-        assert_eq!(seqs(3, 9), (vec![4, 5], false));
-        assert_eq!(seqs(0, 3), (vec![1, 2], true));
-        assert_eq!(seqs(1, 4), (vec![2, 3, 4], true));
+        let log = log();
+        let (a, b, c) = (element(1..=2), element(3..=4), element(5..=5));
+        assert_eq!(log.promise(0, 9), (vec![a.clone(), b.clone(), c.clone()], false));
+        assert_eq!(log.promise(2, 9), (vec![b.clone(), c], false));
+        assert_eq!(log.promise(0, 3), (vec![a], true));
+        assert_eq!(log.promise(2, 4), (vec![b], true));
+        assert_eq!(log.promise(0, 5).1, false);
     }
 
     #[test]
-    fn only_its_own_beginning_in_whole_elements_is_taken_off() {
+    fn only_its_own_beginning_is_taken_off() {
         let mut log = log();
-        let entries: Vec<Entry> = (1..=4).map(entry).collect();
-        let first = |n| entries[..n].iter().collect::<Vec<_>>();
-        assert_eq!(log.trim(&first(3)), Err(TrimError::WithinElement));
-        assert_eq!(log.trim(&[&entry(2)]), Err(TrimError::Different));
-        assert_eq!(log.trim(&first(4)), Ok(2));
+        assert_eq!(log.trim(&[element(1..=3)]), Err(Different));
+        assert_eq!(log.trim(&[element(3..=4)]), Err(Different));
+        assert_eq!(log.trim(&[element(1..=2), element(3..=4)]), Ok(2));
         assert_eq!((log.len(), log.last().seq), (1, 5));
         assert_eq!(log.trim(&[]), Ok(0));
+        assert_eq!(log.trim(&[element(5..=5), element(6..=6)]), Err(Different));
+    }
+
+    #[test]
+    fn what_was_sealed_before_leaves_while_more_comes() {
+        let mut log = log();
+        log.append(vec![record(6), record(7)], ROOM);
+        assert_eq!(log.trim(&[element(1..=2)]), Ok(1));
+        assert_eq!((log.len(), log.last().seq), (5, 7));
+        assert_eq!(log.seal(), Some(element(6..=7)));
+        let server = "A".parse().unwrap();
+        let seqs = |after| {
+            let after = Position { epoch: 1, seq: after };
+            log.entries_after(&server, after).map(|entry| entry.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(seqs(2), [3, 4, 5, 6, 7]);
+        assert_eq!(seqs(3), [4, 5, 6, 7]);
+        assert_eq!(seqs(6), [7]);
+    }
+
+    #[test]
+    fn records_that_belong_together_come_into_one_element() {
+        let mut log = LocalLog::new(Position::START, Vec::new()).unwrap();
+        assert_eq!(log.append(vec![record(1), record(2)], 3), None);
+        assert_eq!(log.append(vec![record(3), record(4)], 3), Some(element(1..=2)));
+        assert_eq!(log.append(vec![record(5)], 3), None);
+        assert_eq!(log.seal(), Some(element(3..=5)));
+        assert_eq!(log.records().count(), 5);
     }
 
     #[test]
     fn a_gap_is_found() {
-        let elements = vec![vec![entry(1)], vec![entry(3)]];
+        let elements = vec![element(1..=1), element(3..=3)];
         assert_eq!(LocalLog::new(Position::START, elements), Err(Position { epoch: 1, seq: 2 }));
     }
 }

@@ -1,6 +1,9 @@
-//! The ledger: entries, the local log, balances, sessions.
+//! The ledger: entries, elements, the local log, accounts and their balances, sessions.
 
 pub mod balances;
+pub mod directory;
+pub mod element;
 pub mod entry;
 pub mod local_log;
 pub mod sessions;
+pub mod trial;

@@ -14,24 +14,18 @@ use std::collections::BTreeMap;
 
 use crate::bank::effects::WaitId;
 use crate::bank::ids::{ConnectionId, RequestId, SessionId};
-use crate::bank::ledger::entry::{Entry, Position, Via};
-use crate::bank::request::{Outcome, TransferRequest};
-
-/// How many requests of one session are remembered.
-pub const MAX_REMEMBERED: usize = 10_000;
-/// How many sessions are remembered.
-pub const MAX_SESSIONS: usize = 10_000;
-/// How many requests of all sessions together are remembered, but for those of the newest session.
-pub const MAX_REMEMBERED_IN_ALL: usize = 200_000;
+use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::limits::Limits;
+use crate::bank::request::{Instruction, Outcome};
 
 /// What is known of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// It is under way.
     Waiting(WaitId),
-    /// It was accepted, as this entry.
+    /// It happened, as this entry.
     Accepted(Position, Via),
-    /// It was answered otherwise: refused, unavailable or invalid.
+    /// It was answered otherwise: it has not happened and will not.
     Rejected(Outcome),
 }
 
@@ -46,14 +40,16 @@ pub enum Found {
     Expired,
     /// It came on an older connection of its session: to be dropped.
     Stale,
-    /// Its number was used before, for another transfer.
+    /// Its number was used before, for something else.
     Reused,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Remembered {
-    /// The transfer's content, without its name: the same number must mean the same transfer.
-    transfer: TransferRequest,
+    /// The same number must mean the same action.
+    action: Action,
+    /// …linked, or not, to the one after it.
+    linked: bool,
     fate: Fate,
 }
 
@@ -69,8 +65,9 @@ struct Session {
 }
 
 /// The memory of all sessions of one server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sessions {
+    limits: Limits,
     sessions: BTreeMap<SessionId, Session>,
     /// The sessions by `last_use`.
     by_use: BTreeMap<u64, SessionId>,
@@ -85,11 +82,19 @@ fn opened_at(session: &SessionId) -> Position {
     Position { epoch: session.epoch, seq: session.opened_at }
 }
 
-fn content(transfer: &TransferRequest) -> TransferRequest {
-    TransferRequest { request: None, ..transfer.clone() }
-}
-
 impl Sessions {
+    /// Nothing is remembered.
+    pub fn new(limits: &Limits) -> Sessions {
+        Sessions {
+            limits: limits.clone(),
+            sessions: BTreeMap::new(),
+            by_use: BTreeMap::new(),
+            uses: 0,
+            remembered: 0,
+            horizon: None,
+        }
+    }
+
     /// Begins to remember a session that was just opened.
     pub fn open(&mut self, session: &SessionId, connection: ConnectionId) {
         let state = self.touch(session);
@@ -103,9 +108,12 @@ impl Sessions {
     pub fn find(
         &mut self,
         request: &RequestId,
-        transfer: &TransferRequest,
+        instruction: &Instruction,
         connection: ConnectionId,
     ) -> Found {
+        let same = |known: &Remembered| {
+            known.action == instruction.action && known.linked == instruction.linked
+        };
         let session = &request.session;
         let known = self.sessions.contains_key(session);
         if !known && Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew) {
@@ -117,7 +125,7 @@ impl Sessions {
         }
         state.connection = Some(connection);
         match state.requests.get(&request.number) {
-            Some(known) if known.transfer != content(transfer) => Found::Reused,
+            Some(known) if !same(known) => Found::Reused,
             Some(Remembered { fate: Fate::Accepted(..), .. }) if planted!(RetryPaidAgain) => {
                 Found::New
             }
@@ -134,12 +142,13 @@ impl Sessions {
     }
 
     /// Remembers what becomes, or became, of a request.
-    pub fn remember(&mut self, request: &RequestId, transfer: &TransferRequest, fate: Fate) {
+    pub fn remember(&mut self, request: &RequestId, action: &Action, linked: bool, fate: Fate) {
+        let (most, most_in_all) = (self.limits.remembered, self.limits.remembered_in_all);
         let state = self.touch(&request.session);
         let before = state.requests.len();
-        let remembered = Remembered { transfer: content(transfer), fate };
+        let remembered = Remembered { action: action.clone(), linked, fate };
         state.requests.insert(request.number, remembered);
-        while state.requests.len() > MAX_REMEMBERED {
+        while state.requests.len() > most {
             let decided = state.requests.iter().find(|(_, r)| !matches!(r.fate, Fate::Waiting(_)));
             let Some(forgotten) = decided.map(|(number, _)| *number) else { break };
             state.requests.remove(&forgotten);
@@ -147,21 +156,16 @@ impl Sessions {
         }
         let after = state.requests.len();
         self.remembered = self.remembered + after - before;
-        while self.remembered > MAX_REMEMBERED_IN_ALL && self.sessions.len() > 1 {
+        while self.remembered > most_in_all && self.sessions.len() > 1 {
             self.forget_oldest();
         }
     }
 
-    /// Remembers an entry that is found in the chain or the log when the store is loaded.
-    pub fn recover(&mut self, entry: &Entry) {
-        if let Some(request) = entry.request.as_ref().filter(|_| !planted!(RetryPaidAfterCrash)) {
-            let transfer = TransferRequest {
-                from: Some(entry.from.clone()),
-                to: entry.to.clone(),
-                amount: entry.amount,
-                request: None,
-            };
-            self.remember(request, &transfer, Fate::Accepted(entry.position(), entry.via));
+    /// Remembers what is found in the chain or the log when the store is loaded.
+    pub fn recover(&mut self, at: Position, record: &Record) {
+        let Record { action, request, via, linked } = record;
+        if let Some(request) = request.as_ref().filter(|_| !planted!(RetryPaidAfterCrash)) {
+            self.remember(request, action, *linked, Fate::Accepted(at, *via));
         }
     }
 
@@ -170,7 +174,7 @@ impl Sessions {
         self.uses += 1;
         if let Some(known) = self.sessions.get(session) {
             self.by_use.remove(&known.last_use);
-        } else if self.sessions.len() >= MAX_SESSIONS {
+        } else if self.sessions.len() >= self.limits.sessions {
             self.forget_oldest();
         }
         self.by_use.insert(self.uses, session.clone());
@@ -210,10 +214,14 @@ mod tests {
         RequestId { session: session.clone(), number }
     }
 
-    fn transfer(amount: u64) -> TransferRequest {
+    fn pays(amount: u64) -> Instruction {
         let account = |id: &str| id.parse().unwrap();
         let amount = Amount::new(amount).unwrap();
-        TransferRequest { from: Some(account("A")), to: account("B"), amount, request: None }
+        Instruction::plain(Action::Transfer { from: account("A"), to: account("B"), amount })
+    }
+
+    fn small() -> Sessions {
+        Sessions::new(&Limits { sessions: 10, remembered: 10, ..Limits::default() })
     }
 
     fn accepted(seq: u64) -> Fate {
@@ -222,59 +230,59 @@ mod tests {
 
     #[test]
     fn a_retry_finds_the_first_fate_and_another_transfer_is_no_retry() {
-        let (mut sessions, s) = (Sessions::default(), session(0, 1));
+        let (mut sessions, s) = (small(), session(0, 1));
         sessions.open(&s, FIRST);
-        assert_eq!(sessions.find(&request(&s, 1), &transfer(5), FIRST), Found::New);
-        sessions.remember(&request(&s, 1), &transfer(5), accepted(1));
-        let retry = sessions.find(&request(&s, 1), &transfer(5), FIRST);
+        assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Found::New);
+        sessions.remember(&request(&s, 1), &pays(5).action, false, accepted(1));
+        let retry = sessions.find(&request(&s, 1), &pays(5), FIRST);
         assert_eq!(retry, Found::Known(accepted(1)));
-        assert_eq!(sessions.find(&request(&s, 1), &transfer(6), FIRST), Found::Reused);
+        assert_eq!(sessions.find(&request(&s, 1), &pays(6), FIRST), Found::Reused);
     }
 
     #[test]
     fn what_comes_on_an_older_connection_is_stale() {
-        let (mut sessions, s) = (Sessions::default(), session(0, 1));
+        let (mut sessions, s) = (small(), session(0, 1));
         sessions.open(&s, FIRST);
-        assert_eq!(sessions.find(&request(&s, 1), &transfer(5), SECOND), Found::New);
-        assert_eq!(sessions.find(&request(&s, 1), &transfer(5), FIRST), Found::Stale);
+        assert_eq!(sessions.find(&request(&s, 1), &pays(5), SECOND), Found::New);
+        assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Found::Stale);
     }
 
     #[test]
     fn forgetting_a_number_makes_it_expired_never_new() {
-        let (mut sessions, s) = (Sessions::default(), session(0, 1));
+        let (mut sessions, s) = (small(), session(0, 1));
         sessions.open(&s, FIRST);
-        for number in 1..=MAX_REMEMBERED as u64 + 1 {
-            sessions.remember(&request(&s, number), &transfer(5), accepted(number));
+        for number in 1..=10 + 1 {
+            sessions.remember(&request(&s, number), &pays(5).action, false, accepted(number));
         }
-        assert_eq!(sessions.find(&request(&s, 1), &transfer(5), FIRST), Found::Expired);
-        assert_eq!(sessions.find(&request(&s, 2), &transfer(5), FIRST), Found::Known(accepted(2)));
+        assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Found::Expired);
+        assert_eq!(sessions.find(&request(&s, 2), &pays(5), FIRST), Found::Known(accepted(2)));
     }
 
     #[test]
     fn forgetting_a_session_makes_it_expired_but_not_later_ones() {
-        let mut sessions = Sessions::default();
+        let mut sessions = small();
         let old = session(7, 0);
-        sessions.remember(&request(&old, 1), &transfer(5), accepted(8));
-        for count in 1..=MAX_SESSIONS as u64 {
+        sessions.remember(&request(&old, 1), &pays(5).action, false, accepted(8));
+        for count in 1..=10 {
             sessions.open(&session(8, count), FIRST);
         }
-        assert_eq!(sessions.find(&request(&old, 1), &transfer(5), SECOND), Found::Expired);
-        assert_eq!(sessions.find(&request(&old, 2), &transfer(5), SECOND), Found::Expired);
-        let unseen = session(9, MAX_SESSIONS as u64 + 1);
-        assert_eq!(sessions.find(&request(&unseen, 1), &transfer(5), SECOND), Found::New);
-        sessions.remember(&request(&old, 2), &transfer(5), accepted(9));
-        assert_eq!(sessions.find(&request(&old, 1), &transfer(5), SECOND), Found::Expired);
+        assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Found::Expired);
+        assert_eq!(sessions.find(&request(&old, 2), &pays(5), SECOND), Found::Expired);
+        let unseen = session(9, 10 + 1);
+        assert_eq!(sessions.find(&request(&unseen, 1), &pays(5), SECOND), Found::New);
+        sessions.remember(&request(&old, 2), &pays(5).action, false, accepted(9));
+        assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Found::Expired);
     }
 
     #[test]
     fn a_new_session_works_however_many_were_opened_since_the_last_entry() {
-        let mut sessions = Sessions::default();
-        for count in 1..=MAX_SESSIONS as u64 + 1 {
+        let mut sessions = small();
+        for count in 1..=10 + 1 {
             sessions.open(&session(8, count), FIRST);
         }
-        let newest = session(8, MAX_SESSIONS as u64 + 1);
-        assert_eq!(sessions.find(&request(&newest, 1), &transfer(5), FIRST), Found::New);
+        let newest = session(8, 10 + 1);
+        assert_eq!(sessions.find(&request(&newest, 1), &pays(5), FIRST), Found::New);
         let oldest = session(8, 1);
-        assert_eq!(sessions.find(&request(&oldest, 1), &transfer(5), FIRST), Found::Expired);
+        assert_eq!(sessions.find(&request(&oldest, 1), &pays(5), FIRST), Found::Expired);
     }
 }

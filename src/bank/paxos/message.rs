@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{BlockHash, Genesis, SealedBlock};
 use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
-use crate::bank::ledger::entry::{Entry, Position};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 
 /// What servers of one bank must agree on before it is founded.
@@ -89,8 +90,8 @@ pub enum Vote {
     },
     /// It has accepted nothing; here is its local log from where the proposer's knowledge ends.
     Log {
-        /// In seq order.
-        entries: Vec<Entry>,
+        /// In seq order, without a gap.
+        elements: Vec<Element>,
         /// There was more, but the log was cut at a bound.
         cut: bool,
     },

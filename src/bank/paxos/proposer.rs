@@ -6,7 +6,8 @@ use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::{BlockError, Chain};
 use crate::bank::effects::WaitId;
 use crate::bank::ids::ServerId;
-use crate::bank::ledger::entry::Entry;
+use crate::bank::ledger::balances::Balances;
+use crate::bank::ledger::element::Element;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::Message;
 
@@ -160,18 +161,18 @@ pub fn value(promises: &BTreeMap<ServerId, Promised>) -> Value {
 /// What a proposer knows of the servers' local logs, from promises made to it for the present height
 /// in this or an earlier ballot. What was promised is durable, so it stays true.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Knowledge(BTreeMap<ServerId, Vec<Entry>>);
+pub struct Knowledge(BTreeMap<ServerId, Vec<Element>>);
 
 impl Knowledge {
     /// The known beginning of a server's log.
-    pub fn log(&self, server: &ServerId) -> &[Entry] {
+    pub fn log(&self, server: &ServerId) -> &[Element] {
         self.0.get(server).map_or(&[], Vec::as_slice)
     }
 
     /// For each server of the bank the last seq of its entries that is known.
     pub fn known(&self, chain: &Chain) -> BTreeMap<ServerId, u64> {
         let last = |server: &ServerId| match self.log(server).last() {
-            Some(entry) => entry.seq,
+            Some(element) => element.last().seq,
             None => chain.included(server).seq,
         };
         chain.genesis().servers.keys().map(|server| (server.clone(), last(server))).collect()
@@ -180,23 +181,25 @@ impl Knowledge {
     /// Adds what a server promised after what is known of it.
     ///
     /// # Errors
-    /// If the entries don't go on from there or can't be of that server's log; nothing is added.
+    /// If that doesn't go on from there or can't be of that server's log; nothing is added.
     pub fn learn(
         &mut self,
         chain: &Chain,
+        balances: &Balances,
         server: &ServerId,
-        entries: &[Entry],
+        elements: &[Element],
     ) -> Result<(), BlockError> {
         let mut log = self.log(server).to_vec();
-        log.extend_from_slice(entries);
-        chain.verify_log(server, &log)?;
+        log.extend_from_slice(elements);
+        chain.verify_log(balances, server, &log)?;
         self.0.insert(server.clone(), log);
         Ok(())
     }
 
-    /// The entries of a block of these servers' logs.
-    pub fn gather(&self, servers: &BTreeSet<ServerId>) -> Vec<Entry> {
-        servers.iter().flat_map(|server| self.log(server)).cloned().collect()
+    /// The logs of a block of these servers' entries.
+    pub fn gather(&self, servers: &BTreeSet<ServerId>) -> BTreeMap<ServerId, Vec<Element>> {
+        let logs = servers.iter().map(|server| (server.clone(), self.log(server).to_vec()));
+        logs.filter(|(_, log)| !log.is_empty()).collect()
     }
 
     /// Forgets what is in the chain now.
@@ -206,7 +209,7 @@ impl Knowledge {
         }
         for (server, log) in &mut self.0 {
             let included = chain.included(server);
-            log.retain(|entry| entry.position() > included);
+            log.retain(|element| element.last() > included);
         }
     }
 }
@@ -223,8 +226,8 @@ mod tests {
 
     fn block(height: u64) -> SealedBlock {
         let previous = BlockHash::NONE;
-        let (proposer, genesis, entries) = (None, None, Vec::new());
-        SealedBlock::seal(Block { height, previous, proposer, genesis, entries })
+        let (proposer, genesis, logs) = (None, None, BTreeMap::new());
+        SealedBlock::seal(Block { height, previous, proposer, genesis, logs })
     }
 
     #[test]

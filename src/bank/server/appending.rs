@@ -5,7 +5,6 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::BlockError;
 use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::ServerId;
-use crate::bank::ledger::local_log::TrimError;
 
 /// Why a block was not appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,52 +19,53 @@ impl Server {
     /// Appends a block that was chosen, in one turn: the chain grows, the included entries leave the
     /// log, the acceptor's slot is cleared, a run for this height dies.
     pub(super) fn append(&mut self, block: &SealedBlock) -> Result<(), AppendError> {
-        let consequences = self.chain().verify(block).map_err(AppendError::Block)?;
+        let verified = self.chain().verify(&self.balances, block);
+        let consequences = verified.map_err(AppendError::Block)?;
         let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
-        let mut own = self.own_entries(block);
-        if planted!(FetchedBlockNotTrimmed) && !from_accepted {
-            own.clear();
-        }
-        let trim = match self.log.trim(&own) {
-            Ok(elements) => elements,
-            Err(problem) => {
-                self.stop(self.log_contradicted(block, problem));
-                return Err(AppendError::Stopped);
-            }
+        let own = match block.block().log(&self.config.id) {
+            _ if planted!(FetchedBlockNotTrimmed) && !from_accepted => &[],
+            own => own,
         };
-        for entry in block.block().entries.iter().filter(|entry| entry.server != self.config.id) {
-            // Covered by the committed balances, which the local ones can only exceed here: for
-            // another's account they lack nothing but that account's own entries.
-            self.local.apply(entry).expect("a verified entry takes effect on the local balances");
+        let Ok(trim) = self.log.trim(own) else {
+            self.stop(self.log_contradicted(block));
+            return Err(AppendError::Stopped);
+        };
+        for (server, record) in block.block().records() {
+            if *server != self.config.id {
+                // Covered by the committed balances, which the local ones can only exceed here: for
+                // another's account they lack nothing but that account's own entries.
+                let applied = self.balances.apply(&record.action);
+                applied.expect("a verified entry takes effect on the local balances");
+            }
         }
         let chain = self.chain.as_mut().expect("checked above");
-        let balances = chain.append(block, consequences);
+        let changes = chain.append(block, consequences);
+        let included = chain.all_included().clone();
         self.knowledge.trim(chain);
         self.acceptor.clear();
-        self.write(Write::Append { block: block.clone(), from_accepted, trim, balances });
+        let balances = self.balances.commit(changes);
+        self.write(Write::Append { block: block.clone(), from_accepted, trim, balances, included });
         self.run = None;
         self.finishing = false;
         self.look_again = true;
+        self.tell_settled();
+        self.settled_some();
         self.stop_gathering();
         self.cancel(Timer::FinishRound);
         self.cancel(Timer::Repeat);
         self.info(format!(
             "block {} appended: {} entries, hash {}",
             block.height(),
-            block.block().entries.len(),
+            block.block().len(),
             block.hash().short()
         ));
         Ok(())
     }
 
-    fn log_contradicted(&self, block: &SealedBlock, problem: TrimError) -> String {
-        let what = match problem {
-            TrimError::Different => "holds entries of this server that its log doesn't have",
-            TrimError::WithinElement => "ends within an element of this server's log",
-        };
+    fn log_contradicted(&self, block: &SealedBlock) -> String {
         format!(
-            "block {} {what}: the store of {} was rolled back, or is corrupt. Start it on the store \
-             it had last.",
+            "block {} holds entries of this server that its log doesn't begin with: the store of {} was \
+             rolled back, or is corrupt. Start it on the store it had last.",
             block.height(),
             self.config.id
         )

@@ -70,10 +70,10 @@ impl Calls {
         let Call { connection, id, single, outcomes, .. } = self.open.remove(&ticket.call)?;
         let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
         let reply = match outcomes.pop() {
-            Some(only) if single => Reply::Transfer(only),
+            Some(only) if single => Reply::One(only),
             last => {
                 outcomes.extend(last);
-                Reply::Transfers { outcomes }
+                Reply::Batch { outcomes }
             }
         };
         Some(Bound::Reply(connection, id, reply))

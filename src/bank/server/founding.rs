@@ -257,11 +257,17 @@ impl Server {
         {
             return self.warn("a block 0 of another bank was ignored".into());
         }
-        let balances: Vec<_> =
-            chain.committed().iter().map(|(account, amount)| (account.clone(), amount)).collect();
-        self.local = chain.committed().clone();
+        let balances: Vec<_> = chain.opening_balances().collect();
+        let included = chain.all_included().clone();
+        self.balances.found(balances.iter().cloned());
         self.info(format!("block 0, genesis: {}", block.hash().short()));
-        self.write(Write::Append { block: block.clone(), from_accepted: false, trim: 0, balances });
+        self.write(Write::Append {
+            block: block.clone(),
+            from_accepted: false,
+            trim: 0,
+            balances,
+            included,
+        });
         self.chain = Some(chain);
         // The others wait for the word that this server has block 0 too.
         self.send_all_bound(&Message::Heartbeat(self.standing()));

@@ -5,8 +5,8 @@
 //! is made durable and its outbox released, then the next `handle`.
 //!
 //! The folder follows DESIGN.md: [`recovery`] from the store; `founding` (handshakes, heartbeats,
-//! block 0); `serving` (clients' requests), `waiting` (transfers that the local balance does not
-//! cover); `proposing` and `voting` (Paxos); `appending` and `reconciling` (the chain).
+//! block 0); `serving` (clients' requests), `instructing` (transfers and openings), `waiting` and
+//! `weighing` (what the local balances do not cover), [`settling`]; `proposing` and `voting` (Paxos); `appending` and `reconciling` (the chain).
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,7 @@ use crate::bank::ids::{ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::local_log::LocalLog;
 use crate::bank::ledger::sessions::Sessions;
+use crate::bank::limits::Limits;
 use crate::bank::paxos::acceptor::Acceptor;
 use crate::bank::paxos::ballot::{Ballot, majority};
 use crate::bank::paxos::message::{Configuration, Message};
@@ -28,18 +29,23 @@ use crate::bank::request::Start;
 mod appending;
 mod calls;
 mod founding;
+mod instructing;
 mod peers;
 mod proposing;
 mod reconciling;
 pub mod recovery;
 mod serving;
+pub mod settling;
 mod voting;
 mod waiting;
+mod weighing;
 
 use calls::Calls;
 use peers::Peer;
+use settling::Habit;
 use voting::HeldPrepare;
-use waiting::{Verdict, Waiting};
+use waiting::Waiting;
+use weighing::Verdict;
 
 /// Who a server is, and what it is part of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +54,12 @@ pub struct Config {
     pub id: ServerId,
     /// The bank's servers and opening balance.
     pub configuration: Configuration,
+    /// Where each server listens, to be told to clients that came to the wrong one.
+    pub addresses: BTreeMap<ServerId, String>,
+    /// When it settles by itself.
+    pub habit: Habit,
+    /// How much it holds at a time.
+    pub limits: Limits,
 }
 
 /// A server: feed it events with [`Server::handle`], take what follows with [`Server::end_turn`].
@@ -64,8 +76,7 @@ pub struct Server {
     /// None until the bank is founded.
     chain: Option<Chain>,
     log: LocalLog,
-    /// The committed balances plus the effects of the local log.
-    local: Balances,
+    balances: Balances,
     sessions: Sessions,
     sessions_opened: u64,
     calls: Calls,
@@ -89,6 +100,14 @@ pub struct Server {
     waiting: Waiting,
     /// Something happened after which waiting transfers are to be looked at again.
     look_again: bool,
+    /// Payees that nobody knows were asked for a short while ago.
+    lookups_rest: bool,
+    /// The timer is set after which the log is old enough to be settled.
+    settle_timer: bool,
+    /// The log is to be settled up to this seq, by habit.
+    settle_up_to: Option<u64>,
+    /// The other server's ballot that a settling run of this server's last yielded to.
+    yielded_to: Option<Ballot>,
     /// What the run that was just concluded allows to refuse.
     verdict: Option<Verdict>,
     reconcile: Reconcile,
@@ -118,7 +137,7 @@ impl Server {
 
     /// Ends the turn: what the events since the last one amount to.
     pub fn end_turn(&mut self) -> Turn {
-        self.log.close();
+        self.seal_log();
         if !self.effects.writes.is_empty() {
             self.turn = TurnNumber(self.turn.0 + 1);
         }
@@ -173,6 +192,9 @@ impl Server {
             Timer::FinishRound => self.finish_round(),
             Timer::Reconcile => self.reconcile_step_failed(),
             Timer::Deadline(wait) => self.deadline(wait),
+            Timer::Patience { wait, .. } => self.patience_is_over(wait),
+            Timer::LookUp => self.lookups_rest = false,
+            Timer::Settle => self.time_to_settle(),
         }
     }
 
@@ -183,13 +205,13 @@ impl Server {
             return;
         }
         self.answer_held_prepare();
-        if std::mem::take(&mut self.look_again) {
-            self.look_at_waiting();
-        }
+        self.look_at_waiting();
         if !self.wants_run() {
+            self.let_others_go = false;
             self.abandon_run();
         } else if self.run.is_none() && !self.backing_off && self.reconcile.is_idle() {
-            if std::mem::take(&mut self.let_others_go) {
+            let only_settles = !self.finishing && !self.transfers_want_run();
+            if std::mem::take(&mut self.let_others_go) || (only_settles && self.yields()) {
                 self.back_off();
             } else {
                 self.start_run();
@@ -198,7 +220,7 @@ impl Server {
     }
 
     fn wants_run(&self) -> bool {
-        self.finishing || !self.waiting.is_empty()
+        self.finishing || self.transfers_want_run() || self.wants_to_settle()
     }
 
     /// The chain of a founded bank.

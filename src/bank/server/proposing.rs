@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Server;
-use super::waiting::Verdict;
+use super::waiting::Need;
+use super::weighing::Verdict;
 use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use crate::bank::effects::Timer;
 use crate::bank::ids::{InstanceId, LifeId, ServerId};
@@ -19,6 +20,10 @@ impl Server {
             server: self.config.id.clone(),
             life: if planted!(BallotUsedTwice) { LifeId(0) } else { self.life },
         };
+        if self.waiting.count(Need::Payee) > 0 && !self.lookups_rest {
+            self.lookups_rest = true;
+            self.set(Timer::LookUp);
+        }
         let height = self.chain().height() + 1;
         self.info(format!("run for block {height}, ballot {ballot}: prepare"));
         self.run = Some(Run::new(height, ballot, self.waiting.ids()));
@@ -93,12 +98,13 @@ impl Server {
     fn read_vote(&mut self, from: &ServerId, vote: Vote) -> Result<Promised, String> {
         match vote {
             Vote::Accepted { ballot, block } => {
-                self.chain().verify(&block).map_err(|error| error.to_string())?;
+                let verified = self.chain().verify(&self.balances, &block);
+                verified.map_err(|error| error.to_string())?;
                 Ok(Promised::Accepted(ballot, block))
             }
-            Vote::Log { entries, cut } => {
+            Vote::Log { elements, cut } => {
                 let chain = self.chain.as_ref().expect("an active server has a chain");
-                let learnt = self.knowledge.learn(chain, from, &entries);
+                let learnt = self.knowledge.learn(chain, &self.balances, from, &elements);
                 learnt.map_err(|error| error.to_string())?;
                 Ok(Promised::Log { cut })
             }
@@ -139,19 +145,6 @@ impl Server {
         all.iter().filter(expected).filter(|server| !heard.contains(*server)).cloned().collect()
     }
 
-    /// Whether the logs of these servers bring the money for every waiting transfer.
-    fn promises_cover_all(&self, servers: &BTreeSet<ServerId>) -> bool {
-        let mut balances = self.local.clone();
-        for server in servers.iter().filter(|server| **server != self.config.id) {
-            for entry in self.knowledge.log(server) {
-                if balances.apply(entry).is_err() {
-                    return false;
-                }
-            }
-        }
-        self.waiting.all_covered_by(&balances)
-    }
-
     /// The gather timer: enough waited for the others.
     pub(super) fn gather_is_over(&mut self) {
         if let Some(Run { phase: Phase::Preparing { promises, gathering }, .. }) = &self.run
@@ -178,17 +171,17 @@ impl Server {
         let (block, origin) = match value(promises) {
             Value::Adopt(block) => (block, Origin::Adopted),
             Value::Build { consulted, cut } => {
-                let entries = self.knowledge.gather(&consulted);
-                if entries.is_empty() {
+                let logs = self.knowledge.gather(&consulted);
+                if logs.is_empty() {
                     return self.conclude_without_block(consulted, cut);
                 }
                 let previous = self.chain().head();
                 let proposer = Some(self.config.id.clone());
-                let block = Block { height, previous, proposer, genesis: None, entries };
+                let block = Block { height, previous, proposer, genesis: None, logs };
                 (SealedBlock::seal(block), Origin::Built { consulted, cut })
             }
         };
-        let (hash, entries) = (block.hash().short(), block.block().entries.len());
+        let (hash, entries) = (block.hash().short(), block.block().len());
         let word = if origin == Origin::Adopted { "adopted" } else { "built" };
         self.info(format!("block {height} {word}: {entries} entries, hash {hash}: accept"));
         if let Some(run) = &mut self.run {

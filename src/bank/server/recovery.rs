@@ -1,17 +1,19 @@
 //! From the store to a server: what is there is read, checked, and never changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::peers::Peer;
 use super::{Config, Server};
+use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::reconcile::Reconcile;
 use crate::bank::effects::{Effects, Timer};
 use crate::bank::ids::{AccountId, LifeId, TurnNumber};
 use crate::bank::ledger::balances::Balances;
-use crate::bank::ledger::entry::{Entry, Position};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::local_log::LocalLog;
 use crate::bank::ledger::sessions::Sessions;
 use crate::bank::paxos::acceptor::Acceptor;
@@ -45,6 +47,7 @@ pub struct Recovery {
     stored: Stored,
     life: LifeId,
     chain: Option<Chain>,
+    balances: Balances,
     sessions: Sessions,
 }
 
@@ -62,7 +65,10 @@ impl Recovery {
         let Some((life, _)) = stored.lives.last().copied() else {
             return corrupt("it holds no life".into());
         };
-        Ok(Recovery { config, stored, life, chain: None, sessions: Sessions::default() })
+        config.limits.assert_sound();
+        let sessions = Sessions::new(&config.limits);
+        let balances = Balances::new(stored.instance.0);
+        Ok(Recovery { config, stored, life, chain: None, balances, sessions })
     }
 
     /// Takes the next block of the stored chain, from block 0 on.
@@ -78,21 +84,21 @@ impl Recovery {
             None => {
                 let chain = Chain::found(&block).map_err(wrong)?;
                 self.check_genesis(&chain)?;
+                self.balances.found(chain.opening_balances());
                 self.chain = Some(chain);
             }
             Some(chain) => {
-                let consequences = chain.verify(&block).map_err(wrong)?;
-                chain.append(&block, consequences);
+                let consequences = chain.verify(&self.balances, &block).map_err(wrong)?;
+                let changes = chain.append(&block, consequences);
+                self.balances.commit(changes);
             }
         }
-        for entry in own(&self.config, &block.block().entries) {
-            self.sessions.recover(entry);
-        }
+        recall(&mut self.sessions, block.block().log(&self.config.id));
         Ok(())
     }
 
     fn check_genesis(&self, chain: &Chain) -> Result<(), RecoveryError> {
-        let Config { id, configuration } = &self.config;
+        let Config { id, configuration, .. } = &self.config;
         let genesis = chain.genesis();
         if !configuration.matches(genesis) {
             let founded: Vec<String> = genesis.servers.keys().map(|id| id.to_string()).collect();
@@ -129,10 +135,10 @@ impl Recovery {
         if blocks == 0 && beyond_founding {
             return corrupt("it was open or has voted, but holds no block 0".into());
         }
-        let committed = self.check_balances()?;
-        let (log, local) = self.recover_log(committed)?;
+        self.check_derived()?;
+        let log = self.recover_log()?;
         self.check_acceptor()?;
-        let Recovery { config, stored, life, chain, sessions } = self;
+        let Recovery { config, stored, life, chain, balances, sessions } = self;
         let start = if stored.blocks == 0 { Start::Baby } else { Start::Zombie };
         let others = config.configuration.servers.iter().filter(|id| **id != config.id);
         let peers = others.map(|id| (id.clone(), Peer::default())).collect();
@@ -147,7 +153,7 @@ impl Recovery {
             active: stored.active,
             chain,
             log,
-            local,
+            balances,
             sessions,
             sessions_opened: 0,
             calls: Default::default(),
@@ -164,6 +170,10 @@ impl Recovery {
             finishing: false,
             waiting: Default::default(),
             look_again: false,
+            lookups_rest: false,
+            settle_timer: false,
+            settle_up_to: None,
+            yielded_to: None,
             verdict: None,
             reconcile: Reconcile::Idle,
             effects: Effects::default(),
@@ -172,21 +182,31 @@ impl Recovery {
         Ok(server)
     }
 
-    /// Compares the stored balances with those that follow from the chain.
-    fn check_balances(&self) -> Result<Balances, RecoveryError> {
-        let committed =
-            self.chain.as_ref().map(|chain| chain.committed().clone()).unwrap_or_default();
-        let stored = Balances::open(self.stored.balances.iter().cloned());
-        if stored != committed {
-            let differs = |account: &&AccountId| stored.of(account) != committed.of(account);
-            let mut accounts = stored.iter().chain(committed.iter()).map(|(account, _)| account);
-            let account = accounts.find(differs).map(AccountId::to_string).unwrap_or_default();
+    /// Compares what is stored beside the chain with what follows from the chain.
+    fn check_derived(&self) -> Result<(), RecoveryError> {
+        let stored = &self.stored.balances;
+        let right = |(account, amount): &&(AccountId, Amount)| {
+            self.balances.committed(account) != Some(*amount)
+        };
+        let wrong = stored.iter().find(right).map(|(account, _)| account.to_string());
+        let missing = || {
+            let mut stored = stored.iter().map(|(account, _)| account.as_str());
+            let known: BTreeSet<&str> = stored.by_ref().collect();
+            let mut all = self.balances.all_committed().map(|(name, _)| name);
+            all.find(|name| !known.contains(name)).map(str::to_owned)
+        };
+        let complete = stored.len() == self.balances.accounts();
+        if let Some(account) = wrong.or_else(|| if complete { None } else { missing() }) {
             return corrupt(format!("the balance of {account} is not what follows from the chain"));
         }
-        Ok(committed)
+        let included = self.chain.as_ref().map(|chain| chain.all_included().clone());
+        if self.stored.included != included.unwrap_or_default() {
+            return corrupt("which entries are in the chain is not what follows from it".into());
+        }
+        Ok(())
     }
 
-    fn recover_log(&mut self, mut local: Balances) -> Result<(LocalLog, Balances), RecoveryError> {
+    fn recover_log(&mut self) -> Result<LocalLog, RecoveryError> {
         let id = &self.config.id;
         let base = self.chain.as_ref().map_or(Position::START, |chain| chain.included(id));
         let mut elements = std::mem::take(&mut self.stored.log);
@@ -196,21 +216,23 @@ impl Recovery {
         if !elements.is_empty() && !self.stored.active {
             return corrupt("it holds a log, though the bank was never open".into());
         }
+        recall(&mut self.sessions, &elements);
         let log = LocalLog::new(base, elements).or_else(|missing| {
             corrupt(format!(
                 "the local log does not go on where the chain ends: entry {} (epoch {}) is missing",
                 missing.seq, missing.epoch
             ))
         })?;
-        for entry in log.entries() {
-            if entry.server != *id || entry.from.home() != id.as_str() {
-                return corrupt(format!("entry {} of the local log is not of {id}", entry.seq));
+        self.balances.forget_log();
+        for (seq, record) in (base.seq + 1..).zip(log.records()) {
+            let subject = record.action.subject();
+            if subject.home() != id.as_str() {
+                return corrupt(format!("entry {seq} of the local log: {subject} is not of {id}"));
             }
-            let applied = local.apply(entry);
-            applied.or_else(|e| corrupt(format!("entry {} of the local log: {e}", entry.seq)))?;
-            self.sessions.recover(entry);
+            let applied = self.balances.apply(&record.action);
+            applied.or_else(|error| corrupt(format!("entry {seq} of the local log: {error}")))?;
         }
-        Ok((log, local))
+        Ok(log)
     }
 
     fn check_acceptor(&self) -> Result<(), RecoveryError> {
@@ -220,7 +242,7 @@ impl Recovery {
         let Some((ballot, block)) = &self.stored.accepted else { return Ok(()) };
         let verified = match &self.chain {
             None => return Ok(()),
-            Some(chain) => chain.verify(block),
+            Some(chain) => chain.verify(&self.balances, block),
         };
         if let Err(error) = verified {
             return corrupt(format!("the accepted block: {error}"));
@@ -232,9 +254,13 @@ impl Recovery {
     }
 }
 
-fn own<'a>(config: &Config, entries: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
-    let id = config.id.clone();
-    entries.iter().filter(move |entry| entry.server == id)
+/// Remembers the requests of this server's entries.
+fn recall(sessions: &mut Sessions, elements: &[Element]) {
+    for element in elements {
+        for (place, record) in element.records().iter().enumerate() {
+            sessions.recover(element.first().plus(place), record);
+        }
+    }
 }
 
 impl Server {
@@ -244,6 +270,7 @@ impl Server {
         if self.acceptor.accepted().is_some() {
             self.set(Timer::FinishRound);
         }
+        self.begin_to_settle();
         let TurnNumber(turn) = self.turn;
         let (id, instance, life) = (&self.config.id, self.instance, self.life);
         let text = match self.height() {

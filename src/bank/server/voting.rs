@@ -6,14 +6,9 @@ use super::Server;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::{Bound, Timer, Write};
 use crate::bank::ids::ServerId;
-use crate::bank::ledger::entry::Entry;
-use crate::bank::ledger::local_log::MAX_ELEMENT;
 use crate::bank::paxos::acceptor::Answer;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote};
-
-/// The most entries of one block.
-pub const MAX_BLOCK_ENTRIES: usize = 20_000;
 
 /// A prepare, as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,13 +76,16 @@ impl Server {
             return Vote::Accepted { ballot, block: block.clone() };
         }
         // What is promised here may become a block's end, which must fall between elements.
-        if !planted!(OpenElementPromised) {
-            self.log.close();
+        if planted!(OpenElementPromised) {
+            let mut as_if = self.log.clone();
+            as_if.seal();
+            let (elements, cut) = as_if.promise(known, usize::MAX);
+            return Vote::Log { elements, cut };
         }
-        let servers = self.config.configuration.servers.len();
-        let limit = (MAX_BLOCK_ENTRIES / servers).max(MAX_ELEMENT);
-        let (entries, cut) = self.log.promise(known, limit);
-        Vote::Log { entries, cut }
+        self.seal_log();
+        let limit = self.config.limits.promise(self.config.configuration.servers.len());
+        let (elements, cut) = self.log.promise(known, limit);
+        Vote::Log { elements, cut }
     }
 
     /// Answers the newest prepare that came before its time, now that this server has caught up.
@@ -144,17 +142,12 @@ impl Server {
     /// Whether a block links to the head, verifies, and takes from this server's log exactly a
     /// beginning of it.
     fn acceptable(&self, block: &SealedBlock) -> Result<(), String> {
-        self.chain().verify(block).map_err(|error| error.to_string())?;
-        let own = self.own_entries(block);
-        match self.log.whole_elements(&own) {
-            Ok(_) => Ok(()),
-            Err(_) => Err("its entries of this server are not those of its log".into()),
+        let verified = self.chain().verify(&self.balances, block);
+        verified.map_err(|error| error.to_string())?;
+        match self.log.begins_with(block.block().log(&self.config.id)) {
+            true => Ok(()),
+            false => Err("its entries of this server are not those of its log".into()),
         }
-    }
-
-    /// The entries of a block that are this server's.
-    pub(super) fn own_entries<'a>(&self, block: &'a SealedBlock) -> Vec<&'a Entry> {
-        block.block().entries.iter().filter(|entry| entry.server == self.config.id).collect()
     }
 
     /// A block was chosen. It is appended if it is the one that was accepted here, by hash.

@@ -1,186 +1,252 @@
-//! Transfers that the local balance does not cover, and clients that settle: what waits for a run.
+//! What waits: groups of transfers that the local balances do not cover, and clients that settle.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Server;
 use super::calls::Ticket;
-use crate::bank::effects::{Bound, Timer, WaitId};
-use crate::bank::ids::{AccountId, ConnectionId, ServerId};
-use crate::bank::ledger::balances::Balances;
-use crate::bank::ledger::entry::Via;
+use super::instructing::{debited, need_of};
+use super::settling::{Settling, Unsettled};
+use crate::bank::effects::{Timer, WaitId};
+use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::sessions::Fate;
-use crate::bank::request::{ErrorCode, Outcome, Reply, TransferRequest};
+use crate::bank::request::{Instruction, Outcome};
 
-/// The most transfers and settling clients that may wait at one server.
-pub const MAX_WAITING: usize = 10_000;
-
-/// A transfer that waits.
+/// One of a group, and who is to be told: places in requests, which may name it more than once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Wait {
-    id: WaitId,
-    /// With its payer filled in.
-    transfer: TransferRequest,
-    /// Who is to be told: places in one request, which may name the transfer more than once.
-    tickets: Vec<Ticket>,
+pub(super) struct Member {
+    pub instruction: Instruction,
+    pub tickets: Vec<Ticket>,
+}
+
+/// For what a group waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Need {
+    /// For a run that finds money, or shows that there is none.
+    Money,
+    /// For a run that finds the payee, or shows that nobody knows it.
+    Payee,
+    /// For money to come by itself: a run has looked for it already.
+    Time,
+}
+
+/// A group that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Wait {
+    pub members: Vec<Member>,
+    /// The accounts that it debits.
+    pub accounts: BTreeSet<AccountId>,
+    pub need: Need,
+    /// It doesn't hold up its accounts, and can't be refused yet.
+    pub patient: bool,
     /// Connected servers that did not answer a run which would otherwise have refused it.
-    unanswered: BTreeSet<ServerId>,
+    pub unanswered: BTreeSet<ServerId>,
 }
 
-/// A client that waits for the logs to be settled.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Settling {
-    id: WaitId,
-    connection: ConnectionId,
-    request: Option<u64>,
-    unanswered: BTreeSet<ServerId>,
-}
-
-/// All that waits: first in, first out per account.
+/// All that waits. A [`WaitId`] tells when it came, so that a queue is a set of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Waiting {
-    queues: BTreeMap<AccountId, VecDeque<Wait>>,
-    settling: Vec<Settling>,
+    waits: BTreeMap<WaitId, Wait>,
+    /// First in, first out for each account that they debit.
+    queues: BTreeMap<AccountId, BTreeSet<WaitId>>,
+    /// Those that don't hold anything up.
+    patient: BTreeMap<AccountId, BTreeSet<WaitId>>,
+    /// How many wait for each thing.
+    needs: BTreeMap<Need, usize>,
+    /// The transfers in all waits.
+    transfers: usize,
+    pub settling: BTreeMap<WaitId, Settling>,
+    /// Requests that are told when their entries are in a block, by their calls.
+    pub unsettled: BTreeMap<u64, Unsettled>,
+    /// Accounts of which something waits that should be looked at.
+    touched: BTreeSet<AccountId>,
     named: u64,
 }
 
-/// What a run allows to refuse: one that this server prepared, that built its own block or found all
-/// logs empty, and that cut nothing off.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Verdict {
-    /// What had come in before it prepared, and whose account has not been debited since.
-    pub eligible: BTreeSet<WaitId>,
-    /// The servers whose logs were looked at.
-    pub consulted: BTreeSet<ServerId>,
+fn leave(queues: &mut BTreeMap<AccountId, BTreeSet<WaitId>>, account: &AccountId, id: WaitId) {
+    if let Some(queue) = queues.get_mut(account) {
+        queue.remove(&id);
+        if queue.is_empty() {
+            queues.remove(account);
+        }
+    }
 }
 
 impl Waiting {
-    /// Nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.queues.is_empty() && self.settling.is_empty()
+    /// Some group waits for money to be found, or for a payee.
+    pub fn has_transfers(&self) -> bool {
+        self.count(Need::Money) + self.count(Need::Payee) > 0
     }
 
-    /// Some transfer waits.
-    pub fn has_transfers(&self) -> bool {
-        !self.queues.is_empty()
+    /// How many groups have this need.
+    pub fn count(&self, need: Need) -> usize {
+        self.needs.get(&need).copied().unwrap_or(0)
     }
 
     /// How many transfers wait.
     pub fn transfers(&self) -> usize {
-        self.queues.values().map(VecDeque::len).sum()
+        self.transfers
     }
 
-    /// A transfer of this account waits.
+    /// Something waits that holds up later transfers of this account.
     pub fn holds_up(&self, account: &AccountId) -> bool {
         self.queues.contains_key(account)
     }
 
-    /// All that waits now.
+    /// What holds up this account, the oldest first.
+    pub fn queue(&self, account: &AccountId) -> impl Iterator<Item = WaitId> + '_ {
+        self.queues.get(account).into_iter().flatten().copied()
+    }
+
+    /// All that a run could bring something to.
     pub fn ids(&self) -> BTreeSet<WaitId> {
-        let transfers = self.queues.values().flatten().map(|wait| wait.id);
-        transfers.chain(self.settling.iter().map(|settling| settling.id)).collect()
+        self.waits.keys().chain(self.settling.keys()).copied().collect()
     }
 
-    /// Whether transfers wait, nobody settles, and these balances cover them all.
-    pub fn all_covered_by(&self, balances: &Balances) -> bool {
-        self.has_transfers()
-            && self.settling.is_empty()
-            && self.queues.iter().all(|(account, queue)| {
-                let mut rest = balances.of(account);
-                for wait in queue {
-                    rest = rest.and_then(|rest| rest.minus(wait.transfer.amount));
-                }
-                rest.is_some()
-            })
+    /// All groups, in the order in which they came.
+    pub fn waits(&self) -> impl Iterator<Item = &Wait> {
+        self.waits.values()
     }
 
-    fn name(&mut self) -> WaitId {
+    /// A name for something that begins to wait.
+    pub fn name(&mut self) -> WaitId {
         self.named += 1;
         WaitId(self.named)
     }
 
-    fn head(&self, account: &AccountId) -> Option<&Wait> {
-        self.queues.get(account)?.front()
+    pub fn get(&self, id: WaitId) -> Option<&Wait> {
+        self.waits.get(&id)
     }
 
-    fn pop(&mut self, account: &AccountId) -> Option<Wait> {
-        let queue = self.queues.get_mut(account)?;
-        let wait = queue.pop_front();
-        if queue.is_empty() {
-            self.queues.remove(account);
+    fn insert(&mut self, id: WaitId, wait: Wait) {
+        self.transfers += wait.members.len();
+        *self.needs.entry(wait.need).or_default() += 1;
+        let queues = if wait.patient { &mut self.patient } else { &mut self.queues };
+        for account in &wait.accounts {
+            queues.entry(account.clone()).or_default().insert(id);
         }
-        wait
+        self.waits.insert(id, wait);
     }
 
-    fn remove(&mut self, id: WaitId) -> Option<Wait> {
-        let (account, place) = self.queues.iter().find_map(|(account, queue)| {
-            let place = queue.iter().position(|wait| wait.id == id)?;
-            Some((account.clone(), place))
-        })?;
-        let queue = self.queues.get_mut(&account)?;
-        let wait = queue.remove(place);
-        if queue.is_empty() {
-            self.queues.remove(&account);
+    /// Takes out a group; its accounts are to be looked at.
+    pub fn take(&mut self, id: WaitId) -> Option<Wait> {
+        let wait = self.waits.remove(&id)?;
+        self.transfers -= wait.members.len();
+        self.lessen(wait.need);
+        let queues = if wait.patient { &mut self.patient } else { &mut self.queues };
+        for account in &wait.accounts {
+            leave(queues, account, id);
+            self.touched.insert(account.clone());
         }
-        wait
+        Some(wait)
     }
 
-    fn remove_settling(&mut self, id: WaitId) -> Option<Settling> {
-        let place = self.settling.iter().position(|settling| settling.id == id)?;
-        Some(self.settling.remove(place))
+    fn lessen(&mut self, need: Need) {
+        if let Some(count) = self.needs.get_mut(&need) {
+            *count -= 1;
+            if *count == 0 {
+                self.needs.remove(&need);
+            }
+        }
     }
 
-    fn unanswered_by(&mut self, id: WaitId) -> Option<&mut BTreeSet<ServerId>> {
-        let transfers = self.queues.values_mut().flatten();
-        let transfers = transfers.map(|wait| (wait.id, &mut wait.unanswered));
-        let settling = self.settling.iter_mut().map(|s| (s.id, &mut s.unanswered));
-        transfers.chain(settling).find(|(found, _)| *found == id).map(|(_, unanswered)| unanswered)
+    /// Notes what a group needs by now.
+    pub fn set_need(&mut self, id: WaitId, need: Need) {
+        if let Some(wait) = self.waits.get_mut(&id) {
+            let before = std::mem::replace(&mut wait.need, need);
+            *self.needs.entry(need).or_default() += 1;
+            self.lessen(before);
+        }
+    }
+
+    /// Whether a group stands first in all queues that it is in.
+    pub fn is_first(&self, id: WaitId) -> bool {
+        let first = |account| self.queue(account).next() == Some(id);
+        self.waits.get(&id).is_some_and(|wait| wait.accounts.iter().all(first))
+    }
+
+    /// The patient groups of an account that nothing else of their accounts goes before.
+    pub fn patient(&self, account: &AccountId) -> Vec<WaitId> {
+        let free = |id: &WaitId| {
+            let wait = self.waits.get(id);
+            wait.is_some_and(|wait| !wait.accounts.iter().any(|account| self.holds_up(account)))
+        };
+        self.patient.get(account).into_iter().flatten().copied().filter(free).collect()
+    }
+
+    /// An account has more than before.
+    pub fn credited(&mut self, account: &AccountId) {
+        if self.queues.contains_key(account) || self.patient.contains_key(account) {
+            self.touched.insert(account.clone());
+        }
+    }
+
+    /// All accounts of which something waits are to be looked at.
+    pub fn touch_all(&mut self) {
+        self.touched = self.queues.keys().chain(self.patient.keys()).cloned().collect();
+    }
+
+    /// The next account that is to be looked at.
+    pub fn next_touched(&mut self) -> Option<AccountId> {
+        self.touched.pop_first()
+    }
+
+    /// What of this has waited for a run in vain: it has to hear these servers next time.
+    pub fn unanswered_by(&mut self, id: WaitId) -> Option<&mut BTreeSet<ServerId>> {
+        match self.waits.get_mut(&id) {
+            Some(wait) => Some(&mut wait.unanswered),
+            None => self.settling.get_mut(&id).map(|settling| &mut settling.unanswered),
+        }
     }
 }
 
 impl Server {
-    /// Puts a transfer at the end of its account's queue.
-    pub(super) fn wait(&mut self, transfer: TransferRequest, ticket: Ticket) -> WaitId {
+    /// Lets a group wait: behind what holds up its accounts, or, if it may wait for money, beside it.
+    pub(super) fn wait(&mut self, group: Vec<Member>, need: Need) {
+        let most = self.config.limits.waiting;
+        if self.waiting.transfers() + group.len() > most.max(group.len()) {
+            let reason = format!("already {most} transfers wait at this server");
+            return self.reject(group, (0, Outcome::Unavailable { reason }));
+        }
         let id = self.waiting.name();
-        let account = self.payer(&transfer);
-        let wait = Wait { id, transfer, tickets: vec![ticket], unanswered: BTreeSet::new() };
-        self.waiting.queues.entry(account).or_default().push_back(wait);
-        self.set(Timer::Deadline(id));
-        id
-    }
-
-    /// A retry of a transfer that waits takes over its reply.
-    pub(super) fn join_wait(&mut self, id: WaitId, ticket: Ticket) {
-        let mut waits = self.waiting.queues.values_mut().flatten();
-        if let Some(wait) = waits.find(|wait| wait.id == id) {
-            if let Some(older) = wait.tickets.first().filter(|older| older.call != ticket.call) {
-                self.calls.forget(older.call);
-                wait.tickets.clear();
+        for Member { instruction, .. } in &group {
+            if let Some(request) = &instruction.request {
+                let fate = Fate::Waiting(id);
+                self.sessions.remember(request, &instruction.action, instruction.linked, fate);
             }
-            wait.tickets.push(ticket);
         }
-    }
-
-    /// A client settles: it waits for a run that begins now.
-    pub(super) fn settle(&mut self, connection: ConnectionId, request: Option<u64>) {
-        if self.waiting.settling.len() >= MAX_WAITING {
-            let message = format!("already {MAX_WAITING} clients wait for a settlement");
-            return self.reply_error(connection, request, ErrorCode::Unavailable, message);
+        let patience = group.iter().filter_map(|member| member.instruction.wait_ms).max();
+        match patience {
+            Some(ms) => self.set(Timer::Patience { wait: id, ms }),
+            None => self.set(Timer::Deadline(id)),
         }
-        let id = self.waiting.name();
+        let accounts = debited(&group);
+        let patient = patience.is_some();
         let unanswered = BTreeSet::new();
-        self.waiting.settling.push(Settling { id, connection, request, unanswered });
-        self.set(Timer::Deadline(id));
+        self.waiting.insert(id, Wait { members: group, accounts, need, patient, unanswered });
     }
 
-    /// Something waited long enough: it has not happened and will not.
+    /// A retry of one that waits takes over its reply.
+    pub(super) fn join_wait(&mut self, id: WaitId, again: &Instruction, tickets: &[Ticket]) {
+        let members = self.waiting.waits.get_mut(&id).map(|wait| &mut wait.members);
+        let mut members = members.into_iter().flatten();
+        let same = |member: &&mut Member| member.instruction.request == again.request;
+        let Some(member) = members.find(same) else { return };
+        member.instruction.settled = again.settled;
+        for ticket in tickets {
+            if let Some(older) = member.tickets.first().filter(|older| older.call != ticket.call) {
+                self.calls.forget(older.call);
+                member.tickets.clear();
+            }
+            member.tickets.push(*ticket);
+        }
+    }
+
+    /// Something waited long enough for a run: it has not happened and will not.
     pub(super) fn deadline(&mut self, id: WaitId) {
         let reason = self.no_majority();
-        if let Some(wait) = self.waiting.remove(id) {
-            self.look_again = true;
-            self.reject(wait, Outcome::Unavailable { reason });
-        } else if let Some(settling) = self.waiting.remove_settling(id) {
-            let Settling { connection, request, .. } = settling;
-            self.reply_error(connection, request, ErrorCode::Unavailable, reason);
+        match self.waiting.take(id) {
+            Some(wait) => self.reject(wait.members, (0, Outcome::Unavailable { reason })),
+            None => self.settling_took_too_long(id, reason),
         }
     }
 
@@ -198,104 +264,31 @@ impl Server {
         }
     }
 
+    /// A group has waited for money as long as it was allowed to: from now on it waits like any
+    /// other, for a run that says whether there is some.
+    pub(super) fn patience_is_over(&mut self, id: WaitId) {
+        let Some(mut wait) = self.waiting.take(id) else { return };
+        wait.patient = false;
+        wait.need = match self.weigh(&wait.members) {
+            Err((_, error)) => need_of(&error).unwrap_or(Need::Money),
+            Ok(()) => Need::Money,
+        };
+        self.waiting.insert(id, wait);
+        self.set(Timer::Deadline(id));
+    }
+
     /// An account was debited: what waits behind that must be weighed by a run that comes after it.
     pub(super) fn debited(&mut self, account: &AccountId) {
-        let Some(queue) = self.waiting.queues.get(account) else { return };
-        for wait in queue.iter().filter(|_| !planted!(RefusedThoughDebited)) {
+        if planted!(RefusedThoughDebited) {
+            return;
+        }
+        for id in self.waiting.queue(account) {
             if let Some(run) = &mut self.run {
-                run.eligible.remove(&wait.id);
+                run.eligible.remove(&id);
             }
             if let Some(verdict) = &mut self.verdict {
-                verdict.eligible.remove(&wait.id);
+                verdict.eligible.remove(&id);
             }
-        }
-    }
-
-    /// Looks at all that waits: serves what is covered now, and refuses what the run that was just
-    /// concluded, if any, has shown not to be.
-    pub(super) fn look_at_waiting(&mut self) {
-        let missing = match &self.verdict {
-            None => BTreeSet::new(),
-            Some(_) if planted!(RefusedUnheard) => BTreeSet::new(),
-            Some(verdict) => self.unheard(&verdict.consulted),
-        };
-        let accounts: Vec<AccountId> = self.waiting.queues.keys().cloned().collect();
-        for account in accounts {
-            self.look_at_queue(&account, &missing);
-        }
-        let Some(verdict) = self.verdict.take() else { return };
-        self.look_at_settling(&verdict, &missing);
-        // What is still there waits for one further run to hear those servers.
-        for id in &verdict.eligible {
-            if let Some(unanswered) = self.waiting.unanswered_by(*id) {
-                unanswered.clone_from(&missing);
-            }
-        }
-    }
-
-    fn look_at_queue(&mut self, account: &AccountId, missing: &BTreeSet<ServerId>) {
-        while let Some(head) = self.waiting.head(account) {
-            let TransferRequest { to, amount, .. } = &head.transfer;
-            if self.local.check(account, to, *amount).is_ok() {
-                let Some(wait) = self.waiting.pop(account) else { return };
-                self.cancel(Timer::Deadline(wait.id));
-                let outcome = self.accept_transfer(&wait.transfer, Via::Paxos);
-                self.resolve_all(&wait.tickets, &outcome);
-                continue;
-            }
-            let refusable = self.verdict.as_ref().filter(|verdict| {
-                (verdict.eligible.contains(&head.id) || planted!(RefusedByEarlierRun))
-                    && missing.is_subset(&head.unanswered)
-            });
-            let Some(verdict) = refusable else { return };
-            let outcome = self.refusal(account, &head.transfer, verdict);
-            let Some(wait) = self.waiting.pop(account) else { return };
-            self.cancel(Timer::Deadline(wait.id));
-            self.reject(wait, outcome);
-        }
-    }
-
-    fn refusal(&self, payer: &AccountId, wanted: &TransferRequest, verdict: &Verdict) -> Outcome {
-        let balance = self.local.of(payer).unwrap_or_default();
-        let (consulted, not_consulted) = self.consultation(verdict);
-        let reason = format!("insufficient funds: {payer} has {balance}, {} asked", wanted.amount);
-        Outcome::Refused { reason, balance, consulted, not_consulted }
-    }
-
-    fn consultation(&self, verdict: &Verdict) -> (Vec<ServerId>, Vec<ServerId>) {
-        let servers = self.config.configuration.servers.iter().cloned();
-        servers.partition(|server| verdict.consulted.contains(server))
-    }
-
-    fn reject(&mut self, wait: Wait, outcome: Outcome) {
-        if let Some(request) = &wait.transfer.request {
-            self.sessions.remember(request, &wait.transfer, Fate::Rejected(outcome.clone()));
-        }
-        self.resolve_all(&wait.tickets, &outcome);
-    }
-
-    fn resolve_all(&mut self, tickets: &[Ticket], outcome: &Outcome) {
-        for ticket in tickets {
-            self.resolve(*ticket, outcome.clone());
-        }
-    }
-
-    fn look_at_settling(&mut self, verdict: &Verdict, missing: &BTreeSet<ServerId>) {
-        let settled: Vec<WaitId> = (self.waiting.settling.iter())
-            .filter(|s| verdict.eligible.contains(&s.id) && missing.is_subset(&s.unanswered))
-            .map(|settling| settling.id)
-            .collect();
-        let (consulted, not_consulted) = self.consultation(verdict);
-        for id in settled {
-            let Some(settling) = self.waiting.remove_settling(id) else { continue };
-            self.cancel(Timer::Deadline(id));
-            let reply = Reply::Settled {
-                settled: true,
-                height: self.chain().height(),
-                consulted: consulted.clone(),
-                not_consulted: not_consulted.clone(),
-            };
-            self.effects.bind(Bound::Reply(settling.connection, settling.request, reply));
         }
     }
 }

@@ -1,0 +1,153 @@
+//! The accounts' names, and a dense number for each.
+//!
+//! All names are in one text and the index holds numbers only, so that an account costs little more
+//! than its name: a bank may have millions of them.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::bank::ids::AccountId;
+
+/// An account's number: 0, 1, 2… in the order in which this server came to know them. Never leaves
+/// the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountNumber(u32);
+
+impl AccountNumber {
+    /// For use as an index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A slot of the index that holds no number.
+const FREE: u32 = u32::MAX;
+
+/// Names to numbers and back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directory {
+    /// All names, one after the other.
+    names: String,
+    /// Where each ends.
+    ends: Vec<u32>,
+    /// Open addressing with linear probing; at most three quarters full, its length a power of two.
+    index: Vec<u32>,
+    /// Makes names that meet in the index hard to choose from outside.
+    salt: u64,
+}
+
+impl Hash for Directory {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The rest follows from these.
+        self.names.hash(state);
+        self.ends.hash(state);
+    }
+}
+
+impl Directory {
+    /// A directory without accounts. `salt` is the server's own and need not be known outside.
+    pub fn new(salt: u64) -> Directory {
+        Directory { salt, ..Directory::default() }
+    }
+
+    /// How many accounts there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The account's name.
+    pub fn name(&self, number: AccountNumber) -> &str {
+        let index = number.index();
+        let begin = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.names[begin..self.ends[index] as usize]
+    }
+
+    /// All numbers, in order.
+    pub fn numbers(&self) -> impl Iterator<Item = AccountNumber> + use<> {
+        (0..self.ends.len() as u32).map(AccountNumber)
+    }
+
+    /// The number of an account.
+    pub fn find(&self, account: &AccountId) -> Option<AccountNumber> {
+        if self.index.is_empty() {
+            return None;
+        }
+        match self.index[self.slot(account.as_str())] {
+            FREE => None,
+            number => Some(AccountNumber(number)),
+        }
+    }
+
+    /// Adds an account, or finds it.
+    ///
+    /// # Panics
+    /// If there are 2^32 - 1 accounts, or their names have 4 GiB together: far more than
+    /// [`Limits`](crate::bank::limits::Limits) let a bank have.
+    pub fn add(&mut self, account: &AccountId) -> AccountNumber {
+        if 4 * (self.ends.len() + 1) > 3 * self.index.len() {
+            self.grow();
+        }
+        let slot = self.slot(account.as_str());
+        if self.index[slot] == FREE {
+            let number = u32::try_from(self.ends.len()).expect("fewer accounts than numbers");
+            assert_ne!(number, FREE, "fewer accounts than numbers");
+            self.index[slot] = number;
+            self.names.push_str(account.as_str());
+            let end = u32::try_from(self.names.len()).expect("the names have less than 4 GiB");
+            self.ends.push(end);
+        }
+        AccountNumber(self.index[slot])
+    }
+
+    fn grow(&mut self) {
+        let length = (2 * self.index.len()).max(16);
+        self.index = vec![FREE; length];
+        for number in self.numbers() {
+            let slot = self.slot(self.name(number));
+            self.index[slot] = number.0;
+        }
+    }
+
+    /// Where the index holds the name, or would.
+    fn slot(&self, name: &str) -> usize {
+        let mut hasher = DefaultHasher::new();
+        (self.salt, name).hash(&mut hasher);
+        let mask = self.index.len() - 1;
+        let mut slot = hasher.finish() as usize & mask;
+        loop {
+            match self.index[slot] {
+                FREE => return slot,
+                number if self.name(AccountNumber(number)) == name => return slot,
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(number: u32) -> AccountId {
+        format!("A/{number}").parse().unwrap()
+    }
+
+    #[test]
+    fn every_account_has_one_number_and_keeps_it() {
+        let mut directory = Directory::new(7);
+        for number in 0..1_000 {
+            assert_eq!(directory.find(&account(number)), None);
+            assert_eq!(directory.add(&account(number)), AccountNumber(number));
+            assert_eq!(directory.add(&account(number)), AccountNumber(number));
+        }
+        assert_eq!(directory.len(), 1_000);
+        for number in 0..1_000 {
+            assert_eq!(directory.find(&account(number)), Some(AccountNumber(number)));
+            assert_eq!(directory.name(AccountNumber(number)), account(number).as_str());
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What would be if: entries tried out on balances that stay as they are.
+
+use std::collections::BTreeMap;
+
+use crate::bank::amount::Amount;
+use crate::bank::ids::AccountId;
+use crate::bank::ledger::balances::{Balances, LedgerError, View};
+use crate::bank::ledger::directory::AccountNumber;
+use crate::bank::ledger::entry::Action;
+
+/// The balances as they would be after what was applied to it.
+#[derive(Clone, Debug)]
+pub struct Trial<'a> {
+    base: &'a Balances,
+    view: View,
+    changes: Changes,
+}
+
+/// The accounts whose balance is another than before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub(super) changed: BTreeMap<AccountNumber, Amount>,
+    pub(super) opened: BTreeMap<AccountId, Amount>,
+}
+
+/// Where a trial holds an account.
+enum Place {
+    Base(AccountNumber),
+    Opened,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn new(base: &'a Balances, view: View) -> Trial<'a> {
+        Trial { base, view, changes: Changes::default() }
+    }
+
+    fn find(&self, account: &AccountId) -> Option<(Place, Amount)> {
+        let known = self.base.find(account);
+        match known.and_then(|number| Some((number, self.base.at(self.view, number)?))) {
+            Some((number, before)) => {
+                let amount = self.changes.changed.get(&number).copied().unwrap_or(before);
+                Some((Place::Base(number), amount))
+            }
+            None => Some((Place::Opened, *self.changes.opened.get(account)?)),
+        }
+    }
+
+    /// What an account would hold.
+    pub fn of(&self, account: &AccountId) -> Option<Amount> {
+        self.find(account).map(|(_, amount)| amount)
+    }
+
+    /// Lets something take effect: all of it, or nothing and the reason.
+    ///
+    /// # Errors
+    /// First what is wrong with it for ever, then what the balance lacks.
+    pub fn apply(&mut self, action: &Action) -> Result<(), LedgerError> {
+        match action {
+            Action::Open { account } if self.find(account).is_some() => {
+                Err(LedgerError::Exists(account.clone()))
+            }
+            Action::Open { account } => {
+                self.changes.opened.insert(account.clone(), Amount::ZERO);
+                Ok(())
+            }
+            Action::Transfer { from, to, amount } => self.transfer(from, to, *amount),
+        }
+    }
+
+    fn transfer(
+        &mut self,
+        from: &AccountId,
+        to: &AccountId,
+        amount: Amount,
+    ) -> Result<(), LedgerError> {
+        if amount == Amount::ZERO {
+            return Err(LedgerError::Nothing);
+        }
+        if from == to {
+            return Err(LedgerError::ToItself);
+        }
+        let unknown = |account: &AccountId| LedgerError::UnknownAccount(account.clone());
+        let (payer, balance) = self.find(from).ok_or_else(|| unknown(from))?;
+        let (payee, holds) = self.find(to).ok_or_else(|| unknown(to))?;
+        let Some(debited) = balance.minus(amount) else {
+            return Err(LedgerError::Overdraft { account: from.clone(), balance });
+        };
+        let credited = holds.plus(amount).expect("the total of all balances is an amount");
+        self.set(payer, from, debited);
+        self.set(payee, to, credited);
+        Ok(())
+    }
+
+    fn set(&mut self, place: Place, account: &AccountId, amount: Amount) {
+        match place {
+            Place::Base(number) => drop(self.changes.changed.insert(number, amount)),
+            Place::Opened => drop(self.changes.opened.insert(account.clone(), amount)),
+        }
+    }
+
+    /// What is different from before.
+    pub fn into_changes(self) -> Changes {
+        self.changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(name: &str) -> AccountId {
+        name.parse().unwrap()
+    }
+
+    fn units(units: u64) -> Amount {
+        Amount::new(units).unwrap()
+    }
+
+    fn pays(from: &str, to: &str, amount: u64) -> Action {
+        Action::Transfer { from: account(from), to: account(to), amount: units(amount) }
+    }
+
+    fn opens(name: &str) -> Action {
+        Action::Open { account: account(name) }
+    }
+
+    fn balances() -> Balances {
+        let mut balances = Balances::new(1);
+        balances.found(["A", "B"].map(|name| (account(name), units(100))));
+        balances
+    }
+
+    #[test]
+    fn what_is_wrong_for_ever_comes_before_what_the_balance_lacks() {
+        let balances = balances();
+        let mut trial = balances.try_out(View::Local);
+        assert_eq!(trial.apply(&pays("A", "B", 0)), Err(LedgerError::Nothing));
+        assert_eq!(trial.apply(&pays("A", "A", 500)), Err(LedgerError::ToItself));
+        let unknown = Err(LedgerError::UnknownAccount(account("A/x")));
+        assert_eq!(trial.apply(&pays("A", "A/x", 500)), unknown);
+        let overdraft = LedgerError::Overdraft { account: account("A"), balance: units(100) };
+        assert_eq!(trial.apply(&pays("A", "B", 101)), Err(overdraft));
+        assert_eq!(trial.apply(&opens("B")), Err(LedgerError::Exists(account("B"))));
+        assert_eq!(trial.into_changes(), Changes::default());
+    }
+
+    #[test]
+    fn a_trial_sees_its_own_effects_and_changes_nothing() {
+        let balances = balances();
+        let mut trial = balances.try_out(View::Committed);
+        for action in [opens("A/x"), pays("A", "A/x", 70), pays("A/x", "B", 20)] {
+            trial.apply(&action).unwrap();
+        }
+        let of = |name| trial.of(&account(name)).map(Amount::units);
+        assert_eq!([of("A"), of("A/x"), of("B")], [Some(30), Some(50), Some(120)]);
+        assert_eq!(balances.committed(&account("A")), Some(units(100)));
+        assert_eq!(balances.committed(&account("A/x")), None);
+    }
+
+    #[test]
+    fn an_account_of_the_log_is_not_one_of_the_chain_until_it_is_committed() {
+        let mut balances = balances();
+        balances.apply(&opens("A/x")).unwrap();
+        balances.apply(&pays("A", "A/x", 10)).unwrap();
+        let x = account("A/x");
+        assert_eq!((balances.local(&x), balances.committed(&x)), (Some(units(10)), None));
+        let mut trial = balances.try_out(View::Committed);
+        trial.apply(&opens("A/x")).unwrap();
+        let changes = trial.into_changes();
+        assert_eq!(balances.commit(changes), [(x.clone(), Amount::ZERO)]);
+        assert_eq!(balances.local(&x), Some(units(10)));
+        assert_eq!(balances.committed(&x), Some(Amount::ZERO));
+        balances.forget_log();
+        assert_eq!(balances.local(&x), Some(Amount::ZERO));
+    }
+}

@@ -1,0 +1,69 @@
+//! Bounds on what a server holds at a time. Nothing in the protocol depends on their values, but for
+//! what [`Limits::assert_sound`] says.
+
+/// The most transfers and openings that one request may carry.
+pub const MAX_BATCH: usize = 5_000;
+/// The most entries that one answer to `log` carries.
+pub const MAX_LOG_PAGE: usize = 1_000;
+/// The most entries or accounts that one answer to `history` or `accounts` carries.
+pub const MAX_PAGE: usize = 1_000;
+/// The longest time that a transfer may wait for money: one day, in milliseconds.
+pub const MAX_WAIT_MS: u64 = 24 * 60 * 60 * 1_000;
+/// The longest text of one entry in an element: two accounts of 81 characters, an amount, a request,
+/// marks.
+pub const MAX_ENTRY_TEXT: usize = 400;
+
+/// The bounds that a server is configured with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// The most entries of one element. An element is never divided, so this bounds how far a cut may
+    /// fall short of what would fit; and a linked group is no longer than this.
+    pub element: usize,
+    /// The most entries of one block.
+    pub block: usize,
+    /// The most entries of the local log.
+    pub log: usize,
+    /// The most accounts of all servers, as far as this one knows: it opens none beyond that.
+    pub accounts: usize,
+    /// The most transfers that wait, and the most clients that settle.
+    pub waiting: usize,
+    /// How many sessions are remembered.
+    pub sessions: usize,
+    /// How many requests of one session are remembered.
+    pub remembered: usize,
+    /// How many requests of all sessions together are remembered, but for those of the newest session.
+    pub remembered_in_all: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            element: 1_000,
+            block: 20_000,
+            log: 2_000_000,
+            accounts: 20_000_000,
+            waiting: 10_000,
+            sessions: 10_000,
+            remembered: 10_000,
+            remembered_in_all: 200_000,
+        }
+    }
+}
+
+impl Limits {
+    /// The most entries that one of so many servers promises for a block.
+    pub fn promise(&self, servers: usize) -> usize {
+        (self.block / servers).max(self.element)
+    }
+
+    /// Checks what the protocol needs of them.
+    ///
+    /// # Panics
+    /// If any is 0.
+    pub fn assert_sound(&self) {
+        let Limits { element, block, log, accounts, waiting, .. } = self;
+        let Limits { sessions, remembered, remembered_in_all, .. } = self;
+        let all = [element, block, log, accounts, waiting, sessions, remembered, remembered_in_all];
+        assert!(all.into_iter().all(|limit| *limit > 0), "a limit of 0: {self:?}");
+    }
+}

@@ -1,0 +1,379 @@
+//! Transfers and openings (DESIGN.md, "A transfer" and "Retries"): is it a retry, does it make sense,
+//! is it covered; alone, or in groups that happen together or not at all.
+
+use std::collections::BTreeSet;
+
+use super::Server;
+use super::calls::Ticket;
+use super::waiting::{Member, Need};
+use crate::bank::effects::Write;
+use crate::bank::ids::{AccountId, ConnectionId, RequestId, SessionId};
+use crate::bank::ledger::balances::{LedgerError, View};
+use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::sessions::{Fate, Found};
+use crate::bank::limits::MAX_WAIT_MS;
+use crate::bank::request::{Instruction, Outcome};
+
+/// What is known of an instruction when it comes.
+enum Seen {
+    /// It is new.
+    New,
+    /// What became of it is known, or that it can't be.
+    Decided(Outcome),
+    /// A retry.
+    Again(Fate),
+    /// It came on an older connection of its session: to be dropped.
+    Stale,
+}
+
+/// One of a group that stands in the way of all: its place, and its outcome.
+type Culprit = (usize, Outcome);
+
+impl Server {
+    /// A client's instructions: each has its own outcome, and one reply tells them all.
+    pub(super) fn instructions(
+        &mut self,
+        connection: ConnectionId,
+        id: Option<u64>,
+        instructions: Vec<Instruction>,
+        single: bool,
+    ) {
+        if instructions.is_empty() {
+            // There is no last outcome that would bring the reply.
+            return self.reply_empty(connection, id);
+        }
+        let call = self.calls.open(connection, id, instructions.len(), single);
+        let mut group = Vec::new();
+        for (place, instruction) in instructions.into_iter().enumerate() {
+            let linked = instruction.linked;
+            group.push(Member { instruction, tickets: vec![Ticket { call, place }] });
+            if !linked {
+                self.group(connection, std::mem::take(&mut group));
+            }
+        }
+        if let Some(last) = group.len().checked_sub(1) {
+            let reason = "the last of a request can't be linked to one after it".into();
+            self.reject(group, (last, Outcome::Invalid { reason }));
+        }
+    }
+
+    /// Looks at instructions that belong together.
+    fn group(&mut self, connection: ConnectionId, group: Vec<Member>) {
+        if !self.active {
+            let reason = self.not_open();
+            for member in group {
+                self.resolve_all(&member.tickets, &Outcome::Unavailable { reason: reason.clone() });
+            }
+            return;
+        }
+        let seen: Vec<Seen> =
+            group.iter().map(|member| self.seen(&member.instruction, connection)).collect();
+        if seen.iter().all(|seen| matches!(seen, Seen::New)) {
+            return self.new_group(group);
+        }
+        for (member, seen) in group.into_iter().zip(seen) {
+            self.answer_again(member, seen);
+        }
+    }
+
+    fn seen(&mut self, instruction: &Instruction, connection: ConnectionId) -> Seen {
+        let Some(request) = &instruction.request else { return Seen::New };
+        if let Err(reason) = self.is_session(request) {
+            return Seen::Decided(Outcome::Invalid { reason });
+        }
+        match self.sessions.find(request, instruction, connection) {
+            Found::New => Seen::New,
+            Found::Known(fate) => Seen::Again(fate),
+            Found::Expired => Seen::Decided(Outcome::Expired {
+                reason: format!("{request} is too long ago: what became of it is not known here"),
+            }),
+            Found::Reused => Seen::Decided(Outcome::Invalid {
+                reason: format!("{request} was something else; what is new takes a new number"),
+            }),
+            Found::Stale => Seen::Stale,
+        }
+    }
+
+    fn is_session(&self, request: &RequestId) -> Result<(), String> {
+        let SessionId { server, epoch, opened_at, .. } = &request.session;
+        let Position { epoch: present, seq } = self.log.last();
+        if *server != self.config.id {
+            return Err(format!("{} is a session with server {server}", request.session));
+        }
+        if *epoch != present || *opened_at > seq {
+            return Err(format!("{} is no session of this server's", request.session));
+        }
+        Ok(())
+    }
+
+    /// Answers what was seen before, or belongs to a group that was.
+    fn answer_again(&mut self, member: Member, seen: Seen) {
+        let Member { instruction, tickets } = member;
+        match seen {
+            Seen::Decided(outcome) | Seen::Again(Fate::Rejected(outcome)) => {
+                self.resolve_all(&tickets, &outcome);
+            }
+            Seen::Again(Fate::Accepted(position, via)) => {
+                let subject = instruction.action.subject();
+                let balance = self.balances.local(subject).unwrap_or_default();
+                let outcome = self.acceptance(position, via, balance, true);
+                self.deliver(&tickets, instruction.settled, position.seq, outcome);
+            }
+            Seen::Again(Fate::Waiting(wait)) => self.join_wait(wait, &instruction, &tickets),
+            Seen::Stale => {
+                self.debug(|| "a request came on an older connection of its session".into());
+                tickets.iter().for_each(|ticket| self.calls.forget(ticket.call));
+            }
+            Seen::New => {
+                let reason = "others of its linked group were decided before, without it".into();
+                self.reject(
+                    vec![Member { instruction, tickets }],
+                    (0, Outcome::Invalid { reason }),
+                );
+            }
+        }
+    }
+
+    /// A group of which nothing is a retry.
+    fn new_group(&mut self, group: Vec<Member>) {
+        if let Err(culprit) = self.makes_sense(&group) {
+            return self.reject(group, culprit);
+        }
+        let held_up = debited(&group).iter().any(|account| self.waiting.holds_up(account));
+        match self.weigh(&group) {
+            Err((place, error)) if need_of(&error).is_none() => {
+                let outcome = self.rejection(&error);
+                self.reject(group, (place, outcome));
+            }
+            // What waits already goes first.
+            Ok(()) if !held_up || planted!(WaitingOvertaken) => {
+                self.accept_group(group, Via::Local)
+            }
+            Err((place, _)) if place > 0 && planted!(LinkedHalfApplied) => {
+                let mut group = group;
+                let rest = group.split_off(place);
+                self.accept_group(group, Via::Local);
+                self.wait(rest, Need::Money);
+            }
+            weighed => {
+                let need = weighed.err().and_then(|(_, error)| need_of(&error));
+                self.wait(group, need.unwrap_or(Need::Money));
+            }
+        }
+    }
+
+    /// What speaks against a group whatever the balances are.
+    fn makes_sense(&self, group: &[Member]) -> Result<(), Culprit> {
+        let last = group.len() - 1;
+        let limits = &self.config.limits;
+        if group.len() > limits.element {
+            let reason = format!("at most {} can be linked, not {}", limits.element, group.len());
+            return Err((last, Outcome::Invalid { reason }));
+        }
+        if self.log.len() + group.len() > limits.log {
+            let reason = format!("the local log holds {} entries: settle first", self.log.len());
+            return Err((last, Outcome::Unavailable { reason }));
+        }
+        let mut named = BTreeSet::new();
+        let mut opened = BTreeSet::new();
+        for (place, Member { instruction, .. }) in group.iter().enumerate() {
+            let request = instruction.request.as_ref();
+            if request.is_some_and(|request| !named.insert(request)) {
+                let reason = "two of one linked group have the same number".into();
+                return Err((place, Outcome::Invalid { reason }));
+            }
+            self.instruction_makes_sense(instruction, &opened).map_err(|error| (place, error))?;
+            if let Action::Open { account } = &instruction.action {
+                opened.insert(account);
+            }
+        }
+        if self.balances.accounts() + opened.len() > limits.accounts && !opened.is_empty() {
+            let reason = format!("there are {} accounts, the most there can be", limits.accounts);
+            return Err((last, Outcome::Unavailable { reason }));
+        }
+        Ok(())
+    }
+
+    fn instruction_makes_sense(
+        &self,
+        instruction: &Instruction,
+        opened: &BTreeSet<&AccountId>,
+    ) -> Result<(), Outcome> {
+        let Instruction { action, wait_ms, .. } = instruction;
+        self.is_home_of(action.subject())?;
+        if wait_ms.is_some_and(|ms| ms > MAX_WAIT_MS) {
+            let reason = format!("at most {MAX_WAIT_MS} ms can be waited for money");
+            return Err(Outcome::Invalid { reason });
+        }
+        let Action::Transfer { from, to, amount } = action else { return Ok(()) };
+        let known = |account| opened.contains(account) || self.balances.local(account).is_some();
+        // Whether another server's account exists is not for this one to say.
+        let foreign = to.home() != self.config.id.as_str() && self.address_of(to).is_some();
+        let problem = if amount.units() == 0 {
+            LedgerError::Nothing
+        } else if from == to {
+            LedgerError::ToItself
+        } else if !known(from) {
+            LedgerError::UnknownAccount(from.clone())
+        } else if !known(to) && !foreign {
+            LedgerError::UnknownAccount(to.clone())
+        } else {
+            return Ok(());
+        };
+        Err(Outcome::Invalid { reason: problem.to_string() })
+    }
+
+    /// Whether an account may be opened and debited here.
+    fn is_home_of(&self, account: &AccountId) -> Result<(), Outcome> {
+        if account.home() == self.config.id.as_str() {
+            return Ok(());
+        }
+        Err(match self.address_of(account) {
+            None => Outcome::Invalid {
+                reason: format!("there is no account {account}: {} is no server", account.home()),
+            },
+            Some((server, address)) => Outcome::WrongServer {
+                reason: LedgerError::NotHome(account.clone()).to_string(),
+                server: server.clone(),
+                address: address.clone(),
+            },
+        })
+    }
+
+    fn address_of(&self, account: &AccountId) -> Option<(&super::ServerId, &String)> {
+        let mut addresses = self.config.addresses.iter();
+        addresses.find(|(server, _)| server.as_str() == account.home())
+    }
+
+    /// Whether all of a group could happen now, one after the other; if not, the first that couldn't.
+    pub(super) fn weigh(&self, group: &[Member]) -> Result<(), (usize, LedgerError)> {
+        let mut trial = self.balances.try_out(View::Local);
+        if planted!(PromisedCreditSpent) {
+            for server in self.peers.keys() {
+                let log = self.knowledge.log(server).iter().flat_map(|element| element.records());
+                log.for_each(|record| drop(trial.apply(&record.action)));
+            }
+        }
+        let actions = group.iter().map(|member| &member.instruction.action).enumerate();
+        actions
+            .into_iter()
+            .try_for_each(|(place, action)| trial.apply(action).map_err(|error| (place, error)))
+    }
+
+    /// What to say to one that a ledger's error keeps from happening, for good.
+    pub(super) fn rejection(&self, error: &LedgerError) -> Outcome {
+        let reason = error.to_string();
+        match error {
+            LedgerError::Exists(account) => Outcome::Refused {
+                reason,
+                balance: self.balances.local(account).unwrap_or_default(),
+                consulted: vec![self.config.id.clone()],
+                not_consulted: Vec::new(),
+            },
+            _ => Outcome::Invalid { reason },
+        }
+    }
+
+    /// A group has not happened and will not, because of one of it.
+    pub(super) fn reject(&mut self, group: Vec<Member>, (culprit, outcome): Culprit) {
+        let number = culprit + 1;
+        for (place, Member { instruction, tickets }) in group.into_iter().enumerate() {
+            let outcome = if place == culprit {
+                outcome.clone()
+            } else {
+                let reason = format!("number {number} of its linked group has not happened");
+                Outcome::LinkedFailed { reason }
+            };
+            if let Some(request) = &instruction.request {
+                let fate = Fate::Rejected(outcome.clone());
+                self.sessions.remember(request, &instruction.action, instruction.linked, fate);
+            }
+            self.resolve_all(&tickets, &outcome);
+        }
+    }
+
+    /// Accepts a group that is covered: entries in the local log. After this point it happened.
+    pub(super) fn accept_group(&mut self, group: Vec<Member>, via: Via) {
+        let first = self.log.last().next();
+        let record = |Instruction { action, request, linked, .. }: &Instruction| Record {
+            action: action.clone(),
+            request: request.clone(),
+            via,
+            linked: *linked,
+        };
+        let records: Vec<Record> = group.iter().map(|member| record(&member.instruction)).collect();
+        if planted!(GroupSplit) && records.len() > 1 {
+            for record in records {
+                self.log_records(vec![Record { linked: false, ..record }]);
+                self.seal_log();
+            }
+        } else {
+            self.log_records(records);
+        }
+        for (place, Member { instruction, tickets }) in group.into_iter().enumerate() {
+            let Instruction { action, request, linked, settled, .. } = instruction;
+            let position = first.plus(place);
+            self.balances.apply(&action).expect("what is accepted is covered");
+            if let Some(request) = &request {
+                let fate = Fate::Accepted(position, via);
+                self.sessions.remember(request, &action, linked, fate);
+            }
+            if let Action::Transfer { from, to, .. } = &action {
+                self.debited(from);
+                self.waiting.credited(to);
+            }
+            let balance = self.balances.local(action.subject()).unwrap_or_default();
+            let outcome = self.acceptance(position, via, balance, false);
+            self.deliver(&tickets, settled, position.seq, outcome);
+        }
+    }
+
+    fn acceptance(
+        &self,
+        position: Position,
+        via: Via,
+        balance: crate::bank::amount::Amount,
+        repeated: bool,
+    ) -> Outcome {
+        let Position { epoch, seq } = position;
+        let server = self.config.id.clone();
+        Outcome::Accepted { server, epoch, seq, balance, via, repeated, settled: None }
+    }
+
+    fn log_records(&mut self, records: Vec<Record>) {
+        if let Some(element) = self.log.append(records, self.config.limits.element) {
+            self.write(Write::Log(element));
+        }
+        self.begin_to_settle();
+    }
+
+    /// Makes an element of what was accepted in this turn, so that it becomes durable with it.
+    pub(super) fn seal_log(&mut self) {
+        if let Some(element) = self.log.seal() {
+            self.write(Write::Log(element));
+        }
+    }
+
+    /// Hands an outcome to whoever holds one of these tickets.
+    pub(super) fn resolve_all(&mut self, tickets: &[Ticket], outcome: &Outcome) {
+        for ticket in tickets {
+            if let Some(reply) = self.calls.resolve(*ticket, outcome.clone()) {
+                self.effects.bind(reply);
+            }
+        }
+    }
+}
+
+/// The accounts that a group debits, each once.
+pub(super) fn debited(group: &[Member]) -> BTreeSet<AccountId> {
+    group.iter().filter_map(|member| member.instruction.action.payer().cloned()).collect()
+}
+
+/// What could make good what an error says, if anything could.
+pub(super) fn need_of(error: &LedgerError) -> Option<Need> {
+    match error {
+        LedgerError::Overdraft { .. } => Some(Need::Money),
+        LedgerError::UnknownAccount(_) => Some(Need::Payee),
+        _ => None,
+    }
+}

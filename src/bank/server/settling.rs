@@ -1,0 +1,191 @@
+//! Settling: clients that ask for it, replies that wait for a block, and the bank's own habit.
+
+use std::collections::BTreeSet;
+
+use super::Server;
+use super::calls::Ticket;
+use super::weighing::Verdict;
+use crate::bank::effects::{Bound, Timer, WaitId};
+use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::request::{ErrorCode, Outcome, Reply};
+
+/// When a server settles by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Habit {
+    /// When an entry has been in the local log for so long as the shell makes [`Timer::Settle`] last.
+    pub by_age: bool,
+    /// When the local log holds so many entries.
+    pub by_length: Option<usize>,
+}
+
+/// A client that waits for the logs to be settled.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Settling {
+    connection: ConnectionId,
+    request: Option<u64>,
+    /// Connected servers that did not answer a run which would otherwise have ended this.
+    pub unanswered: BTreeSet<ServerId>,
+}
+
+/// The entries of one request that are told when they are in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Unsettled {
+    id: WaitId,
+    /// The entries' seqs, and what is told then.
+    entries: Vec<(u64, Ticket, Outcome)>,
+}
+
+fn settled_by(outcome: Outcome, is_settled: bool) -> Outcome {
+    match outcome {
+        Outcome::Accepted { server, epoch, seq, balance, via, repeated, .. } => {
+            let settled = Some(is_settled);
+            Outcome::Accepted { server, epoch, seq, balance, via, repeated, settled }
+        }
+        other => other,
+    }
+}
+
+impl Server {
+    /// A client settles: it waits for a run that begins now.
+    pub(super) fn settle(&mut self, connection: ConnectionId, request: Option<u64>) {
+        let most = self.config.limits.waiting;
+        if self.waiting.settling.len() >= most {
+            let message = format!("already {most} clients wait for a settlement");
+            return self.reply_error(connection, request, ErrorCode::Unavailable, message);
+        }
+        let id = self.waiting.name();
+        let unanswered = BTreeSet::new();
+        self.waiting.settling.insert(id, Settling { connection, request, unanswered });
+        self.set(Timer::Deadline(id));
+    }
+
+    /// Tells of an entry: at once, or when it is in a block.
+    pub(super) fn deliver(
+        &mut self,
+        tickets: &[Ticket],
+        when_settled: bool,
+        seq: u64,
+        outcome: Outcome,
+    ) {
+        if !when_settled {
+            return self.resolve_all(tickets, &outcome);
+        }
+        if seq <= self.chain().included(&self.config.id).seq || planted!(SettledEarly) {
+            return self.resolve_all(tickets, &settled_by(outcome, true));
+        }
+        for ticket in tickets {
+            self.tell_when_settled(*ticket, seq, &outcome);
+        }
+    }
+
+    fn tell_when_settled(&mut self, ticket: Ticket, seq: u64, outcome: &Outcome) {
+        let entry = (seq, ticket, outcome.clone());
+        if let Some(unsettled) = self.waiting.unsettled.get_mut(&ticket.call) {
+            return unsettled.entries.push(entry);
+        }
+        if self.waiting.unsettled.len() >= self.config.limits.waiting {
+            return self.resolve_all(&[ticket], &settled_by(outcome.clone(), false));
+        }
+        let id = self.waiting.name();
+        self.waiting.unsettled.insert(ticket.call, Unsettled { id, entries: vec![entry] });
+        self.set(Timer::Deadline(id));
+    }
+
+    /// A block was appended: tells those whose entries are in it.
+    pub(super) fn tell_settled(&mut self) {
+        let included = self.chain().included(&self.config.id).seq;
+        let mut told = Vec::new();
+        let mut over = Vec::new();
+        self.waiting.unsettled.retain(|_, unsettled| {
+            told.extend(unsettled.entries.extract_if(.., |(seq, ..)| *seq <= included));
+            if unsettled.entries.is_empty() {
+                over.push(unsettled.id);
+            }
+            !unsettled.entries.is_empty()
+        });
+        for (_, ticket, outcome) in told {
+            self.resolve_all(&[ticket], &settled_by(outcome, true));
+        }
+        for id in over {
+            self.cancel(Timer::Deadline(id));
+        }
+    }
+
+    /// A settlement was waited for long enough. What was accepted has happened all the same.
+    pub(super) fn settling_took_too_long(&mut self, id: WaitId, reason: String) {
+        if let Some(Settling { connection, request, .. }) = self.waiting.settling.remove(&id) {
+            return self.reply_error(connection, request, ErrorCode::Unavailable, reason);
+        }
+        let mut unsettled = self.waiting.unsettled.iter();
+        let call = unsettled.find(|(_, unsettled)| unsettled.id == id).map(|(call, _)| *call);
+        let unsettled = call.and_then(|call| self.waiting.unsettled.remove(&call));
+        for (_, ticket, outcome) in unsettled.into_iter().flat_map(|unsettled| unsettled.entries) {
+            self.resolve_all(&[ticket], &settled_by(outcome, false));
+        }
+    }
+
+    /// Answers the clients whose settlement a run has brought about.
+    pub(super) fn look_at_settling(&mut self, verdict: &Verdict, missing: &BTreeSet<ServerId>) {
+        let settled = self.waiting.settling.iter().filter(|(id, settling)| {
+            verdict.eligible.contains(id) && missing.is_subset(&settling.unanswered)
+        });
+        let settled: Vec<WaitId> = settled.map(|(id, _)| *id).collect();
+        let (consulted, not_consulted) = self.consultation(verdict);
+        for id in settled {
+            let Some(settling) = self.waiting.settling.remove(&id) else { continue };
+            self.cancel(Timer::Deadline(id));
+            let reply = Reply::Settled {
+                settled: true,
+                height: self.chain().height(),
+                consulted: consulted.clone(),
+                not_consulted: not_consulted.clone(),
+            };
+            self.effects.bind(Bound::Reply(settling.connection, settling.request, reply));
+        }
+    }
+
+    /// There is something in the log: it shall not stay there for ever, if that is the habit.
+    pub(super) fn begin_to_settle(&mut self) {
+        if self.config.habit.by_age && !self.settle_timer && !self.log.is_empty() {
+            self.settle_timer = true;
+            self.set(Timer::Settle);
+        }
+    }
+
+    /// The oldest entries are old enough.
+    pub(super) fn time_to_settle(&mut self) {
+        self.settle_timer = false;
+        if !self.log.is_empty() {
+            self.settle_up_to = Some(self.log.last().seq);
+        }
+    }
+
+    /// A block was appended: that may have been what the habit asked for.
+    pub(super) fn settled_some(&mut self) {
+        let included = self.chain().included(&self.config.id).seq;
+        self.settle_up_to = self.settle_up_to.filter(|seq| *seq > included);
+        if self.settle_up_to.is_none() {
+            self.begin_to_settle();
+        }
+    }
+
+    /// Whether somebody, or the habit, wants the local log emptied.
+    pub(super) fn wants_to_settle(&self) -> bool {
+        let too_long = self.config.habit.by_length.is_some_and(|most| self.log.len() >= most);
+        !self.waiting.settling.is_empty()
+            || !self.waiting.unsettled.is_empty()
+            || self.settle_up_to.is_some()
+            || too_long
+    }
+
+    /// Whether to let another server's run for this height go first, once: one run serves all who
+    /// settle.
+    pub(super) fn yields(&mut self) -> bool {
+        let other = self.acceptor.promised().filter(|ballot| ballot.server != self.config.id);
+        let Some(other) = other.filter(|other| self.yielded_to.as_ref() != Some(*other)) else {
+            return false;
+        };
+        self.yielded_to = Some(other.clone());
+        true
+    }
+}
