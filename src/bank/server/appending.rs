@@ -5,6 +5,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::BlockError;
 use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::ServerId;
+use crate::bank::ledger::local_log::LocalLog;
 
 /// Why a block was not appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +23,11 @@ impl Server {
         let verified = self.chain().verify(&self.balances, block);
         let consequences = verified.map_err(AppendError::Block)?;
         let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
+        // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
+        let rejoins = self.rejoins();
         let own = match block.block().log(&self.config.id) {
             _ if planted!(FetchedBlockNotTrimmed) && !from_accepted => &[],
+            _ if rejoins => &[],
             own => own,
         };
         let Ok(trim) = self.log.trim(own) else {
@@ -31,7 +35,7 @@ impl Server {
             return Err(AppendError::Stopped);
         };
         for (server, record) in block.block().records() {
-            if *server != self.config.id {
+            if *server != self.config.id || rejoins {
                 // Covered by the committed balances, which the local ones can only exceed here: for
                 // another's account they lack nothing but that account's own entries.
                 let applied = self.balances.apply(&record.action);
@@ -41,6 +45,10 @@ impl Server {
         let chain = self.chain.as_mut().expect("checked above");
         let changes = chain.append(block, consequences);
         let included = chain.all_included().clone();
+        if rejoins {
+            let base = chain.included(&self.config.id);
+            self.log = LocalLog::new(base, Vec::new()).expect("nothing is missing in nothing");
+        }
         self.knowledge.trim(chain);
         self.acceptor.clear();
         let balances = self.balances.commit(changes);
@@ -48,6 +56,7 @@ impl Server {
         self.run = None;
         self.finishing = false;
         self.look_again = true;
+        self.look_who_rejoined(rejoins);
         self.tell_settled();
         self.settled_some();
         self.stop_gathering();

@@ -30,6 +30,8 @@ impl Server {
             configuration: self.config.configuration.clone(),
             standing: self.standing(),
             knows_you_as: self.chain.as_ref().and_then(|chain| chain.instance(to)),
+            rejoins: self.rejoins(),
+            saw_you_at: self.peers.get(to).and_then(|peer| peer.seen),
         }
     }
 
@@ -146,6 +148,7 @@ impl Server {
             return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
         }
         self.check_instances(hello)?;
+        self.check_sightings(hello)?;
         match (&self.chain, hello.standing.genesis) {
             (Some(chain), Some(genesis)) if chain.genesis_hash() != genesis => Err(format!(
                 "{} belongs to another bank: its block 0 is {}, here it is {}. {FOUND_AGAIN}",
@@ -161,6 +164,7 @@ impl Server {
         let Hello { id, instance, standing, .. } = hello;
         if let Some(known_as) = hello.knows_you_as
             && known_as != self.instance
+            && !self.is_ahead_by_rejoining(standing)
         {
             if self.height().is_none_or(|height| standing.height >= height) {
                 self.stop(self.store_lost(id, known_as, standing));
@@ -172,6 +176,13 @@ impl Server {
         }
         let known_as = self.chain.as_ref().and_then(|chain| chain.instance(id));
         match known_as {
+            // Its votes don't count unless the chain names it; it may be ahead of this one.
+            Some(known_as) if known_as != *instance && hello.rejoins => {
+                match self.chain.as_ref().is_some_and(|chain| chain.is_deposed(*instance)) {
+                    true => Err(format!("{id}'s instance {instance} was replaced by {known_as}")),
+                    false => Ok(()),
+                }
+            }
             Some(known_as) if known_as != *instance => Err(format!(
                 "{id} is known as instance {known_as}, but this is {instance}: its store was lost or swapped"
             )),
@@ -197,11 +208,13 @@ impl Server {
     fn meet(&mut self, peer: &ServerId, hello: Hello) {
         if let Some(known) = self.peers.get_mut(peer) {
             known.instance = Some(hello.instance);
+            known.life = Some(hello.life);
             if hello.standing.genesis.is_none() {
                 // Whatever it held before, it no longer does: it is to be founded with, not asked.
                 known.height = None;
             }
         }
+        self.sight(peer, &hello.standing);
         self.learn_standing(peer, hello.standing);
         self.found();
     }
@@ -232,7 +245,10 @@ impl Server {
 
     /// Writes block 0 once all instances are known. If a peer has it already, reconciling brings it.
     pub(super) fn found(&mut self) {
-        if self.chain.is_some() || self.peers.values().any(|peer| peer.height.is_some()) {
+        if self.chain.is_some()
+            || self.config.rejoin
+            || self.peers.values().any(|peer| peer.height.is_some())
+        {
             return;
         }
         let mut servers = BTreeMap::from([(self.config.id.clone(), self.instance)]);
@@ -252,9 +268,8 @@ impl Server {
             Err(error) => return self.warn(format!("a block 0 that is none: {error}")),
         };
         let genesis = chain.genesis();
-        if chain.instance(&self.config.id) != Some(self.instance)
-            || !self.config.configuration.matches(genesis)
-        {
+        let named = chain.instance(&self.config.id) == Some(self.instance);
+        if !(named || self.config.rejoin) || !self.config.configuration.matches(genesis) {
             return self.warn("a block 0 of another bank was ignored".into());
         }
         let balances: Vec<_> = chain.opening_balances().collect();
@@ -295,6 +310,7 @@ impl Server {
             peer.missed = peer.missed.saturating_add(1);
         }
         self.send_all_bound(&Message::Heartbeat(self.standing()));
+        self.ask_to_rejoin();
         self.set(Timer::Heartbeat);
     }
 

@@ -34,6 +34,7 @@ mod peers;
 mod proposing;
 mod reconciling;
 pub mod recovery;
+mod rejoining;
 mod serving;
 pub mod settling;
 mod voting;
@@ -56,6 +57,8 @@ pub struct Config {
     pub configuration: Configuration,
     /// Where each server listens, to be told to clients that came to the wrong one.
     pub addresses: BTreeMap<ServerId, String>,
+    /// The store of this server was lost for good, says the operator: it is to rejoin with another.
+    pub rejoin: bool,
     /// When it settles by itself.
     pub habit: Habit,
     /// How much it holds at a time.
@@ -156,7 +159,10 @@ impl Server {
             }
         }
         match message {
-            Message::Heartbeat(standing) => self.learn_standing(&from, standing),
+            Message::Heartbeat(standing) => {
+                self.sight(&from, &standing);
+                self.learn_standing(&from, standing);
+            }
             Message::ReconcileRequest => self.reconcile_request(&from),
             Message::ReconcileAck { height } => self.reconcile_ack(from, height),
             Message::BlocksRequest { from: first, to } => self.blocks_request(from, first, to),
@@ -164,7 +170,8 @@ impl Server {
             Message::Hello(_) | Message::Reject { .. } => {
                 self.debug(|| format!("{from} greets in the middle of a connection"));
             }
-            _ if !self.active => self.debug(|| format!("not active: {from} has to wait")),
+            _ if !self.takes_part() => self.debug(|| format!("no part yet: {from} has to wait")),
+            Message::Rejoin { old, new } => self.log_rejoin(&from, old, new),
             Message::Prepare { height, ballot, previous, known } => {
                 self.prepare(HeldPrepare { from, height, ballot, previous, known });
             }
@@ -201,7 +208,7 @@ impl Server {
     /// What follows by itself after any event: answer the prepare that came too early, look at
     /// waiting transfers, start the run that is needed or drop the one that is not.
     fn go_on(&mut self) {
-        if !self.active || self.effects.stop.is_some() {
+        if !self.takes_part() || self.effects.stop.is_some() {
             return;
         }
         self.answer_held_prepare();

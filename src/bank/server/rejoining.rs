@@ -1,0 +1,157 @@
+//! The way back for a server whose store is lost for good (DESIGN.md, "Rejoin"), and how a store that
+//! was rolled back is noticed.
+
+use super::Server;
+use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ledger::entry::{Action, Record, Via};
+use crate::bank::paxos::ballot::majority;
+use crate::bank::paxos::message::{Hello, Message, Sighting, Standing};
+
+impl Server {
+    /// Whether the chain, as far as it is held, does not name this server's instance.
+    pub(super) fn rejoins(&self) -> bool {
+        match &self.chain {
+            None => self.config.rejoin,
+            Some(chain) => chain.instance(&self.config.id) != Some(self.instance),
+        }
+    }
+
+    /// Whether this server votes, serves and logs.
+    pub(super) fn takes_part(&self) -> bool {
+        self.active && (!self.rejoins() || planted!(VotesAtOnce))
+    }
+
+    /// Whether this server's instance is not the founding one.
+    pub(super) fn has_another_instance(&self) -> bool {
+        match &self.chain {
+            None => self.config.rejoin,
+            Some(chain) => chain.genesis().servers.get(&self.config.id) != Some(&self.instance),
+        }
+    }
+
+    /// Whether a peer knows this server under another instance because it lacks the block by which
+    /// this one rejoined, or because there is no such block yet.
+    pub(super) fn is_ahead_by_rejoining(&self, standing: &Standing) -> bool {
+        let ahead = self.height() > Some(standing.height);
+        self.has_another_instance() && (self.rejoins() || ahead)
+    }
+
+    /// Why there is no way back for a server of a bank of so many, if there is none.
+    pub fn cannot_rejoin(servers: usize) -> Option<String> {
+        let others = servers.saturating_sub(1);
+        (others < majority(servers)).then(|| {
+            format!(
+                "in a bank of {servers} the others are {others}, and {} have to agree: what the lost \
+                 store has promised can't be known, so there is no safe way to go on without it",
+                majority(servers)
+            )
+        })
+    }
+
+    /// Asks one of the others to log that this server rejoins.
+    pub(super) fn ask_to_rejoin(&mut self) {
+        if !self.active || !self.rejoins() || !self.reconcile.is_idle() {
+            return;
+        }
+        let Some(old) = self.chain.as_ref().and_then(|chain| chain.instance(&self.config.id))
+        else {
+            return;
+        };
+        let connected = self.peers.iter().find(|(_, peer)| peer.is_connected() && peer.is_linked());
+        let Some(to) = connected.map(|(id, _)| id.clone()) else { return };
+        self.info(format!("asking {to} to log that instance {} replaces {old}", self.instance));
+        self.send_free(&to, Message::Rejoin { old, new: self.instance });
+    }
+
+    /// A server rejoins: logs that, once, and settles it.
+    pub(super) fn log_rejoin(&mut self, from: &ServerId, old: InstanceId, new: InstanceId) {
+        let action = Action::Rejoin { server: from.clone(), old, new };
+        let greeted_so = self.peers.get(from).is_some_and(|peer| peer.instance == Some(new));
+        if self.chain().instance(from) != Some(old) || !greeted_so {
+            return self.debug(|| format!("{from} asks to replace another instance than it has"));
+        }
+        if self.chain().is_deposed(new) || self.log.records().any(|record| record.action == action)
+        {
+            return;
+        }
+        self.warn(format!(
+            "on its operator's word {from} rejoins: instance {new} is to replace {old}"
+        ));
+        self.log_records(vec![Record { action, request: None, via: Via::Local, linked: false }]);
+        self.settle_up_to = Some(self.log.last().seq);
+    }
+
+    /// A block was appended: somebody may have rejoined by it, in this server's place even.
+    pub(super) fn look_who_rejoined(&mut self, did_rejoin: bool) {
+        if self.rejoins() && !did_rejoin && !planted!(DeposedGoesOn) {
+            let reason = format!(
+                "{} has rejoined with another store: this one, of instance {}, is not to be used any \
+                 more. What it accepted since block {} is lost.",
+                self.config.id,
+                self.instance,
+                self.height().unwrap_or_default()
+            );
+            return self.stop(reason);
+        }
+        if did_rejoin && !self.rejoins() {
+            let epoch = self.log.last().epoch;
+            self.warn(format!(
+                "done: {} has rejoined as instance {}, with block {}; its entries count from 1 again, \
+                 in epoch {epoch}. Those of epoch {} that are not in the chain by now are lost.",
+                self.config.id,
+                self.instance,
+                self.height().unwrap_or_default(),
+                epoch.saturating_sub(1),
+            ));
+        }
+    }
+
+    /// Notes how far a peer is by its own word.
+    pub(super) fn sight(&mut self, peer: &ServerId, standing: &Standing) {
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        let (Some(instance), Some(life)) = (known.instance, known.life) else { return };
+        let Standing { turn, position, .. } = *standing;
+        let further = known.seen.is_none_or(|seen| seen.instance != instance || seen.turn <= turn);
+        if further {
+            known.seen = Some(Sighting { instance, life, turn, position });
+        }
+    }
+
+    /// Compares how far the two were seen with what their stores know of themselves: what they lack
+    /// of that was rolled back.
+    pub(super) fn check_sightings(&mut self, hello: &Hello) -> Result<(), String> {
+        let Hello { id, instance, lives, standing, .. } = hello;
+        if let Some(seen) = hello.saw_you_at.filter(|seen| seen.instance == self.instance)
+            && !knows_of(&self.lives, self.turn, &seen)
+        {
+            let reason = format!(
+                "the store of {} was rolled back: {id} saw it at turn {} with entry {}, and it has \
+                 never been there. Start it on the store it had last, or, if that is lost for good, let \
+                 it rejoin with an empty one (--rejoin).",
+                self.config.id, seen.turn, seen.position.seq
+            );
+            self.stop(reason.clone());
+            return Err(reason);
+        }
+        let seen = self.peers.get(id).and_then(|peer| peer.seen);
+        match seen.filter(|seen| seen.instance == *instance) {
+            Some(seen) if !knows_of(lives, standing.turn, &seen) => Err(format!(
+                "the store of {id} was rolled back: it was seen at turn {}, and it has never been there",
+                seen.turn
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a store whose latest lives are these, and whose last turn is `turn`, has been where it was
+/// seen. One that was seen long ago, in a life that isn't named any more, has.
+fn knows_of(lives: &[(LifeId, TurnNumber)], turn: TurnNumber, seen: &Sighting) -> bool {
+    match lives.iter().position(|(life, _)| *life == seen.life) {
+        Some(place) => match lives.get(place + 1) {
+            Some((_, next_began)) => seen.turn < *next_began,
+            None => seen.turn <= turn,
+        },
+        None => lives.first().is_some_and(|(_, began)| *began > seen.turn),
+    }
+}
