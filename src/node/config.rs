@@ -22,6 +22,10 @@ pub struct NodeConfig {
     pub opening_balance: Amount,
     /// How patient to be.
     pub timings: Timings,
+    /// Settle when an entry has been in the local log for so long; never if none is given.
+    pub settle_every: Option<Duration>,
+    /// Settle when the local log holds so many entries; never if none is given.
+    pub settle_at: Option<usize>,
 }
 
 impl NodeConfig {
