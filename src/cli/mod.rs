@@ -76,6 +76,8 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         cluster: cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect(),
         opening_balance,
         timings: timings(&times),
+        settle_every: server.settle_every,
+        settle_at: server.settle_at,
     };
     let redis_options = redis::Options {
         allow_weak: server.allow_weak_redis,
