@@ -43,7 +43,7 @@ fn an_id_is_all_that_a_server_needs() {
     assert_eq!(server.redis, "redis://127.0.0.1:6379");
     assert_eq!(server.node.opening_balance.units(), 100);
     assert!(!server.redis_options.allow_weak);
-    assert_eq!((server.node.settle_every, server.node.settle_at), (None, None));
+    assert_eq!((server.node.timings.settle_every, server.node.settle_at), (None, None));
 }
 
 /// The defaults that the help shows and those that the library has are written down apart.
@@ -75,7 +75,7 @@ fn everything_can_be_set() {
     assert!(server.redis_options.allow_weak);
     assert_eq!(server.node.timings.back_off, Duration::from_millis(1));
     assert_eq!(server.redis_options.timeout, Duration::from_secs(60));
-    assert_eq!(server.node.settle_every, Some(Duration::from_secs(30)));
+    assert_eq!(server.node.timings.settle_every, Some(Duration::from_secs(30)));
     assert_eq!(server.node.settle_at, Some(1_000));
 }
 

@@ -26,10 +26,6 @@ pub struct NodeConfig {
     pub settle_at: Option<usize>,
     /// How patient to be.
     pub timings: Timings,
-    /// Settle when an entry has been in the local log for so long; never if none is given.
-    pub settle_every: Option<Duration>,
-    /// Settle when the local log holds so many entries; never if none is given.
-    pub settle_at: Option<usize>,
 }
 
 impl NodeConfig {
