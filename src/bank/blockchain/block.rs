@@ -168,7 +168,7 @@ impl Block {
     }
 }
 
-fn records_of(log: &Vec<Element>) -> impl Iterator<Item = &Record> {
+fn records_of(log: &[Element]) -> impl Iterator<Item = &Record> {
     log.iter().flat_map(Element::records)
 }
 
