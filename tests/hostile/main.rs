@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
 use paxos_banking::bank::blockchain::chain::Chain;
-use paxos_banking::bank::effects::{Bound, Event, Receipt, Timer, Write};
+use paxos_banking::bank::effects::{Bound, Event, Receipt, Timer, WaitId, Write};
 use paxos_banking::bank::ids::{
     ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
 };
@@ -191,6 +191,16 @@ fn messages(height: u64, round: u64) -> Vec<Message> {
     ]
 }
 
+/// Timers that may go off at any time, whether they were set or not.
+fn late_timers() -> Vec<Timer> {
+    let mut timers = vec![Timer::Reconcile, Timer::FinishRound, Timer::Repeat];
+    timers.extend([Timer::LookUp, Timer::Settle, Timer::Gather { covered: false }]);
+    for wait in EXTREMES.map(WaitId) {
+        timers.extend([Timer::Deadline(wait), Timer::Patience { wait, ms: u64::MAX }]);
+    }
+    timers
+}
+
 #[test]
 fn no_number_in_a_message_takes_a_server_down() {
     for height in EXTREMES {
@@ -204,7 +214,7 @@ fn no_number_in_a_message_takes_a_server_down() {
                     server.handle(Event::Received(OF_B, message.clone()));
                     settle_down(&mut server);
                     overdraft(&mut server);
-                    for timer in [Timer::Reconcile, Timer::FinishRound, Timer::Repeat] {
+                    for timer in late_timers() {
                         server.handle(Event::Timer(timer));
                     }
                     for attempt in 0..5 {
@@ -247,7 +257,7 @@ fn a_list_is_answered_even_if_it_is_empty_or_names_a_waiting_transfer_twice() {
     settle_down(&mut server);
     let mut replies = Vec::new();
     for number in 1..=2 {
-        let deadline = Timer::Deadline(paxos_banking::bank::effects::WaitId(number));
+        let deadline = Timer::Deadline(WaitId(number));
         server.handle(Event::Timer(deadline));
         replies.extend(settle_down(&mut server));
     }
