@@ -268,6 +268,10 @@ impl Server {
     /// other, for a run that says whether there is some.
     pub(super) fn patience_is_over(&mut self, id: WaitId) {
         let Some(mut wait) = self.waiting.take(id) else { return };
+        // While it was patient others spent from its accounts, perhaps since the run prepared.
+        if let Some(run) = &mut self.run {
+            run.eligible.remove(&id);
+        }
         wait.patient = false;
         wait.need = match self.weigh(&wait.members) {
             Err((_, error)) => need_of(&error).unwrap_or(Need::Money),
