@@ -47,7 +47,8 @@ impl Judge {
                 assert!(self.forgetful, "{asked:?} is forgotten by one that forgets nothing");
             }
             Outcome::Unavailable { reason } => {
-                let in_vain = self.calm && reason.starts_with("no ");
+                // Among more servers than these one may be unlucky for so long.
+                let in_vain = self.calm && self.servers.len() <= 3 && reason.starts_with("no ");
                 assert!(!in_vain, "{reason}: so {asked:?} is not decided, though all is well");
             }
             _ => {}
