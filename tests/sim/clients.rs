@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use fastrand::Rng;
+
 use crate::bank::effects::Event;
 use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
@@ -73,6 +75,13 @@ impl Client {
         self.left == 0 && self.under_way.is_empty()
     }
 
+    /// Sometimes the beginning of linked ones comes without their end.
+    fn torn(&self, rng: &mut Rng) -> Option<Order> {
+        let order = self.under_way.values().find(|order| order.len() > 1)?;
+        let torn = rng.u8(0..100) < self.habits.careless;
+        torn.then(|| order[..rng.usize(1..order.len())].to_vec())
+    }
+
     fn asker(&self) -> Asker<'_> {
         Asker { home: &self.home, all: &self.all, habits: self.habits, open: &self.open }
     }
@@ -104,6 +113,10 @@ pub fn act(world: &mut World, index: usize) {
     if !client.settles && world.rng.u8(0..100) < client.habits.careless {
         let order = client.asker().order(&mut world.rng, 3);
         send(world, index, Asked::Careless, Request::Batch(order));
+    }
+    let torn = world.clients[index].torn(&mut world.rng);
+    if let Some(torn) = torn {
+        send(world, index, Asked::Careless, Request::Batch(torn));
     }
     if world.rng.u8(0..6) == 0 {
         // In between, so that there are runs while nothing waits for money.

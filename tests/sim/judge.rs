@@ -198,6 +198,8 @@ impl Judge {
             self.marks.push(Mark::Joined);
         }
         if counts && arrival.order.is_none() {
+            // What came before, perhaps in other company, was dropped.
+            (arrival.group, arrival.place) = (group.clone(), place);
             self.orders += 1;
             arrival.order = Some(self.orders);
             self.waiting.entry(life).or_default().insert(index);

@@ -23,7 +23,8 @@ impl Judge {
         for (group, arrivals) in &asked.groups {
             let (outcomes, others) = rest.split_at(group.len());
             rest = others;
-            all_or_none(outcomes);
+            let as_first = |arrival: &usize| self.arrivals[*arrival].group.len() == group.len();
+            all_or_none(outcomes, arrivals.iter().all(as_first));
             for (place, outcome) in outcomes.iter().enumerate() {
                 self.one(asked.life, arrivals[place], &group[place], outcome);
             }
@@ -152,8 +153,9 @@ impl Judge {
     }
 }
 
-/// What is linked happens together or not at all, and one is to blame.
-fn all_or_none(outcomes: &[Outcome]) {
+/// What is linked happens together or not at all, and one of them is to blame, unless some of
+/// them came in other company before.
+fn all_or_none(outcomes: &[Outcome], as_first: bool) {
     let count = |is: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| is(outcome)).count();
     let accepted = count(|outcome| matches!(outcome, Outcome::Accepted { .. }));
     let expired = count(|outcome| matches!(outcome, Outcome::Expired { .. }));
@@ -167,8 +169,8 @@ fn all_or_none(outcomes: &[Outcome]) {
         return;
     }
     let consistent = match (accepted, expired) {
-        (0, 0) => culprits == 1,
-        (0, _) => culprits <= 1,
+        (0, 0) => culprits == 1 || !as_first,
+        (0, _) => culprits <= 1 || !as_first,
         _ => innocent + culprits == 0,
     };
     assert!(consistent, "linked, but {outcomes:?}");
