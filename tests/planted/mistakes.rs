@@ -66,6 +66,8 @@ mistakes! {
     PatientRefusedEarly: "a patient transfer is refused before its time",
     PatientHoldsUp: "a patient transfer holds up its account",
     OneHoldsUpAll: "an account that waits holds up the others of its server",
+    TornCopyIsNew: "the beginning of linked ones that comes again is rejected as new",
+    PatienceIgnoresDebits: "a run refuses a patient transfer though its account was debited since",
     LookUpsWithoutRest: "runs for unknown payees follow each other without a rest",
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
-use crate::bank::effects::{Bound, Event, Timer, Write};
+use crate::bank::effects::{Bound, Event, Timer, WaitId, Write};
 use crate::bank::ids::{
     ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
 };
@@ -32,6 +32,8 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::LookUpsWithoutRest, runs_for_unknown_payees_rest),
     (Mistake::PatientHoldsUp, a_patient_transfer_holds_nothing_up),
     (Mistake::OneHoldsUpAll, an_account_that_waits_holds_up_no_other),
+    (Mistake::GroupInOneQueue, a_linked_group_holds_up_all_that_it_debits),
+    (Mistake::PatienceIgnoresDebits, a_debit_spares_a_patient_transfer_of_this_run),
 ];
 
 const CONFIRMED: [(&str, u64); 3] = [("A", 1), ("B", 2), ("C", 3)];
@@ -222,14 +224,18 @@ fn an_accepted_of_another_ballot_does_not_choose() {
     stage.ask(9, 500, 1);
     stage.hear(2, promise(2, log("B", 5)));
     let (_, free) = stage.hear(3, promise(3, Vec::new()));
+    let (hash, ballot) = (proposed(&free), ballot(0, "A"));
+    let instance = InstanceId(2);
+    let (writes, _) = stage.hear(2, Message::Accepted { height: 1, ballot, hash, instance });
+    assert_eq!(writes, [], "that was accepted in another ballot");
+}
+
+fn proposed(free: &[Message]) -> BlockHash {
     let proposed = free.iter().find_map(|message| match message {
         Message::Accept { block, .. } => Some(block.hash()),
         _ => None,
     });
-    let (hash, ballot) = (proposed.expect("all have promised"), ballot(0, "A"));
-    let instance = InstanceId(2);
-    let (writes, _) = stage.hear(2, Message::Accepted { height: 1, ballot, hash, instance });
-    assert_eq!(writes, [], "that was accepted in another ballot");
+    proposed.expect("all have promised")
 }
 
 fn a_refusal_waits_for_connected_servers() {
@@ -294,6 +300,34 @@ fn an_account_that_waits_holds_up_no_other() {
     assert!(!logs(&stage.ask(9, 500, 3).0), "A waits");
     assert!(logs(&stage.instruct(9, numbered(pays("A/x", "B", 10), 4)).0), "A/x does not");
     assert!(!logs(&stage.ask(9, 1, 5).0), "what comes after it from A does");
+}
+
+fn a_linked_group_holds_up_all_that_it_debits() {
+    let mut stage = Stage::new();
+    let opens = Action::Open { account: "A/x".parse().unwrap() };
+    stage.instruct(9, numbered(opens, 1));
+    stage.instruct(9, numbered(pays("A", "A/x", 40), 2));
+    let first = Instruction { linked: true, ..numbered(pays("A", "B", 500), 3) };
+    let group = Request::Batch(vec![first, numbered(pays("A/x", "B", 10), 4)]);
+    stage.server.handle(Event::Request(ConnectionId(9), None, group));
+    assert!(!logs(&stage.turn().0), "A has too little");
+    assert!(!logs(&stage.instruct(9, numbered(pays("A/x", "B", 5), 5)).0), "A/x waits with it");
+}
+
+/// B's later payment, of which the run knows nothing, may have brought what the debit took.
+fn a_debit_spares_a_patient_transfer_of_this_run() {
+    let (wait, ms) = (WaitId(1), 60_000);
+    let mut stage = Stage::new();
+    stage.instruct(9, Instruction { wait_ms: Some(ms), ..numbered(pays("A", "B", 110), 1) });
+    stage.hear(2, promise(2, log("B", 10)));
+    assert!(logs(&stage.ask(9, 30, 2).0), "the debit");
+    stage.server.handle(Event::Timer(Timer::Patience { wait, ms }));
+    let (_, free) = stage.hear(3, promise(3, Vec::new()));
+    let (hash, instance) = (proposed(&free), InstanceId(2));
+    let accepted = Message::Accepted { height: 1, ballot: ballot(1, "A"), hash, instance };
+    let (_, free) = stage.hear(2, accepted);
+    let asks = free.iter().any(|message| matches!(message, Message::Prepare { .. }));
+    assert!(asks, "that needs a run which begins after the debit");
 }
 
 fn logs(writes: &[Write]) -> bool {

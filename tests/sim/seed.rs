@@ -49,7 +49,7 @@ fn small(dice: &mut Rng) -> Limits {
     Limits {
         element: dice.usize(2..=8),
         block: dice.usize(4..=20),
-        log: [12, 50][dice.usize(..2)],
+        log: [5, 50][dice.usize(..2)],
         accounts: 30,
         waiting: 5,
         sessions: 3,

@@ -51,9 +51,9 @@ impl Server {
                 self.group(connection, std::mem::take(&mut group));
             }
         }
-        if let Some(last) = group.len().checked_sub(1) {
-            let reason = "the last of a request can't be linked to one after it".into();
-            self.reject(group, (last, Outcome::Invalid { reason }));
+        if !group.is_empty() {
+            // The last is linked to nothing. It may be a torn copy of what happened all the same.
+            self.group(connection, group);
         }
     }
 
@@ -68,7 +68,8 @@ impl Server {
         }
         let seen: Vec<Seen> =
             group.iter().map(|member| self.seen(&member.instruction, connection)).collect();
-        if seen.iter().all(|seen| matches!(seen, Seen::New)) {
+        let torn = group.iter().all(|member| member.instruction.linked);
+        if seen.iter().all(|seen| matches!(seen, Seen::New)) || (torn && planted!(TornCopyIsNew)) {
             return self.new_group(group);
         }
         for (member, seen) in group.into_iter().zip(seen) {
@@ -166,6 +167,10 @@ impl Server {
     fn makes_sense(&self, group: &[Member]) -> Result<(), Culprit> {
         let last = group.len() - 1;
         let limits = &self.config.limits;
+        if group[last].instruction.linked {
+            let reason = "the last of a request can't be linked to one after it".into();
+            return Err((last, Outcome::Invalid { reason }));
+        }
         if group.len() > limits.element {
             let reason = format!("at most {} can be linked, not {}", limits.element, group.len());
             return Err((last, Outcome::Invalid { reason }));
