@@ -99,6 +99,12 @@ impl Waiting {
         self.queues.get(account).into_iter().flatten().copied()
     }
 
+    /// All that debits this account, even what doesn't hold it up.
+    fn of(&self, account: &AccountId) -> impl Iterator<Item = WaitId> + '_ {
+        let patient = self.patient.get(account).filter(|_| !planted!(PatienceIgnoresDebits));
+        self.queue(account).chain(patient.into_iter().flatten().copied())
+    }
+
     /// All that a run could bring something to.
     pub fn ids(&self) -> BTreeSet<WaitId> {
         self.waits.keys().chain(self.settling.keys()).copied().collect()
@@ -287,7 +293,7 @@ impl Server {
         if planted!(RefusedThoughDebited) {
             return;
         }
-        for id in self.waiting.queue(account) {
+        for id in self.waiting.of(account) {
             if let Some(run) = &mut self.run {
                 run.eligible.remove(&id);
             }
