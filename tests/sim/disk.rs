@@ -43,13 +43,13 @@ impl Disk {
     fn apply(&mut self, write: &Write) {
         let stored = &mut self.stored;
         match write {
-            Write::Log(entries) => stored.log.push(entries.clone()),
+            Write::Log(element) => stored.log.push(element.clone()),
             Write::Promise(ballot) => stored.promised = Some(ballot.clone()),
             Write::Accept { ballot, block } => {
                 stored.promised = Some(ballot.clone());
                 stored.accepted = Some((ballot.clone(), block.clone()));
             }
-            Write::Append { block, from_accepted, trim, balances } => {
+            Write::Append { block, from_accepted, trim, balances, included } => {
                 if *from_accepted {
                     let held = stored.accepted.as_ref().map(|(_, held)| held);
                     assert_eq!(held, Some(block), "moves the block that it names");
@@ -61,6 +61,7 @@ impl Disk {
                     stored.balances.retain(|(known, _)| known != account);
                     stored.balances.push((account.clone(), *balance));
                 }
+                stored.included.clone_from(included);
                 (stored.promised, stored.accepted) = (None, None);
             }
             Write::Activate => stored.active = true,

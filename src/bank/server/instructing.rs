@@ -42,18 +42,15 @@ impl Server {
             // There is no last outcome that would bring the reply.
             return self.reply_empty(connection, id);
         }
+        let last = instructions.len() - 1;
         let call = self.calls.open(connection, id, instructions.len(), single);
         let mut group = Vec::new();
         for (place, instruction) in instructions.into_iter().enumerate() {
             let linked = instruction.linked;
             group.push(Member { instruction, tickets: vec![Ticket { call, place }] });
-            if !linked {
+            if !linked || place == last {
                 self.group(connection, std::mem::take(&mut group));
             }
-        }
-        if let Some(last) = group.len().checked_sub(1) {
-            let reason = "the last of a request can't be linked to one after it".into();
-            self.reject(group, (last, Outcome::Invalid { reason }));
         }
     }
 
@@ -68,7 +65,8 @@ impl Server {
         }
         let seen: Vec<Seen> =
             group.iter().map(|member| self.seen(&member.instruction, connection)).collect();
-        if seen.iter().all(|seen| matches!(seen, Seen::New)) {
+        let torn = group.iter().all(|member| member.instruction.linked);
+        if seen.iter().all(|seen| matches!(seen, Seen::New)) || (torn && planted!(TornCopyIsNew)) {
             return self.new_group(group);
         }
         for (member, seen) in group.into_iter().zip(seen) {
@@ -173,6 +171,10 @@ impl Server {
     fn makes_sense(&self, group: &[Member]) -> Result<(), Culprit> {
         let last = group.len() - 1;
         let limits = &self.config.limits;
+        if group[last].instruction.linked {
+            let reason = "the last of a request can't be linked to one after it".into();
+            return Err((last, Outcome::Invalid { reason }));
+        }
         if group.len() > limits.element {
             let reason = format!("at most {} can be linked, not {}", limits.element, group.len());
             return Err((last, Outcome::Invalid { reason }));
