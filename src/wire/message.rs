@@ -71,6 +71,8 @@ mod tests {
             },
             standing: standing(),
             knows_you_as: None,
+            rejoins: false,
+            saw_you_at: None,
         }
     }
 

@@ -130,6 +130,7 @@ fn config() -> Config {
         id: id("A"),
         configuration: configuration(),
         addresses: CONFIRMED.iter().map(|(name, _)| (id(name), "there".into())).collect(),
+        rejoin: false,
         habit: Habit::default(),
         limits: Limits::default(),
     }
@@ -152,6 +153,8 @@ fn hello(of: &str, instance: u64) -> Hello {
         configuration: configuration(),
         standing,
         knows_you_as: Some(InstanceId(1)),
+        rejoins: false,
+        saw_you_at: None,
     }
 }
 

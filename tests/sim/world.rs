@@ -154,6 +154,7 @@ impl World {
                 id: id.clone(),
                 configuration: configuration.clone(),
                 addresses: ids.iter().map(|id| (id.clone(), format!("{id}:1"))).collect(),
+                rejoin: false,
                 habit: setting.habit.clone(),
                 limits: setting.limits.clone(),
             },

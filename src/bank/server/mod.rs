@@ -43,6 +43,7 @@ mod weighing;
 
 use calls::Calls;
 use peers::Peer;
+pub use rejoining::cannot_rejoin;
 use settling::Habit;
 use voting::HeldPrepare;
 use waiting::Waiting;

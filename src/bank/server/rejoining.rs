@@ -36,18 +36,6 @@ impl Server {
         self.has_another_instance() && (self.rejoins() || ahead)
     }
 
-    /// Why there is no way back for a server of a bank of so many, if there is none.
-    pub fn cannot_rejoin(servers: usize) -> Option<String> {
-        let others = servers.saturating_sub(1);
-        (others < majority(servers)).then(|| {
-            format!(
-                "in a bank of {servers} the others are {others}, and {} have to agree: what the lost \
-                 store has promised can't be known, so there is no safe way to go on without it",
-                majority(servers)
-            )
-        })
-    }
-
     /// Asks one of the others to log that this server rejoins.
     pub(super) fn ask_to_rejoin(&mut self) {
         if !self.active || !self.rejoins() || !self.reconcile.is_idle() {
@@ -142,6 +130,18 @@ impl Server {
             _ => Ok(()),
         }
     }
+}
+
+/// Why there is no way back for a server of a bank of so many, if there is none.
+pub fn cannot_rejoin(servers: usize) -> Option<String> {
+    let others = servers.saturating_sub(1);
+    (others < majority(servers)).then(|| {
+        format!(
+            "in a bank of {servers} the others are {others}, and {} have to agree: what the lost \
+             store has promised can't be known, so there is no safe way to go on without it",
+            majority(servers)
+        )
+    })
 }
 
 /// Whether a store whose latest lives are these, and whose last turn is `turn`, has been where it was
