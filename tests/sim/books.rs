@@ -64,7 +64,7 @@ pub struct Books {
     pub paid: HashMap<RequestId, Name>,
     /// Who accepted what in which ballot.
     accepts: HashMap<(u64, Ballot, BlockHash), BTreeSet<ServerId>>,
-    heights: BTreeMap<u64, BlockHash>,
+    pub heights: BTreeMap<u64, BlockHash>,
     pub in_block: BTreeMap<Name, u64>,
     /// What the chain comes to, and what each server decides by.
     chain: Accounts,

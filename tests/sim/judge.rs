@@ -66,8 +66,9 @@ pub struct Asked {
 pub struct Arrival {
     pub life: u64,
     pub at: u64,
-    /// How many payments there were, and how the clock stood.
+    /// How many payments and blocks there were, and how the clock stood.
     pub moves: usize,
+    pub blocks: usize,
     pub clock: usize,
     /// Counts those that came, but for what came on an older connection of its session.
     pub order: Option<usize>,
@@ -175,6 +176,7 @@ impl Judge {
         let index = known.unwrap_or(next);
         if known.is_none() {
             let (moves, clock) = (self.books.moves.len(), self.books.clock);
+            let blocks = self.books.heights.len();
             let group = group.clone();
             let (order, answer, done) = (None, None, false);
             let at = self.now;
@@ -182,6 +184,7 @@ impl Judge {
                 life,
                 at,
                 moves,
+                blocks,
                 clock,
                 order,
                 group,
@@ -210,16 +213,15 @@ impl Judge {
     /// Whether a new instruction can happen at once: all that it needs is there, and nothing that
     /// waits for the same account goes before it.
     fn is_covered(&self, server: &ServerId, life: u64, instruction: &Instruction) -> bool {
-        let Instruction { action: Action::Transfer { from, to, amount }, request, linked, .. } =
-            instruction
-        else {
-            return false;
-        };
-        let view = &self.books.views[server];
+        let Instruction { action, request, linked, .. } = instruction;
         let done = request.as_ref().is_none_or(|request| self.books.paid.contains_key(request));
-        if self.forgetful || *linked || done || from == to || amount.units() == 0 {
+        if self.forgetful || *linked || done || action.subject().home() != server.as_str() {
             return false;
         }
+        let view = &self.books.views[server];
+        let Action::Transfer { from, to, amount } = action else {
+            return !view.contains_key(action.subject());
+        };
         let covered = view.get(from).is_some_and(|holds| *holds >= i128::from(amount.units()));
         let held_up = |index: &usize| {
             let arrival = &self.arrivals[*index];
@@ -227,7 +229,8 @@ impl Judge {
             !patient && arrival.debits(from)
         };
         let held_up = self.waiting.get(&life).is_some_and(|waiting| waiting.iter().any(held_up));
-        from.home() == server.as_str() && view.contains_key(to) && covered && !held_up
+        let makes_sense = from != to && amount.units() > 0 && view.contains_key(to);
+        makes_sense && covered && !held_up
     }
 
     /// All that came to a life was answered.
