@@ -176,6 +176,12 @@ impl Books {
         assert_eq!(total, self.opening * self.servers.len() as i128, "the total changes never");
     }
 
+    /// What is in no block yet.
+    pub fn in_no_block(&self) -> Vec<Name> {
+        let names = self.logged.keys();
+        names.filter(|name| !self.in_block.contains_key(*name)).cloned().collect()
+    }
+
     /// At the end everything that was ever durable is in the chain.
     pub fn assert_all_in_chain(&self) {
         for (name, entry) in &self.logged {

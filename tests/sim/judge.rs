@@ -118,12 +118,7 @@ impl Judge {
             Request::One(instruction) => std::slice::from_ref(instruction),
             Request::Batch(instructions) => instructions.as_slice(),
             Request::Settle => {
-                let held = self
-                    .books
-                    .logged
-                    .keys()
-                    .filter(|name| !self.books.in_block.contains_key(*name));
-                let held = held.cloned().collect();
+                let held = self.books.in_no_block();
                 self.settles.insert(call, held);
                 return None;
             }
@@ -151,6 +146,18 @@ impl Judge {
         at_once
     }
 
+    /// Whether this did not come on an older connection of its session.
+    fn counts(&mut self, life: u64, connection: ConnectionId, asked: &Instruction) -> bool {
+        let Some(request) = &asked.request else {
+            *self.careless.entry(asked.action.clone()).or_default() += 1;
+            return true;
+        };
+        let session = (life, request.session.clone());
+        let newest = self.newest.entry(session).or_insert(connection);
+        *newest = connection.max(*newest);
+        *newest == connection
+    }
+
     fn arrive(
         &mut self,
         life: u64,
@@ -158,39 +165,22 @@ impl Judge {
         group: &Rc<Vec<Instruction>>,
         place: usize,
     ) -> usize {
-        let Instruction { request, action, .. } = &group[place];
-        let known = request.as_ref().and_then(|r| self.came.get(&(life, r.clone())).copied());
-        let counts = match request {
-            None => {
-                *self.careless.entry(action.clone()).or_default() += 1;
-                true
-            }
-            Some(request) => {
-                let session = (life, request.session.clone());
-                let newest = self.newest.entry(session).or_insert(connection);
-                *newest = connection.max(*newest);
-                *newest == connection
-            }
-        };
-        let next = self.arrivals.len();
-        let index = known.unwrap_or(next);
+        let counts = self.counts(life, connection, &group[place]);
+        let request = group[place].request.as_ref();
+        let known = request.and_then(|r| self.came.get(&(life, r.clone())).copied());
+        let index = known.unwrap_or(self.arrivals.len());
         if known.is_none() {
-            let (moves, clock) = (self.books.moves.len(), self.books.clock);
-            let blocks = self.books.heights.len();
-            let group = group.clone();
-            let (order, answer, done) = (None, None, false);
-            let at = self.now;
             self.arrivals.push(Arrival {
                 life,
-                at,
-                moves,
-                blocks,
-                clock,
-                order,
-                group,
+                at: self.now,
+                moves: self.books.moves.len(),
+                blocks: self.books.heights.len(),
+                clock: self.books.clock,
+                order: None,
+                group: group.clone(),
                 place,
-                answer,
-                done,
+                answer: None,
+                done: false,
             });
             if let Some(request) = request {
                 self.came.insert((life, request.clone()), index);
@@ -236,6 +226,14 @@ impl Judge {
     /// All that came to a life was answered.
     pub fn nothing_waits(&self, life: u64) -> bool {
         self.waiting.get(&life).is_none_or(BTreeSet::is_empty)
+    }
+
+    /// What can happen at once happens in the turn in which it comes.
+    pub fn assert_done(&self, at_once: Option<RequestId>) {
+        if let Some(request) = at_once {
+            let done = self.books.paid.contains_key(&request);
+            assert!(done, "{request} is covered and nothing goes before it, but it waits");
+        }
     }
 
     /// An instruction has its outcome.
