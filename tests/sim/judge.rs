@@ -128,12 +128,8 @@ impl Judge {
         let mut at_once = None;
         for group in groups(instructions) {
             let group = Rc::new(group.to_vec());
-            let known = group[0]
-                .request
-                .as_ref()
-                .is_some_and(|r| self.came.contains_key(&(life, r.clone())));
-            if group.len() == 1 && !known && self.is_covered(server, life, &group[0]) {
-                at_once = group[0].request.clone().filter(|_| instructions.len() == 1);
+            if instructions.len() == 1 && self.is_covered(server, life, &group[0]) {
+                at_once = group[0].request.clone();
             }
             let arrivals: Vec<usize> =
                 (0..group.len()).map(|place| self.arrive(life, call.0, &group, place)).collect();
@@ -205,7 +201,10 @@ impl Judge {
     fn is_covered(&self, server: &ServerId, life: u64, instruction: &Instruction) -> bool {
         let Instruction { action, request, linked, .. } = instruction;
         let done = request.as_ref().is_none_or(|request| self.books.paid.contains_key(request));
-        if self.forgetful || *linked || done || action.subject().home() != server.as_str() {
+        let known = |request: &RequestId| self.came.contains_key(&(life, request.clone()));
+        let known = request.as_ref().is_some_and(known);
+        if self.forgetful || *linked || known || done || action.subject().home() != server.as_str()
+        {
             return false;
         }
         let view = &self.books.views[server];
