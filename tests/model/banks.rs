@@ -83,10 +83,10 @@ pub fn deep() -> Vec<Exploration> {
     vec![
         exploration(
             "impatience, and everything overtakes",
-            3_442_064,
+            3_377_130,
             with(Bank { rounds: 2, ..fair(one_needs_a_run()) }, |b| b.impatience = 1),
         ),
-        exploration("two compete", 1_545_849, later(two_need_runs())),
+        exploration("two compete", 1_539_733, later(two_need_runs())),
         exploration(
             "a crash, impatience and a retry, and everything overtakes",
             6_752_906,

@@ -43,10 +43,10 @@ impl Server {
         self.knowledge.trim(chain);
         self.acceptor.clear();
         self.write(Write::Append { block: block.clone(), from_accepted, trim, balances });
+        self.stop_gathering();
         self.run = None;
         self.finishing = false;
         self.look_again = true;
-        self.stop_gathering();
         self.cancel(Timer::FinishRound);
         self.cancel(Timer::Repeat);
         self.info(format!(
