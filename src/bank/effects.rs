@@ -210,11 +210,6 @@ impl Effects {
         self.bound.push(bound);
     }
 
-    /// Nothing has happened that anybody could see.
-    pub fn is_empty(&self) -> bool {
-        *self == Effects::default()
-    }
-
     /// Ends the turn.
     pub(crate) fn into_turn(self, number: TurnNumber) -> Turn {
         let Effects { writes, free, timers, notes, stop, bound } = self;
