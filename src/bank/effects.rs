@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "not made durable")]
+    #[should_panic(expected = "turn 7 was not made durable")]
     fn what_is_bound_does_not_leave_without_a_receipt() {
         turn_with(vec![Write::Activate]).bound.release(None);
     }

@@ -51,14 +51,14 @@ fn a_server_whose_store_was_lost_stops_unless_it_holds_more_than_who_says_so() {
         standing: standing(height),
         ..hello("B")
     };
-    assert_eq!(refused(&mut Stage::alone(), lost(0)).1, true);
+    assert!(refused(&mut Stage::alone(), lost(0)).1);
     let mut stage = Stage::open();
     let one = block_after(&genesis(), vec![entry("B", 1)]);
     stage.hear(OF_B, accept("B", 1, &one));
     stage.hear(OF_B, commit(&one));
     let (reason, stops) = refused(&mut stage, lost(0));
     assert!(!stops && reason.unwrap().contains("knows this server as instance"));
-    assert_eq!(refused(&mut stage, lost(1)).1, true);
+    assert!(refused(&mut stage, lost(1)).1);
 
     for (active, words) in [(true, "Start it on the store"), (false, "not open yet")] {
         let standing = Standing { active, ..standing(0) };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paxos_banking::bank::effects::{Bound, Event, Timer, Write};
-use paxos_banking::bank::ids::InstanceId;
+use paxos_banking::bank::ids::{InstanceId, LifeId};
 use paxos_banking::bank::ledger::entry::Entry;
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::{Message, Vote};
@@ -213,7 +213,7 @@ fn a_run_that_nothing_needs_any_more_is_dropped() {
 #[test]
 fn an_own_ballot_is_unlike_those_of_earlier_lives() {
     let stage = waiting_for(5);
-    let of_this_life = Ballot { life: paxos_banking::bank::ids::LifeId(1), ..ballot(1, "A") };
+    let of_this_life = Ballot { life: LifeId(1), ..ballot(1, "A") };
     assert_eq!(stage.disk.stored.promised, Some(of_this_life));
 }
 

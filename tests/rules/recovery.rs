@@ -1,9 +1,10 @@
 //! What a store may hold, and what is said of one that holds something else.
 
-use paxos_banking::bank::effects::{Timer, TimerCommand};
+use paxos_banking::bank::effects::{Event, Timer, TimerCommand};
 use paxos_banking::bank::ids::{InstanceId, TurnNumber};
 use paxos_banking::bank::ledger::entry::Entry;
 use paxos_banking::bank::paxos::ballot::Ballot;
+use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::{Outcome, Start};
 use paxos_banking::bank::server::recovery::{Recovery, RecoveryError};
 use paxos_banking::bank::server::{Config, Server};
@@ -156,11 +157,9 @@ fn lives_and_turns_are_told_in_a_greeting() {
     for life in 2..80 {
         stage.server = stage.disk.load(config(), life);
     }
-    let said = stage.handle(paxos_banking::bank::effects::Event::LinkUp(id("B")));
+    let said = stage.handle(Event::LinkUp(id("B")));
     let told = said.told();
-    let [(_, paxos_banking::bank::paxos::message::Message::Hello(hello))] = &told[..] else {
-        panic!("{told:?}")
-    };
+    let [(_, Message::Hello(hello))] = &told[..] else { panic!("{told:?}") };
     assert_eq!(hello.lives.len(), 64, "the latest");
     assert_eq!(hello.lives.last().map(|(life, _)| *life), Some(hello.life));
     assert_eq!(hello.standing.turn, stage.disk.stored.turn);

@@ -1,6 +1,6 @@
 //! What clients are told.
 
-use paxos_banking::bank::effects::{Bound, Event, Timer, Write};
+use paxos_banking::bank::effects::{Bound, Event, Timer, WaitId, Write};
 use paxos_banking::bank::ids::{AccountId, ConnectionId, LifeId, RequestId, SessionId};
 use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::request::{
@@ -153,7 +153,7 @@ fn who_is_gone_is_told_nothing() {
         let mut stage = Stage::alone();
         stage.pay(TOO_MUCH, 1);
         stage.handle(Event::Closed(gone));
-        let said = stage.time_out(Timer::Deadline(paxos_banking::bank::effects::WaitId(1)));
+        let said = stage.time_out(Timer::Deadline(WaitId(1)));
         assert_eq!(said.replies().len(), replies);
     }
 }

@@ -71,7 +71,7 @@ fn who_proposes_for_a_height_that_is_taken_is_sent_the_blocks() {
     stage.hear(OF_B, accept("B", 1, &one));
     stage.hear(OF_B, commit(&one));
     let sent = Bound::SendBlocks { to: id("C"), from: 1, up_to: 1 };
-    assert_eq!(stage.hear(OF_C, prepare("C", 2, &genesis())).bound, [sent.clone()]);
+    assert_eq!(stage.hear(OF_C, prepare("C", 2, &genesis())).bound, std::slice::from_ref(&sent));
     assert_eq!(stage.hear(OF_C, accept("C", 2, &one)).bound, [sent]);
     let said = stage.hear(OF_C, accept("C", 2, &block_after(&two, vec![])));
     assert!(said.bound.is_empty(), "height 3 is too early");

@@ -1,8 +1,8 @@
 //! Transfers that wait for money, clients that settle, and when they are told what.
 
-use paxos_banking::bank::effects::{Event, Timer, WaitId};
-use paxos_banking::bank::ledger::entry::Via;
-use paxos_banking::bank::paxos::message::Message;
+use paxos_banking::bank::effects::{Bound, Event, Timer, WaitId};
+use paxos_banking::bank::ledger::entry::{Entry, Via};
+use paxos_banking::bank::paxos::message::{Message, Vote};
 use paxos_banking::bank::request::{ErrorCode, Outcome, Reply, Request, TransferRequest};
 
 use crate::stage::*;
@@ -85,7 +85,7 @@ fn a_refusal_names_who_was_consulted() {
         consulted: ["A", "B", "C"].map(id).to_vec(),
         not_consulted: vec![],
     };
-    assert_eq!(said.outcomes(), [refused.clone()]);
+    assert_eq!(said.outcomes(), std::slice::from_ref(&refused));
     assert!(said.cancels(FIRST));
     assert_eq!(stage.pay(TOO_MUCH, 1).outcomes(), [refused], "and is the same for a retry");
 }
@@ -131,7 +131,7 @@ fn who_lacks_blocks_is_not_waited_for() {
     let mut stage = Stage::open();
     let one = block_after(&genesis(), vec![entry("B", 1)]);
     let next = entry("B", 1);
-    let two = block_after(&one, vec![paxos_banking::bank::ledger::entry::Entry { seq: 2, ..next }]);
+    let two = block_after(&one, vec![Entry { seq: 2, ..next }]);
     stage.hear(OF_B, Message::BlocksResponse { blocks: vec![one, two] });
     stage.hear(OF_C, Message::Heartbeat(standing(0)));
     stage.hear(OF_B, Message::Heartbeat(standing(1)));
@@ -159,7 +159,7 @@ fn a_run_that_cut_a_log_refuses_nothing() {
     stage.pay(TOO_MUCH, 1);
     stage.hear(OF_B, promise("B", 1, vec![]));
     let entries = vec![entry("C", 1)];
-    let cut = paxos_banking::bank::paxos::message::Vote::Log { entries, cut: true };
+    let cut = Vote::Log { entries, cut: true };
     let block = stage.hear(OF_C, vote("C", 1, cut)).proposal().unwrap();
     let said = stage.hear(OF_B, accepted("B", 1, &block));
     assert_eq!((said.outcomes().len(), said.asked().len()), (0, 2), "it goes on");
@@ -175,7 +175,7 @@ fn a_retry_of_what_waits_takes_over_its_reply() {
     assert_eq!(stage.status().waiting, 2);
     let answers = |said: Said| -> Vec<Option<u64>> {
         let number = |bound| match bound {
-            paxos_banking::bank::effects::Bound::Reply(_, number, _) => number,
+            Bound::Reply(_, number, _) => number,
             _ => None,
         };
         said.bound.into_iter().map(number).collect()
