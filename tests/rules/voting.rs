@@ -138,7 +138,8 @@ fn a_commit_of_a_block_that_is_not_here_is_fetched() {
 fn a_long_log_is_promised_up_to_its_share_of_a_block() {
     let mut stage = Stage::open();
     let one = TransferRequest { request: None, ..transfer(1, 1) };
-    stage.request(Request::Transfers(vec![one; 7 * MAX_ELEMENT]));
+    let said = stage.request(Request::Transfers(vec![one; 7 * MAX_ELEMENT]));
+    assert_eq!(said.writes.len(), 7, "one for each element");
     let said = stage.hear(OF_B, prepare("B", 1, &genesis()));
     let Some((_, Message::Promise { vote: Vote::Log { entries, cut }, .. })) = said.told().pop()
     else {
@@ -175,4 +176,34 @@ fn what_is_promised_is_in_the_status_and_outlives_a_crash() {
 fn rounds_are_such_as_json_s_numbers_can_tell_apart() {
     let is_possible = |round| ballot(round, "B").is_possible();
     assert!(is_possible((1 << 53) - 1) && !is_possible(1 << 53));
+}
+
+#[test]
+fn a_promise_ends_the_element_that_grows_in_this_turn() {
+    let mut stage = Stage::open();
+    let pay = |number| Event::Request(CLIENT, None, Request::Transfer(transfer(1, number)));
+    stage.server.handle(pay(1));
+    stage.server.handle(Event::Received(OF_B, prepare("B", 1, &genesis())));
+    let said = stage.handle(pay(2));
+    let logged = said.writes.iter().filter(|write| matches!(write, Write::Log(_)));
+    assert_eq!(logged.count(), 2, "what came later is an element of its own");
+}
+
+#[test]
+fn a_prepare_for_blocks_that_nobody_holds_is_not_asked_about_again_and_again() {
+    let mut stage = Stage::open();
+    let one = block_after(&genesis(), vec![entry("B", 1)]);
+    assert_eq!(stage.hear(OF_B, prepare("B", 1, &one)).free.len(), 2);
+    stage.hear(OF_B, Message::ReconcileAck { height: 0 });
+    assert_eq!(stage.hear(OF_C, Message::ReconcileAck { height: 0 }).free, []);
+}
+
+#[test]
+fn a_commit_from_further_on_appends_nothing_that_was_only_accepted() {
+    let mut stage = Stage::open();
+    let one = block_after(&genesis(), vec![entry("B", 1)]);
+    stage.hear(OF_B, accept("B", 1, &one));
+    let said = stage.hear(OF_C, Message::Commit { height: 3, hash: BlockHash::NONE });
+    assert!(!said.appends());
+    assert_eq!(said.free, [(id("C"), Message::BlocksRequest { from: 1, to: 3 })]);
 }
