@@ -295,6 +295,11 @@ mod tests {
 
     #[test]
     fn a_turn_without_writes_needs_no_receipt() {
-        assert!(turn_with(Vec::new()).bound.release(None).is_empty());
+        assert!(turn_with(Vec::new()).bound.is_empty());
+        let mut effects = Effects::default();
+        effects.bind(Bound::Own(Message::ReconcileRequest));
+        let bound = effects.into_turn(TurnNumber(7)).bound;
+        assert!(!bound.is_empty());
+        assert_eq!(bound.release(None), [Bound::Own(Message::ReconcileRequest)]);
     }
 }
