@@ -219,3 +219,13 @@ fn money_that_covers_all_that_waits_needs_no_long_gathering() {
     assert_eq!(gathers(Some(3), false), (false, true));
     assert_eq!(gathers(None, true), (false, true));
 }
+
+#[test]
+fn what_waits_behind_a_debit_is_not_refused_by_the_run_before_it() {
+    let mut stage = Stage::open();
+    let both = vec![transfer(OPENING + 5, 1), transfer(TOO_MUCH, 2)];
+    stage.request(Request::Transfers(both));
+    let said = win(&mut stage, 1, 4, 2);
+    assert_eq!((said.replies().len(), said.asked().len()), (0, 2), "a further run decides");
+    assert!(said.cancels(FIRST) && !said.cancels(SECOND));
+}
