@@ -103,6 +103,12 @@ fn one_is_patient_alone() -> Vec<Wish> {
     vec![patient(pays("A", "C", 12)), pays("B", "A", 5)]
 }
 
+/// A new account waits for money, and comes to twice what it waits for.
+fn twice_comes_what_is_waited_for() -> Vec<Wish> {
+    let waits = patient(pays("A/x", "C", 2));
+    vec![opens("A/x"), waits, pays("A", "A/x", 2), pays("A", "A/x", 2)]
+}
+
 /// A waits for money of B's, who settles what it pays.
 fn one_is_patient() -> Vec<Wish> {
     vec![patient(pays("A", "C", 12)), settled(pays("B", "A", 5))]
@@ -180,6 +186,11 @@ pub fn quick() -> Vec<Exploration> {
             "one waits, and a crash",
             40_902,
             in_order(with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes) = (1, 1))),
+        ),
+        exploration(
+            "one waits, and twice the money comes",
+            8_817,
+            with(Bank { rounds: 1, ..later(twice_comes_what_is_waited_for()) }, |b| b.retries = 1),
         ),
         exploration(
             "patience ends in the middle of a run",
