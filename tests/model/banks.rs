@@ -214,23 +214,23 @@ pub fn deep() -> Vec<Exploration> {
     vec![
         exploration(
             "impatience, and everything overtakes",
-            0,
+            1_895_878,
             with(Bank { rounds: 2, ..fair(one_needs_a_run()) }, |b| b.impatience = 1),
         ),
-        exploration("two compete", 0, later(two_need_runs())),
+        exploration("two compete", 1_537_296, later(two_need_runs())),
         exploration(
             "a pair, a crash, impatience and a retry, and everything overtakes",
-            0,
+            4_032_586,
             with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.impatience, b.retries) = (1, 1, 1)),
         ),
         exploration(
             "one waits, a crash and a retry, and everything overtakes",
-            0,
+            598_849,
             with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes, b.retries) = (1, 1, 1)),
         ),
         exploration(
             "a new account is paid, a crash and a retry",
-            0,
+            951_843,
             in_order(with(fair(a_payee_is_new()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
     ]
