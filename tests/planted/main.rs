@@ -11,6 +11,8 @@ mod mistakes;
 #[allow(dead_code, unused_imports, reason = "not all that the library offers is used here")]
 #[path = "../../src/bank/mod.rs"]
 mod bank;
+#[path = "../sim/books.rs"]
+mod books;
 #[path = "../sim/clients.rs"]
 mod clients;
 #[path = "../sim/disk.rs"]
@@ -21,7 +23,11 @@ mod faults;
 mod judge;
 #[path = "../sim/network.rs"]
 mod network;
+#[path = "../sim/orders.rs"]
+mod orders;
 mod plays;
+#[path = "../sim/replies.rs"]
+mod replies;
 #[path = "../sim/seed.rs"]
 mod seed;
 #[path = "../sim/tally.rs"]

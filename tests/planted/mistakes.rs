@@ -52,6 +52,23 @@ mistakes! {
     RefusedThoughCut: "a run refuses though a log was cut",
     RefusedUnheard: "a refusal does not wait for connected servers",
     WaitingOvertaken: "a transfer overtakes one of its account that waits",
+    CutNotSaid: "a promise does not say that it was cut",
+    ForgottenNumberIsNew: "a retry whose number was forgotten is new",
+    PromisedCreditSpent: "what was promised is spent before it is in a block",
+    AccountOpenedTwice: "an account that is open can be opened again",
+    OpenedAgain: "the retry of an opening is another opening",
+    LinkedHalfApplied: "the first of a linked group happen while the rest waits",
+    GroupSplit: "a linked group goes into two elements",
+    GroupHalfLate: "half of a linked group becomes durable a turn later",
+    GroupInOneQueue: "a linked group waits in the queue of one of its accounts only",
+    SettledEarly: "an entry is called settled before it is in a block",
+    PatientPaidTwice: "a patient transfer is served and goes on waiting",
+    PatientRefusedEarly: "a patient transfer is refused before its time",
+    PatientHoldsUp: "a patient transfer holds up its account",
+    OneHoldsUpAll: "an account that waits holds up the others of its server",
+    TornCopyIsNew: "the beginning of linked ones that comes again is rejected as new",
+    PatienceIgnoresDebits: "a run refuses a patient transfer though its account was debited since",
+    LookUpsWithoutRest: "runs for unknown payees follow each other without a rest",
 }
 
 thread_local! {

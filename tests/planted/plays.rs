@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
-use crate::bank::effects::{Bound, Event, Timer, Write};
+use crate::bank::effects::{Bound, Event, Timer, WaitId, Write};
 use crate::bank::ids::{
     ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
 };
-use crate::bank::ledger::entry::{Entry, Position, Via};
-use crate::bank::ledger::sessions::{Fate, Found, MAX_SESSIONS, Sessions};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::sessions::{Fate, Found, Sessions};
+use crate::bank::limits::Limits;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
-use crate::bank::request::{Request, TransferRequest};
+use crate::bank::request::{Instruction, Request};
+use crate::bank::server::settling::Habit;
 use crate::bank::server::{Config, Server};
 use crate::disk::Disk;
 use crate::mistakes::Mistake;
@@ -26,6 +29,11 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::RefusedUnheard, a_refusal_waits_for_connected_servers),
     (Mistake::OldConnectionServed, an_older_connection_of_a_session_is_not_served),
     (Mistake::ForgottenIsNew, a_forgotten_session_expires),
+    (Mistake::LookUpsWithoutRest, runs_for_unknown_payees_rest),
+    (Mistake::PatientHoldsUp, a_patient_transfer_holds_nothing_up),
+    (Mistake::OneHoldsUpAll, an_account_that_waits_holds_up_no_other),
+    (Mistake::GroupInOneQueue, a_linked_group_holds_up_all_that_it_debits),
+    (Mistake::PatienceIgnoresDebits, a_debit_spares_a_patient_transfer_of_this_run),
 ];
 
 const CONFIRMED: [(&str, u64); 3] = [("A", 1), ("B", 2), ("C", 3)];
@@ -58,6 +66,8 @@ impl Stage {
         disk.stored.active = true;
         let account = |(name, _): &(&str, u64)| (name.parse().unwrap(), Amount::new(100).unwrap());
         disk.stored.balances = CONFIRMED.iter().map(account).collect();
+        disk.stored.included =
+            CONFIRMED.iter().map(|(name, _)| (id(name), Position::START)).collect();
         let server = disk.load(config(), 1);
         let mut stage = Stage { disk, server };
         stage.meet_all();
@@ -87,8 +97,11 @@ impl Stage {
     }
 
     fn ask(&mut self, connection: u64, amount: u64, number: u64) -> (Vec<Write>, Vec<Message>) {
-        let request = Request::Transfer(transfer(amount, number));
-        self.server.handle(Event::Request(ConnectionId(connection), Some(number), request));
+        self.instruct(connection, numbered(pays("A", "B", amount), number))
+    }
+
+    fn instruct(&mut self, connection: u64, asked: Instruction) -> (Vec<Write>, Vec<Message>) {
+        self.server.handle(Event::Request(ConnectionId(connection), None, Request::One(asked)));
         self.turn()
     }
 
@@ -113,7 +126,13 @@ impl Stage {
 }
 
 fn config() -> Config {
-    Config { id: id("A"), configuration: configuration() }
+    Config {
+        id: id("A"),
+        configuration: configuration(),
+        addresses: CONFIRMED.iter().map(|(name, _)| (id(name), "there".into())).collect(),
+        habit: Habit::default(),
+        limits: Limits::default(),
+    }
 }
 
 fn hello(of: &str, instance: u64) -> Hello {
@@ -144,23 +163,21 @@ fn session(count: u64) -> SessionId {
     SessionId { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count }
 }
 
-fn transfer(amount: u64, number: u64) -> TransferRequest {
-    let request = Some(RequestId { session: session(1), number });
-    let amount = Amount::new(amount).unwrap();
-    TransferRequest { from: None, to: "B".parse().unwrap(), amount, request }
+fn pays(from: &str, to: &str, amount: u64) -> Action {
+    let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+    Action::Transfer { from, to, amount: Amount::new(amount).unwrap() }
 }
 
-fn entry(of: &str, amount: u64) -> Entry {
-    Entry {
-        server: id(of),
-        epoch: 1,
-        seq: 1,
-        from: of.parse().unwrap(),
-        to: "A".parse().unwrap(),
-        amount: Amount::new(amount).unwrap(),
-        request: None,
-        via: Via::Local,
-    }
+fn numbered(action: Action, number: u64) -> Instruction {
+    let request = Some(RequestId { session: session(1), number });
+    Instruction { request, ..Instruction::plain(action) }
+}
+
+/// The log of a server that has paid A once.
+fn log(of: &str, amount: u64) -> Vec<Element> {
+    let action = pays(of, "A", amount);
+    let record = Record { action, request: None, via: Via::Local, linked: false };
+    vec![Element::seal(Position::START.next(), vec![record])]
 }
 
 fn prepare(height: u64, round: u64, of: &str) -> Message {
@@ -170,13 +187,13 @@ fn prepare(height: u64, round: u64, of: &str) -> Message {
 }
 
 /// What answers A's first run.
-fn promise(instance: u64, entries: Vec<Entry>) -> Message {
+fn promise(instance: u64, elements: Vec<Element>) -> Message {
     Message::Promise {
         height: 1,
         ballot: ballot(1, "A"),
         instance: InstanceId(instance),
         waiting: false,
-        vote: Vote::Log { entries, cut: false },
+        vote: Vote::Log { elements, cut: false },
     }
 }
 
@@ -189,7 +206,7 @@ fn a_promise_outlives_a_crash() {
         previous: genesis().hash(),
         proposer: Some(id("C")),
         genesis: None,
-        entries: vec![entry("C", 5)],
+        logs: BTreeMap::from([(id("C"), log("C", 5))]),
     };
     let (ballot, block) = (ballot(1, "C"), SealedBlock::seal(block));
     let (writes, _) = stage.hear(3, Message::Accept { height: 1, ballot, block });
@@ -205,16 +222,20 @@ fn a_promise_leaves_when_it_is_durable() {
 fn an_accepted_of_another_ballot_does_not_choose() {
     let mut stage = Stage::new();
     stage.ask(9, 500, 1);
-    stage.hear(2, promise(2, vec![entry("B", 5)]));
+    stage.hear(2, promise(2, log("B", 5)));
     let (_, free) = stage.hear(3, promise(3, Vec::new()));
+    let (hash, ballot) = (proposed(&free), ballot(0, "A"));
+    let instance = InstanceId(2);
+    let (writes, _) = stage.hear(2, Message::Accepted { height: 1, ballot, hash, instance });
+    assert_eq!(writes, [], "that was accepted in another ballot");
+}
+
+fn proposed(free: &[Message]) -> BlockHash {
     let proposed = free.iter().find_map(|message| match message {
         Message::Accept { block, .. } => Some(block.hash()),
         _ => None,
     });
-    let (hash, ballot) = (proposed.expect("all have promised"), ballot(0, "A"));
-    let instance = InstanceId(2);
-    let (writes, _) = stage.hear(2, Message::Accepted { height: 1, ballot, hash, instance });
-    assert_eq!(writes, [], "that was accepted in another ballot");
+    proposed.expect("all have promised")
 }
 
 fn a_refusal_waits_for_connected_servers() {
@@ -239,14 +260,76 @@ fn an_older_connection_of_a_session_is_not_served() {
 }
 
 fn a_forgotten_session_expires() {
-    let (mut sessions, connection) = (Sessions::default(), ConnectionId(1));
+    let limits = Limits { sessions: 10, ..Limits::default() };
+    let (mut sessions, connection) = (Sessions::new(&limits), ConnectionId(1));
     let fate = Fate::Accepted(Position { epoch: 1, seq: 1 }, Via::Local);
-    let old = transfer(5, 1);
+    let old = numbered(pays("A", "B", 5), 1);
     let request = old.request.clone().unwrap();
-    sessions.remember(&request, &old, fate);
-    for count in 1..=MAX_SESSIONS as u64 {
+    sessions.remember(&request, &old.action, false, fate);
+    for count in 1..=10 {
         let later = SessionId { opened_at: 1, ..session(count) };
         sessions.open(&later, connection);
     }
     assert_eq!(sessions.find(&request, &old, connection), Found::Expired);
+}
+
+fn runs_for_unknown_payees_rest() {
+    let mut stage = Stage::new();
+    let (_, free) = stage.instruct(9, numbered(pays("A", "B/never", 1), 1));
+    assert!(!free.is_empty(), "the first is looked for");
+    stage.hear(2, promise(2, Vec::new()));
+    stage.hear(3, promise(3, Vec::new()));
+    let (_, free) = stage.instruct(9, numbered(pays("A", "B/never", 1), 2));
+    assert_eq!(free, [], "the next waits a while");
+    stage.server.handle(Event::Timer(Timer::LookUp));
+    assert!(!stage.turn().1.is_empty(), "then it is looked for as well");
+}
+
+fn a_patient_transfer_holds_nothing_up() {
+    let mut stage = Stage::new();
+    let patient = Instruction { wait_ms: Some(60_000), ..numbered(pays("A", "B", 500), 1) };
+    assert_eq!(stage.instruct(9, patient).0.len(), 1, "A promises to itself");
+    assert!(logs(&stage.ask(9, 30, 2).0), "what is covered need not wait");
+}
+
+fn an_account_that_waits_holds_up_no_other() {
+    let mut stage = Stage::new();
+    let opens = Action::Open { account: "A/x".parse().unwrap() };
+    assert!(logs(&stage.instruct(9, numbered(opens, 1)).0), "A/x is open");
+    assert!(logs(&stage.instruct(9, numbered(pays("A", "A/x", 40), 2)).0), "and has money");
+    assert!(!logs(&stage.ask(9, 500, 3).0), "A waits");
+    assert!(logs(&stage.instruct(9, numbered(pays("A/x", "B", 10), 4)).0), "A/x does not");
+    assert!(!logs(&stage.ask(9, 1, 5).0), "what comes after it from A does");
+}
+
+fn a_linked_group_holds_up_all_that_it_debits() {
+    let mut stage = Stage::new();
+    let opens = Action::Open { account: "A/x".parse().unwrap() };
+    stage.instruct(9, numbered(opens, 1));
+    stage.instruct(9, numbered(pays("A", "A/x", 40), 2));
+    let first = Instruction { linked: true, ..numbered(pays("A", "B", 500), 3) };
+    let group = Request::Batch(vec![first, numbered(pays("A/x", "B", 10), 4)]);
+    stage.server.handle(Event::Request(ConnectionId(9), None, group));
+    assert!(!logs(&stage.turn().0), "A has too little");
+    assert!(!logs(&stage.instruct(9, numbered(pays("A/x", "B", 5), 5)).0), "A/x waits with it");
+}
+
+/// B's later payment, of which the run knows nothing, may have brought what the debit took.
+fn a_debit_spares_a_patient_transfer_of_this_run() {
+    let (wait, ms) = (WaitId(1), 60_000);
+    let mut stage = Stage::new();
+    stage.instruct(9, Instruction { wait_ms: Some(ms), ..numbered(pays("A", "B", 110), 1) });
+    stage.hear(2, promise(2, log("B", 10)));
+    assert!(logs(&stage.ask(9, 30, 2).0), "the debit");
+    stage.server.handle(Event::Timer(Timer::Patience { wait, ms }));
+    let (_, free) = stage.hear(3, promise(3, Vec::new()));
+    let (hash, instance) = (proposed(&free), InstanceId(2));
+    let accepted = Message::Accepted { height: 1, ballot: ballot(1, "A"), hash, instance };
+    let (_, free) = stage.hear(2, accepted);
+    let asks = free.iter().any(|message| matches!(message, Message::Prepare { .. }));
+    assert!(asks, "that needs a run which begins after the debit");
+}
+
+fn logs(writes: &[Write]) -> bool {
+    writes.iter().any(|write| matches!(write, Write::Log(_)))
 }

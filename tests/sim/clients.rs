@@ -1,25 +1,30 @@
-//! Clients: some per server. Each sends transfers, several at a time, and retries what got no answer,
+//! Clients: some per server. Each sends orders, several at a time, and retries what got no answer,
 //! on the same connection or on a new one.
 
 use std::collections::BTreeMap;
 
-use crate::bank::amount::Amount;
-use crate::bank::effects::Event;
-use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
-use crate::bank::request::{ErrorCode, Outcome, Reply, Request, TransferRequest};
+use fastrand::Rng;
 
+use crate::bank::effects::Event;
+use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId};
+use crate::bank::ledger::entry::Action;
+use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
+
+use crate::orders::{self, Asker, Habits, Order};
 use crate::tally::Fault;
 use crate::world::World;
 
-/// How the clients of one world behave.
-#[derive(Clone, Copy)]
-pub struct Habits {
-    /// Transfers that a client has under way at a time.
-    pub window: usize,
-    /// Amounts are below one of these.
-    pub most: [u64; 4],
-    /// All begin to ask at multiples of so many milliseconds; 0: each in its own time.
-    pub beat: u64,
+/// What a request on a connection was for.
+enum Asked {
+    Session,
+    /// The orders in it: the first number of each, and how many it has.
+    Orders(Vec<(u64, usize)>),
+    Settle {
+        /// The client is done with all else.
+        last: bool,
+    },
+    /// Instructions without a session: whatever becomes of them.
+    Careless,
 }
 
 pub struct Client {
@@ -30,13 +35,16 @@ pub struct Client {
     pub connection: Option<(ConnectionId, u64)>,
     session: Option<SessionId>,
     number: u64,
-    under_way: BTreeMap<u64, TransferRequest>,
-    /// The requests on this connection, by their ids, with the numbers of their transfers.
-    asked: BTreeMap<u64, Vec<u64>>,
+    /// By their first numbers.
+    under_way: BTreeMap<u64, Order>,
+    /// Accounts of its home that it knows to be open.
+    open: Vec<AccountId>,
+    /// The requests on this connection, by their ids.
+    asked: BTreeMap<u64, Asked>,
     ids: u64,
     /// Counts its alarms; only the last one that was set wakes it.
     pub alarm: u64,
-    /// Transfers it still wants to make.
+    /// Transfers and openings that it still wants to make.
     pub left: usize,
     /// It settles once it has made them; None until then, then whether that is done.
     pub settles: bool,
@@ -53,10 +61,11 @@ impl Client {
             session: None,
             number: 0,
             under_way: BTreeMap::new(),
+            open: Vec::new(),
             asked: BTreeMap::new(),
             ids: 0,
             alarm: 0,
-            left: 56,
+            left: 64,
             settles: false,
             settled: false,
         }
@@ -64,6 +73,17 @@ impl Client {
 
     pub fn is_done(&self) -> bool {
         self.left == 0 && self.under_way.is_empty()
+    }
+
+    /// Sometimes the beginning of linked ones comes without their end.
+    fn torn(&self, rng: &mut Rng) -> Option<Order> {
+        let order = self.under_way.values().find(|order| order.len() > 1)?;
+        let torn = rng.u8(0..100) < self.habits.careless;
+        torn.then(|| order[..rng.usize(1..order.len())].to_vec())
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker { home: &self.home, all: &self.all, habits: self.habits, open: &self.open }
     }
 }
 
@@ -86,12 +106,21 @@ pub fn act(world: &mut World, index: usize) {
     if !lives || world.rng.u8(0..10) < if client.asked.is_empty() { 2 } else { 8 } {
         connect(world, index, life);
     }
-    for (numbers, request) in next_requests(world, index) {
-        send(world, index, numbers, request);
+    for (asked, request) in next_requests(world, index) {
+        send(world, index, asked, request);
+    }
+    let client = &world.clients[index];
+    if !client.settles && world.rng.u8(0..100) < client.habits.careless {
+        let order = client.asker().order(&mut world.rng, 3);
+        send(world, index, Asked::Careless, Request::Batch(order));
+    }
+    let torn = world.clients[index].torn(&mut world.rng);
+    if let Some(torn) = torn {
+        send(world, index, Asked::Careless, Request::Batch(torn));
     }
     if world.rng.u8(0..6) == 0 {
         // In between, so that there are runs while nothing waits for money.
-        send(world, index, vec![0], Request::Settle);
+        send(world, index, Asked::Settle { last: false }, Request::Settle);
     }
     let patience = world.rng.u64(1_000..3_000);
     world.wake_client(index, patience);
@@ -111,13 +140,13 @@ fn connect(world: &mut World, index: usize, life: u64) {
     }
 }
 
-fn send(world: &mut World, index: usize, numbers: Vec<u64>, request: Request) {
+fn send(world: &mut World, index: usize, asked: Asked, request: Request) {
     let client = &mut world.clients[index];
     let Some((connection, _)) = client.connection else { return };
     let home = client.home.clone();
     client.ids += 1;
     let id = client.ids;
-    client.asked.insert(id, numbers);
+    client.asked.insert(id, asked);
     if !world.happens(world.faults.loss, Fault::ClientLost) {
         let delay = world.rng.u64(1..20);
         let event = Event::Request(connection, Some(id), request.clone());
@@ -131,42 +160,52 @@ fn send(world: &mut World, index: usize, numbers: Vec<u64>, request: Request) {
     }
 }
 
-/// Each with the numbers of the transfers in it.
-fn next_requests(world: &mut World, index: usize) -> Vec<(Vec<u64>, Request)> {
-    let rng = &mut world.rng;
+fn next_requests(world: &mut World, index: usize) -> Vec<(Asked, Request)> {
     let client = &mut world.clients[index];
     let Some(session) = client.session.clone() else {
-        return vec![(Vec::new(), Request::Session)];
+        return vec![(Asked::Session, Request::Session)];
     };
     while client.left > 0 && client.under_way.len() < client.habits.window {
-        client.left -= 1;
-        client.number += 1;
-        let (mut to, most) =
-            (AccountId::of(&client.all[rng.usize(..client.all.len())]), rng.usize(..4));
-        let mut amount = Amount::new(rng.u64(0..client.habits.most[most])).unwrap();
-        match rng.u8(0..100) {
-            0 => to = "nobody".parse().unwrap(),
-            1 => amount = Amount::MAX,
-            _ => {}
-        }
-        let request = Some(RequestId { session: session.clone(), number: client.number });
-        client.under_way.insert(client.number, TransferRequest { from: None, to, amount, request });
+        let mut order = client.asker().order(&mut world.rng, client.left);
+        orders::number(&mut order, &session, client.number + 1);
+        let (first, members) = (client.number + 1, order.len());
+        client.left -= members;
+        client.number += members as u64;
+        client.under_way.insert(first, order);
     }
-    let under_way: Vec<(u64, TransferRequest)> =
-        client.under_way.iter().map(|(number, transfer)| (*number, transfer.clone())).collect();
-    if under_way.is_empty() {
-        return vec![(Vec::new(), Request::Settle)];
+    if client.under_way.is_empty() {
+        return vec![(Asked::Settle { last: true }, Request::Settle)];
     }
-    if under_way.len() > 1 && rng.bool() {
-        let mut under_way = under_way;
+    requests_for(world, index)
+}
+
+/// All that is under way, each order by itself or several in one request.
+fn requests_for(world: &mut World, index: usize) -> Vec<(Asked, Request)> {
+    let rng = &mut world.rng;
+    let under_way = &world.clients[index].under_way;
+    let mistaken = |order: &Order| order.last().is_some_and(|last| last.linked);
+    let (alone, mut others): (Vec<u64>, Vec<u64>) =
+        under_way.keys().partition(|first| mistaken(&under_way[first]));
+    let mut parts: Vec<Vec<u64>> = alone.into_iter().map(|first| vec![first]).collect();
+    if others.len() > 1 && rng.bool() {
         if rng.u8(0..4) == 0 {
-            under_way.extend_from_within(..1);
+            others.extend_from_within(..1);
         }
-        let (numbers, transfers) = under_way.into_iter().unzip();
-        return vec![(numbers, Request::Transfers(transfers))];
+        parts.push(others);
+    } else {
+        parts.extend(others.into_iter().map(|first| vec![first]));
     }
-    let single = |(number, transfer)| (vec![number], Request::Transfer(transfer));
-    under_way.into_iter().map(single).collect()
+    let request = |part: Vec<u64>| {
+        let instructions = part.iter().flat_map(|first| under_way[first].clone());
+        let mut instructions: Vec<Instruction> = instructions.collect();
+        let request = match instructions.len() {
+            1 if rng.u8(0..4) > 0 => Request::One(instructions.remove(0)),
+            _ => Request::Batch(instructions),
+        };
+        let orders = part.into_iter().map(|first| (first, under_way[&first].len())).collect();
+        (Asked::Orders(orders), request)
+    };
+    parts.into_iter().map(request).collect()
 }
 
 /// A reply arrives.
@@ -182,19 +221,19 @@ pub fn replied(
     if client.connection.map(|(connection, _)| connection) != Some(connection) {
         return;
     }
-    let Some(numbers) = client.asked.remove(&id) else { return };
-    match reply {
-        Reply::Session { session } => {
-            client.session = Some(session);
-            client.number = 0;
+    let Some(asked) = client.asked.remove(&id) else { return };
+    match (reply, asked) {
+        (Reply::Session { session }, _) => client.session = Some(session),
+        (Reply::One(outcome), Asked::Orders(orders)) => told(world, index, &orders, vec![outcome]),
+        (Reply::Batch { outcomes }, Asked::Orders(orders)) => {
+            told(world, index, &orders, outcomes);
         }
-        Reply::Transfer(outcome) => told(world, index, &numbers, vec![outcome]),
-        Reply::Transfers { outcomes } => told(world, index, &numbers, outcomes),
-        Reply::Settled { not_consulted, .. } => {
-            client.settled = numbers.is_empty() && not_consulted.is_empty();
+        (Reply::Settled { not_consulted, .. }, Asked::Settle { last }) => {
+            client.settled = last && client.is_done() && not_consulted.is_empty();
         }
-        Reply::Error { error: ErrorCode::Unavailable, .. } => {}
-        other => panic!("unexpected: {other:?}"),
+        (Reply::Batch { .. }, Asked::Careless) => {}
+        (Reply::Error { error: ErrorCode::Unavailable, .. }, _) => {}
+        (other, _) => panic!("unexpected: {other:?}"),
     }
     let client = &world.clients[index];
     if !client.under_way.is_empty() && !client.asked.is_empty() {
@@ -207,12 +246,23 @@ pub fn replied(
     world.wake_client(index, pause);
 }
 
-fn told(world: &mut World, index: usize, numbers: &[u64], outcomes: Vec<Outcome>) {
-    assert_eq!(numbers.len(), outcomes.len(), "an outcome for each transfer");
-    for (number, outcome) in numbers.iter().zip(outcomes) {
-        let client = &mut world.clients[index];
-        if let Some(transfer) = client.under_way.remove(number) {
-            let request = transfer.request.expect("all have one");
+fn told(world: &mut World, index: usize, orders: &[(u64, usize)], outcomes: Vec<Outcome>) {
+    let mut outcomes = outcomes.into_iter();
+    for (first, members) in orders {
+        let outcomes: Vec<Outcome> = outcomes.by_ref().take(*members).collect();
+        // It may stand twice in a request, or in two; the judge looks at all outcomes.
+        let order = world.clients[index].under_way.remove(first);
+        for (instruction, outcome) in order.into_iter().flatten().zip(outcomes) {
+            let client = &mut world.clients[index];
+            match (&outcome, &instruction.action) {
+                (Outcome::Accepted { .. }, Action::Open { account }) => {
+                    client.open.push(account.clone());
+                }
+                // What is new needs a session that the server remembers.
+                (Outcome::Expired { .. }, _) => client.session = None,
+                _ => {}
+            }
+            let request = instruction.request.expect("all under way have one");
             world.judge.outcome(&request, &outcome);
             world.tally.judged += 1;
         }

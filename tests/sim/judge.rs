@@ -1,190 +1,340 @@
-//! Plain bookkeeping of what was promised to whom, outside the state machine.
+//! Plain bookkeeping of what was asked, answered and done, outside the state machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
-use crate::bank::blockchain::block::BlockHash;
 use crate::bank::effects::{Batch, Write};
 use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
-use crate::bank::ledger::entry::Entry;
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::{Action, Entry, Via};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::Message;
-use crate::bank::request::{Outcome, Reply, Request, TransferRequest};
+use crate::bank::request::{Instruction, Outcome, Request};
 
+use crate::books::{Books, Name};
 use crate::disk::Disk;
+use crate::tally::Mark;
 
-/// (server, epoch, seq)
-type Name = (ServerId, u64, u64);
-
-fn name(entry: &Entry) -> Name {
-    (entry.server.clone(), entry.epoch, entry.seq)
-}
+/// A connection, and a number of the client's.
+pub type Call = (ConnectionId, u64);
 
 /// What the outside has seen.
 #[derive(Default)]
 pub struct Judge {
-    heights: BTreeMap<u64, BlockHash>,
-    in_block: BTreeMap<Name, u64>,
-    /// Every entry that was ever durable, as it was.
-    logged: BTreeMap<Name, Entry>,
-    pub accepted: BTreeMap<RequestId, Name>,
+    pub books: Books,
+    pub servers: BTreeSet<ServerId>,
+    /// What clients saw.
+    accepted: HashMap<RequestId, Name>,
     rejected: BTreeSet<RequestId>,
-    opening: u64,
-    servers: BTreeSet<ServerId>,
-    /// Every entry that was ever durable, in the order in which it came to be: who logged and paid
-    /// it, who got how much.
-    moves: Vec<(ServerId, AccountId, u64)>,
-    /// What came to each life.
-    came: BTreeMap<(u64, RequestId), Arrival>,
-    /// The newest connection on which a life heard of a session.
-    newest: BTreeMap<(u64, SessionId), ConnectionId>,
+    /// What came, and where to find a request that came to a life.
+    pub arrivals: Vec<Arrival>,
+    pub came: HashMap<(u64, RequestId), usize>,
     /// How often something came that counts.
     orders: usize,
-    /// The last of those that came to a life that it paid, and in which life a request was paid.
-    paid: BTreeMap<u64, usize>,
-    paid_in: BTreeMap<RequestId, u64>,
-    asked: BTreeMap<(ConnectionId, u64), (u64, Vec<TransferRequest>)>,
+    /// The newest connection on which a life heard of a session.
+    newest: HashMap<(u64, SessionId), ConnectionId>,
+    /// What came and was not answered yet, by life.
+    waiting: BTreeMap<u64, BTreeSet<usize>>,
+    pub asked: HashMap<Call, Asked>,
+    /// How much there was when a client asked to settle.
+    pub settles: HashMap<Call, Vec<Name>>,
+    /// How often something was asked without a session, less how often it was done.
+    careless: HashMap<Action, usize>,
+    /// The last that came of those that a life has paid from an account.
+    last_paid: HashMap<(u64, AccountId), usize>,
+    pub paid_in: HashMap<RequestId, u64>,
     /// In which life each ballot was prepared.
-    prepared: BTreeMap<(u64, Ballot), u64>,
+    prepared: HashMap<(u64, Ballot), u64>,
+    /// The servers forget much.
+    pub forgetful: bool,
     /// Nothing has gone wrong for a while.
     pub calm: bool,
+    /// The time.
+    pub now: u64,
+    /// Rare paths that the books show.
+    pub marks: Vec<Mark>,
 }
 
-/// How a transfer first came to a life of its server.
-struct Arrival {
-    /// How many entries there were.
-    moves: usize,
+/// A request, as it came.
+pub struct Asked {
+    pub life: u64,
+    /// Where the linked ones begin and end, and when each came first.
+    pub groups: Vec<(Rc<Vec<Instruction>>, Vec<usize>)>,
+}
+
+/// How an instruction first came to a life of its server.
+pub struct Arrival {
+    pub life: u64,
+    pub at: u64,
+    /// How many payments there were, and how the clock stood.
+    pub moves: usize,
+    pub clock: usize,
     /// Counts those that came, but for what came on an older connection of its session.
-    order: Option<usize>,
-    answered: bool,
+    pub order: Option<usize>,
+    /// Those that it is linked to, and its place among them.
+    pub group: Rc<Vec<Instruction>>,
+    pub place: usize,
+    pub answer: Option<Outcome>,
+    done: bool,
+}
+
+impl Arrival {
+    pub fn instruction(&self) -> &Instruction {
+        &self.group[self.place]
+    }
+
+    /// When it may be refused for want of money.
+    pub fn patient_until(&self) -> Option<u64> {
+        let ms = self.group.iter().filter_map(|instruction| instruction.wait_ms).max()?;
+        Some(self.at + ms)
+    }
+
+    fn debits(&self, account: &AccountId) -> bool {
+        self.group.iter().any(|instruction| instruction.action.payer() == Some(account))
+    }
+}
+
+/// What is linked, in the order of the request.
+fn groups(instructions: &[Instruction]) -> impl Iterator<Item = &[Instruction]> {
+    instructions.split_inclusive(|instruction| !instruction.linked)
 }
 
 impl Judge {
-    pub fn new(opening: u64, servers: &[ServerId]) -> Judge {
-        Judge { opening, servers: servers.iter().cloned().collect(), ..Judge::default() }
+    pub fn new(opening: u64, servers: &[ServerId], forgetful: bool) -> Judge {
+        let books = Books::new(opening, servers);
+        Judge { books, servers: servers.iter().cloned().collect(), forgetful, ..Judge::default() }
     }
 
-    /// A request reaches a server. Says whether it joins a transfer of it that waits there.
-    pub fn request(&mut self, life: u64, call: (ConnectionId, u64), request: &Request) -> bool {
-        let mut joins = false;
-        let connection = call.0;
-        let transfers = match request {
-            Request::Transfer(transfer) => vec![transfer.clone()],
-            Request::Transfers(transfers) => transfers.clone(),
-            _ => return false,
-        };
-        for request in transfers.iter().filter_map(|transfer| transfer.request.clone()) {
-            let newest = self.newest.entry((life, request.session.clone())).or_insert(connection);
-            *newest = connection.max(*newest);
-            let counts = *newest == connection;
-            let moves = self.moves.len();
-            let arrival = self.came.entry((life, request)).or_insert(Arrival {
-                moves,
-                order: None,
-                answered: false,
-            });
-            joins |= counts && arrival.order.is_some() && !arrival.answered;
-            if counts && arrival.order.is_none() {
-                self.orders += 1;
-                arrival.order = Some(self.orders);
-            }
-        }
-        self.asked.insert(call, (life, transfers));
-        joins
-    }
-
-    /// A server replies. What it refuses must be true by what it names.
-    /// Says whether it repeats what an earlier life has done.
-    pub fn reply(&mut self, call: (ConnectionId, u64), reply: &Reply) -> bool {
-        let outcomes = match reply {
-            Reply::Transfer(outcome) => std::slice::from_ref(outcome),
-            Reply::Transfers { outcomes } => outcomes.as_slice(),
-            _ => return false,
-        };
-        let (life, transfers) = &self.asked[&call];
-        let mut repeats = false;
-        for (transfer, outcome) in transfers.iter().zip(outcomes) {
-            if let Some(request) = transfer.request.clone()
-                && let Some(arrival) = self.came.get_mut(&(*life, request))
-            {
-                arrival.answered = true;
-            }
-            if let (Outcome::Accepted { repeated: true, .. }, Some(request)) =
-                (outcome, &transfer.request)
-            {
-                repeats |= self.paid_in[request] != *life;
-            }
-            if let Outcome::Refused { balance, consulted, not_consulted, .. } = outcome {
-                assert!(*balance < transfer.amount, "{transfer:?} was covered, but {outcome:?}");
-                self.refusal(*life, transfer, consulted, not_consulted);
-            }
-        }
-        repeats
-    }
-
-    fn refusal(
-        &self,
+    /// A request reaches a server. Returns one that is covered and that nothing goes before.
+    pub fn request(
+        &mut self,
+        server: &ServerId,
         life: u64,
-        transfer: &TransferRequest,
-        consulted: &[ServerId],
-        not_consulted: &[ServerId],
-    ) {
-        let named: BTreeSet<ServerId> = consulted.iter().chain(not_consulted).cloned().collect();
-        assert_eq!(named, self.servers, "a refusal names every server");
-        assert_eq!(named.len(), consulted.len() + not_consulted.len(), "and each once");
-        let request = transfer.request.clone().expect("all have one");
-        assert!(!self.calm || not_consulted.is_empty(), "{request}: {not_consulted:?} not asked");
-        let payer = &request.session.server;
-        let came = self.came[&(life, request.clone())].moves;
-        // Money of others than the consulted may have come and gone by way of blocks.
-        let mut balance = i128::from(self.opening);
-        let mut least = i128::MAX;
-        for (place, (server, to, units)) in self.moves.iter().enumerate() {
-            if place >= came {
-                least = least.min(balance);
+        call: Call,
+        request: &Request,
+    ) -> Option<RequestId> {
+        let instructions = match request {
+            Request::One(instruction) => std::slice::from_ref(instruction),
+            Request::Batch(instructions) => instructions.as_slice(),
+            Request::Settle => {
+                let held = self
+                    .books
+                    .logged
+                    .keys()
+                    .filter(|name| !self.books.in_block.contains_key(*name));
+                let held = held.cloned().collect();
+                self.settles.insert(call, held);
+                return None;
             }
-            if server == payer {
-                balance -= i128::from(*units);
-            } else if to.as_str() == payer.as_str() && consulted.contains(server) {
-                balance += i128::from(*units);
+            _ => return None,
+        };
+        let mut asked = Vec::new();
+        let mut at_once = None;
+        for group in groups(instructions) {
+            let group = Rc::new(group.to_vec());
+            let known = group[0]
+                .request
+                .as_ref()
+                .is_some_and(|r| self.came.contains_key(&(life, r.clone())));
+            if group.len() == 1 && !known && self.is_covered(server, life, &group[0]) {
+                at_once = group[0].request.clone().filter(|_| instructions.len() == 1);
+            }
+            let arrivals: Vec<usize> =
+                (0..group.len()).map(|place| self.arrive(life, call.0, &group, place)).collect();
+            if arrivals.iter().any(|arrival| self.arrivals[*arrival].order.is_none()) {
+                at_once = None;
+            }
+            asked.push((group, arrivals));
+        }
+        self.asked.insert(call, Asked { life, groups: asked });
+        at_once
+    }
+
+    fn arrive(
+        &mut self,
+        life: u64,
+        connection: ConnectionId,
+        group: &Rc<Vec<Instruction>>,
+        place: usize,
+    ) -> usize {
+        let Instruction { request, action, .. } = &group[place];
+        let known = request.as_ref().and_then(|r| self.came.get(&(life, r.clone())).copied());
+        let counts = match request {
+            None => {
+                *self.careless.entry(action.clone()).or_default() += 1;
+                true
+            }
+            Some(request) => {
+                let session = (life, request.session.clone());
+                let newest = self.newest.entry(session).or_insert(connection);
+                *newest = connection.max(*newest);
+                *newest == connection
+            }
+        };
+        let next = self.arrivals.len();
+        let index = known.unwrap_or(next);
+        if known.is_none() {
+            let (moves, clock) = (self.books.moves.len(), self.books.clock);
+            let group = group.clone();
+            let (order, answer, done) = (None, None, false);
+            let at = self.now;
+            self.arrivals.push(Arrival {
+                life,
+                at,
+                moves,
+                clock,
+                order,
+                group,
+                place,
+                answer,
+                done,
+            });
+            if let Some(request) = request {
+                self.came.insert((life, request.clone()), index);
             }
         }
-        let lacked = least.min(balance) < i128::from(transfer.amount.units());
-        assert!(lacked, "{request} was refused, though {consulted:?} had the money all the while");
+        let arrival = &mut self.arrivals[index];
+        if counts && arrival.order.is_some() && arrival.answer.is_none() && !arrival.done {
+            self.marks.push(Mark::Joined);
+        }
+        if counts && arrival.order.is_none() {
+            // What came before, perhaps in other company, was dropped.
+            (arrival.group, arrival.place) = (group.clone(), place);
+            self.orders += 1;
+            arrival.order = Some(self.orders);
+            self.waiting.entry(life).or_default().insert(index);
+        }
+        index
+    }
+
+    /// Whether a new instruction can happen at once: all that it needs is there, and nothing that
+    /// waits for the same account goes before it.
+    fn is_covered(&self, server: &ServerId, life: u64, instruction: &Instruction) -> bool {
+        let Instruction { action: Action::Transfer { from, to, amount }, request, linked, .. } =
+            instruction
+        else {
+            return false;
+        };
+        let view = &self.books.views[server];
+        let done = request.as_ref().is_none_or(|request| self.books.paid.contains_key(request));
+        if self.forgetful || *linked || done || from == to || amount.units() == 0 {
+            return false;
+        }
+        let covered = view.get(from).is_some_and(|holds| *holds >= i128::from(amount.units()));
+        let held_up = |index: &usize| {
+            let arrival = &self.arrivals[*index];
+            let patient = arrival.patient_until().is_some_and(|until| self.now < until);
+            !patient && arrival.debits(from)
+        };
+        let held_up = self.waiting.get(&life).is_some_and(|waiting| waiting.iter().any(held_up));
+        from.home() == server.as_str() && view.contains_key(to) && covered && !held_up
+    }
+
+    /// All that came to a life was answered.
+    pub fn nothing_waits(&self, life: u64) -> bool {
+        self.waiting.get(&life).is_none_or(BTreeSet::is_empty)
+    }
+
+    /// An instruction has its outcome.
+    pub fn settle_arrival(&mut self, index: usize) {
+        let arrival = &mut self.arrivals[index];
+        arrival.done = true;
+        if let Some(waiting) = self.waiting.get_mut(&arrival.life) {
+            waiting.remove(&index);
+        }
     }
 
     /// Looks at a batch that became durable.
-    pub fn durable(&mut self, life: u64, batch: &Batch, disks: &BTreeMap<ServerId, Disk>) {
+    pub fn durable(
+        &mut self,
+        server: &ServerId,
+        life: u64,
+        batch: &Batch,
+        disks: &BTreeMap<ServerId, Disk>,
+    ) {
+        self.books.clock += 1;
+        let by_block = batch.writes.iter().any(|write| matches!(write, Write::Append { .. }));
         for write in &batch.writes {
             match write {
-                Write::Log(entries) => {
-                    for entry in entries {
-                        let before = self.logged.insert(name(entry), entry.clone());
-                        assert_eq!(before, None, "an entry's name is used once");
-                        let units = entry.amount.units();
-                        self.moves.push((entry.server.clone(), entry.to.clone(), units));
-                        self.in_order(life, entry);
-                    }
-                }
-                Write::Append { block, .. } => {
-                    let known = self.heights.insert(block.height(), block.hash());
-                    let known = known.inspect(|known| {
-                        assert_eq!(*known, block.hash(), "two blocks at height {}", block.height());
-                    });
-                    if known.is_some() {
-                        continue;
-                    }
-                    for entry in &block.block().entries {
-                        let height = *self.in_block.entry(name(entry)).or_insert(block.height());
-                        assert_eq!(height, block.height(), "{entry:?} is in two blocks");
-                        assert_eq!(self.logged.get(&name(entry)), Some(entry), "never logged");
-                    }
-                }
+                Write::Log(element) => self.logged(server, life, element, by_block),
+                Write::Append { block, .. } => self.books.append(server, block),
+                Write::Accept { ballot, block } => self.books.accept(server, ballot, block),
                 Write::Activate => {
                     let founded = disks.values().all(|disk| !disk.chain.is_empty());
                     assert!(founded, "open, though not every server has block 0");
                 }
-                Write::Promise(_) | Write::Accept { .. } => {}
+                Write::Promise(_) => {}
             }
+        }
+    }
+
+    fn logged(&mut self, server: &ServerId, life: u64, element: &Element, by_block: bool) {
+        let entries = self.books.log(server, element);
+        let mut rest = entries.as_slice();
+        while let Some(first) = rest.first() {
+            let Some(request) = &first.record.request else {
+                let asked = self.careless.get_mut(&first.record.action);
+                let asked = asked.filter(|count| **count > 0);
+                *asked.unwrap_or_else(|| panic!("nobody asked for {first:?}")) -= 1;
+                rest = &rest[1..];
+                continue;
+            };
+            let index = self.came.get(&(life, request.clone())).copied();
+            let index = index.unwrap_or_else(|| panic!("{request} never came"));
+            let (group, place) = (self.arrivals[index].group.clone(), self.arrivals[index].place);
+            assert_eq!(place, 0, "{request} happens without what it is linked to");
+            assert!(group.len() <= rest.len(), "{request} happens without what is linked to it");
+            for (instruction, entry) in group.iter().zip(rest) {
+                self.as_asked(server, life, instruction, entry);
+            }
+            self.mark_logged(index, &rest[..group.len()], by_block);
+            rest = &rest[group.len()..];
+        }
+    }
+
+    /// An entry is what was asked for, and an account's transfers take effect in the order in which
+    /// they came, but for those that may wait for money.
+    fn as_asked(&mut self, server: &ServerId, life: u64, asked: &Instruction, entry: &Entry) {
+        let (request, record) = (asked.request.as_ref().expect("a session's"), &entry.record);
+        assert_eq!(record.request.as_ref(), Some(request), "what is linked stands together");
+        assert_eq!((&record.action, record.linked), (&asked.action, asked.linked), "as asked");
+        assert!(!self.rejected.contains(request), "{request} was rejected, and happens");
+        let index = self.came[&(life, request.clone())];
+        self.settle_arrival(index);
+        let arrival = &self.arrivals[index];
+        if let Some(answer) = &arrival.answer {
+            let may = matches!(answer, Outcome::Accepted { .. } | Outcome::Expired { .. });
+            assert!(may, "{request} was answered by {answer:?}, and happens");
+        }
+        self.paid_in.insert(request.clone(), life);
+        let order = arrival.order;
+        let order = order.unwrap_or_else(|| panic!("{request} came only on an older connection"));
+        assert_eq!(entry.server, *server);
+        if let Some(payer) = asked.action.payer().filter(|_| arrival.patient_until().is_none()) {
+            let before = self.last_paid.insert((life, payer.clone()), order);
+            assert!(before < Some(order), "{request} overtook what had come before it");
+        }
+    }
+
+    fn mark_logged(&mut self, index: usize, entries: &[Entry], by_block: bool) {
+        let waited = entries[0].record.via == Via::Paxos;
+        let patient = self.arrivals[index].patient_until().is_some();
+        let mut mark_if = |condition: bool, mark| {
+            if condition {
+                self.marks.push(mark);
+            }
+        };
+        mark_if(waited && entries.len() > 1, Mark::LinkedWaited);
+        mark_if(waited && patient && by_block, Mark::PatientByBlock);
+        mark_if(waited && patient && !by_block, Mark::PatientByCredit);
+        let arrived = self.arrivals[index].clock;
+        for entry in entries {
+            let to = entry.record.action.payee().filter(|to| to.home() != entry.server.as_str());
+            let found = to.is_some_and(|to| {
+                let known = self.books.in_chain_of.get(&(to.clone(), entry.server.clone()));
+                known.is_some_and(|known| *known > arrived)
+            });
+            mark_if(found, Mark::PayeeFound);
         }
     }
 
@@ -196,23 +346,11 @@ impl Judge {
         }
     }
 
-    /// An account's transfers take effect in the order in which they came.
-    fn in_order(&mut self, life: u64, entry: &Entry) {
-        let Some(request) = &entry.request else { return };
-        let order = self.came.get(&(life, request.clone())).and_then(|arrival| arrival.order);
-        let order = order.unwrap_or_else(|| panic!("{request} came only on an older connection"));
-        self.paid_in.insert(request.clone(), life);
-        let before = self.paid.insert(life, order);
-        assert!(before < Some(order), "{request} overtook what had come before it");
-    }
-
     /// Looks at an outcome that a client saw.
     pub fn outcome(&mut self, request: &RequestId, outcome: &Outcome) {
         match outcome {
             Outcome::Accepted { server, epoch, seq, .. } => {
                 let name = (server.clone(), *epoch, *seq);
-                let entry = self.logged.get(&name).expect("accepted is durable");
-                assert_eq!(entry.request.as_ref(), Some(request), "the entry is of the request");
                 let first = self.accepted.entry(request.clone()).or_insert_with(|| name.clone());
                 assert_eq!(*first, name, "a retry has the first outcome");
                 assert!(!self.rejected.contains(request), "{request} was rejected before");
@@ -227,34 +365,15 @@ impl Judge {
 
     /// At the end, everything healed and settled: judges the chain that all have.
     pub fn finish(&self, disks: &BTreeMap<ServerId, Disk>) {
-        let opening = self.opening;
-        let chains: Vec<Vec<BlockHash>> =
-            disks.values().map(|disk| disk.chain.iter().map(|b| b.hash()).collect()).collect();
-        assert!(chains.windows(2).all(|pair| pair[0] == pair[1]), "all chains are equal");
-        let Some(chain) = disks.values().next().map(|disk| &disk.chain) else { return };
-        let mut balances: BTreeMap<&str, i128> =
-            disks.keys().map(|id| (id.as_str(), opening as i128)).collect();
-        let mut requests = BTreeSet::new();
-        let mut names = BTreeSet::new();
-        for entry in chain.iter().flat_map(|block| &block.block().entries) {
-            assert!(names.insert(name(entry)), "{entry:?} is in the chain twice");
-            *balances.get_mut(entry.from.as_str()).expect("a known payer") -=
-                entry.amount.units() as i128;
-            assert!(balances[entry.from.as_str()] >= 0, "below zero after {entry:?}");
-            *balances.get_mut(entry.to.as_str()).expect("a known payee") +=
-                entry.amount.units() as i128;
-            if let Some(request) = &entry.request {
-                assert!(requests.insert(request.clone()), "{request} was paid twice");
-                assert!(!self.rejected.contains(request), "{request} was rejected, and paid");
-            }
-        }
-        for (request, name) in &self.accepted {
-            assert!(names.contains(name), "{request} was accepted as {name:?} and is lost");
-        }
-        let total: i128 = balances.values().sum();
-        assert_eq!(total, opening as i128 * disks.len() as i128, "the total changes never");
+        let heights: BTreeSet<usize> = disks.values().map(|disk| disk.chain.len()).collect();
+        assert_eq!(heights.len(), 1, "all chains are equally long");
         for disk in disks.values() {
             assert!(disk.stored.log.is_empty(), "settled logs are empty");
+        }
+        self.books.assert_all_in_chain();
+        for (request, name) in &self.accepted {
+            let lost = !self.books.in_block.contains_key(name);
+            assert!(!lost, "{request} was accepted as {name:?} and is lost");
         }
     }
 }

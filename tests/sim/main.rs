@@ -9,11 +9,14 @@ macro_rules! planted {
     };
 }
 
+mod books;
 mod clients;
 mod disk;
 mod faults;
 mod judge;
 mod network;
+mod orders;
+mod replies;
 mod seed;
 mod tally;
 mod turns;

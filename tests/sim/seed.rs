@@ -2,8 +2,11 @@
 
 use fastrand::Rng;
 
-use crate::clients::Habits;
+use crate::bank::limits::Limits;
+use crate::bank::server::settling::Habit;
+
 use crate::faults::{Faults, HEALED};
+use crate::orders::Habits;
 use crate::world::{Setting, World};
 
 /// Simulated milliseconds of faults, and those within which everything must finish afterwards.
@@ -23,8 +26,36 @@ fn duel(dice: &mut Rng) -> (Faults, Habits, usize) {
         hasty: true,
         ..HEALED
     };
-    let habits = Habits { window: 1, most: [90, 110, 150, 200], beat: 500 };
+    let habits = Habits { window: 1, most: [90, 110, 150, 200], beat: 500, ..habits(dice) };
     (faults, habits, [3, 3, 3, 5][dice.usize(..4)])
+}
+
+/// What clients do, but for how fast.
+fn habits(dice: &mut Rng) -> Habits {
+    Habits {
+        window: [1, 1, 4, 8][dice.usize(..4)],
+        most: [[20, 60, 150, 1_000], [90, 110, 150, 200]][dice.usize(..2)],
+        beat: [0, 0, 2_000][dice.usize(..3)],
+        accounts: [0, 0, 1, 2, 4, 6][dice.usize(..6)],
+        linked: [0, 15, 40][dice.usize(..3)],
+        settled: [0, 0, 10, 60][dice.usize(..4)],
+        patient: [0, 0, 10, 40][dice.usize(..4)],
+        careless: [0, 0, 10][dice.usize(..3)],
+    }
+}
+
+/// Bounds so small that they are met all the time.
+fn small(dice: &mut Rng) -> Limits {
+    Limits {
+        element: dice.usize(2..=8),
+        block: dice.usize(4..=20),
+        log: [5, 50][dice.usize(..2)],
+        accounts: 30,
+        waiting: 5,
+        sessions: 3,
+        remembered: 4,
+        remembered_in_all: 10,
+    }
 }
 
 /// Plays one seed.
@@ -46,15 +77,21 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         spell: 3_000,
         hasty: dice.bool(),
     };
-    let habits = Habits {
-        window: [1, 1, 4][dice.usize(..3)],
-        most: [[20, 60, 150, 1_000], [90, 110, 150, 200]][dice.usize(..2)],
-        beat: [0, 0, 2_000][dice.usize(..3)],
-    };
+    let habits = habits(&mut dice);
     let servers = [1, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 7][dice.usize(..16)];
     let (faults, habits, servers) =
         if seed.is_multiple_of(2) { duel(&mut dice) } else { (faults, habits, servers) };
-    let setting = Setting { servers, clients_each: 1 + dice.usize(..2), opening: 100, habits };
+    let setting = Setting {
+        servers,
+        clients_each: 1 + dice.usize(..2),
+        opening: 100,
+        habits,
+        habit: Habit {
+            by_age: dice.u8(0..3) == 0,
+            by_length: [None, None, Some(3), Some(10)][dice.usize(..4)],
+        },
+        limits: if dice.u8(0..4) == 0 { small(&mut dice) } else { Limits::default() },
+    };
     let mut world = World::new(seed, setting, faults);
     world.trace = trace;
     while world.step(FAULTY) {}
@@ -75,5 +112,8 @@ pub fn simulate(seed: u64, trace: bool) -> World {
     let end = world.now + 6_000;
     while world.step(end) {}
     world.judge.finish(&world.disks);
+    for mark in std::mem::take(&mut world.judge.marks) {
+        world.tally.mark(mark);
+    }
     world
 }

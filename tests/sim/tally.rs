@@ -59,14 +59,38 @@ kinds! { Mark:
     Unavailable = "no majority in time",
     Invalid = "a transfer that makes no sense",
     SettledAlone = "a settlement that names a server not consulted",
+    Cut = "a promise was cut",
+    Expired = "a request was answered: expired",
+    PayeeFound = "a run found a foreign payee",
+    PayeeUnknown = "a payee that nobody knew was refused",
+    LinkedWaited = "a linked group waited for a run and happened",
+    LinkedFailed = "a linked group failed",
+    ToldSettled = "an entry's client was told when it was settled",
+    ToldNotSettled = "accepted, not settled yet",
+    PatientByBlock = "a patient transfer was served by a block",
+    PatientByCredit = "a patient transfer was served by a credit at home",
+    PatientRefused = "a patient transfer was refused after its time",
+    SettledByAge = "a server settled since its log was old",
+    SettledByLength = "a server settled since its log was long",
+    Yielded = "a settling run let another go first",
+    OpenedAgain = "an opening was repeated",
+    OpenAlready = "an account was open already",
+    WrongServer = "a request went to the wrong server",
+    LogFull = "a local log was full",
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Tally {
     pub faults: [u64; Fault::WORDS.len()],
     pub marks: [u64; Mark::WORDS.len()],
     /// Outcomes that clients saw.
     pub judged: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally { faults: [0; Fault::WORDS.len()], marks: [0; Mark::WORDS.len()], judged: 0 }
+    }
 }
 
 impl Tally {
@@ -100,6 +124,7 @@ impl Tally {
         self.mark_if(text.contains("adopted:"), Mark::Adopted);
         self.mark_if(text.contains("finishing its round"), Mark::Finishing);
         self.mark_if(text.contains("all logs are empty"), Mark::AllEmpty);
+        self.mark_if(text.contains("may go first"), Mark::Yielded);
         self.mark_if(text.starts_with("reconciled up to"), Mark::Reconciled);
     }
 
@@ -123,14 +148,15 @@ impl Tally {
     pub fn bound(&mut self, bound: &Bound) {
         match bound {
             Bound::Peer(_, Message::Nack { .. }) => self.mark(Mark::Nack),
-            Bound::Peer(_, Message::Promise { vote: Vote::Log { entries, .. }, .. }) => {
-                self.mark_if(entries.is_empty(), Mark::EmptyPromise);
+            Bound::Peer(_, Message::Promise { vote: Vote::Log { elements, cut }, .. }) => {
+                self.mark_if(elements.is_empty(), Mark::EmptyPromise);
+                self.mark_if(*cut, Mark::Cut);
             }
             Bound::Reply(_, _, Reply::Settled { not_consulted, .. }) => {
                 self.mark_if(!not_consulted.is_empty(), Mark::SettledAlone);
             }
-            Bound::Reply(_, _, Reply::Transfer(outcome)) => self.outcome(outcome),
-            Bound::Reply(_, _, Reply::Transfers { outcomes }) => {
+            Bound::Reply(_, _, Reply::One(outcome)) => self.outcome(outcome),
+            Bound::Reply(_, _, Reply::Batch { outcomes }) => {
                 outcomes.iter().for_each(|outcome| self.outcome(outcome));
             }
             _ => {}
@@ -139,14 +165,26 @@ impl Tally {
 
     fn outcome(&mut self, outcome: &Outcome) {
         match outcome {
-            Outcome::Accepted { repeated, .. } => self.mark_if(*repeated, Mark::Repeated),
+            Outcome::Accepted { repeated, settled, .. } => {
+                self.mark_if(*repeated, Mark::Repeated);
+                self.mark_if(*settled == Some(true), Mark::ToldSettled);
+                self.mark_if(*settled == Some(false), Mark::ToldNotSettled);
+            }
+            Outcome::Refused { reason, .. } if reason.contains("open already") => {
+                self.mark(Mark::OpenAlready);
+            }
             Outcome::Refused { not_consulted, .. } if not_consulted.is_empty() => {
                 self.mark(Mark::Refused);
             }
             Outcome::Refused { .. } => self.mark(Mark::RefusedByFew),
+            Outcome::Unavailable { reason } if reason.contains("settle first") => {
+                self.mark(Mark::LogFull);
+            }
             Outcome::Unavailable { .. } => self.mark(Mark::Unavailable),
             Outcome::Invalid { .. } => self.mark(Mark::Invalid),
-            Outcome::Expired { .. } => {}
+            Outcome::LinkedFailed { .. } => self.mark(Mark::LinkedFailed),
+            Outcome::WrongServer { .. } => self.mark(Mark::WrongServer),
+            Outcome::Expired { .. } => self.mark(Mark::Expired),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Message;
 use crate::clients::Client;
-use crate::tally::{Fault, Mark};
+use crate::tally::Fault;
 use crate::world::{Happening, World};
 
 impl World {
@@ -17,6 +17,7 @@ impl World {
             self.tally.note(&note.text);
             self.tell(|| format!("{id} {}", note.text));
         }
+        self.begun = turn.notes.iter().any(|note| note.text.ends_with(": prepare"));
         assert_eq!(turn.stop, None, "no server may have to stop here");
         let proposes = turn.free.iter().any(|(_, message)| message.is_bulky());
         let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
@@ -38,7 +39,7 @@ impl World {
             let accepted = disk.stored.accepted.as_ref().map(|(_, block)| block.clone());
             let receipt = disk.commit(&turn.batch);
             self.tally.durable(&turn.batch, disk.stored.log.is_empty(), accepted.as_ref());
-            self.judge.durable(life, &turn.batch, &self.disks);
+            self.judge.durable(id, life, &turn.batch, &self.disks);
             receipt
         });
         if let Some(fault @ (Fault::CrashSilent | Fault::StoreSilent)) = dies {
@@ -107,14 +108,19 @@ impl World {
             Timer::BackOff { attempt } => 20 << attempt.min(6),
             Timer::FinishRound | Timer::Reconcile => 1_000,
             Timer::Deadline(_) => 5_000,
+            Timer::LookUp => 400,
+            Timer::Settle => 1_500,
+            // Never too early: that is what the client was told.
+            Timer::Patience { ms, .. } => ms,
         };
         // An even pace, lest a connected server seem silent for three heartbeats.
         let jitter = match timer {
             Timer::Heartbeat => base / 10,
+            Timer::Patience { .. } => 0,
             _ if self.faults.hasty => base - 1,
             _ => base / 2,
         };
-        let delay = self.rng.u64(base - jitter..base + jitter);
+        let delay = self.rng.u64(base - jitter..=base + jitter);
         self.schedule(delay, Happening::Timer { server: id.clone(), life, timer, token });
     }
 
@@ -125,9 +131,7 @@ impl World {
             Bound::Answer(connection, message) => self.answer(id, connection, message),
             Bound::Reply(connection, number, reply) => {
                 self.tell(|| format!("{id} answers {number:?}: {reply:?}"));
-                if self.judge.reply((connection, number.unwrap_or_default()), &reply) {
-                    self.tally.mark(Mark::AfterCrash);
-                }
+                self.judge.reply((connection, number.unwrap_or_default()), &reply);
                 let is_to = |c: &Client| c.connection.is_some_and(|(to, _)| to == connection);
                 let client = self.clients.iter().position(is_to);
                 if let Some(client) = client
@@ -138,7 +142,7 @@ impl World {
                     self.schedule(delay, happening);
                 }
             }
-            Bound::ReadChain { .. } => {}
+            Bound::ReadChain { .. } | Bound::ReadHistory { .. } | Bound::ReadAccounts { .. } => {}
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.disks[id].chain[from as usize..=up_to as usize].to_vec();
                 let piece = blocks.into_iter().take(3).collect();

@@ -6,24 +6,30 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use crate::bank::amount::Amount;
 use crate::bank::effects::{Bound, Event, Timer};
 use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::limits::Limits;
 use crate::bank::paxos::message::{Configuration, Message};
-use crate::bank::request::Reply;
+use crate::bank::request::{Reply, Request};
+use crate::bank::server::settling::Habit;
 use crate::bank::server::{Config, Server};
 use fastrand::Rng;
 
-use crate::clients::{Client, Habits};
+use crate::clients::Client;
 use crate::disk::Disk;
 use crate::faults::Faults;
 use crate::judge::Judge;
+use crate::orders::Habits;
 use crate::tally::{Fault, Mark, Tally};
 
 /// Who takes part, and how.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Setting {
     pub servers: usize,
     pub clients_each: usize,
     pub opening: u64,
     pub habits: Habits,
+    /// When servers settle by themselves.
+    pub habit: Habit,
+    pub limits: Limits,
 }
 
 /// Ordered by time, then by when it was scheduled.
@@ -123,6 +129,8 @@ pub struct World {
     pub faults: Faults,
     pub trace: bool,
     counter: u64,
+    /// The last turn began a run.
+    pub begun: bool,
     queue: BinaryHeap<Scheduled>,
     pub hosts: BTreeMap<ServerId, Host>,
     /// Who can't reach whom.
@@ -142,7 +150,13 @@ impl World {
         let opening_balance = Amount::new(setting.opening).unwrap();
         let configuration = Configuration { servers: ids.clone(), opening_balance };
         let host = |id: &ServerId| Host {
-            config: Config { id: id.clone(), configuration: configuration.clone() },
+            config: Config {
+                id: id.clone(),
+                configuration: configuration.clone(),
+                addresses: ids.iter().map(|id| (id.clone(), format!("{id}:1"))).collect(),
+                habit: setting.habit.clone(),
+                limits: setting.limits.clone(),
+            },
             server: None,
             life: 0,
             timers: BTreeMap::new(),
@@ -162,12 +176,13 @@ impl World {
             faults,
             trace: false,
             counter: 0,
+            begun: false,
             queue: BinaryHeap::new(),
             hosts,
             apart: BTreeSet::new(),
             disks,
             clients,
-            judge: Judge::new(setting.opening, &ids),
+            judge: Judge::new(setting.opening, &ids, setting.limits != Limits::default()),
             tally: Tally::default(),
         };
         for id in &ids {
@@ -246,6 +261,7 @@ impl World {
             return false;
         };
         self.now = time;
+        self.judge.now = time;
         match *happening {
             Happening::Event { ref server, .. }
             | Happening::Timer { ref server, .. }
@@ -329,16 +345,21 @@ impl World {
         if host.server.is_none() {
             return;
         }
+        let mut at_once = None;
         if let Event::Request(connection, number, request) = &event {
-            let joined =
-                self.judge.request(life, (*connection, number.unwrap_or_default()), request);
-            if joined {
-                self.tally.mark(Mark::Joined);
-            }
+            let call = (*connection, number.unwrap_or_default());
+            at_once = self.judge.request(id, life, call, request);
         }
         if self.trace {
             self.tell_event(id, &event);
         }
+        let mark = match event {
+            Event::Timer(Timer::Settle) => Some(Mark::SettledByAge),
+            Event::Request(_, _, Request::One(_) | Request::Batch(_)) => {
+                Some(Mark::SettledByLength)
+            }
+            _ => None,
+        };
         let host = self.hosts.get_mut(id).unwrap();
         if let Some(server) = &mut host.server {
             server.handle(event);
@@ -348,8 +369,19 @@ impl World {
             return;
         }
         if host.turn_open_until > 0 || self.rng.u8(0..4) > 0 {
+            at_once = at_once.filter(|_| host.turn_open_until == 0);
             host.turn_open_until = 0;
-            return self.end_turn(id);
+            self.end_turn(id);
+            let settles = |_: &Mark| self.begun && self.judge.nothing_waits(life);
+            if let Some(mark) = mark.filter(settles) {
+                self.tally.mark(mark);
+            }
+            let lives = self.hosts[id].life == life;
+            if let Some(request) = at_once.filter(|_| lives) {
+                let done = self.judge.books.paid.contains_key(&request);
+                assert!(done, "{request} is covered and nothing goes before it, but it waits");
+            }
+            return;
         }
         let open = self.rng.u64(1..if self.faults.pause > 0 { 60 } else { 3 });
         host.turn_open_until = self.now + open;

@@ -90,7 +90,12 @@ impl LocalLog {
             return None;
         }
         let first = self.base.plus(self.sealed).next();
-        let element = Element::seal(first, std::mem::take(&mut self.open));
+        let mut records = std::mem::take(&mut self.open);
+        if planted!(GroupHalfLate) {
+            self.open = records.split_off(1);
+            records[0].linked = false;
+        }
+        let element = Element::seal(first, records);
         self.sealed += element.records().len();
         self.elements.push_back(element.clone());
         Some(element)

@@ -132,11 +132,16 @@ impl Sessions {
             Some(Remembered { fate: Fate::Waiting(_), .. }) if planted!(WaitingPaidAgain) => {
                 Found::New
             }
+            Some(Remembered { action: Action::Open { .. }, .. }) if planted!(OpenedAgain) => {
+                Found::New
+            }
             Some(Remembered { fate: Fate::Rejected(_), .. }) if planted!(RefusedPaidLater) => {
                 Found::New
             }
             Some(known) => Found::Known(known.fate.clone()),
-            None if request.number <= state.floor => Found::Expired,
+            None if request.number <= state.floor && !planted!(ForgottenNumberIsNew) => {
+                Found::Expired
+            }
             None => Found::New,
         }
     }

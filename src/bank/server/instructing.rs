@@ -65,7 +65,8 @@ impl Server {
         }
         let seen: Vec<Seen> =
             group.iter().map(|member| self.seen(&member.instruction, connection)).collect();
-        if seen.iter().all(|seen| matches!(seen, Seen::New)) {
+        let torn = group.iter().all(|member| member.instruction.linked);
+        if seen.iter().all(|seen| matches!(seen, Seen::New)) || (torn && planted!(TornCopyIsNew)) {
             return self.new_group(group);
         }
         for (member, seen) in group.into_iter().zip(seen) {

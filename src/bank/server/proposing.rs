@@ -20,7 +20,8 @@ impl Server {
             server: self.config.id.clone(),
             life: if planted!(BallotUsedTwice) { LifeId(0) } else { self.life },
         };
-        if self.waiting.count(Need::Payee) > 0 && !self.lookups_rest {
+        let looks_up = self.waiting.count(Need::Payee) > 0 && !self.lookups_rest;
+        if looks_up && !planted!(LookUpsWithoutRest) {
             self.lookups_rest = true;
             self.set(Timer::LookUp);
         }

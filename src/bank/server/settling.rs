@@ -182,10 +182,10 @@ impl Server {
     /// settle.
     pub(super) fn yields(&mut self) -> bool {
         let other = self.acceptor.promised().filter(|ballot| ballot.server != self.config.id);
-        let Some(other) = other.filter(|other| self.yielded_to.as_ref() != Some(*other)) else {
-            return false;
-        };
-        self.yielded_to = Some(other.clone());
+        let other = other.filter(|other| self.yielded_to.as_ref() != Some(*other)).cloned();
+        let Some(other) = other else { return false };
+        self.info(format!("settling: the run of {} may go first", other.server));
+        self.yielded_to = Some(other);
         true
     }
 }

@@ -85,7 +85,7 @@ impl Server {
         self.seal_log();
         let limit = self.config.limits.promise(self.config.configuration.servers.len());
         let (elements, cut) = self.log.promise(known, limit);
-        Vote::Log { elements, cut }
+        Vote::Log { elements, cut: cut && !planted!(CutNotSaid) }
     }
 
     /// Answers the newest prepare that came before its time, now that this server has caught up.

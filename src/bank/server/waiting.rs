@@ -90,6 +90,8 @@ impl Waiting {
     /// Something waits that holds up later transfers of this account.
     pub fn holds_up(&self, account: &AccountId) -> bool {
         self.queues.contains_key(account)
+            || (planted!(PatientHoldsUp) && self.patient.contains_key(account))
+            || (planted!(OneHoldsUpAll) && !self.queues.is_empty())
     }
 
     /// What holds up this account, the oldest first.
@@ -219,8 +221,11 @@ impl Server {
             Some(ms) => self.set(Timer::Patience { wait: id, ms }),
             None => self.set(Timer::Deadline(id)),
         }
-        let accounts = debited(&group);
-        let patient = patience.is_some();
+        let mut accounts = debited(&group);
+        if planted!(GroupInOneQueue) {
+            accounts = accounts.into_iter().take(1).collect();
+        }
+        let patient = patience.is_some() && !planted!(PatientRefusedEarly);
         let unanswered = BTreeSet::new();
         self.waiting.insert(id, Wait { members: group, accounts, need, patient, unanswered });
     }
@@ -286,13 +291,17 @@ impl Server {
         if planted!(RefusedThoughDebited) {
             return;
         }
-        for id in self.waiting.queue(account) {
-            if let Some(run) = &mut self.run {
-                run.eligible.remove(&id);
-            }
-            if let Some(verdict) = &mut self.verdict {
-                verdict.eligible.remove(&id);
-            }
+        let queue: Vec<WaitId> = self.waiting.queue(account).collect();
+        queue.into_iter().for_each(|id| self.needs_another_run(id));
+    }
+
+    /// Neither the run under way nor the one that was just concluded may refuse this.
+    fn needs_another_run(&mut self, id: WaitId) {
+        if let Some(run) = &mut self.run {
+            run.eligible.remove(&id);
+        }
+        if let Some(verdict) = &mut self.verdict {
+            verdict.eligible.remove(&id);
         }
     }
 }

@@ -1,0 +1,195 @@
+//! The judge's books: all entries, all blocks, all balances, kept outside the state machine.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::ids::{AccountId, RequestId, ServerId};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::{Action, Entry};
+use crate::bank::paxos::ballot::Ballot;
+
+/// (server, epoch, seq)
+pub type Name = (ServerId, u64, u64);
+
+pub fn name(entry: &Entry) -> Name {
+    (entry.server.clone(), entry.epoch, entry.seq)
+}
+
+/// Accounts and what they hold.
+type Accounts = BTreeMap<AccountId, i128>;
+
+/// An entry takes effect on accounts of which it may ask everything.
+fn apply(accounts: &mut Accounts, entry: &Entry) {
+    let home = entry.record.action.subject().home();
+    assert_eq!(home, entry.server.as_str(), "only the home does that: {entry:?}");
+    match &entry.record.action {
+        Action::Open { account } => {
+            assert_eq!(accounts.insert(account.clone(), 0), None, "{account} is opened twice");
+        }
+        Action::Transfer { from, to, amount } => {
+            let units = i128::from(amount.units());
+            assert!(units > 0 && from != to, "that makes no sense: {entry:?}");
+            let payer = accounts.get_mut(from).unwrap_or_else(|| panic!("no payer: {entry:?}"));
+            *payer -= units;
+            assert!(*payer >= 0, "{from} is below zero after {entry:?}");
+            *accounts.get_mut(to).unwrap_or_else(|| panic!("no payee: {entry:?}")) += units;
+        }
+    }
+}
+
+/// A payment that became durable at its home.
+pub struct Move {
+    pub server: ServerId,
+    pub from: AccountId,
+    pub to: AccountId,
+    pub units: i128,
+}
+
+#[derive(Default)]
+pub struct Books {
+    opening: i128,
+    servers: Vec<ServerId>,
+    /// Counts what became durable.
+    pub clock: usize,
+    /// Every entry that was ever durable, as it was, and every element by its first entry.
+    pub logged: BTreeMap<Name, Entry>,
+    elements: BTreeMap<Name, Element>,
+    /// The payments, in the order in which they came to be.
+    pub moves: Vec<Move>,
+    /// When each account was opened at its home.
+    pub opened: BTreeMap<AccountId, usize>,
+    /// When each server's chain first held an account.
+    pub in_chain_of: BTreeMap<(AccountId, ServerId), usize>,
+    /// What happened for a request.
+    pub paid: HashMap<RequestId, Name>,
+    /// Who accepted what in which ballot.
+    accepts: HashMap<(u64, Ballot, BlockHash), BTreeSet<ServerId>>,
+    heights: BTreeMap<u64, BlockHash>,
+    pub in_block: BTreeMap<Name, u64>,
+    /// What the chain comes to, and what each server decides by.
+    chain: Accounts,
+    pub views: BTreeMap<ServerId, Accounts>,
+}
+
+impl Books {
+    pub fn new(opening: u64, servers: &[ServerId]) -> Books {
+        let genesis = |id: &ServerId| (AccountId::of(id), i128::from(opening));
+        let chain: Accounts = servers.iter().map(genesis).collect();
+        let views = servers.iter().map(|id| (id.clone(), chain.clone())).collect();
+        let servers = servers.to_vec();
+        Books { opening: i128::from(opening), servers, chain, views, ..Books::default() }
+    }
+
+    /// What an account held before anybody paid.
+    pub fn at_first(&self, account: &AccountId) -> i128 {
+        let is_genesis = self.servers.iter().any(|id| id.as_str() == account.as_str());
+        if is_genesis { self.opening } else { 0 }
+    }
+
+    /// Whether it is open, whoever may know that.
+    pub fn is_open(&self, account: &AccountId) -> bool {
+        self.opened.contains_key(account)
+            || self.servers.iter().any(|id| id.as_str() == account.as_str())
+    }
+
+    /// A server has made an element durable; returns its entries.
+    pub fn log(&mut self, server: &ServerId, element: &Element) -> Vec<Entry> {
+        let entries: Vec<Entry> = element.entries(server).collect();
+        let view = self.views.get_mut(server).expect("a server of the bank");
+        for entry in &entries {
+            let before = self.logged.insert(name(entry), entry.clone());
+            assert_eq!(before, None, "an entry's name is used once");
+            apply(view, entry);
+            if let Some(request) = &entry.record.request {
+                let before = self.paid.insert(request.clone(), name(entry));
+                assert_eq!(before, None, "{request} happens twice");
+            }
+            match &entry.record.action {
+                Action::Open { account } => {
+                    let before = self.opened.insert(account.clone(), self.clock);
+                    assert_eq!(before, None, "{account} is opened twice");
+                }
+                Action::Transfer { from, to, amount } => self.moves.push(Move {
+                    server: server.clone(),
+                    from: from.clone(),
+                    to: to.clone(),
+                    units: i128::from(amount.units()),
+                }),
+            }
+        }
+        self.elements.insert(name(&entries[0]), element.clone());
+        entries
+    }
+
+    /// A server has accepted a block.
+    pub fn accept(&mut self, server: &ServerId, ballot: &Ballot, block: &SealedBlock) {
+        let key = (block.height(), ballot.clone(), block.hash());
+        self.accepts.entry(key).or_default().insert(server.clone());
+    }
+
+    /// A server has appended a block.
+    pub fn append(&mut self, server: &ServerId, block: &SealedBlock) {
+        let height = block.height();
+        let known = self.heights.get(&height).copied();
+        match known {
+            Some(known) => assert_eq!(known, block.hash(), "two blocks at height {height}"),
+            None => {
+                self.heights.insert(height, block.hash());
+                if height > 0 {
+                    self.assert_chosen(block);
+                    self.enter(block);
+                }
+            }
+        }
+        let view = self.views.get_mut(server).expect("a server of the bank");
+        for entry in block.block().entries() {
+            if entry.server != *server {
+                apply(view, &entry);
+            }
+            if let Action::Open { account } = entry.record.action {
+                self.in_chain_of.insert((account, server.clone()), self.clock);
+            }
+        }
+    }
+
+    fn assert_chosen(&self, block: &SealedBlock) {
+        let mut accepts = self.accepts.iter().filter(|((_, _, hash), _)| *hash == block.hash());
+        let chosen = accepts.any(|(_, by)| 2 * by.len() > self.servers.len());
+        assert!(chosen, "block {} is appended, but no majority accepted it", block.height());
+    }
+
+    fn enter(&mut self, block: &SealedBlock) {
+        let height = block.height();
+        for (server, log) in &block.block().logs {
+            for element in log {
+                let first = (server.clone(), element.first().epoch, element.first().seq);
+                let logged = self.elements.get(&first);
+                assert_eq!(logged, Some(element), "never logged so, but in block {height}");
+            }
+        }
+        for entry in block.block().entries() {
+            let before = self.in_block.insert(name(&entry), height);
+            assert_eq!(before, None, "{entry:?} is in two blocks");
+            apply(&mut self.chain, &entry);
+        }
+        let total: i128 = self.chain.values().sum();
+        assert_eq!(total, self.opening * self.servers.len() as i128, "the total changes never");
+    }
+
+    /// At the end everything that was ever durable is in the chain.
+    pub fn assert_all_in_chain(&self) {
+        for (name, entry) in &self.logged {
+            assert!(self.in_block.contains_key(name), "{entry:?} is lost");
+        }
+        for (server, view) in &self.views {
+            assert_eq!(*view, self.chain, "{server} knows what the chain says");
+        }
+    }
+
+    /// Whether a server knows an account, by when the clock stood so.
+    pub fn knew(&self, server: &ServerId, account: &AccountId, clock: usize) -> bool {
+        let own = self.opened.get(account).filter(|_| account.home() == server.as_str());
+        let chain = self.in_chain_of.get(&(account.clone(), server.clone()));
+        own.is_some_and(|at| *at <= clock) || chain.is_some_and(|at| *at <= clock)
+    }
+}

@@ -1,0 +1,177 @@
+//! What servers reply, judged by the books.
+
+use std::collections::BTreeSet;
+
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::entry::Action;
+use crate::bank::request::{Instruction, Outcome, Reply};
+
+use crate::judge::{Call, Judge};
+use crate::tally::Mark;
+
+impl Judge {
+    /// A server replies. What it says must be true by what it names.
+    pub fn reply(&mut self, call: Call, reply: &Reply) {
+        let outcomes = match reply {
+            Reply::One(outcome) => std::slice::from_ref(outcome),
+            Reply::Batch { outcomes } => outcomes.as_slice(),
+            Reply::Settled { consulted, .. } => return self.settled(call, consulted),
+            _ => return,
+        };
+        let asked = self.asked.remove(&call).expect("a reply to what was asked, and only one");
+        let mut rest = outcomes;
+        for (group, arrivals) in &asked.groups {
+            let (outcomes, others) = rest.split_at(group.len());
+            rest = others;
+            let as_first = |arrival: &usize| self.arrivals[*arrival].group.len() == group.len();
+            all_or_none(outcomes, arrivals.iter().all(as_first));
+            for (place, outcome) in outcomes.iter().enumerate() {
+                self.one(asked.life, arrivals[place], &group[place], outcome);
+            }
+        }
+        assert!(rest.is_empty(), "an outcome for each instruction");
+    }
+
+    /// All that those consulted held when the client asked is in blocks.
+    fn settled(&mut self, call: Call, consulted: &[ServerId]) {
+        let held = self.settles.remove(&call).expect("a reply to what was asked, and only one");
+        for name in held.iter().filter(|(server, ..)| consulted.contains(server)) {
+            assert!(self.books.in_block.contains_key(name), "settled, but {name:?} is in no block");
+        }
+    }
+
+    fn one(&mut self, life: u64, index: usize, asked: &Instruction, outcome: &Outcome) {
+        match outcome {
+            Outcome::Accepted { .. } => self.accepted_so(life, asked, outcome),
+            Outcome::Refused { reason, .. } => self.refused(index, reason, outcome),
+            Outcome::Expired { .. } => {
+                assert!(self.forgetful, "{asked:?} is forgotten by one that forgets nothing");
+            }
+            Outcome::Unavailable { reason } => {
+                // Among more servers than these one may be unlucky for so long.
+                let in_vain = self.calm && self.servers.len() <= 3 && reason.starts_with("no ");
+                assert!(!in_vain, "{reason}: so {asked:?} is not decided, though all is well");
+            }
+            _ => {}
+        }
+        self.settle_arrival(index);
+        if asked.request.is_none() || matches!(outcome, Outcome::Expired { .. }) {
+            return;
+        }
+        let first = self.arrivals[index].answer.get_or_insert_with(|| outcome.clone());
+        let same = match (&*first, outcome) {
+            (Outcome::Accepted { seq, .. }, Outcome::Accepted { seq: again, .. }) => seq == again,
+            (first, again) => first == again,
+        };
+        assert!(same, "{asked:?} was answered by {first:?}, then by {outcome:?}");
+    }
+
+    fn accepted_so(&mut self, life: u64, asked: &Instruction, outcome: &Outcome) {
+        let Outcome::Accepted { server, epoch, seq, repeated, settled, .. } = outcome else {
+            return;
+        };
+        let name = (server.clone(), *epoch, *seq);
+        let entry = self.books.logged.get(&name);
+        let entry = entry.unwrap_or_else(|| panic!("{asked:?} was accepted, but is not durable"));
+        let record = &entry.record;
+        let what = (&record.action, &record.request);
+        assert_eq!(what, (&asked.action, &asked.request), "the entry is of the request");
+        assert_eq!(settled.is_some(), asked.settled, "told if asked: {outcome:?}");
+        let in_block = self.books.in_block.contains_key(&name);
+        assert!(*settled != Some(true) || in_block, "{asked:?} is in no block, but {outcome:?}");
+        let Some(request) = asked.request.as_ref().filter(|_| *repeated) else { return };
+        if self.paid_in[request] != life {
+            self.marks.push(Mark::AfterCrash);
+        }
+        if matches!(asked.action, Action::Open { .. }) {
+            self.marks.push(Mark::OpenedAgain);
+        }
+    }
+
+    fn refused(&mut self, index: usize, reason: &str, outcome: &Outcome) {
+        let Outcome::Refused { balance, consulted, not_consulted, .. } = outcome else { return };
+        let arrival = &self.arrivals[index];
+        let action = &arrival.instruction().action;
+        let Action::Transfer { to, amount, .. } = action else {
+            let account = action.subject();
+            let before = &arrival.group[..arrival.place];
+            let known = before.iter().any(|member| member.action == *action);
+            assert!(known || self.books.is_open(account), "{account} is refused, but not open");
+            return;
+        };
+        let named: BTreeSet<ServerId> = consulted.iter().chain(not_consulted).cloned().collect();
+        assert_eq!(named, self.servers, "a refusal names every server");
+        assert_eq!(named.len(), consulted.len() + not_consulted.len(), "and each once");
+        assert!(!self.calm || not_consulted.is_empty(), "{action:?}: {not_consulted:?} not asked");
+        let early = arrival.patient_until().is_some_and(|until| self.now < until);
+        assert!(!early, "{action:?} was refused before its time");
+        if reason.starts_with("insufficient funds") {
+            assert!(balance < amount, "{action:?} was covered, but {outcome:?}");
+            self.lacked_money(index, consulted);
+            if arrival.patient_until().is_some() {
+                self.marks.push(Mark::PatientRefused);
+            }
+        } else {
+            let knew = |server: &&ServerId| self.books.knew(server, to, arrival.clock);
+            let by = consulted.iter().find(knew);
+            assert_eq!(by, None, "{action:?} was refused, though that one knew {to}");
+            self.marks.push(Mark::PayeeUnknown);
+        }
+    }
+
+    /// At some moment since it came, those consulted did not have the money.
+    fn lacked_money(&self, index: usize, consulted: &[ServerId]) {
+        let arrival = &self.arrivals[index];
+        let Action::Transfer { from, .. } = &arrival.instruction().action else { return };
+        // What those before it in its group take, or bring.
+        let mut needed = 0;
+        for member in &arrival.group[..=arrival.place] {
+            if let Action::Transfer { from: payer, to, amount } = &member.action {
+                let units = i128::from(amount.units());
+                needed += if payer == from { units } else { 0 };
+                needed -= if to == from { units } else { 0 };
+            }
+        }
+        // Money of others than the consulted may have come and gone by way of blocks.
+        let mut balance = self.books.at_first(from);
+        let mut least = i128::MAX;
+        for (place, payment) in self.books.moves.iter().enumerate() {
+            if place >= arrival.moves {
+                least = least.min(balance);
+            }
+            if payment.from == *from {
+                balance -= payment.units;
+            } else if payment.to == *from
+                && (payment.server.as_str() == from.home() || consulted.contains(&payment.server))
+            {
+                balance += payment.units;
+            }
+        }
+        let lacked = least.min(balance) < needed;
+        let instruction = arrival.instruction();
+        assert!(lacked, "{instruction:?} was refused, though {consulted:?} had the money");
+    }
+}
+
+/// What is linked happens together or not at all, and one of them is to blame, unless some of
+/// them came in other company before.
+fn all_or_none(outcomes: &[Outcome], as_first: bool) {
+    let count = |is: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| is(outcome)).count();
+    let accepted = count(|outcome| matches!(outcome, Outcome::Accepted { .. }));
+    let expired = count(|outcome| matches!(outcome, Outcome::Expired { .. }));
+    let innocent = count(|outcome| matches!(outcome, Outcome::LinkedFailed { .. }));
+    let culprits = outcomes.len() - accepted - expired - innocent;
+    let open = |outcome: &Outcome| match outcome {
+        Outcome::Unavailable { reason } => !reason.starts_with("the bank is not open"),
+        _ => true,
+    };
+    if !outcomes.iter().any(open) {
+        return;
+    }
+    let consistent = match (accepted, expired) {
+        (0, 0) => culprits == 1 || !as_first,
+        (0, _) => culprits <= 1 || !as_first,
+        _ => innocent + culprits == 0,
+    };
+    assert!(consistent, "linked, but {outcomes:?}");
+}
