@@ -2,17 +2,18 @@
 
 #[path = "client/fake.rs"]
 mod fake;
+#[path = "client/prompt.rs"]
+mod prompt;
 
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use fake::*;
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::request::{ErrorCode, Outcome, Request};
+use paxos_banking::bank::ledger::entry::Action;
+use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Request};
 use paxos_banking::client::Options;
-use paxos_banking::client::repl::Repl;
 use paxos_banking::client::session::{Ending, Failure, Session};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Patient with everything that is answered in the end.
 fn options(fake: &Fake) -> Options {
@@ -37,19 +38,17 @@ fn pay(session: &mut Session) -> Ending {
     session.transfer(None, "B".parse().unwrap(), Amount::new(30).unwrap())
 }
 
+/// Pays 30 and opens an account, linked.
+fn pair() -> Vec<Instruction> {
+    let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
+    let transfer = Action::Transfer { from, to, amount: Amount::new(30).unwrap() };
+    let open = Action::Open { account: "A/x".parse().unwrap() };
+    let linked = Instruction { linked: true, ..Instruction::plain(transfer) };
+    vec![linked, Instruction::plain(open)]
+}
+
 fn is_accepted(ending: &Ending) -> bool {
     matches!(ending, Ending::Decided(Outcome::Accepted { .. }))
-}
-
-/// Types the lines and returns the exit status and what was printed.
-fn converse(options: &Options, input: &[u8]) -> (u8, String, String) {
-    let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let status = Repl::new(options, &mut output, &mut errors).converse(input, false);
-    (status, String::from_utf8(output).unwrap(), String::from_utf8(errors).unwrap())
-}
-
-fn json_lines(output: &str) -> Vec<Value> {
-    output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -79,7 +78,7 @@ fn a_transfer_without_an_answer_is_retried_under_its_name() {
     let mut session = Session::new(&impatient(&fake, 1_000, 60_000));
     assert!(is_accepted(&pay(&mut session)));
     let tries = fake.transfers();
-    assert!(tries.len() > 1 && tries.iter().all(|asked| asked.name() == (SESSION.into(), 1)));
+    assert!(tries.len() > 1 && tries.iter().all(|asked| asked.name() == tries[0].name()));
     assert_ne!(tries[0].connection, tries[1].connection);
 }
 
@@ -139,7 +138,6 @@ fn a_connection_closed_while_nothing_was_asked_leaves_nothing_open() {
     let script = vec![
         session(SESSION),
         Step::SayAndClose(ACCEPTED.into()),
-        say(EXPIRED),
         session(NEXT_SESSION),
         say(ACCEPTED),
     ];
@@ -148,7 +146,25 @@ fn a_connection_closed_while_nothing_was_asked_leaves_nothing_open() {
     assert!(is_accepted(&pay(&mut session)));
     fake.wait_for_closed(1);
     assert!(is_accepted(&pay(&mut session)));
-    assert_eq!(fake.asked()[2].name(), (SESSION.into(), 2));
+    assert_eq!(fake.asked()[3].name(), (NEXT_SESSION.into(), 1));
+}
+
+#[test]
+fn after_a_reconnect_a_retry_keeps_its_name_and_what_is_new_gets_a_new_session() {
+    let script = vec![
+        session(SESSION),
+        Step::Close,
+        say(ACCEPTED),
+        session(NEXT_SESSION),
+        say(ACCEPTED),
+        say(ACCEPTED),
+    ];
+    let fake = Fake::start(script);
+    let mut session = Session::new(&options(&fake));
+    assert!((0..3).all(|_| is_accepted(&pay(&mut session))));
+    let names: Vec<_> = fake.transfers().iter().map(Asked::name).collect();
+    let expected = [(SESSION, 1), (SESSION, 1), (NEXT_SESSION, 1), (NEXT_SESSION, 2)];
+    assert_eq!(names, expected.map(|(session, number)| (session.to_owned(), number)));
 }
 
 #[test]
@@ -159,10 +175,13 @@ fn a_client_that_gives_up_says_that_it_does_not_know() {
     let ending = pay(&mut session);
     assert!(start.elapsed() < Duration::from_secs(30));
     let Ending::Unknown { request, .. } = ending else { panic!("{ending:?}") };
-    assert_eq!(request.to_string(), format!("{SESSION}#1"));
-    // Its number is used up: another transfer must not be taken for a retry of it.
-    assert!(matches!(pay(&mut session), Ending::Unknown { request, .. } if request.number == 2));
-    assert!(fake.transfers().len() > 2, "it never retried");
+    let (session_of_first, number) = fake.transfers()[0].name();
+    assert_eq!(request.to_string(), format!("{session_of_first}#{number}"));
+    let tries = fake.transfers().len();
+    assert!(tries > 1, "it never retried");
+    // Its name is used up: another transfer must not be taken for a retry of it.
+    let next = pay(&mut session);
+    assert!(matches!(next, Ending::Unknown { request: next, .. } if next != request));
 }
 
 #[test]
@@ -210,18 +229,6 @@ fn a_bank_that_is_not_founded_yet_is_waited_for() {
 }
 
 #[test]
-fn a_bank_that_stays_unfounded_ends_the_wait_with_the_server_s_words() {
-    let fake = Fake::start(vec![say(WAITS); 1_000]);
-    let (status, output, _) = converse(&impatient(&fake, 20_000, 3_000), b"t B 30\nbalance\n");
-    let lines = json_lines(&output);
-    assert_eq!(status, 3);
-    assert_eq!(lines[0]["outcome"], "unavailable");
-    assert!(lines[0]["reason"].as_str().unwrap().contains("waiting for C"));
-    assert_eq!(lines[1]["error"], "unavailable");
-    assert!(lines[1]["message"].as_str().unwrap().contains("waiting for C"));
-}
-
-#[test]
 fn what_the_server_said_is_not_forgotten_when_it_falls_silent() {
     let mut script = vec![say(WAITS)];
     script.extend(vec![Step::Silence; 100]);
@@ -250,144 +257,102 @@ fn money_is_not_sent_from_another_server_s_account() {
 }
 
 #[test]
-fn an_answer_that_makes_no_sense_is_an_error() {
-    for nonsense in ["HTTP/1.1 400 Bad Request", "[1]", r#"{"id":ID,"outcome":"maybe"}"#] {
-        let fake = Fake::start(vec![say(nonsense)]);
-        let (status, output, _) = converse(&options(&fake), b"status\n");
-        assert_eq!((status, &json_lines(&output)[0]["error"]), (3, &"not_understood".into()));
-        let fake = Fake::start(vec![session(SESSION), say(nonsense)]);
-        let (status, output, _) = converse(&options(&fake), b"t B 1\n");
-        assert_eq!((status, &json_lines(&output)[0]["outcome"]), (3, &"unknown".into()));
-    }
-    let error = r#"{"id":ID,"error":"bad_version","message":"only version 2"}"#;
-    let fake = Fake::start(vec![say(error)]);
-    let failure = Session::new(&options(&fake)).ask(&Request::Status).unwrap_err();
-    assert_eq!(failure, Failure::Said(ErrorCode::BadVersion, "only version 2".into()));
-}
-
-#[test]
-fn each_command_prints_one_line_of_json() {
-    let refused = r#"{"id":ID,"outcome":"refused","reason":"no money","balance":20,"consulted":["A","B"],"not_consulted":["C"]}"#;
-    let fake = Fake::start(vec![
+fn a_batch_is_retried_as_a_whole_under_its_names() {
+    let script = vec![
         session(SESSION),
         say(ACCEPTED),
-        say(refused),
-        say(r#"{"id":ID,"account":"A","balance":70,"committed":100,"height":0}"#),
-        say(r#"{"id":ID,"settled":true,"height":1,"consulted":["A","B"],"not_consulted":[]}"#),
-    ]);
-    let input = b"t B 30\n\n# nothing\n(A, B, 900)\nbalance\nsettle\nquit\nbalance";
-    let (status, output, errors) = converse(&options(&fake), input);
-    assert_eq!((status, errors.as_str()), (1, ""));
-    let expected = [
-        json!({"outcome":"accepted","server":"A","epoch":1,"seq":1,"balance":70,"via":"local"}),
-        json!({"outcome":"refused","reason":"no money","balance":20,
-               "consulted":["A","B"],"not_consulted":["C"]}),
-        json!({"account":"A","balance":70,"committed":100,"height":0}),
-        json!({"settled":true,"height":1,"consulted":["A","B"],"not_consulted":[]}),
+        Step::Close,
+        say(BOTH_ACCEPTED),
+        session(NEXT_SESSION),
+        say(BOTH_ACCEPTED),
+        say(ACCEPTED),
     ];
-    assert_eq!(json_lines(&output), expected);
-    assert_eq!(fake.requests()[2]["transfer"]["from"], "A");
-}
-
-#[test]
-fn long_logs_and_chains_are_fetched_in_pieces_and_printed_in_one() {
-    let entry =
-        |seq| format!(r#"{{"server":"A","epoch":1,"seq":{seq},"from":"A","to":"B","amount":1}}"#);
-    let log = |seq, more| {
-        say(&format!(r#"{{"id":ID,"server":"A","entries":[{}],"more":{more}}}"#, entry(seq)))
-    };
-    let zeros = "0".repeat(64);
-    let block = |height: u64| {
-        format!(
-            r#"{{"height":{height},"hash":"{zeros}","previous":"{zeros}","entries":[{}]}}"#,
-            entry(height)
-        )
-    };
-    let chain =
-        |height, more| say(&format!(r#"{{"id":ID,"blocks":[{}],"more":{more}}}"#, block(height)));
-    let script =
-        vec![log(1, true), log(2, false), chain(3, true), chain(4, false), chain(7, false)];
     let fake = Fake::start(script);
-    let (status, output, _) = converse(&options(&fake), b"log\nchain 3\nchain 6");
-    let lines = json_lines(&output);
-    assert_eq!(lines.len(), 3);
-    assert_eq!(
-        (&lines[0]["server"], lines[0]["entries"].as_array().unwrap().len()),
-        (&"A".into(), 2)
-    );
-    assert_eq!(lines[1]["blocks"][1]["height"], 4);
-    assert_eq!((status, &lines[2]["error"]), (3, &"not_understood".into()), "a gap is noticed");
-    let requests = fake.requests();
-    assert_eq!(requests[1], json!({"log":{"after":{"epoch":1,"seq":1}}}));
-    assert_eq!(requests[3], json!({"chain":{"from":4}}));
+    let mut session = Session::new(&options(&fake));
+    assert!(is_accepted(&pay(&mut session)));
+    let endings = session.instruct_all(pair());
+    assert!(endings.len() == 2 && endings.iter().all(is_accepted), "{endings:?}");
+    assert!(session.instruct_all(pair()).iter().all(is_accepted));
+    assert!(is_accepted(&pay(&mut session)));
+    let asked = fake.asked();
+    let name = |place: usize| asked[place].name();
+    let of = |session: &str, number| (session.to_owned(), number);
+    assert_eq!((name(2), name(3)), (of(SESSION, 2), of(SESSION, 2)));
+    assert_eq!((name(5), name(6)), (of(NEXT_SESSION, 1), of(NEXT_SESSION, 3)));
+    let items = json!([["A", "B", 30, "linked"], {"open": "A/x"}]);
+    assert_eq!(asked[2].request["batch"]["items"], items);
+    assert!(session.instruct_all(Vec::new()).is_empty());
 }
 
 #[test]
-fn a_server_that_always_has_more_and_never_sends_it_is_not_believed() {
-    let fake = Fake::start(vec![
-        say(r#"{"id":ID,"server":"A","entries":[],"more":true}"#),
-        say(r#"{"id":ID,"blocks":[],"more":true}"#),
-    ]);
-    let (status, output, _) = converse(&options(&fake), b"log\nchain\n");
-    assert_eq!(status, 3);
-    assert!(json_lines(&output).iter().all(|line| line["error"] == "not_understood"));
-}
-
-#[test]
-fn what_is_mistyped_is_an_error_of_its_own_line() {
-    let balance = r#"{"id":ID,"account":"A","balance":70,"committed":100,"height":0}"#;
-    let fake = Fake::start(vec![say(balance)]);
-    let (status, output, _) = converse(&options(&fake), b"blance\nt B -1\n\xff\nbalance");
-    let lines = json_lines(&output);
-    assert_eq!((status, lines.len()), (2, 4));
-    assert!(lines[..3].iter().all(|line| line["error"] == "usage"));
-    assert_eq!(lines[3]["balance"], 70);
-
-    let fake = Fake::start(vec![say(balance)]);
-    let words = Options { json: false, ..options(&fake) };
-    let (status, output, errors) = converse(&words, b"blance\nbalance\n");
-    assert_eq!((status, output.as_str()), (2, "A: 70 (in the chain at height 0: 100)\n"));
-    assert!(errors.contains("did you mean balance?"), "{errors}");
-}
-
-#[test]
-fn a_person_is_prompted_and_forgiven() {
-    let fake = Fake::start(vec![]);
-    let id = "north".parse().unwrap();
-    let words = Options { id, json: false, ..options(&fake) };
-    let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let status = Repl::new(&words, &mut output, &mut errors).converse(&b"blance\n"[..], true);
-    assert_eq!((status, output.as_slice()), (0, &b"north> north> \n"[..]));
-}
-
-#[test]
-fn commands_given_beforehand_are_obeyed_in_order() {
-    let balance = r#"{"id":ID,"account":"B","balance":0,"committed":0,"height":0}"#;
-    let fake = Fake::start(vec![say(balance)]);
-    let mut output = Vec::new();
-    let commands = ["", "balance B", "teleport", "quit", "balance"].map(String::from);
-    let status = Repl::new(&options(&fake), &mut output, io::sink()).obey(&commands);
-    let lines = json_lines(std::str::from_utf8(&output).unwrap());
-    assert_eq!((status, lines.len()), (2, 2));
-    assert_eq!(fake.requests(), [json!({"balance":{"account":"B"}})]);
-}
-
-#[test]
-fn a_reader_who_has_seen_enough_is_no_failure() {
-    struct Closed(io::ErrorKind);
-    impl Write for Closed {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+fn of_a_batch_without_an_answer_every_part_is_unknown_under_its_own_name() {
+    let one = r#"{"id":ID,"server":"A","epoch":1,"outcomes":[[1,70]]}"#;
+    let expired = r#"{"outcome":"expired","reason":"too late"}"#;
+    let expired = format!(r#"{{"id":ID,"outcomes":[{expired},{expired}]}}"#);
+    for script in [vec![say(one)], vec![Step::Close, say(&expired)]] {
+        let fake = Fake::start([vec![session(SESSION)], script].concat());
+        let endings = Session::new(&options(&fake)).instruct_all(pair());
+        let names = endings.iter().map(|ending| match ending {
+            Ending::Unknown { request, .. } => request.to_string(),
+            other => panic!("{other:?}"),
+        });
+        assert!(names.eq([1, 2].map(|number| format!("{SESSION}#{number}"))));
     }
-    let fake = Fake::start(vec![]);
-    for (kind, expected) in [(io::ErrorKind::BrokenPipe, 0), (io::ErrorKind::StorageFull, 3)] {
-        let mut errors = Vec::new();
-        let status =
-            Repl::new(&options(&fake), Closed(kind), &mut errors).converse(&b"help\n"[..], false);
-        assert_eq!((status, errors.is_empty()), (expected, expected == 0));
-    }
+}
+
+const SESSION_OF_B: &str = "B.1.0.00000000000000bb.1";
+
+#[test]
+fn the_right_server_is_asked_under_a_name_of_its_own_but_no_third_one() {
+    let third = format!("{{\"id\":ID,{}}}", wrong_server("127.0.0.1:0"));
+    let b = Fake::start(vec![session(SESSION_OF_B), say(ACCEPTED), say(ACCEPTED), say(&third)]);
+    let wrong = say(&format!("{{\"id\":ID,{}}}", wrong_server(&b.address)));
+    let a = Fake::start(vec![session(SESSION), wrong.clone(), say(ACCEPTED), wrong.clone(), wrong]);
+    let mut session = Session::new(&options(&a));
+    assert!((0..3).all(|_| is_accepted(&pay(&mut session))));
+    let last = pay(&mut session);
+    assert!(matches!(last, Ending::Decided(Outcome::WrongServer { .. })), "{last:?}");
+    let numbers = |fake: &Fake| fake.transfers().iter().map(|one| one.name().1).collect::<Vec<_>>();
+    assert_eq!((numbers(&a), numbers(&b)), (vec![1, 2, 3, 4], vec![1, 2, 3]));
+    assert!(b.transfers().iter().all(|one| one.name().0 == SESSION_OF_B));
+}
+
+#[test]
+fn a_batch_follows_to_the_right_server_only_if_nothing_of_it_happened() {
+    let b = Fake::start(vec![session(SESSION_OF_B), say(BOTH_ACCEPTED)]);
+    let wrong = wrong_server(&b.address);
+    let failed = r#"{"outcome":"linked_failed","reason":"number 1"}"#;
+    let mixed = format!(r#"{{"id":ID,"server":"A","epoch":1,"outcomes":[[1,70],{{{wrong}}}]}}"#);
+    let all = format!(r#"{{"id":ID,"outcomes":[{{{wrong}}},{failed}]}}"#);
+    let a = Fake::start(vec![session(SESSION), say(&mixed), say(&all)]);
+    let mut session = Session::new(&options(&a));
+    let endings = session.instruct_all(pair());
+    assert!(matches!(endings[1], Ending::Decided(Outcome::WrongServer { .. })), "{endings:?}");
+    assert!(b.asked().is_empty());
+    assert!(session.instruct_all(pair()).iter().all(is_accepted));
+    assert_eq!(b.asked()[1].name(), (SESSION_OF_B.into(), 1));
+}
+
+#[test]
+fn what_is_settled_is_not_asked_again_before_the_server_can_say_that_it_isn_t() {
+    let settled = ACCEPTED.replace("}", r#","settled":false}"#);
+    let late = Step::SayLate(Duration::from_secs(3), settled);
+    let fake = Fake::start(vec![session(SESSION), late]);
+    let mut session = Session::new(&impatient(&fake, 2_000, 30_000));
+    let instruction = Instruction { settled: true, ..pair().remove(1) };
+    let ending = session.instruct(instruction);
+    let Ending::Decided(Outcome::Accepted { settled, .. }) = ending else { panic!("{ending:?}") };
+    assert_eq!((settled, fake.asked().len()), (Some(false), 2));
+    assert_eq!(fake.requests()[1]["open"]["settled"], true);
+}
+
+#[test]
+fn a_client_s_patience_is_longer_by_what_a_transfer_may_wait() {
+    let late = Step::SayLate(Duration::from_secs(2), ACCEPTED.into());
+    let fake = Fake::start(vec![session(SESSION), late]);
+    let mut session = Session::new(&impatient(&fake, 20_000, 1_000));
+    let mut patient = pair().remove(0);
+    (patient.linked, patient.wait_ms) = (false, Some(60_000));
+    assert!(is_accepted(&session.instruct(patient)));
+    assert_eq!(fake.requests()[1]["transfer"]["wait_ms"], 60_000);
 }

@@ -29,6 +29,7 @@ fn help_is_asked_for_and_so_goes_to_stdout_with_status_0() {
     for (arguments, parts) in [
         (vec!["--help"], vec!["server", "client", "Usage"]),
         (vec!["help", "client"], vec!["--id", "--json", "-c", "Exit status"]),
+        (vec!["help", "server"], vec!["--settle-every <TIME>", "--settle-at <ENTRIES>"]),
         (vec!["--version"], vec![env!("CARGO_PKG_VERSION")]),
     ] {
         let assert = paxos_banking(&arguments).success().stderr("");
@@ -65,6 +66,8 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
         (vec!["server", "--id", "A", "--redial", "0s"], "longer than nothing"),
         (vec!["server", "--id", "A", "--redis", "localhost"], "redis://HOST:PORT"),
         (vec!["server", "--id", "A", "--opening-balance", "9007199254740991"], "each is the most"),
+        (vec!["server", "--id", "A", "--settle-every", "5"], "unit is missing"),
+        (vec!["server", "--id", "A", "--settle-at", "0"], "from 1 to 2000000"),
         (vec!["client", "--id", "A", "--timeout", "1"], "unit is missing"),
         (vec!["client", "--id", "A", "balance"], "unexpected argument 'balance'"),
     ] {

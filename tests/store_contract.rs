@@ -2,11 +2,12 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::blockchain::block::SealedBlock;
 use paxos_banking::bank::effects::Write;
 use paxos_banking::bank::ids::TurnNumber;
+use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::stored::Stored;
 use paxos_banking::store::Store;
 use support::disk::{Disk, after, commit, texts};
@@ -23,6 +24,7 @@ contract! {
     appending_another_block_forgets_the_accepted_one,
     one_batch_may_hold_everything,
     balances_are_set_one_by_one,
+    what_is_included_comes_back,
     activation_stays,
     blocks_come_in_bounded_pieces,
     a_reader_follows_the_chain,
@@ -38,6 +40,7 @@ fn an_empty_store_gets_an_instance<D: Disk>() {
         active: false,
         blocks: 0,
         balances: Vec::new(),
+        included: BTreeMap::new(),
         log: Vec::new(),
         promised: None,
         accepted: None,
@@ -63,18 +66,16 @@ fn a_second_load_finds_the_same_instance_and_begins_a_new_life<D: Disk>() {
 }
 
 fn the_local_log_comes_back_element_by_element<D: Disk>() {
-    let elements = [vec![entry(1), entry(2)], vec![entry(3)], vec![entry(4), entry(5)]];
+    let elements = [element(1..=2), element(3..=3), element(4..=5)];
     let logs: Vec<Write> = elements.iter().cloned().map(Write::Log).collect();
     let stored = after::<D>(vec![vec![logs[0].clone(), logs[1].clone()], vec![logs[2].clone()]]);
     assert_eq!(stored.log, elements);
 
-    let trimmed =
-        Write::Append { block: genesis(), from_accepted: false, trim: 2, balances: Vec::new() };
+    let trimmed = append_with(&genesis(), false, 2, &[]);
     let stored = after::<D>(vec![logs.clone(), vec![trimmed]]);
     assert_eq!(stored.log, elements[2..]);
 
-    let all =
-        Write::Append { block: genesis(), from_accepted: false, trim: 3, balances: Vec::new() };
+    let all = append_with(&genesis(), false, 3, &[]);
     let stored = after::<D>(vec![logs.clone(), vec![all, logs[0].clone()]]);
     assert_eq!(stored.log, elements[..1]);
 }
@@ -87,7 +88,7 @@ fn a_promise_comes_back<D: Disk>() {
 
 fn the_last_accepted_block_counts<D: Disk>() {
     let blocks = chain(2, 3);
-    let other = block_after(&blocks[0], vec![entry(9)]);
+    let other = block_after(&blocks[0], vec![element(9..=9)]);
     let stored = after::<D>(vec![
         vec![append(&blocks[0])],
         vec![accept(4, &blocks[1])],
@@ -116,13 +117,7 @@ fn appending_moves_the_accepted_block<D: Disk>() {
     let mut last = store.load().unwrap().turn.0;
     let blocks = chain(2, 3);
     commit(&mut store, &mut last, vec![append(&blocks[0]), accept(1, &blocks[1])]);
-    let moved = Write::Append {
-        block: blocks[1].clone(),
-        from_accepted: true,
-        trim: 0,
-        balances: Vec::new(),
-    };
-    commit(&mut store, &mut last, vec![moved]);
+    commit(&mut store, &mut last, vec![append_with(&blocks[1], true, 0, &[])]);
     assert_eq!(texts(&store.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks));
     let stored = disk.open().load().unwrap();
     assert_eq!((stored.blocks, stored.promised, stored.accepted), (2, None, None));
@@ -133,7 +128,7 @@ fn appending_another_block_forgets_the_accepted_one<D: Disk>() {
     let mut store = disk.open();
     let mut last = store.load().unwrap().turn.0;
     let blocks = chain(2, 3);
-    let other = block_after(&blocks[0], vec![entry(9)]);
+    let other = block_after(&blocks[0], vec![element(9..=9)]);
     commit(&mut store, &mut last, vec![append(&blocks[0]), accept(1, &other)]);
     commit(&mut store, &mut last, vec![append(&blocks[1])]);
     assert_eq!(texts(&store.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks));
@@ -146,38 +141,40 @@ fn one_batch_may_hold_everything<D: Disk>() {
     let stored = after::<D>(vec![vec![
         append(&blocks[0]),
         Write::Activate,
-        Write::Log(vec![entry(1)]),
+        Write::Log(element(1..=1)),
         Write::Promise(ballot(1)),
         accept(2, &blocks[1]),
-        Write::Append {
-            block: blocks[1].clone(),
-            from_accepted: true,
-            trim: 1,
-            balances: vec![(account("A"), amount(99))],
-        },
-        Write::Log(vec![entry(2)]),
+        append_with(&blocks[1], true, 1, &[("A", 99), ("B", 101)]),
+        Write::Log(element(2..=2)),
         accept(3, &blocks[2]),
     ]]);
     assert!(stored.active);
-    assert_eq!((stored.blocks, stored.log), (2, vec![vec![entry(2)]]));
+    assert_eq!((stored.blocks, stored.log), (2, vec![element(2..=2)]));
     assert_eq!(stored.accepted, Some((ballot(3), blocks[2].clone())));
     assert_eq!(stored.promised, Some(ballot(3)));
 }
 
 fn balances_are_set_one_by_one<D: Disk>() {
     let blocks = chain(2, 1);
-    let set = |block: &SealedBlock, balances: &[(&str, u64)]| {
-        let balances =
-            balances.iter().map(|(name, units)| (account(name), amount(*units))).collect();
-        vec![Write::Append { block: block.clone(), from_accepted: false, trim: 0, balances }]
-    };
     let most = (1 << 53) - 1;
-    let stored = after::<D>(vec![
-        set(&blocks[0], &[("B", 100), ("A/alice", most), ("A", 100)]),
-        set(&blocks[1], &[("B", 0)]),
+    let opening = [("B", 100), ("A/alice", most), ("A", 100)];
+    let mut stored = after::<D>(vec![
+        vec![append_with(&blocks[0], false, 0, &opening)],
+        vec![append_with(&blocks[1], false, 0, &[("B", 0)])],
     ]);
+    stored.balances.sort();
     let expected = [("A", 100), ("A/alice", most), ("B", 0)];
     assert_eq!(stored.balances, expected.map(|(name, units)| (account(name), amount(units))));
+}
+
+fn what_is_included_comes_back<D: Disk>() {
+    let blocks = chain(3, 2);
+    for (count, seq) in [(1, 0), (2, 2), (3, 4)] {
+        let stored = after::<D>(vec![blocks[..count].iter().map(append).collect()]);
+        let ends = [("A", seq), ("B", 0)];
+        let expected = ends.map(|(id, seq)| (server(id), Position { epoch: 1, seq }));
+        assert_eq!(stored.included, expected.into());
+    }
 }
 
 fn activation_stays<D: Disk>() {
@@ -192,8 +189,8 @@ fn blocks_come_in_bounded_pieces<D: Disk>() {
     // Small blocks, then ones ten times as large.
     let mut blocks = chain(150, 1);
     while blocks.len() < 200 {
-        let large = (0..10).map(|n| entry(blocks.len() as u64 * 10 + n)).collect();
-        blocks.push(block_after(&blocks[blocks.len() - 1], large));
+        let first = blocks.len() as u64 * 10;
+        blocks.push(block_after(&blocks[blocks.len() - 1], vec![element(first..=first + 9)]));
     }
     commit(&mut store, &mut last, blocks.iter().map(append).collect());
 
@@ -230,10 +227,12 @@ fn a_reader_follows_the_chain<D: Disk>() {
     let mut last = store.load().unwrap().turn.0;
     let mut reader = store.reader();
     assert_eq!(reader.blocks(0, 9, 1 << 20).unwrap(), []);
+    assert_eq!(reader.height().unwrap(), 0);
     let blocks = chain(3, 2);
     for (index, block) in blocks.iter().enumerate() {
         commit(&mut store, &mut last, vec![append(block)]);
         assert_eq!(texts(&reader.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks[..=index]));
+        assert_eq!(reader.height().unwrap(), index as u64 + 1);
     }
     drop(store);
     assert_eq!(texts(&reader.blocks(1, 1, 1 << 20).unwrap()), texts(&blocks[1..2]));

@@ -31,21 +31,16 @@ fn a_wrong_turn_number_writes_nothing<D: Disk>() {
         let mut store = disk.open();
         let turn = store.load().unwrap().turn.0;
         let number = turn.checked_add_signed(wrong).unwrap();
-        let error = store.commit(&batch(number, vec![Write::Log(vec![entry(1)])])).unwrap_err();
+        let error = store.commit(&batch(number, vec![Write::Log(element(1..=1))])).unwrap_err();
         assert!(matches!(error, StoreError::Strange(_)), "{error}");
     }
-    assert_eq!(disk.open().load().unwrap().log, Vec::<Vec<_>>::new());
+    assert_eq!(disk.open().load().unwrap().log, []);
 }
 
 fn a_write_that_does_not_fit_writes_nothing<D: Disk>() {
     let disk = D::new();
     let blocks = chain(3, 1);
-    let moved = |block: &SealedBlock, trim| Write::Append {
-        block: block.clone(),
-        from_accepted: true,
-        trim,
-        balances: Vec::new(),
-    };
+    let moved = |block: &SealedBlock, trim| append_with(block, true, trim, &[]);
     let misfits = [
         vec![append(&blocks[1])],
         vec![append(&blocks[0]), append(&blocks[0])],
@@ -54,7 +49,7 @@ fn a_write_that_does_not_fit_writes_nothing<D: Disk>() {
         vec![accept(1, &blocks[0]), moved(&blocks[0], 1)],
         vec![accept(1, &blocks[0]), append(&blocks[0]), moved(&blocks[1], 0)],
         vec![
-            Write::Log(vec![entry(1)]),
+            Write::Log(element(1..=1)),
             accept(1, &blocks[0]),
             moved(&blocks[0], 1),
             accept(1, &blocks[1]),

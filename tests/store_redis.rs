@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::blockchain::block::SealedBlock;
 use paxos_banking::bank::effects::Write;
+use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::store::redis::{Options, RedisStore};
 use paxos_banking::store::{Store, StoreError};
 use redis::Connection;
@@ -25,8 +26,12 @@ fn options(allow_weak: bool) -> Options {
 }
 
 fn moved(block: &SealedBlock, trim: usize) -> Write {
-    let balances = vec![(account("A"), amount(70))];
-    Write::Append { block: block.clone(), from_accepted: true, trim, balances }
+    append_with(block, true, trim, &[("A", 70)])
+}
+
+/// The elements of the local log.
+fn log() -> [Element; 2] {
+    [element_of(5, vec![record(5), opening("A/alice")]), element(7..=7)]
 }
 
 /// A store in which every key is there, and the last turn.
@@ -37,8 +42,9 @@ fn full(redis: &TestRedis) -> (RedisStore, u64) {
     let writes = vec![accept(1, &blocks[0]), moved(&blocks[0], 0), Write::Activate];
     commit(&mut store, &mut last, writes);
     commit(&mut store, &mut last, vec![accept(1, &blocks[1]), moved(&blocks[1], 0)]);
-    commit(&mut store, &mut last, vec![Write::Log(vec![entry(5), entry(6)])]);
-    commit(&mut store, &mut last, vec![Write::Log(vec![entry(7)]), accept(2, &blocks[2])]);
+    let [first, second] = log();
+    commit(&mut store, &mut last, vec![Write::Log(first)]);
+    commit(&mut store, &mut last, vec![Write::Log(second), accept(2, &blocks[2])]);
     commit(&mut store, &mut last, vec![Write::Promise(ballot(3))]);
     (store, last)
 }
@@ -50,18 +56,22 @@ fn there_are_only_the_documented_keys_and_people_can_read_them() {
     drop(store);
     let c = &mut redis.connect();
     let keys: BTreeSet<String> = say(c, &["KEYS", "*"]);
-    let names = ["BLOCKCHAIN", "LOG", "ACCEPTED", "BALANCES", "STATE", "LIVES", "OWNER", "TURN"];
-    assert_eq!(keys, names.iter().map(|name| format!("SERVER-{name}-A")).collect());
+    let lists = ["BLOCKCHAIN", "LOG", "ACCEPTED", "LIVES"];
+    let others = ["BALANCES", "ACCOUNTS", "STATE", "OWNER", "TURN"];
+    let names = lists.iter().chain(&others);
+    assert_eq!(keys, names.map(|name| format!("SERVER-{name}-A")).collect());
 
     let blocks = chain(3, 2);
     let list = |c: &mut _, key: &str| -> Vec<String> { say(c, &["LRANGE", key, "0", "-1"]) };
     assert_eq!(list(c, "SERVER-BLOCKCHAIN-A"), texts(&blocks[..2]));
     assert_eq!(list(c, "SERVER-ACCEPTED-A"), texts(&blocks[2..]));
-    let log = [vec![entry(5), entry(6)], vec![entry(7)]];
-    assert_eq!(list(c, "SERVER-LOG-A"), log.map(|e| serde_json::to_string(&e).unwrap()));
+    assert_eq!(list(c, "SERVER-LOG-A"), log().map(|element| element.text().to_owned()));
     assert_eq!(say::<u64>(c, &["GET", "SERVER-TURN-A"]), last);
     let balances: BTreeMap<String, u64> = say(c, &["HGETALL", "SERVER-BALANCES-A"]);
     assert_eq!(balances, BTreeMap::from([("A".to_owned(), 70)]));
+    let accounts: Vec<(String, u64)> =
+        say(c, &["ZRANGE", "SERVER-ACCOUNTS-A", "0", "-1", "WITHSCORES"]);
+    assert_eq!(accounts, [("A".to_owned(), 0), ("A/alice".to_owned(), 0)]);
 
     let stored = redis.open().load().unwrap();
     let (life, _) = stored.lives[0];
@@ -71,7 +81,8 @@ fn there_are_only_the_documented_keys_and_people_can_read_them() {
     let expected = [
         ("accepted", ballot(2)),
         ("active", "1".to_owned()),
-        ("format", "1".to_owned()),
+        ("format", "2".to_owned()),
+        ("included", r#"{"A":{"epoch":1,"seq":2},"B":{"epoch":1,"seq":0}}"#.to_owned()),
         ("instance", stored.instance.to_string()),
         ("promised", ballot(3)),
     ];
@@ -126,17 +137,27 @@ fn a_store_of_another_format_is_refused() {
     let redis = TestRedis::start();
     drop(full(&redis));
     let c = &mut redis.connect();
-    // In another format the rest may mean anything.
-    say::<()>(c, &["HSET", "SERVER-STATE-A", "format", "2", "colour", "blue"]);
-    let before = dump(c);
-    let error = redis.open().load().unwrap_err();
-    assert!(matches!(error, StoreError::Unfit(_)), "{error}");
-    assert!(error.to_string().contains(r#"SERVER-STATE-A[format] is "2""#), "{error}");
-    assert_eq!(dump(c), before);
+    // In another format the rest may mean anything: this is what there was in the first one.
+    say::<()>(c, &["HDEL", "SERVER-STATE-A", "included"]);
+    say::<()>(c, &["DEL", "SERVER-ACCOUNTS-A"]);
+    let entry = r#"[{"server":"A","epoch":1,"seq":5,"from":"A","to":"B","amount":5}]"#;
+    say::<()>(c, &["LSET", "SERVER-LOG-A", "0", entry]);
+    for other in ["1", "3", "two"] {
+        say::<()>(c, &["HSET", "SERVER-STATE-A", "format", other, "colour", "blue"]);
+        let before = dump(c);
+        let error = redis.open().load().unwrap_err();
+        assert!(matches!(error, StoreError::Unfit(_)), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("SERVER-STATE-A[format] is {other:?}")), "{text}");
+        assert!(text.contains("only format 2") && text.contains("start the version"), "{text}");
+        assert_eq!(dump(c), before);
+    }
 }
 
 #[test]
 fn what_is_damaged_is_named_and_left_as_it_is() {
+    let empty = r#"{"epoch":1,"seq":7,"entries":[]}"#;
+    let two_in_one = log().map(|element| element.text().to_owned()).concat();
     let lives = r#"{"life":"00000000000000ff","turn":999}"#;
     let damages: &[(&[&str], &str)] = &[
         (&["HDEL", "SERVER-STATE-A", "format"], "SERVER-STATE-A[format]"),
@@ -145,6 +166,8 @@ fn what_is_damaged_is_named_and_left_as_it_is() {
         (&["HSET", "SERVER-STATE-A", "promised", "{}"], "SERVER-STATE-A[promised]"),
         (&["HDEL", "SERVER-STATE-A", "promised"], "SERVER-STATE-A[promised]"),
         (&["HDEL", "SERVER-STATE-A", "accepted"], "SERVER-STATE-A[accepted]"),
+        (&["HDEL", "SERVER-STATE-A", "included"], "SERVER-STATE-A[included]"),
+        (&["HSET", "SERVER-STATE-A", "included", r#"{"A":7}"#], "SERVER-STATE-A[included]"),
         (&["HSET", "SERVER-STATE-A", "active", "no"], "SERVER-STATE-A[active]"),
         (&["HSET", "SERVER-STATE-A", "colour", "blue"], "SERVER-STATE-A[colour]"),
         (&["DEL", "SERVER-STATE-A"], "SERVER-STATE-A"),
@@ -159,7 +182,13 @@ fn what_is_damaged_is_named_and_left_as_it_is() {
         (&["HSET", "SERVER-BALANCES-A", "A", "-1"], "SERVER-BALANCES-A[A]"),
         (&["HSET", "SERVER-BALANCES-A", "a b", "1"], "SERVER-BALANCES-A[a b]"),
         (&["LPUSH", "SERVER-BALANCES-A", "x"], "SERVER-BALANCES-A"),
+        (&["DEL", "SERVER-ACCOUNTS-A"], "SERVER-ACCOUNTS-A"),
+        (&["ZREM", "SERVER-ACCOUNTS-A", "A/alice"], "SERVER-ACCOUNTS-A"),
+        (&["ZADD", "SERVER-ACCOUNTS-A", "0", "B/nobody"], "SERVER-ACCOUNTS-A"),
+        (&["LPUSH", "SERVER-ACCOUNTS-A", "x"], "SERVER-ACCOUNTS-A"),
         (&["LSET", "SERVER-LOG-A", "1", "[{}]"], "SERVER-LOG-A[1]"),
+        (&["LSET", "SERVER-LOG-A", "1", empty], "SERVER-LOG-A[1]"),
+        (&["LSET", "SERVER-LOG-A", "0", &two_in_one], "SERVER-LOG-A[0]"),
         (&["LSET", "SERVER-LOG-A", "0", "\u{fffd}"], "SERVER-LOG-A[0]"),
         (&["SET", "SERVER-LOG-A", "x"], "SERVER-LOG-A"),
         (&["LSET", "SERVER-ACCEPTED-A", "0", "{}"], "SERVER-ACCEPTED-A[0]"),
@@ -216,4 +245,42 @@ fn a_damaged_block_is_named() {
         }
     }
     assert_eq!(reader.blocks(0, 0, 1).unwrap().len(), 1);
+}
+
+#[test]
+fn what_a_reader_finds_damaged_is_named() {
+    let redis = TestRedis::start();
+    let (store, _) = full(&redis);
+    let c = &mut redis.connect();
+    let whole = dump(c);
+    let mut reader = store.reader();
+    let a = account("A");
+    let damages: &[(&[&str], &str)] = &[
+        (&["HSET", "SERVER-BALANCES-A", "A", "much"], "SERVER-BALANCES-A[A]"),
+        (&["ZADD", "SERVER-ACCOUNTS-A", "0", "A b"], "SERVER-ACCOUNTS-A[A b]"),
+        (&["LSET", "SERVER-LOG-A", "1", "[]"], "SERVER-LOG-A[1]"),
+        (&["LPUSH", "SERVER-BALANCES-A", "x"], "SERVER-BALANCES-A"),
+        (&["LPUSH", "SERVER-ACCOUNTS-A", "x"], "SERVER-ACCOUNTS-A"),
+        (&["SET", "SERVER-LOG-A", "x"], "SERVER-LOG-A"),
+        (&["SET", "SERVER-BLOCKCHAIN-A", "x"], "SERVER-BLOCKCHAIN-A"),
+    ];
+    for (damage, place) in damages {
+        if matches!(damage[0], "SET" | "LPUSH") {
+            say::<()>(c, &["DEL", damage[1]]);
+        }
+        say::<()>(c, damage);
+        let account = reader.account(&a, true).map(drop);
+        let accounts = reader.accounts("A", None, 9).map(drop);
+        let mut found = Vec::new();
+        for outcome in [reader.height().map(drop), account, accounts] {
+            match outcome {
+                Ok(()) => {}
+                Err(StoreError::Corrupt { key, .. }) => found.push(key),
+                Err(error) => panic!("{damage:?}: {error}"),
+            }
+        }
+        assert!(!found.is_empty() && found.iter().all(|key| key == place), "{damage:?}: {found:?}");
+        restore(c, &whole);
+    }
+    assert_eq!(reader.account(&a, true).unwrap().log, log());
 }

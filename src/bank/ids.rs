@@ -82,8 +82,7 @@ impl FromStr for ServerId {
 
 /// The name of an account: its home server's id (`A`), or `HOME/NAME` (`A/alice`).
 ///
-/// Only the home may debit an account. At present a home has one account, its own; the
-/// longer form is understood everywhere and answered with *unknown account*.
+/// Only the home may open and debit an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(Arc<str>);
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
+use paxos_banking::client::time::parse_time;
 
-use super::values::{Address, Cluster, parse_redis_url, parse_time};
+use super::values::{Address, Cluster, parse_entries, parse_redis_url};
 
 /// A bank replicated over a few servers.
 #[derive(Parser)]
@@ -64,6 +65,16 @@ pub struct Server {
     /// Go on, with a warning, if Redis is not set up to keep everything that it confirmed
     #[arg(long)]
     pub allow_weak_redis: bool,
+
+    /// Put the local log into the chain when an entry has been in it for so long, by a Paxos run that
+    /// nobody has to ask for; so much at most is lost if this server's store is lost for good
+    /// [default: never, only when money has to be found or somebody asks]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub settle_every: Option<Duration>,
+
+    /// The same when the local log holds so many entries; both may be given [default: never]
+    #[arg(long, value_name = "ENTRIES", value_parser = parse_entries)]
+    pub settle_at: Option<usize>,
 
     #[command(flatten)]
     pub times: Times,

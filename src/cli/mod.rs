@@ -75,7 +75,8 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         listen: server.listen.map_or(own_address, values::Address::into_string),
         cluster: cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect(),
         opening_balance,
-        timings: timings(&times),
+        settle_at: server.settle_at,
+        timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };
     let redis_options = redis::Options {
         allow_weak: server.allow_weak_redis,
@@ -101,6 +102,7 @@ fn timings(times: &args::Times) -> Timings {
         handshake: times.handshake,
         silence: times.silence,
         unread: times.unread,
+        ..Timings::default()
     }
 }
 

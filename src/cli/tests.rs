@@ -43,6 +43,7 @@ fn an_id_is_all_that_a_server_needs() {
     assert_eq!(server.redis, "redis://127.0.0.1:6379");
     assert_eq!(server.node.opening_balance.units(), 100);
     assert!(!server.redis_options.allow_weak);
+    assert_eq!((server.node.timings.settle_every, server.node.settle_at), (None, None));
 }
 
 /// The defaults that the help shows and those that the library has are written down apart.
@@ -66,13 +67,16 @@ fn an_id_is_all_that_a_client_needs() {
 fn everything_can_be_set() {
     let server = server(
         "--id north --cluster north=n:1,south=s:2 --listen 0.0.0.0:1 --redis redis://r:1/2 \
-         --opening-balance 7 --allow-weak-redis --back-off 1ms --redis-timeout 1m",
+         --opening-balance 7 --allow-weak-redis --back-off 1ms --redis-timeout 1m \
+         --settle-every 30s --settle-at 1000",
     );
     assert_eq!(server.node.listen, "0.0.0.0:1");
     assert_eq!((server.redis.as_str(), server.node.opening_balance.units()), ("redis://r:1/2", 7));
     assert!(server.redis_options.allow_weak);
     assert_eq!(server.node.timings.back_off, Duration::from_millis(1));
     assert_eq!(server.redis_options.timeout, Duration::from_secs(60));
+    assert_eq!(server.node.timings.settle_every, Some(Duration::from_secs(30)));
+    assert_eq!(server.node.settle_at, Some(1_000));
 }
 
 #[test]
@@ -94,6 +98,10 @@ fn errors_say_what_was_wrong_and_what_is_right() {
         ("server --id A --repeat 5", vec!["--repeat", "unit is missing"]),
         ("server --id A --gather 5s", vec!["--gather", "shorter than --unavailable-after"]),
         ("server --id A --silence 500ms", vec!["--heartbeat", "shorter than --silence"]),
+        ("server --id A --settle-every 0s", vec!["--settle-every", "longer than nothing"]),
+        ("server --id A --settle-every 30", vec!["--settle-every", "unit is missing"]),
+        ("server --id A --settle-at 0", vec!["--settle-at", "from 1 to 2000000"]),
+        ("server --id A --settle-at 1s", vec!["--settle-at", "from 1 to 2000000"]),
         ("server --id A --opening-balance -1", vec!["unexpected argument"]),
         ("server --id A --opening-balance 1.5", vec!["whole number"]),
         ("client --id A --timeout 1m", vec!["--timeout", "not be longer than --give-up-after"]),

@@ -1,41 +1,15 @@
-//! The values that flags take: times, addresses, clusters, URLs. Each error says what was wrong
+//! The values that flags take: addresses, clusters, URLs, numbers of entries. Each error says what was wrong
 //! and what would be right.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::time::Duration;
 
 use paxos_banking::bank::ids::ServerId;
+use paxos_banking::bank::limits::Limits;
 use redis::IntoConnectionInfo;
 
 /// The most servers that a bank may have.
 pub const MAX_SERVERS: usize = 9;
-/// The longest time that a flag may ask for. Longer ones are slips of the keyboard.
-const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Reads a time such as `500ms`, `2s` or `1m`.
-pub fn parse_time(text: &str) -> Result<Duration, String> {
-    const RIGHT: &str = "a time is a whole number and a unit: 500ms, 2s or 1m";
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    if number.is_empty() {
-        return Err(RIGHT.into());
-    }
-    let millis_per_unit = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "" => return Err(format!("the unit is missing; {RIGHT}")),
-        _ => return Err(format!("{unit:?} is not a unit of time; {RIGHT}")),
-    };
-    let time = number.parse().ok().and_then(|n: u64| n.checked_mul(millis_per_unit));
-    match time.map(Duration::from_millis) {
-        Some(Duration::ZERO) => Err("the time must be longer than nothing, such as 1ms".into()),
-        Some(time) if time <= MAX_TIME => Ok(time),
-        _ => Err("the time must not be longer than a day (1440m)".into()),
-    }
-}
-
 /// Where a server can be reached, or listens: `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(String);
@@ -123,38 +97,17 @@ pub fn parse_redis_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// Reads how many entries the local log may hold before it is settled.
+pub fn parse_entries(text: &str) -> Result<usize, String> {
+    let most = Limits::default().log;
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let entries = text.parse().ok().filter(|entries| digits && (1..=most).contains(entries));
+    entries.ok_or_else(|| format!("a number of entries is from 1 to {most}, which a log can hold"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_a_unit() {
-        assert_eq!(parse_time("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_time("2s"), Ok(Duration::from_secs(2)));
-        assert_eq!(parse_time("1m"), Ok(Duration::from_secs(60)));
-        assert_eq!(parse_time("1440m"), Ok(MAX_TIME));
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_time_is_said() {
-        for (text, part) in [
-            ("2", "unit is missing"),
-            ("2h", "\"h\" is not a unit"),
-            ("2 s", "\" s\" is not a unit"),
-            ("1.5s", "\".5s\" is not a unit"),
-            ("", "500ms, 2s or 1m"),
-            ("s", "500ms, 2s or 1m"),
-            ("-1s", "500ms, 2s or 1m"),
-            ("0ms", "longer than nothing"),
-            ("0m", "longer than nothing"),
-            ("1441m", "not be longer than a day"),
-            ("99999999999999999999s", "not be longer than a day"),
-            ("18446744073709551615m", "not be longer than a day"),
-        ] {
-            let error = parse_time(text).unwrap_err();
-            assert!(error.contains(part), "{text:?}: {error}");
-        }
-    }
 
     #[test]
     fn an_address_has_one_spelling() {
@@ -213,6 +166,16 @@ mod tests {
         for wrong in ["127.0.0.1:6379", "http://127.0.0.1", "redis://:x", ""] {
             let error = parse_redis_url(wrong).unwrap_err();
             assert!(error.contains("redis://HOST:PORT"), "{wrong:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_entries_is_one_that_a_log_can_hold() {
+        assert_eq!(parse_entries("1"), Ok(1));
+        assert_eq!(parse_entries("2000000"), Ok(2_000_000));
+        for wrong in ["0", "2000001", "-1", "+1", "1.5", "", "many", "99999999999999999999"] {
+            let error = parse_entries(wrong).unwrap_err();
+            assert!(error.contains("from 1 to 2000000"), "{wrong:?}: {error}");
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The client: typed lines in, a bank's answers out.
 //!
 //! [`parse`] turns a line into a command (pure), [`commands`] carries it out over a [`session`],
-//! which retries until an answer or the end of its patience, [`mod@print`] says what came of it, for
-//! people or as one line of JSON, and [`repl`] is the loop around these.
+//! which retries until an answer or the end of its patience, [`words`] and [`json`] say what came of
+//! it, for people or as one line of JSON, and [`repl`] is the loop around these.
 //!
 //! Exit status, of several that apply the first of these: 2, a command in error (unless a person
-//! typed it, who saw it); 3, no answer or no majority in time; 1, a transfer was refused or
-//! invalid; 0, all was done.
+//! typed it, who saw it); 3, no answer or no majority in time; 1, a transfer or an opening was not
+//! accepted; 0, all was done.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -15,10 +15,17 @@ use crate::bank::ids::ServerId;
 
 pub mod commands;
 mod connection;
+pub mod exit;
+pub mod json;
+mod order;
 pub mod parse;
-pub mod print;
+mod patience;
 pub mod repl;
+#[cfg(test)]
+mod samples;
 pub mod session;
+pub mod time;
+pub mod words;
 
 /// How long a client waits for one reply, unless told otherwise, before it connects again and
 /// retries. Shorter than a server's own deadline: a retry joins the wait of the transfer it retries.

@@ -4,62 +4,64 @@ use std::str::FromStr;
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
+use crate::bank::ledger::entry::Action;
+use crate::bank::limits::{MAX_BATCH, MAX_PAGE};
+use crate::bank::request::{Cursor, Instruction};
+use crate::client::commands::{Command, Page};
+use crate::client::time::parse_time;
+use crate::wire::request::DEFAULT_PAGE;
 
-/// What the commands are, for who asks.
+/// What the commands are, for who asks. Below those that take arguments, examples.
 pub const HELP: &str = "\
-transfer TO AMOUNT      pay from this server's own account (short: t)
-(FROM, TO, AMOUNT)      the same, with the paying account named
-balance [ACCOUNT]       what an account holds, as this server knows it
-log                     the transfers that are in no block yet
-chain [FROM [TO]]       the blockchain, or its blocks from one height to another
-status                  how the server is
-settle                  run Paxos until the servers' local logs are in the chain
-help                    this
-quit                    leave (also: exit, or the end of the input)
+transfer [FROM] TO AMOUNT [--settled] [--wait TIME]
+                  pay, from this server's own account or from another one (short: t)
+    transfer B 30
+    transfer A/alice B 30 --settled
+    transfer B 500 --wait 10s
+(FROM, TO, AMOUNT)
+                  the same
+    (A, B, 30)
+open ACCOUNT [--settled]
+                  open an account, at home here
+    open A/alice
+linked FROM TO AMOUNT, FROM TO AMOUNT, …
+                  all of these or none; open ACCOUNT may be one of them
+    linked open A/bob, A A/bob 20, A/bob B 5
+batch FROM TO AMOUNT, FROM TO AMOUNT, …
+                  each for itself, in one request
+    batch A B 1, A C 2, open A/carol
+--settled         with any of these: answer when it is in a block that a majority holds
+--wait TIME       with transfers: do not refuse for want of money before so long
+balance [ACCOUNT] what an account holds, as this server knows it
+    balance A/alice
+history ACCOUNT [LIMIT]
+                  what an account got and paid, the newest first
+    history A/alice 20
+accounts [PREFIX] [LIMIT]
+                  the accounts whose names begin so
+    accounts A/ 100
+more              the next page of history or accounts
+log               the entries that are in no block yet
+chain [FROM [TO]] the blockchain, or its blocks from one height to another
+    chain 1 5
+status            how the server is
+settle            run Paxos until the servers' local logs are in the chain
+help              this
+quit              leave (also: exit, or the end of the input)
 Blank lines and what follows a # do nothing.";
 
 /// The words that lines begin with, for suggestions.
-const WORDS: [&str; 9] =
-    ["transfer", "balance", "log", "chain", "status", "settle", "help", "quit", "exit"];
+const WORDS: [&str; 15] = [
+    "transfer", "open", "linked", "batch", "balance", "history", "accounts", "more", "log",
+    "chain", "status", "settle", "help", "quit", "exit",
+];
 
-/// A command of a user's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Moves money.
-    Transfer {
-        /// Who pays; the server's own account if none is named.
-        from: Option<AccountId>,
-        /// Who is paid.
-        to: AccountId,
-        /// How much.
-        amount: Amount,
-    },
-    /// Shows a balance; of the server's own account if none is named.
-    Balance(Option<AccountId>),
-    /// Shows the local log.
-    Log,
-    /// Shows blocks.
-    Chain {
-        /// The first height.
-        from: u64,
-        /// The last height; the head if none is named.
-        to: Option<u64>,
-    },
-    /// Shows how the server is.
-    Status,
-    /// Empties the local logs into the chain.
-    Settle,
-    /// Shows the commands.
-    Help,
-    /// Ends the client.
-    Quit,
-}
-
-/// The command that a line is; none if the line is blank or a comment.
+/// The command that a line is; none if the line is blank or a comment. `home` is the account that
+/// pays where none is named.
 ///
 /// # Errors
 /// Says what is wrong and what was expected.
-pub fn parse(line: &str) -> Result<Option<Command>, String> {
+pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
     let line = line.split_once('#').map_or(line, |(before, _)| before).trim();
     if line.starts_with('(') {
         return triplet(line).map(Some);
@@ -67,21 +69,20 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let Some((&word, arguments)) = words.split_first() else { return Ok(None) };
     let command = match (word, arguments) {
-        ("transfer" | "t", [to, amount]) => {
-            Command::Transfer { from: None, to: value(to)?, amount: value(amount)? }
-        }
-        ("transfer" | "t", _) => {
-            return Err("expected: transfer TO AMOUNT, such as: transfer B 30; \
-                 or, to name who pays: (A, B, 30)"
-                .into());
-        }
+        ("transfer" | "t", _) => one_transfer(arguments, home)?,
+        ("open", _) => one_opening(arguments)?,
+        ("linked" | "batch", _) => several(word, arguments, home)?,
         ("balance", []) => Command::Balance(None),
         ("balance", [account]) => Command::Balance(Some(value(account)?)),
         ("balance", _) => return Err("expected: balance [ACCOUNT]".into()),
+        ("history", [account, rest @ ..]) => history(account, rest)?,
+        ("history", []) => return Err(HISTORY.into()),
+        ("accounts", rest) => accounts(rest)?,
         ("chain", []) => Command::Chain { from: 0, to: None },
         ("chain", [from]) => Command::Chain { from: height(from)?, to: None },
         ("chain", [from, to]) => span(height(from)?, height(to)?)?,
         ("chain", _) => return Err("expected: chain [FROM [TO]]".into()),
+        ("more", []) => Command::More,
         ("log", []) => Command::Log,
         ("status", []) => Command::Status,
         ("settle", []) => Command::Settle,
@@ -93,14 +94,175 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
     Ok(Some(command))
 }
 
+// ── Transfers and openings ───────────────────────────────────────────────────────────────────────
+
+/// What may stand with them.
+#[derive(Default)]
+struct Flags {
+    settled: bool,
+    wait_ms: Option<u64>,
+}
+
+impl Flags {
+    /// Takes the flags out of a line's words.
+    fn of<'a>(arguments: &[&'a str]) -> Result<(Flags, Vec<&'a str>), String> {
+        let (mut flags, mut others) = (Flags::default(), Vec::new());
+        let mut arguments = arguments.iter();
+        while let Some(&argument) = arguments.next() {
+            match argument {
+                "--settled" => flags.settled = true,
+                "--wait" => {
+                    let time =
+                        arguments.next().ok_or("expected: --wait TIME, such as --wait 10s")?;
+                    let time = parse_time(time).map_err(|wrong| format!("--wait: {wrong}"))?;
+                    flags.wait_ms = Some(time.as_millis() as u64);
+                }
+                unknown if unknown.starts_with("--") => {
+                    let unknown = cut(unknown);
+                    return Err(format!(
+                        "{unknown} is not known here; --settled and --wait TIME are"
+                    ));
+                }
+                other => others.push(other),
+            }
+        }
+        Ok((flags, others))
+    }
+
+    fn on(&self, action: Action) -> Instruction {
+        // An opening needs no money that it could wait for.
+        let wait_ms = self.wait_ms.filter(|_| action.payer().is_some());
+        Instruction { settled: self.settled, wait_ms, ..Instruction::plain(action) }
+    }
+}
+
+/// `[FROM] TO AMOUNT`; none if these are not so many words.
+fn transfer(words: &[&str], home: &AccountId) -> Option<Result<Action, String>> {
+    let action = |from, to, amount| {
+        let (to, amount) = (value(to)?, value(amount)?);
+        Ok(Action::Transfer { from, to, amount })
+    };
+    match words {
+        [to, amount] => Some(action(home.clone(), to, amount)),
+        [from, to, amount] => Some(value(from).and_then(|from| action(from, to, amount))),
+        _ => None,
+    }
+}
+
+fn one_transfer(arguments: &[&str], home: &AccountId) -> Result<Command, String> {
+    let (flags, words) = Flags::of(arguments)?;
+    let action = transfer(&words, home).ok_or(
+        "expected: transfer [FROM] TO AMOUNT [--settled] [--wait TIME], such as: transfer B 30",
+    )??;
+    Ok(Command::One(flags.on(action)))
+}
+
+fn one_opening(arguments: &[&str]) -> Result<Command, String> {
+    match Flags::of(arguments)? {
+        (flags @ Flags { wait_ms: None, .. }, words) if words.len() == 1 => {
+            Ok(Command::One(flags.on(Action::Open { account: value(words[0])? })))
+        }
+        _ => Err("expected: open ACCOUNT [--settled], such as: open A/alice".into()),
+    }
+}
+
 /// `(A, B, 30)`: A pays B 30.
 fn triplet(line: &str) -> Result<Command, String> {
     const EXPECTED: &str = "expected: (FROM, TO, AMOUNT), such as: (A, B, 30)";
     let inside = line.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or(EXPECTED)?;
     let parts: Vec<&str> = inside.split(',').map(str::trim).collect();
     let [from, to, amount] = parts[..] else { return Err(EXPECTED.into()) };
-    Ok(Command::Transfer { from: Some(value(from)?), to: value(to)?, amount: value(amount)? })
+    let action = Action::Transfer { from: value(from)?, to: value(to)?, amount: value(amount)? };
+    Ok(Command::One(Instruction::plain(action)))
 }
+
+/// `linked` or `batch`, and what follows it.
+fn several(word: &str, arguments: &[&str], home: &AccountId) -> Result<Command, String> {
+    let (flags, words) = Flags::of(arguments)?;
+    let text = words.join(" ");
+    let parts: Vec<&str> = text.split(',').collect();
+    if parts.len() > MAX_BATCH {
+        return Err(format!("{word} takes at most {MAX_BATCH} parts, not {}", parts.len()));
+    }
+    let part = |(part, number): (&&str, usize)| {
+        let words: Vec<&str> = part.split_whitespace().collect();
+        let action = match words[..] {
+            ["open", account] => value(account).map(|account| Action::Open { account }),
+            _ => transfer(&words, home).unwrap_or_else(|| {
+                Err(format!(
+                    "expected: FROM TO AMOUNT or open ACCOUNT, with commas between the parts, such \
+                     as: {word} open A/bob, A A/bob 20"
+                ))
+            }),
+        };
+        let action = action.map_err(|wrong| format!("part {number}: {wrong}"))?;
+        let linked = word == "linked" && number < parts.len();
+        Ok(Instruction { linked, ..flags.on(action) })
+    };
+    let instructions: Result<_, String> = parts.iter().zip(1..).map(part).collect();
+    instructions.map(Command::Batch)
+}
+
+// ── Pages ────────────────────────────────────────────────────────────────────────────────────────
+
+const HISTORY: &str = "expected: history ACCOUNT [LIMIT] [--before H.P.B], such as: history A 20";
+const ACCOUNTS: &str =
+    "expected: accounts [PREFIX] [LIMIT] [--after NAME], such as: accounts A/ 100";
+
+fn history(account: &str, rest: &[&str]) -> Result<Command, String> {
+    let (rest, before) = match rest {
+        [rest @ .., "--before", place] => (rest, Some(cursor(place)?)),
+        rest => (rest, None),
+    };
+    let limit = match rest {
+        [] => DEFAULT_PAGE,
+        [most] => limit(most)?,
+        _ => return Err(HISTORY.into()),
+    };
+    Ok(Command::Page(Page::History { account: value(account)?, limit, before }))
+}
+
+fn accounts(rest: &[&str]) -> Result<Command, String> {
+    let (rest, after) = match rest {
+        [rest @ .., "--after", name] => (rest, Some(value(name)?)),
+        rest => (rest, None),
+    };
+    let (prefix, limit) = match rest {
+        [] => ("", DEFAULT_PAGE),
+        // Alone, a number is how many are wanted.
+        [most] if is_number(most) => ("", limit(most)?),
+        [prefix] => (*prefix, DEFAULT_PAGE),
+        [prefix, most] => (*prefix, limit(most)?),
+        _ => return Err(ACCOUNTS.into()),
+    };
+    if prefix.starts_with("--") {
+        return Err(ACCOUNTS.into());
+    }
+    Ok(Command::Page(Page::Accounts { prefix: prefix.into(), limit, after }))
+}
+
+/// The place where a page ended: a block's height, the entry's place in it, the balance before it.
+fn cursor(text: &str) -> Result<Cursor, String> {
+    let parse = || {
+        let mut parts = text.split('.');
+        let cursor = Cursor {
+            height: number(parts.next()?)?,
+            place: number(parts.next()?)?,
+            balance: parts.next()?.parse().ok()?,
+        };
+        parts.next().is_none().then_some(cursor)
+    };
+    let what = "--before takes what the page before showed, such as 7.3.50";
+    parse().ok_or_else(|| format!("{}: {what}", cut(text)))
+}
+
+fn limit(word: &str) -> Result<usize, String> {
+    let limit = number(word).and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.filter(|limit| (1..=MAX_PAGE).contains(limit));
+    limit.ok_or_else(|| format!("{}: a limit is a whole number from 1 to {MAX_PAGE}", cut(word)))
+}
+
+// ── Single values ────────────────────────────────────────────────────────────────────────────────
 
 /// A value whose own error says what is expected, but perhaps not what was found.
 fn value<T: FromStr<Err: ToString>>(word: &str) -> Result<T, String> {
@@ -110,10 +272,17 @@ fn value<T: FromStr<Err: ToString>>(word: &str) -> Result<T, String> {
     })
 }
 
+fn is_number(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A whole number that is exact everywhere.
+fn number(word: &str) -> Option<u64> {
+    word.parse().ok().filter(|&number| is_number(word) && number <= Amount::MAX.units())
+}
+
 fn height(word: &str) -> Result<u64, String> {
-    let digits = word.bytes().all(|byte| byte.is_ascii_digit());
-    let number = word.parse().ok().filter(|&number| digits && number <= Amount::MAX.units());
-    number.ok_or_else(|| format!("{}: a height is a whole number from 0", cut(word)))
+    number(word).ok_or_else(|| format!("{}: a height is a whole number from 0", cut(word)))
 }
 
 fn span(from: u64, to: u64) -> Result<Command, String> {
@@ -155,95 +324,5 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn good(line: &str) -> Option<Command> {
-        parse(line).unwrap_or_else(|error| panic!("{line}: {error}"))
-    }
-
-    fn transfer(from: Option<&str>, to: &str, amount: u64) -> Option<Command> {
-        let from = from.map(|from| from.parse().unwrap());
-        let (to, amount) = (to.parse().unwrap(), Amount::new(amount).unwrap());
-        Some(Command::Transfer { from, to, amount })
-    }
-
-    #[test]
-    fn a_transfer_is_typed_in_three_ways() {
-        for line in ["transfer B 30", "t B 30", "  t\tB   30 \r", "t B 30 # rent", "transfer B 030"]
-        {
-            assert_eq!(good(line), transfer(None, "B", 30), "{line}");
-        }
-        for line in ["(A, B, 30)", "(A,B,30)", " ( A , B , 30 ) # rent"] {
-            assert_eq!(good(line), transfer(Some("A"), "B", 30), "{line}");
-        }
-        // These are well formed; the server says that they make no sense.
-        assert_eq!(good("t B 0"), transfer(None, "B", 0));
-        assert_eq!(good("(A, A, 1)"), transfer(Some("A"), "A", 1));
-        assert_eq!(good("t A/alice 1"), transfer(None, "A/alice", 1));
-    }
-
-    #[test]
-    fn each_other_command_is_understood() {
-        let b = Some("B".parse().unwrap());
-        for (line, command) in [
-            ("balance", Command::Balance(None)),
-            ("balance B", Command::Balance(b)),
-            ("log", Command::Log),
-            ("chain", Command::Chain { from: 0, to: None }),
-            ("chain 3", Command::Chain { from: 3, to: None }),
-            ("chain 3 5", Command::Chain { from: 3, to: Some(5) }),
-            ("status", Command::Status),
-            ("settle", Command::Settle),
-            ("help", Command::Help),
-            ("quit", Command::Quit),
-            ("exit", Command::Quit),
-        ] {
-            assert_eq!(good(line), Some(command), "{line}");
-        }
-        for nothing in ["", "   ", "\r", "# balance", "  #", "\t# ("] {
-            assert_eq!(good(nothing), None, "{nothing:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_what_was_expected() {
-        for (line, expected) in [
-            ("transfer", "transfer TO AMOUNT"),
-            ("transfer B", "transfer TO AMOUNT"),
-            ("transfer A B 30", "(A, B, 30)"),
-            ("transfer B 1.5", "\"1.5\": an amount is a whole number"),
-            ("transfer B -1", "\"-1\": an amount is a whole number"),
-            ("transfer B 1e99", "an amount is a whole number"),
-            ("transfer B 18446744073709551616", "an amount is a whole number"),
-            ("transfer B 9007199254740992", "an amount is a whole number"),
-            ("transfer B/ 1", "\"B/\" is not an account"),
-            ("(A, B)", "(FROM, TO, AMOUNT)"),
-            ("(A, B, 30", "(FROM, TO, AMOUNT)"),
-            ("(A, B, 30, 40)", "(FROM, TO, AMOUNT)"),
-            ("(A, B, )", "an amount is a whole number"),
-            ("(, B, 1)", "is not an account"),
-            ("balance A B", "balance [ACCOUNT]"),
-            ("balance é", "is not an account"),
-            ("chain x", "a height is a whole number"),
-            ("chain +1", "a height is a whole number"),
-            ("chain 5 1", "1 is below 5"),
-            ("chain 1 2 3", "chain [FROM [TO]]"),
-            ("log B", "expected: log, alone"),
-            ("blance", "did you mean balance?"),
-            ("STATUS", "did you mean status?"),
-            ("teleport", "the commands are transfer, balance, log"),
-        ] {
-            let error = parse(line).unwrap_err();
-            assert!(error.contains(expected), "{line}: {error}");
-        }
-        assert!(parse(&"x".repeat(1 << 20)).unwrap_err().len() < 1_000);
-    }
-
-    #[test]
-    fn the_help_names_every_command() {
-        for word in WORDS {
-            assert!(HELP.contains(word), "{word}");
-        }
-    }
-}
+#[path = "parse_tests.rs"]
+mod tests;

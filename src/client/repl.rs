@@ -4,15 +4,19 @@ use std::io::{self, BufRead, ErrorKind, Write};
 use std::ops::ControlFlow;
 
 use crate::client::Options;
-use crate::client::commands::{Response, execute};
+use crate::client::commands::{Page, Response, execute};
+use crate::client::exit::{Exit, exit_of};
+use crate::client::json::to_json;
 use crate::client::parse::parse;
-use crate::client::print::{Exit, exit_of, to_json, to_words};
 use crate::client::session::Session;
+use crate::client::words::to_words;
 
 /// Reads commands, carries them out, and prints what came of them.
 #[derive(Debug)]
 pub struct Repl<O, E> {
     session: Session,
+    /// What `more` asks for.
+    next: Option<Page>,
     prompt: String,
     json: bool,
     output: O,
@@ -25,7 +29,8 @@ impl<O: Write, E: Write> Repl<O, E> {
     pub fn new(options: &Options, output: O, errors: E) -> Self {
         let prompt = format!("{}> ", options.id);
         let session = Session::new(options);
-        Repl { session, prompt, json: options.json, output, errors, exit: Exit::Done }
+        let json = options.json;
+        Repl { session, next: None, prompt, json, output, errors, exit: Exit::Done }
     }
 
     /// Carries out commands given beforehand, and returns the exit status.
@@ -67,17 +72,20 @@ impl<O: Write, E: Write> Repl<O, E> {
     /// One line. Breaks if there is to be no other: at `quit`, or because nobody reads the output.
     fn step(&mut self, line: &[u8], person: bool) -> ControlFlow<io::Result<()>> {
         let command = match std::str::from_utf8(line) {
-            Ok(text) => parse(text),
+            Ok(text) => parse(text, &self.session.home()),
             Err(_) => Err("a line that is not UTF-8".into()),
         };
         let response = match command {
             Ok(None) => return ControlFlow::Continue(()),
-            Ok(Some(command)) => match execute(command, &mut self.session) {
+            Ok(Some(command)) => match execute(command, &mut self.session, self.next.as_ref()) {
                 Some(response) => response,
                 None => return ControlFlow::Break(Ok(())),
             },
             Err(wrong) => Response::Usage(wrong),
         };
+        if let Response::Page { next, .. } = &response {
+            self.next = next.clone();
+        }
         if !(person && matches!(response, Response::Usage(_))) {
             self.exit = self.exit.max(exit_of(&response));
         }

@@ -2,23 +2,27 @@
 //!
 //! Each transfer gets a name, (session, number), before it is sent, and every retry carries that
 //! very name, so the server knows it again. A client that gives up in between does not know what
-//! became of it, and says so ([`Ending::Unknown`]) in place of guessing.
+//! became of it, and says so ([`Ending::Unknown`]) in place of guessing. A session lasts as long as
+//! its connection: what is new after that goes under names of a new one, while a retry keeps its own.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
-use crate::bank::request::{ErrorCode, Outcome, Reply, Request, TransferRequest};
+use crate::bank::ledger::entry::Action;
+use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 use crate::client::Options;
 use crate::client::connection::{Connection, NoReply};
+use crate::client::order::Order;
+use crate::client::patience::{Patience, after};
 use crate::wire::{Answer, encode_request};
 
-/// The pause before the first retry; doubled with each one…
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// …up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long to wait, at the least, for an answer that comes only when something is settled: a
+/// server's own deadline for that, unless it was told another, and a second. Asked again before
+/// that, it would begin to wait anew, and never say that it was in vain.
+const UNTIL_SETTLED: Duration = Duration::from_secs(6);
 
 /// Why there is no answer of the kind that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +72,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// How a transfer ended for its client.
+/// How a transfer, or the opening of an account, ended for its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The server says so. Never [`Outcome::Expired`].
@@ -82,33 +86,6 @@ pub enum Ending {
     },
     /// It was never taken in: it has not happened and will not.
     NotDone(Failure),
-}
-
-/// What a client has to spend on one command before it gives up.
-struct Patience {
-    until: Instant,
-    pause: Duration,
-}
-
-impl Patience {
-    fn new(total: Duration) -> Self {
-        Patience { until: after(total), pause: FIRST_PAUSE }
-    }
-
-    /// Waits before the next try; false if there is no time for one.
-    ///
-    /// The wait is random within its bound, so that clients who lost one server together don't
-    /// come back to it together.
-    fn wait(&mut self, because: &Failure) -> bool {
-        let pause = self.pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        if Instant::now() + pause >= self.until {
-            return false;
-        }
-        log::info!("{because}; trying again");
-        thread::sleep(pause);
-        true
-    }
 }
 
 /// The session that the server named, and the number of the next transfer in it.
@@ -127,21 +104,40 @@ pub struct Session {
     give_up_after: Duration,
     connection: Option<Connection>,
     last_id: u64,
+    /// Gone with the connection.
     opened: Option<Opened>,
+    /// Sessions with servers that this one has named as the right ones.
+    others: BTreeMap<(ServerId, String), Session>,
 }
 
 impl Session {
     /// A client of the server that the options name. Connects when something is asked.
     pub fn new(options: &Options) -> Self {
+        let (server, address) = (options.id.clone(), options.address.clone());
+        Session::with(server, address, options.timeout, options.give_up_after)
+    }
+
+    fn with(
+        server: ServerId,
+        address: String,
+        timeout: Duration,
+        give_up_after: Duration,
+    ) -> Session {
         Session {
-            server: options.id.clone(),
-            address: options.address.clone(),
-            timeout: options.timeout,
-            give_up_after: options.give_up_after,
+            server,
+            address,
+            timeout,
+            give_up_after,
             connection: None,
             last_id: 0,
             opened: None,
+            others: BTreeMap::new(),
         }
+    }
+
+    /// The server's own account.
+    pub fn home(&self) -> AccountId {
+        AccountId::of(&self.server)
     }
 
     /// Asks something that may be asked twice: anything but a transfer.
@@ -165,66 +161,102 @@ impl Session {
 
     /// Pays. `from` none is the server's own account.
     pub fn transfer(&mut self, from: Option<AccountId>, to: AccountId, amount: Amount) -> Ending {
-        let order = TransferRequest { from, to, amount, request: None };
-        let mut patience = Patience::new(self.give_up_after);
+        let from = from.unwrap_or_else(|| self.home());
+        self.instruct(Instruction::plain(Action::Transfer { from, to, amount }))
+    }
+
+    /// Has one transfer or opening done, under a name that this gives it. If the server names another
+    /// one as the right one, then there; but not any further.
+    ///
+    /// # Panics
+    /// If it is linked, since there is nothing to link it to; or if an opening is to wait for money.
+    pub fn instruct(&mut self, instruction: Instruction) -> Ending {
+        let mut endings = self.follow(Order::one(instruction));
+        // One for one.
+        endings.remove(0)
+    }
+
+    /// Has several done by one request, those that are linked together or not at all, under names
+    /// that this gives them. Each has its own ending, in their order. If all of them belong to one
+    /// other server, then there.
+    ///
+    /// # Panics
+    /// If some are to be settled and others not, which one request can't say; or if an opening is to
+    /// wait for money.
+    pub fn instruct_all(&mut self, instructions: Vec<Instruction>) -> Vec<Ending> {
+        if instructions.is_empty() {
+            return Vec::new();
+        }
+        self.follow(Order::batch(instructions))
+    }
+
+    /// Carries out an order here or else, once, at the server that this one names.
+    fn follow(&mut self, mut order: Order) -> Vec<Ending> {
+        let endings = self.carry_out(&mut order);
+        let Some(right) = right_server(&endings) else { return endings };
+        let other = self.others.entry(right).or_insert_with_key(|(server, address)| {
+            Session::with(server.clone(), address.clone(), self.timeout, self.give_up_after)
+        });
+        other.carry_out(&mut order.anew())
+    }
+
+    /// Tries until there is an answer or the end of all patience.
+    fn carry_out(&mut self, order: &mut Order) -> Vec<Ending> {
+        let total = self.give_up_after.saturating_add(order.longest_wait());
+        let mut patience = Patience::new(total);
         let mut said = None;
-        // The name under which a try was sent that may have been heard.
-        let mut open = None;
         loop {
-            let failure = match self.attempt_transfer(&order, &mut open, patience.until) {
-                Ok(Outcome::Expired { reason }) => {
-                    self.opened = None;
-                    if let Some(request) = open {
-                        return Ending::Unknown { request, reason };
+            let failure = match self.attempt_order(order, patience.until) {
+                Ok(outcomes) => match order.take_back_names(&outcomes) {
+                    Some(reason) => {
+                        self.opened = None;
+                        Failure::Said(ErrorCode::Unavailable, reason)
                     }
-                    // Never sent before, so it has not happened: it may be sent under a new name.
-                    Failure::Said(ErrorCode::Unavailable, reason)
-                }
-                Ok(outcome) => {
-                    self.use_up_number();
-                    return Ending::Decided(outcome);
-                }
+                    None => return order.answered(outcomes),
+                },
                 Err(failure) => failure,
             };
             if !failure.is_transient() || !patience.wait(&failure) {
-                self.use_up_number();
-                let failure = last_word(said, failure);
-                return match open {
-                    Some(request) => Ending::Unknown { request, reason: failure.to_string() },
-                    None => Ending::NotDone(failure),
-                };
+                return order.given_up(&last_word(said, failure));
             }
             said = last_said(said, failure);
         }
     }
 
-    /// One try at a transfer, under the session's present number.
-    fn attempt_transfer(
+    /// One try at an order, under the names that it has or gets.
+    fn attempt_order(
         &mut self,
-        order: &TransferRequest,
-        open: &mut Option<RequestId>,
+        order: &mut Order,
         until: Instant,
-    ) -> Result<Outcome, Failure> {
-        let name = self.name(until)?;
-        let order = TransferRequest { request: Some(name.clone()), ..order.clone() };
-        let result = match self.attempt(&Request::Transfer(order), until) {
-            Ok(Answer::Reply(Reply::Transfer(outcome))) => Ok(outcome),
+    ) -> Result<Vec<Outcome>, Failure> {
+        // First the connection: if it is a new one, the session is over.
+        self.connect(until.min(after(self.timeout)))?;
+        if !order.is_named() {
+            let name = self.next_name(order.instructions().len(), until)?;
+            order.name(&name);
+        }
+        let wanted = order.instructions().len();
+        let result = match self.exchange(order.request(), until) {
+            Ok(Answer::Reply(Reply::One(outcome))) => Ok(vec![outcome]),
+            Ok(Answer::Reply(Reply::Batch { outcomes })) if outcomes.len() == wanted => {
+                Ok(outcomes)
+            }
             Ok(_) => Err(out_of_place()),
             Err(failure) => Err(failure),
         };
-        if result.as_ref().is_err_and(Failure::leaves_open_what_happened) {
-            *open = Some(name);
-        }
+        order.heard |= result.as_ref().is_err_and(Failure::leaves_open_what_happened);
         result
     }
 
-    /// The name of the transfer at hand. Stays the same until its number is used up.
-    fn name(&mut self, until: Instant) -> Result<RequestId, Failure> {
-        let opened = match self.opened.take() {
+    /// A name of the present session, the first of so many. None of them ever stands for anything
+    /// else, however this ends.
+    fn next_name(&mut self, names: usize, until: Instant) -> Result<RequestId, Failure> {
+        let mut opened = match self.opened.take() {
             Some(opened) => opened,
             None => Opened { session: self.open_session(until)?, number: 1 },
         };
         let name = RequestId { session: opened.session.clone(), number: opened.number };
+        opened.number += names as u64;
         self.opened = Some(opened);
         Ok(name)
     }
@@ -244,51 +276,85 @@ impl Session {
         Ok(session)
     }
 
-    /// However a transfer ended, its number never stands for another one.
-    fn use_up_number(&mut self) {
-        if let Some(opened) = &mut self.opened {
-            opened.number += 1;
-        }
-    }
-
     /// One try, on the present connection or else a new one.
     fn attempt(&mut self, request: &Request, until: Instant) -> Result<Answer, Failure> {
-        let until = until.min(after(self.timeout));
-        let mut connection = self.connect(until)?;
+        self.connect(until.min(after(self.timeout)))?;
+        self.exchange(request, until)
+    }
+
+    /// Sees to it that there is a connection which the server hasn't closed.
+    fn connect(&mut self, until: Instant) -> Result<(), Failure> {
+        // To see a closed connection before sending spares a try whose fate would be open.
+        if !self.connection.as_ref().is_some_and(Connection::is_open) {
+            self.hang_up();
+            let connection = Connection::open(&self.address, until)
+                .map_err(|error| Failure::NotSent(format!("{} ({error})", self.address)))?;
+            self.connection = Some(connection);
+        }
+        Ok(())
+    }
+
+    /// One question and its answer on the present connection.
+    fn exchange(&mut self, request: &Request, until: Instant) -> Result<Answer, Failure> {
+        let Some(connection) = &mut self.connection else {
+            return Err(Failure::NotSent("there is no connection".into()));
+        };
+        let until = until.min(after(time_for(request, self.timeout)));
         self.last_id += 1;
         let id = self.last_id;
         match connection.ask(&encode_request(id, request), id, request, until) {
-            Ok(answer) => {
-                self.connection = Some(connection);
-                match answer {
-                    Answer::Reply(Reply::Error { error, message }) => {
-                        Err(Failure::Said(error, message))
-                    }
-                    answer => Ok(answer),
-                }
+            Ok(Answer::Reply(Reply::Error { error, message })) => {
+                Err(Failure::Said(error, message))
             }
-            // The connection is closed here, before the next one is used: the server drops what
-            // may still be on its way on the old one.
-            Err(NoReply::Lost(why)) => Err(Failure::NoAnswer(why)),
-            Err(NoReply::NotUnderstood(why)) => Err(Failure::NotUnderstood(why)),
+            Ok(answer) => Ok(answer),
+            Err(no_reply) => {
+                // Before the next connection is used: the server drops what may still be on its way
+                // on the old one.
+                self.hang_up();
+                Err(match no_reply {
+                    NoReply::Lost(why) => Failure::NoAnswer(why),
+                    NoReply::NotUnderstood(why) => Failure::NotUnderstood(why),
+                })
+            }
         }
     }
 
-    /// Takes the connection, or makes one if there is none or the server has closed it.
-    fn connect(&mut self, until: Instant) -> Result<Connection, Failure> {
-        // To see a closed connection before sending spares a try whose fate would be open.
-        if let Some(connection) = self.connection.take().filter(Connection::is_open) {
-            return Ok(connection);
-        }
-        Connection::open(&self.address, until)
-            .map_err(|error| Failure::NotSent(format!("{} ({error})", self.address)))
+    /// Ends the connection, and the session with it.
+    fn hang_up(&mut self) {
+        self.connection = None;
+        self.opened = None;
     }
 }
 
-/// So much later, but for times that no clock can hold.
-fn after(time: Duration) -> Instant {
-    const A_DAY: Duration = Duration::from_secs(86_400);
-    Instant::now() + time.min(A_DAY)
+/// How long one answer may take.
+fn time_for(request: &Request, timeout: Duration) -> Duration {
+    let until_settled = match request {
+        Request::Settle => true,
+        Request::One(instruction) => instruction.settled,
+        Request::Batch(instructions) => instructions.iter().any(|one| one.settled),
+        _ => false,
+    };
+    if until_settled { timeout.max(UNTIL_SETTLED) } else { timeout }
+}
+
+/// The one server that all of an order belongs to, with its address, if this one says so and has
+/// done nothing of it.
+fn right_server(endings: &[Ending]) -> Option<(ServerId, String)> {
+    let mut right = None;
+    for ending in endings {
+        match ending {
+            Ending::Decided(Outcome::WrongServer { server, address, .. }) => {
+                let named = right.get_or_insert((server, address));
+                if *named != (server, address) {
+                    return None;
+                }
+            }
+            // Because of another one, which is at the wrong server then, as all are.
+            Ending::Decided(Outcome::LinkedFailed { .. }) => {}
+            _ => return None,
+        }
+    }
+    right.map(|(server, address)| (server.clone(), address.clone()))
 }
 
 /// What is said of a reply of another kind than the request calls for.

@@ -1,24 +1,32 @@
-//! Reads the chain for peers and clients, in pieces, apart from the event loop.
+//! Reads the store for peers and clients, in pieces, apart from the event loop.
 
-use crossbeam_channel::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::paxos::message::Message;
-use crate::bank::request::{ErrorCode, Reply};
+use crate::bank::request::{Cursor, ErrorCode, Reply};
 use crate::node::outlet::{Outgoing, Outlet};
-use crate::store::BlockSource;
+use crate::node::statements::Statements;
+use crate::store::{BlockSource, StoreError};
 use crate::wire::encode_chain;
 
 /// About how much of the chain goes to a peer at a time.
 const PIECE_FOR_PEER: usize = 4 << 20;
 /// About how much of the chain goes to a client at a time.
 const PIECE_FOR_CLIENT: usize = 512 << 10;
-/// A client that has so many replies unread gets no blocks on top.
+/// A client that has so many replies unread gets nothing on top.
 const MAX_UNREAD: usize = 8;
 /// Jobs that may wait.
 pub(crate) const JOBS: usize = 64;
+/// While nobody asks, the index of statements takes one part in so many of a processor's time.
+const INDEX_SHARE: u32 = 10;
+/// How often the reader looks whether the chain has grown.
+const LOOK: Duration = Duration::from_millis(500);
 
-/// Blocks that somebody is to get.
+/// What somebody is to get.
 #[derive(Debug)]
 pub(crate) enum Job {
     /// A client.
@@ -27,12 +35,10 @@ pub(crate) enum Job {
         outlet: Outlet,
         /// The number of its request.
         id: Option<u64>,
-        /// The first height.
-        from: u64,
-        /// The last height.
-        to: u64,
+        /// What it asks.
+        query: Query,
     },
-    /// A peer.
+    /// A peer: blocks.
     ForPeer {
         /// The queue of the link that was up when the job was given.
         queue: Sender<Message>,
@@ -40,6 +46,36 @@ pub(crate) enum Job {
         from: u64,
         /// The last height.
         up_to: u64,
+    },
+}
+
+/// What a client asks of the store.
+#[derive(Debug)]
+pub(crate) enum Query {
+    /// Blocks.
+    Chain {
+        /// The first height.
+        from: u64,
+        /// The last height.
+        to: u64,
+    },
+    /// An account's statement.
+    History {
+        /// The account.
+        account: AccountId,
+        /// Where the page before ended.
+        before: Option<Cursor>,
+        /// The most entries wanted.
+        limit: usize,
+    },
+    /// Accounts by the beginning of their names.
+    Accounts {
+        /// What the names begin with.
+        prefix: String,
+        /// The last name of the page before.
+        after: Option<AccountId>,
+        /// The most accounts wanted.
+        limit: usize,
     },
 }
 
@@ -54,44 +90,90 @@ impl Job {
 }
 
 fn decline(outlet: &Outlet, id: Option<u64>, why: &str) {
-    let message = format!("the blocks can't be read now ({why}); try again");
+    let message = format!("that can't be read now ({why}); try again");
     outlet.send(Outgoing::Reply(id, Reply::Error { error: ErrorCode::Store, message }));
 }
 
-/// Does jobs until the event loop gives no more.
-pub(crate) fn run(jobs: &Receiver<Job>, chain: &mut dyn BlockSource) {
-    for job in jobs {
+/// The thread's own: its view of the store, and what it has learnt from that.
+pub(crate) struct BlockReader {
+    store: Box<dyn BlockSource>,
+    statements: Statements,
+}
+
+impl BlockReader {
+    /// A reader of the store of server `id`.
+    pub(crate) fn new(id: ServerId, store: Box<dyn BlockSource>) -> BlockReader {
+        BlockReader { store, statements: Statements::new(id) }
+    }
+
+    /// Does jobs until the event loop gives no more, and meanwhile keeps the index of statements.
+    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
+        let mut pause = LOOK;
+        loop {
+            match jobs.recv_timeout(pause) {
+                Ok(job) => self.work(job),
+                Err(RecvTimeoutError::Timeout) => pause = self.index(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Indexes one piece of the chain; returns how long to leave the processor to others.
+    fn index(&mut self) -> Duration {
+        let begun = Instant::now();
+        match self.statements.index_piece(&mut *self.store) {
+            Ok(true) => begun.elapsed() * (INDEX_SHARE - 1),
+            Ok(false) => LOOK,
+            Err(error) => {
+                log::debug!("the chain can't be read for statements: {error}");
+                LOOK
+            }
+        }
+    }
+
+    fn work(&mut self, job: Job) {
         match job {
-            Job::ForClient { outlet, id, from, to } => for_client(chain, &outlet, id, from, to),
-            Job::ForPeer { queue, from, up_to } => for_peer(chain, &queue, from, up_to),
+            Job::ForPeer { queue, from, up_to } => self.for_peer(&queue, from, up_to),
+            Job::ForClient { outlet, id, .. } if outlet.queued() >= MAX_UNREAD => {
+                decline(&outlet, id, "read the earlier replies first");
+            }
+            Job::ForClient { outlet, id, query } => match self.answer(id, &query) {
+                Ok(answer) => outlet.send(answer),
+                Err(error) => {
+                    log::warn!("{query:?} can't be answered: {error}");
+                    decline(&outlet, id, "the store gives no answer");
+                }
+            },
         }
     }
-}
 
-fn for_client(chain: &mut dyn BlockSource, outlet: &Outlet, id: Option<u64>, from: u64, to: u64) {
-    if outlet.queued() >= MAX_UNREAD {
-        return decline(outlet, id, "read the earlier replies first");
+    fn answer(&mut self, id: Option<u64>, query: &Query) -> Result<Outgoing, StoreError> {
+        Ok(match query {
+            Query::Chain { from, to } => {
+                let blocks = self.store.blocks(*from, *to, PIECE_FOR_CLIENT)?;
+                let more = blocks.last().is_some_and(|last| last.height() < *to);
+                Outgoing::Text(encode_chain(id, &blocks, more))
+            }
+            Query::History { account, before, limit } => {
+                let page = self.statements.page(&mut *self.store, account, *before, *limit)?;
+                Outgoing::Reply(id, page)
+            }
+            Query::Accounts { prefix, after, limit } => {
+                let (accounts, more) = self.store.accounts(prefix, after.as_ref(), *limit)?;
+                Outgoing::Reply(id, Reply::Accounts { accounts, more })
+            }
+        })
     }
-    match chain.blocks(from, to, PIECE_FOR_CLIENT) {
-        Ok(blocks) => {
-            let more = blocks.last().is_some_and(|last| last.height() < to);
-            outlet.send(Outgoing::Text(encode_chain(id, &blocks, more)));
-        }
-        Err(error) => {
-            log::warn!("blocks {from} to {to} can't be read for a client: {error}");
-            decline(outlet, id, "the store gives no answer");
-        }
-    }
-}
 
-fn for_peer(chain: &mut dyn BlockSource, queue: &Sender<Message>, from: u64, up_to: u64) {
-    let blocks: Vec<SealedBlock> = match chain.blocks(from, up_to, PIECE_FOR_PEER) {
-        Ok(blocks) => blocks,
-        Err(error) => {
-            return log::warn!("blocks {from} to {up_to} can't be read for a peer: {error}");
+    fn for_peer(&mut self, queue: &Sender<Message>, from: u64, up_to: u64) {
+        let blocks: Vec<SealedBlock> = match self.store.blocks(from, up_to, PIECE_FOR_PEER) {
+            Ok(blocks) => blocks,
+            Err(error) => {
+                return log::warn!("blocks {from} to {up_to} can't be read for a peer: {error}");
+            }
+        };
+        if queue.try_send(Message::BlocksResponse { blocks }).is_err() {
+            log::debug!("a peer is too slow for the blocks it asked for");
         }
-    };
-    if queue.try_send(Message::BlocksResponse { blocks }).is_err() {
-        log::debug!("a peer is too slow for the blocks it asked for");
     }
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use crate::bank::amount::Amount;
 use crate::bank::effects::Timer;
 use crate::bank::ids::ServerId;
+use crate::bank::limits::Limits;
 use crate::bank::paxos::message::Configuration;
 use crate::bank::server::Config;
+use crate::bank::server::settling::Habit;
 
 /// Everything that a node has to know beside its store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct NodeConfig {
     pub listen: String,
     /// What every server's account holds at the founding.
     pub opening_balance: Amount,
+    /// The local log is settled when it holds so many entries, if at all.
+    pub settle_at: Option<usize>,
     /// How patient to be.
     pub timings: Timings,
 }
@@ -34,7 +38,14 @@ impl NodeConfig {
     pub fn for_server(&self) -> Config {
         let servers = self.cluster.keys().cloned().collect();
         let configuration = Configuration { servers, opening_balance: self.opening_balance };
-        Config { id: self.id.clone(), configuration }
+        let by_age = self.timings.settle_every.is_some();
+        Config {
+            id: self.id.clone(),
+            configuration,
+            addresses: self.cluster.clone(),
+            habit: Habit { by_age, by_length: self.settle_at },
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -59,6 +70,10 @@ pub struct Timings {
     pub reconcile: Duration,
     /// How long a transfer waits for a majority before it is *unavailable*.
     pub deadline: Duration,
+    /// Between two runs that are made only because a payee is unknown.
+    pub look_up: Duration,
+    /// The local log is settled when an entry has been in it for so long, if at all.
+    pub settle_every: Option<Duration>,
     /// The first pause before a peer is dialled again, or a failed store loaded again. It doubles
     /// with each failure…
     pub redial: Duration,
@@ -85,6 +100,8 @@ impl Default for Timings {
             finish_round: Duration::from_secs(1),
             reconcile: Duration::from_secs(1),
             deadline: Duration::from_secs(5),
+            look_up: Duration::from_millis(500),
+            settle_every: None,
             redial: Duration::from_millis(50),
             redial_most: Duration::from_secs(1),
             handshake: Duration::from_secs(2),
@@ -106,6 +123,9 @@ impl Timings {
             Timer::FinishRound => self.finish_round,
             Timer::Reconcile => self.reconcile,
             Timer::Deadline(_) => self.deadline,
+            Timer::Patience { ms, .. } => Duration::from_millis(ms),
+            Timer::LookUp => self.look_up,
+            Timer::Settle => self.settle_every.unwrap_or(self.deadline),
         }
     }
 

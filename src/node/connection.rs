@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::bank::effects::Event;
-use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::ids::{AccountId, ConnectionId, ServerId};
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::{ErrorCode, Reply};
 use crate::node::config::Timings;
@@ -33,6 +33,8 @@ const MAX_DISCARDED: usize = 64 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct Lobby {
     pub(crate) id: ServerId,
+    /// Its own account, which pays where no other is named.
+    pub(crate) home: AccountId,
     pub(crate) life: Arc<Life>,
     pub(crate) timings: Timings,
     pub(crate) peers: Sender<Incoming>,
@@ -187,7 +189,7 @@ impl Reader<'_> {
     }
 
     fn client_line(&self, line: &[u8]) -> Result<(), Ended> {
-        let parsed = parse_request(line);
+        let parsed = parse_request(line, &self.lobby.home);
         if !self.outlet.owed().owe(self.longest()) {
             return Err(Ended);
         }

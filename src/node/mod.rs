@@ -7,7 +7,8 @@
 //! exchange ──── the event loop's tables: who is connected, and the way out to each
 //! outlet ────── the queue and the writer of a connection
 //! peer ──────── dials one peer, keeps the link, writes to it
-//! block_reader ─ serves pieces of the chain
+//! block_reader ─ serves pieces of the chain, lists of accounts, statements
+//! statements ── which blocks touch an account
 //! life ──────── how all of them learn that the node ends
 //! ```
 //!
@@ -24,9 +25,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::bank::ids::ServerId;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::server::Server;
-use crate::node::block_reader::Job;
+use crate::node::block_reader::{BlockReader, Job};
 use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::exchange::Exchange;
@@ -46,6 +47,7 @@ mod listener;
 mod load;
 mod outlet;
 mod peer;
+mod statements;
 mod timers;
 
 pub use config::{NodeConfig, Timings};
@@ -143,6 +145,7 @@ impl Node {
         self.spawn_diallers(config, &to_peers)?;
         let lobby = Lobby {
             id: id.clone(),
+            home: AccountId::of(&id),
             life: Arc::clone(&self.life),
             timings: timings.clone(),
             peers: to_peers,
@@ -173,8 +176,8 @@ impl Node {
         jobs: Receiver<Job>,
         store: &dyn Store,
     ) -> io::Result<()> {
-        let mut chain = store.reader();
-        let work = move || block_reader::run(&jobs, &mut *chain);
+        let reader = BlockReader::new(id.clone(), store.reader());
+        let work = move || reader.run(&jobs);
         self.others.push(self.life.spawn(format!("{id}:blocks"), work)?);
         Ok(())
     }

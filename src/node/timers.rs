@@ -62,6 +62,10 @@ impl Timers {
 const LITTLE: Range<f64> = 0.75..1.25;
 /// Wider where two servers that act at once are in each other's way.
 const MUCH: Range<f64> = 0.5..1.5;
+/// Never later, where the time is an upper bound that somebody was told.
+const EARLIER: Range<f64> = 0.5..1.0;
+/// Never earlier, where it is a lower one.
+const LATER: Range<f64> = 1.0..1.05;
 
 fn spread(timer: Timer) -> Range<f64> {
     match timer {
@@ -70,7 +74,10 @@ fn spread(timer: Timer) -> Range<f64> {
         | Timer::Gather { .. }
         | Timer::Repeat
         | Timer::Reconcile
-        | Timer::Deadline(_) => LITTLE,
+        | Timer::Deadline(_)
+        | Timer::LookUp => LITTLE,
+        Timer::Settle => EARLIER,
+        Timer::Patience { .. } => LATER,
     }
 }
 
@@ -136,6 +143,15 @@ mod tests {
         let late = now + 60 * SECOND;
         let order: Vec<_> = std::iter::from_fn(|| timers.due(late)).collect();
         assert_eq!(order, [GATHER, Timer::Heartbeat, Timer::Reconcile]);
+    }
+
+    #[test]
+    fn nothing_that_may_wait_for_money_is_called_too_early() {
+        let now = Instant::now();
+        let timer = Timer::Patience { wait: WaitId(1), ms: 2_000 };
+        let mut timers = running(&[timer], now);
+        assert_eq!(timers.due(now + 2 * SECOND - Duration::from_micros(1)), None);
+        assert_eq!(timers.due(now + 3 * SECOND), Some(timer));
     }
 
     #[test]

@@ -1,18 +1,23 @@
 //! A store in memory, for in-process tests.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt, Write};
-use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
-use crate::bank::ledger::entry::Entry;
+use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
+use crate::bank::limits::MAX_PAGE;
 use crate::bank::paxos::ballot::Ballot;
+use crate::bank::request::Listed;
 use crate::bank::stored::Stored;
+use crate::store::listing;
 use crate::store::piece::Piece;
 use crate::store::shape::Shape;
-use crate::store::{BlockSource, Store, StoreError};
+use crate::store::{AccountState, BlockSource, Store, StoreError};
 
 /// How the next commit is to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +70,10 @@ struct Data {
     active: bool,
     chain: Vec<SealedBlock>,
     balances: BTreeMap<AccountId, Amount>,
-    log: Vec<Vec<Entry>>,
+    included: BTreeMap<ServerId, Position>,
+    /// By their names.
+    accounts: BTreeMap<String, AccountId>,
+    log: Vec<Element>,
     promised: Option<Ballot>,
     accepted: Option<(Ballot, SealedBlock)>,
 }
@@ -185,7 +193,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// A second view of a [`MemoryStore`]'s chain.
+/// A second view of a [`MemoryStore`]'s data.
 #[derive(Debug)]
 struct MemoryReader {
     disk: Arc<Mutex<Disk>>,
@@ -200,6 +208,40 @@ impl BlockSource for MemoryReader {
     ) -> Result<Vec<SealedBlock>, StoreError> {
         Ok(read_piece(&self.disk, from, to, max_bytes))
     }
+
+    fn height(&mut self) -> Result<u64, StoreError> {
+        Ok(lock(&self.disk).data.chain.len() as u64)
+    }
+
+    fn account(&mut self, account: &AccountId, with_log: bool) -> Result<AccountState, StoreError> {
+        let data = &lock(&self.disk).data;
+        Ok(AccountState {
+            blocks: data.chain.len() as u64,
+            committed: data.balances.get(account).copied(),
+            log: if with_log { data.log.clone() } else { Vec::new() },
+        })
+    }
+
+    fn accounts(
+        &mut self,
+        prefix: &str,
+        after: Option<&AccountId>,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, bool), StoreError> {
+        let data = &lock(&self.disk).data;
+        let from = (listing::begin(prefix, after), Bound::Unbounded);
+        let mut names = data
+            .accounts
+            .range::<str, _>(from)
+            .map(|(_, account)| account)
+            .take_while(|account| account.as_str().starts_with(prefix));
+        let listed = |account: &AccountId| Listed {
+            account: account.clone(),
+            committed: data.balances.get(account).copied(),
+        };
+        let page = names.by_ref().take(limit.min(MAX_PAGE)).map(listed).collect();
+        Ok((page, names.next().is_some()))
+    }
 }
 
 impl Data {
@@ -211,6 +253,7 @@ impl Data {
             active: self.active,
             blocks: self.chain.len() as u64,
             balances: self.balances.iter().map(|(name, amount)| (name.clone(), *amount)).collect(),
+            included: self.included.clone(),
             log: self.log.clone(),
             promised: self.promised.clone(),
             accepted: self.accepted.clone(),
@@ -230,17 +273,21 @@ impl Data {
     }
 
     fn apply(&mut self, write: &Write) {
+        for account in listing::opened(write) {
+            self.accounts.insert(account.as_str().to_owned(), account.clone());
+        }
         match write {
-            Write::Log(entries) => self.log.push(entries.clone()),
+            Write::Log(element) => self.log.push(element.clone()),
             Write::Promise(ballot) => self.promised = Some(ballot.clone()),
             Write::Accept { ballot, block } => {
                 self.promised = Some(ballot.clone());
                 self.accepted = Some((ballot.clone(), block.clone()));
             }
-            Write::Append { block, from_accepted: _, trim, balances } => {
+            Write::Append { block, from_accepted: _, trim, balances, included } => {
                 self.chain.push(block.clone());
                 self.log.drain(..*trim);
                 self.balances.extend(balances.iter().cloned());
+                self.included.clone_from(included);
                 self.promised = None;
                 self.accepted = None;
             }

@@ -5,10 +5,15 @@
 
 use std::fmt;
 
+use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt};
+use crate::bank::ids::AccountId;
+use crate::bank::ledger::element::Element;
+use crate::bank::request::Listed;
 use crate::bank::stored::Stored;
 
+mod listing;
 pub mod memory;
 mod piece;
 pub mod redis;
@@ -83,11 +88,25 @@ pub trait Store: Send {
     /// it has a receipt for the asking, if its number is the last turn's.
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError>;
 
-    /// A second view of the same chain, for the block reader's thread.
+    /// A second view of the same data, for the block reader's thread.
     fn reader(&self) -> Box<dyn BlockSource>;
 }
 
-/// Reads a server's chain, apart from its event loop.
+/// What a store holds of one account, all of it at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountState {
+    /// The number of blocks in the chain.
+    pub blocks: u64,
+    /// What the account holds by those blocks; none if it is not in the chain yet.
+    pub committed: Option<Amount>,
+    /// The local log's elements, of whatever accounts, oldest first; empty unless asked for.
+    pub log: Vec<Element>,
+}
+
+/// Reads a server's chain and what follows from it, apart from its event loop.
+///
+/// It sees what is durable, and no less than what was durable when it was asked. An error leaves it
+/// fit for the next question: after [`StoreError::Failed`] it connects again by itself.
 pub trait BlockSource: Send {
     /// As [`Store::blocks`].
     fn blocks(
@@ -96,4 +115,33 @@ pub trait BlockSource: Send {
         to: u64,
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError>;
+
+    /// The number of blocks in the chain: one more than the last one's height, 0 before the founding.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    fn height(&mut self) -> Result<u64, StoreError>;
+
+    /// What an account holds by the chain, how long that chain is and, with `with_log`, the local
+    /// log that goes on from there: no turn comes between these. An account that is nowhere holds
+    /// none; that is no error.
+    ///
+    /// # Errors
+    /// If the store can't be read, or holds there what can't be understood.
+    fn account(&mut self, account: &AccountId, with_log: bool) -> Result<AccountState, StoreError>;
+
+    /// The accounts of which the names begin with `prefix`, from the first one after `after` on, in
+    /// the order of their names' bytes; at most `limit` and at most
+    /// [`MAX_PAGE`](crate::bank::limits::MAX_PAGE). And whether there are more. All accounts are
+    /// listed that are in the chain or opened in the own local log. Takes time for what is returned,
+    /// not for what is there.
+    ///
+    /// # Errors
+    /// If the store can't be read, or holds there what can't be understood.
+    fn accounts(
+        &mut self,
+        prefix: &str,
+        after: Option<&AccountId>,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, bool), StoreError>;
 }

@@ -33,9 +33,10 @@ mod tests {
 
     use super::*;
     use crate::bank::amount::Amount;
-    use crate::bank::blockchain::block::{Block, BlockHash, Genesis, SealedBlock};
+    use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
     use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
-    use crate::bank::ledger::entry::{Entry, Position, Via};
+    use crate::bank::ledger::element::Element;
+    use crate::bank::ledger::entry::{Action, Position, Record, Via};
     use crate::bank::paxos::ballot::Ballot;
     use crate::bank::paxos::message::{Configuration, Hello, Standing, Vote};
 
@@ -59,7 +60,7 @@ mod tests {
 
     fn hello() -> Hello {
         Hello {
-            version: 1,
+            version: FORMAT,
             id: server("A"),
             instance: InstanceId(1),
             life: LifeId(2),
@@ -73,22 +74,23 @@ mod tests {
         }
     }
 
-    fn entry() -> Entry {
-        Entry {
-            server: server("A"),
-            epoch: 1,
-            seq: 18,
-            from: "A".parse().unwrap(),
-            to: "B".parse().unwrap(),
-            amount: Amount::new(30).unwrap(),
+    fn element() -> Element {
+        let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
+        let transfer = Action::Transfer { from, to, amount: Amount::new(30).unwrap() };
+        let open = Action::Open { account: "A/alice".parse().unwrap() };
+        let record = |action, linked| Record {
+            action,
             request: Some("A.1.17.00000000000000ff.3#42".parse().unwrap()),
             via: Via::Paxos,
-        }
+            linked,
+        };
+        let first = Position { epoch: 1, seq: 18 };
+        Element::seal(first, vec![record(open, true), record(transfer, false)])
     }
 
     fn blocks() -> Vec<SealedBlock> {
         let genesis = SealedBlock::genesis(Genesis {
-            format: 1,
+            format: FORMAT,
             opening_balance: Amount::new(100).unwrap(),
             servers: BTreeMap::from([(server("A"), InstanceId(1))]),
         });
@@ -97,7 +99,7 @@ mod tests {
             previous: genesis.hash(),
             proposer: Some(server("B")),
             genesis: None,
-            entries: vec![entry()],
+            logs: BTreeMap::from([(server("A"), vec![element()])]),
         });
         vec![genesis, next]
     }
@@ -114,7 +116,7 @@ mod tests {
             Message::Heartbeat(standing()),
             Message::Prepare { height, ballot: ballot(), previous: hash, known },
             promise(Vote::Accepted { ballot: ballot(), block: block.clone() }),
-            promise(Vote::Log { entries: vec![entry()], cut: false }),
+            promise(Vote::Log { elements: vec![element()], cut: false }),
             Message::Accept { height, ballot: ballot(), block },
             Message::Accepted { height, ballot: ballot(), hash, instance },
             Message::Commit { height, hash },

@@ -1,12 +1,15 @@
 //! What travels: one JSON object a line, for peers and clients alike, on one port.
 //!
 //! [`lines`] cuts bytes into lines and never holds more than it was told to. [`request`] and
-//! [`reply`] are what clients say and hear, [`message`] is what servers say to each other. Every
-//! stage has its own errors, and all that is wrong with a line is found here: the state machine
-//! sees only what is well formed.
+//! [`reply`] are what clients say and hear (of both, what is special about batches stands in a file
+//! of its own), [`message`] is what servers say to each other. Every stage has its own errors, and
+//! all that is wrong with a line is found here: the state machine sees only what is well formed.
 
+mod batch;
+mod fields;
 pub mod lines;
 pub mod message;
+mod outcomes;
 pub mod reply;
 pub mod request;
 

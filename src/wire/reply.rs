@@ -1,7 +1,5 @@
 //! What servers answer, as lines: `{"id":2,"outcome":"accepted",…}`.
 
-use std::borrow::Cow;
-
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +7,8 @@ use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{BlockHash, Genesis, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId, SessionId};
 use crate::bank::ledger::entry::Entry;
-use crate::bank::request::{ErrorCode, Outcome, Reply, Request};
+use crate::bank::request::{Cursor, ErrorCode, Listed, Reply, Request, StatementLine};
+use crate::wire::outcomes::{BatchLine, BatchRead};
 use crate::wire::{explain, to_line};
 
 /// What a client makes of a line that answers it.
@@ -18,21 +17,21 @@ pub enum Answer {
     /// To everything but `chain`.
     Reply(Reply),
     /// To [`Request::Chain`].
-    Chain(Blocks<'static>),
+    Chain(Blocks),
 }
 
 /// A piece of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Blocks<'a> {
+pub struct Blocks {
     /// In height order.
-    pub blocks: Vec<HashedBlock<'a>>,
+    pub blocks: Vec<HashedBlock>,
     /// There are more after these.
     pub more: bool,
 }
 
 /// A block's fields and, beside them, its hash, which the stored text can't hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HashedBlock<'a> {
+pub struct HashedBlock {
     /// Its place in the chain.
     pub height: u64,
     /// Its hash.
@@ -41,24 +40,24 @@ pub struct HashedBlock<'a> {
     pub previous: BlockHash,
     /// Who built it; none in block 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proposer: Option<Cow<'a, ServerId>>,
+    pub proposer: Option<ServerId>,
     /// What the bank is founded on; only in block 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub genesis: Option<Cow<'a, Genesis>>,
-    /// The transfers in it.
-    pub entries: Cow<'a, [Entry]>,
+    pub genesis: Option<Genesis>,
+    /// The entries in it, in the order in which they take effect.
+    pub entries: Vec<Entry>,
 }
 
-impl<'a> HashedBlock<'a> {
-    fn of(sealed: &'a SealedBlock) -> Self {
+impl HashedBlock {
+    fn of(sealed: &SealedBlock) -> Self {
         let block = sealed.block();
         HashedBlock {
             height: block.height,
             hash: sealed.hash(),
             previous: block.previous,
-            proposer: block.proposer.as_ref().map(Cow::Borrowed),
-            genesis: block.genesis.as_ref().map(Cow::Borrowed),
-            entries: Cow::Borrowed(&block.entries),
+            proposer: block.proposer.clone(),
+            genesis: block.genesis.clone(),
+            entries: block.entries().collect(),
         }
     }
 }
@@ -73,7 +72,10 @@ struct Line<'a, R> {
 
 /// A reply as a line, with its newline.
 pub fn encode_reply(id: Option<u64>, reply: &Reply) -> String {
-    to_line(&Line { id, reply })
+    match reply {
+        Reply::Batch { outcomes } => to_line(&BatchLine::of(id, outcomes)),
+        reply => to_line(&Line { id, reply }),
+    }
 }
 
 /// The reply to [`Request::Chain`] as a line, with its newline.
@@ -115,58 +117,41 @@ pub fn parse_reply(line: &[u8], id: u64, request: &Request) -> Result<Option<Ans
 
 /// Reads a line as what the request calls for.
 fn answer_to(request: &Request, text: &str) -> Result<Answer, String> {
-    #[derive(Deserialize)]
-    struct Opened {
-        session: SessionId,
-    }
-    #[derive(Deserialize)]
-    struct Several {
-        outcomes: Vec<Outcome>,
-    }
-    #[derive(Deserialize)]
-    struct Balance {
-        account: AccountId,
-        balance: Amount,
-        committed: Amount,
-        height: u64,
-    }
-    #[derive(Deserialize)]
-    struct Log {
-        server: ServerId,
-        entries: Vec<Entry>,
-        more: bool,
-    }
-    #[derive(Deserialize)]
-    struct Settled {
-        settled: bool,
-        height: u64,
-        consulted: Vec<ServerId>,
-        not_consulted: Vec<ServerId>,
+    macro_rules! reply {
+        ($kind:ident { $($(#[$how:meta])* $field:ident: $type:ty),* }) => {{
+            #[derive(Deserialize)]
+            struct Fields { $($(#[$how])* $field: $type),* }
+            let Fields { $($field),* } = read(text)?;
+            Reply::$kind { $($field),* }
+        }};
     }
     Ok(Answer::Reply(match request {
-        Request::Session => {
-            let Opened { session } = read(text)?;
-            Reply::Session { session }
-        }
-        Request::Transfer(_) => Reply::Transfer(read(text)?),
-        Request::Transfers(_) => {
-            let Several { outcomes } = read(text)?;
-            Reply::Transfers { outcomes }
-        }
-        Request::Balance(_) => {
-            let Balance { account, balance, committed, height } = read(text)?;
-            Reply::Balance { account, balance, committed, height }
-        }
-        Request::Log { .. } => {
-            let Log { server, entries, more } = read(text)?;
-            Reply::Log { server, entries, more }
-        }
+        Request::Session => reply!(Session { session: SessionId }),
+        Request::One(_) => Reply::One(read(text)?),
+        Request::Batch(_) => Reply::Batch { outcomes: read::<BatchRead>(text)?.into_outcomes()? },
+        Request::Balance(_) => reply!(Balance {
+            account: AccountId,
+            balance: Amount,
+            committed: Option<Amount>,
+            height: u64
+        }),
+        Request::History { .. } => reply!(History {
+            account: AccountId,
+            lines: Vec<StatementLine>,
+            #[serde(default)]
+            left_out: u64,
+            next: Option<Cursor>
+        }),
+        Request::Accounts { .. } => reply!(Accounts { accounts: Vec<Listed>, more: bool }),
+        Request::Log { .. } => reply!(Log { server: ServerId, entries: Vec<Entry>, more: bool }),
         Request::Chain { .. } => return read(text).map(Answer::Chain),
         Request::Status => Reply::Status(Box::new(read(text)?)),
-        Request::Settle => {
-            let Settled { settled, height, consulted, not_consulted } = read(text)?;
-            Reply::Settled { settled, height, consulted, not_consulted }
-        }
+        Request::Settle => reply!(Settled {
+            settled: bool,
+            height: u64,
+            consulted: Vec<ServerId>,
+            not_consulted: Vec<ServerId>
+        }),
     }))
 }
 

@@ -3,34 +3,61 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::bank::blockchain::block::Block;
+use crate::bank::blockchain::block::{Block, FORMAT};
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
-use crate::bank::ledger::entry::Via;
-use crate::bank::request::{PeerStatus, Start, Status};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::request::{Instruction, Outcome, PeerStatus, Start, Status};
 
-fn entry() -> Entry {
-    Entry {
-        server: "A".parse().unwrap(),
+fn server(id: &str) -> ServerId {
+    id.parse().unwrap()
+}
+
+fn units(units: u64) -> Amount {
+    Amount::new(units).unwrap()
+}
+
+fn records() -> Vec<Record> {
+    let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
+    let open = Action::Open { account: "A/alice".parse().unwrap() };
+    let record = |action, linked| Record { action, request: None, via: Via::Local, linked };
+    vec![record(open, true), record(Action::Transfer { from, to, amount: units(30) }, false)]
+}
+
+fn entries() -> Vec<Entry> {
+    let entry = |(record, seq)| Entry { server: server("A"), epoch: 1, seq, record };
+    records().into_iter().zip(1..).map(entry).collect()
+}
+
+const ENTRIES: &str = "[{\"server\":\"A\",\"epoch\":1,\"seq\":1,\"open\":\"A/alice\",\"linked\":true},\
+    {\"server\":\"A\",\"epoch\":1,\"seq\":2,\"from\":\"A\",\"to\":\"B\",\"amount\":30}]";
+
+fn block() -> SealedBlock {
+    let element = Element::seal(Position { epoch: 1, seq: 1 }, records());
+    SealedBlock::seal(Block {
+        height: 1,
+        previous: BlockHash::NONE,
+        proposer: Some(server("B")),
+        genesis: None,
+        logs: BTreeMap::from([(server("A"), vec![element])]),
+    })
+}
+
+fn accepted(id: &str, seq: u64, via: Via) -> Outcome {
+    Outcome::Accepted {
+        server: server(id),
         epoch: 1,
-        seq: 1,
-        from: "A".parse().unwrap(),
-        to: "B".parse().unwrap(),
-        amount: Amount::new(30).unwrap(),
-        request: None,
-        via: Via::Local,
+        seq,
+        balance: units(70),
+        via,
+        repeated: false,
+        settled: None,
     }
 }
 
 #[test]
 fn the_id_comes_first_and_is_left_out_if_there_is_none() {
-    let accepted = Reply::Transfer(Outcome::Accepted {
-        server: "A".parse().unwrap(),
-        epoch: 1,
-        seq: 2,
-        balance: Amount::new(70).unwrap(),
-        via: Via::Local,
-        repeated: false,
-    });
+    let accepted = Reply::One(accepted("A", 2, Via::Local));
     let fields =
         r#""outcome":"accepted","server":"A","epoch":1,"seq":2,"balance":70,"via":"local"}"#;
     assert_eq!(encode_reply(Some(2), &accepted), format!("{{\"id\":2,{fields}\n"));
@@ -46,54 +73,117 @@ fn each_kind_of_reply_is_one_line_that_names_its_fields() {
         encode_reply(Some(1), &session),
         "{\"id\":1,\"session\":\"A.1.0.00000000000000ff.1\"}\n"
     );
-    let log = Reply::Log { server: "A".parse().unwrap(), entries: vec![entry()], more: false };
+    let log = Reply::Log { server: server("A"), entries: entries(), more: false };
     assert_eq!(
         encode_reply(Some(5), &log),
-        "{\"id\":5,\"server\":\"A\",\"entries\":[{\"server\":\"A\",\"epoch\":1,\"seq\":1,\
-         \"from\":\"A\",\"to\":\"B\",\"amount\":30}],\"more\":false}\n"
+        format!("{{\"id\":5,\"server\":\"A\",\"entries\":{ENTRIES},\"more\":false}}\n")
     );
-    let invalid = Outcome::Invalid { reason: "no".into() };
+    let [Reply::History { .. }, accounts] = &pages()[..] else { panic!("{:?}", pages()) };
     assert_eq!(
-        encode_reply(Some(3), &Reply::Transfers { outcomes: vec![invalid] }),
-        "{\"id\":3,\"outcomes\":[{\"outcome\":\"invalid\",\"reason\":\"no\"}]}\n"
+        encode_reply(Some(6), accounts),
+        "{\"id\":6,\"accounts\":[{\"account\":\"A\",\"committed\":70},{\"account\":\"A/alice\"}],\
+         \"more\":true}\n"
+    );
+    assert_eq!(
+        encode_reply(Some(7), &pages()[0]),
+        "{\"id\":7,\"account\":\"A\",\"lines\":[\
+         {\"balance\":40,\"server\":\"A\",\"epoch\":1,\"seq\":2,\"from\":\"A\",\"to\":\"B\",\"amount\":30},\
+         {\"height\":1,\"balance\":70,\"server\":\"A\",\"epoch\":1,\"seq\":2,\"from\":\"A\",\"to\":\"B\",\
+         \"amount\":30}],\"left_out\":3,\"next\":{\"height\":1,\"place\":0,\"balance\":100}}\n"
     );
 }
 
+/// A statement and a list of accounts.
+fn pages() -> Vec<Reply> {
+    let account: AccountId = "A".parse().unwrap();
+    let entry = || entries().remove(1);
+    let lines = vec![
+        StatementLine { height: None, balance: units(40), entry: entry() },
+        StatementLine { height: Some(1), balance: units(70), entry: entry() },
+    ];
+    let next = Some(Cursor { height: 1, place: 0, balance: units(100) });
+    let listed = |name: &str, committed| Listed { account: name.parse().unwrap(), committed };
+    let accounts = vec![listed("A", Some(units(70))), listed("A/alice", None)];
+    vec![
+        Reply::History { account, lines, left_out: 3, next },
+        Reply::Accounts { accounts, more: true },
+    ]
+}
+
 #[test]
-fn blocks_stand_with_their_hashes() {
+fn of_a_batch_s_outcomes_those_that_say_nothing_more_are_short() {
+    let settled = match accepted("A", 5, Via::Local) {
+        Outcome::Accepted { server, epoch, seq, balance, via, .. } => {
+            let settled = Some(true);
+            Outcome::Accepted { server, epoch, seq, balance, via, repeated: false, settled }
+        }
+        other => other,
+    };
+    let invalid = Outcome::Invalid { reason: "no".into() };
+    let outcomes = vec![
+        invalid.clone(),
+        accepted("A", 2, Via::Local),
+        accepted("A", 3, Via::Paxos),
+        accepted("A", 4, Via::Local),
+        settled,
+        accepted("B", 1, Via::Local),
+    ];
+    let line = encode_reply(Some(3), &Reply::Batch { outcomes: outcomes.clone() });
+    assert_eq!(
+        line,
+        "{\"id\":3,\"server\":\"A\",\"epoch\":1,\"outcomes\":[\
+         {\"outcome\":\"invalid\",\"reason\":\"no\"},[2,70],\
+         {\"outcome\":\"accepted\",\"server\":\"A\",\"epoch\":1,\"seq\":3,\"balance\":70,\"via\":\"paxos\"},\
+         [4,70],{\"outcome\":\"accepted\",\"server\":\"A\",\"epoch\":1,\"seq\":5,\"balance\":70,\
+         \"via\":\"local\",\"settled\":true},{\"outcome\":\"accepted\",\"server\":\"B\",\"epoch\":1,\
+         \"seq\":1,\"balance\":70,\"via\":\"local\"}]}\n"
+    );
+    let batch = Request::Batch(Vec::new());
+    let back = parse_reply(line.as_bytes(), 3, &batch);
+    assert_eq!(back, Ok(Some(Answer::Reply(Reply::Batch { outcomes }))));
+
+    let none_accepted = encode_reply(None, &Reply::Batch { outcomes: vec![invalid] });
+    let whole = "{\"outcomes\":[{\"outcome\":\"invalid\",\"reason\":\"no\"}]}\n";
+    assert_eq!(none_accepted, whole);
+
+    for bad in [
+        r#"{"id":3,"outcomes":[[2,70]]}"#,
+        r#"{"id":3,"server":"A","outcomes":[[2,70]]}"#,
+        r#"{"id":3,"server":"A","epoch":1,"outcomes":[[2]]}"#,
+        r#"{"id":3,"server":"A","epoch":1,"outcomes":[[2,70,1]]}"#,
+        r#"{"id":3,"server":"A","epoch":1,"outcomes":[7]}"#,
+        r#"{"id":3,"server":"A","epoch":1,"outcomes":[{"outcome":"maybe"}]}"#,
+        r#"{"id":3,"server":"A","epoch":1}"#,
+    ] {
+        assert!(parse_reply(bad.as_bytes(), 3, &batch).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn blocks_stand_with_their_hashes_and_name_their_entries() {
     let genesis = SealedBlock::genesis(Genesis {
-        format: 1,
-        opening_balance: Amount::new(100).unwrap(),
-        servers: BTreeMap::from([("A".parse().unwrap(), InstanceId(1))]),
+        format: FORMAT,
+        opening_balance: units(100),
+        servers: BTreeMap::from([(server("A"), InstanceId(1))]),
     });
-    let next = SealedBlock::seal(Block {
-        height: 1,
-        previous: genesis.hash(),
-        proposer: Some("B".parse().unwrap()),
-        genesis: None,
-        entries: vec![entry()],
-    });
+    let next = block();
     let line = encode_chain(Some(6), &[genesis.clone(), next.clone()], true);
     let (zero, one) = (BlockHash::NONE, genesis.hash());
     let expected = format!(
         "{{\"id\":6,\"blocks\":[{{\"height\":0,\"hash\":\"{one}\",\"previous\":\"{zero}\",\
-         \"genesis\":{{\"format\":1,\"opening_balance\":100,\
+         \"genesis\":{{\"format\":2,\"opening_balance\":100,\
          \"servers\":{{\"A\":\"0000000000000001\"}}}},\"entries\":[]}},\
-         {{\"height\":1,\"hash\":\"{}\",\"previous\":\"{one}\",\"proposer\":\"B\",\
-         \"entries\":[{{\"server\":\"A\",\"epoch\":1,\"seq\":1,\"from\":\"A\",\"to\":\"B\",\
-         \"amount\":30}}]}}],\"more\":true}}\n",
+         {{\"height\":1,\"hash\":\"{}\",\"previous\":\"{zero}\",\"proposer\":\"B\",\
+         \"entries\":{ENTRIES}}}],\"more\":true}}\n",
         next.hash()
     );
     assert_eq!(line, expected);
 }
+
 fn every_reply() -> Vec<(Request, Reply)> {
-    let server = |id: &str| -> ServerId { id.parse().unwrap() };
     let (consulted, not_consulted) = (vec![server("A"), server("B")], vec![server("C")]);
-    let balance = Amount::new(70).unwrap();
-    let transfer = || {
-        let line = br#"{"transfer":{"to":"B","amount":30}}"#;
-        crate::wire::parse_request(line).unwrap().1
-    };
+    let balance = units(70);
+    let one = || Request::One(Instruction::plain(records().remove(0).action));
     let refused = Outcome::Refused {
         reason: "A has 20".into(),
         balance,
@@ -101,13 +191,21 @@ fn every_reply() -> Vec<(Request, Reply)> {
         not_consulted: not_consulted.clone(),
     };
     let outcomes = vec![
+        accepted("A", 1, Via::Local),
         refused,
         Outcome::Unavailable { reason: "no majority".into() },
         Outcome::Invalid { reason: "to itself".into() },
+        Outcome::LinkedFailed { reason: "number 2".into() },
+        Outcome::WrongServer {
+            reason: "B's".into(),
+            server: server("B"),
+            address: "127.0.0.1:8002".into(),
+        },
         Outcome::Expired { reason: "too late".into() },
     ];
     let mut all: Vec<(Request, Reply)> =
-        outcomes.iter().map(|outcome| (transfer(), Reply::Transfer(outcome.clone()))).collect();
+        outcomes.iter().map(|outcome| (one(), Reply::One(outcome.clone()))).collect();
+    let [history, accounts] = <[Reply; 2]>::try_from(pages()).unwrap();
     let account = "A".parse().unwrap();
     let status = Status {
         server: server("A"),
@@ -121,20 +219,27 @@ fn every_reply() -> Vec<(Request, Reply)> {
         head: BlockHash::NONE,
         log_length: 4,
         waiting: 5,
+        accounts: 3,
         promised: None,
         run: "idle".into(),
         peers: vec![PeerStatus { id: server("B"), connected: true, height: Some(6) }],
     };
     all.extend([
         (Request::Session, Reply::Session { session: "A.1.0.00000000000000ff.1".parse().unwrap() }),
-        (Request::Transfers(vec![]), Reply::Transfers { outcomes }),
+        (Request::Batch(vec![]), Reply::Batch { outcomes }),
         (
             Request::Balance(None),
-            Reply::Balance { account, balance, committed: Amount::ZERO, height: 3 },
+            Reply::Balance { account, balance, committed: Some(Amount::ZERO), height: 3 },
         ),
         (
+            Request::Balance(None),
+            Reply::Balance { account: "A/x".parse().unwrap(), balance, committed: None, height: 3 },
+        ),
+        (Request::History { account: "A".parse().unwrap(), before: None, limit: 2 }, history),
+        (Request::Accounts { prefix: "A".into(), after: None, limit: 2 }, accounts),
+        (
             Request::Log { after: None },
-            Reply::Log { server: server("A"), entries: vec![entry()], more: true },
+            Reply::Log { server: server("A"), entries: entries(), more: true },
         ),
         (Request::Status, Reply::Status(Box::new(status))),
         (Request::Settle, Reply::Settled { settled: true, height: 4, consulted, not_consulted }),
@@ -157,13 +262,7 @@ fn every_reply_comes_back_as_it_went() {
 
 #[test]
 fn a_piece_of_the_chain_comes_back_as_it_went() {
-    let block = SealedBlock::seal(Block {
-        height: 1,
-        previous: BlockHash::NONE,
-        proposer: Some("B".parse().unwrap()),
-        genesis: None,
-        entries: vec![entry()],
-    });
+    let block = block();
     let line = encode_chain(Some(6), std::slice::from_ref(&block), true);
     let request = Request::Chain { from: 1, to: None };
     let Ok(Some(Answer::Chain(piece))) = parse_reply(line.as_bytes(), 6, &request) else {
@@ -174,7 +273,7 @@ fn a_piece_of_the_chain_comes_back_as_it_went() {
 
 #[test]
 fn an_answer_to_another_question_is_none() {
-    let line = encode_reply(Some(3), &Reply::Transfers { outcomes: vec![] });
+    let line = encode_reply(Some(3), &Reply::Batch { outcomes: vec![] });
     assert_eq!(parse_reply(line.as_bytes(), 4, &Request::Status), Ok(None));
     assert_eq!(parse_reply(b"{\"settled\":true}", 4, &Request::Settle), Ok(None));
     // Unless it is an error: then the server could not make out the question.

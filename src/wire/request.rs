@@ -1,76 +1,27 @@
 //! What clients ask, as lines: `{"id":2,"transfer":{"to":"B","amount":30}}`.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::batch::{self, BatchFields};
+use super::fields::{Object, count, first_name, objects, present, wait};
 use crate::bank::amount::Amount;
-use crate::bank::ids::{AccountId, RequestId, SessionId};
-use crate::bank::ledger::entry::Position;
-use crate::bank::request::{ErrorCode, MAX_TRANSFERS, Reply, Request, TransferRequest};
+use crate::bank::ids::{AccountId, SessionId};
+use crate::bank::ledger::entry::{Action, Position};
+use crate::bank::limits::MAX_PAGE;
+use crate::bank::request::{Cursor, ErrorCode, Instruction, Reply, Request};
 use crate::wire::{explain, to_line};
 
 /// The version of requests and replies.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
+/// How many entries or accounts an answer to `history` or `accounts` holds if nothing is said of it.
+pub const DEFAULT_PAGE: usize = 50;
 
 /// What a good request looks like, for those who sent another.
 const RIGHT: &str = "a request is one JSON object a line, such as \
-    {\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":30}}, with exactly one of \
-    session, transfer, transfers, balance, log, chain, status, settle";
-
-/// A value that has to be written as a JSON object. The derived code alone would take an array of
-/// the fields' values too.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct FromMap<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for FromMap<T> {
-            type Value = Object<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-        from.deserialize_map(FromMap(PhantomData))
-    }
-}
-
-/// A field that may be absent, but not null.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
-}
-
-/// A field that may be absent, and counts: to 2^53 - 1, which is exact as a JSON number in every
-/// language and leaves room for a sum.
-fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    let number = u64::deserialize(from)?;
-    if number > Amount::MAX.units() {
-        let most = Amount::MAX;
-        return Err(de::Error::custom(format_args!("{number} is more than the most, {most}")));
-    }
-    Ok(Some(number))
-}
-
-/// Declares the envelope and the objects in it: every field may be absent, none may be unknown.
-macro_rules! objects {
-    ($($name:ident { $($field:ident: $type:ty = $how:literal),* })*) => {$(
-        #[derive(Debug, Default, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct $name {
-            $(#[serde(default, deserialize_with = $how, skip_serializing_if = "Option::is_none")]
-            $field: Option<$type>,)*
-        }
-    )*};
-}
+    {\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":30}}, with exactly one of session, transfer, \
+    open, batch, balance, history, accounts, log, chain, status, settle";
 
 objects! {
     Envelope {
@@ -78,8 +29,11 @@ objects! {
         version: u64 = "present",
         session: Object<Nothing> = "present",
         transfer: Object<TransferFields> = "present",
-        transfers: Vec<Object<TransferFields>> = "present",
+        open: Object<OpenFields> = "present",
+        batch: Object<BatchFields> = "present",
         balance: Object<BalanceFields> = "present",
+        history: Object<HistoryFields> = "present",
+        accounts: Object<AccountsFields> = "present",
         log: Object<LogFields> = "present",
         chain: Object<ChainFields> = "present",
         status: Object<Nothing> = "present",
@@ -91,21 +45,40 @@ objects! {
         to: AccountId = "present",
         amount: Amount = "present",
         session: SessionId = "present",
-        number: u64 = "count"
+        number: u64 = "count",
+        settled: bool = "present",
+        wait_ms: u64 = "wait"
+    }
+    OpenFields {
+        account: AccountId = "present",
+        session: SessionId = "present",
+        number: u64 = "count",
+        settled: bool = "present"
     }
     BalanceFields { account: AccountId = "present" }
+    HistoryFields {
+        account: AccountId = "present",
+        before: Object<CursorFields> = "present",
+        limit: u64 = "count"
+    }
+    CursorFields { height: u64 = "count", place: u64 = "count", balance: Amount = "present" }
+    AccountsFields { prefix: String = "present", after: AccountId = "present", limit: u64 = "count" }
     LogFields { after: Object<PositionFields> = "present" }
     PositionFields { epoch: u64 = "count", seq: u64 = "count" }
     ChainFields { from: u64 = "count", to: u64 = "count" }
 }
 
-/// The request that a line is, with the client's id for it.
+/// The request that a line is, with the client's id for it. `home` is the server's own account: where
+/// the line doesn't say who pays, or whose statement is wanted, it is that.
 ///
 /// What makes no sense to a bank (an amount of 0, an unknown account) is for the state machine to say.
 ///
 /// # Errors
 /// The reply that says what is wrong and what would be right; with the id, where one can be made out.
-pub fn parse_request(line: &[u8]) -> Result<(Option<u64>, Request), (Option<u64>, Reply)> {
+pub fn parse_request(
+    line: &[u8],
+    home: &AccountId,
+) -> Result<(Option<u64>, Request), (Option<u64>, Reply)> {
     let text = std::str::from_utf8(line)
         .map_err(|bad| (None, wrong(ErrorCode::NotJson, format!("not UTF-8: {bad}; {RIGHT}"))))?;
     let Object(envelope) = serde_json::from_str::<Object<Envelope>>(text)
@@ -115,22 +88,37 @@ pub fn parse_request(line: &[u8]) -> Result<(Option<u64>, Request), (Option<u64>
         None | Some(VERSION) => {}
         Some(other) => return Err((id, bad_version(other))),
     }
-    match request_of(envelope) {
+    match request_of(envelope, home) {
         Ok(request) => Ok((id, request)),
         Err(what) => Err((id, wrong(ErrorCode::BadRequest, what))),
     }
 }
 
 /// A request as a line, with its newline.
+///
+/// # Panics
+/// If no line says it: a transfer that is alone and yet linked; an opening that waits for money; a
+/// batch whose names are not those of one session with each number one more than the last, or of
+/// which only some are `settled`.
 pub fn encode_request(id: u64, request: &Request) -> String {
     let nothing = || Some(Object(Nothing {}));
     let mut envelope = Envelope { id: Some(id), ..Envelope::default() };
-    match request {
+    match request.clone() {
         Request::Session => envelope.session = nothing(),
-        Request::Transfer(transfer) => envelope.transfer = Some(fields_of(transfer)),
-        Request::Transfers(all) => envelope.transfers = Some(all.iter().map(fields_of).collect()),
-        Request::Balance(account) => {
-            envelope.balance = Some(Object(BalanceFields { account: account.clone() }));
+        Request::One(instruction) => envelope.set_instruction(instruction),
+        Request::Batch(all) => envelope.batch = Some(Object(batch::fields_of(all))),
+        Request::Balance(account) => envelope.balance = Some(Object(BalanceFields { account })),
+        Request::History { account, before, limit } => {
+            let before = before.map(|Cursor { height, place, balance }| {
+                let (height, place, balance) = (Some(height), Some(place), Some(balance));
+                Object(CursorFields { height, place, balance })
+            });
+            let (account, limit) = (Some(account), Some(limit as u64));
+            envelope.history = Some(Object(HistoryFields { account, before, limit }));
+        }
+        Request::Accounts { prefix, after, limit } => {
+            let (prefix, limit) = (Some(prefix), Some(limit as u64));
+            envelope.accounts = Some(Object(AccountsFields { prefix, after, limit }));
         }
         Request::Log { after } => {
             let after = after.map(|Position { epoch, seq }| {
@@ -139,12 +127,40 @@ pub fn encode_request(id: u64, request: &Request) -> String {
             envelope.log = Some(Object(LogFields { after }));
         }
         Request::Chain { from, to } => {
-            envelope.chain = Some(Object(ChainFields { from: Some(*from), to: *to }));
+            envelope.chain = Some(Object(ChainFields { from: Some(from), to }));
         }
         Request::Status => envelope.status = nothing(),
         Request::Settle => envelope.settle = nothing(),
     }
     to_line(&envelope)
+}
+
+impl Envelope {
+    fn set_instruction(&mut self, instruction: Instruction) {
+        let Instruction { action, request, linked, settled, wait_ms } = instruction;
+        assert!(!linked, "one alone is linked to nothing");
+        let (session, number) = request.map(|request| (request.session, request.number)).unzip();
+        let settled = settled.then_some(true);
+        match action {
+            Action::Transfer { from, to, amount } => {
+                let (from, to, amount) = (Some(from), Some(to), Some(amount));
+                self.transfer = Some(Object(TransferFields {
+                    from,
+                    to,
+                    amount,
+                    session,
+                    number,
+                    settled,
+                    wait_ms,
+                }));
+            }
+            Action::Open { account } => {
+                assert!(wait_ms.is_none(), "an opening needs no money to wait for");
+                let account = Some(account);
+                self.open = Some(Object(OpenFields { account, session, number, settled }));
+            }
+        }
+    }
 }
 
 fn wrong(error: ErrorCode, message: String) -> Reply {
@@ -182,14 +198,17 @@ fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<u64>, Reply
 }
 
 /// The one request in an envelope.
-fn request_of(envelope: Envelope) -> Result<Request, String> {
-    let Envelope { session, transfer, transfers, balance, log, chain, status, settle, .. } =
-        envelope;
+fn request_of(envelope: Envelope, home: &AccountId) -> Result<Request, String> {
+    let Envelope { session, transfer, open, batch, balance, history, accounts, .. } = envelope;
+    let Envelope { log, chain, status, settle, .. } = envelope;
     let found = [
         session.map(|_| Ok(Request::Session)),
-        transfer.map(|Object(fields)| transfer_of(fields).map(Request::Transfer)),
-        transfers.map(transfers_of),
+        transfer.map(|Object(fields)| transfer_of(fields, home)),
+        open.map(|Object(fields)| open_of(fields)),
+        batch.map(|Object(fields)| batch::instructions_of(fields, home).map(Request::Batch)),
         balance.map(|Object(fields)| Ok(Request::Balance(fields.account))),
+        history.map(|Object(fields)| history_of(fields, home)),
+        accounts.map(|Object(fields)| accounts_of(fields)),
         log.map(|Object(fields)| log_of(fields)),
         chain.map(|Object(fields)| chain_of(&fields)),
         status.map(|_| Ok(Request::Status)),
@@ -203,36 +222,69 @@ fn request_of(envelope: Envelope) -> Result<Request, String> {
     }
 }
 
-fn transfers_of(all: Vec<Object<TransferFields>>) -> Result<Request, String> {
-    if all.is_empty() || all.len() > MAX_TRANSFERS {
-        return Err(format!("transfers holds 1 to {MAX_TRANSFERS} transfers, not {}", all.len()));
-    }
-    let number = |(index, Object(fields))| {
-        transfer_of(fields).map_err(|what| format!("transfers, number {}: {what}", index + 1))
-    };
-    all.into_iter().enumerate().map(number).collect::<Result<_, _>>().map(Request::Transfers)
-}
-
-fn transfer_of(fields: TransferFields) -> Result<TransferRequest, String> {
+fn transfer_of(fields: TransferFields, home: &AccountId) -> Result<Request, String> {
     const RIGHT: &str = "a transfer is {\"to\":\"B\",\"amount\":30}, with \"from\" if it isn't the \
         server's own account, and with \"session\" and \"number\" if it may be retried";
-    let TransferFields { from, to, amount, session, number } = fields;
+    let TransferFields { from, to, amount, session, number, settled, wait_ms } = fields;
     let (Some(to), Some(amount)) = (to, amount) else {
         return Err(format!("\"to\" or \"amount\" is missing; {RIGHT}"));
     };
-    let request = match (session, number) {
-        (None, None) => None,
-        (Some(_), Some(0)) => return Err("a session's numbers begin with 1, not 0".into()),
-        (Some(session), Some(number)) => Some(RequestId { session, number }),
-        _ => return Err(format!("\"session\" and \"number\" belong together; {RIGHT}")),
-    };
-    Ok(TransferRequest { from, to, amount, request })
+    let action = Action::Transfer { from: from.unwrap_or_else(|| home.clone()), to, amount };
+    let request = first_name(session, number, 1, RIGHT)?;
+    let settled = settled.unwrap_or(false);
+    Ok(Request::One(Instruction { request, settled, wait_ms, ..Instruction::plain(action) }))
 }
 
-fn fields_of(transfer: &TransferRequest) -> Object<TransferFields> {
-    let TransferRequest { from, to, amount, request } = transfer.clone();
-    let (session, number) = request.map(|request| (request.session, request.number)).unzip();
-    Object(TransferFields { from, to: Some(to), amount: Some(amount), session, number })
+fn open_of(fields: OpenFields) -> Result<Request, String> {
+    const RIGHT: &str = "an opening is {\"account\":\"A/alice\"}, with \"session\" and \"number\" if \
+        it may be retried";
+    let OpenFields { account, session, number, settled } = fields;
+    let Some(account) = account else {
+        return Err(format!("\"account\" is missing; {RIGHT}"));
+    };
+    let request = first_name(session, number, 1, RIGHT)?;
+    let (action, settled) = (Action::Open { account }, settled.unwrap_or(false));
+    Ok(Request::One(Instruction { request, settled, ..Instruction::plain(action) }))
+}
+
+fn history_of(fields: HistoryFields, home: &AccountId) -> Result<Request, String> {
+    let HistoryFields { account, before, limit } = fields;
+    let before = match before {
+        None => None,
+        Some(Object(CursorFields {
+            height: Some(height),
+            place: Some(place),
+            balance: Some(balance),
+        })) => Some(Cursor { height, place, balance }),
+        Some(_) => {
+            let right = "{\"height\":7,\"place\":3,\"balance\":50}";
+            return Err(format!("\"before\" is {right}, the \"next\" of the page before"));
+        }
+    };
+    let account = account.unwrap_or_else(|| home.clone());
+    Ok(Request::History { account, before, limit: page_of(limit)? })
+}
+
+fn accounts_of(fields: AccountsFields) -> Result<Request, String> {
+    let AccountsFields { prefix, after, limit } = fields;
+    let prefix = prefix.unwrap_or_default();
+    if !may_begin_account(&prefix) {
+        let prefix: String = prefix.chars().take(80).collect();
+        return Err(format!("{prefix:?} begins no account's name; \"A/\" begins those of A"));
+    }
+    Ok(Request::Accounts { prefix, after, limit: page_of(limit)? })
+}
+
+fn may_begin_account(prefix: &str) -> bool {
+    let is_account = |name: &str| name.parse::<AccountId>().is_ok();
+    prefix.is_empty() || is_account(prefix) || is_account(&format!("{prefix}x"))
+}
+
+/// How much a page holds.
+fn page_of(limit: Option<u64>) -> Result<usize, String> {
+    let limit = limit.map_or(Ok(DEFAULT_PAGE), usize::try_from).ok();
+    let limit = limit.filter(|limit| (1..=MAX_PAGE).contains(limit));
+    limit.ok_or_else(|| format!("\"limit\" is 1 to {MAX_PAGE}"))
 }
 
 fn log_of(fields: LogFields) -> Result<Request, String> {

@@ -14,6 +14,8 @@ use serde_json::Value;
 pub enum Step {
     /// Answers; `ID` in the text stands for the request's id.
     Say(String),
+    /// Answers after so long.
+    SayLate(Duration, String),
     /// Answers, and closes the connection.
     SayAndClose(String),
     /// Closes the connection without an answer.
@@ -33,16 +35,19 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The name that a transfer came under.
+    /// The name that a transfer, an opening or a batch came under.
     pub fn name(&self) -> (String, u64) {
-        let transfer = &self.request["transfer"];
-        (transfer["session"].as_str().unwrap().into(), transfer["number"].as_u64().unwrap())
+        let kinds = ["transfer", "open", "batch"];
+        let named = kinds.iter().find_map(|kind| self.request.get(kind)).unwrap();
+        (named["session"].as_str().unwrap().into(), named["number"].as_u64().unwrap())
     }
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     asked: Vec<Asked>,
+    /// Sessions opened in silence.
+    opened: usize,
     closed: usize,
 }
 
@@ -115,12 +120,20 @@ fn serve(
         let opens = request.get("session").is_some();
         seen.lock().unwrap().asked.push(Asked { connection, request });
         let step = match script.peek() {
-            Some(Step::Silence) if opens => Some(session(SESSION)),
+            Some(Step::Silence) if opens => {
+                let mut seen = seen.lock().unwrap();
+                seen.opened += 1;
+                Some(session(&format!("A.1.0.00000000000000ff.{}", seen.opened)))
+            }
             _ => script.next(),
         };
         let Some(step) = step else { return false };
         match step {
             Step::Say(text) => {
+                let _ = writeln!(stream, "{}", text.replace("ID", &id));
+            }
+            Step::SayLate(pause, text) => {
+                thread::sleep(pause);
                 let _ = writeln!(stream, "{}", text.replace("ID", &id));
             }
             Step::SayAndClose(text) => {
@@ -155,6 +168,13 @@ pub fn session(name: &str) -> Step {
 
 pub const ACCEPTED: &str =
     r#"{"id":ID,"outcome":"accepted","server":"A","epoch":1,"seq":1,"balance":70,"via":"local"}"#;
+/// To a batch of two.
+pub const BOTH_ACCEPTED: &str = r#"{"id":ID,"server":"A","epoch":1,"outcomes":[[1,70],[2,65]]}"#;
 pub const EXPIRED: &str = r#"{"id":ID,"outcome":"expired","reason":"too late"}"#;
 pub const WAITS: &str =
     r#"{"id":ID,"error":"unavailable","message":"the bank is not founded yet: waiting for C"}"#;
+
+/// An outcome without its braces: the right server is B, at this address.
+pub fn wrong_server(address: &str) -> String {
+    format!(r#""outcome":"wrong_server","reason":"that is B's","server":"B","address":"{address}""#)
+}

@@ -1,4 +1,4 @@
-//! Eight scenes of the protocol, played by the real state machine and written down for whoever
+//! Nine scenes of the protocol, played by the real state machine and written down for whoever
 //! wants to learn it: `tests/golden/*.txt`. They are compared with what is stored; after a change
 //! that is meant, one command writes them anew:
 //!
@@ -54,4 +54,5 @@ scenes!(
     logged_between_promise_and_commit,
     partition,
     no_majority,
+    accounts,
 );

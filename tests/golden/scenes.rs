@@ -244,3 +244,32 @@ pub fn no_majority() -> String {
     stage.deliver_all();
     stage.close()
 }
+
+pub fn accounts() -> String {
+    let mut stage = Stage::open(
+        "Accounts",
+        "A/alice is an account at home A: only A opens and debits it, and to A it is known at once.\n\
+         Others know it when it is in a block. Linked transfers happen together or not at all. One\n\
+         that is to be settled is answered when its entry is in a block, and so at a majority.",
+    );
+    stage.say("Within A a new account can be paid at once.");
+    stage.open_account("A", "A/alice");
+    stage.pay("A", "A/alice", 30);
+    stage.say(
+        "B doesn't know A/alice. Whether there is such an account is not for B to say, so it asks.",
+    );
+    stage.pay("B", "A/alice", 15);
+    stage.deliver_all();
+    stage.say("A has 70. One of these two can't happen, so neither does, once all were asked.");
+    stage.pay_both("A", [("A/alice", "C", 10), ("A", "C", 500)]);
+    stage.deliver_all();
+    stage.say(
+        "A/alice has 45 by now. Two that can both happen become one element of the log: they come\n    \
+         into one block. The second spends what the first one brings.",
+    );
+    stage.pay_both("A", [("A/alice", "A", 40), ("A", "C", 100)]);
+    stage.say("This one is in A's log at once, and answered when the run that it starts is over.");
+    stage.pay_settled("A", "A/alice", 1);
+    stage.deliver_all();
+    stage.close()
+}

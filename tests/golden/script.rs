@@ -3,10 +3,17 @@
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::effects::{Event, Timer};
 use paxos_banking::bank::ids::{ConnectionId, RequestId, SessionId};
-use paxos_banking::bank::request::{Request, TransferRequest};
+use paxos_banking::bank::ledger::entry::Action;
+use paxos_banking::bank::request::{Instruction, Request};
 
 use crate::stage::{Flight, Stage, id};
 use crate::words;
+
+fn pays(from: &str, to: &str, amount: u64) -> Action {
+    let account = |name: &str| name.parse().expect("an account");
+    let amount = Amount::new(amount).expect("an amount");
+    Action::Transfer { from: account(from), to: account(to), amount }
+}
 
 /// A client's connection; those of servers are counted from 1.
 const CLIENT: u64 = 1 << 32;
@@ -19,9 +26,8 @@ impl Stage {
 
     /// A client of a server's asks for a transfer; returns its number.
     pub fn pay(&mut self, home: &str, to: &str, amount: u64) -> u64 {
-        self.requests += 1;
         self.happens(&format!("A client of {home}'s asks: pay {to} {amount}."));
-        self.transfer(home, to, amount, self.requests)
+        self.instruct(home, Instruction::plain(pays(home, to, amount)))
     }
 
     /// It asks again, under the same number, after the server came back.
@@ -29,17 +35,60 @@ impl Stage {
         self.happens(&format!(
             "The client of {home}'s asks again, for the same: pay {to} {amount}."
         ));
-        self.transfer(home, to, amount, number);
+        let instruction = Instruction::plain(pays(home, to, amount));
+        let instruction = self.named(home, instruction, number);
+        self.ask(home, Request::One(instruction));
     }
 
-    fn transfer(&mut self, home: &str, to: &str, amount: u64, number: u64) -> u64 {
-        let session = self.hosts[&id(home)].session.clone().unwrap_or_else(|| self.session(home));
-        let request = Some(RequestId { session, number });
-        let amount = Amount::new(amount).expect("an amount");
-        let to = to.parse().expect("an account");
-        let transfer = TransferRequest { from: None, to, amount, request };
-        self.ask(home, Request::Transfer(transfer));
+    /// A client asks for a transfer, and to be answered when it is in a block.
+    pub fn pay_settled(&mut self, home: &str, to: &str, amount: u64) {
+        self.happens(&format!(
+            "A client of {home}'s asks: pay {to} {amount}, and answer when it is in a block."
+        ));
+        let instruction = Instruction::plain(pays(home, to, amount));
+        self.instruct(home, Instruction { settled: true, ..instruction });
+    }
+
+    /// A client asks for two transfers from two accounts, linked.
+    pub fn pay_both(&mut self, home: &str, [first, second]: [(&str, &str, u64); 2]) {
+        let words = |(from, to, amount): (&str, &str, u64)| format!("{from} pays {to} {amount}");
+        self.happens(&format!(
+            "A client of {home}'s asks, linked: {}; {}.",
+            words(first),
+            words(second)
+        ));
+        let mut named = |(from, to, amount), linked| {
+            let instruction = Instruction::plain(pays(from, to, amount));
+            let number = self.next_number();
+            self.named(home, Instruction { linked, ..instruction }, number)
+        };
+        let both = vec![named(first, true), named(second, false)];
+        self.ask(home, Request::Batch(both));
+    }
+
+    /// A client opens an account.
+    pub fn open_account(&mut self, home: &str, account: &str) {
+        self.happens(&format!("A client of {home}'s asks: open {account}."));
+        let account = account.parse().expect("an account");
+        self.instruct(home, Instruction::plain(Action::Open { account }));
+    }
+
+    /// A client asks for one thing, under a new number.
+    fn instruct(&mut self, home: &str, instruction: Instruction) -> u64 {
+        let number = self.next_number();
+        let instruction = self.named(home, instruction, number);
+        self.ask(home, Request::One(instruction));
         number
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests
+    }
+
+    fn named(&mut self, home: &str, instruction: Instruction, number: u64) -> Instruction {
+        let session = self.hosts[&id(home)].session.clone().unwrap_or_else(|| self.session(home));
+        Instruction { request: Some(RequestId { session, number }), ..instruction }
     }
 
     fn session(&mut self, home: &str) -> SessionId {
@@ -142,10 +191,9 @@ impl Stage {
             let up = if host.server.is_some() { "" } else { " (down)" };
             self.line(&format!("\n{name}{up}"));
             for block in host.disk.chain.iter().skip(1) {
-                let entries = words::log(&block.block().entries);
-                self.follows(&words::block(block), &entries);
+                self.follows(&words::block(block), &words::entries_of(block));
             }
-            self.follows("local log", &words::log(host.disk.stored.log.iter().flatten()));
+            self.follows("local log", &words::log(name, &host.disk.stored.log));
             let balances = host.disk.stored.balances.iter();
             let mut balances: Vec<String> =
                 balances.map(|(account, balance)| format!("{account} {balance}")).collect();

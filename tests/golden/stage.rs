@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::effects::{Batch, Bound, Event, Outbox, Timer, TimerCommand};
 use paxos_banking::bank::ids::{ConnectionId, ServerId, SessionId};
+use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::{Configuration, Message};
 use paxos_banking::bank::request::Reply;
+use paxos_banking::bank::server::settling::Habit;
 use paxos_banking::bank::server::{Config, Server};
 
 use crate::disk::Disk;
@@ -129,10 +131,15 @@ impl Stage {
     pub fn begin_life(&mut self, name: &ServerId) {
         let servers = NAMES.map(id).to_vec();
         let opening_balance = Amount::new(OPENING).expect("an amount");
-        let configuration = Configuration { servers, opening_balance };
+        let config = Config {
+            id: name.clone(),
+            configuration: Configuration { servers, opening_balance },
+            addresses: NAMES.iter().map(|name| (id(name), String::new())).collect(),
+            habit: Habit::default(),
+            limits: Limits::default(),
+        };
         let host = self.hosts.get_mut(name).expect("a server");
         host.life += 1;
-        let config = Config { id: name.clone(), configuration };
         host.server = Some(host.disk.load(config, host.life));
         self.end_turn(name);
     }
@@ -182,7 +189,7 @@ impl Stage {
         self.save_and_send(name, &turn.batch, turn.bound);
         let own = self.hosts.get_mut(name).expect("a server").own.pop_front();
         if let Some(message) = own {
-            self.follows(&format!("{name} to {name}"), &words::message(&message));
+            self.follows(&format!("{name} to {name}"), &words::message(name, &message));
             self.take_in(name, Event::Own(message));
         }
     }
@@ -220,7 +227,7 @@ impl Stage {
     }
 
     fn send(&mut self, from: &ServerId, to: &ServerId, message: Message) {
-        self.follows(&format!("{from} to {to}"), &words::message(&message));
+        self.follows(&format!("{from} to {to}"), &words::message(from, &message));
         if self.links.contains_key(&(from.clone(), to.clone())) {
             self.flights.push_back(Flight { from: from.clone(), to: to.clone(), message });
         }
@@ -246,13 +253,17 @@ impl Stage {
                 self.hosts.get_mut(name).expect("a server").session = Some(session);
             }
             Bound::Reply(_, _, reply) => {
-                self.follows(&format!("{name} replies"), &words::reply(&reply));
+                for line in words::reply(&reply) {
+                    self.follows(&format!("{name} replies"), &line);
+                }
             }
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.hosts[name].disk.chain[from as usize..=up_to as usize].to_vec();
                 self.send(name, &to, Message::BlocksResponse { blocks });
             }
-            Bound::ReadChain { .. } => panic!("no scene asks for that"),
+            Bound::ReadChain { .. } | Bound::ReadHistory { .. } | Bound::ReadAccounts { .. } => {
+                panic!("no scene asks for that")
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 use paxos_banking::bank::blockchain::block::SealedBlock;
 use paxos_banking::bank::effects::{Level, Note, Timer, Write};
 use paxos_banking::bank::ids::ServerId;
-use paxos_banking::bank::ledger::entry::{Entry, Via};
+use paxos_banking::bank::ledger::element::Element;
+use paxos_banking::bank::ledger::entry::{Action, Entry, Via};
 use paxos_banking::bank::paxos::message::{Message, Vote};
 use paxos_banking::bank::request::{Outcome, Reply};
 
@@ -13,20 +14,35 @@ fn join<T>(things: impl IntoIterator<Item = T>, word: impl Fn(T) -> String) -> S
 
 /// An entry by its name, such as B1 for the first one of B's, and what it says.
 fn entry(entry: &Entry) -> String {
-    let Entry { server, seq, from, to, amount, .. } = entry;
-    format!("{server}{seq} ({from} pays {to} {amount})")
-}
-
-/// The names only.
-fn names<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
-    join(entries, |entry| format!("{}{}", entry.server, entry.seq))
-}
-
-pub fn log<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
-    match join(entries, entry) {
-        empty if empty.is_empty() => "empty".into(),
-        entries => entries,
+    let Entry { server, seq, record, .. } = entry;
+    match &record.action {
+        Action::Transfer { from, to, amount } => {
+            format!("{server}{seq} ({from} pays {to} {amount})")
+        }
+        Action::Open { account } => format!("{server}{seq} ({account} is opened)"),
     }
+}
+
+/// Entries in their order; linked ones are joined by "with".
+fn entries(entries: impl IntoIterator<Item = Entry>) -> String {
+    let mut text = String::new();
+    let mut joint = "";
+    for each in entries {
+        text = text + joint + &entry(&each);
+        joint = if each.record.linked { " with " } else { ", " };
+    }
+    if text.is_empty() { "empty".into() } else { text }
+}
+
+/// What a server's log holds.
+pub fn log(server: &ServerId, log: &[Element]) -> String {
+    entries(log.iter().flat_map(|element| element.entries(server)))
+}
+
+/// The names of a server's entries, without what they say.
+fn names(server: &ServerId, log: &[Element]) -> String {
+    let entries = log.iter().flat_map(|element| element.entries(server));
+    join(entries, |entry| format!("{server}{}", entry.seq))
 }
 
 /// A block by its height and the beginning of its hash.
@@ -34,8 +50,13 @@ pub fn block(block: &SealedBlock) -> String {
     format!("block {} #{}", block.height(), block.hash().short())
 }
 
+/// What a block holds.
+pub fn entries_of(block: &SealedBlock) -> String {
+    entries(block.block().entries())
+}
+
 fn content(sealed: &SealedBlock) -> String {
-    format!("{} = {}", block(sealed), log(&sealed.block().entries))
+    format!("{} = {}", block(sealed), entries_of(sealed))
 }
 
 /// A note of the machine's, if it says more than the messages and writes beside it.
@@ -53,12 +74,12 @@ pub fn note(note: &Note) -> Option<(&'static str, String)> {
     Some((verb, text))
 }
 
-pub fn message(message: &Message) -> String {
+pub fn message(from: &ServerId, message: &Message) -> String {
     let words = match message {
         Message::Prepare { height, ballot, .. } => format!("block {height}, ballot {ballot}"),
         Message::Promise { ballot, waiting, vote, .. } => {
             let vote = match vote {
-                Vote::Log { entries, .. } => format!("log: {}", log(entries)),
+                Vote::Log { elements, .. } => format!("log: {}", log(from, elements)),
                 Vote::Accepted { ballot, block } => {
                     format!("accepted before, in ballot {ballot}: {}", content(block))
                 }
@@ -87,14 +108,16 @@ pub fn message(message: &Message) -> String {
 /// What a server saves.
 pub fn write(server: &ServerId, write: &Write) -> String {
     match write {
-        Write::Log(entries) => format!("{} enters the log", log(entries)),
+        Write::Log(element) => {
+            let element = std::slice::from_ref(element);
+            format!("{} enters the log", log(server, element))
+        }
         Write::Promise(ballot) => format!("promises ballot {ballot}"),
         Write::Accept { ballot, block: accepted } => {
             format!("accepts {} in ballot {ballot}", block(accepted))
         }
         Write::Append { block: appended, .. } => {
-            let is_own = |entry: &&Entry| entry.server == *server;
-            let own = names(appended.block().entries.iter().filter(is_own));
+            let own = names(server, appended.block().log(server));
             let trim = if own.is_empty() { own } else { format!("; off the log: {own}") };
             format!("{} is appended to the chain{trim}", block(appended))
         }
@@ -102,28 +125,40 @@ pub fn write(server: &ServerId, write: &Write) -> String {
     }
 }
 
-pub fn reply(reply: &Reply) -> String {
-    let outcome = match reply {
-        Reply::Transfer(outcome) => outcome,
+/// One line for each outcome that a reply tells.
+pub fn reply(reply: &Reply) -> Vec<String> {
+    match reply {
+        Reply::One(told) => vec![outcome(told)],
+        Reply::Batch { outcomes } => outcomes.iter().map(outcome).collect(),
         Reply::Settled { consulted, not_consulted, .. } => {
-            return format!("settled; {}", consultation(consulted, not_consulted));
+            vec![format!("settled; {}", consultation(consulted, not_consulted))]
         }
         other => panic!("no scene asks for that: {other:?}"),
-    };
+    }
+}
+
+fn outcome(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Accepted { server, seq, balance, via, repeated, .. } => {
+        Outcome::Accepted { server, seq, balance, via, repeated, settled, .. } => {
             let via = match (via, repeated) {
                 (_, true) => "as it was before",
                 (Via::Local, _) => "from the local log",
                 (Via::Paxos, _) => "after a Paxos run",
             };
-            format!("ACCEPTED as {server}{seq}, {via}; {server} has {balance} left")
+            let settled = match settled {
+                Some(true) => ", and in a block by now",
+                Some(false) => ", but in no block yet",
+                None => "",
+            };
+            format!("ACCEPTED as {server}{seq}, {via}{settled}; {balance} left")
         }
         Outcome::Refused { reason, consulted, not_consulted, .. } => {
             format!("REFUSED: {reason}; {}", consultation(consulted, not_consulted))
         }
         Outcome::Unavailable { reason } => format!("UNAVAILABLE: {reason}"),
         Outcome::Invalid { reason } => format!("INVALID: {reason}"),
+        Outcome::LinkedFailed { reason } => format!("LINKED, FAILED: {reason}"),
+        Outcome::WrongServer { reason, .. } => format!("WRONG SERVER: {reason}"),
         Outcome::Expired { reason } => format!("EXPIRED: {reason}"),
     }
 }
@@ -145,5 +180,8 @@ pub fn timer(timer: Timer) -> &'static str {
         Timer::FinishRound => "it accepted a block a while ago, and no commit came",
         Timer::Reconcile => "a step of reconciling took too long",
         Timer::Deadline(_) => "a transfer has waited for too long",
+        Timer::Patience { .. } => "a transfer has waited for money as long as it was to",
+        Timer::LookUp => "payees that nobody knows may be asked for again",
+        Timer::Settle => "its log is old enough to be settled",
     }
 }

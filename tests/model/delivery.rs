@@ -1,20 +1,25 @@
 //! What happens in one step: an event in, and what leaves a server on its way.
 
-use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::effects::{Bound, Event};
-use paxos_banking::bank::ids::{AccountId, ConnectionId, RequestId, ServerId};
-use paxos_banking::bank::ledger::entry::Entry;
+use paxos_banking::bank::ids::{ConnectionId, RequestId, ServerId};
+use paxos_banking::bank::ledger::element::Element;
+use paxos_banking::bank::ledger::entry::{Action, Record};
 use paxos_banking::bank::paxos::message::Message;
-use paxos_banking::bank::request::{Outcome, Reply, Request, TransferRequest};
-use paxos_banking::bank::server::Config;
+use paxos_banking::bank::request::{Instruction, Outcome, Reply, Request};
 
+use crate::abacus::Abacus;
 use crate::node::{Node, Stage};
-use crate::state::{Client, Crashes, Network, Shared, State, Story, Told};
+use crate::state::{Client, Crashes, Network, Shared, State, Story, Told, Wish};
 use crate::steps::Bank;
-use crate::{NAMES, OPENING, configuration};
+use crate::{NAMES, config};
 
 pub fn place(id: &ServerId) -> usize {
     NAMES.iter().position(|name| *name == id.as_str()).expect("a server of this bank")
+}
+
+/// What stands for another server in a choice of others, at this home.
+fn bit(home: usize, other: usize) -> usize {
+    1 << ((other + 3 - home) % 3 - 1)
 }
 
 /// Clients' connections are numbered beyond those of servers.
@@ -24,12 +29,10 @@ fn client_connection(number: u64) -> ConnectionId {
 
 impl State {
     /// A bank that the real machine has founded: active, connected, nothing under way.
-    /// The first transfers, which their homes cover, are served already.
+    /// The first wishes, which their homes cover, are granted already.
     pub fn founded(bank: &Bank) -> State {
-        let node = |place: usize| {
-            let id = NAMES[place].parse().expect("a name");
-            Shared::new(Node::new(Config { id, configuration: configuration() }, place))
-        };
+        let node =
+            |place: usize| Shared::new(Node::new(config(NAMES[place], bank.habit.clone()), place));
         let mut state = State {
             nodes: [node(0), node(1), node(2)],
             network: Network::new(bank.in_order),
@@ -46,7 +49,7 @@ impl State {
             state.turn_at_once(flight.to, event);
         }
         state.clients = (0..3).map(|place| state.open_session(place)).collect();
-        for story in 0..bank.served {
+        for story in 0..bank.granted {
             let event = state.ask(story, false);
             state.turn_at_once(bank.wishes[story].home, event);
         }
@@ -88,7 +91,7 @@ impl State {
             client.has_older = false;
         }
         for story in self.stories.iter_mut().filter(|story| story.wish.home == place) {
-            story.came = None;
+            story.short = None;
         }
     }
 
@@ -108,6 +111,7 @@ impl State {
     fn turn_at_once(&mut self, place: usize, event: Event) -> Option<Bound> {
         self.take_in(place, event, true);
         self.change(place, Node::save);
+        self.watch();
         if self.nodes[place].stage == Stage::Idle {
             return None;
         }
@@ -148,70 +152,118 @@ impl State {
                     let blocks = chain[from as usize..=up_to as usize].to_vec();
                     self.send(place, &to, Message::BlocksResponse { blocks });
                 }
-                Bound::Reply(_, Some(story), Reply::Transfer(outcome)) => {
-                    self.tell(story as usize, &outcome);
+                Bound::Reply(_, Some(story), Reply::One(outcome)) => {
+                    self.tell(story as usize, &[outcome]);
+                }
+                Bound::Reply(_, Some(story), Reply::Batch { outcomes }) => {
+                    self.tell(story as usize, &outcomes);
                 }
                 other => panic!("nobody asked for this: {other:?}"),
             }
         }
     }
 
-    /// The event that is a client's asking, or asking again, for a transfer; on its present
+    /// The event that is a client's asking, or asking again, for what it wants; on its present
     /// connection, or on the one before.
     pub fn ask(&mut self, story: usize, on_older: bool) -> Event {
-        let wish = self.stories[story].wish;
-        let client = &self.clients[wish.home];
-        let number = client.connection - u64::from(on_older);
-        let request = RequestId { session: client.session.clone(), number: story as u64 + 1 };
-        let transfer = TransferRequest {
-            from: None,
-            to: NAMES[wish.to].parse().expect("an account"),
-            amount: Amount::new(wish.amount).expect("an amount"),
-            request: Some(request),
-        };
-        let came = [0, 1, 2].map(|server| self.credits(server, wish.home));
         let told = &mut self.stories[story];
         told.asked = true;
-        told.came.get_or_insert(came);
-        Event::Request(client_connection(number), Some(story as u64), Request::Transfer(transfer))
+        told.short.get_or_insert([false; 4]);
+        self.watch();
+        let Wish { home, group, settled, patient } = &*self.stories[story].wish;
+        let client = &self.clients[*home];
+        let instruction = |(member, action): (usize, &Action)| Instruction {
+            action: action.clone(),
+            request: Some(RequestId {
+                session: client.session.clone(),
+                number: Wish::number(story, member),
+            }),
+            linked: member + 1 < group.len(),
+            settled: *settled,
+            wait_ms: patient.then_some(1),
+        };
+        let mut instructions: Vec<Instruction> =
+            group.iter().enumerate().map(instruction).collect();
+        let request = match instructions.pop() {
+            Some(only) if instructions.is_empty() => Request::One(only),
+            last => {
+                instructions.extend(last);
+                Request::Batch(instructions)
+            }
+        };
+        let number = client.connection - u64::from(on_older);
+        Event::Request(client_connection(number), Some(story as u64), request)
     }
 
-    fn tell(&mut self, story: usize, outcome: &Outcome) {
-        let told = match outcome {
-            Outcome::Accepted { seq, via, repeated, .. } => {
-                self.stories[story].repeated |= *repeated;
-                Told::Accepted { seq: *seq, via: *via }
-            }
-            Outcome::Refused { consulted, .. } => {
-                self.stories[story].wronged |= self.had_the_money(story, consulted);
-                Told::Refused
-            }
-            Outcome::Unavailable { .. } => Told::Unavailable,
-            Outcome::Invalid { .. } => Told::Invalid,
-            Outcome::Expired { .. } => Told::Expired,
-        };
+    fn tell(&mut self, story: usize, outcomes: &[Outcome]) {
+        let told = outcomes.iter().map(|outcome| self.hear(story, outcome)).collect();
         self.stories[story].told.insert(told);
     }
 
-    /// Whether those consulted held enough for the transfer when it came.
-    fn had_the_money(&self, story: usize, consulted: &[ServerId]) -> bool {
-        let Story { wish, came: Some(came), .. } = &self.stories[story] else { return true };
-        let credited: u64 = consulted.iter().map(|server| came[place(server)]).sum();
-        let debited: u64 = self.durable(wish.home).map(|entry| entry.amount.units()).sum();
-        OPENING + credited >= debited + wish.amount
+    fn hear(&mut self, story: usize, outcome: &Outcome) -> Told {
+        match outcome {
+            Outcome::Accepted { seq, via, repeated, settled, .. } => {
+                self.stories[story].repeated |= *repeated;
+                self.stories[story].settled |= *settled == Some(true);
+                Told::Accepted { seq: *seq, via: *via }
+            }
+            Outcome::Refused { reason, consulted, .. } => {
+                self.stories[story].wronged |= !self.was_short(story, consulted);
+                let unknown = reason.starts_with("there is no account");
+                if unknown { Told::Unknown } else { Told::Refused }
+            }
+            Outcome::Unavailable { .. } => Told::Unavailable,
+            Outcome::Invalid { .. } => Told::Invalid,
+            Outcome::LinkedFailed { .. } => Told::LinkedFailed,
+            Outcome::Expired { .. } => Told::Expired,
+            Outcome::WrongServer { .. } => panic!("all ask at home: {outcome:?}"),
+        }
     }
 
-    /// All entries that a server ever made durable: in its chain, then in its log.
-    pub fn durable(&self, place: usize) -> impl Iterator<Item = &Entry> {
+    /// Something may be durable that was not before: notes for each wish that waits whether it could
+    /// be granted now.
+    pub fn watch(&mut self) {
+        for number in 0..self.stories.len() {
+            let story = &self.stories[number];
+            let Some(mut short) = story.short.filter(|_| story.told.is_empty()) else { continue };
+            for (choice, short) in short.iter_mut().enumerate() {
+                *short = *short || !self.could_happen(&story.wish, choice);
+            }
+            self.stories[number].short = Some(short);
+        }
+    }
+
+    /// Whether a wish could be granted by all that its home knows, and what the chosen others do.
+    fn could_happen(&self, wish: &Wish, choice: usize) -> bool {
+        let included = &self.nodes[wish.home].disk.stored.included;
+        let mut abacus = Abacus::opening();
+        for (place, node) in self.nodes.iter().enumerate() {
+            let all = place == wish.home || choice & bit(wish.home, place) > 0;
+            for (seq, record) in self.records(place) {
+                if all || seq <= included[node.id()].seq {
+                    abacus.note(&record.action);
+                }
+            }
+        }
+        wish.group.iter().all(|action| abacus.follow(action))
+    }
+
+    /// Whether those consulted, and the home, once had too little since the wish came.
+    fn was_short(&self, story: usize, consulted: &[ServerId]) -> bool {
+        let Story { wish, short: Some(short), .. } = &self.stories[story] else { return false };
+        let others = consulted.iter().map(place).filter(|place| *place != wish.home);
+        short[others.map(|place| bit(wish.home, place)).sum::<usize>()]
+    }
+
+    /// All elements that a server ever made durable: in its chain, then in its log.
+    pub fn elements(&self, place: usize) -> impl Iterator<Item = &Element> {
         let node = &self.nodes[place];
-        let chain = node.disk.chain.iter().flat_map(|block| &block.block().entries);
-        let own = chain.filter(|entry| entry.server == node.config.id);
-        own.chain(node.disk.stored.log.iter().flatten())
+        let chain = node.disk.chain.iter().flat_map(|block| block.block().log(&node.config.id));
+        chain.chain(&node.disk.stored.log)
     }
 
-    /// What a server's durable entries pay to another's account.
-    fn credits(&self, server: usize, payee: usize) -> u64 {
-        let payee = AccountId::of(self.nodes[payee].id());
-        self.durable(server).filter(|e| e.to == payee).map(|e| e.amount.units()).sum()
+    /// What they hold, each with its seq.
+    pub fn records(&self, place: usize) -> impl Iterator<Item = (u64, &Record)> {
+        self.elements(place).flat_map(|element| (element.first().seq..).zip(element.records()))
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! [`Server`]: paxos_banking::bank::server::Server
 
+mod abacus;
 mod audit;
 mod banks;
 mod delivery;
@@ -26,7 +27,11 @@ use std::time::Instant;
 
 use paxos_banking::bank;
 use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::ids::ServerId;
+use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::Configuration;
+use paxos_banking::bank::server::Config;
+use paxos_banking::bank::server::settling::Habit;
 use stateright::{Checker, Expectation, Model};
 
 use banks::Exploration;
@@ -36,9 +41,13 @@ const NAMES: [&str; 3] = ["A", "B", "C"];
 /// What each account holds at the start.
 const OPENING: u64 = 10;
 
-fn configuration() -> Configuration {
-    let servers = NAMES.iter().map(|name| name.parse().expect("a name")).collect();
-    Configuration { servers, opening_balance: Amount::new(OPENING).expect("an amount") }
+fn config(name: &str, habit: Habit) -> Config {
+    let id = |name: &str| -> ServerId { name.parse().expect("a name") };
+    let opening_balance = Amount::new(OPENING).expect("an amount");
+    let servers = NAMES.map(id).to_vec();
+    let addresses = NAMES.iter().map(|name| (id(name), String::new())).collect();
+    let configuration = Configuration { servers, opening_balance };
+    Config { id: id(name), configuration, addresses, habit, limits: Limits::default() }
 }
 
 /// What was seen of the properties that must be seen somewhere.

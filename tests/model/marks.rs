@@ -1,12 +1,12 @@
 //! What must happen somewhere: each shows that a rare path is among those explored.
 
 use paxos_banking::bank::effects::Write;
-use paxos_banking::bank::ledger::entry::Via;
+use paxos_banking::bank::ledger::entry::{Action, Via};
 use paxos_banking::bank::paxos::message::{Message, Vote};
 use stateright::Property;
 
 use crate::node::{Node, Stage};
-use crate::state::{State, Told};
+use crate::state::{State, Story, Told, Wish};
 use crate::steps::Bank;
 
 pub fn properties() -> Vec<Property<Bank>> {
@@ -25,6 +25,33 @@ fn outcomes() -> Vec<Property<Bank>> {
         sometimes("a transfer is unavailable", |_, state| was_told(state, Told::Unavailable)),
         sometimes("a retry is answered with the first outcome", |_, state| {
             state.stories.iter().any(|story| story.repeated)
+        }),
+        sometimes("an account that a run has found is paid", |_, state| {
+            stories_accepted(state, Via::Paxos).any(|story| pays_another_home(&story.wish))
+        }),
+        sometimes("an account that nobody asked knows is not paid", |_, state| {
+            was_told(state, Told::Unknown)
+        }),
+        sometimes("a linked group waits for a run, and happens", |_, state| {
+            stories_accepted(state, Via::Paxos).any(|story| story.wish.group.len() > 1)
+        }),
+        sometimes("a linked group does not happen because of one of it", |_, state| {
+            was_told(state, Told::LinkedFailed)
+        }),
+        sometimes("a client hears that its transfer is in a block", |_, state| {
+            state.stories.iter().any(|story| story.settled)
+        }),
+        sometimes("what waited for money is granted when there is some", |_, state| {
+            stories_accepted(state, Via::Paxos).any(|story| story.wish.patient)
+        }),
+        sometimes("what waited for money is refused in the end", |_, state| {
+            (state.stories.iter()).any(|story| story.wish.patient && story.was_rejected())
+        }),
+        sometimes("a log is settled though nobody waits for that", |_, state| {
+            let served = |s: &Story| {
+                !s.wish.settled && !was_accepted(state, Via::Paxos) && !s.was_rejected()
+            };
+            all_is_done(state) && state.stories.iter().all(served)
         }),
         sometimes("everything is answered, committed and the same everywhere", |_, state| {
             all_is_done(state)
@@ -95,12 +122,24 @@ fn crashes() -> Vec<Property<Bank>> {
 }
 
 fn was_accepted(state: &State, wanted: Via) -> bool {
-    let is_wanted = |told: &Told| matches!(told, Told::Accepted { via, .. } if *via == wanted);
-    state.stories.iter().flat_map(|story| &story.told).any(is_wanted)
+    stories_accepted(state, wanted).next().is_some()
+}
+
+fn stories_accepted(state: &State, wanted: Via) -> impl Iterator<Item = &Story> {
+    let is_it = move |told: &Told| matches!(told, Told::Accepted { via, .. } if *via == wanted);
+    state.stories.iter().filter(move |story| story.told.iter().flatten().any(is_it))
 }
 
 fn was_told(state: &State, wanted: Told) -> bool {
-    state.stories.iter().any(|story| story.told.contains(&wanted))
+    state.stories.iter().any(|story| story.told.iter().flatten().any(|told| *told == wanted))
+}
+
+/// It pays to an account that was opened after the founding, elsewhere.
+fn pays_another_home(wish: &Wish) -> bool {
+    wish.group.iter().any(|action| match action {
+        Action::Transfer { from, to, .. } => to.home() != from.home() && to.as_str() != to.home(),
+        Action::Open { .. } => false,
+    })
 }
 
 fn on_the_way(state: &State, wanted: impl Fn(usize, &Message) -> bool) -> bool {

@@ -52,10 +52,20 @@ impl Hash for Node {
         let Node { config, server, disk, stage, timers, own, life, failure } = self;
         (config, server, stage, timers, own, life, failure).hash(state);
         let Disk { stored, chain } = disk;
-        let Stored { instance, lives, turn, active, blocks, balances, log, promised, accepted } =
-            stored;
+        let Stored {
+            instance,
+            lives,
+            turn,
+            active,
+            blocks,
+            balances,
+            included,
+            log,
+            promised,
+            accepted,
+        } = stored;
         (instance, lives, turn, active, blocks).hash(state);
-        (balances, log, promised, accepted, chain).hash(state);
+        (balances, included, log, promised, accepted, chain).hash(state);
     }
 }
 

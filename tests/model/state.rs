@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use paxos_banking::bank::ids::SessionId;
-use paxos_banking::bank::ledger::entry::Via;
+use paxos_banking::bank::ledger::entry::{Action, Via};
 use paxos_banking::bank::paxos::message::Message;
 
 use crate::node::Node;
@@ -42,6 +42,8 @@ impl<T> PartialEq for Shared<T> {
         self.hash == other.hash
     }
 }
+
+impl<T> Eq for Shared<T> {}
 
 impl<T> Hash for Shared<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -127,49 +129,76 @@ impl Network {
     }
 }
 
-/// A transfer that a client wants, between the places of two servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a client wants of a server in one request; what it holds is linked, if it is more than one
+/// thing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Wish {
     pub home: usize,
-    pub to: usize,
-    pub amount: u64,
+    pub group: Vec<Action>,
+    /// To be answered when it is in a block.
+    pub settled: bool,
+    /// It may wait for money.
+    pub patient: bool,
 }
 
-/// What a client was told of a transfer.
+impl Wish {
+    /// The client's number for one of the group, in the `story`-th wish of all.
+    pub fn number(story: usize, member: usize) -> u64 {
+        (10 * (story + 1) + member) as u64
+    }
+}
+
+/// What a client was told of one of the things that it wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Told {
-    Accepted { seq: u64, via: Via },
+    Accepted {
+        seq: u64,
+        via: Via,
+    },
     Refused,
+    /// Refused because nobody asked knows the payee.
+    Unknown,
     Unavailable,
     Invalid,
+    LinkedFailed,
     Expired,
 }
 
-/// What became of one of the transfers that clients want, as seen from outside.
+/// What became of one of the wishes, as seen from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Story {
-    pub wish: Wish,
-    /// What each server's durable entries had paid to the home's account when the transfer first
-    /// came to the home's present life. None before that.
-    pub came: Option<[u64; 3]>,
+    pub wish: Shared<Wish>,
+    /// Since it came to the home's present life, for each choice of other servers (a bit for each of
+    /// the two): there was a moment when it could not have been granted by what the home and these
+    /// had made durable. None before it came.
+    pub short: Option<[bool; 4]>,
     /// It was asked for at least once.
     pub asked: bool,
-    /// All that was ever said about it.
-    pub told: BTreeSet<Told>,
+    /// All that was ever said about it: in each reply, a word for each of the group.
+    pub told: BTreeSet<Vec<Told>>,
     /// It was accepted, and that was said again to a retry.
     pub repeated: bool,
-    /// It was refused although those consulted had the money.
+    /// It was said to be in a block.
+    pub settled: bool,
+    /// It was refused although those consulted had what it took, all the time.
     pub wronged: bool,
 }
 
 impl Story {
     pub fn new(wish: &Wish) -> Story {
-        let told = BTreeSet::new();
-        Story { wish: *wish, came: None, asked: false, told, repeated: false, wronged: false }
+        Story {
+            wish: Shared::new(wish.clone()),
+            short: None,
+            asked: false,
+            told: BTreeSet::new(),
+            repeated: false,
+            settled: false,
+            wronged: false,
+        }
     }
 
     pub fn was_rejected(&self) -> bool {
-        self.told.iter().any(|told| !matches!(told, Told::Accepted { .. }))
+        self.told.iter().flatten().any(|told| !matches!(told, Told::Accepted { .. }))
     }
 }
 
@@ -184,7 +213,7 @@ pub struct Client {
 }
 
 /// What may still go wrong, or be done once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Crashes.
     pub crashes: u8,
@@ -192,9 +221,12 @@ pub struct Budget {
     pub duplicates: u8,
     /// Timers that say that something took too long: repeat, finish round, reconcile, deadline.
     pub impatience: u8,
+    /// Timers that say that it is time for something: to ask again for payees that nobody knows, to
+    /// settle by habit, to wait for money no longer.
+    pub passing: u8,
     /// Turns that take in two events.
     pub shared_turns: u8,
-    /// Retries of a transfer, each on a new connection; and copies of one that come late, on the
+    /// Retries of a request, each on a new connection; and copies of one that come late, on the
     /// connection before.
     pub retries: u8,
 }

@@ -8,6 +8,7 @@
 
 use paxos_banking::bank::effects::{Event, Timer, Write};
 use paxos_banking::bank::paxos::message::Message;
+use paxos_banking::bank::server::settling::Habit;
 use stateright::{Model, Property};
 
 use crate::node::{Node, Stage};
@@ -16,11 +17,13 @@ use crate::{audit, marks};
 
 /// What is explored: everything is bounded, and every bound is here.
 pub struct Bank {
-    /// The transfers that clients want. Those of one home are asked for in this order.
+    /// What clients want. What is wanted of one home is asked for in this order.
     pub wishes: Vec<Wish>,
-    /// How many of them are served before the exploring begins; it is over the others.
-    pub served: usize,
+    /// How many wishes are granted before the exploring begins; it is over the others.
+    pub granted: usize,
     pub budget: Budget,
+    /// When its servers settle by themselves.
+    pub habit: Habit,
     /// What one server says to another arrives in its order.
     pub in_order: bool,
     /// No run is begun in a higher round than this.
@@ -30,7 +33,7 @@ pub struct Bank {
 /// Something that a server takes in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// A client asks for a transfer, for the first time.
+    /// A client asks for what it wants, for the first time.
     Ask(usize),
     /// It asks again, on a new connection.
     Retry(usize),
@@ -108,7 +111,10 @@ impl Model for Bank {
                 next.network = state.network.clone();
                 next.take_in(flight.to, event, true);
             }
-            Step::Save(place) => next.change(place, Node::save),
+            Step::Save(place) => {
+                next.change(place, Node::save);
+                next.watch();
+            }
             Step::Send(place) => {
                 let bound = next.change(place, Node::send);
                 next.hand_out(place, bound);
@@ -173,13 +179,14 @@ impl Bank {
             Timer::Repeat | Timer::FinishRound | Timer::Reconcile | Timer::Deadline(_) => {
                 state.budget.impatience > 0
             }
+            Timer::LookUp | Timer::Settle | Timer::Patience { .. } => state.budget.passing > 0,
         };
         inputs.extend(node.timers.iter().filter(may_run_out).copied().map(Input::Timer));
         self.askings(state, place, &mut inputs);
         inputs
     }
 
-    /// The first transfer that its clients haven't asked for, and retries of those that they have.
+    /// The first thing that its clients haven't asked for, and retries of those that they have.
     fn askings(&self, state: &State, place: usize, inputs: &mut Vec<Input>) {
         let stories = state.stories.iter().enumerate();
         let mut own = stories.filter(|(_, story)| story.wish.home == place);
@@ -222,8 +229,14 @@ impl Bank {
                 Event::Own(own.expect("it was offered"))
             }
             Input::Timer(timer) => {
-                if !matches!(timer, Timer::Gather { .. } | Timer::BackOff { .. }) {
-                    state.budget.impatience -= 1;
+                match timer {
+                    Timer::Heartbeat | Timer::Gather { .. } | Timer::BackOff { .. } => {}
+                    Timer::LookUp | Timer::Settle | Timer::Patience { .. } => {
+                        state.budget.passing -= 1;
+                    }
+                    Timer::Repeat | Timer::FinishRound | Timer::Reconcile | Timer::Deadline(_) => {
+                        state.budget.impatience -= 1
+                    }
                 }
                 state.change(place, |node| node.timers.remove(timer));
                 Event::Timer(*timer)

@@ -1,12 +1,14 @@
-//! Entries, blocks and batches to store.
+//! Elements, blocks and batches to store.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, FORMAT, Genesis, SealedBlock};
 use paxos_banking::bank::effects::{Batch, Write};
 use paxos_banking::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
-use paxos_banking::bank::ledger::entry::{Entry, Via};
+use paxos_banking::bank::ledger::element::Element;
+use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
 use paxos_banking::bank::paxos::ballot::Ballot;
 
 /// A server's id.
@@ -29,18 +31,33 @@ pub fn ballot(round: u64) -> Ballot {
     Ballot { round, server: server("B"), life: LifeId(0xb) }
 }
 
-/// An entry of server A's.
-pub fn entry(seq: u64) -> Entry {
-    Entry {
-        server: server("A"),
-        epoch: 1,
-        seq,
-        from: account("A"),
-        to: account("B/bob"),
-        amount: amount(seq),
+/// What server A's entry of that seq holds: a transfer.
+pub fn record(seq: u64) -> Record {
+    let action = Action::Transfer { from: account("A"), to: account("B/bob"), amount: amount(seq) };
+    Record {
+        action,
         request: Some(format!("A.1.0.00000000000000aa.1#{seq}").parse().expect("a request id")),
         via: if seq.is_multiple_of(2) { Via::Local } else { Via::Paxos },
+        linked: false,
     }
+}
+
+/// The opening of an account.
+pub fn opening(name: &str) -> Record {
+    let action = Action::Open { account: account(name) };
+    Record { action, request: None, via: Via::Local, linked: false }
+}
+
+/// An element of these records, written down with a space: its text must survive to the byte.
+pub fn element_of(first: u64, records: Vec<Record>) -> Element {
+    let element = Element::seal(Position { epoch: 1, seq: first }, records);
+    let spaced = element.text().replacen(',', ",\u{20}", 1);
+    Element::open(&spaced).expect("the same element")
+}
+
+/// An element of server A's entries with these seqs.
+pub fn element(seqs: RangeInclusive<u64>) -> Element {
+    element_of(*seqs.start(), seqs.map(record).collect())
 }
 
 /// Block 0.
@@ -52,14 +69,20 @@ pub fn genesis() -> SealedBlock {
     })
 }
 
-/// The block after `previous`, written down with spaces: its text must survive to the byte.
-pub fn block_after(previous: &SealedBlock, entries: Vec<Entry>) -> SealedBlock {
+/// The block after `previous` with this part of server A's log, written down with spaces: its text
+/// must survive to the byte.
+pub fn block_after(previous: &SealedBlock, log: Vec<Element>) -> SealedBlock {
+    block_of(previous, BTreeMap::from([(server("A"), log)]))
+}
+
+/// The same with parts of several servers' logs.
+pub fn block_of(previous: &SealedBlock, logs: BTreeMap<ServerId, Vec<Element>>) -> SealedBlock {
     let block = SealedBlock::seal(Block {
         height: previous.height() + 1,
         previous: previous.hash(),
         proposer: Some(server("A")),
         genesis: None,
-        entries,
+        logs,
     });
     let spaced = block.text().replacen(',', ",\u{20} ", 2);
     SealedBlock::open(&spaced).expect("the same block")
@@ -71,15 +94,34 @@ pub fn chain(blocks: usize, entries: u64) -> Vec<SealedBlock> {
     while chain.len() < blocks {
         let last = &chain[chain.len() - 1];
         let seq = last.height() * entries + 1;
-        chain.push(block_after(last, (seq..seq + entries).map(entry).collect()));
+        chain.push(block_after(last, vec![element(seq..=seq + entries - 1)]));
     }
     chain.truncate(blocks);
     chain
 }
 
-/// Appends a block that was not accepted here, with nothing else.
+/// Where the servers' logs end that a block holds; their beginnings for block 0.
+pub fn included(block: &SealedBlock) -> BTreeMap<ServerId, Position> {
+    let end = |log: &[Element]| log.last().map_or(Position::START, Element::last);
+    ["A", "B"].map(|id| (server(id), end(block.block().log(&server(id))))).into()
+}
+
+/// Appends a block.
+pub fn append_with(
+    block: &SealedBlock,
+    from_accepted: bool,
+    trim: usize,
+    balances: &[(&str, u64)],
+) -> Write {
+    let balances = balances.iter().map(|(name, units)| (account(name), amount(*units))).collect();
+    let included = included(block);
+    Write::Append { block: block.clone(), from_accepted, trim, balances, included }
+}
+
+/// Appends a block that was not accepted here, with nothing else but the opening balances.
 pub fn append(block: &SealedBlock) -> Write {
-    Write::Append { block: block.clone(), from_accepted: false, trim: 0, balances: Vec::new() }
+    let opening: &[_] = if block.height() == 0 { &[("A", 100), ("B", 100)] } else { &[] };
+    append_with(block, false, 0, opening)
 }
 
 /// Accepts a block.

@@ -148,8 +148,9 @@ impl Block {
 
     /// The same without their names.
     pub fn records(&self) -> impl Iterator<Item = (&ServerId, &Record)> {
-        let of = |(server, log)| records_of(log).map(move |record| (server, record));
-        self.logs.iter().flat_map(of)
+        self.logs.iter().flat_map(|(server, log)| {
+            log.iter().flat_map(Element::records).map(move |record| (server, record))
+        })
     }
 
     /// What it holds of one server's log.
@@ -166,10 +167,6 @@ impl Block {
     pub fn is_empty(&self) -> bool {
         self.logs.is_empty()
     }
-}
-
-fn records_of(log: &Vec<Element>) -> impl Iterator<Item = &Record> {
-    log.iter().flat_map(Element::records)
 }
 
 /// A block with its text and its hash, which are worked out once.
@@ -305,5 +302,6 @@ mod tests {
         assert_eq!(hash.to_string().parse(), Ok(hash));
         assert_eq!(hash.to_string().to_uppercase().parse::<BlockHash>(), Err(BadHash));
         assert_eq!(BlockHash::NONE.to_string(), "0".repeat(64));
+        assert_eq!(BadHash.to_string(), "a block hash is 64 hexadecimal digits");
     }
 }

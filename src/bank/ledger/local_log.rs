@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(log.promise(2, 9), (vec![b.clone(), c], false));
         assert_eq!(log.promise(0, 3), (vec![a], true));
         assert_eq!(log.promise(2, 4), (vec![b], true));
-        assert_eq!(log.promise(0, 5).1, false);
+        assert!(!log.promise(0, 5).1);
     }
 
     #[test]

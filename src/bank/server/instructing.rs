@@ -42,18 +42,15 @@ impl Server {
             // There is no last outcome that would bring the reply.
             return self.reply_empty(connection, id);
         }
+        let last = instructions.len() - 1;
         let call = self.calls.open(connection, id, instructions.len(), single);
         let mut group = Vec::new();
         for (place, instruction) in instructions.into_iter().enumerate() {
             let linked = instruction.linked;
             group.push(Member { instruction, tickets: vec![Ticket { call, place }] });
-            if !linked {
+            if !linked || place == last {
                 self.group(connection, std::mem::take(&mut group));
             }
-        }
-        if !group.is_empty() {
-            // The last is linked to nothing. It may be a torn copy of what happened all the same.
-            self.group(connection, group);
         }
     }
 

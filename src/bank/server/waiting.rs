@@ -99,12 +99,6 @@ impl Waiting {
         self.queues.get(account).into_iter().flatten().copied()
     }
 
-    /// All that debits this account, even what doesn't hold it up.
-    fn of(&self, account: &AccountId) -> impl Iterator<Item = WaitId> + '_ {
-        let patient = self.patient.get(account).filter(|_| !planted!(PatienceIgnoresDebits));
-        self.queue(account).chain(patient.into_iter().flatten().copied())
-    }
-
     /// All that a run could bring something to.
     pub fn ids(&self) -> BTreeSet<WaitId> {
         self.waits.keys().chain(self.settling.keys()).copied().collect()
@@ -279,6 +273,10 @@ impl Server {
     /// other, for a run that says whether there is some.
     pub(super) fn patience_is_over(&mut self, id: WaitId) {
         let Some(mut wait) = self.waiting.take(id) else { return };
+        // While it was patient others spent from its accounts, perhaps since the run prepared.
+        if !planted!(PatienceIgnoresDebits) {
+            self.needs_another_run(id);
+        }
         wait.patient = false;
         wait.need = match self.weigh(&wait.members) {
             Err((_, error)) => need_of(&error).unwrap_or(Need::Money),
@@ -293,13 +291,17 @@ impl Server {
         if planted!(RefusedThoughDebited) {
             return;
         }
-        for id in self.waiting.of(account) {
-            if let Some(run) = &mut self.run {
-                run.eligible.remove(&id);
-            }
-            if let Some(verdict) = &mut self.verdict {
-                verdict.eligible.remove(&id);
-            }
+        let queue: Vec<WaitId> = self.waiting.queue(account).collect();
+        queue.into_iter().for_each(|id| self.needs_another_run(id));
+    }
+
+    /// Neither the run under way nor the one that was just concluded may refuse this.
+    fn needs_another_run(&mut self, id: WaitId) {
+        if let Some(run) = &mut self.run {
+            run.eligible.remove(&id);
+        }
+        if let Some(verdict) = &mut self.verdict {
+            verdict.eligible.remove(&id);
         }
     }
 }

@@ -10,6 +10,8 @@ pub(super) const INSTANCE_FIELD: &str = "instance";
 pub(super) const PROMISED_FIELD: &str = "promised";
 /// The ballot in which the block in [`Keys::accepted`] was accepted.
 pub(super) const ACCEPTED_FIELD: &str = "accepted";
+/// For each server, the position of its last entry that is in the chain.
+pub(super) const INCLUDED_FIELD: &str = "included";
 /// 1 once every server has confirmed block 0.
 pub(super) const ACTIVE_FIELD: &str = "active";
 
@@ -18,12 +20,14 @@ pub(super) const ACTIVE_FIELD: &str = "active";
 pub(super) struct Keys {
     /// List: committed blocks; index = height.
     pub(super) chain: String,
-    /// List: the local log, one element per write, each an array of entries.
+    /// List: the local log, one element per write, each with the entries of a turn.
     pub(super) log: String,
     /// List of at most one element: the accepted block. A list, so that it can be moved to the chain.
     pub(super) accepted: String,
     /// Hash: each account's balance at the chain's head.
     pub(super) balances: String,
+    /// Sorted set, all scores 0: the names of all accounts in the chain or in the local log.
+    pub(super) accounts: String,
     /// Hash: the fields above.
     pub(super) state: String,
     /// List: each life with the turn in which it began.
@@ -43,6 +47,7 @@ impl Keys {
             log: key("LOG"),
             accepted: key("ACCEPTED"),
             balances: key("BALANCES"),
+            accounts: key("ACCOUNTS"),
             state: key("STATE"),
             lives: key("LIVES"),
             owner: key("OWNER"),

@@ -82,6 +82,16 @@ impl Link {
         commands.iter().map(reply).collect()
     }
 
+    /// The commands' replies, errors among them, with nothing of anybody else's between them.
+    pub(super) fn at_once(&mut self, commands: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
+        let count = commands.len();
+        let mut replies = self.request(&wrapped(commands))?;
+        let executed = replies.pop().unwrap_or_default();
+        let replies = self.executed(&replies, executed, count)?;
+        // Nothing is watched.
+        replies.ok_or_else(|| unexpected("EXEC", &Value::Nil))
+    }
+
     /// `MULTI`, the commands, `EXEC`; and then, for the next transaction, `WATCH` and `GET` of the
     /// key `guard`. All in one round trip.
     pub(super) fn transaction(
@@ -90,26 +100,45 @@ impl Link {
         commands: Vec<Cmd>,
     ) -> Result<Transaction, StoreError> {
         let count = commands.len();
-        let mut all = vec![command("MULTI", &[])];
-        all.extend(commands);
-        all.extend([command("EXEC", &[]), command("WATCH", &[guard]), command("GET", &[guard])]);
+        let mut all = wrapped(commands);
+        all.extend([command("WATCH", &[guard]), command("GET", &[guard])]);
         let mut replies = self.request(&all)?;
         let (Some(value), Some(watched), Some(executed)) =
             (replies.pop(), replies.pop(), replies.pop())
         else {
             return Err(self.target.failed("replies are missing"));
         };
+        replies.push(watched);
+        let replies = self.executed(&replies, executed, count)?;
+        Ok(Transaction { replies, guard: text(guard, value)? })
+    }
+
+    /// What `EXEC` replied, given the replies to what came `beside` it; none if a guarded key was
+    /// touched.
+    fn executed(
+        &self,
+        beside: &[Value],
+        executed: Value,
+        count: usize,
+    ) -> Result<Option<Vec<Value>>, StoreError> {
         // What Redis refused to queue makes EXEC fail as well; the first refusal says why.
-        for reply in replies.iter().chain([&watched]) {
+        for reply in beside {
             if let Value::ServerError(error) = reply {
                 return Err(self.target.failed(words(error)));
             }
         }
-        let replies = match executed {
-            Value::Nil => None,
-            Value::Array(replies) if replies.len() == count => Some(replies),
-            other => return Err(unexpected("EXEC", &other)),
-        };
-        Ok(Transaction { replies, guard: text(guard, value)? })
+        match executed {
+            Value::Nil => Ok(None),
+            Value::Array(replies) if replies.len() == count => Ok(Some(replies)),
+            other => Err(unexpected("EXEC", &other)),
+        }
     }
+}
+
+/// The commands between `MULTI` and `EXEC`.
+fn wrapped(commands: Vec<Cmd>) -> Vec<Cmd> {
+    let mut all = vec![command("MULTI", &[])];
+    all.extend(commands);
+    all.push(command("EXEC", &[]));
+    all
 }

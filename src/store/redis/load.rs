@@ -6,7 +6,7 @@ use crate::bank::stored::Stored;
 use crate::store::StoreError;
 use crate::store::redis::keys::{FORMAT_FIELD, INSTANCE_FIELD, Keys};
 use crate::store::redis::link::{Link, Transaction};
-use crate::store::redis::reply::command;
+use crate::store::redis::reply::{command, from_text, text};
 use crate::store::redis::snapshot::{self, LifeRecord, Snapshot};
 use crate::store::redis::turn::{Turn, json};
 
@@ -37,7 +37,7 @@ impl Load<'_> {
     ///
     /// First it only looks: a store that is corrupt, foreign or unfit stays untouched, and so does
     /// its owner. Then it takes the key `owner`, which stops an earlier process at its next
-    /// write, and in the same transaction reads what that process has left.
+    /// write; what that one has written since the look, if anything, shows in the turn counter.
     pub(super) fn run(&self, link: &mut Link) -> Result<(Stored, String), StoreError> {
         for _ in 0..ATTEMPTS {
             // A new token for each load: a turn of an earlier one that is still on its way, after
@@ -63,17 +63,38 @@ impl Load<'_> {
             return Ok(None);
         }
         self.check(&before)?;
-        let mut commands = vec![command("SET", &[&self.keys.owner, token])];
-        commands.extend(snapshot::commands(self.keys));
-        let mut taken = link.transaction(&self.keys.owner, commands)?;
-        if let Some(replies) = &mut taken.replies {
-            replies.remove(0);
+        let Some(taken) = self.set_owner(link, token)? else {
+            return Ok(None);
+        };
+        // A bank may be large: it is read once, unless somebody wrote in between.
+        if taken == before.stored.as_ref().map(|stored| stored.turn) {
+            return Ok(Some(before.stored));
         }
+        drop(before);
+        let again = link.transaction(&self.keys.owner, snapshot::commands(self.keys).into())?;
+        if again.guard.as_deref() != Some(token) {
+            return Ok(None);
+        }
+        Ok(self.parse(again)?.map(|after| after.stored))
+    }
+
+    /// Makes `token` the owner, if the owner is still the one that was seen, and returns the turn at
+    /// which it took over. None if it is another one.
+    fn set_owner(
+        &self,
+        link: &mut Link,
+        token: &str,
+    ) -> Result<Option<Option<TurnNumber>>, StoreError> {
+        let Keys { owner, turn, .. } = self.keys;
+        let commands = vec![command("SET", &[owner, token]), command("GET", &[turn])];
+        let taken = link.transaction(owner, commands)?;
+        let Some(mut replies) = taken.replies else {
+            return Ok(None);
+        };
+        let found = text(turn, replies.pop().unwrap_or_default())?;
+        let found = found.map(|found| from_text(&found, || turn.clone())).transpose()?;
         // With the owner guarded, SET can't have failed unless this shows it.
-        match self.parse(taken)? {
-            Some(after) if after.owner.as_deref() == Some(token) => Ok(Some(after.stored)),
-            _ => Ok(None),
-        }
+        Ok((taken.guard.as_deref() == Some(token)).then_some(found.map(TurnNumber)))
     }
 
     fn parse(&self, transaction: Transaction) -> Result<Option<Snapshot>, StoreError> {

@@ -5,10 +5,11 @@
 //! | key | type | value |
 //! |---|---|---|
 //! | `SERVER-BLOCKCHAIN-<id>` | list | committed blocks; index = height |
-//! | `SERVER-LOG-<id>` | list | the local log, one array of entries per write |
+//! | `SERVER-LOG-<id>` | list | the local log, one element per write |
 //! | `SERVER-ACCEPTED-<id>` | list | the accepted block, if there is one |
 //! | `SERVER-BALANCES-<id>` | hash | account → balance at the chain's head |
-//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active` |
+//! | `SERVER-ACCOUNTS-<id>` | sorted set, scores 0 | all accounts' names, also those opened in the log |
+//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain) |
 //! | `SERVER-LIVES-<id>` | list | each life, with the turn in which it began |
 //! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
 //! | `SERVER-TURN-<id>` | number | the turn counter |
@@ -27,6 +28,7 @@ use crate::bank::stored::Stored;
 use crate::store::redis::keys::Keys;
 use crate::store::redis::link::{Link, Target};
 use crate::store::redis::load::{Known, Load, run_turn};
+use crate::store::redis::reader::Reader;
 use crate::store::redis::turn::Turn;
 use crate::store::shape::Shape;
 use crate::store::{BlockSource, Store, StoreError};
@@ -35,6 +37,7 @@ mod chain;
 mod keys;
 mod link;
 mod load;
+mod reader;
 mod reply;
 mod settings;
 mod snapshot;
@@ -151,41 +154,6 @@ impl Store for RedisStore {
     }
 
     fn reader(&self) -> Box<dyn BlockSource> {
-        Box::new(RedisReader {
-            target: self.target.clone(),
-            key: self.keys.chain.clone(),
-            link: None,
-        })
-    }
-}
-
-/// A second view of the chain in Redis, over a connection of its own.
-struct RedisReader {
-    target: Target,
-    key: String,
-    link: Option<Link>,
-}
-
-impl BlockSource for RedisReader {
-    fn blocks(
-        &mut self,
-        from: u64,
-        to: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<SealedBlock>, StoreError> {
-        if let Some(mut link) = self.link.take() {
-            match chain::read(&mut link, &self.key, from, to, max_bytes) {
-                // The connection may only have died of old age: a new one will tell.
-                Err(StoreError::Failed(_)) => {}
-                outcome => {
-                    self.link = Some(link);
-                    return outcome;
-                }
-            }
-        }
-        let mut link = Link::open(&self.target)?;
-        let blocks = chain::read(&mut link, &self.key, from, to, max_bytes)?;
-        self.link = Some(link);
-        Ok(blocks)
+        Box::new(Reader::new(self.target.clone(), self.keys.clone()))
     }
 }

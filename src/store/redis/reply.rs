@@ -1,7 +1,15 @@
 //! Redis's replies, taken apart: what is not as expected is named with its key.
+//!
+//! There may be millions of values in a reply, so the name of a value's place is made only when
+//! something is wrong with it.
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use redis::{Cmd, ServerError, Value};
+use serde::de::DeserializeOwned;
 
+use crate::bank::ledger::element::Element;
 use crate::store::StoreError;
 
 /// Redis's words about a command that failed.
@@ -52,24 +60,34 @@ fn sketch(reply: &Value) -> String {
 pub(super) fn text(key: &str, reply: Value) -> Result<Option<String>, StoreError> {
     match reply {
         Value::Nil => Ok(None),
-        Value::BulkString(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) => Err(corrupt(key, error.to_string())),
-        },
+        reply => borrowed(&reply, || key.to_owned()).map(|text| Some(text.to_owned())),
+    }
+}
+
+/// A text that must be there, where it stands in the reply.
+pub(super) fn borrowed(reply: &Value, place: impl FnOnce() -> String) -> Result<&str, StoreError> {
+    match reply {
+        Value::BulkString(bytes) => {
+            str::from_utf8(bytes).map_err(|error| corrupt(&place(), error.to_string()))
+        }
+        other => Err(unexpected(&place(), other)),
+    }
+}
+
+/// The values that a reply consists of.
+pub(super) fn values(key: &str, reply: Value) -> Result<Vec<Value>, StoreError> {
+    match reply {
+        Value::Array(values) => Ok(values),
         other => Err(unexpected(key, &other)),
     }
 }
 
 /// A list's elements, of which the first has the index `first`.
 pub(super) fn elements(key: &str, first: u64, reply: Value) -> Result<Vec<String>, StoreError> {
-    let Value::Array(replies) = reply else {
-        return Err(unexpected(key, &reply));
+    let element = |(index, reply): (u64, Value)| {
+        borrowed(&reply, || format!("{key}[{index}]")).map(str::to_owned)
     };
-    let element = |(index, reply)| match text(&format!("{key}[{index}]"), reply)? {
-        Some(text) => Ok(text),
-        None => Err(unexpected(key, &Value::Nil)),
-    };
-    (first..).zip(replies).map(element).collect()
+    (first..).zip(values(key, reply)?).map(element).collect()
 }
 
 /// A hash's fields with their values.
@@ -88,4 +106,31 @@ pub(super) fn length(key: &str, reply: Value) -> Result<u64, StoreError> {
         Value::Int(number) if number >= 0 => Ok(number.unsigned_abs()),
         other => Err(unexpected(key, &other)),
     }
+}
+
+/// The elements of a whole local log.
+pub(super) fn local_log(key: &str, reply: Value) -> Result<Vec<Element>, StoreError> {
+    let element = |(index, reply): (usize, &Value)| {
+        let place = || format!("{key}[{index}]");
+        let text = borrowed(reply, place)?;
+        Element::open(text).map_err(|error| not_understood(&place(), error, text))
+    };
+    values(key, reply)?.iter().enumerate().map(element).collect()
+}
+
+/// Understands a text that is JSON.
+pub(super) fn from_json<T: DeserializeOwned>(place: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| not_understood(place, error, text))
+}
+
+/// Understands a text that is not.
+pub(super) fn from_text<T: FromStr<Err: Display>>(
+    text: &str,
+    place: impl FnOnce() -> String,
+) -> Result<T, StoreError> {
+    text.parse().map_err(|error| not_understood(&place(), error, text))
+}
+
+fn not_understood(place: &str, error: impl Display, text: &str) -> StoreError {
+    corrupt(place, format!("{error}, in {}", excerpt(text)))
 }

@@ -1,8 +1,6 @@
 //! Everything that is stored of a server, but for the chain, read at one moment.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::str::FromStr;
 
 use redis::{Cmd, Value};
 use serde::de::DeserializeOwned;
@@ -10,15 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
-use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
-use crate::bank::ledger::entry::Entry;
+use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::Stored;
-use crate::store::StoreError;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, FORMAT_FIELD, INSTANCE_FIELD, Keys, PROMISED_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, FORMAT_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, Keys,
+    PROMISED_FIELD,
 };
-use crate::store::redis::reply::{command, corrupt, elements, excerpt, fields, length, text};
+use crate::store::redis::reply::{
+    borrowed, command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log,
+    text, values,
+};
+use crate::store::{StoreError, listing};
 
 /// An element of the list of lives.
 #[derive(Serialize, Deserialize)]
@@ -39,7 +42,7 @@ pub(super) struct Snapshot {
 }
 
 /// The number of commands in [`commands`].
-pub(super) const COMMANDS: usize = 8;
+pub(super) const COMMANDS: usize = 9;
 
 /// What to ask, for [`parse`].
 pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
@@ -51,6 +54,7 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
         all(&keys.lives),
         command("LLEN", &[&keys.chain]),
         command("HGETALL", &[&keys.balances]),
+        command("ZCARD", &[&keys.accounts]),
         all(&keys.log),
         all(&keys.accepted),
     ]
@@ -62,7 +66,7 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
 /// [`StoreError::Corrupt`] if anything is there that this program doesn't write, and
 /// [`StoreError::Unfit`] if it is of another format.
 pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
-    let [state, owner, turn, lives, blocks, balances, log, accepted]: [Value; COMMANDS] =
+    let [state, owner, turn, lives, blocks, balances, listed, log, accepted]: [Value; COMMANDS] =
         replies.try_into().map_err(|_| StoreError::Failed("replies are missing".into()))?;
     // The state comes first: in another format the rest may mean anything.
     let state = State::parse(&keys.state, fields(&keys.state, state)?)?;
@@ -70,8 +74,9 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
     let turn = text(&keys.turn, turn)?;
     let lives = elements(&keys.lives, 0, lives)?;
     let blocks = length(&keys.chain, blocks)?;
-    let balances = fields(&keys.balances, balances)?;
-    let log = elements(&keys.log, 0, log)?;
+    let balances = parse_balances(&keys.balances, balances)?;
+    let listed = length(&keys.accounts, listed)?;
+    let log = local_log(&keys.log, log)?;
     let accepted = elements(&keys.accepted, 0, accepted)?;
     let Some(state) = state else {
         let others = [
@@ -79,6 +84,7 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
             (&keys.lives, !lives.is_empty()),
             (&keys.chain, blocks > 0),
             (&keys.balances, !balances.is_empty()),
+            (&keys.accounts, listed > 0),
             (&keys.log, !log.is_empty()),
             (&keys.accepted, !accepted.is_empty()),
         ];
@@ -90,9 +96,8 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
     if owner.is_none() {
         return Err(corrupt(&keys.owner, format!("missing, but {} is there", keys.state)));
     }
-    if blocks == 0 && (state.active || !balances.is_empty()) {
-        return Err(corrupt(&keys.chain, "missing, though the bank was founded"));
-    }
+    check_derived(keys, &state, blocks, &balances)?;
+    check_listed(&keys.accounts, listed, &balances, &log)?;
     let turn = parse_turn(&keys.turn, turn)?;
     let stored = Stored {
         instance: state.instance,
@@ -100,12 +105,46 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
         turn,
         active: state.active,
         blocks,
-        balances: parse_balances(&keys.balances, balances)?,
-        log: parse_log(&keys.log, &log)?,
+        balances,
+        log,
         accepted: parse_accepted(keys, &state, &accepted, blocks)?,
         promised: state.promised,
+        included: state.included.unwrap_or_default(),
     };
     Ok(Snapshot { owner, stored: Some(stored) })
+}
+
+/// What follows from the chain is there if, and only if, there is a chain.
+fn check_derived(
+    keys: &Keys,
+    state: &State,
+    blocks: u64,
+    balances: &[(AccountId, Amount)],
+) -> Result<(), StoreError> {
+    let founded = state.active || state.included.is_some() || !balances.is_empty();
+    if blocks == 0 && founded {
+        return Err(corrupt(&keys.chain, "missing, though the bank was founded"));
+    }
+    if blocks > 0 && state.included.is_none() {
+        let place = format!("{}[{INCLUDED_FIELD}]", keys.state);
+        return Err(corrupt(&place, format!("missing, but {} is there", keys.chain)));
+    }
+    Ok(())
+}
+
+/// As many names are listed as there are accounts. (The log's are not in the chain yet.)
+fn check_listed(
+    key: &str,
+    listed: u64,
+    balances: &[(AccountId, Amount)],
+    log: &[Element],
+) -> Result<(), StoreError> {
+    let opened = log.iter().flat_map(Element::records).filter_map(listing::opened_by).count();
+    let accounts = (balances.len() + opened) as u64;
+    if listed == accounts {
+        return Ok(());
+    }
+    Err(corrupt(key, format!("lists {listed} accounts where {accounts} are known")))
 }
 
 /// The hash of that name.
@@ -113,6 +152,7 @@ struct State {
     instance: InstanceId,
     promised: Option<Ballot>,
     accepted: Option<Ballot>,
+    included: Option<BTreeMap<ServerId, Position>>,
     active: bool,
 }
 
@@ -127,18 +167,17 @@ impl State {
         let format = fields.remove(FORMAT_FIELD).ok_or_else(|| missing(FORMAT_FIELD))?;
         if format != FORMAT.to_string() {
             return Err(StoreError::Unfit(format!(
-                "{} is {}, and this program reads and writes only {FORMAT}: start the version \
-                 that wrote it",
+                "{} is {}, and this program reads and writes only format {FORMAT}: start the \
+                 version of the program that wrote it; a bank of this format begins with empty \
+                 stores, on all its servers",
                 place(FORMAT_FIELD),
                 excerpt(&format)
             )));
         }
         let instance = fields.remove(INSTANCE_FIELD).ok_or_else(|| missing(INSTANCE_FIELD))?;
-        let mut ballot = |field: &str| {
-            fields.remove(field).map(|text| from_json(&place(field), &text)).transpose()
-        };
-        let promised = ballot(PROMISED_FIELD)?;
-        let accepted = ballot(ACCEPTED_FIELD)?;
+        let promised = optional(&mut fields, key, PROMISED_FIELD)?;
+        let accepted = optional(&mut fields, key, ACCEPTED_FIELD)?;
+        let included = optional(&mut fields, key, INCLUDED_FIELD)?;
         let active = match fields.remove(ACTIVE_FIELD).as_deref() {
             None => false,
             Some("1") => true,
@@ -147,14 +186,24 @@ impl State {
         if let Some(field) = fields.keys().next() {
             return Err(corrupt(&place(field), "not a field of this program's"));
         }
-        let instance = from_text(&place(INSTANCE_FIELD), &instance)?;
-        Ok(Some(State { instance, promised, accepted, active }))
+        let instance = from_text(&instance, || place(INSTANCE_FIELD))?;
+        Ok(Some(State { instance, promised, accepted, included, active }))
     }
+}
+
+/// Takes a field that may be missing and is JSON otherwise.
+fn optional<T: DeserializeOwned>(
+    fields: &mut BTreeMap<String, String>,
+    key: &str,
+    field: &str,
+) -> Result<Option<T>, StoreError> {
+    let text = fields.remove(field);
+    text.map(|text| from_json(&format!("{key}[{field}]"), &text)).transpose()
 }
 
 fn parse_turn(key: &str, turn: Option<String>) -> Result<TurnNumber, StoreError> {
     let turn = turn.ok_or_else(|| corrupt(key, "missing"))?;
-    Ok(TurnNumber(from_text(key, &turn)?))
+    Ok(TurnNumber(from_text(&turn, || key.to_owned())?))
 }
 
 fn parse_lives(
@@ -177,22 +226,15 @@ fn parse_lives(
     Ok(parsed)
 }
 
-fn parse_balances(
-    key: &str,
-    balances: Vec<(String, String)>,
-) -> Result<Vec<(AccountId, Amount)>, StoreError> {
-    let balance = |(account, amount): (String, String)| {
-        let place = format!("{key}[{account}]");
-        Ok((from_text::<AccountId>(&place, &account)?, from_text::<Amount>(&place, &amount)?))
+fn parse_balances(key: &str, reply: Value) -> Result<Vec<(AccountId, Amount)>, StoreError> {
+    let values = values(key, reply)?;
+    let balance = |pair: &[Value]| {
+        let account = borrowed(&pair[0], || key.to_owned())?;
+        let place = || format!("{key}[{account}]");
+        let amount = borrowed(&pair[1], place)?;
+        Ok((from_text(account, place)?, from_text(amount, place)?))
     };
-    let mut balances = balances.into_iter().map(balance).collect::<Result<Vec<_>, _>>()?;
-    balances.sort();
-    Ok(balances)
-}
-
-fn parse_log(key: &str, log: &[String]) -> Result<Vec<Vec<Entry>>, StoreError> {
-    let element = |(index, text): (usize, &String)| from_json(&format!("{key}[{index}]"), text);
-    log.iter().enumerate().map(element).collect()
+    values.chunks_exact(2).map(balance).collect()
 }
 
 /// Joins the accepted block with the ballot in which it was accepted.
@@ -228,13 +270,4 @@ fn parse_accepted(
         return Err(corrupt(&place, "lower than the ballot in which a block was accepted"));
     }
     Ok(Some((ballot.clone(), block)))
-}
-
-fn from_json<T: DeserializeOwned>(place: &str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text)
-        .map_err(|error| corrupt(place, format!("{error}, in {}", excerpt(text))))
-}
-
-fn from_text<T: FromStr<Err: Display>>(place: &str, text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|error| corrupt(place, format!("{error}, in {}", excerpt(text))))
 }

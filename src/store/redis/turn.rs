@@ -4,16 +4,25 @@
 //! those after it. So every single reply is looked at, and the commands come in such an order that
 //! what is cut short can be told from what is whole.
 
+use std::collections::BTreeMap;
+
 use redis::{Cmd, Value};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::Write;
-use crate::bank::ids::{AccountId, TurnNumber};
+use crate::bank::ids::{AccountId, ServerId, TurnNumber};
+use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
-use crate::store::StoreError;
-use crate::store::redis::keys::{ACCEPTED_FIELD, ACTIVE_FIELD, Keys, PROMISED_FIELD};
+use crate::store::redis::keys::{
+    ACCEPTED_FIELD, ACTIVE_FIELD, INCLUDED_FIELD, Keys, PROMISED_FIELD,
+};
 use crate::store::redis::reply::{command, corrupt, unexpected};
+use crate::store::{StoreError, listing};
+
+/// The most accounts of one command: Redis takes about a million words, and while it is at it
+/// answers nobody else who shares it.
+const MOST_AT_ONCE: usize = 10_000;
 
 /// What Redis must answer.
 enum Expected {
@@ -74,14 +83,20 @@ impl<'a> Turn<'a> {
     pub(super) fn write(&mut self, writes: &[Write], mut accepted: Option<BlockHash>) {
         for write in writes {
             match write {
-                Write::Log(entries) => self.push(&self.keys.log, &json(entries)),
+                Write::Log(element) => {
+                    self.push(&self.keys.log, element.text());
+                    self.list(&listing::opened(write));
+                }
                 Write::Promise(ballot) => self.set(&[(PROMISED_FIELD, &json(ballot))]),
                 Write::Accept { ballot, block } => {
                     self.accept(ballot, block, accepted == Some(block.hash()));
                     accepted = Some(block.hash());
                 }
-                Write::Append { block, from_accepted, trim, balances } => {
-                    self.append(block, *from_accepted, *trim, balances);
+                Write::Append { block, from_accepted, trim, balances, included } => {
+                    self.append(block, *from_accepted, *trim);
+                    self.follow(balances, included);
+                    self.list(&listing::opened(write));
+                    self.clear();
                     accepted = None;
                 }
                 Write::Activate => self.set(&[(ACTIVE_FIELD, "1")]),
@@ -102,14 +117,8 @@ impl<'a> Turn<'a> {
 
     /// The chain comes first: entries that are in it and still in the log can be told from their
     /// names, while entries that are in neither would be lost.
-    fn append(
-        &mut self,
-        block: &SealedBlock,
-        from_accepted: bool,
-        trim: usize,
-        balances: &[(AccountId, Amount)],
-    ) {
-        let Keys { chain, log, accepted, balances: balances_key, state, .. } = self.keys;
+    fn append(&mut self, block: &SealedBlock, from_accepted: bool, trim: usize) {
+        let Keys { chain, log, accepted, .. } = self.keys;
         let length = block.height() + 1;
         if from_accepted {
             let to = [chain.as_str(), "LEFT", "RIGHT"];
@@ -123,17 +132,38 @@ impl<'a> Turn<'a> {
             self.step("LLEN", log, &[], Expected::AtLeast(trim as u64));
             self.step("LTRIM", log, &[&trim.to_string(), "-1"], Expected::Okay);
         }
-        if !balances.is_empty() {
-            let texts: Vec<_> = balances
-                .iter()
-                .map(|(account, amount)| (account.as_str(), amount.to_string()))
-                .collect();
+    }
+
+    /// Sets what follows from the chain.
+    fn follow(
+        &mut self,
+        balances: &[(AccountId, Amount)],
+        included: &BTreeMap<ServerId, Position>,
+    ) {
+        for some in balances.chunks(MOST_AT_ONCE) {
+            let amounts: Vec<String> = some.iter().map(|(_, amount)| amount.to_string()).collect();
+            let pairs = some.iter().zip(&amounts);
             let arguments: Vec<&str> =
-                texts.iter().flat_map(|(account, amount)| [*account, amount.as_str()]).collect();
-            self.step("HSET", balances_key, &arguments, Expected::Number);
+                pairs.flat_map(|((account, _), amount)| [account.as_str(), amount]).collect();
+            self.step("HSET", &self.keys.balances, &arguments, Expected::Number);
         }
-        self.empty(accepted);
-        self.step("HDEL", state, &[PROMISED_FIELD, ACCEPTED_FIELD], Expected::Number);
+        self.set(&[(INCLUDED_FIELD, &json(included))]);
+    }
+
+    /// Adds to the list of accounts; those that are in it stay.
+    fn list(&mut self, accounts: &[&AccountId]) {
+        for some in accounts.chunks(MOST_AT_ONCE) {
+            let arguments: Vec<&str> =
+                some.iter().flat_map(|account| ["0", account.as_str()]).collect();
+            self.step("ZADD", &self.keys.accounts, &arguments, Expected::Number);
+        }
+    }
+
+    /// Forgets what was promised and accepted for a height that the chain has reached.
+    fn clear(&mut self) {
+        self.empty(&self.keys.accepted);
+        let fields = [PROMISED_FIELD, ACCEPTED_FIELD];
+        self.step("HDEL", &self.keys.state, &fields, Expected::Number);
     }
 
     /// Empties a list. Unlike `DEL`, this fails if it isn't one.

@@ -1,19 +1,25 @@
 //! What peers and clients may send without taking a server down, or wedging it.
 
+mod blocks;
+mod instructions;
+
 use std::collections::BTreeMap;
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
 use paxos_banking::bank::blockchain::chain::Chain;
-use paxos_banking::bank::effects::{Bound, Event, Receipt, Timer, Write};
+use paxos_banking::bank::effects::{Bound, Event, Receipt, Timer, WaitId, Write};
 use paxos_banking::bank::ids::{
     ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
 };
-use paxos_banking::bank::ledger::entry::{Entry, Position, Via};
+use paxos_banking::bank::ledger::element::Element;
+use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
+use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
-use paxos_banking::bank::request::{Reply, Request, TransferRequest};
+use paxos_banking::bank::request::{Instruction, Reply, Request};
 use paxos_banking::bank::server::recovery::Recovery;
+use paxos_banking::bank::server::settling::Habit;
 use paxos_banking::bank::server::{Config, Server};
 use paxos_banking::bank::stored::Stored;
 
@@ -61,19 +67,24 @@ fn hello(of: &str, founded: bool) -> Hello {
 /// Server A, open or yet to be founded.
 fn server_a(founded: bool) -> Server {
     let blocks = if founded { vec![genesis()] } else { Vec::new() };
-    let committed = blocks.iter().flat_map(|block| {
-        let chain = Chain::found(block).unwrap();
-        chain.committed().iter().map(|(a, n)| (a.clone(), n)).collect::<Vec<_>>()
-    });
+    let chain = blocks.first().map(|block| Chain::found(block).unwrap());
     let stored = Stored {
         lives: vec![(LifeId(5), TurnNumber(1))],
         turn: TurnNumber(1),
         active: founded,
         blocks: blocks.len() as u64,
-        balances: committed.collect(),
+        balances: chain.iter().flat_map(Chain::opening_balances).collect(),
+        included: chain.map(|chain| chain.all_included().clone()).unwrap_or_default(),
         ..Stored::empty(InstanceId(1))
     };
-    let config = Config { id: id("A"), configuration: configuration() };
+    let addresses = configuration().servers.into_iter().map(|id| (id, String::new()));
+    let config = Config {
+        id: id("A"),
+        configuration: configuration(),
+        addresses: addresses.collect(),
+        habit: Habit::default(),
+        limits: Limits::default(),
+    };
     let mut recovery = Recovery::begin(config, stored).unwrap();
     blocks.into_iter().for_each(|block| recovery.append(block).unwrap());
     recovery.finish().unwrap()
@@ -119,20 +130,39 @@ fn ballot(round: u64, server: &str) -> Ballot {
     Ballot { round, server: id(server), life: LifeId(7) }
 }
 
-fn transfer(amount: u64, number: Option<u64>) -> TransferRequest {
+fn pays(from: &str, to: &str, amount: u64) -> Action {
+    let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+    Action::Transfer { from, to, amount: Amount::new(amount).unwrap() }
+}
+
+fn opens(account: &str) -> Action {
+    Action::Open { account: account.parse().unwrap() }
+}
+
+fn numbered(action: Action, number: u64) -> Instruction {
     let session = SessionId { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(5), count: 1 };
-    let request = number.map(|number| RequestId { session, number });
-    let amount = Amount::new(amount).unwrap();
-    TransferRequest { from: None, to: "B".parse().unwrap(), amount, request }
+    Instruction { request: Some(RequestId { session, number }), ..Instruction::plain(action) }
 }
 
 fn overdraft(server: &mut Server) {
-    server.handle(Event::Request(CLIENT, Some(1), Request::Transfer(transfer(500, Some(1)))));
+    let instruction = numbered(pays("A", "B", 500), 1);
+    server.handle(Event::Request(CLIENT, Some(1), Request::One(instruction)));
+}
+
+/// An element of which nothing waited and nothing is linked.
+fn element(seq: u64, actions: impl IntoIterator<Item = Action>) -> Element {
+    let record = |action| Record { action, request: None, via: Via::Local, linked: false };
+    let records = actions.into_iter().map(record).collect();
+    Element::seal(Position { epoch: 1, seq }, records)
+}
+
+fn block_of(height: u64, logs: BTreeMap<ServerId, Vec<Element>>) -> SealedBlock {
+    let (previous, proposer) = (genesis().hash(), Some(id("B")));
+    SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
 }
 
 fn block(height: u64) -> SealedBlock {
-    let (previous, entries) = (genesis().hash(), Vec::new());
-    SealedBlock::seal(Block { height, previous, proposer: Some(id("B")), genesis: None, entries })
+    block_of(height, BTreeMap::new())
 }
 
 /// One of each, about this height and round.
@@ -161,6 +191,16 @@ fn messages(height: u64, round: u64) -> Vec<Message> {
     ]
 }
 
+/// Timers that may go off at any time, whether they were set or not.
+fn late_timers() -> Vec<Timer> {
+    let mut timers = vec![Timer::Reconcile, Timer::FinishRound, Timer::Repeat];
+    timers.extend([Timer::LookUp, Timer::Settle, Timer::Gather { covered: false }]);
+    for wait in EXTREMES.map(WaitId) {
+        timers.extend([Timer::Deadline(wait), Timer::Patience { wait, ms: u64::MAX }]);
+    }
+    timers
+}
+
 #[test]
 fn no_number_in_a_message_takes_a_server_down() {
     for height in EXTREMES {
@@ -174,7 +214,7 @@ fn no_number_in_a_message_takes_a_server_down() {
                     server.handle(Event::Received(OF_B, message.clone()));
                     settle_down(&mut server);
                     overdraft(&mut server);
-                    for timer in [Timer::Reconcile, Timer::FinishRound, Timer::Repeat] {
+                    for timer in late_timers() {
                         server.handle(Event::Timer(timer));
                     }
                     for attempt in 0..5 {
@@ -208,21 +248,21 @@ fn a_round_that_nobody_can_have_reached_is_not_promised() {
 #[test]
 fn a_list_is_answered_even_if_it_is_empty_or_names_a_waiting_transfer_twice() {
     let mut server = open_server();
-    server.handle(Event::Request(CLIENT, Some(1), Request::Transfers(Vec::new())));
-    let empty = Reply::Transfers { outcomes: Vec::new() };
+    server.handle(Event::Request(CLIENT, Some(1), Request::Batch(Vec::new())));
+    let empty = Reply::Batch { outcomes: Vec::new() };
     assert_eq!(settle_down(&mut server), [Bound::Reply(CLIENT, Some(1), empty)]);
 
-    let twice = vec![transfer(500, Some(1)), transfer(500, Some(1))];
-    server.handle(Event::Request(CLIENT, Some(2), Request::Transfers(twice)));
+    let twice = vec![numbered(pays("A", "B", 500), 1), numbered(pays("A", "B", 500), 1)];
+    server.handle(Event::Request(CLIENT, Some(2), Request::Batch(twice)));
     settle_down(&mut server);
     let mut replies = Vec::new();
     for number in 1..=2 {
-        let deadline = Timer::Deadline(paxos_banking::bank::effects::WaitId(number));
+        let deadline = Timer::Deadline(WaitId(number));
         server.handle(Event::Timer(deadline));
         replies.extend(settle_down(&mut server));
     }
     let is_answer = |bound: &&Bound| match bound {
-        Bound::Reply(CLIENT, Some(2), Reply::Transfers { outcomes }) => outcomes.len() == 2,
+        Bound::Reply(CLIENT, Some(2), Reply::Batch { outcomes }) => outcomes.len() == 2,
         _ => false,
     };
     assert_eq!(replies.iter().filter(is_answer).count(), 1, "{replies:?}");
@@ -261,27 +301,25 @@ fn no_bank_is_founded_with_more_money_than_can_be_counted() {
     assert!(Chain::found(&genesis).is_err());
 }
 
+/// Of A's first run.
+fn first_ballot() -> Ballot {
+    Ballot { round: 1, server: id("A"), life: LifeId(5) }
+}
+
+/// B's promise to A's run for block 1.
+fn promise(ballot: &Ballot, elements: Vec<Element>) -> Message {
+    let (ballot, instance) = (ballot.clone(), InstanceId(2));
+    let vote = Vote::Log { elements, cut: false };
+    Message::Promise { height: 1, ballot, instance, waiting: false, vote }
+}
+
 /// Brings A, which has a transfer waiting, to propose a block of B's log; returns its ballot and
 /// what it proposes.
 fn propose(server: &mut Server) -> (Ballot, SealedBlock) {
     overdraft(server);
     settle_down(server);
-    let ballot = Ballot { round: 1, server: id("A"), life: LifeId(5) };
-    let entry = Entry {
-        server: id("B"),
-        epoch: 1,
-        seq: 1,
-        from: "B".parse().unwrap(),
-        to: "A".parse().unwrap(),
-        amount: Amount::new(9).unwrap(),
-        request: None,
-        via: Via::Local,
-    };
-    let vote = Vote::Log { entries: vec![entry], cut: false };
-    let instance = InstanceId(2);
-    let promise =
-        Message::Promise { height: 1, ballot: ballot.clone(), instance, waiting: false, vote };
-    server.handle(Event::Received(OF_B, promise));
+    let ballot = first_ballot();
+    server.handle(Event::Received(OF_B, promise(&ballot, vec![element(1, [pays("B", "A", 9)])])));
     let turn = server.end_turn();
     let accept = turn.free.into_iter().find_map(|(_, message)| match message {
         Message::Accept { block, .. } => Some(block),

@@ -1,0 +1,124 @@
+//! What came of a command, as an exit status. Pure.
+
+use crate::bank::request::{ErrorCode, Outcome, Reply};
+use crate::client::commands::Response;
+use crate::client::session::{Ending, Failure};
+
+/// How a client ends. Of several, the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// Everything was done.
+    Done,
+    /// A transfer or an opening was refused, or invalid.
+    Refused,
+    /// There was no answer, or no majority, in time.
+    NoAnswer,
+    /// A command was wrong.
+    Usage,
+}
+
+impl Exit {
+    /// The status for the system.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Refused => 1,
+            Exit::Usage => 2,
+            Exit::NoAnswer => 3,
+        }
+    }
+}
+
+/// The exit status that a response calls for.
+pub fn exit_of(response: &Response) -> Exit {
+    match response {
+        Response::One(ending) => exit_of_ending(ending),
+        Response::Batch(endings) => endings.iter().map(exit_of_ending).max().unwrap_or(Exit::Done),
+        Response::Failed(Failure::Said(ErrorCode::UnknownAccount, _)) => Exit::Usage,
+        Response::Failed(_) | Response::Reply(Reply::Error { .. }) => Exit::NoAnswer,
+        Response::Usage(_) => Exit::Usage,
+        Response::Reply(_) | Response::Page { .. } | Response::Chain(_) | Response::Help => {
+            Exit::Done
+        }
+    }
+}
+
+fn exit_of_ending(ending: &Ending) -> Exit {
+    match ending {
+        Ending::Decided(Outcome::Accepted { .. }) => Exit::Done,
+        Ending::Decided(Outcome::Unavailable { .. } | Outcome::Expired { .. }) => Exit::NoAnswer,
+        Ending::Decided(
+            Outcome::Refused { .. }
+            | Outcome::Invalid { .. }
+            | Outcome::LinkedFailed { .. }
+            | Outcome::WrongServer { .. },
+        ) => Exit::Refused,
+        Ending::NotDone(failure) if is_invalid(failure) => Exit::Refused,
+        Ending::NotDone(_) | Ending::Unknown { .. } => Exit::NoAnswer,
+    }
+}
+
+/// Whether it is the transfer itself that the server can't take.
+pub(super) fn is_invalid(failure: &Failure) -> bool {
+    use ErrorCode::{BadRequest, LineTooLong, UnknownAccount};
+    matches!(failure, Failure::Said(BadRequest | LineTooLong | UnknownAccount, _))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::amount::Amount;
+    use crate::bank::ledger::entry::Via;
+
+    fn endings() -> Vec<(Ending, u8)> {
+        let reason = String::new;
+        let server = || "A".parse().unwrap();
+        let balance = Amount::ZERO;
+        let decided = Ending::Decided;
+        let said = |code| Ending::NotDone(Failure::Said(code, String::new()));
+        let accepted = Outcome::Accepted {
+            server: server(),
+            epoch: 1,
+            seq: 1,
+            balance,
+            via: Via::Local,
+            repeated: false,
+            settled: Some(false),
+        };
+        let (consulted, not_consulted) = (vec![], vec![]);
+        let refused = Outcome::Refused { reason: reason(), balance, consulted, not_consulted };
+        let wrong = Outcome::WrongServer { reason: reason(), server: server(), address: reason() };
+        let request = "A.1.0.00000000000000ff.1#3".parse().unwrap();
+        vec![
+            (decided(accepted), 0),
+            (decided(refused), 1),
+            (decided(Outcome::Invalid { reason: reason() }), 1),
+            (decided(Outcome::LinkedFailed { reason: reason() }), 1),
+            (decided(wrong), 1),
+            (said(ErrorCode::BadRequest), 1),
+            (said(ErrorCode::LineTooLong), 1),
+            (decided(Outcome::Unavailable { reason: reason() }), 3),
+            (said(ErrorCode::Unavailable), 3),
+            (Ending::NotDone(Failure::NotSent(reason())), 3),
+            (Ending::Unknown { request, reason: reason() }, 3),
+        ]
+    }
+
+    #[test]
+    fn exit_statuses_are_as_documented() {
+        for (ending, code) in endings() {
+            assert_eq!(exit_of(&Response::One(ending.clone())).code(), code, "{ending:?}");
+        }
+        assert_eq!(exit_of(&Response::Usage(String::new())).code(), 2);
+        assert_eq!(exit_of(&Response::Help).code(), 0);
+        assert!(Exit::Usage > Exit::NoAnswer && Exit::NoAnswer > Exit::Refused);
+    }
+
+    #[test]
+    fn of_a_batch_the_worst_counts() {
+        for most in 1..=endings().len() {
+            let (some, codes): (Vec<Ending>, Vec<u8>) = endings().into_iter().take(most).unzip();
+            assert_eq!(Some(&exit_of(&Response::Batch(some)).code()), codes.iter().max());
+        }
+    }
+}

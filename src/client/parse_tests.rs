@@ -1,0 +1,201 @@
+//! Tests of [`super`]: each command, each way to get it wrong.
+
+use super::*;
+
+fn account(name: &str) -> AccountId {
+    name.parse().unwrap()
+}
+
+fn good(line: &str) -> Option<Command> {
+    parse(line, &account("A")).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+fn transfer(from: &str, to: &str, amount: u64) -> Instruction {
+    let amount = Amount::new(amount).unwrap();
+    Instruction::plain(Action::Transfer { from: account(from), to: account(to), amount })
+}
+
+fn open(name: &str) -> Instruction {
+    Instruction::plain(Action::Open { account: account(name) })
+}
+
+#[test]
+fn a_transfer_is_typed_in_four_ways() {
+    let one = |from, to, amount| Some(Command::One(transfer(from, to, amount)));
+    for line in ["transfer B 30", "t B 30", "  t\tB   30 \r", "t B 30 # rent", "transfer B 030"] {
+        assert_eq!(good(line), one("A", "B", 30), "{line}");
+    }
+    for line in ["(A/x, B, 30)", "(A/x,B,30)", " ( A/x , B , 30 ) # rent", "t A/x B 30"] {
+        assert_eq!(good(line), one("A/x", "B", 30), "{line}");
+    }
+    // These are well formed; the server says that they make no sense.
+    assert_eq!(good("t B 0"), one("A", "B", 0));
+    assert_eq!(good("(A, A, 1)"), one("A", "A", 1));
+    assert_eq!(good("t A/alice 1"), one("A", "A/alice", 1));
+}
+
+#[test]
+fn flags_stand_anywhere() {
+    let settled = Instruction { settled: true, ..transfer("A", "B", 30) };
+    for line in ["t B 30 --settled", "t --settled B 30", "t A --settled B 30 --settled"] {
+        assert_eq!(good(line), Some(Command::One(settled.clone())), "{line}");
+    }
+    let patient = Instruction { wait_ms: Some(10_000), ..transfer("A", "B", 30) };
+    assert_eq!(good("t B 30 --wait 10s"), Some(Command::One(patient.clone())));
+    let both = Instruction { settled: true, ..patient };
+    assert_eq!(good("t --wait 10s B 30 --settled"), Some(Command::One(both)));
+    let opened = Instruction { settled: true, ..open("A/x") };
+    assert_eq!(good("open A/x --settled"), Some(Command::One(opened)));
+}
+
+#[test]
+fn several_are_linked_or_not() {
+    let parts = || vec![open("A/x"), transfer("A", "A/x", 20), transfer("A", "B", 5)];
+    let line = "open A/x, A A/x 20 ,B 5";
+    assert_eq!(good(&format!("batch {line}")), Some(Command::Batch(parts())));
+    let mut linked = parts();
+    linked[..2].iter_mut().for_each(|one| one.linked = true);
+    assert_eq!(good(&format!("linked {line}")), Some(Command::Batch(linked.clone())));
+    linked.iter_mut().for_each(|one| one.settled = true);
+    linked[1..].iter_mut().for_each(|one| one.wait_ms = Some(500));
+    let flagged = format!("linked {line} --settled --wait 500ms");
+    assert_eq!(good(&flagged), Some(Command::Batch(linked)));
+    assert_eq!(good("batch B 5"), Some(Command::Batch(vec![transfer("A", "B", 5)])));
+    assert_eq!(good("linked B 5"), Some(Command::Batch(vec![transfer("A", "B", 5)])));
+}
+
+#[test]
+fn each_other_command_is_understood() {
+    let before = Some(Cursor { height: 7, place: 3, balance: Amount::new(50).unwrap() });
+    let history =
+        |limit, before| Command::Page(Page::History { account: account("A/alice"), limit, before });
+    let accounts = |prefix: &str, limit, after: Option<&str>| {
+        let (prefix, after) = (prefix.into(), after.map(account));
+        Command::Page(Page::Accounts { prefix, limit, after })
+    };
+    for (line, command) in [
+        ("open A/alice", Command::One(open("A/alice"))),
+        ("balance", Command::Balance(None)),
+        ("balance B", Command::Balance(Some(account("B")))),
+        ("history A/alice", history(50, None)),
+        ("history A/alice 20", history(20, None)),
+        ("history A/alice 20 --before 7.3.50", history(20, before)),
+        ("history A/alice --before 7.3.50", history(50, before)),
+        ("accounts", accounts("", 50, None)),
+        ("accounts A/", accounts("A/", 50, None)),
+        ("accounts 20", accounts("", 20, None)),
+        ("accounts A/ 1000", accounts("A/", 1000, None)),
+        ("accounts A/ 20 --after A/bob", accounts("A/", 20, Some("A/bob"))),
+        ("accounts --after A/bob", accounts("", 50, Some("A/bob"))),
+        ("more", Command::More),
+        ("log", Command::Log),
+        ("chain", Command::Chain { from: 0, to: None }),
+        ("chain 3", Command::Chain { from: 3, to: None }),
+        ("chain 3 5", Command::Chain { from: 3, to: Some(5) }),
+        ("status", Command::Status),
+        ("settle", Command::Settle),
+        ("help", Command::Help),
+        ("quit", Command::Quit),
+        ("exit", Command::Quit),
+    ] {
+        assert_eq!(good(line), Some(command), "{line}");
+    }
+    for nothing in ["", "   ", "\r", "# balance", "  #", "\t# ("] {
+        assert_eq!(good(nothing), None, "{nothing:?}");
+    }
+}
+
+#[test]
+fn a_page_is_displayed_as_it_is_typed() {
+    for line in [
+        "history A/alice 20",
+        "history A/alice 20 --before 7.3.50",
+        "accounts 20",
+        "accounts A/ 20",
+        "accounts 20 --after A/bob",
+        "accounts A/ 20 --after A/bob",
+    ] {
+        let Some(Command::Page(page)) = good(line) else { panic!("{line}") };
+        assert_eq!(page.to_string(), line);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_was_expected() {
+    for (line, expected) in [
+        ("transfer", "transfer [FROM] TO AMOUNT"),
+        ("transfer B", "transfer [FROM] TO AMOUNT"),
+        ("transfer A B 30 40", "transfer [FROM] TO AMOUNT"),
+        ("transfer B 1.5", "\"1.5\": an amount is a whole number"),
+        ("transfer B -1", "\"-1\": an amount is a whole number"),
+        ("transfer B 1e99", "an amount is a whole number"),
+        ("transfer B 18446744073709551616", "an amount is a whole number"),
+        ("transfer B 9007199254740992", "an amount is a whole number"),
+        ("transfer B/ 1", "\"B/\" is not an account"),
+        ("transfer A/ B 1", "\"A/\" is not an account"),
+        ("transfer B 30 --settle", "\"--settle\" is not known here; --settled and --wait TIME are"),
+        ("transfer B 30 --wait", "--wait TIME, such as --wait 10s"),
+        ("transfer B 30 --wait 10", "--wait: the unit is missing"),
+        ("transfer B 30 --wait 1441m", "--wait: the time must not be longer than a day"),
+        ("(A, B)", "(FROM, TO, AMOUNT)"),
+        ("(A, B, 30", "(FROM, TO, AMOUNT)"),
+        ("(A, B, 30, 40)", "(FROM, TO, AMOUNT)"),
+        ("(A, B, )", "an amount is a whole number"),
+        ("(, B, 1)", "is not an account"),
+        ("open", "open ACCOUNT [--settled], such as: open A/alice"),
+        ("open A/x A/y", "open ACCOUNT"),
+        ("open A/x --wait 1s", "open ACCOUNT"),
+        ("open A/", "\"A/\" is not an account"),
+        ("linked", "part 1: expected: FROM TO AMOUNT or open ACCOUNT"),
+        ("linked A B 1, B 1.5", "part 2: \"1.5\": an amount"),
+        ("linked A B 1 B A 2", "part 1: expected: FROM TO AMOUNT"),
+        ("batch A B 1,", "part 2: expected: FROM TO AMOUNT"),
+        ("batch A B 1, open", "part 2: expected: FROM TO AMOUNT or open ACCOUNT"),
+        ("batch A B 1, open A/", "part 2: \"A/\" is not an account"),
+        ("batch A B 1 --fast", "\"--fast\" is not known here"),
+        ("balance A B", "balance [ACCOUNT]"),
+        ("balance é", "is not an account"),
+        ("history", "history ACCOUNT [LIMIT]"),
+        ("history A 20 30", "history ACCOUNT [LIMIT]"),
+        ("history A 0", "\"0\": a limit is a whole number from 1 to 1000"),
+        ("history A 1001", "a limit is a whole number from 1 to 1000"),
+        ("history A --before", "a limit is a whole number"),
+        ("history A --before 7.3", "\"7.3\": --before takes what the page before showed"),
+        ("history A --before 7.3.50.1", "such as 7.3.50"),
+        ("history A --before 7.3.9007199254740992", "such as 7.3.50"),
+        ("accounts A/ x", "a limit is a whole number"),
+        ("accounts 0", "a limit is a whole number"),
+        ("accounts A/ 1 2", "accounts [PREFIX] [LIMIT]"),
+        ("accounts --after", "accounts [PREFIX] [LIMIT]"),
+        ("accounts --after A/", "\"A/\" is not an account"),
+        ("more 20", "expected: more, alone"),
+        ("chain x", "a height is a whole number"),
+        ("chain +1", "a height is a whole number"),
+        ("chain 5 1", "1 is below 5"),
+        ("chain 1 2 3", "chain [FROM [TO]]"),
+        ("log B", "expected: log, alone"),
+        ("blance", "did you mean balance?"),
+        ("STATUS", "did you mean status?"),
+        ("teleport", "the commands are transfer, open, linked, batch, balance"),
+    ] {
+        let error = parse(line, &account("A")).unwrap_err();
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+    let too_many = format!("batch {}", vec!["A B 1"; MAX_BATCH + 1].join(","));
+    for long in ["x".repeat(1 << 20), too_many, format!("t B 1 --{}", "x".repeat(1 << 20))] {
+        assert!(parse(&long, &account("A")).unwrap_err().len() < 1_000);
+    }
+}
+
+#[test]
+fn the_help_names_every_command_and_its_examples_are_good() {
+    for word in WORDS {
+        assert!(HELP.contains(word), "{word}");
+    }
+    let is_example = |line: &&str| line.starts_with("    ") && !line.starts_with("     ");
+    let examples: Vec<&str> = HELP.lines().filter(is_example).collect();
+    assert!(examples.len() >= 10);
+    for example in examples {
+        assert!(good(example).is_some(), "{example}");
+    }
+}

@@ -1,0 +1,148 @@
+//! Responses to print.
+
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::BlockHash;
+use crate::bank::ids::{AccountId, InstanceId, LifeId, RequestId, ServerId, TurnNumber};
+use crate::bank::ledger::entry::{Action, Entry, Record, Via};
+use crate::bank::request::{
+    Cursor, Listed, Outcome, PeerStatus, Reply, Request, Start, StatementLine, Status,
+};
+use crate::client::commands::{Page, Response};
+use crate::client::session::{Ending, Failure};
+use crate::wire::{Answer, parse_reply};
+
+pub(super) fn server(id: &str) -> ServerId {
+    id.parse().unwrap()
+}
+
+fn account(name: &str) -> AccountId {
+    name.parse().unwrap()
+}
+
+fn units(units: u64) -> Amount {
+    Amount::new(units).unwrap()
+}
+
+pub(super) fn request() -> RequestId {
+    "A.1.0.00000000000000ff.1#3".parse().unwrap()
+}
+
+pub(super) fn accepted(via: Via, repeated: bool, settled: Option<bool>) -> Ending {
+    let (server, balance) = (server("A"), units(70));
+    Ending::Decided(Outcome::Accepted { server, epoch: 1, seq: 5, balance, via, repeated, settled })
+}
+
+pub(super) fn refused() -> Ending {
+    Ending::Decided(Outcome::Refused {
+        reason: "A has 20, of which 30 can't be paid".into(),
+        balance: units(20),
+        consulted: vec![server("A"), server("B")],
+        not_consulted: vec![server("C")],
+    })
+}
+
+pub(super) fn linked_failed() -> Ending {
+    let reason = "number 2 of its linked group has not happened".into();
+    Ending::Decided(Outcome::LinkedFailed { reason })
+}
+
+pub(super) fn wrong_server() -> Ending {
+    let (reason, address) = ("B/x is at home at B".into(), "127.0.0.1:8002".into());
+    Ending::Decided(Outcome::WrongServer { reason, server: server("B"), address })
+}
+
+pub(super) fn unknown_ending() -> Ending {
+    Ending::Unknown { request: request(), reason: "no reply in time".into() }
+}
+
+pub(super) fn not_done(failure: Failure) -> Response {
+    Response::One(Ending::NotDone(failure))
+}
+
+pub(super) fn entries() -> Vec<Entry> {
+    let transfer = Action::Transfer { from: account("A"), to: account("B"), amount: units(30) };
+    let open = Action::Open { account: account("A/alice") };
+    let entry = |seq, action, via, linked| {
+        let record = Record { action, request: Some(request()), via, linked };
+        Entry { server: server("A"), epoch: 1, seq, record }
+    };
+    vec![
+        entry(5, transfer.clone(), Via::Paxos, false),
+        entry(6, open, Via::Local, true),
+        entry(7, transfer, Via::Local, false),
+    ]
+}
+
+pub(super) fn log() -> Response {
+    Response::Reply(Reply::Log { server: server("A"), entries: entries(), more: false })
+}
+
+pub(super) fn blocks() -> Response {
+    let line = r#"{"id":1,"blocks":[
+        {"height":0,"hash":"1111111111111111111111111111111111111111111111111111111111111111",
+         "previous":"0000000000000000000000000000000000000000000000000000000000000000",
+         "genesis":{"format":2,"opening_balance":100,"servers":{"A":"0000000000000001"}},"entries":[]},
+        {"height":1,"hash":"2222222222222222222222222222222222222222222222222222222222222222",
+         "previous":"1111111111111111111111111111111111111111111111111111111111111111",
+         "proposer":"B","entries":[{"server":"A","epoch":1,"seq":1,"from":"A","to":"B","amount":30}]}
+        ],"more":false}"#;
+    match parse_reply(line.as_bytes(), 1, &Request::Chain { from: 0, to: None }) {
+        Ok(Some(Answer::Chain(piece))) => Response::Chain(piece.blocks),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn balance(committed: Option<u64>) -> Response {
+    let committed = committed.map(units);
+    let account = account("A/alice");
+    Response::Reply(Reply::Balance { account, balance: units(70), committed, height: 3 })
+}
+
+/// A page of a statement, the last one or not.
+pub(super) fn history(last: bool) -> Response {
+    let line = |height, balance, entry| StatementLine { height, balance: units(balance), entry };
+    let all = entries();
+    let lines = vec![line(None, 70, all[2].clone()), line(Some(12), 100, all[0].clone())];
+    let next = (!last).then_some(Cursor { height: 12, place: 3, balance: units(130) });
+    let account = account("A");
+    let page = |next| Page::History { account: account.clone(), limit: 2, before: Some(next) };
+    let left_out = if last { 0 } else { 4 };
+    let reply = Reply::History { account: account.clone(), lines, left_out, next };
+    Response::Page { reply, next: next.map(page) }
+}
+
+pub(super) fn accounts() -> Response {
+    let listed = |name, committed: Option<u64>| {
+        let committed = committed.map(units);
+        Listed { account: account(name), committed }
+    };
+    let accounts = vec![listed("A/alice", Some(70)), listed("A/bob", None)];
+    let after = Some(account("A/bob"));
+    Response::Page {
+        reply: Reply::Accounts { accounts, more: true },
+        next: Some(Page::Accounts { prefix: "A/".into(), limit: 2, after }),
+    }
+}
+
+pub(super) fn status() -> Response {
+    Response::Reply(Reply::Status(Box::new(Status {
+        server: server("A"),
+        start: Start::Zombie,
+        instance: InstanceId(1),
+        life: LifeId(2),
+        turn: TurnNumber(3),
+        active: true,
+        waiting_for: vec![],
+        height: Some(4),
+        head: BlockHash::NONE,
+        log_length: 2,
+        waiting: 0,
+        accounts: 5,
+        promised: None,
+        run: "idle".into(),
+        peers: vec![
+            PeerStatus { id: server("B"), connected: true, height: Some(4) },
+            PeerStatus { id: server("C"), connected: false, height: None },
+        ],
+    })))
+}

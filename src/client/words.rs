@@ -1,0 +1,246 @@
+//! What came of a command, in words. Pure.
+
+use std::fmt::Write;
+
+use crate::bank::ids::{AccountId, RequestId, ServerId};
+use crate::bank::ledger::entry::{Action, Entry, Record, Via};
+use crate::bank::request::{Listed, Outcome, Reply, Start, StatementLine, Status};
+use crate::client::commands::Response;
+use crate::client::exit::is_invalid;
+use crate::client::parse::HELP;
+use crate::client::session::{Ending, Failure};
+use crate::wire::reply::HashedBlock;
+
+/// A response in words, one or more lines, with the last newline.
+pub fn to_words(response: &Response) -> String {
+    let mut text = match response {
+        Response::One(ending) => ending_in_words(ending),
+        Response::Batch(endings) => {
+            let numbered = |(ending, number)| format!("{number}: {}", ending_in_words(ending));
+            endings.iter().zip(1..).map(numbered).collect::<Vec<_>>().join("\n")
+        }
+        Response::Reply(reply) => reply_in_words(reply),
+        Response::Page { reply, next: None } => reply_in_words(reply),
+        Response::Page { reply, next: Some(next) } => {
+            format!("{}\n  to go on: more, or: {next}", reply_in_words(reply))
+        }
+        Response::Chain(blocks) if blocks.is_empty() => "no such blocks".into(),
+        Response::Chain(blocks) => blocks.iter().map(block_in_words).collect::<Vec<_>>().join("\n"),
+        Response::Help => HELP.into(),
+        Response::Failed(failure) => format!("error: {}", plain(&failure.to_string())),
+        Response::Usage(message) => format!("error: {}", plain(message)),
+    };
+    text.push('\n');
+    text
+}
+
+fn ending_in_words(ending: &Ending) -> String {
+    match ending {
+        Ending::Decided(outcome) => outcome_in_words(outcome),
+        Ending::Unknown { request, reason } => {
+            format!("unknown: {}", plain(&unknown(request, reason)))
+        }
+        Ending::NotDone(failure) => {
+            let outcome = if is_invalid(failure) { "invalid" } else { "unavailable" };
+            format!("{outcome}: {}", plain(&not_done(failure)))
+        }
+    }
+}
+
+fn outcome_in_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Accepted { server, epoch, seq, balance, via, repeated, settled } => {
+            let how = match via {
+                Via::Local => "from the local log",
+                Via::Paxos => "after a Paxos run",
+            };
+            // The balance of a retry is today's, not the one that the transfer left.
+            let retried = if *repeated { " (a retry: it happened once, before)" } else { "" };
+            let settled = match settled {
+                // Of one that wasn't asked to be settled, nothing is said of it.
+                None => "",
+                Some(true) => "; settled: in a block that a majority holds",
+                Some(false) => {
+                    "; not settled yet: durable at its home alone until a block takes it, \
+                     which settle asks for"
+                }
+            };
+            let name = format_args!("{server}.{epoch}.{seq}");
+            format!("accepted: balance {balance}, {how}, as {name}{retried}{settled}")
+        }
+        Outcome::Refused { reason, balance, consulted, not_consulted } => {
+            let asked = consulted_in_words(consulted, not_consulted);
+            format!("refused: {}; balance {balance}; {asked}", plain(reason))
+        }
+        Outcome::Unavailable { reason } => format!("unavailable: {}", plain(reason)),
+        Outcome::Invalid { reason } => format!("invalid: {}", plain(reason)),
+        Outcome::LinkedFailed { reason } => format!("linked failed: {}", plain(reason)),
+        Outcome::WrongServer { reason, server, address } => {
+            let (reason, address) = (plain(reason), plain(address));
+            format!("wrong server: {reason}; the right one is {server} at {address}")
+        }
+        Outcome::Expired { reason } => format!("unknown: {}", plain(reason)),
+    }
+}
+
+fn reply_in_words(reply: &Reply) -> String {
+    match reply {
+        Reply::Session { session } => format!("session {session}"),
+        Reply::One(outcome) => outcome_in_words(outcome),
+        Reply::Batch { outcomes } => {
+            outcomes.iter().map(outcome_in_words).collect::<Vec<_>>().join("\n")
+        }
+        Reply::Balance { account, balance, committed, height } => {
+            let committed = match committed {
+                Some(committed) => format!("in the chain at height {height}: {committed}"),
+                None => format!("not in the chain at height {height}"),
+            };
+            format!("{account}: {balance} ({committed})")
+        }
+        Reply::History { account, lines, left_out, .. } => {
+            statement_in_words(account, lines, *left_out)
+        }
+        Reply::Accounts { accounts, .. } if accounts.is_empty() => "no such accounts".into(),
+        Reply::Accounts { accounts, .. } => {
+            accounts.iter().map(listed_in_words).collect::<Vec<_>>().join("\n")
+        }
+        Reply::Log { server, entries, .. } => {
+            format!("local log of {server}: {}{}", number_of(entries), entries_in_words(entries))
+        }
+        Reply::Status(status) => status_in_words(status),
+        Reply::Settled { height, consulted, not_consulted, .. } => {
+            format!("settled at height {height}; {}", consulted_in_words(consulted, not_consulted))
+        }
+        Reply::Error { message, .. } => format!("error: {}", plain(message)),
+    }
+}
+
+fn status_in_words(status: &Status) -> String {
+    let start = match status.start {
+        Start::Baby => "baby",
+        Start::Zombie => "zombie",
+    };
+    let open = if status.active {
+        "open".into()
+    } else {
+        format!("waits for {}", names(&status.waiting_for))
+    };
+    let height = status.height.map_or("none".into(), |height| height.to_string());
+    let head = status.head.short();
+    let Status { server, log_length, waiting, accounts, run, turn, .. } = status;
+    let run = plain(run);
+    let mut text = format!(
+        "{server}: {open}; started as a {start}\n  height {height} (head {head}), log {log_length}, \
+         waiting {waiting}, accounts {accounts}, run {run}, turn {turn}"
+    );
+    for peer in &status.peers {
+        let connected = if peer.connected { "connected" } else { "not connected" };
+        let height = peer.height.map_or(String::new(), |height| format!(", height {height}"));
+        // Writing to a text can't fail.
+        let _ = write!(text, "\n  peer {}: {connected}{height}", peer.id);
+    }
+    text
+}
+
+fn block_in_words(block: &HashedBlock) -> String {
+    let HashedBlock { height, hash, proposer, genesis, entries, .. } = block;
+    let by = match (proposer, genesis) {
+        (Some(proposer), _) => format!("by {proposer}"),
+        (None, Some(genesis)) => {
+            let servers: Vec<ServerId> = genesis.servers.keys().cloned().collect();
+            format!("genesis: {} open with {} each", names(&servers), genesis.opening_balance)
+        }
+        (None, None) => "by nobody".into(),
+    };
+    let count = number_of(entries);
+    format!("block {height} {} {by}: {count}{}", hash.short(), entries_in_words(entries))
+}
+
+fn entries_in_words(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for entry in entries {
+        // Writing to a text can't fail.
+        let _ = write!(text, "\n  {}", entry_in_words(entry));
+    }
+    text
+}
+
+fn entry_in_words(entry: &Entry) -> String {
+    let Entry { server, epoch, seq, record: Record { action, via, linked, .. } } = entry;
+    let what = match action {
+        Action::Transfer { from, to, amount } => format!("{from} pays {to} {amount}"),
+        Action::Open { account } => format!("{account} is opened"),
+    };
+    let marks = match (via, linked) {
+        (Via::Local, false) => "",
+        (Via::Local, true) => " (linked to the next)",
+        (Via::Paxos, false) => " (paxos)",
+        (Via::Paxos, true) => " (paxos, linked to the next)",
+    };
+    format!("{server}.{epoch}.{seq}: {what}{marks}")
+}
+
+fn statement_in_words(account: &AccountId, lines: &[StatementLine], left_out: u64) -> String {
+    if lines.is_empty() {
+        return format!("{account}: no entries");
+    }
+    let mut text = format!("{account}, the newest first:");
+    for StatementLine { height, balance, entry } in lines {
+        let place = height.map_or("in the log".into(), |height| format!("block {height}"));
+        let _ = write!(text, "\n  {place:<10}  {}; balance {balance}", entry_in_words(entry));
+    }
+    if left_out > 0 {
+        let _ = write!(text, "\n  {left_out} older ones in the log are left out; log shows them");
+    }
+    text
+}
+
+fn listed_in_words(listed: &Listed) -> String {
+    let Listed { account, committed } = listed;
+    match committed {
+        Some(committed) => format!("{account}: {committed} in the chain"),
+        None => format!("{account}: not in the chain yet"),
+    }
+}
+
+fn number_of(entries: &[Entry]) -> String {
+    match entries.len() {
+        1 => "1 entry".into(),
+        many => format!("{many} entries"),
+    }
+}
+
+fn consulted_in_words(consulted: &[ServerId], not_consulted: &[ServerId]) -> String {
+    let mut text = format!("consulted {}", names(consulted));
+    if !not_consulted.is_empty() {
+        text = format!("{text}, not consulted {}", names(not_consulted));
+    }
+    text
+}
+
+fn names(servers: &[ServerId]) -> String {
+    match servers {
+        [] => "nobody".into(),
+        servers => servers.iter().map(ServerId::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
+pub(super) fn unknown(request: &RequestId, reason: &str) -> String {
+    format!(
+        "{reason}; it may or may not have happened: if it has, the server's log or the chain \
+         holds an entry with request {request}"
+    )
+}
+
+pub(super) fn not_done(failure: &Failure) -> String {
+    format!("{failure}; it has not happened and will not")
+}
+
+/// A text from elsewhere, on one line and without what would make a terminal do things.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+#[path = "words_tests.rs"]
+mod tests;

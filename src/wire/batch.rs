@@ -1,0 +1,248 @@
+//! What a batch asks for: `["A","B",30]`, `["A","B",5,"linked"]`, `{"open":"A/alice"}`, or an object
+//! with all the fields that there are.
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::fields::{Name, Object, count, first_name, objects, present, wait};
+use crate::bank::amount::Amount;
+use crate::bank::ids::{AccountId, RequestId, SessionId};
+use crate::bank::ledger::entry::Action;
+use crate::bank::limits::MAX_BATCH;
+use crate::bank::request::Instruction;
+
+/// What the fourth element of an array says, if there is one.
+const LINKED: &str = "linked";
+
+objects! {
+    BatchFields {
+        session: SessionId = "present",
+        number: u64 = "count",
+        settled: bool = "present",
+        items: Items = "present"
+    }
+    ItemFields {
+        from: AccountId = "present",
+        to: AccountId = "present",
+        amount: Amount = "present",
+        open: AccountId = "present",
+        wait_ms: u64 = "wait",
+        linked: bool = "present"
+    }
+}
+
+/// 1 to [`MAX_BATCH`] of them.
+#[derive(Debug)]
+pub(super) struct Items(Vec<Item>);
+
+/// One of a batch.
+#[derive(Debug)]
+struct Item {
+    what: What,
+    linked: bool,
+    wait_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+enum What {
+    Transfer {
+        /// None is the server's own account.
+        from: Option<AccountId>,
+        to: AccountId,
+        amount: Amount,
+    },
+    Open(AccountId),
+}
+
+/// The instructions that a batch is, at a server whose own account is `home`.
+pub(super) fn instructions_of(
+    fields: BatchFields,
+    home: &AccountId,
+) -> Result<Vec<Instruction>, String> {
+    const RIGHT: &str = "a batch is {\"items\":[[\"A\",\"B\",30]]}, with \"session\" and \"number\" \
+        if it may be retried, and with \"settled\" if all of it is to be answered when it is";
+    let BatchFields { session, number, settled, items } = fields;
+    let Some(Items(items)) = items else { return Err(format!("\"items\" is missing; {RIGHT}")) };
+    let first = first_name(session, number, items.len(), RIGHT)?;
+    let settled = settled.unwrap_or(false);
+    let instruction = |(place, Item { what, linked, wait_ms })| {
+        let request = first.as_ref().map(|RequestId { session, number }| RequestId {
+            session: session.clone(),
+            number: number + place as u64,
+        });
+        let action = match what {
+            What::Transfer { from, to, amount } => {
+                Action::Transfer { from: from.unwrap_or_else(|| home.clone()), to, amount }
+            }
+            What::Open(account) => Action::Open { account },
+        };
+        Instruction { action, request, linked, settled, wait_ms }
+    };
+    Ok(items.into_iter().zip(0..).map(|(item, place)| instruction((place, item))).collect())
+}
+
+/// A batch as it is written.
+///
+/// # Panics
+/// As [`encode_request`](super::encode_request) does.
+pub(super) fn fields_of(instructions: Vec<Instruction>) -> BatchFields {
+    let first = instructions.first();
+    let name = first.and_then(|first| first.request.clone());
+    let settled = first.is_some_and(|first| first.settled);
+    for (instruction, place) in instructions.iter().zip(0..) {
+        let expected = name.as_ref().map(|first| (&first.session, first.number + place));
+        let found = instruction.request.as_ref().map(|own| (&own.session, own.number));
+        assert_eq!(found, expected, "the numbers of a batch go up by one");
+        assert_eq!(instruction.settled, settled, "all of a batch are to be settled, or none");
+    }
+    let (session, number) = name.map(|name| (name.session, name.number)).unzip();
+    let items = Items(instructions.into_iter().map(Item::of).collect());
+    BatchFields { session, number, settled: settled.then_some(true), items: Some(items) }
+}
+
+impl Item {
+    fn of(instruction: Instruction) -> Item {
+        let Instruction { action, linked, wait_ms, .. } = instruction;
+        let what = match action {
+            Action::Transfer { from, to, amount } => {
+                What::Transfer { from: Some(from), to, amount }
+            }
+            Action::Open { account } => {
+                assert!(wait_ms.is_none(), "an opening needs no money to wait for");
+                What::Open(account)
+            }
+        };
+        Item { what, linked, wait_ms }
+    }
+
+    fn of_fields(fields: ItemFields) -> Result<Item, String> {
+        const RIGHT: &str = "one of a batch is [\"A\",\"B\",30] or {\"open\":\"A/alice\"}, or \
+            {\"from\":\"A\",\"to\":\"B\",\"amount\":30,\"wait_ms\":100}, each with \"linked\" if it \
+            belongs to the next";
+        let ItemFields { from, to, amount, open, wait_ms, linked } = fields;
+        let what = match (open, from, to, amount) {
+            (Some(_), ..) if wait_ms.is_some() => {
+                return Err(format!("an opening needs no money to wait for; {RIGHT}"));
+            }
+            (Some(account), None, None, None) => What::Open(account),
+            (None, from, Some(to), Some(amount)) => What::Transfer { from, to, amount },
+            (Some(_), ..) => {
+                return Err(format!("a transfer and an opening are two; {RIGHT}"));
+            }
+            (None, ..) => return Err(format!("\"to\" or \"amount\" is missing; {RIGHT}")),
+        };
+        Ok(Item { what, linked: linked.unwrap_or(false), wait_ms })
+    }
+}
+
+impl Serialize for Items {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(&self.0)
+    }
+}
+
+impl Serialize for Item {
+    fn serialize<S: Serializer>(&self, line: S) -> Result<S::Ok, S::Error> {
+        let Item { what, linked, wait_ms } = self;
+        let marked = linked.then_some(true);
+        match what {
+            What::Transfer { from: Some(from), to, amount } if wait_ms.is_none() => match linked {
+                true => (from, to, amount, LINKED).serialize(line),
+                false => (from, to, amount).serialize(line),
+            },
+            What::Transfer { from, to, amount } => {
+                let (from, to, amount) = (from.clone(), Some(to.clone()), Some(*amount));
+                let wait_ms = *wait_ms;
+                ItemFields { from, to, amount, wait_ms, linked: marked, open: None }.serialize(line)
+            }
+            What::Open(account) => {
+                let open = Some(account.clone());
+                ItemFields { open, linked: marked, ..ItemFields::default() }.serialize(line)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Items;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of transfers and openings")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items, A::Error> {
+                let mut items = Vec::new();
+                loop {
+                    let wrong = |error| {
+                        let number = items.len() + 1;
+                        de::Error::custom(format_args!("items, number {number}: {error}"))
+                    };
+                    match list.next_element::<Item>().map_err(wrong)? {
+                        Some(_) if items.len() == MAX_BATCH => break,
+                        Some(item) => items.push(item),
+                        None if items.is_empty() => break,
+                        None => return Ok(Items(items)),
+                    }
+                }
+                let found = if items.is_empty() { "none" } else { "more" };
+                Err(de::Error::custom(format_args!("items holds 1 to {MAX_BATCH}, not {found}")))
+            }
+        }
+        from.deserialize_seq(All)
+    }
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct One;
+        impl<'de> Visitor<'de> for One {
+            type Value = Item;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[from, to, amount], [from, to, amount, \"linked\"] or an object")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Item, A::Error> {
+                let missing = |place| de::Error::invalid_length(place, &self);
+                let Name(from) = fields.next_element()?.ok_or_else(|| missing(0))?;
+                let Name(to) = fields.next_element()?.ok_or_else(|| missing(1))?;
+                let amount = fields.next_element()?.ok_or_else(|| missing(2))?;
+                let linked = fields.next_element::<Linked>()?.is_some();
+                if fields.next_element::<IgnoredAny>()?.is_some() {
+                    return Err(missing(5));
+                }
+                let what = What::Transfer { from: Some(from), to, amount };
+                Ok(Item { what, linked, wait_ms: None })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Item, A::Error> {
+                let Object(fields) = Object::deserialize(MapAccessDeserializer::new(fields))?;
+                Item::of_fields(fields).map_err(de::Error::custom)
+            }
+        }
+        from.deserialize_any(One)
+    }
+}
+
+/// The word [`LINKED`].
+struct Linked;
+
+impl<'de> Deserialize<'de> for Linked {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Word;
+        impl Visitor<'_> for Word {
+            type Value = Linked;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "nothing or {LINKED:?}")
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Linked, E> {
+                match word {
+                    LINKED => Ok(Linked),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+        }
+        from.deserialize_str(Word)
+    }
+}

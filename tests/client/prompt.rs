@@ -1,0 +1,246 @@
+//! Commands as they are typed, and what is printed then.
+
+use std::io::{self, Write};
+
+use paxos_banking::bank::request::{ErrorCode, Request};
+use paxos_banking::client::Options;
+use paxos_banking::client::repl::Repl;
+use paxos_banking::client::session::{Failure, Session};
+use serde_json::{Value, json};
+
+use crate::fake::*;
+use crate::{impatient, options};
+
+/// Types the lines and returns the exit status and what was printed.
+fn converse(options: &Options, input: &[u8]) -> (u8, String, String) {
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let status = Repl::new(options, &mut output, &mut errors).converse(input, false);
+    (status, String::from_utf8(output).unwrap(), String::from_utf8(errors).unwrap())
+}
+
+fn json_lines(output: &str) -> Vec<Value> {
+    output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_bank_that_stays_unfounded_ends_the_wait_with_the_server_s_words() {
+    let fake = Fake::start(vec![say(WAITS); 1_000]);
+    let (status, output, _) = converse(&impatient(&fake, 20_000, 3_000), b"t B 30\nbalance\n");
+    let lines = json_lines(&output);
+    assert_eq!(status, 3);
+    assert_eq!(lines[0]["outcome"], "unavailable");
+    assert!(lines[0]["reason"].as_str().unwrap().contains("waiting for C"));
+    assert_eq!(lines[1]["error"], "unavailable");
+    assert!(lines[1]["message"].as_str().unwrap().contains("waiting for C"));
+}
+
+#[test]
+fn an_answer_that_makes_no_sense_is_an_error() {
+    for nonsense in ["HTTP/1.1 400 Bad Request", "[1]", r#"{"id":ID,"outcome":"maybe"}"#] {
+        let fake = Fake::start(vec![say(nonsense)]);
+        let (status, output, _) = converse(&options(&fake), b"status\n");
+        assert_eq!((status, &json_lines(&output)[0]["error"]), (3, &"not_understood".into()));
+        let fake = Fake::start(vec![session(SESSION), say(nonsense)]);
+        let (status, output, _) = converse(&options(&fake), b"t B 1\n");
+        assert_eq!((status, &json_lines(&output)[0]["outcome"]), (3, &"unknown".into()));
+    }
+    let error = r#"{"id":ID,"error":"bad_version","message":"only version 2"}"#;
+    let fake = Fake::start(vec![say(error)]);
+    let failure = Session::new(&options(&fake)).ask(&Request::Status).unwrap_err();
+    assert_eq!(failure, Failure::Said(ErrorCode::BadVersion, "only version 2".into()));
+}
+
+#[test]
+fn each_command_prints_one_line_of_json() {
+    let refused = r#"{"id":ID,"outcome":"refused","reason":"no money","balance":20,"consulted":["A","B"],"not_consulted":["C"]}"#;
+    let fake = Fake::start(vec![
+        session(SESSION),
+        say(ACCEPTED),
+        say(refused),
+        say(r#"{"id":ID,"account":"A","balance":70,"committed":100,"height":0}"#),
+        say(r#"{"id":ID,"settled":true,"height":1,"consulted":["A","B"],"not_consulted":[]}"#),
+    ]);
+    let input = b"t B 30\n\n# nothing\n(A, B, 900)\nbalance\nsettle\nquit\nbalance";
+    let (status, output, errors) = converse(&options(&fake), input);
+    assert_eq!((status, errors.as_str()), (1, ""));
+    let expected = [
+        json!({"outcome":"accepted","server":"A","epoch":1,"seq":1,"balance":70,"via":"local"}),
+        json!({"outcome":"refused","reason":"no money","balance":20,
+               "consulted":["A","B"],"not_consulted":["C"]}),
+        json!({"account":"A","balance":70,"committed":100,"height":0}),
+        json!({"settled":true,"height":1,"consulted":["A","B"],"not_consulted":[]}),
+    ];
+    assert_eq!(json_lines(&output), expected);
+    assert_eq!(fake.requests()[2]["transfer"]["from"], "A");
+}
+
+#[test]
+fn long_logs_and_chains_are_fetched_in_pieces_and_printed_in_one() {
+    let entry =
+        |seq| format!(r#"{{"server":"A","epoch":1,"seq":{seq},"from":"A","to":"B","amount":1}}"#);
+    let log = |seq, more| {
+        say(&format!(r#"{{"id":ID,"server":"A","entries":[{}],"more":{more}}}"#, entry(seq)))
+    };
+    let zeros = "0".repeat(64);
+    let block = |height: u64| {
+        format!(
+            r#"{{"height":{height},"hash":"{zeros}","previous":"{zeros}","entries":[{}]}}"#,
+            entry(height)
+        )
+    };
+    let chain =
+        |height, more| say(&format!(r#"{{"id":ID,"blocks":[{}],"more":{more}}}"#, block(height)));
+    let script =
+        vec![log(1, true), log(2, false), chain(3, true), chain(4, false), chain(7, false)];
+    let fake = Fake::start(script);
+    let (status, output, _) = converse(&options(&fake), b"log\nchain 3\nchain 6");
+    let lines = json_lines(&output);
+    assert_eq!(lines.len(), 3);
+    assert_eq!(
+        (&lines[0]["server"], lines[0]["entries"].as_array().unwrap().len()),
+        (&"A".into(), 2)
+    );
+    assert_eq!(lines[1]["blocks"][1]["height"], 4);
+    assert_eq!((status, &lines[2]["error"]), (3, &"not_understood".into()), "a gap is noticed");
+    let requests = fake.requests();
+    assert_eq!(requests[1], json!({"log":{"after":{"epoch":1,"seq":1}}}));
+    assert_eq!(requests[3], json!({"chain":{"from":4}}));
+}
+
+#[test]
+fn a_server_that_always_has_more_and_never_sends_it_is_not_believed() {
+    let fake = Fake::start(vec![
+        say(r#"{"id":ID,"server":"A","entries":[],"more":true}"#),
+        say(r#"{"id":ID,"blocks":[],"more":true}"#),
+    ]);
+    let (status, output, _) = converse(&options(&fake), b"log\nchain\n");
+    assert_eq!(status, 3);
+    assert!(json_lines(&output).iter().all(|line| line["error"] == "not_understood"));
+}
+
+#[test]
+fn what_is_mistyped_is_an_error_of_its_own_line() {
+    let balance = r#"{"id":ID,"account":"A","balance":70,"committed":100,"height":0}"#;
+    let fake = Fake::start(vec![say(balance)]);
+    let (status, output, _) = converse(&options(&fake), b"blance\nt B -1\n\xff\nbalance");
+    let lines = json_lines(&output);
+    assert_eq!((status, lines.len()), (2, 4));
+    assert!(lines[..3].iter().all(|line| line["error"] == "usage"));
+    assert_eq!(lines[3]["balance"], 70);
+
+    let fake = Fake::start(vec![say(balance)]);
+    let words = Options { json: false, ..options(&fake) };
+    let (status, output, errors) = converse(&words, b"blance\nbalance\n");
+    assert_eq!((status, output.as_str()), (2, "A: 70 (in the chain at height 0: 100)\n"));
+    assert!(errors.contains("did you mean balance?"), "{errors}");
+}
+
+#[test]
+fn a_person_is_prompted_and_forgiven() {
+    let fake = Fake::start(vec![]);
+    let id = "north".parse().unwrap();
+    let words = Options { id, json: false, ..options(&fake) };
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let status = Repl::new(&words, &mut output, &mut errors).converse(&b"blance\n"[..], true);
+    assert_eq!((status, output.as_slice()), (0, &b"north> north> \n"[..]));
+}
+
+#[test]
+fn commands_given_beforehand_are_obeyed_in_order() {
+    let balance = r#"{"id":ID,"account":"B","balance":0,"committed":0,"height":0}"#;
+    let fake = Fake::start(vec![say(balance)]);
+    let mut output = Vec::new();
+    let commands = ["", "balance B", "teleport", "quit", "balance"].map(String::from);
+    let status = Repl::new(&options(&fake), &mut output, io::sink()).obey(&commands);
+    let lines = json_lines(std::str::from_utf8(&output).unwrap());
+    assert_eq!((status, lines.len()), (2, 2));
+    assert_eq!(fake.requests(), [json!({"balance":{"account":"B"}})]);
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_failure() {
+    struct Closed(io::ErrorKind);
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let fake = Fake::start(vec![]);
+    for (kind, expected) in [(io::ErrorKind::BrokenPipe, 0), (io::ErrorKind::StorageFull, 3)] {
+        let mut errors = Vec::new();
+        let status =
+            Repl::new(&options(&fake), Closed(kind), &mut errors).converse(&b"help\n"[..], false);
+        assert_eq!((status, errors.is_empty()), (expected, expected == 0));
+    }
+}
+
+#[test]
+fn transfers_openings_and_batches_are_asked_as_they_are_typed() {
+    let settled = ACCEPTED.replace("}", r#","settled":true}"#);
+    let failed = r#"{"outcome":"linked_failed","reason":"number 2"}"#;
+    let invalid = r#"{"outcome":"invalid","reason":"no account Z"}"#;
+    let outcomes = format!(r#"{{"id":ID,"outcomes":[{failed},{invalid}]}}"#);
+    let script = [ACCEPTED, &settled, &outcomes, BOTH_ACCEPTED].map(say);
+    let fake = Fake::start([vec![session(SESSION)], script.to_vec()].concat());
+    let input =
+        b"open A/x\nt A/x B 3 --settled --wait 10s\nlinked B 5, Z B 1\nbatch B 5, open A/y\n";
+    let words = Options { json: false, ..options(&fake) };
+    let (status, output, errors) = converse(&words, input);
+    let accepted = "accepted: balance 70, from the local log, as A.1.1";
+    let expected = format!(
+        "{accepted}\n{accepted}; settled: in a block that a majority holds\n\
+         1: linked failed: number 2\n2: invalid: no account Z\n\
+         1: {accepted}\n2: accepted: balance 65, from the local log, as A.1.2\n"
+    );
+    assert_eq!((status, output, errors), (1, expected, String::new()));
+    let named = |number: u64| {
+        move |mut request: Value| {
+            let fields = request.as_object_mut().unwrap().values_mut().next().unwrap();
+            fields["session"] = SESSION.into();
+            fields["number"] = number.into();
+            request
+        }
+    };
+    let expected = [
+        named(1)(json!({"open":{"account":"A/x"}})),
+        named(2)(
+            json!({"transfer":{"from":"A/x","to":"B","amount":3,"settled":true,"wait_ms":10_000}}),
+        ),
+        named(3)(json!({"batch":{"items":[["A","B",5,"linked"],["Z","B",1]]}})),
+        named(5)(json!({"batch":{"items":[["A","B",5],{"open":"A/y"}]}})),
+    ];
+    assert_eq!(fake.requests()[1..], expected);
+}
+
+#[test]
+fn more_goes_on_where_the_last_page_ended() {
+    let line = r#"{"height":3,"balance":70,"server":"A","epoch":1,"seq":5,"from":"A","to":"B","amount":30}"#;
+    let history = |next: &str| say(&format!(r#"{{"id":ID,"account":"A","lines":[{line}]{next}}}"#));
+    let accounts = |name: &str, more: bool| {
+        say(&format!(r#"{{"id":ID,"accounts":[{{"account":"{name}"}}],"more":{more}}}"#))
+    };
+    let fake = Fake::start(vec![
+        history(r#","next":{"height":3,"place":0,"balance":100}"#),
+        history(""),
+        accounts("A", true),
+        accounts("A/x", false),
+    ]);
+    let input = b"more\nhistory A 1\nmore\nmore\naccounts A 1\nmore\nmore\n";
+    let (status, output, _) = converse(&options(&fake), input);
+    let lines = json_lines(&output);
+    assert_eq!((status, lines.len()), (2, 7));
+    for place in [0, 3, 6] {
+        assert_eq!(lines[place]["error"], "usage", "{place}");
+    }
+    assert_eq!(lines[1]["lines"][0]["amount"], 30);
+    let expected = [
+        json!({"history":{"account":"A","limit":1}}),
+        json!({"history":{"account":"A","before":{"height":3,"place":0,"balance":100},"limit":1}}),
+        json!({"accounts":{"prefix":"A","limit":1}}),
+        json!({"accounts":{"prefix":"A","after":"A","limit":1}}),
+    ];
+    assert_eq!(fake.requests(), expected);
+}

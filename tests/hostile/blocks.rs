@@ -1,0 +1,163 @@
+//! Elements and blocks that a peer may send and that no honest server would have made.
+
+use std::collections::BTreeMap;
+
+use paxos_banking::bank::blockchain::block::SealedBlock;
+use paxos_banking::bank::effects::{Event, Write};
+use paxos_banking::bank::ledger::element::Element;
+use paxos_banking::bank::paxos::message::{Message, Vote};
+use paxos_banking::bank::server::Server;
+
+use crate::{
+    OF_B, ballot, block_of, element, end_turn, first_ballot, id, open_server, opens, overdraft,
+    pays, promise, settle_down,
+};
+
+/// Logs of B's that can't be.
+fn bad_logs() -> Vec<(&'static str, Vec<Element>)> {
+    let good = || element(1, [pays("B", "A", 1)]);
+    vec![
+        ("begins late", vec![element(2, [pays("B", "A", 1)])]),
+        ("begins at 0", vec![element(0, [pays("B", "A", 1)])]),
+        ("ends beyond all numbers", vec![element(u64::MAX, [opens("B/x"), opens("B/y")])]),
+        ("has a gap", vec![good(), element(3, [pays("B", "A", 1)])]),
+        ("says a thing twice", vec![good(), good()]),
+        ("is of another epoch", vec![of_epoch(2)]),
+        ("opens another home's account", vec![element(1, [opens("A/x")])]),
+        ("opens an account of no server", vec![element(1, [opens("Z/x")])]),
+        ("opens an account twice in one element", vec![element(1, [opens("B/x"), opens("B/x")])]),
+        (
+            "opens an account twice in two",
+            vec![element(1, [opens("B/x")]), element(2, [opens("B/x")])],
+        ),
+        ("opens an account that is there from the beginning", vec![element(1, [opens("B")])]),
+        ("debits another home's account", vec![element(1, [pays("A", "B", 1)])]),
+        ("pays to nobody", vec![element(1, [pays("B", "C/x", 1)])]),
+        ("pays before it opens", vec![element(1, [pays("B", "B/x", 1), opens("B/x")])]),
+        ("pays nothing", vec![element(1, [pays("B", "A", 0)])]),
+        ("pays itself", vec![element(1, [pays("B", "B", 1)])]),
+        (
+            "overdraws in a later element",
+            vec![
+                element(1, [pays("B", "A", 60)]),
+                element(2, [pays("B", "A", 40)]),
+                element(3, [opens("B/x"), pays("B/x", "B", 1)]),
+            ],
+        ),
+        ("overdraws by all there can be", vec![element(1, [pays("B", "A", (1 << 53) - 1)])]),
+    ]
+}
+
+fn of_epoch(epoch: u64) -> Element {
+    let text = format!(r#"{{"epoch":{epoch},"seq":1,"entries":[["B","A",1]]}}"#);
+    Element::open(&text).unwrap()
+}
+
+/// Every way in which a peer can bring a block before A.
+fn ways_in(block: &SealedBlock) -> Vec<Message> {
+    let (height, hash) = (block.height(), block.hash());
+    let accepted = Vote::Accepted { ballot: ballot(0, "B"), block: block.clone() };
+    let told = Message::Promise {
+        height,
+        ballot: first_ballot(),
+        instance: paxos_banking::bank::ids::InstanceId(2),
+        waiting: false,
+        vote: accepted,
+    };
+    vec![
+        Message::Accept { height, ballot: ballot(7, "B"), block: block.clone() },
+        Message::Commit { height, hash },
+        Message::BlocksResponse { blocks: vec![block.clone()] },
+        told,
+    ]
+}
+
+fn takes_block(server: &mut Server) -> bool {
+    let (writes, _) = end_turn(server);
+    writes.iter().any(|write| matches!(write, Write::Accept { .. } | Write::Append { .. }))
+}
+
+fn assert_never_taken(what: &str, block: &SealedBlock) {
+    for message in ways_in(block) {
+        let mut server = open_server();
+        overdraft(&mut server);
+        settle_down(&mut server);
+        server.handle(Event::Received(OF_B, message.clone()));
+        assert!(!takes_block(&mut server), "a log that {what}, by {}", message.name());
+        settle_down(&mut server);
+    }
+}
+
+#[test]
+fn a_block_of_a_log_that_cannot_be_is_neither_accepted_nor_appended() {
+    for (what, log) in bad_logs() {
+        assert_never_taken(what, &block_of(1, BTreeMap::from([(id("B"), log)])));
+    }
+}
+
+#[test]
+fn a_promise_of_a_log_that_cannot_be_does_not_count() {
+    for (what, log) in bad_logs() {
+        let mut server = open_server();
+        overdraft(&mut server);
+        settle_down(&mut server);
+        server.handle(Event::Received(OF_B, promise(&first_ballot(), log)));
+        let turn = server.end_turn();
+        let proposes = |(_, message): &_| matches!(message, Message::Accept { .. });
+        assert!(!turn.free.iter().any(proposes), "a log that {what}");
+    }
+}
+
+#[test]
+fn a_block_with_more_or_less_than_servers_logs_is_not_taken() {
+    let good = || vec![element(1, [pays("B", "A", 1)])];
+    let strangers = BTreeMap::from([(id("B"), good()), (id("Z"), good())]);
+    assert_never_taken("is of no server of this bank", &block_of(1, strangers));
+    let empty = BTreeMap::from([(id("B"), good()), (id("C"), Vec::new())]);
+    assert_never_taken("is empty", &block_of(1, empty));
+    assert_never_taken("is missing", &block_of(1, BTreeMap::new()));
+}
+
+#[test]
+fn a_block_of_what_this_server_never_wrote_is_not_accepted() {
+    let never = BTreeMap::from([(id("A"), vec![element(1, [pays("A", "B", 1)])])]);
+    let mut server = open_server();
+    server.handle(Event::Received(OF_B, ways_in(&block_of(1, never)).swap_remove(0)));
+    assert!(!takes_block(&mut server));
+}
+
+#[test]
+fn the_same_block_without_a_fault_is_taken() {
+    let good =
+        vec![element(1, [opens("B/x"), pays("B", "B/x", 60)]), element(3, [pays("B/x", "A", 60)])];
+    let block = block_of(1, BTreeMap::from([(id("B"), good)]));
+    for message in [&ways_in(&block)[0], &ways_in(&block)[2]] {
+        let mut server = open_server();
+        server.handle(Event::Received(OF_B, message.clone()));
+        assert!(takes_block(&mut server), "{}", message.name());
+    }
+}
+
+/// What can't even be read.
+#[test]
+fn texts_that_are_no_elements_and_no_blocks_are_not_read() {
+    let element = |entries: &str| format!(r#"{{"epoch":1,"seq":1,"entries":[{entries}]}}"#);
+    for (what, entries) in [
+        ("a group cut at its end", r#"["B","A",1,null,"linked"]"#),
+        ("nothing", ""),
+        ("an amount beyond all there can be", r#"["B","A",9007199254740992]"#),
+        ("an amount below zero", r#"["B","A",-1]"#),
+    ] {
+        assert!(Element::open(&element(entries)).is_err(), "{what}");
+    }
+    let good =
+        block_of(1, BTreeMap::from([(id("B"), vec![of_epoch(1)]), (id("C"), vec![of_epoch(1)])]));
+    assert!(SealedBlock::open(good.text()).is_ok());
+    let (b, c) = (r#""B":["#, r#""C":["#);
+    let swapped = good.text().replace(b, r#""?":["#).replace(c, b).replace(r#""?":["#, c);
+    let doubled = good.text().replace(c, b);
+    for (what, text) in [("out of order", swapped), ("twice", doubled)] {
+        let problem = SealedBlock::open(&text).unwrap_err().to_string();
+        assert!(problem.contains("out of order"), "a server's log that is there {what}: {problem}");
+    }
+}

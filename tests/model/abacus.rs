@@ -1,0 +1,51 @@
+//! Bookkeeping by plain counting, to hold against what the machine says.
+
+use std::collections::BTreeMap;
+
+use paxos_banking::bank::ids::AccountId;
+use paxos_banking::bank::ledger::entry::Action;
+
+use crate::{NAMES, OPENING};
+
+/// What each account holds.
+pub struct Abacus(BTreeMap<AccountId, i64>);
+
+impl Abacus {
+    /// As the bank begins.
+    pub fn opening() -> Abacus {
+        let account = |name: &&str| (name.parse().expect("an account"), OPENING as i64);
+        Abacus(NAMES.iter().map(account).collect())
+    }
+
+    /// Moves the money, or opens the account, whatever was there before.
+    pub fn note(&mut self, action: &Action) {
+        match action {
+            Action::Open { account } => drop(self.0.entry(account.clone()).or_insert(0)),
+            Action::Transfer { from, to, amount } => {
+                let units = amount.units() as i64;
+                *self.0.entry(from.clone()).or_insert(0) -= units;
+                *self.0.entry(to.clone()).or_insert(0) += units;
+            }
+        }
+    }
+
+    /// The same, if that can be.
+    pub fn follow(&mut self, action: &Action) -> bool {
+        let can_be = match action {
+            Action::Open { account } => !self.0.contains_key(account),
+            Action::Transfer { from, to, amount } => {
+                let covered = self.0.get(from).is_some_and(|holds| *holds >= amount.units() as i64);
+                covered && self.0.contains_key(to)
+            }
+        };
+        if can_be {
+            self.note(action);
+        }
+        can_be
+    }
+
+    /// What all accounts hold together.
+    pub fn total(&self) -> i64 {
+        self.0.values().sum()
+    }
+}

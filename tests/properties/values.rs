@@ -1,0 +1,152 @@
+//! Values of all kinds.
+
+use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::blockchain::block::{Block, BlockHash, SealedBlock};
+use paxos_banking::bank::ids::{
+    AccountId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
+};
+use paxos_banking::bank::ledger::element::Element;
+use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
+use paxos_banking::bank::paxos::ballot::Ballot;
+use paxos_banking::bank::paxos::message::{Message, Standing, Vote};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+pub fn server() -> impl Strategy<Value = ServerId> {
+    "[A-Za-z0-9_-]{1,16}".prop_map(|name| name.parse().unwrap())
+}
+
+pub fn account() -> impl Strategy<Value = AccountId> {
+    "[A-Z]{1,3}(/[a-z._-]{1,20})?".prop_map(|name| name.parse().unwrap())
+}
+
+pub fn amount() -> impl Strategy<Value = Amount> {
+    (0..=Amount::MAX.units()).prop_map(|units| Amount::new(units).unwrap())
+}
+
+/// A number as JSON has it in every language.
+pub fn count() -> impl Strategy<Value = u64> {
+    prop_oneof![0..4u64, 0..=Amount::MAX.units()]
+}
+
+pub fn position() -> impl Strategy<Value = Position> {
+    (count(), count()).prop_map(|(epoch, seq)| Position { epoch, seq })
+}
+
+pub fn ballot() -> impl Strategy<Value = Ballot> {
+    let round = prop_oneof![0..4u64, 0..=Ballot::MAX_ROUND];
+    (round, "[A-C]", 0..3u64).prop_map(|(round, server, life)| Ballot {
+        round,
+        server: server.parse().unwrap(),
+        life: LifeId(life),
+    })
+}
+
+pub fn session() -> impl Strategy<Value = SessionId> {
+    (server(), any::<u64>(), count(), count(), count()).prop_map(
+        |(server, life, epoch, opened_at, count)| {
+            let life = LifeId(life);
+            SessionId { server, epoch, opened_at, life, count }
+        },
+    )
+}
+
+pub fn request_id() -> impl Strategy<Value = RequestId> {
+    (session(), 1..=Amount::MAX.units()).prop_map(|(session, number)| RequestId { session, number })
+}
+
+pub fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        (account(), account(), amount()).prop_map(|(from, to, amount)| Action::Transfer {
+            from,
+            to,
+            amount
+        }),
+        account().prop_map(|account| Action::Open { account }),
+    ]
+}
+
+pub fn via() -> impl Strategy<Value = Via> {
+    prop_oneof![Just(Via::Local), Just(Via::Paxos)]
+}
+
+/// Records of few sessions, so that an element names some of them by number only; the last one is
+/// linked to nothing.
+pub fn records() -> impl Strategy<Value = Vec<Record>> {
+    let requests = option::of((0..2usize, any::<u64>()));
+    (vec(session(), 2), vec((action(), requests, via(), any::<bool>()), 1..6)).prop_map(
+        |(sessions, lines)| {
+            let last = lines.len() - 1;
+            let record =
+                |(place, (action, request, via, linked)): (usize, (_, Option<_>, _, _))| {
+                    let name = |(session, number): (usize, u64)| RequestId {
+                        session: sessions[session].clone(),
+                        number,
+                    };
+                    Record {
+                        action,
+                        request: request.map(name),
+                        via,
+                        linked: linked && place < last,
+                    }
+                };
+            lines.into_iter().enumerate().map(record).collect()
+        },
+    )
+}
+
+pub fn element() -> impl Strategy<Value = Element> {
+    (position(), records()).prop_map(|(first, records)| Element::seal(first, records))
+}
+
+pub fn block() -> impl Strategy<Value = SealedBlock> {
+    let logs = btree_map(server(), vec(element(), 1..3), 0..3);
+    (any::<u64>(), server(), logs, ".*").prop_map(|(height, proposer, logs, before)| {
+        let (previous, proposer) = (BlockHash::of(&before), Some(proposer));
+        SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
+    })
+}
+
+pub fn message() -> impl Strategy<Value = Message> {
+    let numbers = (any::<u64>(), any::<u64>().prop_map(InstanceId));
+    let vote = prop_oneof![
+        (ballot(), block()).prop_map(|(ballot, block)| Vote::Accepted { ballot, block }),
+        (vec(element(), 0..4), any::<bool>())
+            .prop_map(|(elements, cut)| Vote::Log { elements, cut }),
+    ];
+    let known = btree_map(server(), any::<u64>(), 0..4);
+    let standing = (any::<u64>(), any::<bool>(), position(), option::of(block()));
+    prop_oneof![
+        (any::<u64>(), ballot(), block(), known).prop_map(|(height, ballot, block, known)| {
+            Message::Prepare { height, ballot, previous: block.hash(), known }
+        }),
+        (numbers.clone(), ballot(), any::<bool>(), vote).prop_map(
+            |((height, instance), ballot, waiting, vote)| {
+                Message::Promise { height, ballot, instance, waiting, vote }
+            }
+        ),
+        (any::<u64>(), ballot(), block()).prop_map(|(height, ballot, block)| Message::Accept {
+            height,
+            ballot,
+            block
+        }),
+        (numbers, ballot(), block()).prop_map(|((height, instance), ballot, block)| {
+            Message::Accepted { height, ballot, hash: block.hash(), instance }
+        }),
+        (any::<u64>(), ballot(), ballot(), any::<bool>()).prop_map(
+            |(height, ballot, promised, waiting)| {
+                Message::Nack { height, ballot, promised, waiting }
+            }
+        ),
+        (any::<u64>(), block())
+            .prop_map(|(height, block)| Message::Commit { height, hash: block.hash() }),
+        vec(block(), 0..3).prop_map(|blocks| Message::BlocksResponse { blocks }),
+        any::<[u64; 2]>().prop_map(|[from, to]| Message::BlocksRequest { from, to }),
+        any::<u64>().prop_map(|height| Message::ReconcileAck { height }),
+        standing.prop_map(|(height, active, position, block)| {
+            let (genesis, turn) = (block.map(|block| block.hash()), TurnNumber(height));
+            Message::Heartbeat(Standing { genesis, active, height, turn, position })
+        }),
+    ]
+}
