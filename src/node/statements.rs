@@ -110,12 +110,7 @@ struct Page<'a> {
 impl Statements {
     /// An index of nothing yet.
     pub(crate) fn new(server: ServerId) -> Statements {
-        Statements {
-            server,
-            newest: Newest::default(),
-            postings: Vec::new(),
-            next: 0,
-        }
+        Statements { server, newest: Newest::default(), postings: Vec::new(), next: 0 }
     }
 
     /// Indexes the next blocks; says whether there were any.
