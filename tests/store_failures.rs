@@ -125,7 +125,7 @@ fn what_was_committed_outlives_a_redis_that_is_killed() {
     let stored = store.load().unwrap();
     assert_eq!((stored.turn.0, stored.blocks, stored.lives.len()), (last + 1, 2, 2));
     assert_eq!((stored.promised, stored.log), (Some(ballot(6)), vec![]));
-    assert!(stored.balances.contains(&(account("A"), amount(70))));
+    assert!(store.balances(0).unwrap().0.contains(&(account("A"), amount(70))));
     assert_eq!(stored.included, included(&blocks[1]));
     assert_eq!(texts(&reader.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks));
     commit(&mut store, &mut { stored.turn.0 }, promise(8));

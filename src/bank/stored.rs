@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 
-/// What a store holds of a server, but for the chain, which is read in pieces.
+/// What a store holds of a server, but for the chain and the balances, which are read in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The store's instance id.
@@ -22,8 +21,9 @@ pub struct Stored {
     pub active: bool,
     /// The number of blocks in the chain.
     pub blocks: u64,
-    /// The balances at the chain's head, in any order.
-    pub balances: Vec<(AccountId, Amount)>,
+    /// The number of accounts of which there is a balance at the chain's head. The balances are read in
+    /// pieces, too.
+    pub accounts: u64,
     /// For each server, its last entry that is in the chain; empty before the founding.
     pub included: BTreeMap<ServerId, Position>,
     /// The local log's elements, oldest first.
@@ -43,7 +43,7 @@ impl Stored {
             turn: TurnNumber(0),
             active: false,
             blocks: 0,
-            balances: Vec::new(),
+            accounts: 0,
             included: BTreeMap::new(),
             log: Vec::new(),
             promised: None,

@@ -70,5 +70,13 @@ pub fn load(config: &Config, store: &mut dyn Store) -> Result<Server, LoadError>
         next += piece.len() as u64;
         piece.into_iter().try_for_each(|block| recovery.append(block))?;
     }
-    Ok(recovery.finish()?)
+    let mut from = 0;
+    loop {
+        let (piece, next) = store.balances(from)?;
+        recovery.check_balances(&piece)?;
+        if next == 0 {
+            return Ok(recovery.finish()?);
+        }
+        from = next;
+    }
 }

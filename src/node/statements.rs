@@ -1,22 +1,24 @@
 //! Statements: which blocks touch an account, and pages of what they say of it.
 //!
 //! The index holds for each account the last block that touches it, and for each such block the one
-//! before: eight bytes for an account in a block. It follows from the chain, so it is made anew after
-//! each start, in the background; a statement that is asked for earlier waits until it has caught up.
+//! before: eight bytes for an account in a block. Accounts are known by hashes alone. Two that share one
+//! share their blocks, too: what is not theirs is passed over when a block is read. The index follows
+//! from the chain, so it is made anew after each start, in the background; a statement that is asked for
+//! earlier waits until it has caught up.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::ledger::directory::Directory;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::request::{Cursor, ErrorCode, Reply, StatementLine};
 use crate::store::{BlockSource, StoreError};
 
 /// About how much of the chain is indexed at a time.
-const PIECE: usize = 512 << 10;
+const PIECE: usize = 256 << 10;
 
 /// No posting.
 const NONE: u32 = u32::MAX;
@@ -29,12 +31,70 @@ struct Posting {
     previous: u32,
 }
 
+/// Each account's last posting: open addressing with linear probing, at most three quarters full, its
+/// length a power of two.
+#[derive(Default)]
+struct Newest {
+    slots: Vec<Slot>,
+    used: usize,
+    hasher: RandomState,
+}
+
+/// An account's hash, and its last posting.
+#[derive(Clone, Copy)]
+struct Slot {
+    hash: u32,
+    posting: u32,
+}
+
+impl Slot {
+    const FREE: Slot = Slot { hash: 0, posting: NONE };
+}
+
+impl Newest {
+    fn hash(&self, account: &AccountId) -> u32 {
+        (self.hasher.hash_one(account.as_str()) >> 32) as u32
+    }
+
+    /// Where an account of this hash is, or would be.
+    fn place(&self, hash: u32) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut place = hash as usize & mask;
+        while self.slots[place].posting != NONE && self.slots[place].hash != hash {
+            place = (place + 1) & mask;
+        }
+        place
+    }
+
+    fn of(&self, account: &AccountId) -> u32 {
+        if self.slots.is_empty() {
+            return NONE;
+        }
+        self.slots[self.place(self.hash(account))].posting
+    }
+
+    /// Sets the last posting; returns the one before.
+    fn replace(&mut self, account: &AccountId, posting: u32) -> u32 {
+        if 4 * (self.used + 1) > 3 * self.slots.len() {
+            let length = (2 * self.slots.len()).max(16);
+            let slots = std::mem::replace(&mut self.slots, vec![Slot::FREE; length]);
+            for slot in slots.into_iter().filter(|slot| slot.posting != NONE) {
+                let place = self.place(slot.hash);
+                self.slots[place] = slot;
+            }
+        }
+        let hash = self.hash(account);
+        let place = self.place(hash);
+        let before = std::mem::replace(&mut self.slots[place], Slot { hash, posting });
+        self.used += usize::from(before.posting == NONE);
+        before.posting
+    }
+}
+
 /// The index, and the server whose log goes on top of it.
 pub(crate) struct Statements {
     server: ServerId,
-    directory: Directory,
-    /// Each account's last posting.
-    newest: Vec<u32>,
+    newest: Newest,
     postings: Vec<Posting>,
     /// The next block to be indexed.
     next: u64,
@@ -50,13 +110,7 @@ struct Page<'a> {
 impl Statements {
     /// An index of nothing yet.
     pub(crate) fn new(server: ServerId) -> Statements {
-        Statements {
-            server,
-            directory: Directory::new(fastrand::u64(..)),
-            newest: Vec::new(),
-            postings: Vec::new(),
-            next: 0,
-        }
+        Statements { server, newest: Newest::default(), postings: Vec::new(), next: 0 }
     }
 
     /// Indexes the next blocks; says whether there were any.
@@ -76,23 +130,19 @@ impl Statements {
     }
 
     fn post(&mut self, account: &AccountId, height: u64) {
-        let number = self.directory.add(account).index();
-        if number == self.newest.len() {
-            self.newest.push(NONE);
-        }
-        let previous = self.newest[number];
         let height = u32::try_from(height).expect("fewer blocks than 2^32");
-        if self.postings.get(previous as usize).is_some_and(|last| last.height == height) {
+        let last = self.postings.get(self.newest.of(account) as usize);
+        if last.is_some_and(|last| last.height == height) {
             return;
         }
-        self.newest[number] = u32::try_from(self.postings.len()).expect("fewer postings than 2^32");
+        let posting = u32::try_from(self.postings.len()).expect("fewer postings than 2^32");
+        let previous = self.newest.replace(account, posting);
         self.postings.push(Posting { height, previous });
     }
 
     /// The heights of the blocks up to `height` that touch an account, the highest first.
     fn heights(&self, account: &AccountId, height: u64) -> impl Iterator<Item = u64> + '_ {
-        let number = self.directory.find(account);
-        let mut posting = number.map_or(NONE, |number| self.newest[number.index()]);
+        let mut posting = self.newest.of(account);
         let all = std::iter::from_fn(move || {
             let Posting { height, previous } = *self.postings.get(posting as usize)?;
             posting = previous;
@@ -198,5 +248,22 @@ fn before(account: &AccountId, balance: Amount, action: &Action) -> Option<Amoun
         Action::Transfer { from, amount, .. } if from == account => balance.plus(*amount),
         Action::Transfer { amount, .. } => balance.minus(*amount),
         Action::Rejoin { .. } => Some(balance),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_account_has_its_last_posting() {
+        let mut newest = Newest::default();
+        let account = |number: u32| format!("A/{number}").parse::<AccountId>().unwrap();
+        for posting in 0..3_000 {
+            let before = newest.replace(&account(posting % 1_000), posting);
+            assert_eq!(before, if posting < 1_000 { NONE } else { posting - 1_000 });
+        }
+        assert!((0..1_000).all(|number| newest.of(&account(number)) == number + 2_000));
+        assert_eq!(newest.of(&account(1_000)), NONE);
     }
 }

@@ -164,6 +164,12 @@ impl Store for MemoryStore {
         Ok(read_piece(&self.disk, from, to, max_bytes))
     }
 
+    fn balances(&mut self, _from: u64) -> Result<(Vec<(AccountId, Amount)>, u64), StoreError> {
+        let disk = lock(&self.disk);
+        let all = disk.data.balances.iter().map(|(account, amount)| (account.clone(), *amount));
+        Ok((all.collect(), 0))
+    }
+
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {
         // Whatever fails below, the caller has to load again.
         let Some(Hold { owner, shape }) = self.hold.take() else {
@@ -252,7 +258,7 @@ impl Data {
             turn: self.turn,
             active: self.active,
             blocks: self.chain.len() as u64,
-            balances: self.balances.iter().map(|(name, amount)| (name.clone(), *amount)).collect(),
+            accounts: self.balances.len() as u64,
             included: self.included.clone(),
             log: self.log.clone(),
             promised: self.promised.clone(),

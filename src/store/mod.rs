@@ -83,6 +83,10 @@ pub trait Store: Send {
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError>;
 
+    /// Reads a piece of the balances at the chain's head: from 0, then from where the last piece said
+    /// that the next begins, until that is 0. An account may come more than once.
+    fn balances(&mut self, from: u64) -> Result<(Vec<(AccountId, Amount)>, u64), StoreError>;
+
     /// Makes the writes of one turn durable, all or none, and only if this process still owns the
     /// store and the turn counter then is the batch's number. A batch without writes changes nothing:
     /// it has a receipt for the asking, if its number is the last turn's.

@@ -70,12 +70,13 @@ fn hello(of: &str, founded: bool) -> Hello {
 fn server_a(founded: bool) -> Server {
     let blocks = if founded { vec![genesis()] } else { Vec::new() };
     let chain = blocks.first().map(|block| Chain::found(block).unwrap());
+    let opening: Vec<_> = chain.iter().flat_map(Chain::opening_balances).collect();
     let stored = Stored {
         lives: vec![(LifeId(5), TurnNumber(1))],
         turn: TurnNumber(1),
         active: founded,
         blocks: blocks.len() as u64,
-        balances: chain.iter().flat_map(Chain::opening_balances).collect(),
+        accounts: opening.len() as u64,
         included: chain.map(|chain| chain.all_included().clone()).unwrap_or_default(),
         ..Stored::empty(InstanceId(1))
     };
@@ -90,6 +91,7 @@ fn server_a(founded: bool) -> Server {
     };
     let mut recovery = Recovery::begin(config, stored).unwrap();
     blocks.into_iter().for_each(|block| recovery.append(block).unwrap());
+    recovery.check_balances(&opening).unwrap();
     recovery.finish().unwrap()
 }
 

@@ -103,6 +103,12 @@ fn one_is_patient_alone() -> Vec<Wish> {
     vec![patient(pays("A", "C", 12)), pays("B", "A", 5)]
 }
 
+/// A new account waits for money, and comes to twice what it waits for.
+fn twice_comes_what_is_waited_for() -> Vec<Wish> {
+    let waits = patient(pays("A/x", "C", 2));
+    vec![opens("A/x"), waits, pays("A", "A/x", 2), pays("A", "A/x", 2)]
+}
+
 /// A waits for money of B's, who settles what it pays.
 fn one_is_patient() -> Vec<Wish> {
     vec![patient(pays("A", "C", 12)), settled(pays("B", "A", 5))]
@@ -182,6 +188,11 @@ pub fn quick() -> Vec<Exploration> {
             in_order(with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes) = (1, 1))),
         ),
         exploration(
+            "one waits, and twice the money comes",
+            8_817,
+            with(Bank { rounds: 1, ..later(twice_comes_what_is_waited_for()) }, |b| b.retries = 1),
+        ),
+        exploration(
             "patience ends in the middle of a run",
             35_361,
             with(later(patience_ends()), |b| b.passing = 1),
@@ -203,23 +214,23 @@ pub fn deep() -> Vec<Exploration> {
     vec![
         exploration(
             "impatience, and everything overtakes",
-            0,
+            1_895_878,
             with(Bank { rounds: 2, ..fair(one_needs_a_run()) }, |b| b.impatience = 1),
         ),
-        exploration("two compete", 0, later(two_need_runs())),
+        exploration("two compete", 1_537_296, later(two_need_runs())),
         exploration(
             "a pair, a crash, impatience and a retry, and everything overtakes",
-            0,
+            4_032_586,
             with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.impatience, b.retries) = (1, 1, 1)),
         ),
         exploration(
             "one waits, a crash and a retry, and everything overtakes",
-            0,
+            598_849,
             with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes, b.retries) = (1, 1, 1)),
         ),
         exploration(
             "a new account is paid, a crash and a retry",
-            0,
+            951_843,
             in_order(with(fair(a_payee_is_new()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
     ]

@@ -51,20 +51,20 @@ impl Hash for Node {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Node { config, server, disk, stage, timers, own, life, failure } = self;
         (config, server, stage, timers, own, life, failure).hash(state);
-        let Disk { stored, chain } = disk;
+        let Disk { stored, balances, chain } = disk;
         let Stored {
             instance,
             lives,
             turn,
             active,
             blocks,
-            balances,
+            accounts,
             included,
             log,
             promised,
             accepted,
         } = stored;
-        (instance, lives, turn, active, blocks).hash(state);
+        (instance, lives, turn, active, blocks, accounts).hash(state);
         (balances, included, log, promised, accepted, chain).hash(state);
     }
 }

@@ -65,7 +65,7 @@ impl Stage {
         disk.chain.push(genesis());
         disk.stored.active = true;
         let account = |(name, _): &(&str, u64)| (name.parse().unwrap(), Amount::new(100).unwrap());
-        disk.stored.balances = CONFIRMED.iter().map(account).collect();
+        disk.balances = CONFIRMED.iter().map(account).collect();
         disk.stored.included =
             CONFIRMED.iter().map(|(name, _)| (id(name), Position::START)).collect();
         let server = disk.load(config(), 1);

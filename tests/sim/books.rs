@@ -64,7 +64,7 @@ pub struct Books {
     pub paid: HashMap<RequestId, Name>,
     /// Who accepted what in which ballot.
     accepts: HashMap<(u64, Ballot, BlockHash), BTreeSet<ServerId>>,
-    heights: BTreeMap<u64, BlockHash>,
+    pub heights: BTreeMap<u64, BlockHash>,
     pub in_block: BTreeMap<Name, u64>,
     /// What the chain comes to, and what each server decides by.
     chain: Accounts,
@@ -174,6 +174,12 @@ impl Books {
         }
         let total: i128 = self.chain.values().sum();
         assert_eq!(total, self.opening * self.servers.len() as i128, "the total changes never");
+    }
+
+    /// What is in no block yet.
+    pub fn in_no_block(&self) -> Vec<Name> {
+        let names = self.logged.keys();
+        names.filter(|name| !self.in_block.contains_key(*name)).cloned().collect()
     }
 
     /// At the end everything that was ever durable is in the chain.

@@ -198,6 +198,10 @@ fn requests_for(world: &mut World, index: usize) -> Vec<(Asked, Request)> {
     let request = |part: Vec<u64>| {
         let instructions = part.iter().flat_map(|first| under_way[first].clone());
         let mut instructions: Vec<Instruction> = instructions.collect();
+        if rng.u8(0..12) == 0 {
+            // The client has changed its mind about when it wants to hear.
+            instructions.iter_mut().for_each(|asked| asked.settled = !asked.settled);
+        }
         let request = match instructions.len() {
             1 if rng.u8(0..4) > 0 => Request::One(instructions.remove(0)),
             _ => Request::Batch(instructions),

@@ -1,8 +1,11 @@
 //! A server's durable state in the simulation: applies a turn's writes as a store must.
 
+use std::collections::BTreeMap;
+
+use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt, Write};
-use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
+use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
 use crate::bank::server::Config;
 use crate::bank::server::Server;
 use crate::bank::server::recovery::Recovery;
@@ -12,13 +15,14 @@ use crate::bank::stored::Stored;
 #[derive(Clone, Debug)]
 pub struct Disk {
     pub stored: Stored,
+    pub balances: BTreeMap<AccountId, Amount>,
     pub chain: Vec<SealedBlock>,
 }
 
 impl Disk {
     pub fn empty(instance: u64) -> Disk {
         let stored = Stored::empty(InstanceId(instance));
-        Disk { stored, chain: Vec::new() }
+        Disk { stored, balances: BTreeMap::new(), chain: Vec::new() }
     }
 
     /// Begins a new life and recovers the server.
@@ -26,10 +30,13 @@ impl Disk {
         self.stored.turn = TurnNumber(self.stored.turn.0 + 1);
         self.stored.lives.push((LifeId(life), self.stored.turn));
         self.stored.blocks = self.chain.len() as u64;
+        self.stored.accounts = self.balances.len() as u64;
         let mut recovery = Recovery::begin(config, self.stored.clone()).expect("a sound disk");
         for block in &self.chain {
             recovery.append(block.clone()).expect("a sound chain");
         }
+        let balances: Vec<_> = self.balances.clone().into_iter().collect();
+        recovery.check_balances(&balances).expect("sound balances");
         recovery.finish().expect("a sound disk")
     }
 
@@ -57,10 +64,7 @@ impl Disk {
                 assert_eq!(block.height(), self.chain.len() as u64, "no gap in the chain");
                 self.chain.push(block.clone());
                 stored.log.drain(..*trim);
-                for (account, balance) in balances {
-                    stored.balances.retain(|(known, _)| known != account);
-                    stored.balances.push((account.clone(), *balance));
-                }
+                self.balances.extend(balances.iter().cloned());
                 stored.included.clone_from(included);
                 (stored.promised, stored.accepted) = (None, None);
             }

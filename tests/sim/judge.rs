@@ -66,8 +66,9 @@ pub struct Asked {
 pub struct Arrival {
     pub life: u64,
     pub at: u64,
-    /// How many payments there were, and how the clock stood.
+    /// How many payments and blocks there were, and how the clock stood.
     pub moves: usize,
+    pub blocks: usize,
     pub clock: usize,
     /// Counts those that came, but for what came on an older connection of its session.
     pub order: Option<usize>,
@@ -117,12 +118,7 @@ impl Judge {
             Request::One(instruction) => std::slice::from_ref(instruction),
             Request::Batch(instructions) => instructions.as_slice(),
             Request::Settle => {
-                let held = self
-                    .books
-                    .logged
-                    .keys()
-                    .filter(|name| !self.books.in_block.contains_key(*name));
-                let held = held.cloned().collect();
+                let held = self.books.in_no_block();
                 self.settles.insert(call, held);
                 return None;
             }
@@ -132,12 +128,8 @@ impl Judge {
         let mut at_once = None;
         for group in groups(instructions) {
             let group = Rc::new(group.to_vec());
-            let known = group[0]
-                .request
-                .as_ref()
-                .is_some_and(|r| self.came.contains_key(&(life, r.clone())));
-            if group.len() == 1 && !known && self.is_covered(server, life, &group[0]) {
-                at_once = group[0].request.clone().filter(|_| instructions.len() == 1);
+            if instructions.len() == 1 && self.is_covered(server, life, &group[0]) {
+                at_once = group[0].request.clone();
             }
             let arrivals: Vec<usize> =
                 (0..group.len()).map(|place| self.arrive(life, call.0, &group, place)).collect();
@@ -150,6 +142,18 @@ impl Judge {
         at_once
     }
 
+    /// Whether this did not come on an older connection of its session.
+    fn counts(&mut self, life: u64, connection: ConnectionId, asked: &Instruction) -> bool {
+        let Some(request) = &asked.request else {
+            *self.careless.entry(asked.action.clone()).or_default() += 1;
+            return true;
+        };
+        let session = (life, request.session.clone());
+        let newest = self.newest.entry(session).or_insert(connection);
+        *newest = connection.max(*newest);
+        *newest == connection
+    }
+
     fn arrive(
         &mut self,
         life: u64,
@@ -157,37 +161,22 @@ impl Judge {
         group: &Rc<Vec<Instruction>>,
         place: usize,
     ) -> usize {
-        let Instruction { request, action, .. } = &group[place];
-        let known = request.as_ref().and_then(|r| self.came.get(&(life, r.clone())).copied());
-        let counts = match request {
-            None => {
-                *self.careless.entry(action.clone()).or_default() += 1;
-                true
-            }
-            Some(request) => {
-                let session = (life, request.session.clone());
-                let newest = self.newest.entry(session).or_insert(connection);
-                *newest = connection.max(*newest);
-                *newest == connection
-            }
-        };
-        let next = self.arrivals.len();
-        let index = known.unwrap_or(next);
+        let counts = self.counts(life, connection, &group[place]);
+        let request = group[place].request.as_ref();
+        let known = request.and_then(|r| self.came.get(&(life, r.clone())).copied());
+        let index = known.unwrap_or(self.arrivals.len());
         if known.is_none() {
-            let (moves, clock) = (self.books.moves.len(), self.books.clock);
-            let group = group.clone();
-            let (order, answer, done) = (None, None, false);
-            let at = self.now;
             self.arrivals.push(Arrival {
                 life,
-                at,
-                moves,
-                clock,
-                order,
-                group,
+                at: self.now,
+                moves: self.books.moves.len(),
+                blocks: self.books.heights.len(),
+                clock: self.books.clock,
+                order: None,
+                group: group.clone(),
                 place,
-                answer,
-                done,
+                answer: None,
+                done: false,
             });
             if let Some(request) = request {
                 self.came.insert((life, request.clone()), index);
@@ -210,16 +199,18 @@ impl Judge {
     /// Whether a new instruction can happen at once: all that it needs is there, and nothing that
     /// waits for the same account goes before it.
     fn is_covered(&self, server: &ServerId, life: u64, instruction: &Instruction) -> bool {
-        let Instruction { action: Action::Transfer { from, to, amount }, request, linked, .. } =
-            instruction
-        else {
-            return false;
-        };
-        let view = &self.books.views[server];
+        let Instruction { action, request, linked, .. } = instruction;
         let done = request.as_ref().is_none_or(|request| self.books.paid.contains_key(request));
-        if self.forgetful || *linked || done || from == to || amount.units() == 0 {
+        let known = |request: &RequestId| self.came.contains_key(&(life, request.clone()));
+        let known = request.as_ref().is_some_and(known);
+        if self.forgetful || *linked || known || done || action.subject().home() != server.as_str()
+        {
             return false;
         }
+        let view = &self.books.views[server];
+        let Action::Transfer { from, to, amount } = action else {
+            return !view.contains_key(action.subject());
+        };
         let covered = view.get(from).is_some_and(|holds| *holds >= i128::from(amount.units()));
         let held_up = |index: &usize| {
             let arrival = &self.arrivals[*index];
@@ -227,12 +218,21 @@ impl Judge {
             !patient && arrival.debits(from)
         };
         let held_up = self.waiting.get(&life).is_some_and(|waiting| waiting.iter().any(held_up));
-        from.home() == server.as_str() && view.contains_key(to) && covered && !held_up
+        let makes_sense = from != to && amount.units() > 0 && view.contains_key(to);
+        makes_sense && covered && !held_up
     }
 
     /// All that came to a life was answered.
     pub fn nothing_waits(&self, life: u64) -> bool {
         self.waiting.get(&life).is_none_or(BTreeSet::is_empty)
+    }
+
+    /// What can happen at once happens in the turn in which it comes.
+    pub fn assert_done(&self, at_once: Option<RequestId>) {
+        if let Some(request) = at_once {
+            let done = self.books.paid.contains_key(&request);
+            assert!(done, "{request} is covered and nothing goes before it, but it waits");
+        }
     }
 
     /// An instruction has its outcome.

@@ -77,7 +77,12 @@ impl Asker<'_> {
             let account = further(home, rng.usize(..self.habits.accounts));
             return Action::Open { account };
         }
-        let (mut from, mut to) = (self.payer(rng), self.payee(rng));
+        let mut from = self.payer(rng);
+        // Seldom itself, which makes no sense.
+        let mut to = self.payee(rng);
+        for _ in 0..3 {
+            to = if to == from { self.payee(rng) } else { to };
+        }
         let most = rng.usize(..4);
         let mut amount = Amount::new(rng.u64(0..self.habits.most[most])).unwrap();
         match (rng.u8(0..100), opened) {

@@ -338,12 +338,16 @@ impl World {
         }
     }
 
+    /// One entry more, and it is to be settled.
+    fn log_is_long(&self, id: &ServerId) -> bool {
+        let log = &self.disks[id].stored.log;
+        let entries: usize = log.iter().map(|element| element.records().len()).sum();
+        self.hosts[id].config.habit.by_length.is_some_and(|most| entries + 1 >= most)
+    }
+
     pub fn event(&mut self, id: &ServerId, life: u64, event: Event) {
-        let host = self.hosts.get_mut(id).unwrap();
-        if host.life != life {
-            return;
-        }
-        if host.server.is_none() {
+        let host = &self.hosts[id];
+        if host.life != life || host.server.is_none() {
             return;
         }
         let mut at_once = None;
@@ -356,7 +360,7 @@ impl World {
         }
         let mark = match event {
             Event::Timer(Timer::Settle) => Some(Mark::SettledByAge),
-            Event::Request(_, _, Request::One(_) | Request::Batch(_)) => {
+            Event::Request(_, _, Request::One(_) | Request::Batch(_)) if self.log_is_long(id) => {
                 Some(Mark::SettledByLength)
             }
             _ => None,
@@ -373,14 +377,11 @@ impl World {
             at_once = at_once.filter(|_| host.turn_open_until == 0);
             host.turn_open_until = 0;
             self.end_turn(id);
-            let settles = |_: &Mark| self.begun && self.judge.nothing_waits(life);
-            if let Some(mark) = mark.filter(settles) {
+            if let Some(mark) = mark.filter(|_| self.begun && self.judge.nothing_waits(life)) {
                 self.tally.mark(mark);
             }
-            let lives = self.hosts[id].life == life;
-            if let Some(request) = at_once.filter(|_| lives) {
-                let done = self.judge.books.paid.contains_key(&request);
-                assert!(done, "{request} is covered and nothing goes before it, but it waits");
+            if self.hosts[id].life == life {
+                self.judge.assert_done(at_once);
             }
             return;
         }

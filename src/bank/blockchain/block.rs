@@ -302,5 +302,6 @@ mod tests {
         assert_eq!(hash.to_string().parse(), Ok(hash));
         assert_eq!(hash.to_string().to_uppercase().parse::<BlockHash>(), Err(BadHash));
         assert_eq!(BlockHash::NONE.to_string(), "0".repeat(64));
+        assert_eq!(BadHash.to_string(), "a block hash is 64 hexadecimal digits");
     }
 }

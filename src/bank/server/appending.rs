@@ -53,13 +53,13 @@ impl Server {
         self.acceptor.clear();
         let balances = self.balances.commit(changes);
         self.write(Write::Append { block: block.clone(), from_accepted, trim, balances, included });
+        self.stop_gathering();
         self.run = None;
         self.finishing = false;
         self.look_again = true;
         self.look_who_rejoined(rejoins);
         self.tell_settled();
         self.settled_some();
-        self.stop_gathering();
         self.cancel(Timer::FinishRound);
         self.cancel(Timer::Repeat);
         self.info(format!(

@@ -215,6 +215,7 @@ impl Server {
         self.answer_held_prepare();
         self.look_at_waiting();
         if !self.wants_run() {
+            // Nobody is in the way of the others, so the next run, whenever it is, begins at once.
             self.let_others_go = false;
             self.abandon_run();
         } else if self.run.is_none() && !self.backing_off && self.reconcile.is_idle() {

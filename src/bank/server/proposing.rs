@@ -135,6 +135,7 @@ impl Server {
         let covered = self.promises_cover_all(&promised);
         let wanted = if covered { Gathering::VeryShort } else { Gathering::Short };
         if wanted > gathering {
+            self.stop_gathering();
             if let Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) = &mut self.run {
                 *gathering = wanted;
             }
@@ -164,9 +165,13 @@ impl Server {
         }
     }
 
+    /// Cancels the gather timer that the run has set, if it has.
     pub(super) fn stop_gathering(&mut self) {
-        self.cancel(Timer::Gather { covered: false });
-        self.cancel(Timer::Gather { covered: true });
+        if let Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) = &self.run
+            && *gathering > Gathering::NotYet
+        {
+            self.cancel(Timer::Gather { covered: *gathering == Gathering::VeryShort });
+        }
     }
 
     /// Phase 2: the accepted block of the highest accepted ballot, or a block of the promised logs,
@@ -302,9 +307,9 @@ impl Server {
     }
 
     fn drop_run(&mut self) {
+        self.stop_gathering();
         self.run = None;
         self.cancel(Timer::Repeat);
-        self.stop_gathering();
         if self.acceptor.accepted().is_some() {
             self.set(Timer::FinishRound);
         }

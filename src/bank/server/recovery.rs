@@ -1,6 +1,6 @@
 //! From the store to a server: what is there is read, checked, and never changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::peers::Peer;
@@ -48,6 +48,8 @@ pub struct Recovery {
     life: LifeId,
     chain: Option<Chain>,
     balances: Balances,
+    /// Stored balances that were compared.
+    checked: u64,
     sessions: Sessions,
 }
 
@@ -68,7 +70,7 @@ impl Recovery {
         config.limits.assert_sound();
         let sessions = Sessions::new(&config.limits);
         let balances = Balances::new(stored.instance.0);
-        Ok(Recovery { config, stored, life, chain: None, balances, sessions })
+        Ok(Recovery { config, stored, life, chain: None, balances, checked: 0, sessions })
     }
 
     /// Takes the next block of the stored chain, from block 0 on.
@@ -156,7 +158,7 @@ impl Recovery {
         self.check_derived()?;
         let log = self.recover_log()?;
         self.check_acceptor()?;
-        let Recovery { config, stored, life, chain, balances, sessions } = self;
+        let Recovery { config, stored, life, chain, balances, sessions, .. } = self;
         let start = if stored.blocks == 0 { Start::Baby } else { Start::Zombie };
         let others = config.configuration.servers.iter().filter(|id| **id != config.id);
         let peers = others.map(|id| (id.clone(), Peer::default())).collect();
@@ -200,22 +202,30 @@ impl Recovery {
         Ok(server)
     }
 
-    /// Compares what is stored beside the chain with what follows from the chain.
-    fn check_derived(&self) -> Result<(), RecoveryError> {
-        let stored = &self.stored.balances;
-        let right = |(account, amount): &&(AccountId, Amount)| {
+    /// Compares stored balances with what follows from the chain, when all blocks were taken. Every
+    /// one of them has to be given; one that comes again does no harm.
+    ///
+    /// # Errors
+    /// The first that differs.
+    pub fn check_balances(&mut self, stored: &[(AccountId, Amount)]) -> Result<(), RecoveryError> {
+        let differs = |(account, amount): &&(AccountId, Amount)| {
             self.balances.committed(account) != Some(*amount)
         };
-        let wrong = stored.iter().find(right).map(|(account, _)| account.to_string());
-        let missing = || {
-            let mut stored = stored.iter().map(|(account, _)| account.as_str());
-            let known: BTreeSet<&str> = stored.by_ref().collect();
-            let mut all = self.balances.all_committed().map(|(name, _)| name);
-            all.find(|name| !known.contains(name)).map(str::to_owned)
-        };
-        let complete = stored.len() == self.balances.accounts();
-        if let Some(account) = wrong.or_else(|| if complete { None } else { missing() }) {
+        if let Some((account, _)) = stored.iter().find(differs) {
             return corrupt(format!("the balance of {account} is not what follows from the chain"));
+        }
+        self.checked += stored.len() as u64;
+        Ok(())
+    }
+
+    /// Compares what else is stored beside the chain with what follows from it.
+    fn check_derived(&self) -> Result<(), RecoveryError> {
+        let (stored, known) = (self.stored.accounts, self.balances.accounts() as u64);
+        if stored != known || self.checked < known {
+            let least = stored.min(self.checked);
+            return corrupt(format!(
+                "it holds {least} balances, and the chain has {known} accounts"
+            ));
         }
         let included = self.chain.as_ref().map(|chain| chain.all_included().clone());
         if self.stored.included != included.unwrap_or_default() {

@@ -160,8 +160,11 @@ impl Server {
         }
     }
 
-    /// A block was appended: that may have been what the habit asked for.
+    /// A block was appended: that may have been what the habit asked for, and who waits for all logs to
+    /// be empty sees that it goes on.
     pub(super) fn settled_some(&mut self) {
+        let waiting: Vec<WaitId> = self.waiting.settling.keys().copied().collect();
+        waiting.into_iter().for_each(|id| self.set(Timer::Deadline(id)));
         let included = self.chain().included(&self.config.id).seq;
         self.settle_up_to = self.settle_up_to.filter(|seq| *seq > included);
         if self.settle_up_to.is_none() {

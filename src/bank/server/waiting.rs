@@ -274,8 +274,8 @@ impl Server {
     pub(super) fn patience_is_over(&mut self, id: WaitId) {
         let Some(mut wait) = self.waiting.take(id) else { return };
         // While it was patient others spent from its accounts, perhaps since the run prepared.
-        if let Some(run) = &mut self.run {
-            run.eligible.remove(&id);
+        if !planted!(PatienceIgnoresDebits) {
+            self.needs_another_run(id);
         }
         wait.patient = false;
         wait.need = match self.weigh(&wait.members) {

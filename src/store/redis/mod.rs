@@ -21,9 +21,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt};
-use crate::bank::ids::ServerId;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::stored::Stored;
 use crate::store::redis::keys::Keys;
 use crate::store::redis::link::{Link, Target};
@@ -33,6 +34,7 @@ use crate::store::redis::turn::Turn;
 use crate::store::shape::Shape;
 use crate::store::{BlockSource, Store, StoreError};
 
+mod balances;
 mod chain;
 mod keys;
 mod link;
@@ -136,6 +138,13 @@ impl Store for RedisStore {
         let blocks = chain::read(&mut hold.link, &self.keys.chain, from, to, max_bytes)?;
         self.hold = Some(hold);
         Ok(blocks)
+    }
+
+    fn balances(&mut self, from: u64) -> Result<(Vec<(AccountId, Amount)>, u64), StoreError> {
+        let mut hold = self.take_hold()?;
+        let piece = balances::read(&mut hold.link, &self.keys.balances, from)?;
+        self.hold = Some(hold);
+        Ok(piece)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {

@@ -6,9 +6,8 @@ use redis::{Cmd, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
-use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
@@ -18,8 +17,7 @@ use crate::store::redis::keys::{
     PROMISED_FIELD,
 };
 use crate::store::redis::reply::{
-    borrowed, command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log,
-    text, values,
+    command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
 };
 use crate::store::{StoreError, listing};
 
@@ -53,7 +51,7 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
         command("GET", &[&keys.turn]),
         all(&keys.lives),
         command("LLEN", &[&keys.chain]),
-        command("HGETALL", &[&keys.balances]),
+        command("HLEN", &[&keys.balances]),
         command("ZCARD", &[&keys.accounts]),
         all(&keys.log),
         all(&keys.accepted),
@@ -74,7 +72,7 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
     let turn = text(&keys.turn, turn)?;
     let lives = elements(&keys.lives, 0, lives)?;
     let blocks = length(&keys.chain, blocks)?;
-    let balances = parse_balances(&keys.balances, balances)?;
+    let accounts = length(&keys.balances, balances)?;
     let listed = length(&keys.accounts, listed)?;
     let log = local_log(&keys.log, log)?;
     let accepted = elements(&keys.accepted, 0, accepted)?;
@@ -83,7 +81,7 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
             (&keys.turn, turn.is_some()),
             (&keys.lives, !lives.is_empty()),
             (&keys.chain, blocks > 0),
-            (&keys.balances, !balances.is_empty()),
+            (&keys.balances, accounts > 0),
             (&keys.accounts, listed > 0),
             (&keys.log, !log.is_empty()),
             (&keys.accepted, !accepted.is_empty()),
@@ -96,8 +94,8 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
     if owner.is_none() {
         return Err(corrupt(&keys.owner, format!("missing, but {} is there", keys.state)));
     }
-    check_derived(keys, &state, blocks, &balances)?;
-    check_listed(&keys.accounts, listed, &balances, &log)?;
+    check_derived(keys, &state, blocks, accounts)?;
+    check_listed(&keys.accounts, listed, accounts, &log)?;
     let turn = parse_turn(&keys.turn, turn)?;
     let stored = Stored {
         instance: state.instance,
@@ -105,7 +103,7 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
         turn,
         active: state.active,
         blocks,
-        balances,
+        accounts,
         log,
         accepted: parse_accepted(keys, &state, &accepted, blocks)?,
         promised: state.promised,
@@ -115,13 +113,8 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
 }
 
 /// What follows from the chain is there if, and only if, there is a chain.
-fn check_derived(
-    keys: &Keys,
-    state: &State,
-    blocks: u64,
-    balances: &[(AccountId, Amount)],
-) -> Result<(), StoreError> {
-    let founded = state.active || state.included.is_some() || !balances.is_empty();
+fn check_derived(keys: &Keys, state: &State, blocks: u64, accounts: u64) -> Result<(), StoreError> {
+    let founded = state.active || state.included.is_some() || accounts > 0;
     if blocks == 0 && founded {
         return Err(corrupt(&keys.chain, "missing, though the bank was founded"));
     }
@@ -133,14 +126,9 @@ fn check_derived(
 }
 
 /// As many names are listed as there are accounts. (The log's are not in the chain yet.)
-fn check_listed(
-    key: &str,
-    listed: u64,
-    balances: &[(AccountId, Amount)],
-    log: &[Element],
-) -> Result<(), StoreError> {
+fn check_listed(key: &str, listed: u64, accounts: u64, log: &[Element]) -> Result<(), StoreError> {
     let opened = log.iter().flat_map(Element::records).filter_map(listing::opened_by).count();
-    let accounts = (balances.len() + opened) as u64;
+    let accounts = accounts + opened as u64;
     if listed == accounts {
         return Ok(());
     }
@@ -224,17 +212,6 @@ fn parse_lives(
         return Err(corrupt(key, "missing"));
     }
     Ok(parsed)
-}
-
-fn parse_balances(key: &str, reply: Value) -> Result<Vec<(AccountId, Amount)>, StoreError> {
-    let values = values(key, reply)?;
-    let balance = |pair: &[Value]| {
-        let account = borrowed(&pair[0], || key.to_owned())?;
-        let place = || format!("{key}[{account}]");
-        let amount = borrowed(&pair[1], place)?;
-        Ok((from_text(account, place)?, from_text(amount, place)?))
-    };
-    values.chunks_exact(2).map(balance).collect()
 }
 
 /// Joins the accepted block with the ballot in which it was accepted.
