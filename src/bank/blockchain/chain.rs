@@ -22,7 +22,7 @@ pub struct Chain {
     included: BTreeMap<ServerId, Position>,
     /// Each server's instance, whose votes count for the next height.
     instances: BTreeMap<ServerId, InstanceId>,
-    /// The instances in whose place others came.
+    /// The instances in whose place others came, and those that came too late.
     deposed: BTreeSet<InstanceId>,
 }
 
@@ -98,7 +98,15 @@ impl std::error::Error for BlockError {}
 pub struct Consequences {
     included: BTreeMap<ServerId, Position>,
     instances: BTreeMap<ServerId, InstanceId>,
+    deposed: BTreeSet<InstanceId>,
     changes: Changes,
+}
+
+impl Consequences {
+    /// Whether an instance can't be its server's any more.
+    pub fn deposes(&self, instance: InstanceId) -> bool {
+        self.deposed.contains(&instance)
+    }
 }
 
 impl Chain {
@@ -176,7 +184,8 @@ impl Chain {
         &self.instances
     }
 
-    /// Whether an instance was a server's, and is not any more.
+    /// Whether an instance was a server's and is not any more, or was to be one and can't be: another
+    /// had come before it.
     pub fn is_deposed(&self, instance: InstanceId) -> bool {
         self.deposed.contains(&instance)
     }
@@ -224,33 +233,43 @@ impl Chain {
             let last = self.follow(&mut trial, server, log)?;
             included.insert(server.clone(), last);
         }
-        let instances = self.rejoined(block.block(), &mut included);
-        Ok(Consequences { included, instances, changes: trial.into_changes() })
+        let (instances, deposed) = self.rejoined(block.block(), &mut included);
+        Ok(Consequences { included, instances, deposed, changes: trial.into_changes() })
     }
 
-    /// The instances after a block. A server that rejoins by it counts its entries anew, in the next
-    /// epoch; what the block still holds of its log is of the epoch before.
+    /// The instances after a block, and those that are none any more. A server that rejoins by it
+    /// counts its entries anew, in the next epoch; what the block still holds of its log is of the
+    /// epoch before. An entry that is void deposes the instance it was for: on a word that was given
+    /// before another store took the place, that one must never be replaced.
     fn rejoined(
         &self,
         block: &Block,
         included: &mut BTreeMap<ServerId, Position>,
-    ) -> BTreeMap<ServerId, InstanceId> {
+    ) -> (BTreeMap<ServerId, InstanceId>, BTreeSet<InstanceId>) {
         let mut instances = self.instances.clone();
+        let mut deposed = BTreeSet::new();
         for (_, record) in block.records() {
             let Action::Rejoin { server, old, new } = &record.action else { continue };
+            // Said twice, or of no use to anybody.
+            let is_named = instances.values().any(|instance| instance == new);
             let (Some(present), Some(last)) = (instances.get_mut(server), included.get_mut(server))
             else {
                 continue;
             };
-            let takes_effect = *present == *old || planted!(RejoinDeposesAnybody);
-            if takes_effect && *present != *new && !self.deposed.contains(new) {
-                *present = *new;
+            if is_named {
+                continue;
+            }
+            let late = self.deposed.contains(new) || deposed.contains(new);
+            if !late && (*present == *old || planted!(RejoinDeposesAnybody)) {
+                deposed.insert(std::mem::replace(present, *new));
                 let epoch = if planted!(OldEpochGoesOn) { last.epoch } else { last.epoch + 1 };
                 let seq = if planted!(OldEpochGoesOn) { last.seq } else { 0 };
                 *last = Position { epoch, seq };
+            } else {
+                deposed.insert(*new);
             }
         }
-        instances
+        (instances, deposed)
     }
 
     /// Whether `log` could be what a server's log begins with, by the look of it: in sequence, of
@@ -309,10 +328,8 @@ impl Chain {
         self.height = block.height();
         self.head = block.hash();
         self.included = consequences.included;
-        for (server, instance) in &consequences.instances {
-            let before = self.instances.insert(server.clone(), *instance);
-            self.deposed.extend(before.filter(|before| before != instance));
-        }
+        self.instances = consequences.instances;
+        self.deposed.extend(consequences.deposed);
         consequences.changes
     }
 }

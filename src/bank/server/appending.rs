@@ -1,6 +1,7 @@
 //! Appending a block: the one way in which the chain grows.
 
 use super::Server;
+use super::recovery::recall;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::BlockError;
 use crate::bank::effects::{Timer, Write};
@@ -23,6 +24,10 @@ impl Server {
         let verified = self.chain().verify(&self.balances, block);
         let consequences = verified.map_err(AppendError::Block)?;
         let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
+        if consequences.deposes(self.instance) && !planted!(DeposedGoesOn) {
+            self.stop(self.deposed_by(block));
+            return Err(AppendError::Stopped);
+        }
         // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
         let rejoins = self.rejoins();
         let own = match block.block().log(&self.config.id) {
@@ -48,6 +53,7 @@ impl Server {
         if rejoins {
             let base = chain.included(&self.config.id);
             self.log = LocalLog::new(base, Vec::new()).expect("nothing is missing in nothing");
+            recall(&mut self.sessions, block.block().log(&self.config.id));
         }
         self.knowledge.trim(chain);
         self.acceptor.clear();
@@ -57,7 +63,9 @@ impl Server {
         self.run = None;
         self.finishing = false;
         self.look_again = true;
-        self.look_who_rejoined(rejoins);
+        if rejoins {
+            self.look_whether_rejoined();
+        }
         self.tell_settled();
         self.settled_some();
         self.cancel(Timer::FinishRound);

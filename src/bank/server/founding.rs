@@ -7,7 +7,7 @@ use super::peers::Link;
 use crate::bank::blockchain::block::{FORMAT, Genesis, SealedBlock};
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::{Bound, Timer, Write};
-use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
+use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
 use crate::bank::paxos::message::{Hello, Message, Standing};
 
 /// What to do when the servers came to know different instances of each other while they founded.
@@ -30,7 +30,7 @@ impl Server {
             configuration: self.config.configuration.clone(),
             standing: self.standing(),
             knows_you_as: self.chain.as_ref().and_then(|chain| chain.instance(to)),
-            rejoins: self.rejoins(),
+            rejoins: self.has_another_instance(),
             saw_you_at: self.peers.get(to).and_then(|peer| peer.seen),
         }
     }
@@ -40,9 +40,15 @@ impl Server {
             genesis: self.chain.as_ref().map(Chain::genesis_hash),
             active: self.active,
             height: self.height().unwrap_or(0),
-            turn: self.turn,
+            turn: self.turn_spoken_of(),
             position: self.log.last(),
         }
+    }
+
+    /// The turn with which all that is said now is durable: this one, if it has begun to write.
+    fn turn_spoken_of(&self) -> TurnNumber {
+        let writes = !self.effects.writes.is_empty() || !self.log.is_sealed();
+        TurnNumber(self.turn.0 + u64::from(writes))
     }
 
     /// The connection dialled to a peer is up: greet.
@@ -162,6 +168,11 @@ impl Server {
 
     fn check_instances(&mut self, hello: &Hello) -> Result<(), String> {
         let Hello { id, instance, standing, .. } = hello;
+        if let Some(named) = hello.knows_you_as.filter(|named| self.is_late(*named, standing)) {
+            let reason = self.came_too_late(named);
+            self.stop(reason.clone());
+            return Err(reason);
+        }
         if let Some(known_as) = hello.knows_you_as
             && known_as != self.instance
             && !self.is_ahead_by_rejoining(standing)
@@ -175,7 +186,11 @@ impl Server {
             ));
         }
         let known_as = self.chain.as_ref().and_then(|chain| chain.instance(id));
+        let lives = self.peers.get(id).is_some_and(|p| p.is_connected() && p.instance == known_as);
         match known_as {
+            Some(known_as) if known_as != *instance && hello.rejoins && lives => Err(format!(
+                "{id} is connected, as instance {known_as}: nothing is lost that {instance} could replace"
+            )),
             // Its votes don't count unless the chain names it; it may be ahead of this one.
             Some(known_as) if known_as != *instance && hello.rejoins => {
                 match self.chain.as_ref().is_some_and(|chain| chain.is_deposed(*instance)) {

@@ -110,6 +110,8 @@ pub struct Server {
     settle_timer: bool,
     /// The log is to be settled up to this seq, by habit.
     settle_up_to: Option<u64>,
+    /// The instance in whose place this server asked to come.
+    replaces: Option<InstanceId>,
     /// The other server's ballot that a settling run of this server's last yielded to.
     yielded_to: Option<Ballot>,
     /// What the run that was just concluded allows to refuse.

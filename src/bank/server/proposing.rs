@@ -98,7 +98,9 @@ impl Server {
 
     /// Votes count only from the instance that the chain names for this height.
     fn may_vote(&self, server: &ServerId, instance: InstanceId) -> bool {
-        self.chain().instance(server) == Some(instance) || planted!(AnyInstanceVotes)
+        self.chain().instance(server) == Some(instance)
+            || planted!(CountedAtOnce)
+            || planted!(DeposedGoesOn)
     }
 
     fn read_vote(&mut self, from: &ServerId, vote: Vote) -> Result<Promised, String> {

@@ -64,7 +64,11 @@ impl Recovery {
     /// If it can't be right.
     pub fn begin(mut config: Config, stored: Stored) -> Result<Recovery, RecoveryError> {
         config.configuration.servers.sort();
-        let Some((life, _)) = stored.lives.last().copied() else {
+        let present = match planted!(LifeSurvives) {
+            true => stored.lives.first(),
+            false => stored.lives.last(),
+        };
+        let Some((life, _)) = present.copied() else {
             return corrupt("it holds no life".into());
         };
         config.limits.assert_sound();
@@ -126,7 +130,7 @@ impl Recovery {
         let named = chain.instance(id).map(|named| named.to_string()).unwrap_or_default();
         if chain.is_deposed(instance) {
             return Err(RecoveryError::Mismatch(format!(
-                "{id} has rejoined with another store, as instance {named}: this one, of instance \
+                "another store is that of {id} now, as instance {named}: this one, of instance \
                  {instance}, is not to be used any more"
             )));
         }
@@ -193,6 +197,7 @@ impl Recovery {
             lookups_rest: false,
             settle_timer: false,
             settle_up_to: None,
+            replaces: None,
             yielded_to: None,
             verdict: None,
             reconcile: Reconcile::Idle,
@@ -283,7 +288,7 @@ impl Recovery {
 }
 
 /// Remembers the requests of this server's entries.
-fn recall(sessions: &mut Sessions, elements: &[Element]) {
+pub(super) fn recall(sessions: &mut Sessions, elements: &[Element]) {
     for element in elements {
         for (place, record) in element.records().iter().enumerate() {
             sessions.recover(element.first().plus(place), record);

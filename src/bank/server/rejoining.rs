@@ -2,6 +2,7 @@
 //! was rolled back is noticed.
 
 use super::Server;
+use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::entry::{Action, Record, Via};
 use crate::bank::paxos::ballot::majority;
@@ -18,7 +19,8 @@ impl Server {
 
     /// Whether this server votes, serves and logs.
     pub(super) fn takes_part(&self) -> bool {
-        self.active && (!self.rejoins() || planted!(VotesAtOnce))
+        let named = !self.rejoins() || planted!(VotesAtOnce) || planted!(CountedAtOnce);
+        self.active && (named || planted!(DeposedGoesOn))
     }
 
     /// Whether this server's instance is not the founding one.
@@ -36,19 +38,39 @@ impl Server {
         self.has_another_instance() && (self.rejoins() || ahead)
     }
 
-    /// Asks one of the others to log that this server rejoins.
+    /// Asks one of the others to log that this server rejoins: in the place of the instance that the
+    /// chain named when it asked first. Its operator's word is of no other.
     pub(super) fn ask_to_rejoin(&mut self) {
         if !self.active || !self.rejoins() || !self.reconcile.is_idle() {
             return;
         }
-        let Some(old) = self.chain.as_ref().and_then(|chain| chain.instance(&self.config.id))
+        let Some(named) = self.chain.as_ref().and_then(|chain| chain.instance(&self.config.id))
         else {
             return;
         };
+        let old = *self.replaces.get_or_insert(named);
+        if named != old {
+            return self.stop(self.came_too_late(named));
+        }
         let connected = self.peers.iter().find(|(_, peer)| peer.is_connected() && peer.is_linked());
         let Some(to) = connected.map(|(id, _)| id.clone()) else { return };
         self.info(format!("asking {to} to log that instance {} replaces {old}", self.instance));
         self.send_free(&to, Message::Rejoin { old, new: self.instance });
+    }
+
+    /// Whether a peer knows that another store has come in the place in which this one was to come.
+    pub(super) fn is_late(&self, named: InstanceId, standing: &Standing) -> bool {
+        let expected = |old: InstanceId| named == old || named == self.instance;
+        let newer = self.height() <= Some(standing.height);
+        self.rejoins() && newer && !self.replaces.is_none_or(expected)
+    }
+
+    pub(super) fn came_too_late(&self, named: InstanceId) -> String {
+        format!(
+            "another store, of instance {named}, has come in the place in which this one, of instance \
+             {}, was to come: this one is not to be used any more",
+            self.instance
+        )
     }
 
     /// A server rejoins: logs that, once, and settles it.
@@ -58,8 +80,12 @@ impl Server {
         if self.chain().instance(from) != Some(old) || !greeted_so {
             return self.debug(|| format!("{from} asks to replace another instance than it has"));
         }
-        if self.chain().is_deposed(new) || self.log.records().any(|record| record.action == action)
-        {
+        if self.chain().is_deposed(new) {
+            return self.debug(|| format!("instance {new} of {from} came too late"));
+        }
+        // It may have been logged in an earlier life, which did not come to settle it.
+        self.settle_up_to = Some(self.log.last().seq);
+        if self.log.records().any(|record| record.action == action) {
             return;
         }
         self.warn(format!(
@@ -69,29 +95,36 @@ impl Server {
         self.settle_up_to = Some(self.log.last().seq);
     }
 
-    /// A block was appended: somebody may have rejoined by it, in this server's place even.
-    pub(super) fn look_who_rejoined(&mut self, did_rejoin: bool) {
-        if self.rejoins() && !did_rejoin && !planted!(DeposedGoesOn) {
-            let reason = format!(
-                "{} has rejoined with another store: this one, of instance {}, is not to be used any \
-                 more. What it accepted since block {} is lost.",
-                self.config.id,
-                self.instance,
-                self.height().unwrap_or_default()
-            );
-            return self.stop(reason);
+    /// Why a server stops that a block deposes. It doesn't append that block.
+    pub(super) fn deposed_by(&self, block: &SealedBlock) -> String {
+        let (id, instance, height) = (&self.config.id, self.instance, block.height());
+        match self.rejoins() {
+            true => format!(
+                "instance {instance} of {id} comes too late, says block {height}: another store has come \
+                 in place of the lost one. This one is not to be used any more."
+            ),
+            false => format!(
+                "{id} has rejoined with another store by block {height}: this one, of instance \
+                 {instance}, is not to be used any more. What it accepted and what is not in the \
+                 chain by now is lost."
+            ),
         }
-        if did_rejoin && !self.rejoins() {
-            let epoch = self.log.last().epoch;
-            self.warn(format!(
-                "done: {} has rejoined as instance {}, with block {}; its entries count from 1 again, \
-                 in epoch {epoch}. Those of epoch {} that are not in the chain by now are lost.",
-                self.config.id,
-                self.instance,
-                self.height().unwrap_or_default(),
-                epoch.saturating_sub(1),
-            ));
+    }
+
+    /// A server that rejoins has appended a block: it may be the one.
+    pub(super) fn look_whether_rejoined(&mut self) {
+        if self.rejoins() {
+            return;
         }
+        let epoch = self.log.last().epoch;
+        self.warn(format!(
+            "done: {} has rejoined as instance {}, with block {}; its entries count from 1 again, \
+             in epoch {epoch}. Those of epoch {} that are not in the chain by now are lost.",
+            self.config.id,
+            self.instance,
+            self.height().unwrap_or_default(),
+            epoch.saturating_sub(1),
+        ));
     }
 
     /// Notes how far a peer is by its own word.
