@@ -12,7 +12,7 @@ use crate::bank::ledger::balances::{LedgerError, View};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::sessions::{Fate, Found};
 use crate::bank::limits::MAX_WAIT_MS;
-use crate::bank::request::{Instruction, Outcome};
+use crate::bank::request::{ErrorCode, Instruction, Outcome};
 
 /// What is known of an instruction when it comes.
 enum Seen {
@@ -41,6 +41,12 @@ impl Server {
         if instructions.is_empty() {
             // There is no last outcome that would bring the reply.
             return self.reply_empty(connection, id);
+        }
+        let named = instructions.iter().any(|instruction| instruction.request.is_some());
+        if !self.takes_part() && (named || self.rejoins()) {
+            // What this server accepted with another store is not known before the chain names this
+            // one, so nothing is decided.
+            return self.reply_error(connection, id, ErrorCode::Unavailable, self.not_open());
         }
         let last = instructions.len() - 1;
         let call = self.calls.open(connection, id, instructions.len(), single);
@@ -81,8 +87,8 @@ impl Server {
         }
         let lost = request.session.epoch < self.log.last().epoch;
         match self.sessions.find(request, instruction, connection) {
-            // All that is left of an earlier epoch is in the chain.
-            Found::New | Found::Expired if lost => Seen::Decided(Outcome::Unavailable {
+            // All that is left of an earlier epoch is in the chain; what was forgotten may be there.
+            Found::New if lost => Seen::Decided(Outcome::Unavailable {
                 reason: format!(
                     "{request} was lost with the store: it has not happened and will not"
                 ),
@@ -122,7 +128,7 @@ impl Server {
                 let subject = instruction.action.subject();
                 let balance = subject.and_then(|subject| self.balances.local(subject));
                 let outcome = self.acceptance(position, via, balance.unwrap_or_default(), true);
-                self.deliver(&tickets, instruction.settled, position.seq, outcome);
+                self.deliver(&tickets, instruction.settled, position, outcome);
             }
             Seen::Again(Fate::Waiting(wait)) => self.join_wait(wait, &instruction, &tickets),
             Seen::Stale => {
@@ -337,7 +343,7 @@ impl Server {
             }
             let balance = action.subject().and_then(|subject| self.balances.local(subject));
             let outcome = self.acceptance(position, via, balance.unwrap_or_default(), false);
-            self.deliver(&tickets, settled, position.seq, outcome);
+            self.deliver(&tickets, settled, position, outcome);
         }
     }
 
