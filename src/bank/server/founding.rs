@@ -107,7 +107,7 @@ impl Server {
             // Its hello was overtaken by that of the connection that replaced it.
             return self.debug(|| format!("{peer} greets on a connection that it left"));
         }
-        if let Err(reason) = self.check(&hello) {
+        if let Err(reason) = self.check(&hello).and_then(|()| self.check_in_nobodys_place(&hello)) {
             self.warn(format!("a connection of {peer}'s is refused: {reason}"));
             let hello = self.hello(&peer);
             self.effects.bind(Bound::Answer(connection, Message::Reject { reason, hello }));
@@ -186,11 +186,7 @@ impl Server {
             ));
         }
         let known_as = self.chain.as_ref().and_then(|chain| chain.instance(id));
-        let lives = self.peers.get(id).is_some_and(|p| p.is_connected() && p.instance == known_as);
         match known_as {
-            Some(known_as) if known_as != *instance && hello.rejoins && lives => Err(format!(
-                "{id} is connected, as instance {known_as}: nothing is lost that {instance} could replace"
-            )),
             // Its votes don't count unless the chain names it; it may be ahead of this one.
             Some(known_as) if known_as != *instance && hello.rejoins => {
                 match self.chain.as_ref().is_some_and(|chain| chain.is_deposed(*instance)) {

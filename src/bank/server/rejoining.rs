@@ -2,6 +2,7 @@
 //! was rolled back is noticed.
 
 use super::Server;
+use super::peers::Peer;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::entry::{Action, Record, Via};
@@ -52,10 +53,28 @@ impl Server {
         if named != old {
             return self.stop(self.came_too_late(named));
         }
-        let connected = self.peers.iter().find(|(_, peer)| peer.is_connected() && peer.is_linked());
-        let Some(to) = connected.map(|(id, _)| id.clone()) else { return };
+        // One that waits to rejoin itself logs nothing.
+        let logs = |(id, peer): &(&ServerId, &Peer)| {
+            let named = self.chain.as_ref().and_then(|chain| chain.instance(id));
+            peer.is_connected() && peer.is_linked() && peer.instance == named
+        };
+        let Some(to) = self.peers.iter().find(logs).map(|(id, _)| id.clone()) else { return };
         self.info(format!("asking {to} to log that instance {} replaces {old}", self.instance));
         self.send_free(&to, Message::Rejoin { old, new: self.instance });
+    }
+
+    /// While the store that the chain names is connected, there is nothing that another could replace.
+    /// That one may be about to notice its end, so who greets is welcome to try again.
+    pub(super) fn check_in_nobodys_place(&self, hello: &Hello) -> Result<(), String> {
+        let Hello { id, instance, .. } = hello;
+        let named = self.chain.as_ref().and_then(|chain| chain.instance(id));
+        let lives = self.peers.get(id).is_some_and(|p| p.is_connected() && p.instance == named);
+        match named {
+            Some(named) if named != *instance && lives => Err(format!(
+                "{id} is connected, as instance {named}, which {instance} can't replace"
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a peer knows that another store has come in the place in which this one was to come.
@@ -154,8 +173,10 @@ impl Server {
             self.stop(reason.clone());
             return Err(reason);
         }
+        // A store that goes back in time is loaded again, so within one life an older word was only
+        // overtaken, on another connection.
         let seen = self.peers.get(id).and_then(|peer| peer.seen);
-        match seen.filter(|seen| seen.instance == *instance) {
+        match seen.filter(|seen| seen.instance == *instance && seen.life != hello.life) {
             Some(seen) if !knows_of(lives, standing.turn, &seen) => Err(format!(
                 "the store of {id} was rolled back: it was seen at turn {}, and it has never been there",
                 seen.turn
