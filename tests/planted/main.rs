@@ -21,6 +21,8 @@ mod disk;
 mod faults;
 #[path = "../sim/judge.rs"]
 mod judge;
+#[path = "../sim/lost.rs"]
+mod lost;
 #[path = "../sim/network.rs"]
 mod network;
 #[path = "../sim/orders.rs"]

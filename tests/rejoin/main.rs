@@ -37,6 +37,7 @@ scenes! {
     one_that_lags_is_brought_up_to_date_by_the_new_store,
     an_old_store_that_lives_on_loses_only_what_it_accepted,
     an_old_store_stops_at_the_block_that_replaces_it,
+    of_five_two_may_rejoin_at_a_time,
     a_second_entry_of_the_same_store_is_void,
     a_store_that_comes_too_late_stops,
     a_third_store_comes_in_place_of_the_second,

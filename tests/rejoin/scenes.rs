@@ -132,13 +132,12 @@ pub fn one_that_lags_is_brought_up_to_date_by_the_new_store() {
         cluster.kill(name);
     }
     let height = cluster.height("C2");
+    cluster.part("B", "E");
     cluster.start("E", false);
     cluster.run(4_000);
     assert_eq!(cluster.height("E"), height, "E has fetched what it lacked");
-    cluster.part("B", "E");
-    cluster.restart("E", false);
-    cluster.run(1_000);
-    assert!(cluster.settle("C2") || cluster.stopped("E") == "it goes on");
+    cluster.pay("C2", "A", 1);
+    assert!(cluster.settle("C2"), "with B and E it is a majority");
 }
 
 /// The old store is alive and cut off: what it accepts is lost, and nothing else.
@@ -165,7 +164,15 @@ pub fn an_old_store_that_lives_on_loses_only_what_it_accepted() {
 
 /// It is there when the block is chosen by which it is replaced, and takes no part in the next.
 pub fn an_old_store_stops_at_the_block_that_replaces_it() {
+    an_old_store_stops(0);
+    an_old_store_stops(2);
+}
+
+fn an_old_store_stops(payments: u64) {
     let mut cluster = Cluster::open(FIVE);
+    for _ in 0..payments {
+        assert!(cluster.pay("C", "B", 1).is_some() && cluster.settle("C"));
+    }
     // B alone still reaches the old one, and A the new one.
     for name in ["A", "D", "E"] {
         cluster.part("C", name);
@@ -187,6 +194,20 @@ pub fn an_old_store_stops_at_the_block_that_replaces_it() {
     cluster.pay("A", "B", 5);
     cluster.settle("A");
     assert_eq!(cluster.height("A"), height, "A and B alone are no majority of five");
+}
+
+/// Neither can log it for the other.
+pub fn of_five_two_may_rejoin_at_a_time() {
+    let mut cluster = Cluster::open(FIVE);
+    cluster.kill("A");
+    cluster.kill("B");
+    cluster.run(2_000);
+    cluster.add("A2");
+    cluster.add("B2");
+    cluster.start("A2", true);
+    cluster.start("B2", true);
+    cluster.run(5_000);
+    assert!(cluster.is_named("C", "A2") && cluster.is_named("C", "B2"));
 }
 
 /// Two peers have logged it: the second entry is void and does no harm.
