@@ -241,16 +241,18 @@ pub fn a_store_that_comes_too_late_stops() {
     let mut cluster = Cluster::open(FIVE);
     cluster.kill("C");
     cluster.run(2_000);
-    // A hears of C3 alone, the others of C2 alone.
+    // A, which logs it for C3, reaches nobody else; then the others hear of C2 alone.
     cluster.add("C2");
     cluster.add("C3");
     for name in ["B", "D", "E"] {
         cluster.part("A", name);
-        cluster.part("C3", name);
     }
     cluster.part("C2", "A");
     cluster.start("C3", true);
     cluster.run(1_000);
+    for name in ["B", "D", "E"] {
+        cluster.part("C3", name);
+    }
     cluster.start("C2", true);
     cluster.run(4_000);
     assert!(cluster.is_named("B", "C2"));
@@ -312,12 +314,12 @@ pub fn a_healthy_server_is_not_replaced() {
 /// The peer that logged it crashed before it had settled it, and all is quiet.
 pub fn an_entry_logged_before_a_crash_is_settled_after_it() {
     let mut cluster = with_history();
-    cluster.kill("B");
+    cluster.part("A", "B");
     lose(&mut cluster);
     cluster.run(2_000);
     assert!(!cluster.nodes["A"].disk.stored.log.is_empty(), "A has logged it");
     cluster.restart("A", false);
-    cluster.start("B", false);
+    cluster.join("A", "B");
     cluster.run(5_000);
     assert!(cluster.is_named("B", "C2"));
 }

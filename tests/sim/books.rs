@@ -77,6 +77,8 @@ pub struct Books {
     pub instances: BTreeMap<ServerId, InstanceId>,
     /// Whom a block named, and which one.
     pub named: BTreeMap<InstanceId, (ServerId, u64)>,
+    /// The stores that were ever to come in place of others.
+    pub waiting: BTreeSet<InstanceId>,
     /// The servers whose new store no block that they have names yet.
     pub learning: BTreeMap<ServerId, InstanceId>,
     /// What was lost with a store.
@@ -128,10 +130,8 @@ impl Books {
                     let before = self.opened.insert(account.clone(), self.clock);
                     assert_eq!(before, None, "{account} is opened twice");
                 }
-                Action::Rejoin { server, new, .. } => {
-                    let waits = self.learning.get(server) == Some(new);
-                    let known = waits || self.named.contains_key(new);
-                    assert!(known, "nobody asked for {entry:?}");
+                Action::Rejoin { new, .. } => {
+                    assert!(self.waiting.contains(new), "nobody asked for {entry:?}");
                 }
                 Action::Transfer { from, to, amount } => self.moves.push(Move {
                     name: name(entry),

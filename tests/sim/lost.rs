@@ -13,6 +13,7 @@ impl Books {
     /// A server's store is lost; it is to rejoin with another, which knows nothing yet.
     pub fn lose(&mut self, server: &ServerId, new: InstanceId) {
         self.learning.insert(server.clone(), new);
+        self.waiting.insert(new);
         let genesis = self.genesis();
         self.views.insert(server.clone(), genesis);
         self.in_chain_of.retain(|(_, of), _| of != server);

@@ -121,6 +121,7 @@ impl Server {
                 self.greeted.remove(&older);
             }
             known.missed = 0;
+            known.greeted_as = Some((hello.instance, hello.life));
         }
         self.greeted.insert(connection, peer.clone());
         self.meet(&peer, hello);
@@ -219,13 +220,12 @@ impl Server {
     fn meet(&mut self, peer: &ServerId, hello: Hello) {
         if let Some(known) = self.peers.get_mut(peer) {
             known.instance = Some(hello.instance);
-            known.life = Some(hello.life);
             if hello.standing.genesis.is_none() {
                 // Whatever it held before, it no longer does: it is to be founded with, not asked.
                 known.height = None;
             }
         }
-        self.sight(peer, &hello.standing);
+        self.sight(peer, (hello.instance, hello.life), &hello.standing);
         self.learn_standing(peer, hello.standing);
         self.found();
     }

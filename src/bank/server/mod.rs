@@ -163,7 +163,10 @@ impl Server {
         }
         match message {
             Message::Heartbeat(standing) => {
-                self.sight(&from, &standing);
+                let greeted_as = self.peers.get(&from).and_then(|peer| peer.greeted_as);
+                if let Some(as_whom) = greeted_as {
+                    self.sight(&from, as_whom, &standing);
+                }
                 self.learn_standing(&from, standing);
             }
             Message::ReconcileRequest => self.reconcile_request(&from),

@@ -25,12 +25,12 @@ pub struct Peer {
     pub link: Link,
     /// The newest connection from it.
     pub incoming: Option<ConnectionId>,
+    /// As whom it opened that one: what comes on it is that store's word, in that life.
+    pub greeted_as: Option<(InstanceId, LifeId)>,
     /// Own heartbeats since it was last heard.
     pub missed: u32,
     /// The instance it last greeted with.
     pub instance: Option<InstanceId>,
-    /// The life it last greeted with.
-    pub life: Option<LifeId>,
     /// The furthest that it was seen.
     pub seen: Option<Sighting>,
     /// The highest height that it is known to hold.

@@ -21,7 +21,8 @@ impl Server {
     /// Whether this server votes, serves and logs.
     pub(super) fn takes_part(&self) -> bool {
         let named = !self.rejoins() || planted!(VotesAtOnce) || planted!(CountedAtOnce);
-        self.active && (named || planted!(DeposedGoesOn))
+        self.active
+            && (named || (planted!(DeposedGoesOn) && self.chain().is_deposed(self.instance)))
     }
 
     /// Whether this server's instance is not the founding one.
@@ -42,7 +43,7 @@ impl Server {
     /// Asks one of the others to log that this server rejoins: in the place of the instance that the
     /// chain named when it asked first. Its operator's word is of no other.
     pub(super) fn ask_to_rejoin(&mut self) {
-        if !self.active || !self.rejoins() || !self.reconcile.is_idle() {
+        if !self.active || !self.rejoins() || !self.knows_the_chain() {
             return;
         }
         let Some(named) = self.chain.as_ref().and_then(|chain| chain.instance(&self.config.id))
@@ -63,12 +64,22 @@ impl Server {
         self.send_free(&to, Message::Rejoin { old, new: self.instance });
     }
 
+    /// Whether this server holds all that a majority of the others holds, by their word, and none is
+    /// known to hold more: then it knows, but for what is being chosen, whose place it takes.
+    fn knows_the_chain(&self) -> bool {
+        let heights = || self.peers.values().filter_map(|peer| peer.height);
+        self.reconcile.is_idle()
+            && heights().all(|height| Some(height) <= self.height())
+            && heights().count() >= self.majority()
+    }
+
     /// While the store that the chain names is connected, there is nothing that another could replace.
     /// That one may be about to notice its end, so who greets is welcome to try again.
     pub(super) fn check_in_nobodys_place(&self, hello: &Hello) -> Result<(), String> {
         let Hello { id, instance, .. } = hello;
         let named = self.chain.as_ref().and_then(|chain| chain.instance(id));
-        let lives = self.peers.get(id).is_some_and(|p| p.is_connected() && p.instance == named);
+        let connected = self.peers.get(id).filter(|peer| peer.is_connected());
+        let lives = connected.and_then(|peer| peer.greeted_as).map(|(of, _)| of) == named;
         match named {
             Some(named) if named != *instance && lives => Err(format!(
                 "{id} is connected, as instance {named}, which {instance} can't replace"
@@ -95,7 +106,8 @@ impl Server {
     /// A server rejoins: logs that, once, and settles it.
     pub(super) fn log_rejoin(&mut self, from: &ServerId, old: InstanceId, new: InstanceId) {
         let action = Action::Rejoin { server: from.clone(), old, new };
-        let greeted_so = self.peers.get(from).is_some_and(|peer| peer.instance == Some(new));
+        let greeted_as = self.peers.get(from).and_then(|peer| peer.greeted_as);
+        let greeted_so = greeted_as.is_some_and(|(instance, _)| instance == new);
         if self.chain().instance(from) != Some(old) || !greeted_so {
             return self.debug(|| format!("{from} asks to replace another instance than it has"));
         }
@@ -146,10 +158,14 @@ impl Server {
         ));
     }
 
-    /// Notes how far a peer is by its own word.
-    pub(super) fn sight(&mut self, peer: &ServerId, standing: &Standing) {
+    /// Notes how far a peer is by its own word, as whom it gives it.
+    pub(super) fn sight(
+        &mut self,
+        peer: &ServerId,
+        (instance, life): (InstanceId, LifeId),
+        standing: &Standing,
+    ) {
         let Some(known) = self.peers.get_mut(peer) else { return };
-        let (Some(instance), Some(life)) = (known.instance, known.life) else { return };
         let Standing { turn, position, .. } = *standing;
         let further = known.seen.is_none_or(|seen| seen.instance != instance || seen.turn <= turn);
         if further {
