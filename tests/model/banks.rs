@@ -29,7 +29,8 @@ fn action_pays(from: &str, to: &str, amount: u64) -> Action {
 
 /// Of which all happens, or nothing.
 fn linked<const N: usize>(group: [Action; N]) -> Wish {
-    let home = group[0].subject().home().parse().expect("a server");
+    let subject = group[0].subject().expect("a client's instruction");
+    let home = subject.home().parse().expect("a server");
     Wish { home: place(&home), group: group.into(), settled: false, patient: false }
 }
 

@@ -1,13 +1,6 @@
 //! A server whose store is lost comes back, and one whose store went back in time is noticed: short
 //! plays of the pure state machine.
 
-/// No mistake is planted in the library (see `tests/planted`).
-macro_rules! planted {
-    ($mistake:ident) => {
-        false
-    };
-}
-
 mod cluster;
 #[path = "../sim/disk.rs"]
 #[allow(dead_code, reason = "the simulator uses the rest")]

@@ -40,7 +40,7 @@ impl World {
     }
 
     /// A server's store is lost, and its operator gives it another.
-    pub fn lose(&mut self, id: &ServerId) {
+    fn lose(&mut self, id: &ServerId) {
         let instance = self.rng.u64(..);
         self.tell(|| format!("{id} ── LOSES ITS STORE"));
         self.disks.insert(id.clone(), Disk::empty(instance));

@@ -80,7 +80,6 @@ kinds! { Mark:
     LogFull = "a local log was full",
     Rejoined = "a server rejoined with another store",
     VoidRejoin = "a rejoin was void",
-    TooLate = "a store came too late",
     LostEntries = "what was in no block was lost with a store",
     ToldLost = "a client was told that its request is lost",
 }

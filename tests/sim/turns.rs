@@ -1,11 +1,11 @@
 //! The end of a turn, as a shell does it: free messages leave, the turn becomes durable, what was
 //! bound leaves; and what can go wrong in between.
 
-use crate::bank::effects::{Bound, Event, Level, Stop, Timer, TimerCommand, Write};
+use crate::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Message;
 use crate::clients::Client;
-use crate::tally::{Fault, Mark};
+use crate::tally::Fault;
 use crate::world::{Happening, World};
 
 impl World {
@@ -18,9 +18,7 @@ impl World {
             self.tell(|| format!("{id} {}", note.text));
         }
         self.begun = turn.notes.iter().any(|note| note.text.ends_with(": prepare"));
-        if let Some(stop) = turn.stop {
-            return self.stop(id, &stop);
-        }
+        assert_eq!(turn.stop, None, "no server may have to stop here");
         let proposes = turn.free.iter().any(|(_, message)| message.is_bulky());
         let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
         let dies = self.death(proposes || votes);
@@ -66,16 +64,6 @@ impl World {
         if dies.is_some() {
             self.crash(id, Fault::CrashSaid);
         }
-    }
-
-    /// A store that waits for the chain to name it may come too late, if another store of the server's
-    /// was named by a block that nobody had told it of; its operator takes a third one.
-    fn stop(&mut self, id: &ServerId, stop: &Stop) {
-        let late = self.judge.books.is_learning(id) && stop.reason.contains("has come in");
-        assert!(late, "{id} may not have to stop here: {stop}");
-        self.tally.mark(Mark::TooLate);
-        self.lose(id);
-        self.crash(id, Fault::StoreLost);
     }
 
     /// Whether a server dies, or its store fails, in this turn, and how. A store that fails is

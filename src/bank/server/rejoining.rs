@@ -20,9 +20,13 @@ impl Server {
 
     /// Whether this server votes, serves and logs.
     pub(super) fn takes_part(&self) -> bool {
-        let named = !self.rejoins() || planted!(VotesAtOnce) || planted!(CountedAtOnce);
-        self.active
-            && (named || (planted!(DeposedGoesOn) && self.chain().is_deposed(self.instance)))
+        let named = match &self.chain {
+            _ if planted!(VotesAtOnce) => true,
+            _ if planted!(CountedAtOnce) => true,
+            Some(chain) if planted!(DeposedGoesOn) && chain.is_deposed(self.instance) => true,
+            _ => !self.rejoins(),
+        };
+        self.active && named
     }
 
     /// Whether this server's instance is not the founding one.
