@@ -149,12 +149,12 @@ pub fn quick() -> Vec<Exploration> {
         exploration("a message twice", 17_024, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
         exploration(
             "a pair, a crash and a retry",
-            102_958,
+            178_610,
             in_order(with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
         exploration(
             "a settled transfer, a crash and a retry",
-            274_032,
+            448_338,
             with(fair(vec![settled(pays("B", "A", 5))]), |b| (b.crashes, b.retries) = (1, 1)),
         ),
         exploration(
@@ -185,7 +185,7 @@ pub fn quick() -> Vec<Exploration> {
         ),
         exploration(
             "one waits, and a crash",
-            40_902,
+            71_001,
             in_order(with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes) = (1, 1))),
         ),
         exploration(
