@@ -5,12 +5,15 @@ mod chain;
 #[path = "../sim/disk.rs"]
 mod disk;
 mod founding;
+mod groups;
 mod ledger;
 mod messages;
+mod patience;
 mod proposing;
 mod reconciling;
 mod recovery;
 mod serving;
+mod settling;
 mod stage;
 mod voting;
 mod waiting;

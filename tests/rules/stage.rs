@@ -233,11 +233,12 @@ impl Said {
         replies.collect()
     }
 
-    /// The outcomes of single transfers.
+    /// The outcomes of transfers and openings, alone or in lists.
     pub fn outcomes(&self) -> Vec<Outcome> {
-        let outcomes = self.replies().into_iter().filter_map(|reply| match reply {
-            Reply::One(outcome) => Some(outcome),
-            _ => None,
+        let outcomes = self.replies().into_iter().flat_map(|reply| match reply {
+            Reply::One(outcome) => vec![outcome],
+            Reply::Batch { outcomes } => outcomes,
+            _ => Vec::new(),
         });
         outcomes.collect()
     }
@@ -339,6 +340,16 @@ impl Stage {
     /// A pays B.
     pub fn pay(&mut self, amount: u64, number: u64) -> Said {
         self.request(Request::One(transfer(amount, number)))
+    }
+
+    /// The run so numbered hears both, who have this to promise, and is won.
+    pub fn win(&mut self, round: u64, of_b: Vec<Element>, of_c: Vec<Element>) -> Said {
+        self.hear(OF_B, promise("B", round, of_b));
+        let said = self.hear(OF_C, promise("C", round, of_c));
+        match said.proposal() {
+            Some(block) => self.hear(OF_B, accepted("B", round, &block)),
+            None => said,
+        }
     }
 
     pub fn status(&mut self) -> Status {

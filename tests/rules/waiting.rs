@@ -20,11 +20,9 @@ fn unavailable(said: Said) -> String {
     }
 }
 
-/// The run so numbered hears both, who have this to promise, and is won.
+/// The run so numbered is won, with payments of B and C to A.
 fn win(stage: &mut Stage, round: u64, of_b: u64, of_c: u64) -> Said {
-    stage.hear(OF_B, promise("B", round, vec![element("B", of_b)]));
-    let block = stage.hear(OF_C, promise("C", round, vec![element("C", of_c)])).proposal().unwrap();
-    stage.hear(OF_B, accepted("B", round, &block))
+    stage.win(round, vec![element("B", of_b)], vec![element("C", of_c)])
 }
 
 #[test]
