@@ -1,7 +1,7 @@
 //! What a store may hold, and what is said of one that holds something else.
 
 use paxos_banking::bank::effects::{Event, Timer, TimerCommand};
-use paxos_banking::bank::ids::{InstanceId, TurnNumber};
+use paxos_banking::bank::ids::{AccountId, InstanceId, TurnNumber};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::paxos::ballot::Ballot;
@@ -28,10 +28,13 @@ fn disk() -> Disk {
 fn recover_as(config: Config, disk: Disk) -> Result<Server, RecoveryError> {
     let mut stored = disk.stored;
     stored.blocks = disk.chain.len() as u64;
+    stored.accounts = disk.balances.len() as u64;
     let mut recovery = Recovery::begin(config, stored)?;
     for block in disk.chain {
         recovery.append(block)?;
     }
+    let balances: Vec<_> = disk.balances.into_iter().collect();
+    recovery.check_balances(&balances)?;
     recovery.finish()
 }
 
@@ -98,7 +101,7 @@ fn a_store_without_block_0_holds_nothing_else() {
         let why = refused(|disk| {
             disk.chain.clear();
             disk.stored.log.clear();
-            disk.stored.balances.clear();
+            disk.balances.clear();
             disk.stored.included.clear();
             let (promised, accepted) = (disk.stored.promised.take(), accepted(disk));
             match part {
@@ -114,16 +117,11 @@ fn a_store_without_block_0_holds_nothing_else() {
 
 #[test]
 fn a_store_whose_balances_do_not_follow_is_refused() {
-    let words = "the balance of B is not what follows from the chain";
-    says(refused(|disk| disk.stored.balances.retain(|(name, _)| name.as_str() != "B")), words);
-    let richer = |disk: &mut Disk| {
-        for (name, balance) in &mut disk.stored.balances {
-            if name.as_str() == "B" {
-                *balance = units(OPENING);
-            }
-        }
-    };
-    says(refused(richer), words);
+    let b = || "B".parse::<AccountId>().unwrap();
+    let why = refused(|disk| disk.balances.retain(|name, _| *name != b()));
+    says(why, "it holds 2 balances, and the chain has 3 accounts");
+    let why = refused(|disk| disk.balances.extend([(b(), units(OPENING))]));
+    says(why, "the balance of B is not what follows from the chain");
 }
 
 #[test]

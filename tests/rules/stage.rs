@@ -285,7 +285,7 @@ impl Stage {
         disk.chain.push(genesis());
         disk.stored.active = true;
         let chain = Chain::found(&genesis()).unwrap();
-        disk.stored.balances = chain.opening_balances().collect();
+        disk.balances = chain.opening_balances().collect();
         disk.stored.included = chain.all_included().clone();
         let server = disk.load(config, 1);
         let mut stage = Stage { disk, server };
