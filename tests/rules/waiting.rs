@@ -200,6 +200,18 @@ fn no_more_may_wait_than_there_is_room_for() {
 }
 
 #[test]
+fn those_who_wait_for_money_leave_half_of_the_room_to_others() {
+    let limits = Limits { waiting: 10, ..Limits::default() };
+    let mut stage = Stage::alone_as(Config { limits, ..config() });
+    let other = Instruction::plain(pays("A", "B", TOO_MUCH));
+    let patient = Instruction { wait_ms: Some(9), ..other.clone() };
+    assert_eq!(stage.request(Request::Batch(vec![patient.clone(); 5])).replies(), []);
+    let said = stage.request(Request::One(patient));
+    assert_eq!(unavailable(said), "already half of those that may wait here wait for money");
+    assert_eq!(stage.request(Request::Batch(vec![other; 5])).replies(), []);
+}
+
+#[test]
 fn money_that_covers_all_that_waits_needs_no_long_gathering() {
     let gathers = |second: Option<u64>, settles: bool| {
         let mut stage = Stage::open();
