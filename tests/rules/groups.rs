@@ -268,3 +268,20 @@ fn a_payee_in_a_block_of_another_server_is_known_from_then_on() {
     assert_eq!(words(&ask(&mut stage, pays("A", "B/bob", 7))), ["1 leaves 9993 (Local)"]);
     assert_eq!(stage.status().accounts, 4);
 }
+
+#[test]
+fn a_group_overtakes_nothing_of_any_account_that_it_debits() {
+    let mut stage = Stage::open();
+    open_x(&mut stage, 25);
+    ask(&mut stage, opens("A/y"));
+    ask(&mut stage, pays("A", "A/y", 9));
+    stage.pay(TOO_MUCH, 1);
+    let both = [pays("A/x", "B", 5), pays("A", "B", 1)];
+    assert!(ask_linked(&mut stage, &both, 2).sets(SECOND), "A's transfer goes first");
+    // Now A/x is looked at, where the group is the first.
+    let said = ask(&mut stage, pays("A/y", "A/x", 9));
+    assert_eq!(words(&said), ["5 leaves 0 (Local)"]);
+    assert_eq!(stage.status().waiting, 3);
+    let said = stage.time_out(FIRST);
+    assert_eq!(words(&said)[1..], ["6 leaves 29 (Paxos)", "7 leaves 9965 (Paxos)"]);
+}
