@@ -241,3 +241,47 @@ fn who_waits_for_money_is_not_held_up_by_the_rest_of_lookups() {
     let set = said.timers.contains(&TimerCommand::Set(Timer::LookUp));
     assert!(!set, "which rest already");
 }
+
+#[test]
+fn a_group_waits_even_if_it_is_longer_than_all_that_may_wait() {
+    let mut stage = limited(Limits { waiting: 2, ..Limits::default() });
+    let three = [pays("A", "B", OPENING), pays("A", "C", 1), pays("A", "C", 1)];
+    assert!(ask_linked(&mut stage, &three, 1).outcomes().is_empty());
+    assert_eq!(stage.status().waiting, 3);
+    let full = "unavailable: already 2 transfers wait at this server";
+    assert_eq!(words(&stage.pay(1, 4)), [full]);
+    assert_eq!(words(&stage.pay(1, 4)), [full], "for a retry as well");
+}
+
+#[test]
+fn a_payee_in_a_block_of_another_server_is_known_from_then_on() {
+    let mut stage = Stage::open();
+    let one = block_of(&genesis(), [("B", element_of(1, [opens("B/bob"), pays("B", "B/bob", 3)]))]);
+    stage.hear(OF_B, accept("B", 1, &one));
+    let said = stage.hear(OF_B, commit(&one));
+    let [.., Write::Append { balances, included, trim: 0, .. }] = &said.writes[..] else {
+        panic!("{said:?}")
+    };
+    let named = balances.iter().map(|(name, held)| (name.as_str(), held.units()));
+    assert_eq!(named.collect::<Vec<_>>(), [("B", OPENING - 3), ("B/bob", 3)]);
+    assert_eq!(included[&id("B")].seq, 2);
+    assert_eq!(words(&ask(&mut stage, pays("A", "B/bob", 7))), ["1 leaves 9993 (Local)"]);
+    assert_eq!(stage.status().accounts, 4);
+}
+
+#[test]
+fn a_group_overtakes_nothing_of_any_account_that_it_debits() {
+    let mut stage = Stage::open();
+    open_x(&mut stage, 25);
+    ask(&mut stage, opens("A/y"));
+    ask(&mut stage, pays("A", "A/y", 9));
+    stage.pay(TOO_MUCH, 1);
+    let both = [pays("A/x", "B", 5), pays("A", "B", 1)];
+    assert!(ask_linked(&mut stage, &both, 2).sets(SECOND), "A's transfer goes first");
+    // Now A/x is looked at, where the group is the first.
+    let said = ask(&mut stage, pays("A/y", "A/x", 9));
+    assert_eq!(words(&said), ["5 leaves 0 (Local)"]);
+    assert_eq!(stage.status().waiting, 3);
+    let said = stage.time_out(FIRST);
+    assert_eq!(words(&said)[1..], ["6 leaves 29 (Paxos)", "7 leaves 9965 (Paxos)"]);
+}

@@ -128,6 +128,15 @@ fn what_is_remembered_in_all_is_bounded_by_forgetting_whole_sessions() {
 }
 
 #[test]
+fn the_newest_session_is_remembered_though_it_alone_is_too_much() {
+    let limits = Limits { remembered: 9, remembered_in_all: 3, ..Limits::default() };
+    let mut sessions = Sessions::new(&limits);
+    (1..=9).for_each(|number| remember(&mut sessions, &request(1, 1, number)));
+    let known = |number| matches!(find(&mut sessions, &request(1, 1, number)), Found::Known(_));
+    assert!((1..=9).all(known));
+}
+
+#[test]
 fn blocks_are_fetched_from_the_longest_chain_that_was_not_tried() {
     let choose = |height, acks: [(&str, u64); 2], tried: &[&str]| {
         let acks = BTreeMap::from(acks.map(|(name, held)| (id(name), held)));

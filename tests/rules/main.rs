@@ -4,6 +4,7 @@
 mod chain;
 #[path = "../sim/disk.rs"]
 mod disk;
+mod elements;
 mod founding;
 mod groups;
 mod ledger;

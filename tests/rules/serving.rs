@@ -168,3 +168,58 @@ fn servers_in_the_same_state_are_equal() {
     assert_eq!(server(1), server(1));
     assert_ne!(server(1), server(2));
 }
+
+#[test]
+fn pages_are_read_from_the_store_within_their_bounds() {
+    let mut stage = Stage::open();
+    let mut history = |name: &str, limit| {
+        let account = account(name);
+        stage.request(Request::History { account, before: None, limit }).bound
+    };
+    let (connection, id, account) = (CLIENT, Some(1), account("B"));
+    let read = |limit| {
+        let account = account.clone();
+        Bound::ReadHistory { connection, id, account, before: None, limit }
+    };
+    assert_eq!(history("B", 0), [read(1)]);
+    assert_eq!(history("B", 7), [read(7)]);
+    assert_eq!(history("B", 5_000), [read(1_000)]);
+    let [Bound::Reply(_, _, Reply::Error { error, message })] = &history("A/x", 7)[..] else {
+        panic!("there is no such account")
+    };
+    assert_eq!((*error, message.as_str()), (ErrorCode::UnknownAccount, "there is no account A/x"));
+    let mut accounts = |limit| {
+        let (prefix, after) = ("A/".into(), Some(account.clone()));
+        stage.request(Request::Accounts { prefix, after, limit }).bound
+    };
+    let read = |limit| {
+        let (prefix, after) = ("A/".into(), Some(account.clone()));
+        Bound::ReadAccounts { connection, id, prefix, after, limit }
+    };
+    assert_eq!(accounts(0), [read(1)]);
+    assert_eq!(accounts(5_000), [read(1_000)]);
+}
+
+#[test]
+fn an_account_that_was_just_opened_is_not_in_the_chain() {
+    let mut stage = Stage::open();
+    stage.request(Request::One(numbered(opens("A/x"), 1)));
+    stage.request(Request::One(numbered(pays("A", "A/x", 5), 2)));
+    let balance = |committed| Reply::Balance {
+        account: account("A/x"),
+        balance: units(5),
+        committed,
+        height: u64::from(committed.is_some()),
+    };
+    let asks = || Request::Balance(Some(account("A/x")));
+    assert_eq!(stage.request(asks()).replies(), [balance(None)]);
+    stage.request(Request::Settle);
+    stage.win(1, vec![], vec![]);
+    assert_eq!(stage.request(asks()).replies(), [balance(Some(units(5)))]);
+}
+
+#[test]
+fn a_request_that_holds_nothing_is_answered_so() {
+    let replies = Stage::open().request(Request::Batch(vec![])).replies();
+    assert_eq!(replies, [Reply::Batch { outcomes: vec![] }]);
+}
