@@ -27,6 +27,8 @@ pub(super) enum Need {
     Payee,
     /// For money to come by itself: a run has looked for it already.
     Time,
+    /// For its turn: nothing was missing when it came, but what waits already goes first.
+    Turn,
 }
 
 /// A group that waits.
@@ -290,7 +292,7 @@ impl Server {
         wait.patient = false;
         wait.need = match self.weigh(&wait.members) {
             Err((_, error)) => need_of(&error).unwrap_or(Need::Money),
-            Ok(()) => Need::Money,
+            Ok(()) => Need::Turn,
         };
         self.waiting.insert(id, wait);
         self.set(Timer::Deadline(id));
