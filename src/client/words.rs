@@ -57,8 +57,7 @@ fn outcome_in_words(outcome: &Outcome) -> String {
             // The balance of a retry is today's, not the one that the transfer left.
             let retried = if *repeated { " (a retry: it happened once, before)" } else { "" };
             let settled = match settled {
-                // Of one that wasn't asked to be settled, nothing is said of it.
-                None => "",
+                None => "; durable at home",
                 Some(true) => "; settled: in a block that a majority holds",
                 Some(false) => {
                     "; not settled yet: durable at its home alone until a block takes it, \

@@ -11,8 +11,14 @@ use crate::client::samples::{
 #[test]
 fn people_read_what_became_of_a_transfer() {
     for (ending, expected) in [
-        (accepted(Via::Local, false, None), "accepted: balance 70, from the local log, as A.1.5\n"),
-        (accepted(Via::Paxos, false, None), "accepted: balance 70, after a Paxos run, as A.1.5\n"),
+        (
+            accepted(Via::Local, false, None),
+            "accepted: balance 70, from the local log, as A.1.5; durable at home\n",
+        ),
+        (
+            accepted(Via::Paxos, false, None),
+            "accepted: balance 70, after a Paxos run, as A.1.5; durable at home\n",
+        ),
         (
             accepted(Via::Local, true, Some(true)),
             "accepted: balance 70, from the local log, as A.1.5 (a retry: it happened once, \
@@ -49,7 +55,7 @@ fn people_read_a_batch_by_numbers() {
     assert_eq!(
         to_words(&batch),
         "1: linked failed: number 2 of its linked group has not happened\n\
-         2: accepted: balance 70, from the local log, as A.1.5\n"
+         2: accepted: balance 70, from the local log, as A.1.5; durable at home\n"
     );
 }
 

@@ -189,11 +189,12 @@ fn transfers_openings_and_batches_are_asked_as_they_are_typed() {
         b"open A/x\nt A/x B 3 --settled --wait 10s\nlinked B 5, Z B 1\nbatch B 5, open A/y\n";
     let words = Options { json: false, ..options(&fake) };
     let (status, output, errors) = converse(&words, input);
-    let accepted = "accepted: balance 70, from the local log, as A.1.1";
+    let settled = "accepted: balance 70, from the local log, as A.1.1";
+    let accepted = format!("{settled}; durable at home");
     let expected = format!(
-        "{accepted}\n{accepted}; settled: in a block that a majority holds\n\
+        "{accepted}\n{settled}; settled: in a block that a majority holds\n\
          1: linked failed: number 2\n2: invalid: no account Z\n\
-         1: {accepted}\n2: accepted: balance 65, from the local log, as A.1.2\n"
+         1: {accepted}\n2: accepted: balance 65, from the local log, as A.1.2; durable at home\n"
     );
     assert_eq!((status, output, errors), (1, expected, String::new()));
     let named = |number: u64| {

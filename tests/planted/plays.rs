@@ -290,6 +290,8 @@ fn runs_for_unknown_payees_rest() {
     stage.hear(3, promise(3, Vec::new()));
     let (_, free) = stage.instruct(9, numbered(pays("A", "B/never", 1), 2));
     assert_eq!(free, [], "the next waits a while");
+    let (_, free) = stage.instruct(9, numbered(pays("A", "B", 1), 3));
+    assert_eq!(free, [], "what only waits behind it does not change that");
     stage.server.handle(Event::Timer(Timer::LookUp));
     assert!(!stage.turn().1.is_empty(), "then it is looked for as well");
 }

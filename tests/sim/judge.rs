@@ -45,6 +45,8 @@ pub struct Judge {
     pub paid_in: HashMap<RequestId, u64>,
     /// In which life each ballot was prepared.
     prepared: HashMap<(u64, Ballot), u64>,
+    /// How many runs that needed no block have brought an answer.
+    pub blockless: usize,
     /// The servers forget much.
     pub forgetful: bool,
     /// Nothing has gone wrong for a while.
@@ -66,9 +68,9 @@ pub struct Asked {
 pub struct Arrival {
     pub life: u64,
     pub at: u64,
-    /// How many payments and blocks there were, and how the clock stood.
+    /// How many payments there were, how many runs got through, and how the clock stood.
     pub moves: usize,
-    pub blocks: usize,
+    pub runs: usize,
     pub clock: usize,
     /// Counts those that came, but for what came on an older connection of its session.
     pub order: Option<usize>,
@@ -170,7 +172,7 @@ impl Judge {
                 life,
                 at: self.now,
                 moves: self.books.moves.len(),
-                blocks: self.books.heights.len(),
+                runs: self.runs(),
                 clock: self.books.clock,
                 order: None,
                 group: group.clone(),

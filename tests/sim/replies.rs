@@ -37,11 +37,17 @@ impl Judge {
 
     /// All that those consulted held when the client asked is in blocks.
     fn settled(&mut self, call: Call, consulted: &[ServerId]) {
+        self.blockless += 1;
         let held = self.settles.remove(&call).expect("a reply to what was asked, and only one");
         let held = held.iter().filter(|name| !self.books.lost.contains(*name));
         for name in held.filter(|(server, ..)| consulted.contains(server)) {
             assert!(self.books.in_block.contains_key(name), "settled, but {name:?} is in no block");
         }
+    }
+
+    /// How many runs got through, as far as blocks and answers tell.
+    pub fn runs(&self) -> usize {
+        self.books.heights.len() + self.blockless
     }
 
     fn one(&mut self, life: u64, index: usize, asked: &Instruction, outcome: &Outcome) {
@@ -60,8 +66,8 @@ impl Judge {
             }
             Outcome::Unavailable { reason } => {
                 // One may be unlucky for so long, but then others are not.
-                let blocks = self.books.heights.len() - self.arrivals[index].blocks;
-                let nobody = self.calm && blocks == 0 && reason.starts_with("no ");
+                let runs = self.runs() - self.arrivals[index].runs;
+                let nobody = self.calm && runs == 0 && reason.starts_with("no ");
                 assert!(!nobody, "{reason}: so {asked:?} is not decided, though all is well");
             }
             _ => {}
@@ -102,6 +108,8 @@ impl Judge {
 
     fn refused(&mut self, index: usize, reason: &str, outcome: &Outcome) {
         let Outcome::Refused { balance, consulted, not_consulted, .. } = outcome else { return };
+        // What is open already is refused without a run.
+        self.blockless += usize::from(consulted.len() > 1);
         let arrival = &self.arrivals[index];
         let action = &arrival.instruction().action;
         let Action::Transfer { to, amount, .. } = action else {

@@ -79,3 +79,36 @@ impl Calls {
         Some(Bound::Reply(connection, id, reply))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_nobody_waits_for_is_not_kept() {
+        let mut calls = Calls::default();
+        let expired = || Outcome::Expired { reason: String::new() };
+        let call = calls.open(ConnectionId(1), None, 1, true);
+        calls.forget(call);
+        assert_eq!(calls.resolve(Ticket { call, place: 0 }, expired()), None);
+        let call = calls.open(ConnectionId(1), None, 1, true);
+        calls.forget_connection(ConnectionId(2));
+        let reply = Bound::Reply(ConnectionId(1), None, Reply::One(expired()));
+        assert_eq!(calls.resolve(Ticket { call, place: 0 }, expired()), Some(reply));
+        calls.open(ConnectionId(1), None, 1, true);
+        calls.forget_connection(ConnectionId(1));
+        assert!(calls.open.is_empty());
+    }
+
+    #[test]
+    fn a_place_is_filled_once() {
+        let mut calls = Calls::default();
+        let outcome = |reason: &str| Outcome::Invalid { reason: reason.into() };
+        let call = calls.open(ConnectionId(1), Some(4), 2, false);
+        assert_eq!(calls.resolve(Ticket { call, place: 1 }, outcome("b")), None);
+        assert_eq!(calls.resolve(Ticket { call, place: 1 }, outcome("c")), None);
+        let outcomes = vec![outcome("a"), outcome("c")];
+        let reply = Bound::Reply(ConnectionId(1), Some(4), Reply::Batch { outcomes });
+        assert_eq!(calls.resolve(Ticket { call, place: 0 }, outcome("a")), Some(reply));
+    }
+}

@@ -168,7 +168,7 @@ impl Server {
             }
             weighed => {
                 let need = weighed.err().and_then(|(_, error)| need_of(&error));
-                self.wait(group, need.unwrap_or(Need::Money));
+                self.wait(group, need.unwrap_or(Need::Turn));
             }
         }
     }

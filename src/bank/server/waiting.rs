@@ -27,6 +27,8 @@ pub(super) enum Need {
     Payee,
     /// For money to come by itself: a run has looked for it already.
     Time,
+    /// For its turn: nothing was missing when it came, but what waits already goes first.
+    Turn,
 }
 
 /// A group that waits.
@@ -54,6 +56,8 @@ pub(super) struct Waiting {
     needs: BTreeMap<Need, usize>,
     /// The transfers in all waits.
     transfers: usize,
+    /// Those of them that may wait for money.
+    patient_transfers: usize,
     pub settling: BTreeMap<WaitId, Settling>,
     /// Requests that are told when their entries are in a block, by their calls.
     pub unsettled: BTreeMap<u64, Unsettled>,
@@ -121,6 +125,7 @@ impl Waiting {
 
     fn insert(&mut self, id: WaitId, wait: Wait) {
         self.transfers += wait.members.len();
+        self.patient_transfers += if wait.patient { wait.members.len() } else { 0 };
         *self.needs.entry(wait.need).or_default() += 1;
         let queues = if wait.patient { &mut self.patient } else { &mut self.queues };
         for account in &wait.accounts {
@@ -133,6 +138,7 @@ impl Waiting {
     pub fn take(&mut self, id: WaitId) -> Option<Wait> {
         let wait = self.waits.remove(&id)?;
         self.transfers -= wait.members.len();
+        self.patient_transfers -= if wait.patient { wait.members.len() } else { 0 };
         self.lessen(wait.need);
         let queues = if wait.patient { &mut self.patient } else { &mut self.queues };
         for account in &wait.accounts {
@@ -209,6 +215,13 @@ impl Server {
             let reason = format!("already {most} transfers wait at this server");
             return self.reject(group, (0, Outcome::Unavailable { reason }));
         }
+        let patience = group.iter().filter_map(|member| member.instruction.wait_ms).max();
+        // So that those who may wait for a day don't take the place of those who wait for a run.
+        let half = most.div_ceil(2).max(group.len());
+        if patience.is_some() && self.waiting.patient_transfers + group.len() > half {
+            let reason = "already half of those that may wait here wait for money".into();
+            return self.reject(group, (0, Outcome::Unavailable { reason }));
+        }
         let id = self.waiting.name();
         for Member { instruction, .. } in &group {
             if let Some(request) = &instruction.request {
@@ -216,7 +229,6 @@ impl Server {
                 self.sessions.remember(request, &instruction.action, instruction.linked, fate);
             }
         }
-        let patience = group.iter().filter_map(|member| member.instruction.wait_ms).max();
         match patience {
             Some(ms) => self.set(Timer::Patience { wait: id, ms }),
             None => self.set(Timer::Deadline(id)),
@@ -280,7 +292,7 @@ impl Server {
         wait.patient = false;
         wait.need = match self.weigh(&wait.members) {
             Err((_, error)) => need_of(&error).unwrap_or(Need::Money),
-            Ok(()) => Need::Money,
+            Ok(()) => Need::Turn,
         };
         self.waiting.insert(id, wait);
         self.set(Timer::Deadline(id));

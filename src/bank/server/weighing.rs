@@ -98,8 +98,13 @@ impl Server {
 
     /// What may wait for money is served when there is some, and otherwise left alone.
     fn look_at_patient(&mut self, id: WaitId) {
-        if self.waiting.get(id).is_some_and(|wait| self.weigh(&wait.members).is_ok()) {
-            self.serve_waiting(id);
+        let Some(wait) = self.waiting.get(id) else { return };
+        match self.weigh(&wait.members) {
+            Ok(()) => self.serve_waiting(id),
+            Err((_, error)) if wait.need == Need::Turn => {
+                self.waiting.set_need(id, need_of(&error).unwrap_or(Need::Time));
+            }
+            Err(_) => {}
         }
     }
 

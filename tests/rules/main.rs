@@ -1,0 +1,22 @@
+//! Rules of the protocol that show only at one server, step by step: what it says, writes and sets
+//! its timers to, and what it ignores.
+
+mod chain;
+#[path = "../sim/disk.rs"]
+mod disk;
+mod elements;
+mod founding;
+mod groups;
+mod ledger;
+mod messages;
+mod patience;
+mod proposing;
+mod reconciling;
+mod recovery;
+mod serving;
+mod settling;
+mod stage;
+mod voting;
+mod waiting;
+
+use paxos_banking::bank;

@@ -1,0 +1,179 @@
+//! What a store may hold, and what is said of one that holds something else.
+
+use paxos_banking::bank::effects::{Event, Timer, TimerCommand};
+use paxos_banking::bank::ids::{AccountId, InstanceId, TurnNumber};
+use paxos_banking::bank::ledger::element::Element;
+use paxos_banking::bank::ledger::entry::Position;
+use paxos_banking::bank::paxos::ballot::Ballot;
+use paxos_banking::bank::paxos::message::Message;
+use paxos_banking::bank::request::{Outcome, Start};
+use paxos_banking::bank::server::recovery::{Recovery, RecoveryError};
+use paxos_banking::bank::server::{Config, Server};
+
+use crate::disk::Disk;
+use crate::stage::*;
+
+/// A disk with a block, an entry in the log, and a block accepted for the next height.
+fn disk() -> Disk {
+    let mut stage = Stage::open();
+    let one = block_after(&genesis(), &[("B", 3)]);
+    stage.hear(OF_B, accept("B", 1, &one));
+    stage.hear(OF_B, commit(&one));
+    stage.pay(7, 1);
+    let two = block_after(&one, &[("C", 9)]);
+    stage.hear(OF_B, accept("B", 2, &two));
+    stage.disk
+}
+
+fn recover_as(config: Config, disk: Disk) -> Result<Server, RecoveryError> {
+    let mut stored = disk.stored;
+    stored.blocks = disk.chain.len() as u64;
+    stored.accounts = disk.balances.len() as u64;
+    let mut recovery = Recovery::begin(config, stored)?;
+    for block in disk.chain {
+        recovery.append(block)?;
+    }
+    let balances: Vec<_> = disk.balances.into_iter().collect();
+    recovery.check_balances(&balances)?;
+    recovery.finish()
+}
+
+/// Why a changed disk is refused.
+fn refused(change: impl FnOnce(&mut Disk)) -> String {
+    let mut disk = disk();
+    change(&mut disk);
+    recover_as(config(), disk).map(drop).unwrap_err().to_string()
+}
+
+fn says(why: String, words: &str) {
+    assert!(why.contains(words), "{why}");
+}
+
+#[test]
+fn a_sound_store_brings_back_what_was() {
+    let mut config = config();
+    config.configuration.servers.reverse();
+    let server = recover_as(config, disk()).unwrap();
+    let mut stage = Stage { disk: disk(), server };
+    let timers = stage.turn().timers;
+    let expected = [Timer::Heartbeat, Timer::FinishRound].map(TimerCommand::Set);
+    assert_eq!(timers, expected, "somebody has to finish the round of the accepted block");
+    let status = stage.status();
+    assert_eq!((status.start, status.height, status.log_length), (Start::Zombie, Some(1), 1));
+    assert_eq!(status.promised, Some(ballot(2, "B")));
+    let outcomes = stage.pay(7, 1).outcomes();
+    assert!(matches!(outcomes[..], [Outcome::Accepted { repeated: true, .. }]), "{outcomes:?}");
+}
+
+#[test]
+fn an_empty_store_is_a_baby_s() {
+    let mut stage = Stage::baby();
+    assert_eq!(stage.turn().timers, [TimerCommand::Set(Timer::Heartbeat)]);
+    assert_eq!(stage.status().start, Start::Baby);
+}
+
+#[test]
+fn a_store_of_another_bank_is_refused() {
+    let mut other = config();
+    other.configuration.opening_balance = units(1);
+    let error = recover_as(other, disk()).map(drop).unwrap_err();
+    assert!(matches!(error, RecoveryError::Mismatch(_)));
+    says(error.to_string(), "was founded with servers A, B, C and opening balance 10000");
+    says(refused(|disk| disk.stored.instance = InstanceId(4)), "block 0 knows A as instance");
+}
+
+#[test]
+fn a_store_whose_chain_is_not_whole_is_refused() {
+    says(refused(|disk| drop(disk.chain.remove(0))), "the chain at height 1: it is block 1");
+    says(refused(|disk| disk.chain.push(genesis())), "the chain at height 0: it is block 0");
+    let mut disk = disk();
+    disk.stored.blocks = 3;
+    let mut recovery = Recovery::begin(config(), disk.stored).unwrap();
+    disk.chain.into_iter().for_each(|block| recovery.append(block).unwrap());
+    let why = recovery.finish().map(drop).unwrap_err().to_string();
+    says(why, "the store is corrupt: 3 blocks should be there, 2 were read");
+}
+
+#[test]
+fn a_store_without_block_0_holds_nothing_else() {
+    let accepted = |disk: &mut Disk| disk.stored.accepted.take();
+    for part in 0..3 {
+        let why = refused(|disk| {
+            disk.chain.clear();
+            disk.stored.log.clear();
+            disk.balances.clear();
+            disk.stored.included.clear();
+            let (promised, accepted) = (disk.stored.promised.take(), accepted(disk));
+            match part {
+                0 => assert!(disk.stored.active),
+                1 => (disk.stored.active, disk.stored.promised) = (false, promised),
+                _ => (disk.stored.active, disk.stored.accepted) = (false, accepted),
+            }
+        });
+        says(why, "it was open or has voted, but holds no block 0");
+    }
+    says(refused(|disk| disk.stored.lives.clear()), "it holds no life");
+}
+
+#[test]
+fn a_store_whose_balances_do_not_follow_is_refused() {
+    let b = || "B".parse::<AccountId>().unwrap();
+    let why = refused(|disk| disk.balances.retain(|name, _| *name != b()));
+    says(why, "it holds 2 balances, and the chain has 3 accounts");
+    let why = refused(|disk| disk.balances.extend([(b(), units(OPENING))]));
+    says(why, "the balance of B is not what follows from the chain");
+}
+
+#[test]
+fn a_store_that_counts_other_entries_in_the_chain_is_refused() {
+    let words = "which entries are in the chain is not what follows from it";
+    let further = |disk: &mut Disk| {
+        disk.stored.included.insert(id("B"), Position { epoch: 1, seq: 2 });
+    };
+    says(refused(further), words);
+    says(refused(|disk| disk.stored.included.retain(|server, _| *server != id("C"))), words);
+}
+
+#[test]
+fn a_store_whose_log_does_not_follow_is_refused() {
+    let with_log = |log: Element| refused(|disk| disk.stored.log = vec![log]);
+    says(with_log(element_of(2, [pays("A", "B", 7)])), "entry 1 (epoch 1) is missing");
+    says(with_log(element_of(1, [pays("C", "B", 7)])), "entry 1 of the local log: C is not of A");
+    says(with_log(element_of(1, [opens("B/x")])), "entry 1 of the local log: B/x is not of A");
+    let second = element_of(1, [pays("A", "B", 7), pays("A", "B", TOO_MUCH)]);
+    says(with_log(second), "entry 2 of the local log: A holds only 9996");
+    says(
+        refused(|disk| disk.stored.active = false),
+        "it holds a log, though the bank was never open",
+    );
+}
+
+#[test]
+fn a_store_whose_votes_can_not_be_is_refused() {
+    let promised = |round| Some(Ballot { round, ..ballot(1, "B") });
+    says(refused(|disk| disk.stored.promised = promised(1)), "in a higher ballot than is promised");
+    says(refused(|disk| disk.stored.promised = None), "in a higher ballot than is promised");
+    let too_high = promised(Ballot::MAX_ROUND + 1);
+    says(refused(|disk| disk.stored.promised = too_high), "there is no ballot");
+    let unlinked = |disk: &mut Disk| {
+        let block = block_after(&genesis(), &[("B", 1)]);
+        disk.stored.accepted = Some((ballot(2, "B"), block));
+    };
+    says(refused(unlinked), "the accepted block: it is block 1 where block 2 should be");
+}
+
+#[test]
+fn lives_and_turns_are_told_in_a_greeting() {
+    let mut stage = Stage::open();
+    for life in 2..80 {
+        stage.server = stage.disk.load(config(), life);
+    }
+    let said = stage.handle(Event::LinkUp(id("B")));
+    let told = said.told();
+    let [(_, Message::Hello(hello))] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(hello.lives.len(), 64, "the latest");
+    assert_eq!(hello.lives.last().map(|(life, _)| *life), Some(hello.life));
+    assert_eq!(hello.standing.turn, stage.disk.stored.turn);
+    assert_eq!(hello.knows_you_as, Some(instance("B")));
+    assert!(hello.standing.turn > TurnNumber(70));
+}

@@ -1,0 +1,178 @@
+//! Replies that wait for a block, clients that settle, and a server's own habit.
+
+use paxos_banking::bank::effects::{Timer, WaitId};
+use paxos_banking::bank::ledger::entry::Via;
+use paxos_banking::bank::limits::Limits;
+use paxos_banking::bank::paxos::message::Message;
+use paxos_banking::bank::request::{Instruction, Outcome, Reply, Request};
+use paxos_banking::bank::server::Config;
+use paxos_banking::bank::server::settling::Habit;
+
+use crate::stage::*;
+
+const FIRST: Timer = Timer::Deadline(WaitId(1));
+
+fn when_settled(instruction: Instruction) -> Instruction {
+    Instruction { settled: true, ..instruction }
+}
+
+fn pay_settled(stage: &mut Stage, amount: u64, number: u64) -> Said {
+    stage.request(Request::One(when_settled(transfer(amount, number))))
+}
+
+/// Entry 1, of 30 units; these are told of its balance, of a retry, and of being in a block.
+fn paid(balance: u64, repeated: bool, settled: Option<bool>) -> Outcome {
+    let (server, balance) = (id("A"), units(balance));
+    Outcome::Accepted { server, epoch: 1, seq: 1, balance, via: Via::Local, repeated, settled }
+}
+
+fn settled(said: &Said) -> Vec<Option<bool>> {
+    let settled = said.outcomes().into_iter().filter_map(|outcome| match outcome {
+        Outcome::Accepted { settled, .. } => Some(settled),
+        _ => None,
+    });
+    settled.collect()
+}
+
+#[test]
+fn a_reply_waits_for_the_block_if_that_was_asked_for() {
+    let mut stage = Stage::open();
+    let said = pay_settled(&mut stage, 30, 1);
+    assert!(said.outcomes().is_empty() && said.sets(FIRST), "{said:?}");
+    assert_eq!(said.asked().len(), 2, "so a run begins");
+    let said = stage.win(1, vec![], vec![]);
+    assert_eq!(said.outcomes(), [paid(OPENING - 30, false, Some(true))]);
+    assert!(said.cancels(FIRST) && said.asked().is_empty());
+    assert_eq!(stage.status().run, "idle");
+    let again = pay_settled(&mut stage, 30, 1);
+    assert_eq!(again.outcomes(), [paid(OPENING - 30, true, Some(true))], "it is in a block");
+    assert_eq!(stage.pay(30, 1).outcomes(), [paid(OPENING - 30, true, None)], "not asked for");
+}
+
+#[test]
+fn a_deadline_tells_that_it_happened_and_is_in_no_block_yet() {
+    let mut stage = Stage::alone();
+    pay_settled(&mut stage, 30, 1);
+    assert!(stage.time_out(Timer::Deadline(WaitId(7))).replies().is_empty());
+    let said = stage.time_out(FIRST);
+    assert_eq!(said.outcomes(), [paid(OPENING - 30, false, Some(false))]);
+    assert_eq!(stage.status().run, "idle", "nobody waits any more");
+    let again = pay_settled(&mut stage, 30, 1);
+    assert!(again.outcomes().is_empty() && again.sets(Timer::Deadline(WaitId(2))));
+}
+
+#[test]
+fn one_reply_tells_of_all_when_the_last_is_in_a_block() {
+    let mut stage = Stage::open();
+    let both = vec![when_settled(transfer(1, 1)), transfer(2, 2), when_settled(transfer(3, 3))];
+    let said = stage.request(Request::Batch(both));
+    assert!(said.replies().is_empty());
+    let deadlines = said.timers.iter().filter(|timer| format!("{timer:?}").contains("Deadline"));
+    assert_eq!(deadlines.count(), 1, "one for the request");
+    // Logged after the promise, so the block is without it.
+    pay_settled(&mut stage, 4, 4);
+    let said = stage.win(1, vec![], vec![]);
+    assert_eq!(settled(&said), [Some(true), None, Some(true)]);
+    assert!(said.cancels(FIRST) && !said.cancels(Timer::Deadline(WaitId(2))));
+    assert_eq!(said.asked().len(), 2, "the last one still waits");
+}
+
+#[test]
+fn no_more_replies_wait_for_a_block_than_there_is_room_for() {
+    let limits = Limits { waiting: 2, ..Limits::default() };
+    let mut stage = Stage::alone_as(Config { limits, ..config() });
+    for number in 1..=2 {
+        assert!(pay_settled(&mut stage, 1, number).replies().is_empty());
+    }
+    let said = pay_settled(&mut stage, 1, 3);
+    assert_eq!(settled(&said), [Some(false)], "it happened all the same");
+}
+
+/// With a habit, and everybody connected.
+fn with(habit: Habit) -> Stage {
+    Stage::open_as(Config { habit, ..config() })
+}
+
+#[test]
+fn an_old_log_is_settled_up_to_where_it_was_old() {
+    let mut stage = with(Habit { by_age: true, by_length: None });
+    assert!(!stage.status().run.contains("preparing"));
+    let said = stage.pay(1, 1);
+    assert!(said.sets(Timer::Settle) && said.asked().is_empty());
+    assert!(!stage.pay(2, 2).sets(Timer::Settle), "it is set already");
+    assert_eq!(stage.time_out(Timer::Settle).asked().len(), 2);
+    assert!(stage.pay(3, 3).sets(Timer::Settle), "for what is younger");
+    let said = stage.win(1, vec![], vec![]);
+    assert!(said.appends() && said.asked().is_empty() && !said.sets(Timer::Settle), "{said:?}");
+    assert_eq!((stage.status().run, stage.status().log_length), ("idle".into(), 1));
+    assert_eq!(stage.time_out(Timer::Settle).asked().len(), 2);
+}
+
+#[test]
+fn what_is_left_in_the_log_by_another_s_block_is_settled_in_its_time() {
+    let mut stage = with(Habit { by_age: true, by_length: None });
+    stage.pay(1, 1);
+    stage.time_out(Timer::Settle);
+    // The block of another server is without the log of this one.
+    let one = block_after(&genesis(), &[("B", 1)]);
+    let said = stage.hear(OF_B, Message::BlocksResponse { blocks: vec![one] });
+    assert_eq!(said.asked().len(), 2, "entry 1 is still not in a block");
+}
+
+#[test]
+fn an_empty_log_is_never_too_old() {
+    let mut stage = with(Habit { by_age: true, by_length: None });
+    assert_eq!(stage.time_out(Timer::Settle).asked(), []);
+    assert!(!Stage::open().pay(1, 1).sets(Timer::Settle), "without the habit");
+}
+
+#[test]
+fn a_log_is_old_in_the_next_life_too() {
+    let mut stage = Stage::open();
+    stage.pay(1, 1);
+    let habit = Habit { by_age: true, by_length: None };
+    stage.server = stage.disk.load(Config { habit, ..config() }, 2);
+    assert!(stage.turn().sets(Timer::Settle));
+}
+
+#[test]
+fn a_long_log_is_settled() {
+    let mut stage = with(Habit { by_age: false, by_length: Some(2) });
+    assert_eq!(stage.pay(1, 1).asked(), []);
+    assert_eq!(stage.pay(2, 2).asked().len(), 2);
+    assert!(stage.win(1, vec![], vec![]).asked().is_empty());
+    assert_eq!(stage.pay(3, 3).asked(), []);
+}
+
+#[test]
+fn who_only_settles_lets_the_run_of_another_go_first_once() {
+    let mut stage = Stage::open();
+    stage.hear(OF_B, prepare("B", 3, &genesis()));
+    let said = stage.request(Request::Settle);
+    assert!(said.asked().is_empty() && said.sets(Timer::BackOff { attempt: 1 }), "{said:?}");
+    assert!(said.notes("the run of B may go first"));
+    assert_eq!(stage.time_out(Timer::BackOff { attempt: 1 }).asked().len(), 2, "it had its time");
+
+    let mut stage = Stage::open();
+    stage.hear(OF_B, prepare("B", 3, &genesis()));
+    assert_eq!(stage.pay(TOO_MUCH, 1).asked().len(), 2, "money is more urgent");
+}
+
+#[test]
+fn a_run_of_its_own_is_nothing_to_yield_to() {
+    let mut stage = Stage::open();
+    stage.pay(TOO_MUCH, 1);
+    stage.time_out(FIRST);
+    assert_eq!(stage.status().promised, Some(ballot(1, "A")));
+    assert_eq!(stage.request(Request::Settle).asked().len(), 2);
+}
+
+#[test]
+fn a_settlement_is_told_by_the_run_that_began_after_it() {
+    let mut stage = Stage::open();
+    stage.pay(TOO_MUCH, 1);
+    stage.request(Request::Settle);
+    let said = stage.win(1, vec![element("B", 1)], vec![]);
+    let settled = |said: &Said| said.replies().iter().any(|r| matches!(r, Reply::Settled { .. }));
+    assert!(!settled(&said) && said.asked().len() == 2, "{said:?}");
+}
