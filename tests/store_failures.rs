@@ -117,7 +117,6 @@ fn what_was_committed_outlives_a_redis_that_is_killed() {
     assert!(store.commit(&batch(last + 1, promise(7))).unwrap_err().is_transient());
     assert!(store.load().unwrap_err().is_transient());
     assert!(reader.blocks(0, 9, 1 << 20).unwrap_err().is_transient());
-    assert!(reader.height().unwrap_err().is_transient());
     assert!(reader.account(&account("A"), true).unwrap_err().is_transient());
     assert!(reader.accounts("", None, 9).unwrap_err().is_transient());
 

@@ -15,7 +15,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message};
-use crate::bank::request::{Cursor, Reply, Request};
+use crate::bank::request::{Query, Reply, Request};
 
 /// Something that happened to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -133,42 +133,14 @@ pub enum Bound {
     Answer(ConnectionId, Message),
     /// A reply to a client.
     Reply(ConnectionId, Option<u64>, Reply),
-    /// Blocks for a client's `chain`: the block reader answers from the store.
-    ReadChain {
+    /// What the block reader answers a client from the store.
+    Read {
         /// The client.
         connection: ConnectionId,
         /// The number of its request.
         id: Option<u64>,
-        /// The first height.
-        from: u64,
-        /// The last height.
-        to: u64,
-    },
-    /// A statement for a client: the block reader answers from the store.
-    ReadHistory {
-        /// The client.
-        connection: ConnectionId,
-        /// The number of its request.
-        id: Option<u64>,
-        /// The account.
-        account: AccountId,
-        /// Where the page before ended.
-        before: Option<Cursor>,
-        /// The most entries wanted.
-        limit: usize,
-    },
-    /// A list of accounts for a client: the block reader answers from the store.
-    ReadAccounts {
-        /// The client.
-        connection: ConnectionId,
-        /// The number of its request.
-        id: Option<u64>,
-        /// What the names begin with.
-        prefix: String,
-        /// The last name of the page before.
-        after: Option<AccountId>,
-        /// The most accounts wanted.
-        limit: usize,
+        /// What it asks.
+        query: Query,
     },
     /// Blocks for a peer: the block reader sends a [`Message::BlocksResponse`] from the store.
     SendBlocks {

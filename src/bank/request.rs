@@ -113,6 +113,36 @@ pub struct Listed {
     pub committed: Option<Amount>,
 }
 
+/// What a client asks that is answered from the store, outside the event loop.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Query {
+    /// Blocks.
+    Chain {
+        /// The first height.
+        from: u64,
+        /// The last height.
+        to: u64,
+    },
+    /// An account's statement.
+    History {
+        /// The account.
+        account: AccountId,
+        /// Where the page before ended.
+        before: Option<Cursor>,
+        /// The most entries wanted.
+        limit: usize,
+    },
+    /// Accounts by the beginning of their names.
+    Accounts {
+        /// What the names begin with.
+        prefix: String,
+        /// The last name of the page before.
+        after: Option<AccountId>,
+        /// The most accounts wanted.
+        limit: usize,
+    },
+}
+
 /// What became of a transfer or an opening.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]

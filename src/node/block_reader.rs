@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Message;
-use crate::bank::request::{Cursor, ErrorCode, Reply};
+use crate::bank::request::{ErrorCode, Query, Reply};
 use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::statements::Statements;
 use crate::store::{BlockSource, StoreError};
@@ -46,36 +46,6 @@ pub(crate) enum Job {
         from: u64,
         /// The last height.
         up_to: u64,
-    },
-}
-
-/// What a client asks of the store.
-#[derive(Debug)]
-pub(crate) enum Query {
-    /// Blocks.
-    Chain {
-        /// The first height.
-        from: u64,
-        /// The last height.
-        to: u64,
-    },
-    /// An account's statement.
-    History {
-        /// The account.
-        account: AccountId,
-        /// Where the page before ended.
-        before: Option<Cursor>,
-        /// The most entries wanted.
-        limit: usize,
-    },
-    /// Accounts by the beginning of their names.
-    Accounts {
-        /// What the names begin with.
-        prefix: String,
-        /// The last name of the page before.
-        after: Option<AccountId>,
-        /// The most accounts wanted.
-        limit: usize,
     },
 }
 

@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 use crate::bank::effects::{Bound, Event};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
-use crate::node::block_reader::{Job, Query};
+use crate::node::block_reader::Job;
 use crate::node::incoming::Incoming;
 use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::peer::Link;
@@ -109,14 +109,10 @@ impl Exchange {
                     connection.outlet.send(Outgoing::Reply(number, reply));
                 }
             }
-            Bound::ReadChain { connection, id, from, to } => {
-                self.read(connection, id, Query::Chain { from, to });
-            }
-            Bound::ReadHistory { connection, id, account, before, limit } => {
-                self.read(connection, id, Query::History { account, before, limit });
-            }
-            Bound::ReadAccounts { connection, id, prefix, after, limit } => {
-                self.read(connection, id, Query::Accounts { prefix, after, limit });
+            Bound::Read { connection, id, query } => {
+                if let Some(Connection { outlet, .. }) = self.connections.get(&connection) {
+                    self.order(Job::ForClient { outlet: outlet.clone(), id, query });
+                }
             }
             Bound::SendBlocks { to, from, up_to } => {
                 if let Some(link) = self.links.get(&to) {
@@ -133,12 +129,6 @@ impl Exchange {
         connection.outlet.send(Outgoing::Answer(message));
         if is_reject {
             connection.outlet.send(Outgoing::End);
-        }
-    }
-
-    fn read(&self, connection: ConnectionId, id: Option<u64>, query: Query) {
-        if let Some(Connection { outlet, .. }) = self.connections.get(&connection) {
-            self.order(Job::ForClient { outlet: outlet.clone(), id, query });
         }
     }
 

@@ -74,10 +74,9 @@ fn spread(timer: Timer) -> Range<f64> {
         | Timer::Gather { .. }
         | Timer::Repeat
         | Timer::Reconcile
-        | Timer::Deadline(_)
-        | Timer::LookUp => LITTLE,
+        | Timer::Deadline(_) => LITTLE,
         Timer::Settle => EARLIER,
-        Timer::Patience { .. } => LATER,
+        Timer::Patience { .. } | Timer::LookUp => LATER,
     }
 }
 
@@ -146,12 +145,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_may_wait_for_money_is_called_too_early() {
+    fn what_must_not_be_called_too_early_is_not() {
         let now = Instant::now();
-        let timer = Timer::Patience { wait: WaitId(1), ms: 2_000 };
-        let mut timers = running(&[timer], now);
-        assert_eq!(timers.due(now + 2 * SECOND - Duration::from_micros(1)), None);
-        assert_eq!(timers.due(now + 3 * SECOND), Some(timer));
+        for (timer, ms) in [
+            (Timer::Patience { wait: WaitId(1), ms: 2_000 }, 2_000),
+            (Timer::LookUp, Timings::default().look_up.as_millis() as u64),
+        ] {
+            let mut timers = running(&[timer], now);
+            let time = Duration::from_millis(ms);
+            assert_eq!(timers.due(now + time - Duration::from_micros(1)), None);
+            assert_eq!(timers.due(now + 2 * time), Some(timer));
+        }
     }
 
     #[test]

@@ -215,10 +215,6 @@ impl BlockSource for MemoryReader {
         Ok(read_piece(&self.disk, from, to, max_bytes))
     }
 
-    fn height(&mut self) -> Result<u64, StoreError> {
-        Ok(lock(&self.disk).data.chain.len() as u64)
-    }
-
     fn account(&mut self, account: &AccountId, with_log: bool) -> Result<AccountState, StoreError> {
         let data = &lock(&self.disk).data;
         Ok(AccountState {

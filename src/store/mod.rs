@@ -120,12 +120,6 @@ pub trait BlockSource: Send {
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError>;
 
-    /// The number of blocks in the chain: one more than the last one's height, 0 before the founding.
-    ///
-    /// # Errors
-    /// If the store can't be read.
-    fn height(&mut self) -> Result<u64, StoreError>;
-
     /// What an account holds by the chain, how long that chain is and, with `with_log`, the local
     /// log that goes on from there: no turn comes between these. An account that is nowhere holds
     /// none; that is no error.

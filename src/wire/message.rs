@@ -37,11 +37,20 @@ mod tests {
     use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
     use crate::bank::ledger::element::Element;
     use crate::bank::ledger::entry::{Action, Position, Record, Via};
+    use crate::bank::limits::{Limits, MAX_ENTRY_TEXT};
     use crate::bank::paxos::ballot::Ballot;
     use crate::bank::paxos::message::{Configuration, Hello, Standing, Vote};
 
     fn server(id: &str) -> ServerId {
         id.parse().unwrap()
+    }
+
+    /// Each entry in an element of its own, as long as can be.
+    #[test]
+    fn the_largest_block_fits_into_a_line() {
+        const ELEMENT: usize = 100;
+        let block = Limits::default().block * (MAX_ENTRY_TEXT + ELEMENT);
+        assert!(block + (64 << 10) < crate::wire::MAX_PEER_LINE, "{block}");
     }
 
     fn ballot() -> Ballot {

@@ -262,7 +262,7 @@ impl Stage {
                 let blocks = self.hosts[name].disk.chain[from as usize..=up_to as usize].to_vec();
                 self.send(name, &to, Message::BlocksResponse { blocks });
             }
-            Bound::ReadChain { .. } | Bound::ReadHistory { .. } | Bound::ReadAccounts { .. } => {
+            Bound::Read { .. } => {
                 panic!("no scene asks for that")
             }
         }

@@ -4,7 +4,7 @@ use paxos_banking::bank::effects::{Bound, Event, Timer, WaitId, Write};
 use paxos_banking::bank::ids::{ConnectionId, LifeId, RequestId, SessionId};
 use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::limits::MAX_LOG_PAGE;
-use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
+use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Query, Reply, Request};
 use paxos_banking::bank::server::Server;
 
 use crate::stage::*;
@@ -142,7 +142,8 @@ fn the_log_is_told_in_pages() {
 fn a_piece_of_the_chain_is_asked_for_up_to_the_head() {
     let mut stage = Stage::open();
     let mut asked = |to| stage.request(Request::Chain { from: 0, to }).bound;
-    let read = |to| Bound::ReadChain { connection: CLIENT, id: Some(1), from: 0, to };
+    let read =
+        |to| Bound::Read { connection: CLIENT, id: Some(1), query: Query::Chain { from: 0, to } };
     assert_eq!(asked(None), [read(0)]);
     assert_eq!(asked(Some(7)), [read(0)]);
 }
@@ -179,7 +180,7 @@ fn pages_are_read_from_the_store_within_their_bounds() {
     let (connection, id, account) = (CLIENT, Some(1), account("B"));
     let read = |limit| {
         let account = account.clone();
-        Bound::ReadHistory { connection, id, account, before: None, limit }
+        Bound::Read { connection, id, query: Query::History { account, before: None, limit } }
     };
     assert_eq!(history("B", 0), [read(1)]);
     assert_eq!(history("B", 7), [read(7)]);
@@ -194,7 +195,7 @@ fn pages_are_read_from_the_store_within_their_bounds() {
     };
     let read = |limit| {
         let (prefix, after) = ("A/".into(), Some(account.clone()));
-        Bound::ReadAccounts { connection, id, prefix, after, limit }
+        Bound::Read { connection, id, query: Query::Accounts { prefix, after, limit } }
     };
     assert_eq!(accounts(0), [read(1)]);
     assert_eq!(accounts(5_000), [read(1_000)]);

@@ -142,7 +142,7 @@ impl World {
                     self.schedule(delay, happening);
                 }
             }
-            Bound::ReadChain { .. } | Bound::ReadHistory { .. } | Bound::ReadAccounts { .. } => {}
+            Bound::Read { .. } => {}
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.disks[id].chain[from as usize..=up_to as usize].to_vec();
                 let piece = blocks.into_iter().take(3).collect();

@@ -138,12 +138,6 @@ impl Balances {
         self.of(View::Local, account)
     }
 
-    /// Every account in the chain and what it holds by it, in no order that means anything.
-    pub fn all_committed(&self) -> impl Iterator<Item = (&str, Amount)> {
-        let of = |number| Some((self.directory.name(number), self.at(View::Committed, number)?));
-        self.directory.numbers().filter_map(of)
-    }
-
     /// Tries out what would be, by one of the views.
     pub fn try_out(&self, view: View) -> Trial<'_> {
         Trial::new(self, view)

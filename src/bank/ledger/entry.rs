@@ -14,7 +14,7 @@ pub enum Via {
     /// What the home knew sufficed.
     #[default]
     Local,
-    /// It had to wait for a Paxos run.
+    /// It had to wait: for a Paxos run, or for money, after a run had found none.
     Paxos,
 }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use super::Server;
 use super::calls::Ticket;
 use super::waiting::{Member, Need};
+use crate::bank::amount::Amount;
 use crate::bank::effects::Write;
-use crate::bank::ids::{AccountId, ConnectionId, RequestId, SessionId};
+use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::balances::{LedgerError, View};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::sessions::{Fate, Found};
@@ -150,7 +151,8 @@ impl Server {
         if let Err(culprit) = self.makes_sense(&group) {
             return self.reject(group, culprit);
         }
-        let held_up = debited(&group).iter().any(|account| self.waiting.holds_up(account));
+        let mut payers = group.iter().filter_map(|member| member.instruction.action.payer());
+        let held_up = payers.any(|account| self.waiting.holds_up(account));
         match self.weigh(&group) {
             Err((place, error)) if need_of(&error).is_none() => {
                 let outcome = self.rejection(&error);
@@ -259,7 +261,7 @@ impl Server {
         })
     }
 
-    fn address_of(&self, account: &AccountId) -> Option<(&super::ServerId, &String)> {
+    fn address_of(&self, account: &AccountId) -> Option<(&ServerId, &String)> {
         let mut addresses = self.config.addresses.iter();
         addresses.find(|(server, _)| server.as_str() == account.home())
     }
@@ -273,10 +275,8 @@ impl Server {
                 log.for_each(|record| drop(trial.apply(&record.action)));
             }
         }
-        let actions = group.iter().map(|member| &member.instruction.action).enumerate();
-        actions
-            .into_iter()
-            .try_for_each(|(place, action)| trial.apply(action).map_err(|error| (place, error)))
+        let mut actions = group.iter().map(|member| &member.instruction.action).enumerate();
+        actions.try_for_each(|(place, action)| trial.apply(action).map_err(|error| (place, error)))
     }
 
     /// What to say to one that a ledger's error keeps from happening, for good.
@@ -347,13 +347,7 @@ impl Server {
         }
     }
 
-    fn acceptance(
-        &self,
-        position: Position,
-        via: Via,
-        balance: crate::bank::amount::Amount,
-        repeated: bool,
-    ) -> Outcome {
+    fn acceptance(&self, position: Position, via: Via, balance: Amount, repeated: bool) -> Outcome {
         let Position { epoch, seq } = position;
         let server = self.config.id.clone();
         Outcome::Accepted { server, epoch, seq, balance, via, repeated, settled: None }

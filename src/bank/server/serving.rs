@@ -8,7 +8,7 @@ use crate::bank::ids::{AccountId, ConnectionId, SessionId};
 use crate::bank::ledger::balances::LedgerError;
 use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::limits::{MAX_LOG_PAGE, MAX_PAGE};
-use crate::bank::request::{ErrorCode, PeerStatus, Reply, Request, Status};
+use crate::bank::request::{ErrorCode, PeerStatus, Query, Reply, Request, Status};
 
 fn unknown(account: AccountId) -> Reply {
     let message = LedgerError::UnknownAccount(account).to_string();
@@ -33,26 +33,30 @@ impl Server {
             Request::Chain { from, to } => {
                 let height = self.chain().height();
                 let to = to.unwrap_or(height).min(height);
-                return self.effects.bind(Bound::ReadChain { connection, id, from, to });
+                return self.read(connection, id, Query::Chain { from, to });
             }
             Request::History { account, before, limit } => {
                 if self.balances.local(&account).is_some() {
                     let limit = limit.clamp(1, MAX_PAGE);
-                    let read = Bound::ReadHistory { connection, id, account, before, limit };
-                    return self.effects.bind(read);
+                    let query = Query::History { account, before, limit };
+                    return self.read(connection, id, query);
                 }
                 unknown(account)
             }
             Request::Accounts { prefix, after, limit } => {
                 let limit = limit.clamp(1, MAX_PAGE);
-                let read = Bound::ReadAccounts { connection, id, prefix, after, limit };
-                return self.effects.bind(read);
+                let query = Query::Accounts { prefix, after, limit };
+                return self.read(connection, id, query);
             }
             Request::Session => self.open_session(connection),
             Request::Balance(account) => self.balance(account),
             Request::Log { after } => self.log_page(after),
         };
         self.effects.bind(Bound::Reply(connection, id, reply));
+    }
+
+    fn read(&mut self, connection: ConnectionId, id: Option<u64>, query: Query) {
+        self.effects.bind(Bound::Read { connection, id, query });
     }
 
     pub(super) fn reply_error(

@@ -62,14 +62,6 @@ impl BlockSource for Reader {
         self.ask(|link, keys| chain::read(link, &keys.chain, from, to, max_bytes))
     }
 
-    fn height(&mut self) -> Result<u64, StoreError> {
-        self.ask(|link, keys| {
-            let replies = link.request(&[command("LLEN", &[&keys.chain])])?;
-            let [blocks] = exactly(replies)?;
-            length(&keys.chain, blocks)
-        })
-    }
-
     fn account(&mut self, account: &AccountId, with_log: bool) -> Result<AccountState, StoreError> {
         self.ask(|link, keys| read_account(link, keys, account, with_log))
     }
