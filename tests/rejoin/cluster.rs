@@ -19,6 +19,8 @@ pub struct Node {
     pub server: Option<Server>,
     /// Why it stopped, if it did.
     pub stopped: Option<String>,
+    /// That it is done rejoining, in its words.
+    pub done: Option<String>,
     timers: BTreeMap<Timer, u64>,
     replies: Vec<Reply>,
 }
@@ -72,7 +74,8 @@ impl Cluster {
     pub fn add(&mut self, name: Name) {
         self.counter += 1;
         let (disk, timers) = (Disk::empty(self.counter), BTreeMap::new());
-        let node = Node { disk, server: None, stopped: None, timers, replies: Vec::new() };
+        let node =
+            Node { disk, server: None, stopped: None, done: None, timers, replies: Vec::new() };
         self.nodes.insert(name, node);
     }
 
@@ -226,6 +229,8 @@ impl Cluster {
         let node = self.nodes.get_mut(name).unwrap();
         let Some(server) = &mut node.server else { return };
         let turn = server.end_turn();
+        let done = turn.notes.iter().find(|note| note.text.starts_with("done:"));
+        node.done = done.map(|note| note.text.clone()).or(node.done.take());
         if let Some(stop) = turn.stop {
             node.stopped = Some(stop.reason);
             return self.kill(name);

@@ -27,9 +27,15 @@ fn with_history() -> Cluster {
 
 pub fn a_server_rejoins_and_counts_anew() {
     let mut cluster = with_history();
+    // The others hear of it by C's next heartbeat.
+    cluster.run(1_000);
     lose(&mut cluster);
     cluster.run(3_000);
     assert!(cluster.is_named("A", "C2"), "a peer has logged and settled it");
+    let done = cluster.nodes["C2"].done.clone().expect("its operator is told");
+    let lost =
+        "Of epoch 1 the chain holds those up to C.1.1; later ones are lost: at least up to C.1.2";
+    assert!(done.contains(lost), "{done}");
     assert_eq!(cluster.balance("C2"), 90, "what was not in the chain is lost");
     assert_eq!(cluster.pay("C2", "B", 7), Some((2, 1)), "in the next epoch, from 1");
     assert!(cluster.settle("B"));

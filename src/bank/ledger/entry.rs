@@ -144,6 +144,12 @@ impl Position {
     /// Before the first entry of a server that never lost its store.
     pub const START: Position = Position { epoch: 1, seq: 0 };
 
+    /// The name of a server's entry at this position: `A.1.4`.
+    pub fn name(self, server: &ServerId) -> String {
+        let Position { epoch, seq } = self;
+        format!("{server}.{epoch}.{seq}")
+    }
+
     /// The position of the entry after this one.
     pub fn next(self) -> Position {
         self.plus(1)

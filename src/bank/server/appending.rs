@@ -6,6 +6,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::BlockError;
 use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::ServerId;
+use crate::bank::ledger::element::Element;
 use crate::bank::ledger::local_log::LocalLog;
 
 /// Why a block was not appended.
@@ -48,6 +49,7 @@ impl Server {
             }
         }
         let chain = self.chain.as_mut().expect("checked above");
+        let before = chain.included(&self.config.id);
         let changes = chain.append(block, consequences);
         let included = chain.all_included().clone();
         if rejoins {
@@ -64,7 +66,8 @@ impl Server {
         self.finishing = false;
         self.look_again = true;
         if rejoins {
-            self.look_whether_rejoined();
+            let last = block.block().log(&self.config.id).last().map(Element::last);
+            self.look_whether_rejoined(last.unwrap_or(before));
         }
         self.tell_settled();
         self.settled_some();

@@ -226,6 +226,7 @@ impl Server {
             }
         }
         self.sight(peer, (hello.instance, hello.life), &hello.standing);
+        self.hear_of_predecessor(peer, hello.saw_you_at);
         self.learn_standing(peer, hello.standing);
         self.found();
     }

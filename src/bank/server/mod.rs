@@ -17,6 +17,7 @@ use crate::bank::effects::{
 };
 use crate::bank::ids::{ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::balances::Balances;
+use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::local_log::LocalLog;
 use crate::bank::ledger::sessions::Sessions;
 use crate::bank::limits::Limits;
@@ -112,6 +113,8 @@ pub struct Server {
     settle_up_to: Option<u64>,
     /// The instance in whose place this server asked to come.
     replaces: Option<InstanceId>,
+    /// The last entry of that instance's that a peer has seen, and which peer.
+    seen_of_it: Option<(Position, ServerId)>,
     /// The other server's ballot that a settling run of this server's last yielded to.
     yielded_to: Option<Ballot>,
     /// What the run that was just concluded allows to refuse.

@@ -198,6 +198,7 @@ impl Recovery {
             settle_timer: false,
             settle_up_to: None,
             replaces: None,
+            seen_of_it: None,
             yielded_to: None,
             verdict: None,
             reconcile: Reconcile::Idle,

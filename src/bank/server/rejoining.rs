@@ -5,7 +5,7 @@ use super::Server;
 use super::peers::Peer;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
-use crate::bank::ledger::entry::{Action, Record, Via};
+use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::paxos::ballot::majority;
 use crate::bank::paxos::message::{Hello, Message, Sighting, Standing};
 
@@ -146,19 +146,41 @@ impl Server {
         }
     }
 
-    /// A server that rejoins has appended a block: it may be the one.
-    pub(super) fn look_whether_rejoined(&mut self) {
+    /// Notes how far a peer has seen the store in whose place this one comes.
+    pub(super) fn hear_of_predecessor(&mut self, peer: &ServerId, seen: Option<Sighting>) {
+        let Some(seen) = seen.filter(|seen| self.rejoins() && seen.instance != self.instance)
+        else {
+            return;
+        };
+        if self.seen_of_it.as_ref().is_none_or(|(position, _)| *position < seen.position) {
+            self.seen_of_it = Some((seen.position, peer.clone()));
+        }
+    }
+
+    /// A server that rejoins has appended a block: it may be the one. `last` is the last entry of the
+    /// epoch before that is in the chain.
+    pub(super) fn look_whether_rejoined(&mut self, last: Position) {
         if self.rejoins() {
             return;
         }
-        let epoch = self.log.last().epoch;
+        let id = &self.config.id;
+        let lost = match self.seen_of_it.take() {
+            Some((seen, peer)) if seen > last => {
+                format!("are lost: at least up to {}, which {peer} has seen", seen.name(id))
+            }
+            _ => "are lost, if there were any: no server that was asked has seen one".into(),
+        };
+        let held = match last.seq {
+            0 => "none".into(),
+            _ => format!("those up to {}", last.name(id)),
+        };
         self.warn(format!(
-            "done: {} has rejoined as instance {}, with block {}; its entries count from 1 again, \
-             in epoch {epoch}. Those of epoch {} that are not in the chain by now are lost.",
-            self.config.id,
+            "done: {id} has rejoined as instance {}, with block {}; its entries count from 1 again, in \
+             epoch {}. Of epoch {} the chain holds {held}; later ones {lost}.",
             self.instance,
             self.height().unwrap_or_default(),
-            epoch.saturating_sub(1),
+            self.log.last().epoch,
+            last.epoch,
         ));
     }
 
@@ -169,7 +191,12 @@ impl Server {
         (instance, life): (InstanceId, LifeId),
         standing: &Standing,
     ) {
+        let named = self.chain.as_ref().and_then(|chain| chain.instance(peer));
         let Some(known) = self.peers.get_mut(peer) else { return };
+        // One that rejoins has promised and logged nothing yet, and wants to hear of the one before it.
+        if known.seen.is_some_and(|seen| Some(seen.instance) == named) && named != Some(instance) {
+            return;
+        }
         let Standing { turn, position, .. } = *standing;
         let further = known.seen.is_none_or(|seen| seen.instance != instance || seen.turn <= turn);
         if further {
