@@ -1,6 +1,7 @@
 //! A Redis of a test's own.
 
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -109,8 +110,13 @@ impl TestRedis {
             if process.ended().is_some() {
                 self.kill();
                 let log = self.log();
-                assert!(log.contains("Address already in use"), "Redis can't be started: {log}");
+                let torn = log.contains("Unexpected end of file");
+                let other = !torn && !log.contains("Address already in use");
+                assert!(!other, "Redis can't be started: {log}");
                 let _ = fs::remove_file(self.log_file());
+                if torn {
+                    self.repair();
+                }
                 return false;
             }
             if self.answers() {
@@ -120,6 +126,18 @@ impl TestRedis {
         }
     }
 
+    /// Cuts off what was not wholly written when it was killed, as its log tells people to do.
+    fn repair(&self) {
+        let mut command = Command::new("redis-check-aof");
+        command.arg("--fix").arg(self.data().join("appendonlydir/appendonly.aof.manifest"));
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut repair = command.spawn().expect("Redis comes with its own repair");
+        // It asks whether it may.
+        let answer = repair.stdin.take().expect("a pipe").write_all(b"y\n");
+        let repaired = repair.wait().expect("the end of the repair").success();
+        assert!(repaired && answer.is_ok(), "the append-only file can't be repaired");
+    }
+
     fn command(&self) -> Command {
         let path = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
         let mut command = Command::new("redis-server");
@@ -127,7 +145,7 @@ impl TestRedis {
         command.args(["--daemonize", "no", "--save", "", "--dir", &path(self.data())]);
         command.args(["--appendonly", "yes", "--appendfsync", "always"]);
         command.args(["--no-appendfsync-on-rewrite", "no", "--maxmemory-policy", "noeviction"]);
-        command.args(["--logfile", &path(self.log_file())]);
+        command.args(["--aof-load-truncated", "no", "--logfile", &path(self.log_file())]);
         command.args(&self.arguments);
         command
     }
