@@ -13,6 +13,8 @@
 #   ./run.sh clean              the same, and forgets the data
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
 #   ./run.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
+#   ./run.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
+#                               measures what a stopped peer costs, latency, or an absence, away
 #   ./run.sh help               shows this
 #
 # Environment: REDIS_PORT and BASE_PORT (that of server A; B and C have the next two) fix ports that
@@ -383,6 +385,13 @@ simulate() {
         cargo test --release --locked --quiet --test sim -- --nocapture
 }
 
+chaos() {
+    [[ "$*" =~ ^(latency|away|--minutes\ [0-9]+(\ --seed\ [0-9]+)?)$ ]] ||
+        { say "chaos --minutes N [--seed S], chaos latency or chaos away" >&2; exit 2; }
+    .ci/install-redis
+    cargo test --release --locked --quiet --test chaos -- chaos "$@" || exit 1
+}
+
 follow_log() {
     known_server "$@"
     exec tail -n 200 -F "$DATA/logs/$1.log"
@@ -401,7 +410,7 @@ main() {
     case $command in
         up) start_everything; open_terminals ;;
         demo) . tests/demo.sh; demo ;;
-        start | status | down | clean | client | window | simulate) "$command" "$@" ;;
+        start | status | down | clean | client | window | simulate | chaos) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;

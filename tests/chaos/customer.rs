@@ -48,7 +48,7 @@ impl Customer {
         let first = Action::Open { account: self.own[1].clone() };
         self.order(vec![Instruction::plain(first)]);
         let (till, own) = (self.own[0].clone(), self.own[1].clone());
-        let fund = self.transfer(till, own, 1_000);
+        let fund = self.transfer(till, own, 3_000);
         self.order(vec![fund]);
         while !stop.load(Ordering::Relaxed) {
             self.ask_something();
@@ -61,7 +61,7 @@ impl Customer {
         match self.teller.dice.u8(..100) {
             0..12 => {
                 let size = self.teller.dice.usize(50..400);
-                let batch = (0..size).map(|_| self.payment(5)).collect();
+                let batch = (0..size).map(|_| self.payment(3)).collect();
                 self.order(batch);
             }
             12..45 => {
@@ -104,7 +104,9 @@ impl Customer {
         let from = Customer::any(&mut self.teller.dice, &self.own);
         let mut to = from.clone();
         while to == from {
-            to = Customer::any(&mut self.teller.dice, &self.payees);
+            let to_own = self.teller.dice.u8(..3) == 0;
+            let payees = if to_own { &self.own } else { &self.payees };
+            to = Customer::any(&mut self.teller.dice, payees);
         }
         let units = self.teller.dice.u64(1..=about);
         self.transfer(from, to, units)

@@ -15,11 +15,13 @@
 //! Servers that are stopped and go on show what a clock that jumps would.
 
 mod accounts;
+mod away;
 mod checker;
 mod customer;
 mod episode;
 mod faults;
 mod history;
+mod latency;
 mod proxy;
 mod stage;
 #[path = "../support/mod.rs"]
@@ -45,6 +47,8 @@ enum Task {
         minutes: u64,
         seed: u64,
     },
+    Latency,
+    Away,
     /// For `cargo test`.
     Quick,
     Nothing,
@@ -66,6 +70,8 @@ fn task(arguments: &[&str]) -> Result<Task, String> {
 fn parse(arguments: &[&str]) -> Result<Task, String> {
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is no number"));
     match arguments {
+        ["latency"] => Ok(Task::Latency),
+        ["away"] => Ok(Task::Away),
         ["--minutes", minutes] => {
             Ok(Task::Minutes { minutes: number(minutes)?, seed: fastrand::u64(..1_000_000) })
         }
@@ -85,6 +91,14 @@ fn main() -> ExitCode {
             run(&[(0, 20), (3, 20)].map(|(seed, s)| Plan::of(seed, Duration::from_secs(s))))
         }
         Ok(Task::Nothing) => ExitCode::SUCCESS,
+        Ok(Task::Latency) => {
+            latency::measure();
+            ExitCode::SUCCESS
+        }
+        Ok(Task::Away) => {
+            away::measure();
+            ExitCode::SUCCESS
+        }
         Err(what) => {
             eprintln!("{what}; {USAGE}");
             ExitCode::from(2)

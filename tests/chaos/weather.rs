@@ -37,9 +37,14 @@ pub fn rage(stage: &mut Stage, dice: &mut fastrand::Rng, until: Instant) -> Tall
                 dice.shuffle(&mut kinds);
             }
             next = Instant::now() + Duration::from_millis(dice.u64(50..1200));
-            if let Some(fault) = strike(stage, kinds.pop(), &lasting, dice) {
-                *tally.entry(fault.fault.kind).or_default() += 1;
-                lasting.push(fault);
+            let kind = kinds.pop().expect("there is one");
+            match strike(stage, kind, &lasting, dice) {
+                Some(fault) => {
+                    *tally.entry(kind).or_default() += 1;
+                    lasting.push(fault);
+                }
+                // Its turn comes later.
+                None => kinds.insert(0, kind),
             }
         }
         thread::sleep(Duration::from_millis(20));
@@ -53,7 +58,7 @@ pub fn rage(stage: &mut Stage, dice: &mut fastrand::Rng, until: Instant) -> Tall
 /// Breaks something, unless it is broken already.
 fn strike(
     stage: &mut Stage,
-    kind: Option<Kind>,
+    kind: Kind,
     lasting: &[Lasting],
     dice: &mut fastrand::Rng,
 ) -> Option<Lasting> {
@@ -63,7 +68,7 @@ fn strike(
     } else {
         dice.u64(50..1_500)
     });
-    let mut fault = Fault::of(kind?, stage, lasts, dice);
+    let mut fault = Fault::of(kind, stage, lasts, dice);
     let claims = fault.claims(stage);
     let taken = |claim: &Claim| lasting.iter().any(|other| other.claims.contains(claim));
     if claims.iter().any(taken) {
