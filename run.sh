@@ -173,6 +173,15 @@ redis_is_ready() {
         grep -qx "process_id:$(pid_of redis)" <<<"$info" && grep -qx loading:0 <<<"$info"
 }
 
+# Cuts off what a power cut left half written. Redis is told not to start with such a file.
+mend_redis() {
+    local file
+    for file in "$DATA/redis/appendonlydir/appendonly.aof.manifest" "$DATA/redis/appendonly.aof"; do
+        [ ! -f "$file" ] || echo y | "$(redis_program check-aof)" --fix "$file" >"$DATA/logs/mend.log" 2>&1 ||
+            die "what Redis wrote can't be mended; $DATA/logs/mend.log says why"
+    done
+}
+
 start_redis() {
     if alive redis; then keep_port redis-port REDIS_PORT; return; fi
     .ci/install-redis
@@ -190,6 +199,7 @@ start_redis() {
     remember redis-port "$port"
     # redis.conf names this folder, though the option after it names another.
     mkdir -p data
+    mend_redis
     launch redis "$(redis_program server)" ./redis.conf --port "$port" --dir "$DATA/redis"
     await redis redis_is_ready
     say "Redis is at 127.0.0.1:$port, its data in $DATA/redis"

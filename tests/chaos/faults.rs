@@ -1,7 +1,5 @@
 //! What can go wrong, how it begins and how it is healed.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::time::Duration;
 
 use redis::Connection;
@@ -175,8 +173,11 @@ impl Fault {
         match self.kind {
             Kind::RedisKilled => redis.kill(),
             Kind::RedisTornTail => {
-                redis.kill();
-                tear_tail(redis, &self.server, dice);
+                let element = r#"{"epoch":1,"seq":1,"entries":[["A","B",1]]}"#;
+                let keys = ["TURN", "LOG"].map(|key| format!("SERVER-{key}-{}", self.server));
+                let commands: [&[&str]; 2] = [&["INCR", &keys[0]], &["RPUSH", &keys[1], element]];
+                let missing = if dice.bool() { 0 } else { dice.usize(1..150) };
+                redis.kill_while_writing(&commands, missing);
             }
             Kind::RedisStopped => redis.process().expect("it runs").signal("STOP"),
             Kind::RedisLoading => redis.restart_with(&["--key-load-delay", "300"], 0),
@@ -258,21 +259,4 @@ impl Fault {
             _ => redis.restart(),
         }
     }
-}
-
-/// Appends a transaction that was on its way to the disk when the power went: whole commands, but
-/// not its end; perhaps the last command is cut, too.
-fn tear_tail(redis: &TestRedis, server: &str, dice: &mut fastrand::Rng) {
-    let element = r#"{"epoch":1,"seq":1,"entries":[["A","B",1]]}"#;
-    let (turn, log) = (format!("SERVER-TURN-{server}"), format!("SERVER-LOG-{server}"));
-    let commands: [&[&str]; 3] = [&["MULTI"], &["INCR", &turn], &["RPUSH", &log, element]];
-    let mut text = String::new();
-    for words in commands {
-        text += &format!("*{}\r\n", words.len());
-        text.extend(words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())));
-    }
-    let cut = if dice.bool() { 0 } else { dice.usize(1..text.len()) };
-    let file = OpenOptions::new().append(true).open(redis.append_only_file());
-    let written = file.expect("a file").write_all(&text.as_bytes()[..text.len() - cut]);
-    written.expect("room on the disk");
 }

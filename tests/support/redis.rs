@@ -1,6 +1,6 @@
 //! A Redis of a test's own.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -58,6 +58,20 @@ impl TestRedis {
     /// Kills it as `kill -9` does, and waits until it is gone.
     pub fn kill(&mut self) {
         self.running = None;
+    }
+
+    /// Kills it while a transaction of these commands is on its way to the disk: it has arrived there
+    /// but for its end, `EXEC`, and for so many bytes before that.
+    pub fn kill_while_writing(&mut self, commands: &[&[&str]], missing: usize) {
+        self.kill();
+        let mut text = "*1\r\n$5\r\nMULTI\r\n".to_owned();
+        for words in commands {
+            text += &format!("*{}\r\n", words.len());
+            text.extend(words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())));
+        }
+        let arrived = text.len().saturating_sub(missing);
+        let file = OpenOptions::new().append(true).open(self.append_only_file());
+        file.expect("a file").write_all(&text.as_bytes()[..arrived]).expect("room on the disk");
     }
 
     /// Its process, if it was not killed.
