@@ -12,6 +12,8 @@ const GUARD: &str = r#"
     shift
     "$@" </dev/null >/dev/null 3<&- &
     program=$!
+    # What ends the test ends the program by way of the input, whether the program heeds it or not.
+    trap '' HUP INT TERM
     echo "$program"
     exec >/dev/null
     { read -r _; kill -KILL "$program"; } <&3 2>/dev/null &
