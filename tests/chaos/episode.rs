@@ -73,7 +73,6 @@ pub fn play(plan: &Plan, logs: &Path) -> Result<Story, Finding> {
     let mut stage = Stage::open(ids, plan.redis_each, plan.flags, logs);
     let mut dice = fastrand::Rng::with_seed(plan.seed);
     let (history, faults) = live_through(&mut stage, plan, &mut dice);
-    stage.bank.wait_until_connected();
     stage.bank.settle();
     let asked = history.tally();
     let mut chain = |id: &&str| {
