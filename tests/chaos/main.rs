@@ -29,6 +29,7 @@ mod support;
 mod teller;
 mod weather;
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -38,8 +39,13 @@ use episode::{Plan, Story, logs_of, play};
 const USAGE: &str =
     "./run.sh chaos --minutes N [--seed S], ./run.sh chaos latency, ./run.sh chaos away";
 
-/// How long faults come over one bank, in a long run.
+/// How long faults come over one bank, in a long run, and for how long there is no point in it.
 const EPISODE: Duration = Duration::from_secs(50);
+const SHORTEST: Duration = Duration::from_secs(10);
+
+/// The seeds that `cargo test` plays: servers with one Redis, and with a Redis each.
+const QUICK: [u64; 2] = [0, 3];
+const QUICK_EPISODE: Duration = Duration::from_secs(20);
 
 /// What the program is asked for.
 enum Task {
@@ -85,54 +91,49 @@ fn parse(arguments: &[&str]) -> Result<Task, String> {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match task(&arguments) {
-        Ok(Task::Minutes { minutes, seed }) => run_for(Duration::from_secs(60 * minutes), seed),
-        Ok(Task::Quick) => {
-            run(&[(0, 20), (3, 20)].map(|(seed, s)| Plan::of(seed, Duration::from_secs(s))))
+    let done = match task(&arguments) {
+        Ok(Task::Minutes { minutes, seed }) => {
+            let until = Instant::now() + Duration::from_secs(60 * minutes);
+            run((seed..).map_while(|seed| {
+                let rest = until.saturating_duration_since(Instant::now());
+                (rest > SHORTEST).then(|| Plan::of(seed, EPISODE.min(rest)))
+            }))
         }
-        Ok(Task::Nothing) => ExitCode::SUCCESS,
+        Ok(Task::Quick) => run(QUICK.into_iter().map(|seed| Plan::of(seed, QUICK_EPISODE))),
         Ok(Task::Latency) => {
             latency::measure();
-            ExitCode::SUCCESS
+            true
         }
         Ok(Task::Away) => {
             away::measure();
-            ExitCode::SUCCESS
+            true
         }
+        Ok(Task::Nothing) => true,
         Err(what) => {
             eprintln!("{what}; {USAGE}");
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
-    }
+    };
+    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run_for(time: Duration, first_seed: u64) -> ExitCode {
-    let until = Instant::now() + time;
-    let mut all = Story::default();
-    for seed in first_seed.. {
-        let rest = until.saturating_duration_since(Instant::now());
-        if rest < Duration::from_secs(10) {
-            break;
-        }
-        match tell(&Plan::of(seed, EPISODE.min(rest))) {
-            Some(story) => all.add(story),
-            None => return ExitCode::FAILURE,
-        }
-    }
-    summarize(&all);
-    ExitCode::SUCCESS
-}
-
-fn run(plans: &[Plan]) -> ExitCode {
+/// Plays one episode after the other, to the first in which something is wrong; true if in none.
+fn run(plans: impl Iterator<Item = Plan>) -> bool {
     let mut all = Story::default();
     for plan in plans {
-        match tell(plan) {
+        match tell(&plan) {
             Some(story) => all.add(story),
-            None => return ExitCode::FAILURE,
+            None => return false,
         }
     }
-    summarize(&all);
-    ExitCode::SUCCESS
+    let Story { faults, asked, blocks, entries } = &all;
+    let (kinds, count) = (faults.len(), faults.values().sum::<usize>());
+    println!("{count} faults of {kinds} kinds: {faults:?}");
+    println!("what clients were told: {asked:?}");
+    println!(
+        "{blocks} blocks, {entries} entries: nothing is lost, doubled, below zero or different"
+    );
+    true
 }
 
 /// Plays an episode and says what came of it; none if something was wrong.
@@ -142,37 +143,22 @@ fn tell(plan: &Plan) -> Option<Story> {
     let seconds = lasts.as_secs();
     println!("seed {seed}: {servers} servers, {redis}, {seconds} s of faults {flags}");
     let logs = logs_of(*seed);
-    let _ = std::fs::remove_dir_all(&logs);
+    let _ = fs::remove_dir_all(&logs);
     let begun = Instant::now();
-    let wrong = match catch_unwind(AssertUnwindSafe(|| play(plan, &logs))) {
+    match catch_unwind(AssertUnwindSafe(|| play(plan, &logs))) {
         Ok(Ok(story)) => {
             let Story { faults, asked, blocks, entries } = &story;
-            let faults: usize = faults.values().sum();
+            let (faults, took) = (faults.values().sum::<usize>(), begun.elapsed());
             println!(
-                "  {faults} faults; {asked:?}; {blocks} blocks, {entries} entries; all is well after {:.0?}",
-                begun.elapsed()
+                "  {faults} faults, {blocks} blocks, {entries} entries, {took:.0?}: {asked:?}"
             );
-            let _ = std::fs::remove_dir_all(&logs);
+            let _ = fs::remove_dir_all(&logs);
             return Some(story);
         }
-        Ok(Err(finding)) => finding,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()))
-                .unwrap_or_default()
-        }
-    };
-    println!("WRONG: {wrong}");
+        Ok(Err(finding)) => println!("WRONG: {finding}"),
+        // What it is has been printed.
+        Err(_) => println!("WRONG"),
+    }
     println!("seed {seed}; the servers' logs are in {}", logs.display());
     None
-}
-
-fn summarize(story: &Story) {
-    let Story { faults, asked, blocks, entries } = story;
-    let (kinds, count) = (faults.len(), faults.values().sum::<usize>());
-    println!("{count} faults of {kinds} kinds: {faults:?}");
-    println!("{asked:?}");
-    println!(
-        "{blocks} blocks, {entries} entries; nothing is lost, doubled, below zero or in disagreement"
-    );
 }
