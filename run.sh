@@ -13,6 +13,8 @@
 #   ./run.sh clean              the same, and forgets the data
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
 #   ./run.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
+#   ./run.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
+#                               measures what a stopped peer costs, latency, or an absence, away
 #   ./run.sh help               shows this
 #
 # Environment: REDIS_PORT and BASE_PORT (that of server A; B and C have the next two) fix ports that
@@ -171,6 +173,15 @@ redis_is_ready() {
         grep -qx "process_id:$(pid_of redis)" <<<"$info" && grep -qx loading:0 <<<"$info"
 }
 
+# Cuts off what a power cut left half written. Redis is told not to start with such a file.
+mend_redis() {
+    local file
+    for file in "$DATA/redis/appendonlydir/appendonly.aof.manifest" "$DATA/redis/appendonly.aof"; do
+        [ ! -f "$file" ] || echo y | "$(redis_program check-aof)" --fix "$file" >"$DATA/logs/mend.log" 2>&1 ||
+            die "what Redis wrote can't be mended; $DATA/logs/mend.log says why"
+    done
+}
+
 start_redis() {
     if alive redis; then keep_port redis-port REDIS_PORT; return; fi
     .ci/install-redis
@@ -188,6 +199,7 @@ start_redis() {
     remember redis-port "$port"
     # redis.conf names this folder, though the option after it names another.
     mkdir -p data
+    mend_redis
     launch redis "$(redis_program server)" ./redis.conf --port "$port" --dir "$DATA/redis"
     await redis redis_is_ready
     say "Redis is at 127.0.0.1:$port, its data in $DATA/redis"
@@ -383,6 +395,13 @@ simulate() {
         cargo test --release --locked --quiet --test sim -- --nocapture
 }
 
+chaos() {
+    [[ "$*" =~ ^(latency|away|--minutes\ [0-9]+(\ --seed\ [0-9]+)?)$ ]] ||
+        { say "chaos --minutes N [--seed S], chaos latency or chaos away" >&2; exit 2; }
+    .ci/install-redis
+    cargo test --release --locked --quiet --test chaos -- chaos "$@" || exit 1
+}
+
 follow_log() {
     known_server "$@"
     exec tail -n 200 -F "$DATA/logs/$1.log"
@@ -401,7 +420,7 @@ main() {
     case $command in
         up) start_everything; open_terminals ;;
         demo) . tests/demo.sh; demo ;;
-        start | status | down | clean | client | window | simulate) "$command" "$@" ;;
+        start | status | down | clean | client | window | simulate | chaos) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;

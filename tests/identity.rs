@@ -16,10 +16,10 @@ use support::guard::Guarded;
 use support::process::{Bank, Setup};
 use support::redis::{TestRedis, say};
 
-/// Three servers, a Redis each, and what they say.
+/// Three servers, a Redis each, and the folder for what they say.
 struct Stage {
     bank: Bank,
-    logs: TempDir,
+    _logs: TempDir,
 }
 
 impl Stage {
@@ -29,7 +29,7 @@ impl Stage {
             Setup { redis_each: true, logs: Some(logs.path().to_owned()), ..Default::default() };
         let mut bank = Bank::set_up(&["A", "B", "C"], setup);
         bank.start_all();
-        Stage { bank, logs }
+        Stage { bank, _logs: logs }
     }
 
     /// Pays; returns the outcome, and waits until there is one.
@@ -62,7 +62,7 @@ impl Stage {
     }
 
     fn log(&self, id: &str) -> String {
-        fs::read_to_string(self.logs.path().join(format!("{id}.log"))).unwrap()
+        fs::read_to_string(self.bank.log_file(id).expect("servers log here")).unwrap()
     }
 
     /// Waits until the server has ended by itself, not having paid since, and said why.

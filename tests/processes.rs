@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use paxos_banking::bank::amount::Amount;
@@ -13,6 +13,7 @@ use paxos_banking::client::session::{Ending, Session};
 use serde_json::{Value, json};
 
 use support::cluster::{Client, wait_until};
+use support::guard::Guarded;
 use support::process::Bank;
 use support::redis::say;
 
@@ -225,4 +226,24 @@ fn a_redis_that_is_killed_and_comes_back_loses_nothing() {
     let chain = bank.chain("C");
     let entries = chain.iter().flat_map(|block| block["entries"].as_array().unwrap());
     assert_eq!(entries.count(), 2);
+}
+
+#[test]
+fn nothing_outlives_a_test_that_is_hung_up_on() {
+    // The program doesn't heed the signal; the one who holds the guard's input does.
+    let mut program = Command::new("sh");
+    program.args(["-c", "trap '' HUP TERM; while :; do sleep 0.05; done"]);
+    let mut guarded = Guarded::start(&program, Stdio::null(), 0);
+    let pid = guarded.pid().to_string();
+    let of = |pid: &str| {
+        let found = Command::new("ps").args(["-o", "ppid=", "-p", pid]).output().expect("ps runs");
+        String::from_utf8_lossy(&found.stdout).trim().to_owned()
+    };
+    let shell = of(&pid);
+    for signal in ["-HUP", "-TERM", "-INT"] {
+        assert!(Command::new("kill").args([signal, &shell]).status().expect("kill runs").success());
+    }
+    assert!(guarded.ended().is_none());
+    guarded.kill();
+    wait_until("it is gone", || of(&pid).is_empty());
 }

@@ -107,7 +107,7 @@ fn servers_may_share_a_redis() {
 
 #[test]
 fn a_weak_redis_is_refused_unless_allowed() {
-    let weak: [(&[&str], &str); 5] = [
+    let weak: [(&[&str], &str); 6] = [
         (&["--appendonly", "no"], r#"appendonly is "no" and must be "yes""#),
         (&["--appendfsync", "everysec"], r#"appendfsync is "everysec" and must be "always""#),
         (
@@ -118,6 +118,7 @@ fn a_weak_redis_is_refused_unless_allowed() {
             &["--maxmemory-policy", "allkeys-lru"],
             r#"maxmemory-policy is "allkeys-lru" and must be "noeviction""#,
         ),
+        (&["--aof-load-truncated", "yes"], r#"aof-load-truncated is "yes" and must be "no""#),
         (&["--rename-command", "CONFIG", ""], r#"appendonly must be "yes" and can't be seen"#),
     ];
     for (arguments, message) in weak {

@@ -1,7 +1,7 @@
 //! Servers as processes of the shipped program, on Redis of the test's own.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct Setup {
     pub redis_each: bool,
     /// Flags for each server, beside those that say who and where it is.
     pub flags: Vec<String>,
-    /// The folder for the servers' logs, if anybody wants them.
+    /// The folder for the servers' logs, one for each start, if anybody wants them.
     pub logs: Option<PathBuf>,
 }
 
@@ -44,6 +44,8 @@ pub struct Bank {
     /// Where a server finds another one, if not at its address: (who dials, whom).
     pub routes: BTreeMap<(String, String), String>,
     running: BTreeMap<String, Guarded>,
+    /// How often each server was started.
+    starts: BTreeMap<String, usize>,
 }
 
 impl Bank {
@@ -61,6 +63,7 @@ impl Bank {
             addresses: ids.iter().map(|id| (id.to_string(), free_address())).collect(),
             routes: BTreeMap::new(),
             running: BTreeMap::new(),
+            starts: BTreeMap::new(),
         }
     }
 
@@ -96,7 +99,7 @@ impl Bank {
     }
 
     /// Which Redis is a server's.
-    fn place(&self, id: &str) -> usize {
+    pub fn place(&self, id: &str) -> usize {
         let place =
             self.addresses.keys().position(|other| other == id).expect("one of its servers");
         if self.setup.redis_each { place } else { 0 }
@@ -135,17 +138,17 @@ impl Bank {
     pub fn start_server_with(&mut self, id: &str, flags: &[&str]) {
         let mut command = self.server_command(id);
         command.args(&self.setup.flags).args(flags);
-        let errors = match &self.setup.logs {
-            None => Stdio::null(),
-            Some(folder) => {
-                let path = folder.join(format!("{id}.log"));
-                let log = OpenOptions::new().create(true).append(true).open(path);
-                log.expect("a log").into()
-            }
-        };
+        *self.starts.entry(id.to_owned()).or_default() += 1;
+        let log = self.log_file(id).map(|path| File::create(path).expect("a log"));
+        let errors = log.map_or_else(Stdio::null, Stdio::from);
         let server = Guarded::start(&command, errors, 0);
         let before = self.running.insert(id.to_string(), server);
         assert!(before.is_none(), "{id} was running");
+    }
+
+    /// Where a server's log since its last start is.
+    pub fn log_file(&self, id: &str) -> Option<PathBuf> {
+        Some(self.setup.logs.as_ref()?.join(format!("{id}.{}.log", self.starts[id])))
     }
 
     /// The process of a server that was started and not killed.
@@ -187,15 +190,18 @@ impl Bank {
         }
     }
 
-    /// Waits until the bank is open and all its servers hear each other.
+    /// Whether the bank is open and all its servers hear each other.
+    pub fn is_connected(&self) -> bool {
+        self.addresses.keys().all(|id| {
+            let Some(status) = self.ask(id, &json!({"status": {}})) else { return false };
+            let mut others = self.addresses.keys().filter(|other| *other != id);
+            status["active"] == json!(true) && others.all(|other| hears(&status, other))
+        })
+    }
+
+    /// Waits until it is so.
     pub fn wait_until_connected(&self) {
-        wait_until("all servers are connected", || {
-            self.addresses.keys().all(|id| {
-                let Some(status) = self.ask(id, &json!({"status": {}})) else { return false };
-                let mut others = self.addresses.keys().filter(|other| *other != id);
-                status["active"] == json!(true) && others.all(|other| hears(&status, other))
-            })
-        });
+        wait_until("all servers are connected", || self.is_connected());
     }
 
     /// Settles until no log holds anything and all chains are equal.

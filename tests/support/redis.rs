@@ -1,6 +1,7 @@
 //! A Redis of a test's own.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -59,6 +60,20 @@ impl TestRedis {
         self.running = None;
     }
 
+    /// Kills it while a transaction of these commands is on its way to the disk: it has arrived there
+    /// but for its end, `EXEC`, and for so many bytes before that.
+    pub fn kill_while_writing(&mut self, commands: &[&[&str]], missing: usize) {
+        self.kill();
+        let mut text = "*1\r\n$5\r\nMULTI\r\n".to_owned();
+        for words in commands {
+            text += &format!("*{}\r\n", words.len());
+            text.extend(words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())));
+        }
+        let arrived = text.len().saturating_sub(missing);
+        let file = OpenOptions::new().append(true).open(self.append_only_file());
+        file.expect("a file").write_all(&text.as_bytes()[..arrived]).expect("room on the disk");
+    }
+
     /// Its process, if it was not killed.
     pub fn process(&mut self) -> Option<&mut Guarded> {
         self.running.as_mut()
@@ -109,8 +124,13 @@ impl TestRedis {
             if process.ended().is_some() {
                 self.kill();
                 let log = self.log();
-                assert!(log.contains("Address already in use"), "Redis can't be started: {log}");
+                let torn = log.contains("redis-check-aof --fix");
+                let other = !torn && !log.contains("Address already in use");
+                assert!(!other, "Redis can't be started: {log}");
                 let _ = fs::remove_file(self.log_file());
+                if torn {
+                    self.repair();
+                }
                 return false;
             }
             if self.answers() {
@@ -120,6 +140,18 @@ impl TestRedis {
         }
     }
 
+    /// Cuts off what was not wholly written when it was killed, as its log tells people to do.
+    fn repair(&self) {
+        let mut command = Command::new("redis-check-aof");
+        command.arg("--fix").arg(self.data().join("appendonlydir/appendonly.aof.manifest"));
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut repair = command.spawn().expect("Redis comes with its own repair");
+        // It asks whether it may.
+        let answer = repair.stdin.take().expect("a pipe").write_all(b"y\n");
+        let repaired = repair.wait().expect("the end of the repair").success();
+        assert!(repaired && answer.is_ok(), "the append-only file can't be repaired");
+    }
+
     fn command(&self) -> Command {
         let path = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
         let mut command = Command::new("redis-server");
@@ -127,7 +159,7 @@ impl TestRedis {
         command.args(["--daemonize", "no", "--save", "", "--dir", &path(self.data())]);
         command.args(["--appendonly", "yes", "--appendfsync", "always"]);
         command.args(["--no-appendfsync-on-rewrite", "no", "--maxmemory-policy", "noeviction"]);
-        command.args(["--logfile", &path(self.log_file())]);
+        command.args(["--aof-load-truncated", "no", "--logfile", &path(self.log_file())]);
         command.args(&self.arguments);
         command
     }

@@ -6,12 +6,15 @@ use crate::store::StoreError;
 use crate::store::redis::link::Link;
 use crate::store::redis::reply::{command, elements, words};
 
-/// The settings with which Redis answers only when a write is on the disk, and never drops a key.
-const DURABLE: [(&str, &str); 4] = [
+/// The settings with which Redis answers only when a write is on the disk, never drops a key, and
+/// starts with nothing but what it had answered. (A file that ends within a transaction it would
+/// mend by leaving the transaction's beginning there, to be executed with a later one's end.)
+const DURABLE: [(&str, &str); 5] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
     ("no-appendfsync-on-rewrite", "no"),
     ("maxmemory-policy", "noeviction"),
+    ("aof-load-truncated", "no"),
 ];
 
 /// Refuses a Redis whose settings are weaker; with `allow_weak`, warns and goes on.
