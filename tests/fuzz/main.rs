@@ -1,0 +1,87 @@
+//! Input from hell: valid samples, changed a little or a lot, for everything that reads what others wrote.
+//!
+//! `./run.sh fuzz TARGET|all --minutes N [--seed S]` runs it; by itself it takes `TARGET`, `MINUTES` and
+//! `SEED` from its environment. In the ordinary suite each target gets one round. A round begins with
+//! the samples, and follows from its seed alone: what leads to words not heard before in the round is
+//! changed further.
+
+mod banks;
+mod client_lines;
+mod command_line;
+mod mutate;
+mod peer_lines;
+mod prompt;
+mod samples;
+mod stored;
+mod target;
+
+#[allow(dead_code, unused_imports, reason = "the program uses all of it, and has tests of its own")]
+#[path = "../../src/cli/mod.rs"]
+mod cli;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use target::{Round, Target, Tally};
+
+fn targets() -> Vec<Box<dyn Target>> {
+    vec![
+        Box::new(client_lines::ClientLines),
+        Box::new(peer_lines::PeerLines),
+        Box::new(stored::StoredValues::start()),
+        Box::new(prompt::Prompt),
+        Box::new(command_line::CommandLine),
+    ]
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    match text.parse() {
+        Ok(number) => Some(number),
+        Err(_) => fail(&format!("{variable} is a number, not {text}")),
+    }
+}
+
+fn fail(why: &str) -> ! {
+    println!("{why}");
+    std::process::exit(1);
+}
+
+/// Fuzzes one target for as long as there is time, but one round at least.
+fn fuzz(target: &dyn Target, first: u64, time: Duration) {
+    let (begun, mut tally) = (Instant::now(), Tally::default());
+    for seed in first.. {
+        match Round::new(target, seed).run() {
+            Ok(round) => tally.add(round),
+            Err(found) => {
+                let name = target.name();
+                fail(&format!("{name}: {found}\nreplay it by: ./run.sh fuzz {name} --seed {seed}"));
+            }
+        }
+        if begun.elapsed() >= time {
+            break;
+        }
+    }
+    tally.report(target, begun.elapsed());
+    if let Some(why) = tally.shallow(target) {
+        fail(&format!("{}: {why}", target.name()));
+    }
+}
+
+fn main() {
+    let chosen = std::env::var("TARGET").unwrap_or_else(|_| "all".into());
+    let time = Duration::from_secs(60 * number("MINUTES").unwrap_or(0));
+    let all = targets();
+    let of_name = |target: &&Box<dyn Target>| chosen == "all" || chosen == target.name();
+    let some: Vec<_> = all.iter().filter(of_name).collect();
+    if some.is_empty() {
+        let names: Vec<&str> = all.iter().map(|target| target.name()).collect();
+        fail(&format!("{chosen} is not a target; they are {} and all", names.join(", ")));
+    }
+    // What a panic says is reported with the input that led to it.
+    std::panic::set_hook(Box::new(|_| {}));
+    for target in some {
+        fuzz(&**target, number("SEED").unwrap_or(1), time);
+    }
+}
