@@ -1,6 +1,7 @@
 //! What a server knows of another.
 
-use crate::bank::ids::{ConnectionId, InstanceId};
+use crate::bank::ids::{ConnectionId, InstanceId, LifeId};
+use crate::bank::paxos::message::Sighting;
 
 /// Heartbeats of its own after which a server counts a silent peer as not connected.
 const SILENCE: u32 = 3;
@@ -24,10 +25,14 @@ pub struct Peer {
     pub link: Link,
     /// The newest connection from it.
     pub incoming: Option<ConnectionId>,
+    /// As whom it opened that one: what comes on it is that store's word, in that life.
+    pub greeted_as: Option<(InstanceId, LifeId)>,
     /// Own heartbeats since it was last heard.
     pub missed: u32,
     /// The instance it last greeted with.
     pub instance: Option<InstanceId>,
+    /// The furthest that it was seen.
+    pub seen: Option<Sighting>,
     /// The highest height that it is known to hold.
     pub height: Option<u64>,
     /// By its last word it lacks blocks that this server held then.
