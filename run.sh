@@ -13,6 +13,8 @@
 #   ./run.sh clean              the same, and forgets the data
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
 #   ./run.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
+#   ./run.sh fuzz TARGET HOW    bad input without end for client-lines, peer-lines, stored-values, prompt,
+#                               command-line or all: --minutes N for each, --seed S to begin with
 #   ./run.sh help               shows this
 #
 # Environment: REDIS_PORT and BASE_PORT (that of server A; B and C have the next two) fix ports that
@@ -383,6 +385,28 @@ simulate() {
         cargo test --release --locked --quiet --test sim -- --nocapture
 }
 
+fuzz() {
+    local target=${1:-} variable settings=()
+    case $target in
+        '' | -*) say "fuzz TARGET|all --minutes N [--seed S]" >&2; exit 2 ;;
+    esac
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --minutes | --seed) variable=$(tr '[:lower:]' '[:upper:]' <<<"${1#--}") ;;
+            *) say "fuzz $target takes --minutes N and --seed S" >&2; exit 2 ;;
+        esac
+        case ${2:-} in
+            '' | *[!0-9]*) say "fuzz $target $1 takes a number" >&2; exit 2 ;;
+        esac
+        settings+=("$variable=$2")
+        shift 2
+    done
+    .ci/install-redis
+    env -u SEED -u MINUTES "TARGET=$target" ${settings[@]+"${settings[@]}"} \
+        cargo test --profile fuzz --locked --quiet --test fuzz
+}
+
 follow_log() {
     known_server "$@"
     exec tail -n 200 -F "$DATA/logs/$1.log"
@@ -401,7 +425,7 @@ main() {
     case $command in
         up) start_everything; open_terminals ;;
         demo) . tests/demo.sh; demo ;;
-        start | status | down | clean | client | window | simulate) "$command" "$@" ;;
+        start | status | down | clean | client | window | simulate | fuzz) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;

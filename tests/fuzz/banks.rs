@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{FORMAT, Genesis, SealedBlock};
 use paxos_banking::bank::blockchain::chain::Chain;
-use paxos_banking::bank::effects::{
-    Bound, Event, Level, Receipt, Timer, TimerCommand, Write,
-};
+use paxos_banking::bank::effects::{Bound, Event, Level, Receipt, Timer, TimerCommand, Write};
 use paxos_banking::bank::ids::{AccountId, ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
 use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::limits::Limits;
@@ -61,6 +59,8 @@ pub fn hello(of: &str, instance: u64) -> Hello {
         configuration: configuration(),
         standing,
         knows_you_as: Some(InstanceId(1)),
+        rejoins: false,
+        saw_you_at: None,
     }
 }
 
@@ -71,6 +71,7 @@ pub fn config() -> Config {
         id: id("A"),
         configuration: configuration(),
         addresses: addresses.collect(),
+        rejoin: false,
         habit: Habit::default(),
         limits: Limits::default(),
     }
@@ -143,7 +144,8 @@ impl Bank {
             }
             turn.free.iter().for_each(|(_, message)| assert_one_line(&encode_message(message)));
             turn.batch.writes.iter().for_each(|write| self.keep(write, heard));
-            let receipt = (!turn.batch.writes.is_empty()).then(|| Receipt::durable(turn.batch.number));
+            let receipt =
+                (!turn.batch.writes.is_empty()).then(|| Receipt::durable(turn.batch.number));
             let mut own = Vec::new();
             for bound in turn.bound.release(receipt) {
                 match bound {
@@ -185,6 +187,8 @@ fn hear(bound: &Bound, heard: &Heard) {
             assert_one_line(&encode_message(message));
             match message {
                 Message::Reject { reason, .. } => heard.refused(reason),
+                // It says so whatever it hears.
+                Message::Heartbeat(_) => {}
                 message => heard.accepted(format!("says {}", message.name())),
             }
         }

@@ -44,10 +44,22 @@ impl Target for CommandLine {
 
     fn marks(&self) -> &'static [&'static str] {
         &[
-            "a server", "a client", "help", "unrecognized subcommand", "unexpected argument",
-            "required arguments were not provided", "invalid value", "cannot be used multiple times",
-            "is not in the cluster", "a value is required", "is not a server id", "is not ID=HOST:PORT",
-            "unit is missing", "an amount is", "have the same address", "right is redis://",
+            "a server",
+            "a client",
+            "help",
+            "unrecognized subcommand",
+            "unexpected argument",
+            "required arguments were not provided",
+            "invalid value",
+            "cannot be used multiple times",
+            "is not in the cluster",
+            "a value is required",
+            "is not a server id",
+            "is not ID=HOST:PORT",
+            "unit is missing",
+            "an amount is",
+            "have the same address",
+            "right is redis://",
         ]
     }
 }

@@ -23,7 +23,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use target::{Round, Target, Tally};
+use target::{Round, Tally, Target};
 
 fn targets() -> Vec<Box<dyn Target>> {
     vec![

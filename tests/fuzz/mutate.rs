@@ -6,16 +6,54 @@ use fastrand::Rng;
 
 /// Numbers that are hard to read, to hold or to add to.
 const NUMBERS: [&str; 24] = [
-    "0", "1", "2", "3", "-1", "-0", "1.5", "1e2", "1e99", "1e400", "00", "+1", "0x10", "100",
-    "5000", "5001", "86400001", "4294967296", "9007199254740991", "9007199254740992",
-    "9223372036854775807", "9223372036854775808", "18446744073709551615", "18446744073709551616",
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "-0",
+    "1.5",
+    "1e2",
+    "1e99",
+    "1e400",
+    "00",
+    "+1",
+    "0x10",
+    "100",
+    "5000",
+    "5001",
+    "86400001",
+    "4294967296",
+    "9007199254740991",
+    "9007199254740992",
+    "9223372036854775807",
+    "9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
 ];
 
 /// Values of other kinds.
 const VALUES: [&str; 20] = [
-    "null", "true", "false", "{}", "[]", "\"\"", "\"A\"", "\"B\"", "\"C\"", "\"Z\"", "\"A/alice\"",
-    "\"a b\"", "\"\\u0000\"", "\"\\ud800\"", "\"\u{e9}\u{1f4b0}\"", "\"0000000000000001\"", "\"\u{202e}\"",
-    "[[\"A\",\"B\",1]]", "{\"open\":\"A/x\"}", "NaN",
+    "null",
+    "true",
+    "false",
+    "{}",
+    "[]",
+    "\"\"",
+    "\"A\"",
+    "\"B\"",
+    "\"C\"",
+    "\"Z\"",
+    "\"A/alice\"",
+    "\"a b\"",
+    "\"\\u0000\"",
+    "\"\\ud800\"",
+    "\"\u{e9}\u{1f4b0}\"",
+    "\"0000000000000001\"",
+    "\"\u{202e}\"",
+    "[[\"A\",\"B\",1]]",
+    "{\"open\":\"A/x\"}",
+    "NaN",
 ];
 
 /// Bytes that mean something to a reader of lines, of JSON or of words.
@@ -26,8 +64,11 @@ pub fn mutate(text: &[u8], others: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
     let mut text = text.to_vec();
     for _ in 0..[1, 1, 1, 2, 2, 4][rng.usize(..6)] {
         let other = &others[rng.usize(..others.len())];
-        let by_bytes = rng.u32(..5) == 0;
-        text = if by_bytes { self::by_bytes(text, other, rng) } else { by_structure(text, other, rng) };
+        text = match rng.u32(..10) {
+            0 | 1 => by_bytes(text, other, rng),
+            2 if text.contains(&b'\n') => by_lines(&text, rng),
+            _ => by_structure(text, other, rng),
+        };
         // What is longer only takes longer.
         text.truncate(64 << 10);
     }
@@ -85,7 +126,11 @@ fn value_at(text: &[u8], tokens: &[Range<usize>], first: usize) -> Range<usize> 
 /// A value of a text, or all of it.
 fn some_value(text: &[u8], rng: &mut Rng) -> Range<usize> {
     let tokens = tokens(text);
-    if tokens.is_empty() { 0..text.len() } else { value_at(text, &tokens, rng.usize(..tokens.len())) }
+    if tokens.is_empty() {
+        0..text.len()
+    } else {
+        value_at(text, &tokens, rng.usize(..tokens.len()))
+    }
 }
 
 fn replaced(text: &[u8], range: Range<usize>, by: &[u8]) -> Vec<u8> {
@@ -103,7 +148,11 @@ fn by_structure(text: Vec<u8>, other: &[u8], rng: &mut Rng) -> Vec<u8> {
         0..7 => {
             let is_number = |token: &&Range<usize>| text[token.start].is_ascii_digit();
             let numbers: Vec<&Range<usize>> = tokens.iter().filter(is_number).collect();
-            let place = if numbers.is_empty() { token } else { numbers[rng.usize(..numbers.len())].clone() };
+            let place = if numbers.is_empty() {
+                token
+            } else {
+                numbers[rng.usize(..numbers.len())].clone()
+            };
             let number = near(&text[place.clone()], rng);
             replaced(&text, place, number.as_bytes())
         }
@@ -125,8 +174,12 @@ fn by_structure(text: Vec<u8>, other: &[u8], rng: &mut Rng) -> Vec<u8> {
         21 => {
             let depth = [1, 2, 100, 127, 128, 129, 3_000][rng.usize(..7)];
             let (open, close) = if rng.bool() { ("[", "]") } else { ("{\"a\":", "}") };
-            let nested =
-                [open.repeat(depth).as_bytes(), &text[value.clone()], close.repeat(depth).as_bytes()].concat();
+            let nested = [
+                open.repeat(depth).as_bytes(),
+                &text[value.clone()],
+                close.repeat(depth).as_bytes(),
+            ]
+            .concat();
             replaced(&text, value, &nested)
         }
         _ => {
@@ -144,6 +197,18 @@ fn near(number: &[u8], rng: &mut Rng) -> String {
         Some(number) => number.wrapping_add(rng.u64(..5)).wrapping_sub(2).to_string(),
         None => NUMBERS[rng.usize(..NUMBERS.len())].to_owned(),
     }
+}
+
+/// Leaves out a line, repeats one, or moves one.
+fn by_lines(text: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    let (one, other) = (rng.usize(..lines.len()), rng.usize(..lines.len()));
+    match rng.u32(..3) {
+        0 => drop(lines.remove(one)),
+        1 => lines.insert(other, lines[one]),
+        _ => lines.swap(one, other),
+    }
+    lines.join(&b'\n')
 }
 
 fn by_bytes(mut text: Vec<u8>, other: &[u8], rng: &mut Rng) -> Vec<u8> {

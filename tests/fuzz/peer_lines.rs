@@ -33,9 +33,11 @@ impl Target for PeerLines {
 
     fn read(&self, input: &[u8], heard: &Heard) {
         let mut bank = Bank::open();
-        let mut lines = input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).peekable();
+        let mut lines =
+            input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).peekable();
         if lines.next_if(|line| *line == b"r").is_some() {
-            let (number, request) = parse_request(OVERDRAFT, &"A".parse().expect("an account")).expect("one");
+            let (number, request) =
+                parse_request(OVERDRAFT, &"A".parse().expect("an account")).expect("one");
             bank.handle(Event::Request(CLIENT, number, request), &Heard::default());
         }
         for (connection, line) in (10..).map(ConnectionId).zip(lines) {
@@ -50,7 +52,10 @@ impl Target for PeerLines {
             let read = parse_message(again.trim_end().as_bytes());
             assert_eq!(read.as_ref(), Ok(&message), "written again: {again}");
             let is_hello = matches!(message, Message::Hello(_));
-            assert!(!is_hello || is_peer_line(again.as_bytes()), "a hello opens a peer's connection");
+            assert!(
+                !is_hello || is_peer_line(again.as_bytes()),
+                "a hello opens a peer's connection"
+            );
             let events = match message {
                 Message::Hello(hello) => vec![Event::Greeted(connection, hello)],
                 answer @ Message::Reject { .. } => {
@@ -68,11 +73,26 @@ impl Target for PeerLines {
 
     fn marks(&self) -> &'static [&'static str] {
         &[
-            "writes a promise", "writes an accepted block", "writes a block", "says promise",
-            "says accepted", "says nack", "says hello", "sends blocks", "not a message", "not UTF-",
-            "unknown variant", "missing field", "can't be: ignored",
-            "is not a server of this bank", "it speaks format", "is configured for", "is known as instance",
-            "belongs to another bank", "was lost or swapped", "refuses this server",
+            "writes a promise",
+            "writes an accepted block",
+            "writes a block",
+            "says promise",
+            "says accepted",
+            "says nack",
+            "says hello",
+            "sends blocks",
+            "not a message",
+            "not UTF-",
+            "unknown variant",
+            "missing field",
+            "can't be: ignored",
+            "is not a server of this bank",
+            "it speaks format",
+            "is configured for",
+            "is known as instance",
+            "belongs to another bank",
+            "was lost or swapped",
+            "refuses this server",
         ]
     }
 }

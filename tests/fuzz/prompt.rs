@@ -46,7 +46,9 @@ impl Target for Prompt {
                 Ok(Some(Command::Batch(all))) => Request::Batch(all),
                 Ok(Some(Command::Chain { from, to })) => Request::Chain { from, to },
                 Ok(Some(other)) => {
-                    heard.accepted(format!("{other:?}").split(['(', ' ']).next().unwrap_or_default());
+                    heard.accepted(
+                        format!("{other:?}").split(['(', ' ']).next().unwrap_or_default(),
+                    );
                     continue;
                 }
             };
@@ -59,11 +61,30 @@ impl Target for Prompt {
 
     fn marks(&self) -> &'static [&'static str] {
         &[
-            "a page", "several", "one", "Balance", "More", "Log", "Status", "Settle", "Help", "Quit",
-            "unknown command ; did you mean", "unknown command ; the commands are", "expected: (FROM",
-            "expected: transfer", "expected: open", "part :", "is not known here", "--wait:",
-            "a limit is a whole number", "a height is a whole number", "chain goes up", ", alone",
-            "--before takes", "an amount is",
+            "a page",
+            "several",
+            "one",
+            "Balance",
+            "More",
+            "Log",
+            "Status",
+            "Settle",
+            "Help",
+            "Quit",
+            "unknown command ; did you mean",
+            "unknown command ; the commands are",
+            "expected: (FROM",
+            "expected: transfer",
+            "expected: open",
+            "part :",
+            "is not known here",
+            "--wait:",
+            "a limit is a whole number",
+            "a height is a whole number",
+            "chain goes up",
+            ", alone",
+            "--before takes",
+            "an amount is",
         ]
     }
 }

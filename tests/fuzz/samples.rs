@@ -39,7 +39,11 @@ pub const REQUESTS: [&str; 22] = [
 
 fn pays(from: &str, to: &str, amount: u64) -> Action {
     let amount = paxos_banking::bank::amount::Amount::new(amount).expect("an amount");
-    Action::Transfer { from: from.parse().expect("an account"), to: to.parse().expect("one"), amount }
+    Action::Transfer {
+        from: from.parse().expect("an account"),
+        to: to.parse().expect("one"),
+        amount,
+    }
 }
 
 fn opens(account: &str) -> Action {
@@ -93,31 +97,58 @@ pub fn stories() -> Vec<Vec<Message>> {
     let ([first, second], instance) = (blocks(), InstanceId(2));
     let (height, previous, hash) = (1, genesis().hash(), first.hash());
     let known = BTreeMap::from([(id("A"), 0), (id("B"), 0)]);
-    let promise = |vote| Message::Promise { height, ballot: own.clone(), instance, waiting: true, vote };
-    let prepare = |round| {
-        Message::Prepare { height, ballot: ballot(round), previous, known: known.clone() }
-    };
+    let promise =
+        |vote| Message::Promise { height, ballot: own.clone(), instance, waiting: true, vote };
+    let prepare =
+        |round| Message::Prepare { height, ballot: ballot(round), previous, known: known.clone() };
     let accept = |round, block: &SealedBlock| {
         let height = block.height();
         Message::Accept { height, ballot: ballot(round), block: block.clone() }
     };
     let standing = Standing { height: 2, ..hello("B", 2).standing };
     let logs = promise(Vote::Log { elements: log_of_b(), cut: false });
-    let accepted = |ballot: &Ballot, hash| Message::Accepted { height, ballot: ballot.clone(), hash, instance };
+    let accepted = |ballot: &Ballot, hash| Message::Accepted {
+        height,
+        ballot: ballot.clone(),
+        hash,
+        instance,
+    };
     let both = Message::BlocksResponse { blocks: vec![first.clone(), second.clone()] };
     // What A proposes when it got B's log.
     let proposed = SealedBlock::seal(Block { proposer: Some(id("A")), ..first.block().clone() });
     let foreign = Standing { genesis: Some(hash), ..standing.clone() };
+    let (old, new) = (InstanceId(3), InstanceId(33));
+    let rejoin = vec![element(1, [Action::Rejoin { server: id("C"), old, new }])];
+    let of_rejoin = block_after(previous, 1, rejoin);
+    let of_c = Hello { rejoins: true, instance: new, ..hello("C", 3) };
     vec![
+        vec![Message::Hello(of_c), Message::Rejoin { old, new }],
+        vec![prepare(3), accept(3, &of_rejoin), Message::Commit { height, hash: of_rejoin.hash() }],
         vec![Message::Hello(hello("B", 2)), Message::Heartbeat(standing.clone())],
-        vec![Message::Hello(hello("Z", 2)), Message::Hello(hello("A", 1)), Message::Hello(hello("C", 2))],
+        vec![
+            Message::Hello(hello("Z", 2)),
+            Message::Hello(hello("A", 1)),
+            Message::Hello(hello("C", 2)),
+        ],
         vec![Message::Hello(Hello { standing: foreign, ..hello("B", 2) })],
         vec![Message::Reject { reason: "another bank".into(), hello: hello("B", 2) }],
         vec![prepare(3), accept(3, &first), Message::Commit { height, hash }, accept(4, &second)],
-        vec![prepare(3), prepare(2), accept(5, &first), accept(6, &first), Message::Commit { height, hash }],
+        vec![
+            prepare(3),
+            prepare(2),
+            accept(5, &first),
+            accept(6, &first),
+            Message::Commit { height, hash },
+        ],
         vec![logs.clone(), accepted(&own, proposed.hash())],
-        vec![promise(Vote::Accepted { ballot: Ballot { round: 0, ..ballot(0) }, block: first.clone() })],
-        vec![logs, Message::Nack { height, ballot: own.clone(), promised: ballot(8), waiting: false }],
+        vec![promise(Vote::Accepted {
+            ballot: Ballot { round: 0, ..ballot(0) },
+            block: first.clone(),
+        })],
+        vec![
+            logs,
+            Message::Nack { height, ballot: own.clone(), promised: ballot(8), waiting: false },
+        ],
         vec![Message::Heartbeat(standing), both.clone()],
         vec![Message::ReconcileAck { height: 2 }, both],
         vec![Message::ReconcileRequest, Message::BlocksRequest { from: 0, to: 0 }],

@@ -128,7 +128,8 @@ impl Tally {
             return Some("nearly all is accepted, or nearly all is refused".into());
         }
         let heard = |mark: &&&str| kinds.keys().any(|kind| kind.contains(**mark));
-        let (_, never): (Vec<&str>, Vec<&str>) = target.marks().iter().partition(|mark| heard(&mark));
+        let (_, never): (Vec<&str>, Vec<&str>) =
+            target.marks().iter().partition(|mark| heard(&mark));
         (!never.is_empty()).then(|| format!("never heard: {never:?}"))
     }
 }
@@ -187,7 +188,8 @@ impl<'a> Round<'a> {
         let read = AssertUnwindSafe(|| self.target.read(input, &heard));
         catch_unwind(read).map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
-            text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default()
+            text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()))
+                .unwrap_or_default()
         })?;
         Ok(heard)
     }
