@@ -4,11 +4,15 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use redis::Connection;
 use serde_json::{Value, json};
 
 use support::cluster::{Client, wait_until};
+use support::guard::Guarded;
 use support::process::Bank;
 use support::redis::say;
 
@@ -55,6 +59,22 @@ fn restore(connection: &mut Connection, whole: &BTreeMap<String, Vec<u8>>) {
 fn element(connection: &mut Connection, key: &str, index: i64) -> String {
     let key = format!("SERVER-{key}-A");
     say(connection, &["LINDEX", &key, &index.to_string()])
+}
+
+/// Starts a server that is to end at once; returns its exit status, unless it runs on, and what it said.
+fn start(command: &Command) -> (Option<i32>, String) {
+    let mut said = tempfile::tempfile().expect("a file");
+    let errors = said.try_clone().expect("the same file");
+    let mut server = Guarded::start(command, errors.into(), 0);
+    let until = Instant::now() + Duration::from_secs(20);
+    while server.ended().is_none() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let status = server.ended().and_then(|status| status.code());
+    server.kill();
+    let mut text = String::new();
+    said.rewind().and_then(|()| said.read_to_string(&mut text)).expect("what it said");
+    (status, text)
 }
 
 /// A bank of which A's store has three blocks, two elements in its log and three accounts; killed.
@@ -163,7 +183,7 @@ fn of_the_rest(c: &mut Connection) -> Vec<Damage> {
         set("1", &second.replacen(from, to, 1))
     };
     let last = "SERVER-LOG-A[1]";
-    let ballot = r#"{"round":9007199254740991,"server":"B","life":"0000000000000001"}"#;
+    let ballot = r#"{"round":18446744073709551615,"server":"B","life":"0000000000000001"}"#;
     vec![
         damage("a log cut short", set("1", &second[..20]), [last, "EOF"]),
         damage(
@@ -271,11 +291,10 @@ fn what_is_damaged_stops_the_start_is_named_and_stays_as_it_is() {
         }
         let before = dump(c);
         assert!(before != whole, "{what}: nothing is damaged");
-        let output = bank.server_command("A").output().expect("the program starts");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let (status, said) = start(&bank.server_command("A"));
         let is_one_line = said.lines().count() == 1 && said.len() < 1_000;
-        if output.status.code() != Some(1) || !is_one_line {
-            wrong.push(format!("{what}: it ends with {} and says: {said}", output.status));
+        if status != Some(1) || !is_one_line {
+            wrong.push(format!("{what}: it ends with {status:?} and says: {said}"));
         }
         if !says.iter().all(|part| said.contains(part)) {
             wrong.push(format!("{what}: it should say {says:?}: {said}"));
@@ -303,9 +322,8 @@ fn who_cannot_use_a_store_does_not_take_it_from_its_owner() {
     let elsewhere = support::cluster::free_address();
     let mut other = bank.server_command("A");
     other.args(["--listen", &elsewhere, "--opening-balance", "7"]);
-    let output = other.output().expect("the program starts");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("opening balance 100"));
+    let (status, said) = start(&other);
+    assert!(status == Some(1) && said.contains("opening balance 100"), "{status:?}: {said}");
     pays();
     wait_until("A still serves", || {
         bank.ask("A", &json!({"balance": {}})).is_some_and(|reply| reply["balance"] == json!(98))
