@@ -128,8 +128,13 @@ impl Bank {
 
     /// Starts a server on the store that it had.
     pub fn start_server(&mut self, id: &str) {
+        self.start_server_with(id, &[]);
+    }
+
+    /// The same, with further flags.
+    pub fn start_server_with(&mut self, id: &str, flags: &[&str]) {
         let mut command = self.server_command(id);
-        command.args(&self.setup.flags);
+        command.args(&self.setup.flags).args(flags);
         let errors = match &self.setup.logs {
             None => Stdio::null(),
             Some(folder) => {

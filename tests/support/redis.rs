@@ -146,7 +146,8 @@ impl TestRedis {
         ask() == Some(true)
     }
 
-    fn data(&self) -> PathBuf {
+    /// The folder with its data.
+    pub fn data(&self) -> PathBuf {
         self.directory.path().to_owned()
     }
 

@@ -154,17 +154,37 @@ impl Server {
         if ours != theirs {
             return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
         }
+        self.check_bank(hello)?;
         self.check_instances(hello)?;
-        self.check_sightings(hello)?;
-        match (&self.chain, hello.standing.genesis) {
-            (Some(chain), Some(genesis)) if chain.genesis_hash() != genesis => Err(format!(
-                "{} belongs to another bank: its block 0 is {}, here it is {}. {FOUND_AGAIN}",
-                hello.id,
-                genesis.short(),
-                chain.genesis_hash().short()
-            )),
-            _ => Ok(()),
+        self.check_sightings(hello)
+    }
+
+    /// Whether a server is of the same bank, as far as both know theirs. Of two of different banks
+    /// either may be the stranger. If most servers are of one other bank it is this one.
+    fn check_bank(&mut self, hello: &Hello) -> Result<(), String> {
+        let ours = self.chain.as_ref().map(Chain::genesis_hash);
+        let theirs =
+            hello.standing.genesis.filter(|theirs| ours.is_some_and(|ours| ours != *theirs));
+        if let Some(known) = self.peers.get_mut(&hello.id) {
+            known.elsewhere = theirs;
         }
+        let (Some(ours), Some(theirs)) = (ours, theirs) else { return Ok(()) };
+        let with_it = self.peers.values().filter(|peer| peer.elsewhere == Some(theirs)).count();
+        if with_it >= self.majority() {
+            self.stop(format!(
+                "the store of {} was swapped: it is of another bank, with block 0 {}, than those of \
+                 most servers, with {}. Start it on its own.",
+                self.config.id,
+                ours.short(),
+                theirs.short()
+            ));
+        }
+        Err(format!(
+            "{} belongs to another bank: its block 0 is {}, here it is {}. {FOUND_AGAIN}",
+            hello.id,
+            theirs.short(),
+            ours.short()
+        ))
     }
 
     fn check_instances(&mut self, hello: &Hello) -> Result<(), String> {
@@ -204,7 +224,8 @@ impl Server {
 
     fn store_lost(&self, peer: &ServerId, known_as: InstanceId, standing: &Standing) -> String {
         let what_to_do = if standing.active {
-            "Start it on the store it was founded with."
+            "Start it on the store it had last, or, if that is lost for good, let it rejoin with an \
+             empty one (--rejoin)."
         } else {
             "As far as that peer knows the bank is not open yet: if no server is active, stop all \
              servers, wipe all their stores and start them again."

@@ -1,5 +1,6 @@
 //! What a server knows of another.
 
+use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::{ConnectionId, InstanceId, LifeId};
 use crate::bank::paxos::message::Sighting;
 
@@ -37,6 +38,8 @@ pub struct Peer {
     pub height: Option<u64>,
     /// By its last word it lacks blocks that this server held then.
     pub behind: bool,
+    /// The block 0 that it last greeted with, if that is another bank's.
+    pub elsewhere: Option<BlockHash>,
     /// It has confirmed the same block 0.
     pub confirmed: bool,
     /// Its chain contradicts ours; it isn't asked for blocks again.

@@ -128,6 +128,7 @@ impl Server {
             id: id.clone(),
             connected: peer.is_connected(),
             height: peer.height,
+            turn: peer.seen.map(|seen| seen.turn),
         });
         Status {
             server: self.config.id.clone(),
