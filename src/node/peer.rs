@@ -27,6 +27,9 @@ const BULK_QUEUE: usize = 16;
 /// The longest answer to a hello, in bytes: a hello, and perhaps words of refusal.
 const MAX_ANSWER: usize = MAX_CLIENT_LINE;
 
+/// As much of a peer's reason as is logged.
+const LONGEST_REASON: usize = 500;
+
 /// What the event loop holds of a link that is up. Dropping it hangs up.
 ///
 /// Each connection has its own: what was queued for an earlier one can't come out of a later one,
@@ -216,7 +219,9 @@ impl Dialler {
         };
         let ended = match &answer {
             Message::Hello(_) => Ended::AfterWelcome,
-            Message::Reject { reason, .. } => Ended::AfterReject(reason.clone()),
+            Message::Reject { reason, .. } => {
+                Ended::AfterReject(reason.chars().take(LONGEST_REASON).collect())
+            }
             other => {
                 let what = format!("it answers the hello with: {}", other.name());
                 return Err(io::Error::other(what));

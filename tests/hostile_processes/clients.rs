@@ -1,5 +1,6 @@
 //! Clients that want too much, at once, or for ever.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
@@ -211,4 +212,35 @@ fn a_hundred_thousand_requests_before_the_first_reply_is_read() {
         sender.join().expect("all is sent");
     });
     hell.end("100000 requests at once");
+}
+
+/// What is read from the store for a client that doesn't take it is bounded, too.
+#[test]
+fn pages_asked_for_faster_than_they_are_read() {
+    const MANY: usize = 5_000;
+    let hell = Hell::begin();
+    let stream = hell.connect();
+    let mut writer = stream.try_clone().expect("the same connection");
+    let kinds = ["\"chain\":{}", "\"history\":{}", "\"accounts\":{}"];
+    let mut declined = 0;
+    std::thread::scope(|threads| {
+        threads.spawn(move || {
+            for id in 0..MANY {
+                writeln!(writer, "{{\"id\":{id},{}}}", kinds[id % kinds.len()]).expect("sent");
+            }
+        });
+        let mut lines = BufReader::new(stream).lines();
+        let mut unanswered: BTreeSet<u64> = (0..MANY as u64).collect();
+        while !unanswered.is_empty() {
+            let line = lines.next().expect("a line").expect("a reply");
+            let reply: Value = serde_json::from_str(&line).expect("JSON");
+            assert!(unanswered.remove(&reply["id"].as_u64().expect("a number")), "{reply}");
+            if reply["error"].is_string() {
+                assert_eq!(reply["error"], json!("store"), "{reply}");
+                declined += 1;
+            }
+        }
+    });
+    println!("{declined} of {MANY} pages were declined");
+    hell.end("pages");
 }
