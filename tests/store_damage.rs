@@ -92,7 +92,6 @@ fn bank_with_a_history() -> Bank {
     bank.settle();
     accepted(json!({"transfer": {"to": "B", "amount": 7}}));
     accepted(json!({"transfer": {"from": "A/alice", "to": "B", "amount": 20}}));
-    drop(accepted);
     assert_eq!(bank.chain("A").len(), 3);
     bank.kill("A");
     bank.kill("B");

@@ -72,16 +72,15 @@ fn fuzz(target: &dyn Target, first: u64, time: Duration) {
 fn main() {
     let chosen = std::env::var("TARGET").unwrap_or_else(|_| "all".into());
     let time = Duration::from_secs(60 * number("MINUTES").unwrap_or(0));
-    let all = targets();
-    let of_name = |target: &&Box<dyn Target>| chosen == "all" || chosen == target.name();
-    let some: Vec<_> = all.iter().filter(of_name).collect();
-    if some.is_empty() {
-        let names: Vec<&str> = all.iter().map(|target| target.name()).collect();
-        fail(&format!("{chosen} is not a target; they are {} and all", names.join(", ")));
+    let mut targets = targets();
+    let names = targets.iter().map(|target| target.name()).collect::<Vec<_>>().join(", ");
+    targets.retain(|target| chosen == "all" || chosen == target.name());
+    if targets.is_empty() {
+        fail(&format!("{chosen} is not a target; they are {names} and all"));
     }
     // What a panic says is reported with the input that led to it.
     std::panic::set_hook(Box::new(|_| {}));
-    for target in some {
-        fuzz(&**target, number("SEED").unwrap_or(1), time);
+    for target in targets {
+        fuzz(&*target, number("SEED").unwrap_or(1), time);
     }
 }

@@ -127,9 +127,9 @@ impl Tally {
         if *accepted < executions / 200 || *refused < executions / 200 {
             return Some("nearly all is accepted, or nearly all is refused".into());
         }
-        let heard = |mark: &&&str| kinds.keys().any(|kind| kind.contains(**mark));
-        let (_, never): (Vec<&str>, Vec<&str>) =
-            target.marks().iter().partition(|mark| heard(&mark));
+        let heard = |mark: &str| kinds.keys().any(|kind| kind.contains(mark));
+        let marks = target.marks().iter().copied();
+        let never: Vec<&str> = marks.filter(|mark| !heard(mark)).collect();
         (!never.is_empty()).then(|| format!("never heard: {never:?}"))
     }
 }
