@@ -16,7 +16,7 @@ impl Target for ClientLines {
     }
 
     fn executions(&self) -> usize {
-        40_000
+        25_000
     }
 
     fn samples(&self) -> Vec<Vec<u8>> {

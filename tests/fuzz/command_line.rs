@@ -12,7 +12,7 @@ impl Target for CommandLine {
     }
 
     fn executions(&self) -> usize {
-        20_000
+        12_000
     }
 
     /// A word a line.

@@ -20,7 +20,7 @@ impl Target for PeerLines {
     }
 
     fn executions(&self) -> usize {
-        30_000
+        20_000
     }
 
     /// A story as lines. One of the first letter `r` begins when A is in a run.

@@ -18,7 +18,7 @@ impl Target for Prompt {
     }
 
     fn executions(&self) -> usize {
-        60_000
+        30_000
     }
 
     fn samples(&self) -> Vec<Vec<u8>> {

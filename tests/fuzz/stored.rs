@@ -92,7 +92,9 @@ impl Target for StoredValues {
     }
 
     fn samples(&self) -> Vec<Vec<u8>> {
-        vec![full().into_bytes(), baby().into_bytes(), founded().into_bytes()]
+        let of_another = founded() + &line(&["hset", "STATE", "instance", "00000000000000aa"]);
+        let retyped = line(&["set", "LOG", "x"]) + &full();
+        [full(), baby(), founded(), of_another, retyped].map(String::into_bytes).into()
     }
 
     fn read(&self, input: &[u8], heard: &Heard) {
