@@ -1,10 +1,13 @@
 //! Names: of servers, accounts, store instances, lives, sessions and connections.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
-use std::sync::Arc;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::bank::short_text::ShortText;
 
 /// The longest name of a server.
 pub const MAX_SERVER_ID: usize = 16;
@@ -44,36 +47,58 @@ macro_rules! serde_as_text {
         }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
-                text.parse().map_err(de::Error::custom)
+                $crate::bank::ids::parse_text(from)
             }
         }
     )*};
 }
 pub(crate) use serde_as_text;
 
+/// Reads a text as what it stands for, with no copy made on the way.
+pub(crate) fn parse_text<'de, T, D>(from: D) -> Result<T, D::Error>
+where
+    T: FromStr<Err: fmt::Display>,
+    D: Deserializer<'de>,
+{
+    struct FromText<T>(PhantomData<T>);
+    impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for FromText<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a name")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+    from.deserialize_str(FromText(PhantomData))
+}
+
 /// The short name of a server: 1 to 16 letters, digits, `-` or `_`, such as `A`, `S1`, `north`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServerId(Arc<str>);
+pub struct ServerId(ShortText);
 
 impl ServerId {
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl fmt::Display for ServerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
+}
+
+fn is_server_id(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    !text.is_empty() && text.len() <= MAX_SERVER_ID && text.bytes().all(good)
 }
 
 impl FromStr for ServerId {
     type Err = BadName;
     fn from_str(text: &str) -> Result<Self, BadName> {
-        let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if text.is_empty() || text.len() > MAX_SERVER_ID || !text.chars().all(good) {
+        if !is_server_id(text) {
             return bad("a server id (1 to 16 letters, digits, '-' or '_')", text);
         }
         Ok(ServerId(text.into()))
@@ -84,7 +109,7 @@ impl FromStr for ServerId {
 ///
 /// Only the home may open and debit an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AccountId(Arc<str>);
+pub struct AccountId(ShortText);
 
 impl AccountId {
     /// The account of `home` itself.
@@ -94,18 +119,20 @@ impl AccountId {
 
     /// The id of the only server that may debit this account.
     pub fn home(&self) -> &str {
-        self.0.split('/').next().unwrap_or_default()
+        let name = self.as_str();
+        let end = name.bytes().position(|b| b == b'/').unwrap_or(name.len());
+        &name[..end]
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -117,11 +144,11 @@ impl FromStr for AccountId {
             None => (text, None),
             Some((home, name)) => (home, Some(name)),
         };
-        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         let name_is_good = name.is_none_or(|name| {
-            !name.is_empty() && name.len() <= MAX_ACCOUNT_NAME && name.chars().all(good)
+            !name.is_empty() && name.len() <= MAX_ACCOUNT_NAME && name.bytes().all(good)
         });
-        if home.parse::<ServerId>().is_err() || !name_is_good {
+        if !is_server_id(home) || !name_is_good {
             return bad(EXPECTED, text);
         }
         Ok(AccountId(text.into()))

@@ -9,4 +9,5 @@ pub mod limits;
 pub mod paxos;
 pub mod request;
 pub mod server;
+pub(crate) mod short_text;
 pub mod stored;

@@ -80,7 +80,10 @@ fn the_other_commands_have_their_fields() {
     assert_eq!((&status["server"], &status["start"]), (&"A".into(), &"zombie".into()));
     assert_eq!((&status["height"], &status["log_length"]), (&4.into(), &2.into()));
     assert_eq!(status["accounts"], 5);
-    assert_eq!(status["peers"][1], serde_json::json!({"id":"C","connected":false,"height":null}));
+    assert_eq!(
+        status["peers"][1],
+        serde_json::json!({"id":"C","connected":false,"height":null,"turn":null})
+    );
     let history = json(&history(false));
     assert_eq!((&history["account"], &history["left_out"]), (&"A".into(), &4.into()));
     assert_eq!(history["lines"][0]["height"], Value::Null);

@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::fields::{Name, Object, count, first_name, objects, present, wait};
+use super::fields::{Object, count, first_name, objects, present, wait};
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, RequestId, SessionId};
 use crate::bank::ledger::entry::Action;
@@ -207,8 +207,8 @@ impl<'de> Deserialize<'de> for Item {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Item, A::Error> {
                 let missing = |place| de::Error::invalid_length(place, &self);
-                let Name(from) = fields.next_element()?.ok_or_else(|| missing(0))?;
-                let Name(to) = fields.next_element()?.ok_or_else(|| missing(1))?;
+                let from = fields.next_element()?.ok_or_else(|| missing(0))?;
+                let to = fields.next_element()?.ok_or_else(|| missing(1))?;
                 let amount = fields.next_element()?.ok_or_else(|| missing(2))?;
                 let linked = fields.next_element::<Linked>()?.is_some();
                 if fields.next_element::<IgnoredAny>()?.is_some() {

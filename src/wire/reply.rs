@@ -62,26 +62,29 @@ impl HashedBlock {
     }
 }
 
-#[derive(Serialize)]
-struct Line<'a, R> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u64>,
-    #[serde(flatten)]
-    reply: &'a R,
+/// The line that answers the client's request `id`. A flattened struct would say the same and take several
+/// times as long, since it looks at each field on its way.
+fn line_of(id: Option<u64>, reply: &impl Serialize) -> String {
+    let text = to_line(reply);
+    match (id, text.strip_prefix('{')) {
+        (Some(id), Some(fields)) => format!("{{\"id\":{id},{fields}"),
+        (Some(_), None) => unreachable!("every reply is an object"),
+        (None, _) => text,
+    }
 }
 
 /// A reply as a line, with its newline.
 pub fn encode_reply(id: Option<u64>, reply: &Reply) -> String {
     match reply {
         Reply::Batch { outcomes } => to_line(&BatchLine::of(id, outcomes)),
-        reply => to_line(&Line { id, reply }),
+        reply => line_of(id, reply),
     }
 }
 
 /// The reply to [`Request::Chain`] as a line, with its newline.
 pub fn encode_chain(id: Option<u64>, blocks: &[SealedBlock], more: bool) -> String {
     let blocks = blocks.iter().map(HashedBlock::of).collect();
-    to_line(&Line { id, reply: &Blocks { blocks, more } })
+    line_of(id, &Blocks { blocks, more })
 }
 
 /// The answer to request number `id`, `request`, that a line is; none if it answers another one.

@@ -271,7 +271,7 @@ fn a_wrong_one_of_a_batch_is_named_by_its_place() {
         (r#"null"#, "expected [from, to, amount]"),
         (r#"{}"#, "\"to\" or \"amount\" is missing"),
         (r#"{"to":"B"}"#, "\"to\" or \"amount\" is missing"),
-        (r#"{"open":7}"#, "expected a string"),
+        (r#"{"open":7}"#, "expected a name"),
         (r#"{"open":"A/x","to":"B"}"#, "a transfer and an opening are two"),
         (r#"{"open":"A/x","wait_ms":1}"#, "an opening needs no money"),
         (r#"{"to":"B","amount":1,"number":1}"#, "unknown field `number`"),

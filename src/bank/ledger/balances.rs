@@ -6,7 +6,7 @@ use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::directory::{AccountNumber, Directory};
 use crate::bank::ledger::entry::Action;
-use crate::bank::ledger::trial::{Changes, Trial};
+use crate::bank::ledger::trial::{Changes, Trial, moved};
 
 /// Why an entry can't take effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,10 @@ impl fmt::Display for LedgerError {
         }
     }
 }
+
+/// What the payer and the payee of a transfer would hold by the local balances.
+#[derive(Clone, Copy, Debug)]
+pub struct Weighed([(AccountNumber, Amount); 2]);
 
 /// Which balance of an account is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,22 +147,44 @@ impl Balances {
         Trial::new(self, view)
     }
 
+    /// What a transfer would do to the local balances.
+    ///
+    /// # Errors
+    /// Those of [`Trial::apply`].
+    pub fn weigh(
+        &self,
+        from: &AccountId,
+        to: &AccountId,
+        amount: Amount,
+    ) -> Result<Weighed, LedgerError> {
+        let find = |account: &AccountId| {
+            let number = self.find(account)?;
+            Some((number, self.local[number.index()]))
+        };
+        moved(from, to, amount, find).map(Weighed)
+    }
+
+    /// Lets a transfer that was just weighed take effect; returns what the payer holds then.
+    pub fn take(&mut self, Weighed(holdings): Weighed) -> Amount {
+        for (number, amount) in holdings {
+            self.local[number.index()] = amount;
+        }
+        holdings[0].1
+    }
+
     /// Lets something take effect on the local balances: all of it, or nothing and the reason.
     ///
     /// # Errors
     /// Those of [`Trial::apply`].
     pub fn apply(&mut self, action: &Action) -> Result<(), LedgerError> {
-        let changes = {
-            let mut trial = self.try_out(View::Local);
-            trial.apply(action)?;
-            trial.into_changes()
-        };
-        for (account, amount) in changes.opened {
-            let number = self.add(&account);
-            self.local[number.index()] = amount;
-        }
-        for (number, amount) in changes.changed {
-            self.local[number.index()] = amount;
+        match action {
+            Action::Transfer { from, to, amount } => {
+                let weighed = self.weigh(from, to, *amount)?;
+                self.take(weighed);
+            }
+            Action::Open { account } if self.find(account).is_none() => drop(self.add(account)),
+            Action::Open { account } => return Err(LedgerError::Exists(account.clone())),
+            Action::Rejoin { .. } => {}
         }
         Ok(())
     }

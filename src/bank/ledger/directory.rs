@@ -3,7 +3,7 @@
 //! All names are in one text and the index holds numbers only, so that an account costs little more
 //! than its name: a bank may have millions of them.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 use crate::bank::ids::AccountId;
 
@@ -114,10 +114,8 @@ impl Directory {
 
     /// Where the index holds the name, or would.
     fn slot(&self, name: &str) -> usize {
-        let mut hasher = DefaultHasher::new();
-        (self.salt, name).hash(&mut hasher);
         let mask = self.index.len() - 1;
-        let mut slot = hasher.finish() as usize & mask;
+        let mut slot = scatter(self.salt, name.as_bytes()) as usize & mask;
         loop {
             match self.index[slot] {
                 FREE => return slot,
@@ -126,6 +124,23 @@ impl Directory {
             }
         }
     }
+}
+
+/// A number that a name is scattered to: eight bytes at a time are multiplied into what came before, and
+/// both halves of the product are kept. Without the salt nobody can tell which names meet.
+fn scatter(salt: u64, name: &[u8]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let fold = |state: u64, word: u64| {
+        let product = u128::from(state ^ word) * u128::from(ODD ^ salt.rotate_left(32));
+        product as u64 ^ (product >> 64) as u64
+    };
+    let mut state = fold(salt, name.len() as u64);
+    for piece in name.chunks(8) {
+        let mut word = [0; 8];
+        word[..piece.len()].copy_from_slice(piece);
+        state = fold(state, u64::from_le_bytes(word));
+    }
+    fold(state, ODD)
 }
 
 #[cfg(test)]

@@ -144,6 +144,21 @@ fn write_element(first: Position, records: &[Record]) -> String {
     text
 }
 
+/// A number in its decimal digits. Most of the text is such, and `write!` takes several times as long.
+fn push_number(text: &mut String, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut begin = digits.len();
+    loop {
+        begin -= 1;
+        digits[begin] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend(digits[begin..].iter().map(|digit| char::from(*digit)));
+}
+
 fn write_record<'a>(
     text: &mut String,
     record: &'a Record,
@@ -162,7 +177,10 @@ fn write_record<'a>(
     }
     let (request_key, marks_key, end) = match action {
         Action::Transfer { from, to, amount } => {
-            write!(text, "[\"{from}\",\"{to}\",{amount}")?;
+            for part in ["[\"", from.as_str(), "\",\"", to.as_str(), "\","] {
+                text.push_str(part);
+            }
+            push_number(text, amount.units());
             ("", "", ']')
         }
         Action::Open { account } => {
@@ -175,7 +193,11 @@ fn write_record<'a>(
         }
     };
     match request {
-        Some(request) if known => write!(text, ",{request_key}{}", request.number)?,
+        Some(request) if known => {
+            text.push(',');
+            text.push_str(request_key);
+            push_number(text, request.number);
+        }
         Some(request) => write!(text, ",{request_key}\"{request}\"")?,
         None if marks.is_some() && end == ']' => text.push_str(",null"),
         None => {}

@@ -82,7 +82,11 @@ impl LocalLog {
 
     /// Adds records that belong together, which thereby come into one element. If they don't fit
     /// into the open one, of at most `max` entries, that one is sealed first and returned.
-    pub fn append(&mut self, records: Vec<Record>, max: usize) -> Option<Element> {
+    pub fn append<I>(&mut self, records: I, max: usize) -> Option<Element>
+    where
+        I: IntoIterator<Item = Record, IntoIter: ExactSizeIterator>,
+    {
+        let records = records.into_iter();
         let full = self.open.len() + records.len() > max;
         let sealed = if full { self.seal() } else { None };
         self.open.extend(records);

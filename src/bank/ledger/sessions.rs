@@ -177,12 +177,13 @@ impl Sessions {
     /// Marks a session as used, forgetting the one that was unused for longest if there are too many.
     fn touch(&mut self, session: &SessionId) -> &mut Session {
         self.uses += 1;
+        let mut name = None;
         if let Some(known) = self.sessions.get(session) {
-            self.by_use.remove(&known.last_use);
+            name = self.by_use.remove(&known.last_use);
         } else if self.sessions.len() >= self.limits.sessions {
             self.forget_oldest();
         }
-        self.by_use.insert(self.uses, session.clone());
+        self.by_use.insert(self.uses, name.unwrap_or_else(|| session.clone()));
         // One that comes back after it was forgotten, by way of a transfer that waited all the
         // while, takes no number that it doesn't remember.
         let forgotten = Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew);

@@ -23,6 +23,32 @@ pub struct Changes {
     pub(super) opened: BTreeMap<AccountId, Amount>,
 }
 
+/// What the two accounts hold after a transfer: payer, then payee; and where they are.
+///
+/// # Errors
+/// First what is wrong with it for ever, then what the balance lacks.
+pub(super) fn moved<P>(
+    from: &AccountId,
+    to: &AccountId,
+    amount: Amount,
+    find: impl Fn(&AccountId) -> Option<(P, Amount)>,
+) -> Result<[(P, Amount); 2], LedgerError> {
+    if amount == Amount::ZERO {
+        return Err(LedgerError::Nothing);
+    }
+    if from == to {
+        return Err(LedgerError::ToItself);
+    }
+    let unknown = |account: &AccountId| LedgerError::UnknownAccount(account.clone());
+    let (payer, balance) = find(from).ok_or_else(|| unknown(from))?;
+    let (payee, holds) = find(to).ok_or_else(|| unknown(to))?;
+    let Some(debited) = balance.minus(amount) else {
+        return Err(LedgerError::Overdraft { account: from.clone(), balance });
+    };
+    let credited = holds.plus(amount).expect("the total of all balances is an amount");
+    Ok([(payer, debited), (payee, credited)])
+}
+
 /// Where a trial holds an account.
 enum Place {
     Base(AccountNumber),
@@ -77,19 +103,7 @@ impl<'a> Trial<'a> {
         to: &AccountId,
         amount: Amount,
     ) -> Result<(), LedgerError> {
-        if amount == Amount::ZERO {
-            return Err(LedgerError::Nothing);
-        }
-        if from == to {
-            return Err(LedgerError::ToItself);
-        }
-        let unknown = |account: &AccountId| LedgerError::UnknownAccount(account.clone());
-        let (payer, balance) = self.find(from).ok_or_else(|| unknown(from))?;
-        let (payee, holds) = self.find(to).ok_or_else(|| unknown(to))?;
-        let Some(debited) = balance.minus(amount) else {
-            return Err(LedgerError::Overdraft { account: from.clone(), balance });
-        };
-        let credited = holds.plus(amount).expect("the total of all balances is an amount");
+        let [(payer, debited), (payee, credited)] = moved(from, to, amount, |of| self.find(of))?;
         self.set(payer, from, debited);
         self.set(payee, to, credited);
         Ok(())

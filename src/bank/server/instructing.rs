@@ -6,17 +6,15 @@ use std::collections::BTreeSet;
 use super::Server;
 use super::calls::Ticket;
 use super::waiting::{Member, Need};
-use crate::bank::amount::Amount;
-use crate::bank::effects::Write;
 use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::balances::{LedgerError, View};
-use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::entry::{Action, Via};
 use crate::bank::ledger::sessions::{Fate, Found};
 use crate::bank::limits::MAX_WAIT_MS;
 use crate::bank::request::{ErrorCode, Instruction, Outcome};
 
 /// What is known of an instruction when it comes.
-enum Seen {
+pub(super) enum Seen {
     /// It is new.
     New,
     /// What became of it is known, or that it can't be.
@@ -51,10 +49,17 @@ impl Server {
         }
         let last = instructions.len() - 1;
         let call = self.calls.open(connection, id, instructions.len(), single);
+        let takes_part = self.takes_part();
         let mut group = Vec::new();
-        for (place, instruction) in instructions.into_iter().enumerate() {
-            let linked = instruction.linked;
-            group.push(Member { instruction, tickets: vec![Ticket { call, place }] });
+        for (place, mut instruction) in instructions.into_iter().enumerate() {
+            let (linked, ticket) = (instruction.linked, Ticket { call, place });
+            if takes_part && !linked && group.is_empty() {
+                match self.accept_at_once(connection, ticket, instruction) {
+                    None => continue,
+                    Some(not_so_simple) => instruction = not_so_simple,
+                }
+            }
+            group.push(Member { instruction, tickets: vec![ticket] });
             if !linked || place == last {
                 self.group(connection, std::mem::take(&mut group));
             }
@@ -81,7 +86,7 @@ impl Server {
         }
     }
 
-    fn seen(&mut self, instruction: &Instruction, connection: ConnectionId) -> Seen {
+    pub(super) fn seen(&mut self, instruction: &Instruction, connection: ConnectionId) -> Seen {
         let Some(request) = &instruction.request else { return Seen::New };
         if let Err(reason) = self.is_session(request) {
             return Seen::Decided(Outcome::Invalid { reason });
@@ -119,7 +124,7 @@ impl Server {
     }
 
     /// Answers what was seen before, or belongs to a group that was.
-    fn answer_again(&mut self, member: Member, seen: Seen) {
+    pub(super) fn answer_again(&mut self, member: Member, seen: Seen) {
         let Member { instruction, tickets } = member;
         match seen {
             Seen::Decided(outcome) | Seen::Again(Fate::Rejected(outcome)) => {
@@ -308,63 +313,6 @@ impl Server {
                 self.sessions.remember(request, &instruction.action, instruction.linked, fate);
             }
             self.resolve_all(&tickets, &outcome);
-        }
-    }
-
-    /// Accepts a group that is covered: entries in the local log. After this point it happened.
-    pub(super) fn accept_group(&mut self, group: Vec<Member>, via: Via) {
-        let first = self.log.last().next();
-        let record = |Instruction { action, request, linked, .. }: &Instruction| Record {
-            action: action.clone(),
-            request: request.clone(),
-            via,
-            linked: *linked,
-        };
-        let records: Vec<Record> = group.iter().map(|member| record(&member.instruction)).collect();
-        if planted!(GroupSplit) && records.len() > 1 {
-            for record in records {
-                self.log_records(vec![Record { linked: false, ..record }]);
-                self.seal_log();
-            }
-        } else {
-            self.log_records(records);
-        }
-        for (place, Member { instruction, tickets }) in group.into_iter().enumerate() {
-            let Instruction { action, request, linked, settled, .. } = instruction;
-            let position = first.plus(place);
-            self.balances.apply(&action).expect("what is accepted is covered");
-            if let Some(request) = &request {
-                let fate = Fate::Accepted(position, via);
-                self.sessions.remember(request, &action, linked, fate);
-            }
-            if let Action::Transfer { from, to, .. } = &action {
-                self.debited(from);
-                self.waiting.credited(to);
-            }
-            let balance = action.subject().and_then(|subject| self.balances.local(subject));
-            let outcome = self.acceptance(position, via, balance.unwrap_or_default(), false);
-            self.deliver(&tickets, settled, position, outcome);
-        }
-    }
-
-    fn acceptance(&self, position: Position, via: Via, balance: Amount, repeated: bool) -> Outcome {
-        let Position { epoch, seq } = position;
-        let server = self.config.id.clone();
-        Outcome::Accepted { server, epoch, seq, balance, via, repeated, settled: None }
-    }
-
-    /// Adds what belongs together to the local log.
-    pub(super) fn log_records(&mut self, records: Vec<Record>) {
-        if let Some(element) = self.log.append(records, self.config.limits.element) {
-            self.write(Write::Log(element));
-        }
-        self.begin_to_settle();
-    }
-
-    /// Makes an element of what was accepted in this turn, so that it becomes durable with it.
-    pub(super) fn seal_log(&mut self) {
-        if let Some(element) = self.log.seal() {
-            self.write(Write::Log(element));
         }
     }
 

@@ -27,6 +27,7 @@ use crate::bank::paxos::message::{Configuration, Message};
 use crate::bank::paxos::proposer::{Knowledge, Run};
 use crate::bank::request::Start;
 
+mod accepting;
 mod appending;
 mod calls;
 mod founding;
