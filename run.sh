@@ -15,6 +15,8 @@
 #   ./run.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
 #   ./run.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
 #                               measures what a stopped peer costs, latency, or an absence, away
+#   ./run.sh fuzz TARGET HOW    bad input without end for client-lines, peer-lines, stored-values, prompt,
+#                               command-line or all: --minutes N for each, --seed S to begin with
 #   ./run.sh help               shows this
 #
 # Environment: REDIS_PORT and BASE_PORT (that of server A; B and C have the next two) fix ports that
@@ -402,6 +404,28 @@ chaos() {
     cargo test --release --locked --quiet --test chaos -- chaos "$@" || exit 1
 }
 
+fuzz() {
+    local target=${1:-} variable settings=()
+    case $target in
+        '' | -*) say "fuzz TARGET|all --minutes N [--seed S]" >&2; exit 2 ;;
+    esac
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --minutes | --seed) variable=$(tr '[:lower:]' '[:upper:]' <<<"${1#--}") ;;
+            *) say "fuzz $target takes --minutes N and --seed S" >&2; exit 2 ;;
+        esac
+        case ${2:-} in
+            '' | *[!0-9]*) say "fuzz $target $1 takes a number" >&2; exit 2 ;;
+        esac
+        settings+=("$variable=$2")
+        shift 2
+    done
+    .ci/install-redis
+    env -u SEED -u MINUTES "TARGET=$target" ${settings[@]+"${settings[@]}"} \
+        cargo test --profile fuzz --locked --quiet --test fuzz
+}
+
 follow_log() {
     known_server "$@"
     exec tail -n 200 -F "$DATA/logs/$1.log"
@@ -420,7 +444,7 @@ main() {
     case $command in
         up) start_everything; open_terminals ;;
         demo) . tests/demo.sh; demo ;;
-        start | status | down | clean | client | window | simulate | chaos) "$command" "$@" ;;
+        start | status | down | clean | client | window | simulate | chaos | fuzz) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;

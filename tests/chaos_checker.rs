@@ -30,7 +30,8 @@ fn pay(from: &str, to: &str, units: u64) -> Action {
 }
 
 fn record(number: u64, action: Action, linked: bool) -> Record {
-    let request = Some(request(action.subject().home(), number));
+    let home = action.subject().expect("a client's").home();
+    let request = Some(request(home, number));
     Record { action, request, via: Via::Local, linked }
 }
 

@@ -178,6 +178,10 @@ fn what_is_damaged_is_named_and_left_as_it_is() {
         (&["RPUSH", "SERVER-LIVES-A", lives], "SERVER-LIVES-A[1]"),
         (&["DEL", "SERVER-TURN-A"], "SERVER-TURN-A"),
         (&["SET", "SERVER-TURN-A", "many"], "SERVER-TURN-A"),
+        (&["SET", "SERVER-TURN-A", "18446744073709551615"], "SERVER-TURN-A"),
+        (&["SET", "SERVER-TURN-A", "9223372036854775807"], "SERVER-TURN-A"),
+        (&["SET", "SERVER-TURN-A", "07"], "SERVER-TURN-A"),
+        (&["SET", "SERVER-TURN-A", "+7"], "SERVER-TURN-A"),
         (&["DEL", "SERVER-OWNER-A"], "SERVER-OWNER-A"),
         (&["LPUSH", "SERVER-OWNER-A", "x"], "SERVER-OWNER-A"),
         (&["LPUSH", "SERVER-BALANCES-A", "x"], "SERVER-BALANCES-A"),
@@ -215,6 +219,29 @@ fn what_is_damaged_is_named_and_left_as_it_is() {
         restore(c, &whole);
     }
     redis.open().load().unwrap();
+}
+
+#[test]
+fn what_is_said_of_a_long_damage_is_short() {
+    let redis = TestRedis::start();
+    drop(full(&redis));
+    let c = &mut redis.connect();
+    let whole = dump(c);
+    let long = "x".repeat(1 << 20);
+    let unknown = format!(r#"{{"{long}":1}}"#);
+    let damages: [&[&str]; 5] = [
+        &["HSET", "SERVER-STATE-A", &long, "1"],
+        &["HSET", "SERVER-STATE-A", "active", &long],
+        &["HSET", "SERVER-STATE-A", "promised", &unknown],
+        &["LSET", "SERVER-LOG-A", "0", &unknown],
+        &["SET", "SERVER-TURN-A", &long],
+    ];
+    for damage in damages {
+        say::<()>(c, damage);
+        let error = redis.open().load().unwrap_err().to_string();
+        assert!(error.len() < 1_000 && error.contains(damage[1]), "{} bytes", error.len());
+        restore(c, &whole);
+    }
 }
 
 /// Makes the content what it was.

@@ -1,9 +1,10 @@
 //! What a server finds in its store when it starts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
@@ -48,6 +49,48 @@ impl Stored {
             log: Vec::new(),
             promised: None,
             accepted: None,
+        }
+    }
+}
+
+/// A place in a store, of which something is to be said. The store knows it by another name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The chain as a whole.
+    Chain,
+    /// The block at this height.
+    Block(u64),
+    /// The balances as a whole.
+    Balances,
+    /// An account's balance.
+    Balance(AccountId),
+    /// Which entries are in the chain.
+    Included,
+    /// The local log as a whole.
+    Log,
+    /// The local log's element of this index.
+    Element(usize),
+    /// The accepted block.
+    Accepted,
+    /// The promised ballot.
+    Promised,
+    /// The lives.
+    Lives,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Chain => f.write_str("the chain"),
+            Place::Block(height) => write!(f, "the chain at height {height}"),
+            Place::Balances => f.write_str("the balances"),
+            Place::Balance(account) => write!(f, "the balance of {account}"),
+            Place::Included => f.write_str("the entries in the chain"),
+            Place::Log => f.write_str("the local log"),
+            Place::Element(index) => write!(f, "element {index} of the local log"),
+            Place::Accepted => f.write_str("the accepted block"),
+            Place::Promised => f.write_str("the promised ballot"),
+            Place::Lives => f.write_str("the lives"),
         }
     }
 }

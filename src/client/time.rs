@@ -21,7 +21,11 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
         "s" => 1_000,
         "m" => 60_000,
         "" => return Err(format!("the unit is missing; {RIGHT}")),
-        _ => return Err(format!("{unit:?} is not a unit of time; {RIGHT}")),
+        _ => {
+            // As much of it as tells which one is meant.
+            let unit: String = unit.chars().take(20).collect();
+            return Err(format!("{unit:?} is not a unit of time; {RIGHT}"));
+        }
     };
     let time = number.parse().ok().and_then(|n: u64| n.checked_mul(millis_per_unit));
     match time.map(Duration::from_millis) {
@@ -41,6 +45,12 @@ mod tests {
         assert_eq!(parse_time("2s"), Ok(Duration::from_secs(2)));
         assert_eq!(parse_time("1m"), Ok(Duration::from_secs(60)));
         assert_eq!(parse_time("1440m"), Ok(MAX_TIME));
+    }
+
+    #[test]
+    fn what_is_said_of_a_long_text_is_short() {
+        let error = parse_time(&format!("1{}", "s".repeat(1 << 20))).unwrap_err();
+        assert!(error.len() < 200, "{} bytes", error.len());
     }
 
     #[test]

@@ -85,8 +85,8 @@ impl Reader<'_> {
         let ended = match lines.read_line(MAX_CLIENT_LINE) {
             Ok(LineRead::Line(line)) if is_peer_line(line) => match parse_message(line) {
                 Ok(Message::Hello(hello)) => self.serve_peer(hello, &mut lines),
-                Ok(_) => self.give_up("its first line is not a hello"),
-                Err(reason) => self.give_up(&reason),
+                Ok(other) => self.refuse(&format!("it opens with a {}", other.name())),
+                Err(reason) => self.refuse(&reason),
             },
             // An idle client on a crowded server gets the same answer.
             Ok(_) if self.crowded => self.turn_away(socket),
@@ -108,6 +108,12 @@ impl Reader<'_> {
 
     fn give_up(&self, reason: &str) -> Result<(), Ended> {
         log::debug!("connection {}: {reason}", self.id.0);
+        Err(Ended)
+    }
+
+    /// A peer of another version, perhaps, about which a person has to do something.
+    fn refuse(&self, reason: &str) -> Result<(), Ended> {
+        log::warn!("closing connection {}, whose hello can't be read: {reason}", self.id.0);
         Err(Ended)
     }
 

@@ -53,7 +53,7 @@ mod timers;
 pub use config::{NodeConfig, Timings};
 pub use life::ExitReason;
 pub use listener::{MAX_CLIENTS, ROOM_FOR_PEERS};
-pub use load::LoadError;
+pub use load::{LoadError, load};
 
 /// What peers have said and the event loop hasn't taken in.
 const PEER_CHANNEL: usize = 256;
@@ -121,7 +121,7 @@ impl Node {
         let cant_listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(cant_listen)?;
         let address = listener.local_addr().map_err(cant_listen)?;
-        let server = load::load(&config.for_server(), &mut *store).map_err(StartError::Load)?;
+        let server = load(&config.for_server(), &mut *store).map_err(StartError::Load)?;
         let life = Life::new();
         let mut node = Node { address, life, listener: None, others: Vec::new() };
         // On an error the node is dropped, and so killed.

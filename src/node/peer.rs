@@ -12,16 +12,23 @@ use crate::bank::effects::Event;
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Message;
 use crate::node::config::Timings;
+use crate::node::connection::is_time_out;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::outlet::MAX_WRITE;
 use crate::node::timers::jittered_pause;
-use crate::wire::{LineRead, LineReader, MAX_PEER_LINE, encode_message, parse_message};
+use crate::wire::{LineRead, LineReader, MAX_CLIENT_LINE, encode_message, parse_message};
 
 /// Small messages that may wait to be written to a peer.
 const PROTOCOL_QUEUE: usize = 1024;
 /// Messages with blocks that may wait; each can be megabytes.
 const BULK_QUEUE: usize = 16;
+
+/// The longest answer to a hello, in bytes: a hello, and perhaps words of refusal.
+const MAX_ANSWER: usize = MAX_CLIENT_LINE;
+
+/// As much of a peer's reason as is logged.
+const LONGEST_REASON: usize = 500;
 
 /// What the event loop holds of a link that is up. Dropping it hangs up.
 ///
@@ -195,13 +202,26 @@ impl Dialler {
     /// Reads the peer's answer, then waits for the end.
     fn listen(&self, number: u64, socket: &TcpStream) -> io::Result<Ended> {
         let mut lines = LineReader::new(socket);
-        let answer = match lines.read_line(MAX_PEER_LINE)? {
-            LineRead::Line(line) => parse_message(line).map_err(io::Error::other)?,
-            _ => return Err(io::Error::other("it hangs up without an answer")),
+        let answer = match lines.read_line(MAX_ANSWER) {
+            Ok(LineRead::Line(line)) => parse_message(line).map_err(io::Error::other)?,
+            Ok(LineRead::TooLong) => {
+                return Err(io::Error::other(format!(
+                    "its answer has more than {MAX_ANSWER} bytes"
+                )));
+            }
+            Ok(LineRead::End | LineRead::Cut) => {
+                return Err(io::Error::other("it hangs up without an answer"));
+            }
+            Err(error) if is_time_out(&error) => {
+                return Err(io::Error::other("it does not answer the hello in time"));
+            }
+            Err(error) => return Err(error),
         };
         let ended = match &answer {
             Message::Hello(_) => Ended::AfterWelcome,
-            Message::Reject { reason, .. } => Ended::AfterReject(reason.clone()),
+            Message::Reject { reason, .. } => {
+                Ended::AfterReject(reason.chars().take(LONGEST_REASON).collect())
+            }
             other => {
                 let what = format!("it answers the hello with: {}", other.name());
                 return Err(io::Error::other(what));

@@ -43,11 +43,13 @@ pub struct MemoryStore {
 /// Who loaded the data last: the process, and which of its loads.
 type Owner = (u64, u64);
 
-/// What a process holds from its load to its first error.
+/// What a process holds from its look to its first error.
 #[derive(Debug)]
 struct Hold {
     owner: Owner,
     shape: Shape,
+    /// The turn that it has seen, and what is to begin, if it hasn't yet.
+    coming: Option<(TurnNumber, InstanceId, LifeId)>,
 }
 
 /// What outlives a process, whatever the server's data may be.
@@ -137,22 +139,45 @@ impl Clone for MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn load(&mut self) -> Result<Stored, StoreError> {
+    fn look(&mut self) -> Result<Stored, StoreError> {
         self.hold = None;
         let mut disk = lock(&self.disk);
         let disk = &mut *disk;
-        let data = &mut disk.data;
-        self.check_known(data)?;
+        self.check_known(&disk.data)?;
         disk.loads += 1;
         let owner = (self.process, disk.loads);
-        data.owner = Some(owner);
-        data.turn.0 += 1;
-        let instance = *data.instance.get_or_insert_with(|| InstanceId(disk.random.u64(..)));
-        data.lives.push((LifeId(disk.random.u64(..)), data.turn));
-        let stored = data.stored(instance);
-        self.hold = Some(Hold { owner, shape: Shape::of(&stored) });
-        self.known = Some((instance, data.turn));
+        let instance = disk.data.instance.unwrap_or_else(|| InstanceId(disk.random.u64(..)));
+        let (seen, life) = (disk.data.turn, LifeId(disk.random.u64(..)));
+        let mut stored = disk.data.stored(instance);
+        stored.turn.0 += 1;
+        stored.lives.push((life, stored.turn));
+        let coming = Some((seen, instance, life));
+        self.hold = Some(Hold { owner, shape: Shape::of(&stored), coming });
         Ok(stored)
+    }
+
+    fn begin(&mut self) -> Result<bool, StoreError> {
+        let Some(Hold { owner, shape, coming: Some((seen, instance, life)) }) = self.hold.take()
+        else {
+            return Err(StoreError::Failed("it was not looked at".into()));
+        };
+        let data = &mut lock(&self.disk).data;
+        self.check_known(data)?;
+        data.owner = Some(owner);
+        if data.turn != seen {
+            return Ok(false);
+        }
+        data.turn = shape.turn;
+        data.instance = Some(instance);
+        data.lives.push((life, data.turn));
+        self.known = Some((instance, data.turn));
+        self.hold = Some(Hold { owner, shape, coming: None });
+        Ok(true)
+    }
+
+    fn is_as_seen(&mut self) -> Result<bool, StoreError> {
+        let coming = self.hold.as_ref().and_then(|hold| hold.coming);
+        Ok(coming.is_some_and(|(seen, ..)| lock(&self.disk).data.turn == seen))
     }
 
     fn blocks(
@@ -172,7 +197,7 @@ impl Store for MemoryStore {
 
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {
         // Whatever fails below, the caller has to load again.
-        let Some(Hold { owner, shape }) = self.hold.take() else {
+        let Some(Hold { owner, shape, coming: None }) = self.hold.take() else {
             return Err(StoreError::Failed("it was not loaded since it failed".into()));
         };
         let shape = shape.after(batch)?;
@@ -190,7 +215,7 @@ impl Store for MemoryStore {
         if let Some((_, turn)) = &mut self.known {
             *turn = batch.number;
         }
-        self.hold = Some(Hold { owner, shape });
+        self.hold = Some(Hold { owner, shape, coming: None });
         Ok(Receipt::durable(batch.number))
     }
 

@@ -11,7 +11,7 @@ use crate::bank::effects::{Batch, Receipt};
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::element::Element;
 use crate::bank::request::Listed;
-use crate::bank::stored::Stored;
+use crate::bank::stored::{Place, Stored};
 
 mod listing;
 pub mod memory;
@@ -61,18 +61,45 @@ impl StoreError {
     }
 }
 
+/// How often a load starts over because another process wrote in between.
+pub(crate) const ATTEMPTS: usize = 10;
+
 /// A server's durable state. One process at a time owns it.
 ///
-/// After any error the caller forgets everything and calls [`Store::load`] again: whether the
-/// turn became durable is then seen from what is there.
+/// It is looked at before it is taken over, so that one that is damaged, another bank's or not fit
+/// stays as it is, and with whom it is. After any error the caller forgets everything and begins with
+/// [`Store::look`] again: whether a turn became durable is then seen from what is there.
 pub trait Store: Send {
-    /// Connects if need be, checks that the store is fit, takes ownership of it (an earlier owner's
-    /// next write fails), makes the instance id if the store is empty, appends a new life, and
-    /// returns what is there. All that it writes is durable when it returns.
+    /// Connects if need be, checks that the store is fit, and returns what is there, together with the
+    /// life that is to begin: as if that had begun. Writes nothing.
     ///
-    /// A process that loads again finds out whether the store is the one that it knew, and doesn't
+    /// A process that looks again finds out whether the store is the one that it knew, and doesn't
     /// take it back from a later owner.
-    fn load(&mut self) -> Result<Stored, StoreError>;
+    fn look(&mut self) -> Result<Stored, StoreError>;
+
+    /// Takes ownership of the store (an earlier owner's next write fails) and begins the life that was
+    /// looked for; with it, in an empty store, comes the instance. All of that is durable if this
+    /// returns true. False if somebody wrote since the look, which is of no use then.
+    fn begin(&mut self) -> Result<bool, StoreError>;
+
+    /// Whether nobody has written since the look.
+    fn is_as_seen(&mut self) -> Result<bool, StoreError>;
+
+    /// Looks, and begins, without a closer look at the chain and at the balances.
+    fn load(&mut self) -> Result<Stored, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let stored = self.look()?;
+            if self.begin()? {
+                return Ok(stored);
+            }
+        }
+        Err(too_busy())
+    }
+
+    /// How people who look at the store itself find a place in it.
+    fn name_of(&self, place: &Place) -> String {
+        place.to_string()
+    }
 
     /// Reads blocks of the chain from height `from` on, to height `to` at the most, as many as fit in
     /// about `max_bytes` of text, but at least one if there is one.
@@ -94,6 +121,11 @@ pub trait Store: Send {
 
     /// A second view of the same data, for the block reader's thread.
     fn reader(&self) -> Box<dyn BlockSource>;
+}
+
+/// Others keep coming between a look and the beginning of a life.
+pub(crate) fn too_busy() -> StoreError {
+    StoreError::Failed("others keep writing to it".into())
 }
 
 /// What a store holds of one account, all of it at one moment.

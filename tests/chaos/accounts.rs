@@ -57,9 +57,11 @@ impl Accounts {
 
     /// The next entry of the chain takes effect.
     pub fn apply(&mut self, entry: &Entry, height: u64) -> Result<(), Finding> {
-        let home = entry.record.action.subject().home();
-        if home != entry.server.as_str() {
-            return Err(format!("only {home} may do that: {entry:?}"));
+        let Some(subject) = entry.record.action.subject() else {
+            return Err(format!("no store was lost here: {entry:?}"));
+        };
+        if subject.home() != entry.server.as_str() {
+            return Err(format!("only {} may do that: {entry:?}", subject.home()));
         }
         let ends = self.ends.entry(entry.server.clone()).or_default();
         ends.push((height, i128::from(entry.seq)));
@@ -80,6 +82,7 @@ impl Accounts {
                 self.change(from, -units, entry, height)?;
                 self.change(to, units, entry, height)
             }
+            Action::Rejoin { .. } => Err(format!("it is nobody's: {entry:?}")),
         }
     }
 

@@ -233,6 +233,30 @@ fn no_number_in_a_message_takes_a_server_down() {
 }
 
 #[test]
+fn what_is_said_of_long_words_is_short() {
+    let mut server = server_a(true);
+    let reason = "x".repeat(1 << 20);
+    server.handle(Event::LinkUp(id("B")));
+    let reject = Message::Reject { reason, hello: hello("B", true) };
+    server.handle(Event::LinkAnswered(id("B"), reject));
+    let mut crowded = hello("C", true);
+    crowded.configuration.servers = (0..100_000).map(|number| id(&format!("S{number}"))).collect();
+    server.handle(Event::Greeted(ConnectionId(2), crowded.clone()));
+    server.handle(Event::LinkUp(id("C")));
+    server.handle(Event::LinkAnswered(id("C"), Message::Hello(crowded)));
+    let turn = server.end_turn();
+    assert!(turn.notes.len() >= 3);
+    for note in turn.notes {
+        assert!(note.text.len() < 1_000, "{} bytes", note.text.len());
+    }
+    for bound in turn.bound.release(None) {
+        if let Bound::Answer(_, Message::Reject { reason, .. }) = bound {
+            assert!(reason.len() < 1_000, "{} bytes", reason.len());
+        }
+    }
+}
+
+#[test]
 fn a_round_that_nobody_can_have_reached_is_not_promised() {
     let mut server = open_server();
     let known = BTreeMap::new();

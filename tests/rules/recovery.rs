@@ -84,14 +84,14 @@ fn a_store_of_another_bank_is_refused() {
 
 #[test]
 fn a_store_whose_chain_is_not_whole_is_refused() {
-    says(refused(|disk| drop(disk.chain.remove(0))), "the chain at height 1: it is block 1");
-    says(refused(|disk| disk.chain.push(genesis())), "the chain at height 0: it is block 0");
+    says(refused(|disk| drop(disk.chain.remove(0))), "the chain at height 0: it is block 1");
+    says(refused(|disk| disk.chain.push(genesis())), "the chain at height 2: it is block 0");
     let mut disk = disk();
     disk.stored.blocks = 3;
     let mut recovery = Recovery::begin(config(), disk.stored).unwrap();
     disk.chain.into_iter().for_each(|block| recovery.append(block).unwrap());
     let why = recovery.finish().map(drop).unwrap_err().to_string();
-    says(why, "the store is corrupt: 3 blocks should be there, 2 were read");
+    says(why, "the store is corrupt: the chain: 3 blocks should be there, 2 were read");
 }
 
 #[test]
@@ -110,23 +110,23 @@ fn a_store_without_block_0_holds_nothing_else() {
                 _ => (disk.stored.active, disk.stored.accepted) = (false, accepted),
             }
         });
-        says(why, "it was open or has voted, but holds no block 0");
+        says(why, "the server was open or has voted, but there is no block 0");
     }
-    says(refused(|disk| disk.stored.lives.clear()), "it holds no life");
+    says(refused(|disk| disk.stored.lives.clear()), "the lives: there is none");
 }
 
 #[test]
 fn a_store_whose_balances_do_not_follow_is_refused() {
     let b = || "B".parse::<AccountId>().unwrap();
     let why = refused(|disk| disk.balances.retain(|name, _| *name != b()));
-    says(why, "it holds 2 balances, and the chain has 3 accounts");
+    says(why, "the balances: there are 2, and the chain has 3 accounts");
     let why = refused(|disk| disk.balances.extend([(b(), units(OPENING))]));
-    says(why, "the balance of B is not what follows from the chain");
+    says(why, "the balance of B: 10000 is there, and 9997 follows from the chain");
 }
 
 #[test]
 fn a_store_that_counts_other_entries_in_the_chain_is_refused() {
-    let words = "which entries are in the chain is not what follows from it";
+    let words = "the entries in the chain: they are not what follows from the chain";
     let further = |disk: &mut Disk| {
         disk.stored.included.insert(id("B"), Position { epoch: 1, seq: 2 });
     };
@@ -138,21 +138,33 @@ fn a_store_that_counts_other_entries_in_the_chain_is_refused() {
 fn a_store_whose_log_does_not_follow_is_refused() {
     let with_log = |log: Element| refused(|disk| disk.stored.log = vec![log]);
     says(with_log(element_of(2, [pays("A", "B", 7)])), "entry 1 (epoch 1) is missing");
-    says(with_log(element_of(1, [pays("C", "B", 7)])), "entry 1 of the local log: C is not of A");
-    says(with_log(element_of(1, [opens("B/x")])), "entry 1 of the local log: B/x is not of A");
+    says(
+        with_log(element_of(1, [pays("C", "B", 7)])),
+        "element 0 of the local log: entry 1: C is not of A",
+    );
+    says(
+        with_log(element_of(1, [opens("B/x")])),
+        "element 0 of the local log: entry 1: B/x is not of A",
+    );
     let second = element_of(1, [pays("A", "B", 7), pays("A", "B", TOO_MUCH)]);
-    says(with_log(second), "entry 2 of the local log: A holds only 9996");
+    says(with_log(second), "element 0 of the local log: entry 2: A holds only 9996");
     says(
         refused(|disk| disk.stored.active = false),
-        "it holds a log, though the bank was never open",
+        "the local log: it is there, though the bank was never open",
     );
 }
 
 #[test]
 fn a_store_whose_votes_can_not_be_is_refused() {
     let promised = |round| Some(Ballot { round, ..ballot(1, "B") });
-    says(refused(|disk| disk.stored.promised = promised(1)), "in a higher ballot than is promised");
-    says(refused(|disk| disk.stored.promised = None), "in a higher ballot than is promised");
+    says(
+        refused(|disk| disk.stored.promised = promised(1)),
+        "the promised ballot: it is lower than that in which a block is accepted",
+    );
+    says(
+        refused(|disk| disk.stored.promised = None),
+        "the promised ballot: it is lower than that in which a block is accepted",
+    );
     let too_high = promised(Ballot::MAX_ROUND + 1);
     says(refused(|disk| disk.stored.promised = too_high), "there is no ballot");
     let unlinked = |disk: &mut Disk| {

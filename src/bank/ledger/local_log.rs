@@ -30,12 +30,12 @@ impl LocalLog {
     /// The log that follows `base`.
     ///
     /// # Errors
-    /// The position at which an entry is missing or out of place.
-    pub fn new(base: Position, elements: Vec<Element>) -> Result<LocalLog, Position> {
+    /// The index of the element that is out of place, and the position at which an entry is missing.
+    pub fn new(base: Position, elements: Vec<Element>) -> Result<LocalLog, (usize, Position)> {
         let mut last = base;
-        for element in &elements {
+        for (index, element) in elements.iter().enumerate() {
             if element.first() != last.next() {
-                return Err(last.next());
+                return Err((index, last.next()));
             }
             last = element.last();
         }
@@ -231,6 +231,7 @@ mod tests {
     #[test]
     fn a_gap_is_found() {
         let elements = vec![element(1..=1), element(3..=3)];
-        assert_eq!(LocalLog::new(Position::START, elements), Err(Position { epoch: 1, seq: 2 }));
+        let missing = Position { epoch: 1, seq: 2 };
+        assert_eq!(LocalLog::new(Position::START, elements), Err((1, missing)));
     }
 }

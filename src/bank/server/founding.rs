@@ -14,6 +14,12 @@ use crate::bank::paxos::message::{Hello, Message, Standing};
 const FOUND_AGAIN: &str = "If no server is active, the founding was cut short by a lost store: stop \
                            all servers, wipe all their stores and start them again.";
 
+/// As much of what a peer says as a person wants to read.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 500;
+    text.chars().take(LONGEST).collect()
+}
+
 /// How many of its latest lives a server names in a hello.
 const LIVES_NAMED: usize = 64;
 
@@ -69,7 +75,9 @@ impl Server {
                 self.warn(format!("where {peer} should be, {} answers", hello.id));
             }
             Message::Hello(hello) => match self.check(&hello) {
-                Err(reason) => self.warn(format!("{peer} can't be spoken to: {reason}")),
+                Err(reason) => {
+                    self.warn(format!("{peer} can't be spoken to: {}", short(&reason)));
+                }
                 Ok(()) => {
                     if let Some(known) = self.peers.get_mut(&peer) {
                         known.link = Link::Up;
@@ -81,7 +89,7 @@ impl Server {
                 }
             },
             Message::Reject { reason, hello } => {
-                self.warn(format!("{peer} refuses this server: {reason}"));
+                self.warn(format!("{peer} refuses this server: {}", short(&reason)));
                 // It may know that this server's store was lost; then this server must stop.
                 let _ = self.check(&hello);
             }
@@ -108,6 +116,7 @@ impl Server {
             return self.debug(|| format!("{peer} greets on a connection that it left"));
         }
         if let Err(reason) = self.check(&hello).and_then(|()| self.check_in_nobodys_place(&hello)) {
+            let reason = short(&reason);
             self.warn(format!("a connection of {peer}'s is refused: {reason}"));
             let hello = self.hello(&peer);
             self.effects.bind(Bound::Answer(connection, Message::Reject { reason, hello }));

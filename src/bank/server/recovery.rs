@@ -7,18 +7,18 @@ use super::peers::Peer;
 use super::{Config, Server};
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::blockchain::chain::Chain;
+use crate::bank::blockchain::chain::{BlockError, Chain};
 use crate::bank::blockchain::reconcile::Reconcile;
 use crate::bank::effects::{Effects, Timer};
-use crate::bank::ids::{AccountId, LifeId, TurnNumber};
+use crate::bank::ids::{AccountId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::Position;
+use crate::bank::ledger::entry::{Action, Position};
 use crate::bank::ledger::local_log::LocalLog;
 use crate::bank::ledger::sessions::Sessions;
 use crate::bank::paxos::acceptor::Acceptor;
 use crate::bank::request::Start;
-use crate::bank::stored::Stored;
+use crate::bank::stored::{Place, Stored};
 
 /// Why a server can't start from what is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +26,21 @@ pub enum RecoveryError {
     /// The bank in the store is not the one that was configured.
     Mismatch(String),
     /// What is stored can't be right.
-    Corrupt(String),
+    Corrupt {
+        /// Where.
+        place: Place,
+        /// What is wrong there.
+        what: String,
+    },
 }
 
 impl fmt::Display for RecoveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecoveryError::Mismatch(what) => f.write_str(what),
-            RecoveryError::Corrupt(what) => write!(f, "the store is corrupt: {what}"),
+            RecoveryError::Corrupt { place, what } => {
+                write!(f, "the store is corrupt: {place}: {what}")
+            }
         }
     }
 }
@@ -53,8 +60,8 @@ pub struct Recovery {
     sessions: Sessions,
 }
 
-fn corrupt<T>(what: String) -> Result<T, RecoveryError> {
-    Err(RecoveryError::Corrupt(what))
+fn corrupt<T>(place: Place, what: String) -> Result<T, RecoveryError> {
+    Err(RecoveryError::Corrupt { place, what })
 }
 
 impl Recovery {
@@ -69,7 +76,7 @@ impl Recovery {
             false => stored.lives.last(),
         };
         let Some((life, _)) = present.copied() else {
-            return corrupt("it holds no life".into());
+            return corrupt(Place::Lives, "there is none".into());
         };
         config.limits.assert_sound();
         let sessions = Sessions::new(&config.limits);
@@ -82,9 +89,11 @@ impl Recovery {
     /// # Errors
     /// If the block is not the next one, or the bank is another one than was configured.
     pub fn append(&mut self, block: SealedBlock) -> Result<(), RecoveryError> {
-        let wrong = |error| {
-            let height = block.height();
-            RecoveryError::Corrupt(format!("the chain at height {height}: {error}"))
+        // Where it stands, which need not be where it says that it belongs.
+        let height = self.chain.as_ref().map_or(0, |chain| chain.height() + 1);
+        let wrong = |error: BlockError| RecoveryError::Corrupt {
+            place: Place::Block(height),
+            what: error.to_string(),
         };
         match &mut self.chain {
             None => {
@@ -118,7 +127,7 @@ impl Recovery {
         }
         match chain.instance(id) {
             Some(_) => Ok(()),
-            None => corrupt(format!("block 0 does not know {id}")),
+            None => corrupt(Place::Block(0), format!("it does not know {id}")),
         }
     }
 
@@ -151,12 +160,14 @@ impl Recovery {
         let blocks = self.chain.as_ref().map_or(0, |chain| chain.height() + 1);
         if blocks != self.stored.blocks {
             let expected = self.stored.blocks;
-            return corrupt(format!("{expected} blocks should be there, {blocks} were read"));
+            let what = format!("{expected} blocks should be there, {blocks} were read");
+            return corrupt(Place::Chain, what);
         }
         let beyond_founding =
             self.stored.active || self.stored.promised.is_some() || self.stored.accepted.is_some();
         if blocks == 0 && beyond_founding {
-            return corrupt("it was open or has voted, but holds no block 0".into());
+            let what = "the server was open or has voted, but there is no block 0";
+            return corrupt(Place::Chain, what.into());
         }
         self.check_instance()?;
         self.check_derived()?;
@@ -217,8 +228,12 @@ impl Recovery {
         let differs = |(account, amount): &&(AccountId, Amount)| {
             self.balances.committed(account) != Some(*amount)
         };
-        if let Some((account, _)) = stored.iter().find(differs) {
-            return corrupt(format!("the balance of {account} is not what follows from the chain"));
+        if let Some((account, amount)) = stored.iter().find(differs) {
+            let what = match self.balances.committed(account) {
+                Some(right) => format!("{amount} is there, and {right} follows from the chain"),
+                None => "the chain knows no such account".into(),
+            };
+            return corrupt(Place::Balance(account.clone()), what);
         }
         self.checked += stored.len() as u64;
         Ok(())
@@ -229,13 +244,12 @@ impl Recovery {
         let (stored, known) = (self.stored.accounts, self.balances.accounts() as u64);
         if stored != known || self.checked < known {
             let least = stored.min(self.checked);
-            return corrupt(format!(
-                "it holds {least} balances, and the chain has {known} accounts"
-            ));
+            let what = format!("there are {least}, and the chain has {known} accounts");
+            return corrupt(Place::Balances, what);
         }
         let included = self.chain.as_ref().map(|chain| chain.all_included().clone());
         if self.stored.included != included.unwrap_or_default() {
-            return corrupt("which entries are in the chain is not what follows from it".into());
+            return corrupt(Place::Included, "they are not what follows from the chain".into());
         }
         Ok(())
     }
@@ -248,30 +262,26 @@ impl Recovery {
             elements.clear();
         }
         if !elements.is_empty() && !self.stored.active {
-            return corrupt("it holds a log, though the bank was never open".into());
+            return corrupt(Place::Log, "it is there, though the bank was never open".into());
         }
+        let log = LocalLog::new(base, elements.clone())
+            .or_else(|(index, missing)| corrupt(Place::Element(index), does_not_go_on(missing)))?;
         recall(&mut self.sessions, &elements);
-        let log = LocalLog::new(base, elements).or_else(|missing| {
-            corrupt(format!(
-                "the local log does not go on where the chain ends: entry {} (epoch {}) is missing",
-                missing.seq, missing.epoch
-            ))
-        })?;
         self.balances.forget_log();
-        for (seq, record) in (base.seq + 1..).zip(log.records()) {
-            let subject = record.action.subject();
-            if let Some(subject) = subject.filter(|subject| subject.home() != id.as_str()) {
-                return corrupt(format!("entry {seq} of the local log: {subject} is not of {id}"));
+        for (index, element) in elements.iter().enumerate() {
+            for entry in element.entries(id) {
+                let applied = apply(&mut self.balances, id, &entry.record.action);
+                applied.or_else(|error| {
+                    corrupt(Place::Element(index), format!("entry {}: {error}", entry.seq))
+                })?;
             }
-            let applied = self.balances.apply(&record.action);
-            applied.or_else(|error| corrupt(format!("entry {seq} of the local log: {error}")))?;
         }
         Ok(log)
     }
 
     fn check_acceptor(&self) -> Result<(), RecoveryError> {
         if let Some(promised) = self.stored.promised.as_ref().filter(|p| !p.is_possible()) {
-            return corrupt(format!("there is no ballot {promised} as is promised"));
+            return corrupt(Place::Promised, format!("there is no ballot {promised}"));
         }
         let Some((ballot, block)) = &self.stored.accepted else { return Ok(()) };
         let verified = match &self.chain {
@@ -279,12 +289,26 @@ impl Recovery {
             Some(chain) => chain.verify(&self.balances, block),
         };
         if let Err(error) = verified {
-            return corrupt(format!("the accepted block: {error}"));
+            return corrupt(Place::Accepted, error.to_string());
         }
         if self.stored.promised.as_ref() < Some(ballot) {
-            return corrupt("a block is accepted in a higher ballot than is promised".into());
+            let what = "it is lower than that in which a block is accepted".into();
+            return corrupt(Place::Promised, what);
         }
         Ok(())
+    }
+}
+
+fn does_not_go_on(missing: Position) -> String {
+    let Position { epoch, seq } = missing;
+    format!("the log does not go on where the chain ends: entry {seq} (epoch {epoch}) is missing")
+}
+
+/// Lets an entry of server `id`'s log take effect.
+fn apply(balances: &mut Balances, id: &ServerId, action: &Action) -> Result<(), String> {
+    match action.subject() {
+        Some(subject) if subject.home() != id.as_str() => Err(format!("{subject} is not of {id}")),
+        _ => balances.apply(action).map_err(|error| error.to_string()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The names of a server's keys and of the fields of its state. There are no others.
 
 use crate::bank::ids::ServerId;
+use crate::bank::stored::Place;
 
 /// The format of all that follows.
 pub(super) const FORMAT_FIELD: &str = "format";
@@ -52,6 +53,21 @@ impl Keys {
             lives: key("LIVES"),
             owner: key("OWNER"),
             turn: key("TURN"),
+        }
+    }
+    /// Where that is which the state machine calls `place`.
+    pub(super) fn name_of(&self, place: &Place) -> String {
+        match place {
+            Place::Chain => self.chain.clone(),
+            Place::Block(height) => format!("{}[{height}]", self.chain),
+            Place::Balances => self.balances.clone(),
+            Place::Balance(account) => format!("{}[{account}]", self.balances),
+            Place::Included => format!("{}[{INCLUDED_FIELD}]", self.state),
+            Place::Log => self.log.clone(),
+            Place::Element(index) => format!("{}[{index}]", self.log),
+            Place::Accepted => format!("{}[0]", self.accepted),
+            Place::Promised => format!("{}[{PROMISED_FIELD}]", self.state),
+            Place::Lives => self.lives.clone(),
         }
     }
 }

@@ -25,11 +25,11 @@ use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt};
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::stored::Stored;
+use crate::bank::stored::{Place, Stored};
 use crate::store::redis::keys::Keys;
 use crate::store::redis::link::{Link, Target};
-use crate::store::redis::load::{Known, Load, run_turn};
 use crate::store::redis::reader::Reader;
+use crate::store::redis::takeover::{Coming, Known, Takeover, run_turn};
 use crate::store::redis::turn::Turn;
 use crate::store::shape::Shape;
 use crate::store::{BlockSource, Store, StoreError};
@@ -38,11 +38,11 @@ mod balances;
 mod chain;
 mod keys;
 mod link;
-mod load;
 mod reader;
 mod reply;
 mod settings;
 mod snapshot;
+mod takeover;
 mod turn;
 
 /// How to use a Redis.
@@ -76,11 +76,13 @@ pub struct RedisStore {
     hold: Option<Hold>,
 }
 
-/// What lasts from a load to the first error.
+/// What lasts from a look to the first error.
 struct Hold {
     link: Link,
     token: String,
     shape: Shape,
+    /// What is to begin, if it hasn't yet.
+    coming: Option<Coming>,
 }
 
 impl RedisStore {
@@ -108,6 +110,14 @@ impl RedisStore {
             .take()
             .ok_or_else(|| StoreError::Failed("it was not loaded since it failed".into()))
     }
+
+    fn takeover(&self) -> Takeover<'_> {
+        Takeover { keys: &self.keys, process: self.process, known: self.known }
+    }
+}
+
+fn not_looked_at() -> StoreError {
+    StoreError::Failed("it was not looked at".into())
 }
 
 impl fmt::Debug for RedisStore {
@@ -117,15 +127,39 @@ impl fmt::Debug for RedisStore {
 }
 
 impl Store for RedisStore {
-    fn load(&mut self) -> Result<Stored, StoreError> {
+    fn look(&mut self) -> Result<Stored, StoreError> {
         self.hold = None;
         let mut link = Link::open(&self.target)?;
         settings::check(&mut link, self.allow_weak)?;
-        let load = Load { keys: &self.keys, process: self.process, known: self.known };
-        let (stored, token) = load.run(&mut link)?;
-        self.known = Some(Known { instance: stored.instance, turn: stored.turn });
-        self.hold = Some(Hold { link, token, shape: Shape::of(&stored) });
+        let (stored, coming) = self.takeover().look(&mut link)?;
+        // A new token for each look: a turn of an earlier one that is still on its way, after a
+        // time-out, must find that it is too late.
+        let token = format!("{:016x}-{:016x}", self.process, fastrand::u64(..));
+        self.hold = Some(Hold { link, token, shape: Shape::of(&stored), coming: Some(coming) });
         Ok(stored)
+    }
+
+    fn begin(&mut self) -> Result<bool, StoreError> {
+        let mut hold = self.take_hold()?;
+        let Some(coming) = hold.coming.take() else { return Err(not_looked_at()) };
+        if !self.takeover().begin(&mut hold.link, &hold.token, &coming)? {
+            return Ok(false);
+        }
+        self.known = Some(Known { instance: coming.instance, turn: coming.turn });
+        self.hold = Some(hold);
+        Ok(true)
+    }
+
+    fn is_as_seen(&mut self) -> Result<bool, StoreError> {
+        let mut hold = self.take_hold()?;
+        let Some(coming) = &hold.coming else { return Err(not_looked_at()) };
+        let is_as_seen = self.takeover().is_as_seen(&mut hold.link, coming)?;
+        self.hold = Some(hold);
+        Ok(is_as_seen)
+    }
+
+    fn name_of(&self, place: &Place) -> String {
+        self.keys.name_of(place)
     }
 
     fn blocks(
@@ -149,6 +183,9 @@ impl Store for RedisStore {
 
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {
         let mut hold = self.take_hold()?;
+        if hold.coming.is_some() {
+            return Err(StoreError::Failed("it was looked at, and no life has begun".into()));
+        }
         let shape = hold.shape.after(batch)?;
         if !batch.writes.is_empty() {
             let mut turn = Turn::new(&self.keys, batch.number);

@@ -24,9 +24,19 @@ pub(super) fn command(name: &str, arguments: &[&str]) -> Cmd {
     command
 }
 
-/// What stands at a place is not what this program writes there.
+/// What stands at a place is not what this program writes there. However long that is, what is said
+/// about it is short.
 pub(super) fn corrupt(key: &str, what: impl Into<String>) -> StoreError {
-    StoreError::Corrupt { key: key.to_owned(), what: what.into() }
+    const LONGEST_KEY: usize = 200;
+    const LONGEST: usize = 500;
+    StoreError::Corrupt { key: cut(key, LONGEST_KEY), what: cut(&what.into(), LONGEST) }
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }
 
 /// The beginning of a stored text, for a message about it.

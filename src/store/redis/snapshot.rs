@@ -39,6 +39,9 @@ pub(super) struct Snapshot {
     pub(super) stored: Option<Stored>,
 }
 
+/// Half of what Redis can count to: nobody counts so far, and the counter has to go on.
+const LAST_TURN: TurnNumber = TurnNumber(i64::MAX.unsigned_abs() / 2);
+
 /// The number of commands in [`commands`].
 pub(super) const COMMANDS: usize = 9;
 
@@ -191,7 +194,13 @@ fn optional<T: DeserializeOwned>(
 
 fn parse_turn(key: &str, turn: Option<String>) -> Result<TurnNumber, StoreError> {
     let turn = turn.ok_or_else(|| corrupt(key, "missing"))?;
-    Ok(TurnNumber(from_text(&turn, || key.to_owned())?))
+    let number = TurnNumber(from_text(&turn, || key.to_owned())?);
+    // Redis counts on only from its own spelling.
+    if number > LAST_TURN || number.to_string() != turn {
+        let what = format!("{turn:?}, where a number of turns from 1 to {LAST_TURN} belongs");
+        return Err(corrupt(key, what));
+    }
+    Ok(number)
 }
 
 fn parse_lives(

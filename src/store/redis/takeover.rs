@@ -1,17 +1,14 @@
-//! Taking a store over, and reading what is in it.
+//! Looking at a store, and taking it over.
 
 use crate::bank::blockchain::block::FORMAT;
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::stored::Stored;
-use crate::store::StoreError;
 use crate::store::redis::keys::{FORMAT_FIELD, INSTANCE_FIELD, Keys};
 use crate::store::redis::link::{Link, Transaction};
 use crate::store::redis::reply::{command, from_text, text};
 use crate::store::redis::snapshot::{self, LifeRecord, Snapshot};
 use crate::store::redis::turn::{Turn, json};
-
-/// How often a load starts over because another one came between.
-const ATTEMPTS: usize = 10;
+use crate::store::{ATTEMPTS, StoreError, too_busy};
 
 /// What a process remembers of a store that it has loaded before.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +19,25 @@ pub(super) struct Known {
     pub(super) turn: TurnNumber,
 }
 
-/// One load: whose it is, and of what.
-pub(super) struct Load<'a> {
+/// A life that is to begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coming {
+    /// The last turn that was seen; none if the store is empty.
+    seen: Option<TurnNumber>,
+    /// The store's instance, or that which an empty store is to have.
+    pub(super) instance: InstanceId,
+    life: LifeId,
+    /// The turn in which it is to begin.
+    pub(super) turn: TurnNumber,
+}
+
+/// Who takes which store over.
+///
+/// First it is only looked at, in pieces if it is large: a store that is corrupt, foreign or unfit
+/// stays untouched, and so does its owner. Then the key `owner` is taken, which stops an earlier
+/// process at its next write; what that one has written since the look, if anything, shows in the turn
+/// counter. Between the two nothing may be executed on the link that ends the watch over the owner.
+pub(super) struct Takeover<'a> {
     /// The keys.
     pub(super) keys: &'a Keys,
     /// A random number of the process's.
@@ -32,50 +46,47 @@ pub(super) struct Load<'a> {
     pub(super) known: Option<Known>,
 }
 
-impl Load<'_> {
-    /// Takes the store over and begins a life. Returns what is there, and the owner's token.
-    ///
-    /// First it only looks: a store that is corrupt, foreign or unfit stays untouched, and so does
-    /// its owner. Then it takes the key `owner`, which stops an earlier process at its next
-    /// write; what that one has written since the look, if anything, shows in the turn counter.
-    pub(super) fn run(&self, link: &mut Link) -> Result<(Stored, String), StoreError> {
+impl Takeover<'_> {
+    /// What is there, as if the life that comes had begun.
+    pub(super) fn look(&self, link: &mut Link) -> Result<(Stored, Coming), StoreError> {
         for _ in 0..ATTEMPTS {
-            // A new token for each load: a turn of an earlier one that is still on its way, after
-            // a time-out, must find that it is too late.
-            let token = format!("{:016x}-{:016x}", self.process, fastrand::u64(..));
-            let Some(stored) = self.take(link, &token)? else {
-                continue;
-            };
-            let stored = self.begin_life(link, &token, stored)?;
-            return Ok((stored, token));
+            let look = link.transaction(&self.keys.owner, snapshot::commands(self.keys).into())?;
+            let guard = look.guard.clone();
+            let Some(found) = self.parse(look)? else { continue };
+            // From here on the owner is watched; it must be the one that was seen.
+            if guard == found.owner {
+                self.check(&found)?;
+                return Ok(with_life(found.stored));
+            }
         }
-        Err(StoreError::Failed(format!("others keep loading the store of {}", self.keys.owner)))
+        Err(too_busy())
     }
 
-    /// Makes `token` the owner, and reads. None if the owner changed meanwhile.
-    fn take(&self, link: &mut Link, token: &str) -> Result<Option<Option<Stored>>, StoreError> {
-        let look = link.transaction(&self.keys.owner, snapshot::commands(self.keys).into())?;
-        let guard = look.guard.clone();
-        let Some(before) = self.parse(look)? else {
-            return Ok(None);
-        };
-        if guard != before.owner {
-            return Ok(None);
+    /// Whether the last turn is still the one that was seen.
+    pub(super) fn is_as_seen(&self, link: &mut Link, coming: &Coming) -> Result<bool, StoreError> {
+        let turn = &self.keys.turn;
+        let found = link.request(&[command("GET", &[turn])])?.pop().unwrap_or_default();
+        Ok(text(turn, found)? == coming.seen.map(|seen| seen.to_string()))
+    }
+
+    /// Makes `token` the owner and begins a life, unless somebody came between.
+    pub(super) fn begin(
+        &self,
+        link: &mut Link,
+        token: &str,
+        coming: &Coming,
+    ) -> Result<bool, StoreError> {
+        if self.set_owner(link, token)? != Some(coming.seen) {
+            return Ok(false);
         }
-        self.check(&before)?;
-        let Some(taken) = self.set_owner(link, token)? else {
-            return Ok(None);
-        };
-        // A bank may be large: it is read once, unless somebody wrote in between.
-        if taken == before.stored.as_ref().map(|stored| stored.turn) {
-            return Ok(Some(before.stored));
+        let mut turn = Turn::new(self.keys, coming.turn);
+        if coming.seen.is_none() {
+            let (format, instance) = (FORMAT.to_string(), coming.instance.to_string());
+            turn.set(&[(FORMAT_FIELD, &format), (INSTANCE_FIELD, &instance)]);
         }
-        drop(before);
-        let again = link.transaction(&self.keys.owner, snapshot::commands(self.keys).into())?;
-        if again.guard.as_deref() != Some(token) {
-            return Ok(None);
-        }
-        Ok(self.parse(again)?.map(|after| after.stored))
+        turn.push(&self.keys.lives, &json(&LifeRecord { life: coming.life, turn: coming.turn }));
+        run_turn(link, self.keys, token, turn)?;
+        Ok(true)
     }
 
     /// Makes `token` the owner, if the owner is still the one that was seen, and returns the turn at
@@ -127,28 +138,16 @@ impl Load<'_> {
             },
         }
     }
+}
 
-    /// Appends a life, in a turn; and in an empty store makes the instance in the same turn.
-    fn begin_life(
-        &self,
-        link: &mut Link,
-        token: &str,
-        stored: Option<Stored>,
-    ) -> Result<Stored, StoreError> {
-        let fresh = stored.is_none();
-        let mut stored = stored.unwrap_or_else(|| Stored::empty(InstanceId(fastrand::u64(..))));
-        stored.turn.0 += 1;
-        let life = LifeId(fastrand::u64(..));
-        stored.lives.push((life, stored.turn));
-        let mut turn = Turn::new(self.keys, stored.turn);
-        if fresh {
-            let (format, instance) = (FORMAT.to_string(), stored.instance.to_string());
-            turn.set(&[(FORMAT_FIELD, &format), (INSTANCE_FIELD, &instance)]);
-        }
-        turn.push(&self.keys.lives, &json(&LifeRecord { life, turn: stored.turn }));
-        run_turn(link, self.keys, token, turn)?;
-        Ok(stored)
-    }
+/// What was found, with a life that is to begin.
+fn with_life(found: Option<Stored>) -> (Stored, Coming) {
+    let seen = found.as_ref().map(|stored| stored.turn);
+    let mut stored = found.unwrap_or_else(|| Stored::empty(InstanceId(fastrand::u64(..))));
+    stored.turn.0 += 1;
+    let (instance, life, turn) = (stored.instance, LifeId(fastrand::u64(..)), stored.turn);
+    stored.lives.push((life, turn));
+    (stored, Coming { seen, instance, life, turn })
 }
 
 /// Makes a turn durable if `token` still owns the store, and guards the next one.

@@ -1,0 +1,77 @@
+//! What clients say: read, written again, and handled by an open bank.
+
+use paxos_banking::bank::effects::Event;
+use paxos_banking::bank::ids::AccountId;
+use paxos_banking::wire::{encode_request, parse_request};
+
+use crate::banks::{Bank, CLIENT, hear_reply, id};
+use crate::samples::REQUESTS;
+use crate::target::{Heard, Target};
+
+pub struct ClientLines;
+
+impl Target for ClientLines {
+    fn name(&self) -> &'static str {
+        "client-lines"
+    }
+
+    fn executions(&self) -> usize {
+        25_000
+    }
+
+    fn samples(&self) -> Vec<Vec<u8>> {
+        REQUESTS.iter().map(|request| request.as_bytes().to_vec()).collect()
+    }
+
+    fn read(&self, input: &[u8], heard: &Heard) {
+        let home = AccountId::of(&id("A"));
+        let mut bank = Bank::open();
+        for line in input.split(|byte| *byte == b'\n') {
+            match parse_request(line, &home) {
+                Ok((number, request)) => {
+                    let again = encode_request(7, &request);
+                    let read = parse_request(again.trim_end().as_bytes(), &home);
+                    assert_eq!(read, Ok((Some(7), request.clone())), "written again: {again}");
+                    bank.handle(Event::Request(CLIENT, number, request), heard);
+                }
+                Err((number, reply)) => hear_reply(number, &reply, heard),
+            }
+        }
+        // Whatever waits has its outcome in the end.
+        bank.wait(heard);
+        bank.handle(Event::Closed(CLIENT), heard);
+    }
+
+    fn marks(&self) -> &'static [&'static str] {
+        &[
+            "a transfer",
+            "a batch",
+            "a balance",
+            "a session",
+            "a status",
+            "reads History",
+            "reads Chain",
+            "reads Accounts",
+            "writes an entry",
+            "not UTF-",
+            "not JSON",
+            "EOF",
+            "control character",
+            "unknown field",
+            "duplicate field",
+            "invalid type",
+            "is missing",
+            "belong together",
+            "several things are asked for",
+            "nothing is asked for",
+            "is not spoken here",
+            "more than the most",
+            "begins no account",
+            "no Paxos run got through",
+            "there is no account",
+            "the same account",
+            "must be at least",
+            "is open already",
+        ]
+    }
+}

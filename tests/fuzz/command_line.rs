@@ -1,0 +1,65 @@
+//! What the program is started with.
+
+use crate::cli::{Config, parse};
+use crate::samples::COMMAND_LINES;
+use crate::target::{Heard, LONGEST_ERROR, Target};
+
+pub struct CommandLine;
+
+impl Target for CommandLine {
+    fn name(&self) -> &'static str {
+        "command-line"
+    }
+
+    fn executions(&self) -> usize {
+        12_000
+    }
+
+    /// A word a line.
+    fn samples(&self) -> Vec<Vec<u8>> {
+        COMMAND_LINES.iter().map(|line| line.as_bytes().to_vec()).collect()
+    }
+
+    fn read(&self, input: &[u8], heard: &Heard) {
+        let text = String::from_utf8_lossy(input);
+        let words = std::iter::once("paxos-banking").chain(text.split('\n'));
+        match parse(words) {
+            Ok(Config::Server(server)) => {
+                assert!(server.node.cluster.contains_key(&server.node.id));
+                assert!(!server.redis.is_empty() && !server.redis_options.timeout.is_zero());
+                heard.accepted("a server");
+            }
+            Ok(Config::Client(options)) => {
+                assert!(options.timeout <= options.give_up_after && !options.address.is_empty());
+                heard.accepted("a client");
+            }
+            Err(asked) if !asked.use_stderr() => heard.accepted("help"),
+            // It repeats what was typed, which may be long; who typed it has seen that already.
+            Err(error) => {
+                let error = error.to_string();
+                heard.refused(&error.chars().take(LONGEST_ERROR / 4).collect::<String>());
+            }
+        }
+    }
+
+    fn marks(&self) -> &'static [&'static str] {
+        &[
+            "a server",
+            "a client",
+            "help",
+            "unrecognized subcommand",
+            "unexpected argument",
+            "required arguments were not provided",
+            "invalid value",
+            "cannot be used multiple times",
+            "is not in the cluster",
+            "a value is required",
+            "is not a server id",
+            "is not ID=HOST:PORT",
+            "unit is missing",
+            "an amount is",
+            "have the same address",
+            "right is redis://",
+        ]
+    }
+}

@@ -1,0 +1,199 @@
+//! Valid lines, to be changed.
+
+use std::collections::BTreeMap;
+
+use paxos_banking::bank::blockchain::block::{Block, BlockHash, SealedBlock};
+use paxos_banking::bank::ids::{InstanceId, LifeId};
+use paxos_banking::bank::ledger::element::Element;
+use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
+use paxos_banking::bank::paxos::ballot::Ballot;
+use paxos_banking::bank::paxos::message::{Hello, Message, Standing, Vote};
+
+use crate::banks::{genesis, hello, id};
+
+/// What clients say; several lines in one are one client's.
+pub const REQUESTS: [&str; 22] = [
+    r#"{"id":1,"transfer":{"to":"C","amount":20}}"#,
+    r#"{"id":1,"transfer":{"from":"A","to":"B","amount":500,"wait_ms":100}}"#,
+    r#"{"id":2,"version":2,"transfer":{"to":"B","amount":5,"settled":true}}"#,
+    r#"{"id":5,"transfer":{"to":"B","amount":5,"session":"A.1.2.0000000000000005.2","number":1}}"#,
+    r#"{"id":4,"session":{}}"#,
+    r#"{"id":2,"balance":{}}"#,
+    r#"{"id":2,"balance":{"account":"B"}}"#,
+    r#"{"open":{"account":"A/alice"}}"#,
+    r#"{"open":{"account":"A/alice","session":"A.1.2.0000000000000005.2","number":7,"settled":true}}"#,
+    r#"{"id":6,"batch":{"items":[["A","B",5],{"open":"A/alice"},["A","Z",5],["A","B",500]]}}"#,
+    r#"{"batch":{"items":[{"open":"A/bob","linked":true},["A","A/bob",5,"linked"],["A/bob","B",5]],"session":"A.1.2.0000000000000005.2","number":9}}"#,
+    r#"{"batch":{"items":[{"from":"A","to":"B","amount":1,"wait_ms":5,"linked":false}],"settled":true}}"#,
+    r#"{"id":7,"log":{}}"#,
+    r#"{"id":7,"log":{"after":{"epoch":1,"seq":3}}}"#,
+    r#"{"id":8,"chain":{"from":1,"to":1}}"#,
+    r#"{"id":9,"settle":{}}"#,
+    r#"{"id":10,"history":{"account":"A/alice","limit":20}}"#,
+    r#"{"history":{"account":"A","before":{"height":7,"place":3,"balance":50}}}"#,
+    r#"{"id":11,"accounts":{"prefix":"A/","after":"A/alice","limit":100}}"#,
+    r#"{"id":12,"status":{}}"#,
+    "{\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":60}}\n{\"id\":2,\"transfer\":{\"to\":\"C\",\"amount\":60}}\n{\"id\":3,\"status\":{}}",
+    "{\"id\":1,\"open\":{\"account\":\"A/x\"}}\n{\"transfer\":{\"to\":\"A/x\",\"amount\":9}}\n{\"log\":{}}\n{\"balance\":{\"account\":\"A/x\"}}",
+];
+
+fn pays(from: &str, to: &str, amount: u64) -> Action {
+    let amount = paxos_banking::bank::amount::Amount::new(amount).expect("an amount");
+    Action::Transfer {
+        from: from.parse().expect("an account"),
+        to: to.parse().expect("one"),
+        amount,
+    }
+}
+
+fn opens(account: &str) -> Action {
+    Action::Open { account: account.parse().expect("an account") }
+}
+
+fn element(seq: u64, actions: impl IntoIterator<Item = Action>) -> Element {
+    let record = |action| Record { action, request: None, via: Via::Local, linked: false };
+    Element::seal(Position { epoch: 1, seq }, actions.into_iter().map(record).collect())
+}
+
+/// What B has in its log.
+fn log_of_b() -> Vec<Element> {
+    vec![
+        element(1, [opens("B/x"), pays("B", "B/x", 60), pays("B", "A", 3)]),
+        element(4, [pays("B/x", "A", 60)]),
+    ]
+}
+
+fn block_after(previous: BlockHash, height: u64, log: Vec<Element>) -> SealedBlock {
+    let logs = BTreeMap::from([(id("B"), log)]);
+    SealedBlock::seal(Block { height, previous, proposer: Some(id("B")), genesis: None, logs })
+}
+
+/// What A has in its log.
+pub fn log_of_a() -> Vec<Element> {
+    let request = Some("A.1.0.0000000000000005.1#4".parse().expect("a request's name"));
+    let pays = Record { action: pays("A", "B", 90), request, via: Via::Paxos, linked: false };
+    let pays = Element::seal(Position { epoch: 1, seq: 3 }, vec![pays]);
+    vec![element(1, [opens("A/alice"), self::pays("A", "A/alice", 5)]), pays]
+}
+
+/// The block after [`blocks`].
+pub fn later_block() -> SealedBlock {
+    let [_, second] = blocks();
+    block_after(second.hash(), 3, vec![element(6, [pays("B", "C", 1)])])
+}
+
+/// Two blocks that follow block 0.
+pub fn blocks() -> [SealedBlock; 2] {
+    let first = block_after(genesis().hash(), 1, log_of_b());
+    let second = block_after(first.hash(), 2, vec![element(5, [pays("B", "C", 7)])]);
+    [first, second]
+}
+
+/// What B says on its connection to A, or C if the first line is `C`; several lines make a story.
+pub fn stories() -> Vec<Vec<Message>> {
+    let ballot = |round| Ballot { round, server: id("B"), life: LifeId(7) };
+    // Of A's first run, which it is in if its client overdraws.
+    let own = Ballot { round: 1, server: id("A"), life: LifeId(5) };
+    let ([first, second], instance) = (blocks(), InstanceId(2));
+    let (height, previous, hash) = (1, genesis().hash(), first.hash());
+    let known = BTreeMap::from([(id("A"), 0), (id("B"), 0)]);
+    let promise =
+        |vote| Message::Promise { height, ballot: own.clone(), instance, waiting: true, vote };
+    let prepare =
+        |round| Message::Prepare { height, ballot: ballot(round), previous, known: known.clone() };
+    let accept = |round, block: &SealedBlock| {
+        let height = block.height();
+        Message::Accept { height, ballot: ballot(round), block: block.clone() }
+    };
+    let standing = Standing { height: 2, ..hello("B", 2).standing };
+    let logs = promise(Vote::Log { elements: log_of_b(), cut: false });
+    let accepted = |ballot: &Ballot, hash| Message::Accepted {
+        height,
+        ballot: ballot.clone(),
+        hash,
+        instance,
+    };
+    let both = Message::BlocksResponse { blocks: vec![first.clone(), second.clone()] };
+    // What A proposes when it got B's log.
+    let proposed = SealedBlock::seal(Block { proposer: Some(id("A")), ..first.block().clone() });
+    let foreign = Standing { genesis: Some(hash), ..standing.clone() };
+    let (old, new) = (InstanceId(3), InstanceId(33));
+    let rejoin = vec![element(1, [Action::Rejoin { server: id("C"), old, new }])];
+    let of_rejoin = block_after(previous, 1, rejoin);
+    let of_c = Hello { rejoins: true, instance: new, ..hello("C", 3) };
+    vec![
+        vec![Message::Hello(of_c), Message::Rejoin { old, new }],
+        vec![prepare(3), accept(3, &of_rejoin), Message::Commit { height, hash: of_rejoin.hash() }],
+        vec![Message::Hello(hello("B", 2)), Message::Heartbeat(standing.clone())],
+        vec![
+            Message::Hello(hello("Z", 2)),
+            Message::Hello(hello("A", 1)),
+            Message::Hello(hello("C", 2)),
+        ],
+        vec![Message::Hello(Hello { standing: foreign, ..hello("B", 2) })],
+        vec![Message::Reject { reason: "another bank".into(), hello: hello("B", 2) }],
+        vec![prepare(3), accept(3, &first), Message::Commit { height, hash }, accept(4, &second)],
+        vec![
+            prepare(3),
+            prepare(2),
+            accept(5, &first),
+            accept(6, &first),
+            Message::Commit { height, hash },
+        ],
+        vec![logs.clone(), accepted(&own, proposed.hash())],
+        vec![promise(Vote::Accepted {
+            ballot: Ballot { round: 0, ..ballot(0) },
+            block: first.clone(),
+        })],
+        vec![
+            logs,
+            Message::Nack { height, ballot: own.clone(), promised: ballot(8), waiting: false },
+        ],
+        vec![Message::Heartbeat(standing), both.clone()],
+        vec![Message::ReconcileAck { height: 2 }, both],
+        vec![Message::ReconcileRequest, Message::BlocksRequest { from: 0, to: 0 }],
+        vec![accepted(&ballot(3), hash), Message::Commit { height: 2, hash: second.hash() }],
+    ]
+}
+
+/// What people type.
+pub const COMMANDS: [&str; 24] = [
+    "transfer B 30",
+    "t A/alice B 30 --settled",
+    "transfer B 500 --wait 10s",
+    "(A, B, 30)",
+    "open A/alice --settled",
+    "linked open A/bob, A A/bob 20, A/bob B 5",
+    "batch A B 1, A C 2, open A/carol",
+    "linked A B 1, B 2 --wait 1m --settled",
+    "balance",
+    "balance A/alice # mine",
+    "history A/alice 20",
+    "history A 50 --before 7.3.50",
+    "accounts A/ 100",
+    "accounts 7 --after A/alice",
+    "accounts",
+    "more",
+    "log",
+    "chain",
+    "chain 1",
+    "chain 1 5",
+    "status",
+    "settle",
+    "help",
+    "quit",
+];
+
+/// Command lines, one word a line.
+pub const COMMAND_LINES: [&str; 10] = [
+    "server\n--id\nA",
+    "server\n--id\nS1\n--cluster\nS1=127.0.0.1:8001,S2=[::1]:8002\n--opening-balance\n7",
+    "server\n--id\nA\n--redis\nredis://:secret@127.0.0.1:6379/3\n--allow-weak-redis",
+    "server\n--id\nB\n--settle-every\n5s\n--settle-at\n1000\n--listen\n0.0.0.0:9",
+    "server\n--id\nC\n--heartbeat\n500ms\n--gather\n1m\n--gather-covered=1ms\n--repeat\n2s",
+    "server\n--id\nA\n--back-off\n20ms\n--back-off-most\n1s\n--redial\n50ms\n--redial-most\n1s",
+    "client\n--id\nA\n-c\nbalance\n--json\n-c\ntransfer B 30",
+    "client\n--id\nA\n--connect\nlocalhost:8001\n--timeout\n2s\n--give-up-after\n15s",
+    "client\n--id\nnorth\n--cluster\nnorth=h:1,south=h:2",
+    "help\nserver",
+];

@@ -1,0 +1,203 @@
+//! What is found in Redis: each stored value, in a real Redis, loaded as a server does when it starts.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use paxos_banking::node::{LoadError, load};
+use paxos_banking::store::StoreError;
+use paxos_banking::store::redis::{Options, RedisStore};
+use redis::{Connection, Value};
+
+use crate::banks::{OPENING, config, genesis, id};
+use crate::samples::{blocks, later_block, log_of_a};
+use crate::support::redis::TestRedis;
+use crate::target::{Heard, Target};
+
+const KEYS: [&str; 9] =
+    ["BLOCKCHAIN", "LOG", "ACCEPTED", "BALANCES", "ACCOUNTS", "STATE", "LIVES", "OWNER", "TURN"];
+
+pub struct StoredValues {
+    redis: TestRedis,
+    connection: RefCell<Connection>,
+}
+
+/// What all keys hold, as Redis serializes it.
+type Dump = Vec<Value>;
+
+impl StoredValues {
+    /// With a Redis that needn't be durable.
+    pub fn start() -> StoredValues {
+        let redis = TestRedis::start_with(&["--appendonly", "no"]);
+        let connection = RefCell::new(redis.connect());
+        StoredValues { redis, connection }
+    }
+
+    /// Stores what the lines say: a command, the key and the arguments, between tabs. What is no such
+    /// line, or what Redis doesn't take, is left out.
+    fn fill(&self, input: &[u8]) -> Dump {
+        let mut pipe = redis::pipe();
+        pipe.cmd("FLUSHALL").ignore();
+        for line in input.split(|byte| *byte == b'\n') {
+            let words: Vec<&[u8]> = line.split(|byte| *byte == b'\t').collect();
+            let ([b"set", key, rest @ ..]
+            | [b"rpush", key, rest @ ..]
+            | [b"hset", key, rest @ ..]
+            | [b"zadd", key, rest @ ..]) = &words[..]
+            else {
+                continue;
+            };
+            let Some(key) = KEYS.iter().find(|known| known.as_bytes() == *key) else { continue };
+            let command = std::str::from_utf8(words[0]).expect("one of those");
+            let needed = if matches!(command, "hset" | "zadd") { 2 } else { 1 };
+            if rest.len() == needed {
+                pipe.cmd(command).arg(format!("SERVER-{key}-A")).arg(rest);
+            }
+        }
+        // A command for a key of another type fails alone.
+        let filled: redis::RedisResult<Value> =
+            pipe.ignore_errors().query(&mut *self.connection.borrow_mut());
+        filled.expect("Redis answers");
+        self.dump()
+    }
+
+    fn dump(&self) -> Dump {
+        let mut pipe = redis::pipe();
+        for key in KEYS {
+            pipe.cmd("DUMP").arg(format!("SERVER-{key}-A"));
+        }
+        pipe.query(&mut *self.connection.borrow_mut()).expect("Redis answers")
+    }
+
+    fn total(&self) -> u64 {
+        let ask = redis::cmd("HGETALL").arg("SERVER-BALANCES-A").clone();
+        let balances: BTreeMap<String, u64> =
+            ask.query(&mut *self.connection.borrow_mut()).expect("balances");
+        balances.values().sum()
+    }
+
+    fn load(&self) -> Result<(), LoadError> {
+        let options = Options { allow_weak: true, ..Options::default() };
+        let mut store = RedisStore::new(&self.redis.url(), &id("A"), options).expect("a URL");
+        load(&config(), &mut store).map(drop)
+    }
+}
+
+impl Target for StoredValues {
+    fn name(&self) -> &'static str {
+        "stored-values"
+    }
+
+    fn executions(&self) -> usize {
+        3_000
+    }
+
+    fn samples(&self) -> Vec<Vec<u8>> {
+        let of_another = founded() + &line(&["hset", "STATE", "instance", "00000000000000aa"]);
+        let retyped = line(&["set", "LOG", "x"]) + &full();
+        [full(), baby(), founded(), of_another, retyped].map(String::into_bytes).into()
+    }
+
+    fn read(&self, input: &[u8], heard: &Heard) {
+        let before = self.fill(input);
+        match self.load() {
+            Ok(()) if before == self.dump() => panic!("a life began, and nothing tells of it"),
+            Ok(()) => {
+                assert!([0, 3 * OPENING].contains(&self.total()), "the total is another one");
+                heard.accepted("a bank");
+                // What was found good, and what was added to it, is found good again.
+                self.load().unwrap_or_else(|error| panic!("the second time: {error}"));
+            }
+            Err(LoadError::Store(StoreError::Failed(what))) => {
+                panic!("what stays wrong is not a failure that may pass: {what}")
+            }
+            Err(error) => {
+                let error = error.to_string();
+                heard.refused(&error);
+                // Of another bank's store, or of a server's that has rejoined with another, no one key is wrong.
+                let other = ["is configured for", "the store's instance is"];
+                let named =
+                    error.contains("SERVER-") || other.iter().any(|words| error.contains(words));
+                assert!(named, "no key is named: {error}");
+                assert!(before == self.dump(), "something was written: {error}");
+            }
+        }
+    }
+
+    fn marks(&self) -> &'static [&'static str] {
+        &[
+            "a bank",
+            "WRONGTYPE",
+            "missing",
+            "not a field of this program's",
+            "only format",
+            "is out of order",
+            "accounts where",
+            "elements instead of one",
+            "the block there has the height",
+            "lower than the ballot",
+            "does not link to the block before",
+            "holds only",
+            "the log does not go on",
+            "follows from the chain",
+            "not what follows from",
+            "invalid type",
+            "EOF",
+            "as instance",
+            "where a number of turns",
+        ]
+    }
+}
+
+fn line(words: &[&str]) -> String {
+    words.join("\t") + "\n"
+}
+
+/// A store that was used once and belongs to no bank yet.
+fn baby() -> String {
+    [
+        line(&["hset", "STATE", "format", "2"]),
+        line(&["hset", "STATE", "instance", "0000000000000001"]),
+        line(&["set", "OWNER", "00000000000000aa-00000000000000bb"]),
+        line(&["set", "TURN", "1"]),
+        line(&["rpush", "LIVES", r#"{"life":"0000000000000005","turn":1}"#]),
+    ]
+    .concat()
+}
+
+/// One of a bank in which nothing has happened.
+fn founded() -> String {
+    let at_start = r#"{"A":{"epoch":1,"seq":0},"B":{"epoch":1,"seq":0},"C":{"epoch":1,"seq":0}}"#;
+    let mut lines = baby();
+    lines += &line(&["hset", "STATE", "active", "1"]);
+    lines += &line(&["hset", "STATE", "included", at_start]);
+    lines += &line(&["rpush", "BLOCKCHAIN", genesis().text()]);
+    for account in ["A", "B", "C"] {
+        lines += &line(&["hset", "BALANCES", account, "100"]);
+        lines += &line(&["zadd", "ACCOUNTS", "0", account]);
+    }
+    lines
+}
+
+/// One in which every key is there.
+fn full() -> String {
+    let ballot = r#"{"round":4,"server":"B","life":"0000000000000007"}"#;
+    let included = r#"{"A":{"epoch":1,"seq":0},"B":{"epoch":1,"seq":5},"C":{"epoch":1,"seq":0}}"#;
+    let mut lines = founded();
+    lines += &line(&["hset", "STATE", "included", included]);
+    lines += &line(&["hset", "STATE", "promised", ballot]);
+    lines += &line(&["hset", "STATE", "accepted", ballot]);
+    for block in blocks() {
+        lines += &line(&["rpush", "BLOCKCHAIN", block.text()]);
+    }
+    for element in log_of_a() {
+        lines += &line(&["rpush", "LOG", element.text()]);
+    }
+    lines += &line(&["rpush", "ACCEPTED", later_block().text()]);
+    for (account, balance) in [("A", "163"), ("B", "30"), ("B/x", "0"), ("C", "107")] {
+        lines += &line(&["hset", "BALANCES", account, balance]);
+    }
+    for account in ["B/x", "A/alice"] {
+        lines += &line(&["zadd", "ACCOUNTS", "0", account]);
+    }
+    lines
+}
