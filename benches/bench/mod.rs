@@ -1,0 +1,148 @@
+//! Load on a bank of real processes, what came of it, and how that compares to what the store can do.
+//!
+//! [`args`] says what is to be measured; [`bank`] starts the servers, [`redis`] their store, both as
+//! [`process`]es in a [`place`]; [`load`] sends [`lines`] and keeps a [`tally`]; the scenarios are
+//! [`limit`], [`local`] and so on; [`check`] compares what clients were told with what is stored;
+//! [`bare`] is what is compared with; [`report`], [`plots`] and [`page`] show it.
+
+mod args;
+mod bank;
+mod bare;
+mod check;
+mod limit;
+mod lines;
+mod load;
+mod local;
+mod page;
+mod place;
+mod plots;
+mod process;
+mod redis;
+mod report;
+mod settled;
+mod tally;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use args::{Arguments, Scenario};
+use bank::Setting;
+use report::Report;
+
+/// What goes wrong is told to people, in words.
+type Fallible<T> = Result<T, String>;
+
+/// What a scenario needs to know.
+pub struct Context {
+    setting: Setting,
+    runs: usize,
+    seconds: Option<f64>,
+    small: bool,
+    bar: ProgressBar,
+}
+
+impl Context {
+    /// How long one measurement takes, where that is `usually` so long; and how much of it doesn't
+    /// count.
+    fn seconds(&self, usually: f64) -> (f64, f64) {
+        let seconds = if self.small { 0.3 } else { self.seconds.unwrap_or(usually) };
+        (seconds, (seconds / 5.0).min(1.0))
+    }
+
+    /// A size: what is usual, or, to see only whether all works, a small one.
+    fn size(&self, usual: usize, small: usize) -> usize {
+        if self.small { small } else { usual }
+    }
+
+    /// Tells somebody who watches what goes on.
+    fn step(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+        self.bar.inc(1);
+    }
+}
+
+/// What `cargo bench` runs.
+pub fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let [relay, address, redis] = &arguments[..]
+        && relay == "relay"
+    {
+        return bare::relay(address, redis);
+    }
+    let arguments = args::parse(arguments);
+    end(run(&arguments, Path::new(env!("CARGO_MANIFEST_DIR"))))
+}
+
+fn end(all_is_well: Fallible<()>) -> ExitCode {
+    match all_is_well {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The program to measure.
+fn program() -> PathBuf {
+    let named = std::env::var_os("PAXOS_BANKING_BIN").map(PathBuf::from);
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_paxos-banking").into())
+}
+
+fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
+    let output = root.join("target/bench");
+    let folder = arguments.folder.clone().unwrap_or_else(|| output.clone());
+    for folder in [&output, &folder] {
+        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    let on = place::file_system(&folder)?;
+    let setting = Setting { program: program(), folder, running: arguments.running()? };
+    let context = Context {
+        setting,
+        runs: arguments.runs(),
+        seconds: arguments.seconds,
+        small: arguments.small,
+        bar: bar(),
+    };
+    let about = format!("{}; stores on {on}; {} runs", place::machine(), context.runs);
+    println!("{about}");
+    let (mut reports, mut failed) = (Vec::new(), Vec::new());
+    for scenario in arguments.scenarios() {
+        let mut report = Report::new(scenario.name());
+        match scenario.run(&context, &mut report) {
+            Ok(()) => {
+                context.bar.suspend(|| report.print());
+                reports.push(report);
+            }
+            // No figures: what they would be figures of did not work.
+            Err(error) => {
+                context.bar.suspend(|| eprintln!("{}: FAILED: {error}", scenario.name()));
+                failed.push(scenario.name());
+            }
+        }
+    }
+    context.bar.finish_and_clear();
+    report::print_asked(&reports);
+    report::write_json(&reports, &about, &output)?;
+    let page = page::write(&reports, &about, &output)?;
+    println!("\nplots and page: {}", page.display());
+    if failed.is_empty() { Ok(()) } else { Err(format!("no figures of: {}", failed.join(", "))) }
+}
+
+/// Seen only on a terminal.
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+    ProgressBar::new_spinner().with_style(style.expect("a template"))
+}
+
+impl Scenario {
+    fn run(self, context: &Context, report: &mut Report) -> Fallible<()> {
+        match self {
+            Scenario::Limit => limit::run(context, report),
+            Scenario::Local => local::run(context, report),
+            Scenario::Settled => settled::run(context, report),
+        }
+    }
+}
