@@ -16,6 +16,16 @@ pub enum Scenario {
     Local,
     /// the same while servers settle continuously: transfers in committed blocks
     Settled,
+    /// transfers that force a run, alone and in competition
+    Overdraft,
+    /// servers 50 ms apart, beside the same with every transfer through Paxos
+    Wan,
+    /// what a long chain costs: throughput, memory, start
+    Growth,
+    /// a server is killed under load and comes back
+    Fault,
+    /// ten thousand and a million accounts
+    Accounts,
 }
 
 impl Scenario {
@@ -25,6 +35,11 @@ impl Scenario {
             Scenario::Limit => "limit",
             Scenario::Local => "local",
             Scenario::Settled => "settled",
+            Scenario::Overdraft => "overdraft",
+            Scenario::Wan => "wan",
+            Scenario::Growth => "growth",
+            Scenario::Fault => "fault",
+            Scenario::Accounts => "accounts",
         }
     }
 

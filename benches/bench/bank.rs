@@ -14,7 +14,7 @@ use super::process::{Guarded, PATIENCE, free_port, wait_for};
 use super::redis::{OwnRedis, connect};
 
 /// What each server's account opens with: more than any scenario moves.
-pub const OPENING: u64 = 1_000_000_000;
+pub const OPENING: u64 = 1_000_000_000_000;
 /// The servers of a bank that is started here.
 pub const IDS: [&str; 3] = ["A", "B", "C"];
 
@@ -154,6 +154,14 @@ impl Bank {
     /// Kills all servers; their stores stay.
     pub fn stop_servers(&mut self) {
         self.running.clear();
+    }
+
+    /// Kills all servers and starts them on the same stores with these flags.
+    pub fn restart_with(&mut self, flags: &[&str]) -> Fallible<()> {
+        self.stop_servers();
+        self.flags = flags.iter().map(|flag| flag.to_string()).collect();
+        IDS.iter().try_for_each(|id| self.start_server(id))?;
+        self.wait_until_open()
     }
 
     /// The process of a server.

@@ -17,6 +17,8 @@ use super::tally::{Ran, Tally, nanos};
 pub enum Manner {
     /// Each server has so many connections; on each, so many requests are under way at any time.
     Pipelined { connections: usize, window: usize },
+    /// Each line once, so many under way on one connection to each server.
+    Once { window: usize },
     /// So many clients, spread over the servers, each with one request under way.
     Single { clients: usize },
     /// So many transfers a second, spread over the servers, each request sent when its time has come
@@ -88,6 +90,7 @@ impl OneServer<'_> {
                 }
                 Ok(all)
             }),
+            Manner::Once { window } => self.pipelined(0, 1, window),
             Manner::Single { clients } => {
                 // The first servers have one more if it doesn't come out even.
                 let own = (clients + servers - 1 - place) / servers;
@@ -118,19 +121,21 @@ impl OneServer<'_> {
     /// requests that take their places sent at once.
     fn pipelined(&self, number: usize, connections: usize, window: usize) -> Fallible<Tally> {
         let mut wire = Wire::open(self.address)?;
-        let mut next = number * self.lines.len() / connections;
-        let mut line = || {
-            next = (next + 1) % self.lines.len();
-            &self.lines[next]
+        let first = number * self.lines.len() / connections;
+        let mut lines = self.lines.iter().cycle().skip(first);
+        let mut left = match self.load.manner {
+            Manner::Once { .. } => self.lines.len(),
+            _ => usize::MAX,
         };
+        let window = window.min(left);
         let mut tally = Tally::new();
         let mut out = Vec::new();
         let mut slots: Vec<(u64, &Line)> = Vec::new();
-        for slot in 0..window {
-            let line = line();
+        for (slot, line) in lines.by_ref().take(window).enumerate() {
             line.put(&mut out, slot as u64);
             slots.push((self.now(), line));
         }
+        left -= window;
         wire.send(&out)?;
         let mut under_way = window;
         while under_way > 0 {
@@ -148,10 +153,11 @@ impl OneServer<'_> {
                 let said = read_reply(reply, asked.items)?;
                 tally.take_down(said, asked.items, now, self.took(sent, now));
                 self.accepted.fetch_add(asked.items, Ordering::Relaxed);
-                if goes_on {
-                    let line = line();
+                if goes_on && left > 0 {
+                    let line = lines.next().ok_or("there are no lines")?;
                     line.put(&mut out, id);
                     *slot = (now, line);
+                    left -= 1;
                 } else {
                     under_way -= 1;
                 }

@@ -5,14 +5,18 @@
 //! [`limit`], [`local`] and so on; [`check`] compares what clients were told with what is stored;
 //! [`bare`] is what is compared with; [`report`], [`plots`] and [`page`] show it.
 
+mod accounts;
 mod args;
 mod bank;
 mod bare;
 mod check;
+mod fault;
+mod growth;
 mod limit;
 mod lines;
 mod load;
 mod local;
+mod overdraft;
 mod page;
 mod place;
 mod plots;
@@ -21,6 +25,7 @@ mod redis;
 mod report;
 mod settled;
 mod tally;
+mod wan;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -143,6 +148,11 @@ impl Scenario {
             Scenario::Limit => limit::run(context, report),
             Scenario::Local => local::run(context, report),
             Scenario::Settled => settled::run(context, report),
+            Scenario::Overdraft => overdraft::run(context, report),
+            Scenario::Wan => wan::run(context, report),
+            Scenario::Growth => growth::run(context, report),
+            Scenario::Fault => fault::run(context, report),
+            Scenario::Accounts => accounts::run(context, report),
         }
     }
 }

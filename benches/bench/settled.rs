@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::bank::Bank;
 use super::check::{Told, check};
+use super::lines::Line;
 use super::load::{Load, Manner};
 use super::local::{all_accepted, circle};
 use super::report::{Bound, Report, Unit};
@@ -62,13 +63,23 @@ pub fn watched_load(
     bank: &Bank,
     items: usize,
     manner: Manner,
+    seconds: (f64, f64),
+    told: &mut Told,
+) -> Fallible<(Ran, Watched)> {
+    watched_load_of(bank, &circle(bank, items), manner, seconds, told)
+}
+
+/// The same of these lines.
+pub fn watched_load_of(
+    bank: &Bank,
+    lines: &BTreeMap<String, Vec<Line>>,
+    manner: Manner,
     (seconds, warm): (f64, f64),
     told: &mut Told,
 ) -> Fallible<(Ran, Watched)> {
-    let lines = circle(bank, items);
     let start = Instant::now();
     let load =
-        Load { addresses: &bank.addresses, lines: &lines, manner, start, seconds, warm, most: u64::MAX };
+        Load { addresses: &bank.addresses, lines, manner, start, seconds, warm, most: u64::MAX };
     let over = AtomicBool::new(false);
     let (ran, watched) = thread::scope(|scope| {
         let watcher = scope.spawn(|| Watched::watch(bank, start, &over));
