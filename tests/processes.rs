@@ -115,7 +115,7 @@ fn a_retry_after_a_kill_between_the_write_and_the_reply_is_paid_once() {
     let transfer = json!({"transfer": {"to": "B", "amount": 30, "session": session, "number": 1}});
     client.send(format!("{transfer}\n").as_bytes());
     // Durable; whatever reply there was is never read.
-    let mut redis = bank.redis.connect();
+    let mut redis = bank.redis("A").connect();
     wait_until("the entry is durable", || say::<usize>(&mut redis, &["LLEN", "SERVER-LOG-A"]) == 1);
     bank.kill("A");
     drop(client);
@@ -140,13 +140,13 @@ fn a_retry_after_a_kill_between_the_write_and_the_reply_is_paid_once() {
 
 #[test]
 fn redis_holds_the_documented_keys_and_nothing_else() {
-    let bank = Bank::start(&["A", "B"]);
+    let mut bank = Bank::start(&["A", "B"]);
     assert!(matches!(
         bank.session("A").transfer(None, "B".parse().unwrap(), Amount::new(5).unwrap()),
         Ending::Decided(Outcome::Accepted { .. })
     ));
     let readme = include_str!("../README.md");
-    let keys: Vec<String> = say(&mut bank.redis.connect(), &["KEYS", "*"]);
+    let keys: Vec<String> = say(&mut bank.redis("A").connect(), &["KEYS", "*"]);
     assert!(keys.len() >= 12, "{keys:?}");
     for key in keys {
         let (kind, id) = key.rsplit_once('-').expect("it ends with a server's id");
@@ -205,7 +205,7 @@ fn a_redis_that_is_killed_and_comes_back_loses_nothing() {
     };
     let accepted = |ending| matches!(ending, Ending::Decided(Outcome::Accepted { .. }));
     assert!(accepted(pays(&mut session, "B", 30)));
-    bank.redis.kill();
+    bank.redis("A").kill();
     // Asked while there is no Redis: answered, once, when it is back.
     let waiting = std::thread::spawn(move || {
         let ending = pays(&mut session, "C", 20);
@@ -215,7 +215,7 @@ fn a_redis_that_is_killed_and_comes_back_loses_nothing() {
         let status = bank.ask("A", &json!({"status": {}}));
         status.is_none_or(|status| status["error"] == json!("store"))
     });
-    bank.redis.restart();
+    bank.redis("A").restart();
     let (_session, ending) = waiting.join().unwrap();
     assert!(accepted(ending));
     bank.wait_until_connected();

@@ -230,6 +230,8 @@ pub struct PeerStatus {
     pub connected: bool,
     /// The height that it last spoke of.
     pub height: Option<u64>,
+    /// The furthest turn of its store that it was seen at, since this server started.
+    pub turn: Option<TurnNumber>,
 }
 
 /// How a server is.

@@ -76,6 +76,13 @@ pub struct Server {
     #[arg(long, value_name = "ENTRIES", value_parser = parse_entries)]
     pub settle_at: Option<usize>,
 
+    /// This server's store is lost for good: take its place with this new, empty store. What it had
+    /// accepted and not put into a block is lost with the old one. The others have to agree, so it
+    /// needs a majority of them without this one (both others, of three). Should the old store turn
+    /// up, never start a server on it again: what it accepts from now on is lost
+    #[arg(long)]
+    pub rejoin: bool,
+
     #[command(flatten)]
     pub times: Times,
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
 use paxos_banking::node::{NodeConfig, Timings};
 use paxos_banking::store::redis;
@@ -62,6 +63,10 @@ fn check_server(server: args::Server) -> Result<Config, String> {
     let own_address = own_address(&membership)?;
     let Membership { id, cluster } = membership;
     check_total(opening_balance, cluster.0.len())?;
+    let no_way_back = cannot_rejoin(cluster.0.len()).filter(|_| server.rejoin);
+    if let Some(reason) = no_way_back {
+        return Err(format!("--rejoin is refused: {reason}"));
+    }
     check_order("--gather", times.gather, "--unavailable-after", times.unavailable_after)?;
     check_order(
         "--gather-covered",
@@ -75,6 +80,7 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         listen: server.listen.map_or(own_address, values::Address::into_string),
         cluster: cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect(),
         opening_balance,
+        rejoin: server.rejoin,
         settle_at: server.settle_at,
         timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };

@@ -141,8 +141,13 @@ pub(super) fn status() -> Response {
         promised: None,
         run: "idle".into(),
         peers: vec![
-            PeerStatus { id: server("B"), connected: true, height: Some(4) },
-            PeerStatus { id: server("C"), connected: false, height: None },
+            PeerStatus {
+                id: server("B"),
+                connected: true,
+                height: Some(4),
+                turn: Some(TurnNumber(7)),
+            },
+            PeerStatus { id: server("C"), connected: false, height: None, turn: None },
         ],
     })))
 }

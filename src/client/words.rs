@@ -169,6 +169,9 @@ fn entry_in_words(entry: &Entry) -> String {
     let what = match action {
         Action::Transfer { from, to, amount } => format!("{from} pays {to} {amount}"),
         Action::Open { account } => format!("{account} is opened"),
+        Action::Rejoin { server: who, old, new } => {
+            format!("{who} rejoins: {new} is to replace {old}")
+        }
     };
     let marks = match (via, linked) {
         (Via::Local, false) => "",

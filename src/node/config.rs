@@ -22,6 +22,8 @@ pub struct NodeConfig {
     pub listen: String,
     /// What every server's account holds at the founding.
     pub opening_balance: Amount,
+    /// Its store was lost for good: it is to rejoin with the one that it is given.
+    pub rejoin: bool,
     /// The local log is settled when it holds so many entries, if at all.
     pub settle_at: Option<usize>,
     /// How patient to be.
@@ -43,6 +45,7 @@ impl NodeConfig {
             id: self.id.clone(),
             configuration,
             addresses: self.cluster.clone(),
+            rejoin: self.rejoin,
             habit: Habit { by_age, by_length: self.settle_at },
             limits: Limits::default(),
         }

@@ -122,9 +122,8 @@ impl Statements {
 
     fn index(&mut self, block: &SealedBlock) {
         for (_, record) in block.block().records() {
-            self.post(record.action.subject(), block.height());
-            if let Some(payee) = record.action.payee() {
-                self.post(payee, block.height());
+            for account in record.action.subject().into_iter().chain(record.action.payee()) {
+                self.post(account, block.height());
             }
         }
         self.next = block.height() + 1;
@@ -238,6 +237,7 @@ fn after(account: &AccountId, balance: Amount, action: &Action) -> Option<Amount
         Action::Open { .. } => Some(Amount::ZERO),
         Action::Transfer { from, amount, .. } if from == account => balance.minus(*amount),
         Action::Transfer { amount, .. } => balance.plus(*amount),
+        Action::Rejoin { .. } => Some(balance),
     }
 }
 
@@ -247,6 +247,7 @@ fn before(account: &AccountId, balance: Amount, action: &Action) -> Option<Amoun
         Action::Open { .. } => Some(Amount::ZERO),
         Action::Transfer { from, amount, .. } if from == account => balance.plus(*amount),
         Action::Transfer { amount, .. } => balance.minus(*amount),
+        Action::Rejoin { .. } => Some(balance),
     }
 }
 

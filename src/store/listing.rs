@@ -25,7 +25,7 @@ pub(super) fn opened(write: &Write) -> Vec<&AccountId> {
 pub(super) fn opened_by(record: &Record) -> Option<&AccountId> {
     match &record.action {
         Action::Open { account } => Some(account),
-        Action::Transfer { .. } => None,
+        Action::Transfer { .. } | Action::Rejoin { .. } => None,
     }
 }
 

@@ -114,6 +114,7 @@ impl Item {
                 assert!(wait_ms.is_none(), "an opening needs no money to wait for");
                 What::Open(account)
             }
+            Action::Rejoin { .. } => panic!("no client asks for that"),
         };
         Item { what, linked, wait_ms }
     }

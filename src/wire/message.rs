@@ -80,6 +80,8 @@ mod tests {
             },
             standing: standing(),
             knows_you_as: None,
+            rejoins: false,
+            saw_you_at: None,
         }
     }
 

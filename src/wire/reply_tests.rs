@@ -222,7 +222,12 @@ fn every_reply() -> Vec<(Request, Reply)> {
         accounts: 3,
         promised: None,
         run: "idle".into(),
-        peers: vec![PeerStatus { id: server("B"), connected: true, height: Some(6) }],
+        peers: vec![PeerStatus {
+            id: server("B"),
+            connected: true,
+            height: Some(6),
+            turn: Some(TurnNumber(9)),
+        }],
     };
     all.extend([
         (Request::Session, Reply::Session { session: "A.1.0.00000000000000ff.1".parse().unwrap() }),

@@ -159,6 +159,7 @@ impl Envelope {
                 let account = Some(account);
                 self.open = Some(Object(OpenFields { account, session, number, settled }));
             }
+            Action::Rejoin { .. } => panic!("no client asks for that"),
         }
     }
 }

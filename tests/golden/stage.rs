@@ -135,6 +135,7 @@ impl Stage {
             id: name.clone(),
             configuration: Configuration { servers, opening_balance },
             addresses: NAMES.iter().map(|name| (id(name), String::new())).collect(),
+            rejoin: false,
             habit: Habit::default(),
             limits: Limits::default(),
         };

@@ -20,6 +20,7 @@ fn entry(entry: &Entry) -> String {
             format!("{server}{seq} ({from} pays {to} {amount})")
         }
         Action::Open { account } => format!("{server}{seq} ({account} is opened)"),
+        Action::Rejoin { server: who, .. } => format!("{server}{seq} ({who} rejoins)"),
     }
 }
 
@@ -101,6 +102,7 @@ pub fn message(from: &ServerId, message: &Message) -> String {
         Message::BlocksResponse { blocks } => join(blocks, content),
         Message::Heartbeat(standing) => format!("at block {}", standing.height),
         Message::Hello(_) | Message::Reject { .. } => "handshake".into(),
+        Message::Rejoin { old, new } => format!("instance {new} is to replace {old}"),
     };
     format!("{:<9} {words}", message.name())
 }

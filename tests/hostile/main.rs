@@ -61,6 +61,8 @@ fn hello(of: &str, founded: bool) -> Hello {
         configuration: configuration(),
         standing,
         knows_you_as: founded.then_some(InstanceId(1)),
+        rejoins: false,
+        saw_you_at: None,
     }
 }
 
@@ -83,6 +85,7 @@ fn server_a(founded: bool) -> Server {
         id: id("A"),
         configuration: configuration(),
         addresses: addresses.collect(),
+        rejoin: false,
         habit: Habit::default(),
         limits: Limits::default(),
     };

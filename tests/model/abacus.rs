@@ -26,6 +26,7 @@ impl Abacus {
                 *self.0.entry(from.clone()).or_insert(0) -= units;
                 *self.0.entry(to.clone()).or_insert(0) += units;
             }
+            Action::Rejoin { .. } => {}
         }
     }
 
@@ -37,6 +38,8 @@ impl Abacus {
                 let covered = self.0.get(from).is_some_and(|holds| *holds >= amount.units() as i64);
                 covered && self.0.contains_key(to)
             }
+            // Nobody loses a store here.
+            Action::Rejoin { .. } => false,
         };
         if can_be {
             self.note(action);

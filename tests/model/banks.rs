@@ -29,7 +29,8 @@ fn action_pays(from: &str, to: &str, amount: u64) -> Action {
 
 /// Of which all happens, or nothing.
 fn linked<const N: usize>(group: [Action; N]) -> Wish {
-    let home = group[0].subject().home().parse().expect("a server");
+    let subject = group[0].subject().expect("a client's instruction");
+    let home = subject.home().parse().expect("a server");
     Wish { home: place(&home), group: group.into(), settled: false, patient: false }
 }
 
@@ -148,12 +149,12 @@ pub fn quick() -> Vec<Exploration> {
         exploration("a message twice", 17_024, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
         exploration(
             "a pair, a crash and a retry",
-            102_958,
+            178_610,
             in_order(with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
         exploration(
             "a settled transfer, a crash and a retry",
-            274_032,
+            448_338,
             with(fair(vec![settled(pays("B", "A", 5))]), |b| (b.crashes, b.retries) = (1, 1)),
         ),
         exploration(
@@ -184,7 +185,7 @@ pub fn quick() -> Vec<Exploration> {
         ),
         exploration(
             "one waits, and a crash",
-            40_902,
+            71_001,
             in_order(with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes) = (1, 1))),
         ),
         exploration(

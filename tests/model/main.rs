@@ -47,7 +47,14 @@ fn config(name: &str, habit: Habit) -> Config {
     let servers = NAMES.map(id).to_vec();
     let addresses = NAMES.iter().map(|name| (id(name), String::new())).collect();
     let configuration = Configuration { servers, opening_balance };
-    Config { id: id(name), configuration, addresses, habit, limits: Limits::default() }
+    Config {
+        id: id(name),
+        configuration,
+        addresses,
+        rejoin: false,
+        habit,
+        limits: Limits::default(),
+    }
 }
 
 /// What was seen of the properties that must be seen somewhere.

@@ -32,6 +32,7 @@ pub struct Bank {
 
 /// Something that a server takes in.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "few of them live at a time")]
 pub enum Input {
     /// A client asks for what it wants, for the first time.
     Ask(usize),

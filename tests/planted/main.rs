@@ -15,12 +15,17 @@ mod bank;
 mod books;
 #[path = "../sim/clients.rs"]
 mod clients;
+#[allow(dead_code, reason = "not every scene is for a mistake")]
+#[path = "../rejoin/cluster.rs"]
+mod cluster;
 #[path = "../sim/disk.rs"]
 mod disk;
 #[path = "../sim/faults.rs"]
 mod faults;
 #[path = "../sim/judge.rs"]
 mod judge;
+#[path = "../sim/lost.rs"]
+mod lost;
 #[path = "../sim/network.rs"]
 mod network;
 #[path = "../sim/orders.rs"]
@@ -28,6 +33,9 @@ mod orders;
 mod plays;
 #[path = "../sim/replies.rs"]
 mod replies;
+#[allow(dead_code, reason = "not every scene is for a mistake")]
+#[path = "../rejoin/scenes.rs"]
+mod scenes;
 #[path = "../sim/seed.rs"]
 mod seed;
 #[path = "../sim/tally.rs"]

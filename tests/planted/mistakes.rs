@@ -68,6 +68,12 @@ mistakes! {
     OneHoldsUpAll: "an account that waits holds up the others of its server",
     TornCopyIsNew: "the beginning of linked ones that comes again is rejected as new",
     PatienceIgnoresDebits: "a run refuses a patient transfer though its account was debited since",
+    LifeSurvives: "a life survives a reload of the store",
+    VotesAtOnce: "a store that is to replace another takes part before the chain names it",
+    CountedAtOnce: "its votes count before the chain names it, too",
+    DeposedGoesOn: "a replaced store goes on, and its votes count",
+    RejoinDeposesAnybody: "a second rejoin replaces the store that came by the first",
+    OldEpochGoesOn: "a server that rejoined goes on with the older epoch's numbers",
     LookUpsWithoutRest: "runs for unknown payees follow each other without a rest",
 }
 

@@ -19,6 +19,7 @@ use crate::bank::server::settling::Habit;
 use crate::bank::server::{Config, Server};
 use crate::disk::Disk;
 use crate::mistakes::Mistake;
+use crate::scenes;
 
 /// Which mistake each is for. It panics if that is made.
 pub const PLAYS: &[(Mistake, fn())] = &[
@@ -34,6 +35,11 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::OneHoldsUpAll, an_account_that_waits_holds_up_no_other),
     (Mistake::GroupInOneQueue, a_linked_group_holds_up_all_that_it_debits),
     (Mistake::PatienceIgnoresDebits, a_debit_spares_a_patient_transfer_of_this_run),
+    (Mistake::VotesAtOnce, scenes::nothing_is_said_before_the_chain_names_the_store),
+    (Mistake::CountedAtOnce, scenes::the_new_store_does_not_help_to_choose_the_block_that_names_it),
+    (Mistake::DeposedGoesOn, scenes::an_old_store_stops_at_the_block_that_replaces_it),
+    (Mistake::RejoinDeposesAnybody, scenes::a_store_that_comes_too_late_stops),
+    (Mistake::OldEpochGoesOn, scenes::a_server_rejoins_and_counts_anew),
 ];
 
 const CONFIRMED: [(&str, u64); 3] = [("A", 1), ("B", 2), ("C", 3)];
@@ -130,6 +136,7 @@ fn config() -> Config {
         id: id("A"),
         configuration: configuration(),
         addresses: CONFIRMED.iter().map(|(name, _)| (id(name), "there".into())).collect(),
+        rejoin: false,
         habit: Habit::default(),
         limits: Limits::default(),
     }
@@ -152,6 +159,8 @@ fn hello(of: &str, instance: u64) -> Hello {
         configuration: configuration(),
         standing,
         knows_you_as: Some(InstanceId(1)),
+        rejoins: false,
+        saw_you_at: None,
     }
 }
 

@@ -74,6 +74,28 @@ fn a_server_whose_store_was_lost_stops_unless_it_holds_more_than_who_says_so() {
 }
 
 #[test]
+fn of_servers_of_two_banks_the_one_that_most_are_not_of_stops() {
+    let stranger = |name: &str, bank: &str| Hello {
+        instance: InstanceId(44),
+        knows_you_as: Some(InstanceId(55)),
+        standing: Standing { genesis: Some(BlockHash::of(bank)), ..standing(9) },
+        ..hello(name)
+    };
+    let mut stage = Stage::alone();
+    for (hello, stops) in [
+        (stranger("B", "other"), false),
+        (stranger("C", "third"), false),
+        (hello("B"), false),
+        (stranger("C", "other"), false),
+        (stranger("B", "other"), true),
+    ] {
+        let is_known = hello == self::hello("B");
+        let (reason, stopped) = refused(&mut stage, hello);
+        assert_eq!((reason.is_none(), stopped), (is_known, stops), "{reason:?}");
+    }
+}
+
+#[test]
 fn only_a_good_hello_of_the_very_peer_opens_a_link() {
     let mut stage = Stage::alone();
     let said = stage.handle(Event::LinkAnswered(id("B"), Message::Hello(hello("B"))));

@@ -79,7 +79,7 @@ fn a_store_of_another_bank_is_refused() {
     let error = recover_as(other, disk()).map(drop).unwrap_err();
     assert!(matches!(error, RecoveryError::Mismatch(_)));
     says(error.to_string(), "was founded with servers A, B, C and opening balance 10000");
-    says(refused(|disk| disk.stored.instance = InstanceId(4)), "block 0 knows A as instance");
+    says(refused(|disk| disk.stored.instance = InstanceId(4)), "the chain knows A as instance");
 }
 
 #[test]

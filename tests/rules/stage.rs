@@ -58,6 +58,7 @@ pub fn config() -> Config {
         configuration: configuration(),
         addresses: ["A", "B", "C"].map(address).into(),
         habit: Habit::default(),
+        rejoin: false,
         limits: Limits::default(),
     }
 }
@@ -93,6 +94,8 @@ pub fn hello(of: &str) -> Hello {
         configuration: configuration(),
         standing: standing(0),
         knows_you_as: Some(instance("A")),
+        rejoins: false,
+        saw_you_at: None,
     }
 }
 

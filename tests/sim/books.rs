@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
-use crate::bank::ids::{AccountId, RequestId, ServerId};
+use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::paxos::ballot::Ballot;
+use crate::tally::Mark;
 
 /// (server, epoch, seq)
 pub type Name = (ServerId, u64, u64);
@@ -20,8 +21,9 @@ type Accounts = BTreeMap<AccountId, i128>;
 
 /// An entry takes effect on accounts of which it may ask everything.
 fn apply(accounts: &mut Accounts, entry: &Entry) {
-    let home = entry.record.action.subject().home();
-    assert_eq!(home, entry.server.as_str(), "only the home does that: {entry:?}");
+    let home = entry.record.action.subject().map(AccountId::home);
+    let by_home = home.is_none_or(|home| home == entry.server.as_str());
+    assert!(by_home, "only the home does that: {entry:?}");
     match &entry.record.action {
         Action::Open { account } => {
             assert_eq!(accounts.insert(account.clone(), 0), None, "{account} is opened twice");
@@ -34,11 +36,13 @@ fn apply(accounts: &mut Accounts, entry: &Entry) {
             assert!(*payer >= 0, "{from} is below zero after {entry:?}");
             *accounts.get_mut(to).unwrap_or_else(|| panic!("no payee: {entry:?}")) += units;
         }
+        Action::Rejoin { .. } => {}
     }
 }
 
 /// A payment that became durable at its home.
 pub struct Move {
+    pub name: Name,
     pub server: ServerId,
     pub from: AccountId,
     pub to: AccountId,
@@ -69,15 +73,31 @@ pub struct Books {
     /// What the chain comes to, and what each server decides by.
     chain: Accounts,
     pub views: BTreeMap<ServerId, Accounts>,
+    /// The instances of which anybody's chain says that they are a server's.
+    pub instances: BTreeMap<ServerId, InstanceId>,
+    /// Whom a block named, and which one.
+    pub named: BTreeMap<InstanceId, (ServerId, u64)>,
+    /// The stores that were ever to come in place of others.
+    pub waiting: BTreeSet<InstanceId>,
+    /// The servers whose new store no block that they have names yet.
+    pub learning: BTreeMap<ServerId, InstanceId>,
+    /// What was lost with a store.
+    pub lost: BTreeSet<Name>,
+    pub marks: Vec<Mark>,
 }
 
 impl Books {
     pub fn new(opening: u64, servers: &[ServerId]) -> Books {
-        let genesis = |id: &ServerId| (AccountId::of(id), i128::from(opening));
-        let chain: Accounts = servers.iter().map(genesis).collect();
-        let views = servers.iter().map(|id| (id.clone(), chain.clone())).collect();
-        let servers = servers.to_vec();
-        Books { opening: i128::from(opening), servers, chain, views, ..Books::default() }
+        let mut books =
+            Books { opening: i128::from(opening), servers: servers.to_vec(), ..Books::default() };
+        books.chain = books.genesis();
+        books.views = servers.iter().map(|id| (id.clone(), books.genesis())).collect();
+        books
+    }
+
+    /// What everybody holds at first.
+    pub fn genesis(&self) -> Accounts {
+        self.servers.iter().map(|id| (AccountId::of(id), self.opening)).collect()
     }
 
     /// What an account held before anybody paid.
@@ -95,6 +115,7 @@ impl Books {
     /// A server has made an element durable; returns its entries.
     pub fn log(&mut self, server: &ServerId, element: &Element) -> Vec<Entry> {
         let entries: Vec<Entry> = element.entries(server).collect();
+        assert!(!self.is_learning(server), "{server} logs before the chain names its store");
         let view = self.views.get_mut(server).expect("a server of the bank");
         for entry in &entries {
             let before = self.logged.insert(name(entry), entry.clone());
@@ -109,7 +130,11 @@ impl Books {
                     let before = self.opened.insert(account.clone(), self.clock);
                     assert_eq!(before, None, "{account} is opened twice");
                 }
+                Action::Rejoin { new, .. } => {
+                    assert!(self.waiting.contains(new), "nobody asked for {entry:?}");
+                }
                 Action::Transfer { from, to, amount } => self.moves.push(Move {
+                    name: name(entry),
                     server: server.clone(),
                     from: from.clone(),
                     to: to.clone(),
@@ -139,17 +164,20 @@ impl Books {
                     self.assert_chosen(block);
                     self.enter(block);
                 }
+                self.enter_rejoins(block);
             }
         }
+        let learns = self.is_learning(server);
         let view = self.views.get_mut(server).expect("a server of the bank");
         for entry in block.block().entries() {
-            if entry.server != *server {
+            if entry.server != *server || learns {
                 apply(view, &entry);
             }
             if let Action::Open { account } = entry.record.action {
                 self.in_chain_of.insert((account, server.clone()), self.clock);
             }
         }
+        self.learnt(server, block);
     }
 
     fn assert_chosen(&self, block: &SealedBlock) {
@@ -170,22 +198,25 @@ impl Books {
         for entry in block.block().entries() {
             let before = self.in_block.insert(name(&entry), height);
             assert_eq!(before, None, "{entry:?} is in two blocks");
+            assert!(!self.lost.contains(&name(&entry)), "{entry:?} was lost with its store");
             apply(&mut self.chain, &entry);
         }
         let total: i128 = self.chain.values().sum();
         assert_eq!(total, self.opening * self.servers.len() as i128, "the total changes never");
     }
 
-    /// What is in no block yet.
+    /// What is in no block yet, and not lost.
     pub fn in_no_block(&self) -> Vec<Name> {
-        let names = self.logged.keys();
+        let names = self.logged.keys().filter(|name| !self.lost.contains(*name));
         names.filter(|name| !self.in_block.contains_key(*name)).cloned().collect()
     }
 
-    /// At the end everything that was ever durable is in the chain.
+    /// At the end everything that was ever durable is in the chain, or was lost with a store.
     pub fn assert_all_in_chain(&self) {
+        assert!(self.learning.is_empty(), "{:?} did not rejoin", self.learning);
         for (name, entry) in &self.logged {
-            assert!(self.in_block.contains_key(name), "{entry:?} is lost");
+            let is_there = self.in_block.contains_key(name) || self.lost.contains(name);
+            assert!(is_there, "{entry:?} is lost");
         }
         for (server, view) in &self.views {
             assert_eq!(*view, self.chain, "{server} knows what the chain says");

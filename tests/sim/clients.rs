@@ -11,6 +11,7 @@ use crate::bank::ledger::entry::Action;
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 
 use crate::orders::{self, Asker, Habits, Order};
+use crate::replies::LOST;
 use crate::tally::Fault;
 use crate::world::World;
 
@@ -264,6 +265,9 @@ fn told(world: &mut World, index: usize, orders: &[(u64, usize)], outcomes: Vec<
                 }
                 // What is new needs a session that the server remembers.
                 (Outcome::Expired { .. }, _) => client.session = None,
+                (Outcome::Unavailable { reason }, _) if reason.contains(LOST) => {
+                    client.session = None;
+                }
                 _ => {}
             }
             let request = instruction.request.expect("all under way have one");

@@ -8,7 +8,7 @@ use crate::bank::effects::{Batch, Receipt, Write};
 use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
 use crate::bank::server::Config;
 use crate::bank::server::Server;
-use crate::bank::server::recovery::Recovery;
+use crate::bank::server::recovery::{Recovery, RecoveryError};
 use crate::bank::stored::Stored;
 
 /// What is on one server's disk.
@@ -27,17 +27,22 @@ impl Disk {
 
     /// Begins a new life and recovers the server.
     pub fn load(&mut self, config: Config, life: u64) -> Server {
+        self.try_load(config, life).expect("a sound disk")
+    }
+
+    /// The same, of a disk that may be refused.
+    pub fn try_load(&mut self, config: Config, life: u64) -> Result<Server, RecoveryError> {
         self.stored.turn = TurnNumber(self.stored.turn.0 + 1);
         self.stored.lives.push((LifeId(life), self.stored.turn));
         self.stored.blocks = self.chain.len() as u64;
         self.stored.accounts = self.balances.len() as u64;
-        let mut recovery = Recovery::begin(config, self.stored.clone()).expect("a sound disk");
+        let mut recovery = Recovery::begin(config, self.stored.clone())?;
         for block in &self.chain {
-            recovery.append(block.clone()).expect("a sound chain");
+            recovery.append(block.clone())?;
         }
         let balances: Vec<_> = self.balances.clone().into_iter().collect();
-        recovery.check_balances(&balances).expect("sound balances");
-        recovery.finish().expect("a sound disk")
+        recovery.check_balances(&balances)?;
+        recovery.finish()
     }
 
     pub fn commit(&mut self, batch: &Batch) -> Receipt {

@@ -22,6 +22,8 @@ pub struct Faults {
     pub partition: u8,
     /// The longest time between two such decisions.
     pub spell: u64,
+    /// Of all crashes: the store is lost for good.
+    pub lose: u8,
     /// Timers may run out at almost any time.
     pub hasty: bool,
 }
@@ -37,5 +39,6 @@ pub const HEALED: Faults = Faults {
     pause: 0,
     partition: 0,
     spell: 3_000,
+    lose: 0,
     hasty: false,
 };

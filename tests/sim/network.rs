@@ -2,9 +2,11 @@
 //! each other, servers that crash.
 
 use crate::bank::effects::Event;
-use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
 use crate::bank::paxos::message::Message;
 
+use crate::books::Books;
+use crate::disk::Disk;
 use crate::tally::Fault;
 use crate::world::{Happening, World};
 
@@ -20,9 +22,30 @@ impl World {
         host.server = None;
         host.life = 0;
         host.dialled_by.clear();
-        let away = if self.rng.bool() { 50 } else { 2_000 };
+        let lost = self.may_be_lost(id) && self.happens(self.faults.lose, Fault::StoreLost);
+        if lost {
+            self.lose(id);
+        }
+        let away = if self.rng.bool() && !lost { 50 } else { 2_000 };
         let delay = self.rng.u64(10..away);
         self.schedule(delay, Happening::Start(id.clone()));
+    }
+
+    /// There is a way back for a server of an open bank, as long as the others are a majority.
+    fn may_be_lost(&self, id: &ServerId) -> bool {
+        let Books { learning, .. } = &self.judge.books;
+        let away = learning.len() + 1;
+        let others = self.hosts.len() - away.min(self.hosts.len());
+        self.disks[id].stored.active && !learning.contains_key(id) && 2 * others > self.hosts.len()
+    }
+
+    /// A server's store is lost, and its operator gives it another.
+    fn lose(&mut self, id: &ServerId) {
+        let instance = self.rng.u64(..);
+        self.tell(|| format!("{id} ── LOSES ITS STORE"));
+        self.disks.insert(id.clone(), Disk::empty(instance));
+        self.hosts.get_mut(id).unwrap().config.rejoin = true;
+        self.judge.books.lose(id, InstanceId(instance));
     }
 
     /// Breaks the link that one has dialled to another. They learn of it, each in its time.
@@ -108,6 +131,10 @@ impl World {
             return;
         };
         let delay = self.rng.u64(1..20);
+        if matches!(message, Message::Reject { .. }) {
+            let (dialler, to) = (dialler.clone(), id.clone());
+            self.schedule(delay + 1, Happening::GiveUp { dialler, to, connection });
+        }
         let event = Event::LinkAnswered(id.clone(), message);
         self.schedule(delay, Happening::Answer { dialler, life, connection, event });
     }

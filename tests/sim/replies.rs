@@ -9,6 +9,9 @@ use crate::bank::request::{Instruction, Outcome, Reply};
 use crate::judge::{Call, Judge};
 use crate::tally::Mark;
 
+/// What a client is told of a request that was accepted by a store that is lost, or never.
+pub const LOST: &str = "lost with the store";
+
 impl Judge {
     /// A server replies. What it says must be true by what it names.
     pub fn reply(&mut self, call: Call, reply: &Reply) {
@@ -36,7 +39,8 @@ impl Judge {
     fn settled(&mut self, call: Call, consulted: &[ServerId]) {
         self.blockless += 1;
         let held = self.settles.remove(&call).expect("a reply to what was asked, and only one");
-        for name in held.iter().filter(|(server, ..)| consulted.contains(server)) {
+        let held = held.iter().filter(|name| !self.books.lost.contains(*name));
+        for name in held.filter(|(server, ..)| consulted.contains(server)) {
             assert!(self.books.in_block.contains_key(name), "settled, but {name:?} is in no block");
         }
     }
@@ -52,6 +56,13 @@ impl Judge {
             Outcome::Refused { reason, .. } => self.refused(index, reason, outcome),
             Outcome::Expired { .. } => {
                 assert!(self.forgetful, "{asked:?} is forgotten by one that forgets nothing");
+            }
+            Outcome::Unavailable { reason } if reason.contains(LOST) => {
+                let request = asked.request.as_ref().expect("a session's");
+                let before = self.books.paid.get(request);
+                let lost = before.is_none_or(|name| self.books.lost.contains(name));
+                assert!(lost, "{request} is not lost: {before:?}");
+                self.marks.push(Mark::ToldLost);
             }
             Outcome::Unavailable { reason } => {
                 // One may be unlucky for so long, but then others are not.
@@ -102,7 +113,7 @@ impl Judge {
         let arrival = &self.arrivals[index];
         let action = &arrival.instruction().action;
         let Action::Transfer { to, amount, .. } = action else {
-            let account = action.subject();
+            let account = action.subject().expect("a client asks for no rejoin");
             let before = &arrival.group[..arrival.place];
             let known = before.iter().any(|member| member.action == *action);
             assert!(known || self.books.is_open(account), "{account} is refused, but not open");
@@ -171,7 +182,9 @@ fn all_or_none(outcomes: &[Outcome], as_first: bool) {
     let innocent = count(|outcome| matches!(outcome, Outcome::LinkedFailed { .. }));
     let culprits = outcomes.len() - accepted - expired - innocent;
     let open = |outcome: &Outcome| match outcome {
-        Outcome::Unavailable { reason } => !reason.starts_with("the bank is not open"),
+        Outcome::Unavailable { reason } => {
+            !reason.starts_with("the bank is not open") && !reason.contains(LOST)
+        }
         _ => true,
     };
     if !outcomes.iter().any(open) {

@@ -75,6 +75,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         pause: [0, 5, 30][dice.usize(..3)],
         partition: [0, 70][dice.usize(..2)],
         spell: 3_000,
+        lose: 0,
         hasty: dice.bool(),
     };
     let habits = habits(&mut dice);
@@ -92,6 +93,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         },
         limits: if dice.u8(0..4) == 0 { small(&mut dice) } else { Limits::default() },
     };
+    let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
     let mut world = World::new(seed, setting, faults);
     world.trace = trace;
     while world.step(FAULTY) {}
@@ -112,7 +114,8 @@ pub fn simulate(seed: u64, trace: bool) -> World {
     let end = world.now + 6_000;
     while world.step(end) {}
     world.judge.finish(&world.disks);
-    for mark in std::mem::take(&mut world.judge.marks) {
+    let marks = std::mem::take(&mut world.judge.books.marks);
+    for mark in std::mem::take(&mut world.judge.marks).into_iter().chain(marks) {
         world.tally.mark(mark);
     }
     world

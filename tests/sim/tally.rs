@@ -37,6 +37,7 @@ kinds! { Fault:
     Pause = "pause",
     ClientLost = "request or reply lost",
     ClientRepeated = "late copy of a request",
+    StoreLost = "store lost for good",
 }
 
 kinds! { Mark:
@@ -77,6 +78,10 @@ kinds! { Mark:
     OpenAlready = "an account was open already",
     WrongServer = "a request went to the wrong server",
     LogFull = "a local log was full",
+    Rejoined = "a server rejoined with another store",
+    VoidRejoin = "a rejoin was void",
+    LostEntries = "what was in no block was lost with a store",
+    ToldLost = "a client was told that its request is lost",
 }
 
 #[derive(Clone, Copy)]

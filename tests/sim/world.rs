@@ -109,7 +109,7 @@ pub enum Happening {
 }
 
 pub struct Host {
-    config: Config,
+    pub config: Config,
     pub server: Option<Server>,
     pub life: u64,
     pub timers: BTreeMap<Timer, u64>,
@@ -154,6 +154,7 @@ impl World {
                 id: id.clone(),
                 configuration: configuration.clone(),
                 addresses: ids.iter().map(|id| (id.clone(), format!("{id}:1"))).collect(),
+                rejoin: false,
                 habit: setting.habit.clone(),
                 limits: setting.limits.clone(),
             },
@@ -312,7 +313,10 @@ impl World {
 
     fn start(&mut self, id: &ServerId) {
         let life = self.rng.u64(1..);
+        let forgets = !self.judge.books.is_learning(id) && self.rng.bool();
         let host = self.hosts.get_mut(id).unwrap();
+        // Once the chain names the store, the operator's word is of no use any more, nor of harm.
+        host.config.rejoin &= !forgets;
         let server = self.disks.get_mut(id).unwrap().load(host.config.clone(), life);
         host.life = life;
         host.server = Some(server);

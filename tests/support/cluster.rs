@@ -41,6 +41,7 @@ impl Cluster {
                 cluster: addresses.clone(),
                 listen: listen.clone(),
                 opening_balance: Amount::new(100).unwrap(),
+                rejoin: false,
                 settle_at: None,
                 timings: timings.clone(),
             };

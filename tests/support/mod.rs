@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod disk;
+pub mod guard;
 pub mod process;
 pub mod redis;
 pub mod samples;

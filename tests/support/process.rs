@@ -1,7 +1,9 @@
-//! Servers as processes of the shipped program, on a Redis of the test's own.
+//! Servers as processes of the shipped program, on Redis of the test's own.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use paxos_banking::client::Options;
@@ -9,35 +11,72 @@ use paxos_banking::client::session::Session;
 use serde_json::{Value, json};
 
 use super::cluster::{Client, PATIENCE, free_address, hears, wait_until};
+use super::guard::Guarded;
 use super::redis::TestRedis;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_paxos-banking");
 
-/// A bank of processes that share a Redis. Whatever still runs is killed when this is dropped.
+/// Servers that share a machine are quick to hear each other.
+const FLAGS: [&str; 6] = ["--heartbeat", "100ms", "--gather", "3s", "--redial-most", "200ms"];
+
+/// How the servers of a bank are set up.
+pub struct Setup {
+    /// A Redis for each server, rather than one for all.
+    pub redis_each: bool,
+    /// Flags for each server, beside those that say who and where it is.
+    pub flags: Vec<String>,
+    /// The folder for the servers' logs, if anybody wants them.
+    pub logs: Option<PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup { redis_each: false, flags: FLAGS.map(str::to_owned).into(), logs: None }
+    }
+}
+
+/// A bank of processes. Whatever still runs is killed when this is dropped.
 pub struct Bank {
-    pub redis: TestRedis,
+    setup: Setup,
+    /// One for each server, in the order of their ids, or one for all.
+    pub stores: Vec<TestRedis>,
     addresses: BTreeMap<String, String>,
-    running: BTreeMap<String, Child>,
+    /// Where a server finds another one, if not at its address: (who dials, whom).
+    pub routes: BTreeMap<(String, String), String>,
+    running: BTreeMap<String, Guarded>,
 }
 
 impl Bank {
-    /// A bank of servers with these ids, none of which is started yet.
+    /// A bank of servers with these ids that share a Redis, none of which is started yet.
     pub fn new(ids: &[&str]) -> Bank {
+        Bank::set_up(ids, Setup::default())
+    }
+
+    /// The same, set up in another way.
+    pub fn set_up(ids: &[&str], setup: Setup) -> Bank {
+        let stores = if setup.redis_each { ids.len() } else { 1 };
         Bank {
-            redis: TestRedis::start(),
+            setup,
+            stores: (0..stores).map(|_| TestRedis::start()).collect(),
             addresses: ids.iter().map(|id| (id.to_string(), free_address())).collect(),
+            routes: BTreeMap::new(),
             running: BTreeMap::new(),
         }
     }
 
-    /// The same, open and connected.
+    /// A bank of servers that share a Redis, open and connected.
     pub fn start(ids: &[&str]) -> Bank {
         let mut bank = Bank::new(ids);
-        for id in ids {
-            bank.start_server(id);
-        }
-        bank.wait_until_connected();
+        bank.start_all();
         bank
+    }
+
+    /// Starts all servers and waits until they are connected.
+    pub fn start_all(&mut self) {
+        for id in self.ids() {
+            self.start_server(&id);
+        }
+        self.wait_until_connected();
     }
 
     /// The ids of its servers.
@@ -50,40 +89,73 @@ impl Bank {
         &self.addresses[id]
     }
 
-    fn cluster(&self) -> String {
-        let entries = self.addresses.iter().map(|(id, address)| format!("{id}={address}"));
-        entries.collect::<Vec<_>>().join(",")
+    /// The Redis of a server.
+    pub fn redis(&mut self, id: &str) -> &mut TestRedis {
+        let place = self.place(id);
+        &mut self.stores[place]
+    }
+
+    /// Which Redis is a server's.
+    fn place(&self, id: &str) -> usize {
+        let place =
+            self.addresses.keys().position(|other| other == id).expect("one of its servers");
+        if self.setup.redis_each { place } else { 0 }
+    }
+
+    /// Where everybody is, as a server sees it.
+    fn cluster(&self, id: &str) -> String {
+        let found = |(other, address): (&String, &String)| {
+            let route = self.routes.get(&(id.to_owned(), other.clone()));
+            format!("{other}={}", route.unwrap_or(address))
+        };
+        self.addresses.iter().map(found).collect::<Vec<_>>().join(",")
     }
 
     /// The program, told to be a server.
     pub fn server_command(&self, id: &str) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args(["server", "--id", id, "--cluster", &self.cluster()]);
-        command.args(["--redis", &self.redis.url()]);
+        command.args(["server", "--id", id, "--cluster", &self.cluster(id)]);
+        command.args(["--redis", &self.stores[self.place(id)].url()]);
         command
     }
 
     /// The program, told to be a client.
     pub fn client_command(&self, id: &str) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args(["client", "--id", id, "--cluster", &self.cluster()]);
+        command.args(["client", "--id", id, "--cluster", &self.cluster(id)]);
         command
     }
 
     /// Starts a server on the store that it had.
     pub fn start_server(&mut self, id: &str) {
+        self.start_server_with(id, &[]);
+    }
+
+    /// The same, with further flags.
+    pub fn start_server_with(&mut self, id: &str, flags: &[&str]) {
         let mut command = self.server_command(id);
-        command.args(["--heartbeat", "100ms", "--gather", "3s", "--redial-most", "200ms"]);
-        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-        let before = self.running.insert(id.to_string(), child.expect("the program starts"));
+        command.args(&self.setup.flags).args(flags);
+        let errors = match &self.setup.logs {
+            None => Stdio::null(),
+            Some(folder) => {
+                let path = folder.join(format!("{id}.log"));
+                let log = OpenOptions::new().create(true).append(true).open(path);
+                log.expect("a log").into()
+            }
+        };
+        let server = Guarded::start(&command, errors, 0);
+        let before = self.running.insert(id.to_string(), server);
         assert!(before.is_none(), "{id} was running");
+    }
+
+    /// The process of a server that was started and not killed.
+    pub fn process(&mut self, id: &str) -> Option<&mut Guarded> {
+        self.running.get_mut(id)
     }
 
     /// Kills a server: SIGKILL.
     pub fn kill(&mut self, id: &str) {
-        let mut child = self.running.remove(id).expect("it is running");
-        child.kill().expect("it can be killed");
-        child.wait().expect("it can be reaped");
+        self.running.remove(id).expect("it is running").kill();
     }
 
     /// A session with a server, that tries for long.
@@ -142,14 +214,5 @@ impl Bank {
             all.iter().all(|one| one.is_some() && *one == all[0])
                 && all[0].as_ref().is_some_and(|(_, length)| *length == json!(0))
         });
-    }
-}
-
-impl Drop for Bank {
-    fn drop(&mut self) {
-        for child in self.running.values_mut() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }

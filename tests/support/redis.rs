@@ -3,27 +3,17 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use redis::{Client, Connection, FromRedisValue};
 use tempfile::TempDir;
 
+use super::guard::Guarded;
+
 /// How long a Redis may take to start. Generous: it is only waited for in full by a failing test.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Runs Redis for as long as somebody holds the other end of standard input, so that none is left
-/// behind even by a test that was killed. The end of standard input kills it like a power cut.
-const GUARD: &str = r#"
-    exec 3<&0
-    redis-server "$@" </dev/null 3<&- &
-    redis=$!
-    { read -r _; kill -KILL "$redis"; } <&3 2>/dev/null &
-    guard=$!
-    wait "$redis"
-    kill "$guard" 2>/dev/null
-"#;
 
 /// A `redis-server` on a free loopback port, with its data in a temporary directory. It is killed,
 /// and its data removed, when this is dropped.
@@ -31,7 +21,7 @@ pub struct TestRedis {
     directory: TempDir,
     arguments: Vec<String>,
     port: u16,
-    running: Option<Child>,
+    running: Option<Guarded>,
 }
 
 impl TestRedis {
@@ -66,10 +56,12 @@ impl TestRedis {
 
     /// Kills it as `kill -9` does, and waits until it is gone.
     pub fn kill(&mut self) {
-        if let Some(mut guard) = self.running.take() {
-            drop(guard.stdin.take());
-            guard.wait().expect("the end of Redis");
-        }
+        self.running = None;
+    }
+
+    /// Its process, if it was not killed.
+    pub fn process(&mut self) -> Option<&mut Guarded> {
+        self.running.as_mut()
     }
 
     /// Starts it again, with the same data, on the same port.
@@ -81,6 +73,26 @@ impl TestRedis {
         }
     }
 
+    /// Starts it again with further settings for this time, and with a bound on what a file may hold,
+    /// in blocks of 512 bytes, if that is not 0. Doesn't wait until it answers.
+    pub fn restart_with(&mut self, arguments: &[&str], file_blocks: u64) {
+        self.kill();
+        let mut command = self.command();
+        command.args(arguments);
+        self.running = Some(Guarded::start(&command, Stdio::null(), file_blocks));
+    }
+
+    /// The file to which it appends what it writes: `appendonly.aof.N.incr.aof`, the newest one.
+    pub fn append_only_file(&self) -> PathBuf {
+        let files = fs::read_dir(self.data().join("appendonlydir")).expect("a folder");
+        let number = |path: &PathBuf| {
+            let name = path.file_name()?.to_str()?.strip_suffix(".incr.aof")?;
+            name.rsplit('.').next()?.parse::<u64>().ok()
+        };
+        let paths = files.map(|file| file.expect("a file").path());
+        paths.max_by_key(number).expect("a file that is appended to")
+    }
+
     /// A connection for looking at what is stored.
     pub fn connect(&self) -> Connection {
         let client = Client::open(self.url()).expect("a URL");
@@ -89,14 +101,12 @@ impl TestRedis {
 
     /// Starts it, and waits until it answers. False if it ended instead, for want of the port.
     fn try_run(&mut self, port: u16, deadline: Instant) -> bool {
-        // The last one's file would pass for this one's.
-        let _ = fs::remove_file(self.pid_file());
         self.port = port;
-        self.running = Some(self.command().spawn().expect("a shell to start Redis from"));
+        self.running = Some(Guarded::start(&self.command(), Stdio::null(), 0));
         loop {
             assert!(Instant::now() < deadline, "Redis does not start: {}", self.log());
-            let guard = self.running.as_mut().expect("it was just started");
-            if guard.try_wait().expect("the state of Redis").is_some() {
+            let process = self.running.as_mut().expect("it was just started");
+            if process.ended().is_some() {
                 self.kill();
                 let log = self.log();
                 assert!(log.contains("Address already in use"), "Redis can't be started: {log}");
@@ -112,38 +122,33 @@ impl TestRedis {
 
     fn command(&self) -> Command {
         let path = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
-        let mut command = Command::new("sh");
-        command.args(["-c", GUARD, "sh"]);
+        let mut command = Command::new("redis-server");
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--daemonize", "no", "--save", "", "--dir", &path(self.data())]);
         command.args(["--appendonly", "yes", "--appendfsync", "always"]);
         command.args(["--no-appendfsync-on-rewrite", "no", "--maxmemory-policy", "noeviction"]);
-        command.args(["--pidfile", &path(self.pid_file()), "--logfile", &path(self.log_file())]);
+        command.args(["--logfile", &path(self.log_file())]);
         command.args(&self.arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 
     /// Whether what answers at the port is this very Redis, and is ready.
     fn answers(&self) -> bool {
         let ask = || {
-            let mine = fs::read_to_string(self.pid_file()).ok()?;
+            let mine = self.running.as_ref()?.pid();
             let client = Client::open(self.url()).ok()?;
             let mut connection = client.get_connection_with_timeout(PATIENCE).ok()?;
             redis::cmd("PING").exec(&mut connection).ok()?;
             let info: redis::InfoDict =
                 redis::cmd("INFO").arg("server").query(&mut connection).ok()?;
-            Some(info.get::<String>("process_id")? == mine.trim())
+            Some(info.get::<u32>("process_id")? == mine)
         };
         ask() == Some(true)
     }
 
-    fn data(&self) -> PathBuf {
+    /// The folder with its data.
+    pub fn data(&self) -> PathBuf {
         self.directory.path().to_owned()
-    }
-
-    fn pid_file(&self) -> PathBuf {
-        self.directory.path().join("redis.pid")
     }
 
     fn log_file(&self) -> PathBuf {
@@ -152,12 +157,6 @@ impl TestRedis {
 
     fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_else(|error| format!("no log: {error}"))
-    }
-}
-
-impl Drop for TestRedis {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

@@ -1,7 +1,7 @@
 //! The chain: its head and what follows from all blocks up to it. The blocks themselves are in the
 //! store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::bank::amount::Amount;
@@ -9,7 +9,7 @@ use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBl
 use crate::bank::ids::{AccountId, InstanceId, ServerId};
 use crate::bank::ledger::balances::{Balances, LedgerError, View};
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::Position;
+use crate::bank::ledger::entry::{Action, Position};
 use crate::bank::ledger::trial::{Changes, Trial};
 
 /// The chain up to its head.
@@ -20,6 +20,10 @@ pub struct Chain {
     genesis: Genesis,
     genesis_hash: BlockHash,
     included: BTreeMap<ServerId, Position>,
+    /// Each server's instance, whose votes count for the next height.
+    instances: BTreeMap<ServerId, InstanceId>,
+    /// The instances in whose place others came, and those that came too late.
+    deposed: BTreeSet<InstanceId>,
 }
 
 /// Why a block can't be the next one.
@@ -93,7 +97,16 @@ impl std::error::Error for BlockError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consequences {
     included: BTreeMap<ServerId, Position>,
+    instances: BTreeMap<ServerId, InstanceId>,
+    deposed: BTreeSet<InstanceId>,
     changes: Changes,
+}
+
+impl Consequences {
+    /// Whether an instance can't be its server's any more.
+    pub fn deposes(&self, instance: InstanceId) -> bool {
+        self.deposed.contains(&instance)
+    }
 }
 
 impl Chain {
@@ -124,7 +137,15 @@ impl Chain {
             return Err(BlockError::Genesis("block 0 is not written as a genesis block is"));
         }
         let included = genesis.servers.keys().map(|id| (id.clone(), Position::START)).collect();
-        Ok(Chain { height: 0, head: block.hash(), genesis_hash: block.hash(), included, genesis })
+        Ok(Chain {
+            height: 0,
+            head: block.hash(),
+            genesis_hash: block.hash(),
+            included,
+            instances: genesis.servers.clone(),
+            deposed: BTreeSet::new(),
+            genesis,
+        })
     }
 
     /// The accounts that block 0 opens, and what they hold.
@@ -153,9 +174,20 @@ impl Chain {
         self.genesis_hash
     }
 
-    /// The instance whose votes count for the next height.
+    /// The instance of a server's whose votes count for the next height.
     pub fn instance(&self, server: &ServerId) -> Option<InstanceId> {
-        self.genesis.servers.get(server).copied()
+        self.instances.get(server).copied()
+    }
+
+    /// For each server, the instance whose votes count for the next height.
+    pub fn all_instances(&self) -> &BTreeMap<ServerId, InstanceId> {
+        &self.instances
+    }
+
+    /// Whether an instance was a server's and is not any more, or was to be one and can't be: another
+    /// had come before it.
+    pub fn is_deposed(&self, instance: InstanceId) -> bool {
+        self.deposed.contains(&instance)
     }
 
     /// The last entry of a server's that is in the chain.
@@ -201,7 +233,43 @@ impl Chain {
             let last = self.follow(&mut trial, server, log)?;
             included.insert(server.clone(), last);
         }
-        Ok(Consequences { included, changes: trial.into_changes() })
+        let (instances, deposed) = self.rejoined(block.block(), &mut included);
+        Ok(Consequences { included, instances, deposed, changes: trial.into_changes() })
+    }
+
+    /// The instances after a block, and those that are none any more. A server that rejoins by it
+    /// counts its entries anew, in the next epoch; what the block still holds of its log is of the
+    /// epoch before. An entry that is void deposes the instance it was for: on a word that was given
+    /// before another store took the place, that one must never be replaced.
+    fn rejoined(
+        &self,
+        block: &Block,
+        included: &mut BTreeMap<ServerId, Position>,
+    ) -> (BTreeMap<ServerId, InstanceId>, BTreeSet<InstanceId>) {
+        let mut instances = self.instances.clone();
+        let mut deposed = BTreeSet::new();
+        for (_, record) in block.records() {
+            let Action::Rejoin { server, old, new } = &record.action else { continue };
+            // Said twice, or of no use to anybody.
+            let is_named = instances.values().any(|instance| instance == new);
+            let (Some(present), Some(last)) = (instances.get_mut(server), included.get_mut(server))
+            else {
+                continue;
+            };
+            if is_named {
+                continue;
+            }
+            let late = self.deposed.contains(new) || deposed.contains(new);
+            if !late && (*present == *old || planted!(RejoinDeposesAnybody)) {
+                deposed.insert(std::mem::replace(present, *new));
+                let epoch = if planted!(OldEpochGoesOn) { last.epoch } else { last.epoch + 1 };
+                let seq = if planted!(OldEpochGoesOn) { last.seq } else { 0 };
+                *last = Position { epoch, seq };
+            } else {
+                deposed.insert(*new);
+            }
+        }
+        (instances, deposed)
     }
 
     /// Whether `log` could be what a server's log begins with, by the look of it: in sequence, of
@@ -240,7 +308,7 @@ impl Chain {
                 let wrong =
                     |error| BlockError::Entry { server: server.clone(), position: last, error };
                 let subject = record.action.subject();
-                if subject.home() != server.as_str() {
+                if let Some(subject) = subject.filter(|s| s.home() != server.as_str()) {
                     return Err(wrong(LedgerError::NotHome(subject.clone())));
                 }
                 trial.apply(&record.action).map_err(wrong)?;
@@ -260,6 +328,8 @@ impl Chain {
         self.height = block.height();
         self.head = block.hash();
         self.included = consequences.included;
+        self.instances = consequences.instances;
+        self.deposed.extend(consequences.deposed);
         consequences.changes
     }
 }

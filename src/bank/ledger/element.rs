@@ -169,6 +169,10 @@ fn write_record<'a>(
             write!(text, "{{\"open\":\"{account}\"")?;
             ("\"request\":", "\"marks\":", '}')
         }
+        Action::Rejoin { server, old, new } => {
+            write!(text, "{{\"rejoin\":\"{server}\",\"old\":\"{old}\",\"new\":\"{new}\"")?;
+            ("\"request\":", "\"marks\":", '}')
+        }
     };
     match request {
         Some(request) if known => write!(text, ",{request_key}{}", request.number)?,
@@ -287,20 +291,32 @@ impl<'de> Deserialize<'de> for Line {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Line, A::Error> {
                 let (mut account, mut request, mut marks) = (None, None, None);
+                let (mut rejoins, mut old, mut new) = (None, None, None);
                 while let Some(key) = fields.next_key::<&str>()? {
                     match key {
                         "open" if account.is_none() => account = Some(fields.next_value()?),
+                        "rejoin" if rejoins.is_none() => rejoins = Some(fields.next_value()?),
+                        "old" if old.is_none() => old = Some(fields.next_value()?),
+                        "new" if new.is_none() => new = Some(fields.next_value()?),
                         "request" if request.is_none() => request = Some(fields.next_value()?),
                         "marks" if marks.is_none() => marks = Some(fields.next_value()?),
                         other => {
-                            const FIELDS: &[&str] = &["open", "request", "marks"];
+                            const FIELDS: &[&str] =
+                                &["open", "rejoin", "old", "new", "request", "marks"];
                             return Err(de::Error::unknown_field(other, FIELDS));
                         }
                     }
                 }
-                let account: AccountId = account.ok_or_else(|| de::Error::missing_field("open"))?;
+                let action = match (account, rejoins, old, new) {
+                    (Some(account), None, None, None) => Action::Open { account },
+                    (None, Some(server), Some(old), Some(new)) => {
+                        Action::Rejoin { server, old, new }
+                    }
+                    (None, None, ..) => return Err(de::Error::missing_field("open")),
+                    _ => return Err(de::Error::custom("a rejoin has \"old\" and \"new\"")),
+                };
                 let (via, linked) = read_marks(marks)?;
-                Ok(Line { action: Action::Open { account }, request, via, linked })
+                Ok(Line { action, request, via, linked })
             }
         }
         from.deserialize_any(One)

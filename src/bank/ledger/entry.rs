@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
-use crate::bank::ids::{AccountId, RequestId, ServerId};
+use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId};
 
 /// How an entry came to be accepted.
 #[derive(
@@ -43,14 +43,27 @@ pub enum Action {
         #[serde(rename = "open")]
         account: AccountId,
     },
+    /// Lets a new instance take the place of one whose store is lost for good (DESIGN.md, "Rejoin").
+    /// Logged by another server. Void unless the old one is the server's instance when it comes into
+    /// the chain.
+    Rejoin {
+        /// The server.
+        #[serde(rename = "rejoin")]
+        server: ServerId,
+        /// The instance that is lost.
+        old: InstanceId,
+        /// The one that takes its place.
+        new: InstanceId,
+    },
 }
 
 impl Action {
     /// The account at whose home alone this may happen: the payer, or the one that is opened.
-    pub fn subject(&self) -> &AccountId {
+    pub fn subject(&self) -> Option<&AccountId> {
         match self {
-            Action::Transfer { from, .. } => from,
-            Action::Open { account } => account,
+            Action::Transfer { from, .. } => Some(from),
+            Action::Open { account } => Some(account),
+            Action::Rejoin { .. } => None,
         }
     }
 
@@ -58,7 +71,7 @@ impl Action {
     pub fn payer(&self) -> Option<&AccountId> {
         match self {
             Action::Transfer { from, .. } => Some(from),
-            Action::Open { .. } => None,
+            Action::Open { .. } | Action::Rejoin { .. } => None,
         }
     }
 
@@ -66,13 +79,13 @@ impl Action {
     pub fn payee(&self) -> Option<&AccountId> {
         match self {
             Action::Transfer { to, .. } => Some(to),
-            Action::Open { .. } => None,
+            Action::Open { .. } | Action::Rejoin { .. } => None,
         }
     }
 
     /// Whether an account's balance changes by it, or begins.
     pub fn touches(&self, account: &AccountId) -> bool {
-        self.subject() == account || self.payee() == Some(account)
+        self.subject() == Some(account) || self.payee() == Some(account)
     }
 }
 
@@ -130,6 +143,12 @@ pub struct Position {
 impl Position {
     /// Before the first entry of a server that never lost its store.
     pub const START: Position = Position { epoch: 1, seq: 0 };
+
+    /// The name of a server's entry at this position: `A.1.4`.
+    pub fn name(self, server: &ServerId) -> String {
+        let Position { epoch, seq } = self;
+        format!("{server}.{epoch}.{seq}")
+    }
 
     /// The position of the entry after this one.
     pub fn next(self) -> Position {

@@ -58,6 +58,11 @@ impl LocalLog {
         self.len() == 0
     }
 
+    /// All entries are in elements.
+    pub fn is_sealed(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// What it holds, oldest first.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.elements.iter().flat_map(Element::records).chain(&self.open)

@@ -59,6 +59,24 @@ pub struct Hello {
     pub standing: Standing,
     /// The instance under which it knows the receiver, if it is founded.
     pub knows_you_as: Option<InstanceId>,
+    /// The sender's instance is not the one that the bank was founded with: it rejoins, or has.
+    pub rejoins: bool,
+    /// The furthest that the sender saw the receiver's server, whatever its instance.
+    pub saw_you_at: Option<Sighting>,
+}
+
+/// How far a server has seen another: what that one said was durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sighting {
+    /// Its store.
+    pub instance: InstanceId,
+    /// Its life at the time.
+    pub life: LifeId,
+    /// Its last durable turn.
+    pub turn: TurnNumber,
+    /// Its last durable entry.
+    pub position: Position,
 }
 
 /// Where a server stands, as it says in every hello and heartbeat.
@@ -112,6 +130,13 @@ pub enum Message {
     },
     /// Sent by each server to all at an even pace. Bound.
     Heartbeat(Standing),
+    /// From a server that rejoins, to one that is to log it. Free.
+    Rejoin {
+        /// The instance in whose place the sender's is to come.
+        old: InstanceId,
+        /// The sender's.
+        new: InstanceId,
+    },
     /// Phase 1a (*Paxos Made Simple*, 2.2), from a proposer to all. Free.
     Prepare {
         /// The height that is to be agreed on: the proposer's own height plus one.
@@ -239,6 +264,7 @@ impl Message {
             Message::Hello(_) => "hello",
             Message::Reject { .. } => "reject",
             Message::Heartbeat(_) => "heartbeat",
+            Message::Rejoin { .. } => "rejoin",
             Message::Prepare { .. } => "prepare",
             Message::Promise { .. } => "promise",
             Message::Accept { .. } => "accept",

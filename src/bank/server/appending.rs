@@ -1,10 +1,13 @@
 //! Appending a block: the one way in which the chain grows.
 
 use super::Server;
+use super::recovery::recall;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::BlockError;
 use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::ServerId;
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::local_log::LocalLog;
 
 /// Why a block was not appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +25,15 @@ impl Server {
         let verified = self.chain().verify(&self.balances, block);
         let consequences = verified.map_err(AppendError::Block)?;
         let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
+        if consequences.deposes(self.instance) && !planted!(DeposedGoesOn) {
+            self.stop(self.deposed_by(block));
+            return Err(AppendError::Stopped);
+        }
+        // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
+        let rejoins = self.rejoins();
         let own = match block.block().log(&self.config.id) {
             _ if planted!(FetchedBlockNotTrimmed) && !from_accepted => &[],
+            _ if rejoins => &[],
             own => own,
         };
         let Ok(trim) = self.log.trim(own) else {
@@ -31,7 +41,7 @@ impl Server {
             return Err(AppendError::Stopped);
         };
         for (server, record) in block.block().records() {
-            if *server != self.config.id {
+            if *server != self.config.id || rejoins {
                 // Covered by the committed balances, which the local ones can only exceed here: for
                 // another's account they lack nothing but that account's own entries.
                 let applied = self.balances.apply(&record.action);
@@ -39,8 +49,14 @@ impl Server {
             }
         }
         let chain = self.chain.as_mut().expect("checked above");
+        let before = chain.included(&self.config.id);
         let changes = chain.append(block, consequences);
         let included = chain.all_included().clone();
+        if rejoins {
+            let base = chain.included(&self.config.id);
+            self.log = LocalLog::new(base, Vec::new()).expect("nothing is missing in nothing");
+            recall(&mut self.sessions, block.block().log(&self.config.id));
+        }
         self.knowledge.trim(chain);
         self.acceptor.clear();
         let balances = self.balances.commit(changes);
@@ -49,6 +65,10 @@ impl Server {
         self.run = None;
         self.finishing = false;
         self.look_again = true;
+        if rejoins {
+            let last = block.block().log(&self.config.id).last().map(Element::last);
+            self.look_whether_rejoined(last.unwrap_or(before));
+        }
         self.tell_settled();
         self.settled_some();
         self.cancel(Timer::FinishRound);

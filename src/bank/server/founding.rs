@@ -7,7 +7,7 @@ use super::peers::Link;
 use crate::bank::blockchain::block::{FORMAT, Genesis, SealedBlock};
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::{Bound, Timer, Write};
-use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
+use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
 use crate::bank::paxos::message::{Hello, Message, Standing};
 
 /// What to do when the servers came to know different instances of each other while they founded.
@@ -30,6 +30,8 @@ impl Server {
             configuration: self.config.configuration.clone(),
             standing: self.standing(),
             knows_you_as: self.chain.as_ref().and_then(|chain| chain.instance(to)),
+            rejoins: self.has_another_instance(),
+            saw_you_at: self.peers.get(to).and_then(|peer| peer.seen),
         }
     }
 
@@ -38,9 +40,15 @@ impl Server {
             genesis: self.chain.as_ref().map(Chain::genesis_hash),
             active: self.active,
             height: self.height().unwrap_or(0),
-            turn: self.turn,
+            turn: self.turn_spoken_of(),
             position: self.log.last(),
         }
+    }
+
+    /// The turn with which all that is said now is durable: this one, if it has begun to write.
+    fn turn_spoken_of(&self) -> TurnNumber {
+        let writes = !self.effects.writes.is_empty() || !self.log.is_sealed();
+        TurnNumber(self.turn.0 + u64::from(writes))
     }
 
     /// The connection dialled to a peer is up: greet.
@@ -99,7 +107,7 @@ impl Server {
             // Its hello was overtaken by that of the connection that replaced it.
             return self.debug(|| format!("{peer} greets on a connection that it left"));
         }
-        if let Err(reason) = self.check(&hello) {
+        if let Err(reason) = self.check(&hello).and_then(|()| self.check_in_nobodys_place(&hello)) {
             self.warn(format!("a connection of {peer}'s is refused: {reason}"));
             let hello = self.hello(&peer);
             self.effects.bind(Bound::Answer(connection, Message::Reject { reason, hello }));
@@ -113,6 +121,7 @@ impl Server {
                 self.greeted.remove(&older);
             }
             known.missed = 0;
+            known.greeted_as = Some((hello.instance, hello.life));
         }
         self.greeted.insert(connection, peer.clone());
         self.meet(&peer, hello);
@@ -145,22 +154,49 @@ impl Server {
         if ours != theirs {
             return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
         }
+        self.check_bank(hello)?;
         self.check_instances(hello)?;
-        match (&self.chain, hello.standing.genesis) {
-            (Some(chain), Some(genesis)) if chain.genesis_hash() != genesis => Err(format!(
-                "{} belongs to another bank: its block 0 is {}, here it is {}. {FOUND_AGAIN}",
-                hello.id,
-                genesis.short(),
-                chain.genesis_hash().short()
-            )),
-            _ => Ok(()),
+        self.check_sightings(hello)
+    }
+
+    /// Whether a server is of the same bank, as far as both know theirs. Of two of different banks
+    /// either may be the stranger. If most servers are of one other bank it is this one.
+    fn check_bank(&mut self, hello: &Hello) -> Result<(), String> {
+        let ours = self.chain.as_ref().map(Chain::genesis_hash);
+        let theirs =
+            hello.standing.genesis.filter(|theirs| ours.is_some_and(|ours| ours != *theirs));
+        if let Some(known) = self.peers.get_mut(&hello.id) {
+            known.elsewhere = theirs;
         }
+        let (Some(ours), Some(theirs)) = (ours, theirs) else { return Ok(()) };
+        let with_it = self.peers.values().filter(|peer| peer.elsewhere == Some(theirs)).count();
+        if with_it >= self.majority() {
+            self.stop(format!(
+                "the store of {} was swapped: it is of another bank, with block 0 {}, than those of \
+                 most servers, with {}. Start it on its own.",
+                self.config.id,
+                ours.short(),
+                theirs.short()
+            ));
+        }
+        Err(format!(
+            "{} belongs to another bank: its block 0 is {}, here it is {}. {FOUND_AGAIN}",
+            hello.id,
+            theirs.short(),
+            ours.short()
+        ))
     }
 
     fn check_instances(&mut self, hello: &Hello) -> Result<(), String> {
         let Hello { id, instance, standing, .. } = hello;
+        if let Some(named) = hello.knows_you_as.filter(|named| self.is_late(*named, standing)) {
+            let reason = self.came_too_late(named);
+            self.stop(reason.clone());
+            return Err(reason);
+        }
         if let Some(known_as) = hello.knows_you_as
             && known_as != self.instance
+            && !self.is_ahead_by_rejoining(standing)
         {
             if self.height().is_none_or(|height| standing.height >= height) {
                 self.stop(self.store_lost(id, known_as, standing));
@@ -172,6 +208,13 @@ impl Server {
         }
         let known_as = self.chain.as_ref().and_then(|chain| chain.instance(id));
         match known_as {
+            // Its votes don't count unless the chain names it; it may be ahead of this one.
+            Some(known_as) if known_as != *instance && hello.rejoins => {
+                match self.chain.as_ref().is_some_and(|chain| chain.is_deposed(*instance)) {
+                    true => Err(format!("{id}'s instance {instance} was replaced by {known_as}")),
+                    false => Ok(()),
+                }
+            }
             Some(known_as) if known_as != *instance => Err(format!(
                 "{id} is known as instance {known_as}, but this is {instance}: its store was lost or swapped"
             )),
@@ -181,7 +224,8 @@ impl Server {
 
     fn store_lost(&self, peer: &ServerId, known_as: InstanceId, standing: &Standing) -> String {
         let what_to_do = if standing.active {
-            "Start it on the store it was founded with."
+            "Start it on the store it had last, or, if that is lost for good, let it rejoin with an \
+             empty one (--rejoin)."
         } else {
             "As far as that peer knows the bank is not open yet: if no server is active, stop all \
              servers, wipe all their stores and start them again."
@@ -202,6 +246,8 @@ impl Server {
                 known.height = None;
             }
         }
+        self.sight(peer, (hello.instance, hello.life), &hello.standing);
+        self.hear_of_predecessor(peer, hello.saw_you_at);
         self.learn_standing(peer, hello.standing);
         self.found();
     }
@@ -232,7 +278,10 @@ impl Server {
 
     /// Writes block 0 once all instances are known. If a peer has it already, reconciling brings it.
     pub(super) fn found(&mut self) {
-        if self.chain.is_some() || self.peers.values().any(|peer| peer.height.is_some()) {
+        if self.chain.is_some()
+            || self.config.rejoin
+            || self.peers.values().any(|peer| peer.height.is_some())
+        {
             return;
         }
         let mut servers = BTreeMap::from([(self.config.id.clone(), self.instance)]);
@@ -252,9 +301,8 @@ impl Server {
             Err(error) => return self.warn(format!("a block 0 that is none: {error}")),
         };
         let genesis = chain.genesis();
-        if chain.instance(&self.config.id) != Some(self.instance)
-            || !self.config.configuration.matches(genesis)
-        {
+        let named = chain.instance(&self.config.id) == Some(self.instance);
+        if !(named || self.config.rejoin) || !self.config.configuration.matches(genesis) {
             return self.warn("a block 0 of another bank was ignored".into());
         }
         let balances: Vec<_> = chain.opening_balances().collect();
@@ -295,6 +343,7 @@ impl Server {
             peer.missed = peer.missed.saturating_add(1);
         }
         self.send_all_bound(&Message::Heartbeat(self.standing()));
+        self.ask_to_rejoin();
         self.set(Timer::Heartbeat);
     }
 

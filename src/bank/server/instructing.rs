@@ -13,7 +13,7 @@ use crate::bank::ledger::balances::{LedgerError, View};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::sessions::{Fate, Found};
 use crate::bank::limits::MAX_WAIT_MS;
-use crate::bank::request::{Instruction, Outcome};
+use crate::bank::request::{ErrorCode, Instruction, Outcome};
 
 /// What is known of an instruction when it comes.
 enum Seen {
@@ -43,6 +43,12 @@ impl Server {
             // There is no last outcome that would bring the reply.
             return self.reply_empty(connection, id);
         }
+        let named = instructions.iter().any(|instruction| instruction.request.is_some());
+        if !self.takes_part() && (named || self.rejoins()) {
+            // What this server accepted with another store is not known before the chain names this
+            // one, so nothing is decided.
+            return self.reply_error(connection, id, ErrorCode::Unavailable, self.not_open());
+        }
         let last = instructions.len() - 1;
         let call = self.calls.open(connection, id, instructions.len(), single);
         let mut group = Vec::new();
@@ -57,7 +63,7 @@ impl Server {
 
     /// Looks at instructions that belong together.
     fn group(&mut self, connection: ConnectionId, group: Vec<Member>) {
-        if !self.active {
+        if !self.takes_part() {
             let reason = self.not_open();
             for member in group {
                 self.resolve_all(&member.tickets, &Outcome::Unavailable { reason: reason.clone() });
@@ -80,7 +86,14 @@ impl Server {
         if let Err(reason) = self.is_session(request) {
             return Seen::Decided(Outcome::Invalid { reason });
         }
+        let lost = request.session.epoch < self.log.last().epoch;
         match self.sessions.find(request, instruction, connection) {
+            // All that is left of an earlier epoch is in the chain; what was forgotten may be there.
+            Found::New if lost => Seen::Decided(Outcome::Unavailable {
+                reason: format!(
+                    "{request} was lost with the store: it has not happened and will not"
+                ),
+            }),
             Found::New => Seen::New,
             Found::Known(fate) => Seen::Again(fate),
             Found::Expired => Seen::Decided(Outcome::Expired {
@@ -95,11 +108,11 @@ impl Server {
 
     fn is_session(&self, request: &RequestId) -> Result<(), String> {
         let SessionId { server, epoch, opened_at, .. } = &request.session;
-        let Position { epoch: present, seq } = self.log.last();
+        let last = self.log.last();
         if *server != self.config.id {
             return Err(format!("{} is a session with server {server}", request.session));
         }
-        if *epoch != present || *opened_at > seq {
+        if *epoch > last.epoch || (*epoch == last.epoch && *opened_at > last.seq) {
             return Err(format!("{} is no session of this server's", request.session));
         }
         Ok(())
@@ -114,9 +127,9 @@ impl Server {
             }
             Seen::Again(Fate::Accepted(position, via)) => {
                 let subject = instruction.action.subject();
-                let balance = self.balances.local(subject).unwrap_or_default();
-                let outcome = self.acceptance(position, via, balance, true);
-                self.deliver(&tickets, instruction.settled, position.seq, outcome);
+                let balance = subject.and_then(|subject| self.balances.local(subject));
+                let outcome = self.acceptance(position, via, balance.unwrap_or_default(), true);
+                self.deliver(&tickets, instruction.settled, position, outcome);
             }
             Seen::Again(Fate::Waiting(wait)) => self.join_wait(wait, &instruction, &tickets),
             Seen::Stale => {
@@ -204,7 +217,11 @@ impl Server {
         opened: &BTreeSet<&AccountId>,
     ) -> Result<(), Outcome> {
         let Instruction { action, wait_ms, .. } = instruction;
-        self.is_home_of(action.subject())?;
+        let Some(subject) = action.subject() else {
+            let reason = "a server rejoins by its own word, not by a client's".into();
+            return Err(Outcome::Invalid { reason });
+        };
+        self.is_home_of(subject)?;
         if wait_ms.is_some_and(|ms| ms > MAX_WAIT_MS) {
             let reason = format!("at most {MAX_WAIT_MS} ms can be waited for money");
             return Err(Outcome::Invalid { reason });
@@ -324,9 +341,9 @@ impl Server {
                 self.debited(from);
                 self.waiting.credited(to);
             }
-            let balance = self.balances.local(action.subject()).unwrap_or_default();
-            let outcome = self.acceptance(position, via, balance, false);
-            self.deliver(&tickets, settled, position.seq, outcome);
+            let balance = action.subject().and_then(|subject| self.balances.local(subject));
+            let outcome = self.acceptance(position, via, balance.unwrap_or_default(), false);
+            self.deliver(&tickets, settled, position, outcome);
         }
     }
 
@@ -336,7 +353,8 @@ impl Server {
         Outcome::Accepted { server, epoch, seq, balance, via, repeated, settled: None }
     }
 
-    fn log_records(&mut self, records: Vec<Record>) {
+    /// Adds what belongs together to the local log.
+    pub(super) fn log_records(&mut self, records: Vec<Record>) {
         if let Some(element) = self.log.append(records, self.config.limits.element) {
             self.write(Write::Log(element));
         }

@@ -17,6 +17,7 @@ use crate::bank::effects::{
 };
 use crate::bank::ids::{ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::balances::Balances;
+use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::local_log::LocalLog;
 use crate::bank::ledger::sessions::Sessions;
 use crate::bank::limits::Limits;
@@ -34,6 +35,7 @@ mod peers;
 mod proposing;
 mod reconciling;
 pub mod recovery;
+mod rejoining;
 mod serving;
 pub mod settling;
 mod voting;
@@ -42,6 +44,7 @@ mod weighing;
 
 use calls::Calls;
 use peers::Peer;
+pub use rejoining::cannot_rejoin;
 use settling::Habit;
 use voting::HeldPrepare;
 use waiting::Waiting;
@@ -56,6 +59,8 @@ pub struct Config {
     pub configuration: Configuration,
     /// Where each server listens, to be told to clients that came to the wrong one.
     pub addresses: BTreeMap<ServerId, String>,
+    /// The store of this server was lost for good, says the operator: it is to rejoin with another.
+    pub rejoin: bool,
     /// When it settles by itself.
     pub habit: Habit,
     /// How much it holds at a time.
@@ -106,6 +111,10 @@ pub struct Server {
     settle_timer: bool,
     /// The log is to be settled up to this seq, by habit.
     settle_up_to: Option<u64>,
+    /// The instance in whose place this server asked to come.
+    replaces: Option<InstanceId>,
+    /// The last entry of that instance's that a peer has seen, and which peer.
+    seen_of_it: Option<(Position, ServerId)>,
     /// The other server's ballot that a settling run of this server's last yielded to.
     yielded_to: Option<Ballot>,
     /// What the run that was just concluded allows to refuse.
@@ -156,7 +165,13 @@ impl Server {
             }
         }
         match message {
-            Message::Heartbeat(standing) => self.learn_standing(&from, standing),
+            Message::Heartbeat(standing) => {
+                let greeted_as = self.peers.get(&from).and_then(|peer| peer.greeted_as);
+                if let Some(as_whom) = greeted_as {
+                    self.sight(&from, as_whom, &standing);
+                }
+                self.learn_standing(&from, standing);
+            }
             Message::ReconcileRequest => self.reconcile_request(&from),
             Message::ReconcileAck { height } => self.reconcile_ack(from, height),
             Message::BlocksRequest { from: first, to } => self.blocks_request(from, first, to),
@@ -164,7 +179,8 @@ impl Server {
             Message::Hello(_) | Message::Reject { .. } => {
                 self.debug(|| format!("{from} greets in the middle of a connection"));
             }
-            _ if !self.active => self.debug(|| format!("not active: {from} has to wait")),
+            _ if !self.takes_part() => self.debug(|| format!("no part yet: {from} has to wait")),
+            Message::Rejoin { old, new } => self.log_rejoin(&from, old, new),
             Message::Prepare { height, ballot, previous, known } => {
                 self.prepare(HeldPrepare { from, height, ballot, previous, known });
             }
@@ -201,7 +217,7 @@ impl Server {
     /// What follows by itself after any event: answer the prepare that came too early, look at
     /// waiting transfers, start the run that is needed or drop the one that is not.
     fn go_on(&mut self) {
-        if !self.active || self.effects.stop.is_some() {
+        if !self.takes_part() || self.effects.stop.is_some() {
             return;
         }
         self.answer_held_prepare();

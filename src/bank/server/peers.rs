@@ -1,6 +1,8 @@
 //! What a server knows of another.
 
-use crate::bank::ids::{ConnectionId, InstanceId};
+use crate::bank::blockchain::block::BlockHash;
+use crate::bank::ids::{ConnectionId, InstanceId, LifeId};
+use crate::bank::paxos::message::Sighting;
 
 /// Heartbeats of its own after which a server counts a silent peer as not connected.
 const SILENCE: u32 = 3;
@@ -24,14 +26,20 @@ pub struct Peer {
     pub link: Link,
     /// The newest connection from it.
     pub incoming: Option<ConnectionId>,
+    /// As whom it opened that one: what comes on it is that store's word, in that life.
+    pub greeted_as: Option<(InstanceId, LifeId)>,
     /// Own heartbeats since it was last heard.
     pub missed: u32,
     /// The instance it last greeted with.
     pub instance: Option<InstanceId>,
+    /// The furthest that it was seen.
+    pub seen: Option<Sighting>,
     /// The highest height that it is known to hold.
     pub height: Option<u64>,
     /// By its last word it lacks blocks that this server held then.
     pub behind: bool,
+    /// The block 0 that it last greeted with, if that is another bank's.
+    pub elsewhere: Option<BlockHash>,
     /// It has confirmed the same block 0.
     pub confirmed: bool,
     /// Its chain contradicts ours; it isn't asked for blocks again.

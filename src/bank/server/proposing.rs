@@ -75,7 +75,7 @@ impl Server {
         waiting: bool,
         vote: Vote,
     ) {
-        let may_vote = self.chain().instance(&from) == Some(instance);
+        let may_vote = self.may_vote(&from, instance);
         let Some(run) = self.run.as_mut().filter(|run| run.is(height, &ballot)) else {
             return self.debug(|| format!("a promise of {from} for another run"));
         };
@@ -94,6 +94,15 @@ impl Server {
             promises.insert(from, promised);
         }
         self.weigh_promises();
+    }
+
+    /// Votes count only from the instance that the chain names for this height.
+    fn may_vote(&self, server: &ServerId, instance: InstanceId) -> bool {
+        match self.chain().instance(server) {
+            _ if planted!(CountedAtOnce) => true,
+            _ if planted!(DeposedGoesOn) => true,
+            named => named == Some(instance),
+        }
     }
 
     fn read_vote(&mut self, from: &ServerId, vote: Vote) -> Result<Promised, String> {
@@ -141,8 +150,11 @@ impl Server {
     /// The servers that a run should hear and that are not among these: all that are connected and
     /// not behind, and this one, whose own promise has yet to be durable.
     pub(super) fn unheard(&self, heard: &BTreeSet<ServerId>) -> BTreeSet<ServerId> {
-        let expected =
-            |server: &&ServerId| self.peers.get(*server).is_none_or(|peer| peer.is_abreast());
+        let expected = |server: &&ServerId| {
+            let votes = self.chain().instance(server);
+            let peer = self.peers.get(*server);
+            peer.is_none_or(|peer| peer.is_abreast() && peer.instance == votes)
+        };
         let all = &self.config.configuration.servers;
         all.iter().filter(expected).filter(|server| !heard.contains(*server)).cloned().collect()
     }
@@ -223,7 +235,7 @@ impl Server {
         hash: BlockHash,
         instance: InstanceId,
     ) {
-        let may_vote = self.chain().instance(&from) == Some(instance);
+        let may_vote = self.may_vote(&from, instance);
         let majority = self.majority();
         let Some(run) = self.run.as_mut().filter(|run| run.is(height, &ballot)) else {
             return self.debug(|| format!("an accepted of {from} for another run"));

@@ -64,7 +64,11 @@ impl Recovery {
     /// If it can't be right.
     pub fn begin(mut config: Config, stored: Stored) -> Result<Recovery, RecoveryError> {
         config.configuration.servers.sort();
-        let Some((life, _)) = stored.lives.last().copied() else {
+        let present = match planted!(LifeSurvives) {
+            true => stored.lives.first(),
+            false => stored.lives.last(),
+        };
+        let Some((life, _)) = present.copied() else {
             return corrupt("it holds no life".into());
         };
         config.limits.assert_sound();
@@ -113,13 +117,30 @@ impl Recovery {
             )));
         }
         match chain.instance(id) {
-            Some(instance) if instance == self.stored.instance => Ok(()),
-            other => corrupt(format!(
-                "block 0 knows {id} as instance {}, but the store's instance is {}",
-                other.map(|instance| instance.to_string()).unwrap_or_default(),
-                self.stored.instance
-            )),
+            Some(_) => Ok(()),
+            None => corrupt(format!("block 0 does not know {id}")),
         }
+    }
+
+    /// Whether the chain names the store's instance, or may yet do so.
+    fn check_instance(&self) -> Result<(), RecoveryError> {
+        let Config { id, rejoin, .. } = &self.config;
+        let instance = self.stored.instance;
+        let Some(chain) = &self.chain else { return Ok(()) };
+        let named = chain.instance(id).map(|named| named.to_string()).unwrap_or_default();
+        if chain.is_deposed(instance) {
+            return Err(RecoveryError::Mismatch(format!(
+                "another store is that of {id} now, as instance {named}: this one, of instance \
+                 {instance}, is not to be used any more"
+            )));
+        }
+        if chain.instance(id) != Some(instance) && !rejoin {
+            return Err(RecoveryError::Mismatch(format!(
+                "the chain knows {id} as instance {named}, but the store's instance is {instance}: it \
+                 has not rejoined yet; start it with --rejoin to go on with that"
+            )));
+        }
+        Ok(())
     }
 
     /// Ends, when all stored blocks were taken.
@@ -137,6 +158,7 @@ impl Recovery {
         if blocks == 0 && beyond_founding {
             return corrupt("it was open or has voted, but holds no block 0".into());
         }
+        self.check_instance()?;
         self.check_derived()?;
         let log = self.recover_log()?;
         self.check_acceptor()?;
@@ -175,6 +197,8 @@ impl Recovery {
             lookups_rest: false,
             settle_timer: false,
             settle_up_to: None,
+            replaces: None,
+            seen_of_it: None,
             yielded_to: None,
             verdict: None,
             reconcile: Reconcile::Idle,
@@ -236,7 +260,7 @@ impl Recovery {
         self.balances.forget_log();
         for (seq, record) in (base.seq + 1..).zip(log.records()) {
             let subject = record.action.subject();
-            if subject.home() != id.as_str() {
+            if let Some(subject) = subject.filter(|subject| subject.home() != id.as_str()) {
                 return corrupt(format!("entry {seq} of the local log: {subject} is not of {id}"));
             }
             let applied = self.balances.apply(&record.action);
@@ -265,7 +289,7 @@ impl Recovery {
 }
 
 /// Remembers the requests of this server's entries.
-fn recall(sessions: &mut Sessions, elements: &[Element]) {
+pub(super) fn recall(sessions: &mut Sessions, elements: &[Element]) {
     for element in elements {
         for (place, record) in element.records().iter().enumerate() {
             sessions.recover(element.first().plus(place), record);

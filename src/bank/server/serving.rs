@@ -26,7 +26,7 @@ impl Server {
                 return self.instructions(connection, id, instructions, false);
             }
             Request::Status => Reply::Status(Box::new(self.status())),
-            _ if !self.active => {
+            _ if !self.takes_part() => {
                 Reply::Error { error: ErrorCode::Unavailable, message: self.not_open() }
             }
             Request::Settle => return self.settle(connection, id),
@@ -71,6 +71,12 @@ impl Server {
     }
 
     pub(super) fn not_open(&self) -> String {
+        if self.rejoins() {
+            return format!(
+                "{} rejoins: it serves when the chain names its new store",
+                self.config.id
+            );
+        }
         let names: Vec<String> = self.waits_for().iter().map(|id| id.to_string()).collect();
         format!("the bank is not open yet: {} waits for {}", self.config.id, names.join(", "))
     }
@@ -122,6 +128,7 @@ impl Server {
             id: id.clone(),
             connected: peer.is_connected(),
             height: peer.height,
+            turn: peer.seen.map(|seen| seen.turn),
         });
         Status {
             server: self.config.id.clone(),

@@ -7,6 +7,7 @@ use super::calls::Ticket;
 use super::weighing::Verdict;
 use crate::bank::effects::{Bound, Timer, WaitId};
 use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::ledger::entry::Position;
 use crate::bank::request::{ErrorCode, Outcome, Reply};
 
 /// When a server settles by itself.
@@ -31,8 +32,8 @@ pub(super) struct Settling {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Unsettled {
     id: WaitId,
-    /// The entries' seqs, and what is told then.
-    entries: Vec<(u64, Ticket, Outcome)>,
+    /// The entries' positions, and what is told then.
+    entries: Vec<(Position, Ticket, Outcome)>,
 }
 
 fn settled_by(outcome: Outcome, is_settled: bool) -> Outcome {
@@ -64,22 +65,22 @@ impl Server {
         &mut self,
         tickets: &[Ticket],
         when_settled: bool,
-        seq: u64,
+        position: Position,
         outcome: Outcome,
     ) {
         if !when_settled {
             return self.resolve_all(tickets, &outcome);
         }
-        if seq <= self.chain().included(&self.config.id).seq || planted!(SettledEarly) {
+        if position <= self.chain().included(&self.config.id) || planted!(SettledEarly) {
             return self.resolve_all(tickets, &settled_by(outcome, true));
         }
         for ticket in tickets {
-            self.tell_when_settled(*ticket, seq, &outcome);
+            self.tell_when_settled(*ticket, position, &outcome);
         }
     }
 
-    fn tell_when_settled(&mut self, ticket: Ticket, seq: u64, outcome: &Outcome) {
-        let entry = (seq, ticket, outcome.clone());
+    fn tell_when_settled(&mut self, ticket: Ticket, position: Position, outcome: &Outcome) {
+        let entry = (position, ticket, outcome.clone());
         if let Some(unsettled) = self.waiting.unsettled.get_mut(&ticket.call) {
             return unsettled.entries.push(entry);
         }
@@ -93,11 +94,11 @@ impl Server {
 
     /// A block was appended: tells those whose entries are in it.
     pub(super) fn tell_settled(&mut self) {
-        let included = self.chain().included(&self.config.id).seq;
+        let included = self.chain().included(&self.config.id);
         let mut told = Vec::new();
         let mut over = Vec::new();
         self.waiting.unsettled.retain(|_, unsettled| {
-            told.extend(unsettled.entries.extract_if(.., |(seq, ..)| *seq <= included));
+            told.extend(unsettled.entries.extract_if(.., |(position, ..)| *position <= included));
             if unsettled.entries.is_empty() {
                 over.push(unsettled.id);
             }

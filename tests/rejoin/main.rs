@@ -1,0 +1,44 @@
+//! A server whose store is lost comes back, and one whose store went back in time is noticed: short
+//! plays of the pure state machine.
+
+mod cluster;
+#[path = "../sim/disk.rs"]
+#[allow(dead_code, reason = "the simulator uses the rest")]
+mod disk;
+mod scenes;
+
+use paxos_banking::bank;
+
+/// Each scene is a test here; `tests/planted` plays some of them with a mistake.
+macro_rules! scenes {
+    ($($name:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                scenes::$name();
+            }
+        )*
+    };
+}
+
+scenes! {
+    a_server_rejoins_and_counts_anew,
+    retries_of_the_older_epoch_get_what_became_of_them,
+    nothing_is_said_before_the_chain_names_the_store,
+    the_new_store_does_not_help_to_choose_the_block_that_names_it,
+    of_five_one_may_be_away,
+    one_that_lags_is_brought_up_to_date_by_the_new_store,
+    an_old_store_that_lives_on_loses_only_what_it_accepted,
+    an_old_store_stops_at_the_block_that_replaces_it,
+    of_five_two_may_rejoin_at_a_time,
+    a_second_entry_of_the_same_store_is_void,
+    a_store_that_comes_too_late_stops,
+    a_third_store_comes_in_place_of_the_second,
+    a_healthy_server_is_not_replaced,
+    an_entry_logged_before_a_crash_is_settled_after_it,
+    a_store_that_went_back_in_time_is_noticed_by_a_peer,
+    it_is_noticed_late_too,
+    one_turn_is_noticed,
+    one_that_was_rolled_back_rejoins,
+    a_client_can_not_ask_for_it,
+}

@@ -1,0 +1,79 @@
+//! The judge's books of stores that are lost for good and of servers that rejoin.
+
+use std::collections::BTreeSet;
+
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::ids::{InstanceId, ServerId};
+use crate::bank::ledger::entry::Action;
+
+use crate::books::{Books, Name};
+use crate::tally::Mark;
+
+impl Books {
+    /// A server's store is lost; it is to rejoin with another, which knows nothing yet.
+    pub fn lose(&mut self, server: &ServerId, new: InstanceId) {
+        self.learning.insert(server.clone(), new);
+        self.waiting.insert(new);
+        let genesis = self.genesis();
+        self.views.insert(server.clone(), genesis);
+        self.in_chain_of.retain(|(_, of), _| of != server);
+    }
+
+    /// Whether a server waits for the chain to name its store.
+    pub fn is_learning(&self, server: &ServerId) -> bool {
+        self.learning.contains_key(server)
+    }
+
+    /// The epoch in which a server counts its entries, by the chain that anybody has.
+    pub fn epoch(&self, server: &ServerId) -> u64 {
+        1 + self.named.values().filter(|(of, _)| of == server).count() as u64
+    }
+
+    /// A block of which nobody knew is in the chain: who rejoins by it?
+    pub fn enter_rejoins(&mut self, block: &SealedBlock) {
+        if let Some(genesis) = &block.block().genesis {
+            self.instances = genesis.servers.clone();
+        }
+        for (_, record) in block.block().records() {
+            let Action::Rejoin { server, old, new } = &record.action else { continue };
+            if self.instances[server] != *old {
+                self.marks.push(Mark::VoidRejoin);
+                continue;
+            }
+            let epoch = self.epoch(server);
+            self.instances.insert(server.clone(), *new);
+            self.named.insert(*new, (server.clone(), block.height()));
+            self.write_off(server, epoch);
+        }
+    }
+
+    /// What a server logged in an epoch and what is in no block never was.
+    fn write_off(&mut self, server: &ServerId, epoch: u64) {
+        let of_epoch = |name: &&Name| name.0 == *server && name.1 == epoch;
+        let lost = self.logged.keys().filter(of_epoch);
+        let lost: BTreeSet<Name> =
+            lost.filter(|name| !self.in_block.contains_key(*name)).cloned().collect();
+        for payment in self.moves.iter_mut().filter(|payment| lost.contains(&payment.name)) {
+            payment.units = 0;
+        }
+        for name in &lost {
+            if let Action::Open { account } = &self.logged[name].record.action {
+                self.opened.remove(account);
+            }
+        }
+        if !lost.is_empty() {
+            self.marks.push(Mark::LostEntries);
+        }
+        self.lost.extend(lost);
+    }
+
+    /// A server that learns has appended a block: is it the one that names its store?
+    pub fn learnt(&mut self, server: &ServerId, block: &SealedBlock) {
+        let Some(instance) = self.learning.get(server) else { return };
+        let by = self.named.get(instance).map(|(_, height)| *height);
+        if by == Some(block.height()) {
+            self.learning.remove(server);
+            self.marks.push(Mark::Rejoined);
+        }
+    }
+}
