@@ -77,10 +77,18 @@ fn ask(report: &mut Report) {
         for how in ["uniform", "Zipf"] {
             for what in ["local", "settled"] {
                 let figure = compare(report, what, &format!("{accounts} {how}"), "");
-                report.ask(&format!("accounts, {accounts} {how}, {what}"), &figure, Bound::AtLeast(least));
+                report.ask(
+                    &format!("accounts, {accounts} {how}, {what}"),
+                    &figure,
+                    Bound::AtLeast(least),
+                );
             }
             let figure = compare(report, "paced", &format!("{accounts} {how}"), ": p99");
-            report.ask(&format!("accounts, {accounts} {how}, paced p99"), &figure, Bound::AtMost(2.0));
+            report.ask(
+                &format!("accounts, {accounts} {how}, paced p99"),
+                &figure,
+                Bound::AtMost(2.0),
+            );
         }
     }
 }
@@ -165,9 +173,9 @@ impl Town {
     fn settled(&mut self, context: &Context, report: &mut Report, run: usize) -> Fallible<()> {
         for (name, how, each) in self.uses.clone() {
             context.step(&format!("accounts: settled, {name}, run {run}"));
-            let lines = self.lines(how, each, 1_000);
-            let seconds = context.seconds(2.0);
-            let (ran, watched) = watched_load_of(&self.bank, &lines, FULL, seconds, &mut self.told)?;
+            let lines = self.lines(how, each, context.line(1_000));
+            let span = context.span(2.0);
+            let (ran, watched) = watched_load_of(&self.bank, &lines, FULL, span, &mut self.told)?;
             let rate = watched.rate(ran.warm, ran.until);
             report.add(&format!("settled, {name}"), Unit::PerSecond, rate);
         }
@@ -179,8 +187,8 @@ impl Town {
         for (name, how, each) in self.uses.clone() {
             for (word, items, manner) in [("local", 1_000, FULL), ("paced", 100, paced)] {
                 context.step(&format!("accounts: {word}, {name}, run {run}"));
-                let lines = self.lines(how, each, items);
-                let ran = load(&self.bank, &lines, manner, context.seconds(1.0), &mut self.told)?;
+                let lines = self.lines(how, each, context.line(items));
+                let ran = load(&self.bank, &lines, manner, context.span(1.0), &mut self.told)?;
                 let name = format!("{word}, {name}");
                 report.add(&name, Unit::PerSecond, ran.rate());
                 report.add_latency(&name, &ran.latency());

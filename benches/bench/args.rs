@@ -53,7 +53,10 @@ impl Scenario {
 /// target/bench: a page with plots, and JSON. After each scenario all stores are checked; one whose
 /// check fails has no figures, and the exit status is 1.
 #[derive(Parser)]
-#[command(name = "./run.sh bench", after_help = "PAXOS_BANKING_BIN names a server program to measure instead of this one's.")]
+#[command(
+    name = "./run.sh bench",
+    after_help = "PAXOS_BANKING_BIN names a server program to measure instead of this one's."
+)]
 pub struct Arguments {
     /// What to measure [default: everything]
     #[arg(value_enum)]
@@ -110,14 +113,18 @@ impl Arguments {
     pub fn running(&self) -> Fallible<Option<Running>> {
         let Some(cluster) = &self.cluster else { return Ok(None) };
         if let Some(other) = self.scenarios.iter().find(|one| !one.joins()) {
-            return Err(format!("{} starts and kills servers of its own: not with --cluster", other.name()));
+            return Err(format!(
+                "{} starts and kills servers of its own: not with --cluster",
+                other.name()
+            ));
         }
         let entry = |entry: &str| {
             let (id, address) = entry.split_once('=')?;
             (!id.is_empty() && address.contains(':')).then(|| (id.to_owned(), address.to_owned()))
         };
         let addresses: Option<_> = cluster.split(',').map(entry).collect();
-        let addresses = addresses.ok_or_else(|| format!("--cluster is ID=HOST:PORT,…, not {cluster}"))?;
+        let addresses =
+            addresses.ok_or_else(|| format!("--cluster is ID=HOST:PORT,…, not {cluster}"))?;
         Ok(Some(Running { addresses, redis: self.redis.clone() }))
     }
 }

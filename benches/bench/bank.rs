@@ -173,9 +173,7 @@ impl Bank {
     pub fn redis_urls(&self) -> BTreeMap<String, String> {
         let of = |place: usize| match (&self.redis, &self.setting.running) {
             (Some(own), _) => Some(own.url()),
-            (None, Some(running)) => {
-                running.redis.get(place).or(running.redis.first()).cloned()
-            }
+            (None, Some(running)) => running.redis.get(place).or(running.redis.first()).cloned(),
             (None, None) => None,
         };
         let ids = self.ids().into_iter().enumerate();
@@ -204,7 +202,8 @@ impl Bank {
             let Ok(status) = bank.status(id) else { return false };
             let peers = status["peers"].as_array().map_or(&[][..], Vec::as_slice);
             status["active"] == json!(true)
-                && peers.iter().filter(|peer| peer["connected"] == json!(true)).count() + 1 == ids.len()
+                && peers.iter().filter(|peer| peer["connected"] == json!(true)).count() + 1
+                    == ids.len()
         };
         let open = wait_for("the bank is open", || {
             for (id, process) in &mut self.running {

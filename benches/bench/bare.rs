@@ -82,8 +82,11 @@ impl Turns {
 impl Turn {
     /// What the store sends in one turn, and how many lines Redis answers.
     fn pack(place: usize, elements: &[Vec<u8>]) -> Turn {
-        let (turn, log, owner) =
-            (format!("BARE-TURN-{place}"), format!("BARE-LOG-{place}"), format!("BARE-OWNER-{place}"));
+        let (turn, log, owner) = (
+            format!("BARE-TURN-{place}"),
+            format!("BARE-LOG-{place}"),
+            format!("BARE-OWNER-{place}"),
+        );
         let mut bytes = Vec::new();
         pack(&mut bytes, &[b"MULTI"]);
         pack(&mut bytes, &[b"INCR", turn.as_bytes()]);
@@ -144,7 +147,10 @@ fn in_parallel<I: Send, T: Send>(
 /// An `RPUSH` of a transfer's element, of about 100 bytes with its command.
 fn small_write() -> Vec<u8> {
     let mut bytes = Vec::new();
-    pack(&mut bytes, &[b"RPUSH", b"BARE-SMALL", b"{\"epoch\":1,\"seq\":100000,\"entries\":[[\"A\",\"B\",1]]}"]);
+    pack(
+        &mut bytes,
+        &[b"RPUSH", b"BARE-SMALL", b"{\"epoch\":1,\"seq\":100000,\"entries\":[[\"A\",\"B\",1]]}"],
+    );
     bytes
 }
 
@@ -233,7 +239,9 @@ pub fn relay(address: &str, redis: &str) -> ExitCode {
         while lines.read_until(b'\n', &mut line).map_err(wrong)? > 0 {
             line.clear();
             store.ask(&write, 1)?;
-            (&client).write_all(b"{\"id\":1000000000,\"outcome\":\"accepted\"}\n").map_err(wrong)?;
+            (&client)
+                .write_all(b"{\"id\":1000000000,\"outcome\":\"accepted\"}\n")
+                .map_err(wrong)?;
         }
         Ok(())
     };

@@ -135,7 +135,9 @@ fn read_chains(stores: &mut BTreeMap<String, Connection>, books: &mut Books) -> 
             match &first {
                 None => first = Some((id.clone(), piece)),
                 Some((other, same)) if *same != piece => {
-                    return Err(format!("the chains of {other} and {id} differ from block {height} on"));
+                    return Err(format!(
+                        "the chains of {other} and {id} differ from block {height} on"
+                    ));
                 }
                 Some(_) => {}
             }
@@ -221,7 +223,9 @@ impl Books {
         for pair in pairs {
             let (account, balance) = pair.map_err(|error| format!("{key}: {error}"))?;
             if self.balances.get(&account) != Some(&balance) {
-                return Err(format!("{id} holds {balance} for {account}, which is not what its chain says"));
+                return Err(format!(
+                    "{id} holds {balance} for {account}, which is not what its chain says"
+                ));
             }
             seen.insert(account, ());
         }

@@ -30,12 +30,13 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
         context.step(&format!("fault: what they can take, run {run}"));
         let mut bank = Bank::start(&context.setting, &FLAGS)?;
         let mut told = Told::default();
-        let full = load(&bank, &circle(&bank, 1_000), FULL, context.seconds(2.0), &mut told)?;
+        let full =
+            load(&bank, &circle(&bank, context.line(1_000)), FULL, context.span(2.0), &mut told)?;
         bank.wait_until_quiet(true)?;
         context.step(&format!("fault: kill and return, run {run}"));
         // A phase before, one without the killed server, one after.
         let phase = if context.small { 1.0 } else { context.seconds.unwrap_or(5.0).max(2.0) };
-        let rate = full.rate() * if context.small { 0.05 } else { SHARE };
+        let rate = if context.small { 3_000.0 } else { full.rate() * SHARE };
         let (ran, started) = kill_and_return(&mut bank, rate, phase)?;
         told.add(&ran);
         bank.wait_until_open()?;
@@ -44,7 +45,11 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
         add_figures(report, &ran, phase, started);
         report.add("asked of all three", Unit::PerSecond, rate);
     }
-    report.ask("fault, the others' slowest second", "the others' slowest second / before", Bound::AtLeast(0.8));
+    report.ask(
+        "fault, the others' slowest second",
+        "the others' slowest second / before",
+        Bound::AtLeast(0.8),
+    );
     report.ask("fault, the killed one serves after", "start to first reply", Bound::AtMost(2e9));
     Ok(())
 }
@@ -105,7 +110,7 @@ fn add_figures(report: &mut Report, ran: &Ran, phase: f64, started: u64) {
     let timeline = ran.timeline(slice, &others);
     let kill = (phase / slice) as usize;
     // The first second is the one in which all begins, and the last may be cut short.
-    let before = &timeline[kill.min(1)..kill];
+    let before = &timeline[kill.saturating_sub(1).min(1)..kill];
     let usual = before.iter().sum::<f64>() / before.len().max(1) as f64;
     let after = &timeline[kill..timeline.len() - 1];
     let least = after.iter().copied().fold(f64::INFINITY, f64::min);

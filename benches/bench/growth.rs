@@ -43,7 +43,11 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
             if *transfers == 0 {
                 first = rate;
             }
-            report.add(&format!("at {transfers}: throughput / that at 0"), Unit::Ratio, rate / first);
+            report.add(
+                &format!("at {transfers}: throughput / that at 0"),
+                Unit::Ratio,
+                rate / first.max(1.0),
+            );
         }
         bank.wait_until_quiet(true)?;
         report.checked(&check(&bank, &told)?);
@@ -53,7 +57,11 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
             report.add("server memory per further transfer", Unit::Bytes, each);
         }
     }
-    report.ask("growth, throughput at 5M / at 0", "at 5000000: throughput / that at 0", Bound::AtLeast(0.9));
+    report.ask(
+        "growth, throughput at 5M / at 0",
+        "at 5000000: throughput / that at 0",
+        Bound::AtLeast(0.9),
+    );
     let memory = "server memory per further transfer";
     report.ask("growth, memory per further transfer", memory, Bound::AtMost(40.0));
     report.ask("growth, zombie start at 5M", "at 5000000: zombie start", Bound::AtMost(2e9));
@@ -98,7 +106,8 @@ fn measure(
     let mut rates = Vec::new();
     for _ in 0..context.size(3, 1) {
         context.step(&format!("growth: at {transfers}"));
-        let (ran, watched) = watched_load(bank, 1_000, FULL, context.seconds(2.0), told)?;
+        let (ran, watched) =
+            watched_load(bank, context.line(1_000), FULL, context.span(2.0), told)?;
         let rate = watched.rate(ran.warm, ran.until);
         report.add(&name("committed"), Unit::PerSecond, rate);
         rates.push(rate);

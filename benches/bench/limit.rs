@@ -4,7 +4,7 @@ use super::bare::{self, Relay, Turns};
 use super::place::Folder;
 use super::redis::OwnRedis;
 use super::report::{Report, Unit};
-use super::{Context, Fallible};
+use super::{Context, Fallible, Span};
 
 /// Elements of a turn, and entries of an element, when a thousand transfers go in a line and when
 /// ten do. (`local` takes the turns that its servers have made.)
@@ -16,8 +16,9 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
         let redis = OwnRedis::start(folder.path())?;
         for (name, elements, entries) in BATCHED {
             context.step(&format!("limit: bare loops, {name}, run {run}"));
-            let turns: Vec<Turns> = (0..3).map(|place| Turns::like(place, elements, entries)).collect();
-            let rate = bare::same_bytes(&redis.address(), &turns, context.seconds(1.5).0)?;
+            let turns: Vec<Turns> =
+                (0..3).map(|place| Turns::like(place, elements, entries)).collect();
+            let rate = bare::same_bytes(&redis.address(), &turns, context.span(1.5).seconds)?;
             report.add(&format!("bare loops, turns as of {name}"), Unit::PerSecond, rate);
         }
         small_writes(context, report, &folder, &redis, run)?;
@@ -33,7 +34,7 @@ pub fn small_writes(
     redis: &OwnRedis,
     run: usize,
 ) -> Fallible<()> {
-    let (seconds, _) = context.seconds(1.5);
+    let Span { seconds, .. } = context.span(1.5);
     context.step(&format!("limit: small writes, run {run}"));
     let round_trip = bare::round_trip(&redis.address(), seconds)?;
     report.add_latency("bare durable round trip", &round_trip);

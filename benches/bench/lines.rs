@@ -35,7 +35,8 @@ impl Line {
 
     /// A batch that opens these accounts.
     pub fn openings(accounts: &[String]) -> Line {
-        let items: Vec<String> = accounts.iter().map(|name| format!("{{\"open\":\"{name}\"}}")).collect();
+        let items: Vec<String> =
+            accounts.iter().map(|name| format!("{{\"open\":\"{name}\"}}")).collect();
         let text = format!("{{\"id\":{FIRST_ID},\"batch\":{{\"items\":[{}]}}}}\n", items.join(","));
         Line { bytes: text.into_bytes(), items: accounts.len() as u64 }
     }
@@ -81,11 +82,14 @@ pub fn read_reply(line: &[u8], items: u64) -> Fallible<Said> {
 pub fn id_of(line: &[u8]) -> Fallible<u64> {
     let digits = line.strip_prefix(HEAD).and_then(|rest| rest.get(..DIGITS));
     let id = digits.and_then(number).and_then(|id| id.checked_sub(FIRST_ID));
-    id.ok_or_else(|| format!("a reply to nothing that was asked: {}", String::from_utf8_lossy(line)))
+    id.ok_or_else(|| {
+        format!("a reply to nothing that was asked: {}", String::from_utf8_lossy(line))
+    })
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    let step = |sum: u64, digit: &u8| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0'));
+    let step =
+        |sum: u64, digit: &u8| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0'));
     if digits.is_empty() || digits.len() > 18 { None } else { digits.iter().try_fold(0, step) }
 }
 
@@ -103,6 +107,10 @@ fn plain_single(line: &[u8]) -> Option<Said> {
     let rest = line.get(HEAD.len() + DIGITS..)?;
     let rest = rest.strip_prefix(b",\"outcome\":\"accepted\",")?;
     let first = leading_number(find(rest, b"\"epoch\":1,\"seq\":")?)?;
+    // Said where a block was waited for in vain.
+    if find(rest, b"\"settled\":false").is_some() {
+        return None;
+    }
     Some(Said::Accepted { first, count: 1 })
 }
 
@@ -127,8 +135,13 @@ fn read_closely(line: &[u8], items: u64) -> Fallible<Said> {
     let reply: Value = serde_json::from_slice(line).map_err(|_| wrong())?;
     let outcome = |one: &Value| match (one["outcome"].as_str(), one.as_array()) {
         (None, Some(pair)) if pair.len() == 2 => pair[0].as_u64().map(Ok),
+        (Some("accepted"), _) if one["settled"] == Value::Bool(false) => {
+            Some(Err("accepted, but in no block in time".to_owned()))
+        }
         (Some("accepted"), _) => one["seq"].as_u64().map(Ok),
-        (Some(other), _) => Some(Err(format!("{other}: {}", one["reason"].as_str().unwrap_or("?")))),
+        (Some(other), _) => {
+            Some(Err(format!("{other}: {}", one["reason"].as_str().unwrap_or("?"))))
+        }
         _ => None,
     };
     if let Some(error) = reply["error"].as_str() {

@@ -49,15 +49,16 @@ impl Load<'_> {
     pub fn run(&self) -> Fallible<Ran> {
         let mut jobs = Vec::new();
         for (place, (id, lines)) in self.lines.iter().enumerate() {
-            let address = self.addresses.get(id).ok_or_else(|| format!("there is no server {id}"))?;
+            let address =
+                self.addresses.get(id).ok_or_else(|| format!("there is no server {id}"))?;
             let accepted = AtomicU64::new(0);
             let one = OneServer { load: self, address, lines, accepted };
             jobs.push((id.clone(), place, one));
         }
         let tallies = thread::scope(|scope| {
-            let threads = jobs.iter().map(|(id, place, one)| {
-                (id.clone(), scope.spawn(move || one.run(*place)))
-            });
+            let threads = jobs
+                .iter()
+                .map(|(id, place, one)| (id.clone(), scope.spawn(move || one.run(*place))));
             let threads: Vec<_> = threads.collect();
             let ended = threads.into_iter().map(|(id, thread)| {
                 let tally = thread.join().map_err(|_| "a client has panicked".to_owned())?;
@@ -289,7 +290,8 @@ pub fn paced(
         Ok(tally)
     })
     .map(|tally| {
-        let sent: u64 = (first..sent.load(Ordering::Relaxed)).map(|number| line(number).items).sum();
+        let sent: u64 =
+            (first..sent.load(Ordering::Relaxed)).map(|number| line(number).items).sum();
         let told = tally.accepted() + tally.others.values().sum::<u64>();
         Tally { unknown: sent.saturating_sub(told), ..tally }
     })

@@ -12,10 +12,10 @@ use super::load::{Load, Manner};
 use super::place::Folder;
 use super::report::{Bound, Report, Unit};
 use super::tally::Ran;
-use super::{Context, Fallible};
+use super::{Context, Fallible, Span};
 
 /// A local log holds no more than two million entries; a load ends before.
-pub const MOST: u64 = 1_900_000;
+const MOST: u64 = 1_900_000;
 
 /// Transfers a line, connections to each server, and lines under way on each.
 const BATCHED: [(&str, usize, usize, usize); 2] =
@@ -67,11 +67,12 @@ pub fn load(
     bank: &Bank,
     lines: &BTreeMap<String, Vec<Line>>,
     manner: Manner,
-    (seconds, warm): (f64, f64),
+    Span { seconds, warm, most }: Span,
     told: &mut Told,
 ) -> Fallible<Ran> {
     let start = Instant::now();
-    let load = Load { addresses: &bank.addresses, lines, manner, start, seconds, warm, most: MOST };
+    let most = most.min(MOST);
+    let load = Load { addresses: &bank.addresses, lines, manner, start, seconds, warm, most };
     let ran = load.run()?;
     told.add(&ran);
     all_accepted(&ran)?;
@@ -88,7 +89,8 @@ fn run_batched(
     let mut bank = Bank::start(&context.setting, &[])?;
     let mut told = Told::default();
     let manner = Manner::Pipelined { connections, window };
-    let ran = load(&bank, &circle(&bank, items), manner, context.seconds(3.0), &mut told)?;
+    let ran =
+        load(&bank, &circle(&bank, context.line(items)), manner, context.span(3.0), &mut told)?;
     bank.wait_until_quiet(false)?;
     report.checked(&check(&bank, &told)?);
     report.add(name, Unit::PerSecond, ran.rate());
@@ -98,7 +100,7 @@ fn run_batched(
     context.step(&format!("local: bare loops, {name}, run {run}"));
     let turns = Turns::of(&bank)?;
     bank.stop_servers();
-    let rate = bare::same_bytes(&redis, &turns, context.seconds(1.5).0)?;
+    let rate = bare::same_bytes(&redis, &turns, context.span(1.5).seconds)?;
     let entries = turns.iter().map(Turns::entries).sum::<f64>() / turns.len() as f64;
     report.add(&format!("{name}: entries a turn"), Unit::Count, entries);
     report.add(&format!("{name}: bare loops, same turns"), Unit::PerSecond, rate);
@@ -116,7 +118,7 @@ fn run_single(context: &Context, report: &mut Report, run: usize) -> Fallible<()
         let name = if clients == 1 { "1 client".into() } else { format!("{clients} clients") };
         context.step(&format!("local: {name}, run {run}"));
         let manner = Manner::Single { clients };
-        let ran = load(&bank, &circle(&bank, 1), manner, context.seconds(1.5), &mut told)?;
+        let ran = load(&bank, &circle(&bank, 1), manner, context.span(1.5), &mut told)?;
         report.add(&name, Unit::PerSecond, ran.rate());
         report.add_latency(&name, &ran.latency());
         rates.insert(clients, ran.rate());

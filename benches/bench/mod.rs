@@ -39,6 +39,16 @@ use report::Report;
 /// What goes wrong is told to people, in words.
 type Fallible<T> = Result<T, String>;
 
+/// How long a measurement takes.
+#[derive(Clone, Copy)]
+struct Span {
+    seconds: f64,
+    /// So much of that doesn't count.
+    warm: f64,
+    /// It ends before its time at a server that has accepted so many.
+    most: u64,
+}
+
 /// What a scenario needs to know.
 pub struct Context {
     setting: Setting,
@@ -49,16 +59,21 @@ pub struct Context {
 }
 
 impl Context {
-    /// How long one measurement takes, where that is `usually` so long; and how much of it doesn't
-    /// count.
-    fn seconds(&self, usually: f64) -> (f64, f64) {
+    /// How long one measurement takes, where that is `usually` so many seconds.
+    fn span(&self, usually: f64) -> Span {
         let seconds = if self.small { 0.3 } else { self.seconds.unwrap_or(usually) };
-        (seconds, (seconds / 5.0).min(1.0))
+        let most = if self.small { 2_000 } else { u64::MAX };
+        Span { seconds, warm: (seconds / 5.0).min(1.0), most }
     }
 
     /// A size: what is usual, or, to see only whether all works, a small one.
     fn size(&self, usual: usize, small: usize) -> usize {
         if self.small { small } else { usual }
+    }
+
+    /// How many transfers a line has where that is usually so many.
+    fn line(&self, usual: usize) -> usize {
+        self.size(usual, usual.min(20))
     }
 
     /// Tells somebody who watches what goes on.
@@ -69,19 +84,26 @@ impl Context {
 }
 
 /// What `cargo bench` runs.
+#[allow(dead_code, reason = "the test of the benchmark doesn't call it")]
 pub fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    if let [relay, address, redis] = &arguments[..]
+    main_with(|words| words.into_iter().filter(|word| word != "--bench").collect())
+}
+
+/// What `cargo test` runs: everything, small. What is meant for other tests is no business of this one.
+#[allow(dead_code, reason = "the benchmark itself doesn't call it")]
+pub fn smoke() -> ExitCode {
+    main_with(|_| vec!["--small".to_owned()])
+}
+
+fn main_with(wanted: impl FnOnce(Vec<String>) -> Vec<String>) -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [relay, address, redis] = &words[..]
         && relay == "relay"
     {
         return bare::relay(address, redis);
     }
-    let arguments = args::parse(arguments);
-    end(run(&arguments, Path::new(env!("CARGO_MANIFEST_DIR"))))
-}
-
-fn end(all_is_well: Fallible<()>) -> ExitCode {
-    match all_is_well {
+    let arguments = args::parse(wanted(words));
+    match run(&arguments, Path::new(env!("CARGO_MANIFEST_DIR"))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -97,10 +119,12 @@ fn program() -> PathBuf {
 }
 
 fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
-    let output = root.join("target/bench");
+    // Small figures mean nothing, and are not to stand where real ones were.
+    let output = root.join(if arguments.small { "target/bench-small" } else { "target/bench" });
     let folder = arguments.folder.clone().unwrap_or_else(|| output.clone());
     for folder in [&output, &folder] {
-        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
     }
     let on = place::file_system(&folder)?;
     let setting = Setting { program: program(), folder, running: arguments.running()? };

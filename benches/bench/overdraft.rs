@@ -15,7 +15,7 @@ use super::lines::{Line, read_reply};
 use super::load::Wire;
 use super::report::{Bound, Report, Unit};
 use super::tally::{Tally, new_histogram};
-use super::{Context, Fallible};
+use super::{Context, Fallible, Span};
 
 /// A way to compete.
 struct Way {
@@ -42,11 +42,12 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
         open_poor_accounts(&bank, &mut told)?;
         let redis = bank.redis.as_ref().ok_or("this needs a bank of its own")?;
         context.step(&format!("overdraft: bare round trip, run {run}"));
-        let bare = bare::round_trip(&redis.address(), context.seconds(1.0).0)?;
+        let bare = bare::round_trip(&redis.address(), context.span(1.0).seconds)?;
         report.add_latency("bare durable round trip", &bare);
         for way in &WAYS {
             context.step(&format!("overdraft: {}, run {run}", way.name));
-            play(context, report, &bank, way, &mut told)?;
+            let way = Way { filling: context.size(way.filling, way.filling.min(100)), ..*way };
+            play(context, report, &bank, &way, &mut told)?;
         }
         let p50 = report.last("empty logs, one server: p50");
         let ratio = p50 / report.last("bare durable round trip: p50");
@@ -102,10 +103,11 @@ fn play(
     told: &mut Told,
 ) -> Fallible<()> {
     let before = Runs::count(bank);
-    let (seconds, _) = context.seconds(1.5);
+    let Span { seconds, .. } = context.span(1.5);
     let start = Instant::now();
     let over = AtomicBool::new(false);
-    let clients = (0..way.servers).flat_map(|home| (0..way.clients).map(move |client| (home, client)));
+    let clients =
+        (0..way.servers).flat_map(|home| (0..way.clients).map(move |client| (home, client)));
     let played: Vec<Played> = thread::scope(|scope| {
         let over = &over;
         let one = |(home, client)| scope.spawn(move || overdraw(bank, way, home, client, over));
@@ -134,8 +136,16 @@ fn play(
     report.add_latency(way.name, &latency);
     report.add(&format!("{}: served", way.name), Unit::PerSecond, served / took);
     report.add(&format!("{}: runs", way.name), Unit::PerSecond, runs.through / took);
-    report.add(&format!("{}: served by a run", way.name), Unit::Ratio, served / runs.through.max(1.0));
-    report.add(&format!("{}: lost runs of all", way.name), Unit::Ratio, runs.lost / runs.begun.max(1.0));
+    report.add(
+        &format!("{}: served by a run", way.name),
+        Unit::Ratio,
+        served / runs.through.max(1.0),
+    );
+    report.add(
+        &format!("{}: lost runs of all", way.name),
+        Unit::Ratio,
+        runs.lost / runs.begun.max(1.0),
+    );
     Ok(())
 }
 

@@ -20,7 +20,9 @@ pub fn write(reports: &[Report], about: &str, folder: &Path) -> Fallible<PathBuf
     );
     let rows = asked(reports);
     if !rows.is_empty() {
-        page.push_str("<h2>Asked and measured</h2><table><tr><th>what<th>asked<th>measured<th>ratio<th>");
+        page.push_str(
+            "<h2>Asked and measured</h2><table><tr><th>what<th>asked<th>measured<th>ratio<th>",
+        );
         for row in &rows {
             let class = if row[4] == "reached" { "reached" } else { "missed" };
             let _ = write!(page, "<tr class={class}>");
@@ -33,7 +35,8 @@ pub fn write(reports: &[Report], about: &str, folder: &Path) -> Fallible<PathBuf
     for report in reports {
         let _ = write!(page, "<h2>{}</h2><table><tr><th>figure<th>median<th>runs", report.scenario);
         for figure in &report.figures {
-            let runs: Vec<String> = figure.values.iter().map(|value| figure.unit.show(*value)).collect();
+            let runs: Vec<String> =
+                figure.values.iter().map(|value| figure.unit.show(*value)).collect();
             let (name, median) = (escaped(&figure.name), figure.unit.show(figure.median()));
             let _ = write!(page, "<tr><td>{name}<td>{median}<td>{}", runs.join(" · "));
         }

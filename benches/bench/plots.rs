@@ -18,25 +18,35 @@ struct Curve {
 pub fn draw(report: &Report, folder: &Path) -> Fallible<Vec<String>> {
     let mut files = Vec::new();
     let latencies = report.latencies.iter().filter(|latency| !latency.times.is_empty());
-    let curves = latencies.map(|one| Curve { name: one.name.clone(), points: percentiles(&one.times) });
+    let curves =
+        latencies.map(|one| Curve { name: one.name.clone(), points: percentiles(&one.times) });
     let curves: Vec<Curve> = curves.collect();
     if !curves.is_empty() {
         let file = format!("{}-latency.svg", report.scenario);
-        draw_latency(&folder.join(&file), &format!("{}: latency by percentile", report.scenario), &curves)
-            .map_err(|error| format!("{file}: {error}"))?;
+        draw_latency(
+            &folder.join(&file),
+            &format!("{}: latency by percentile", report.scenario),
+            &curves,
+        )
+        .map_err(|error| format!("{file}: {error}"))?;
         files.push(file);
     }
     let timelines = report.timelines.iter().filter(|timeline| !timeline.values.is_empty());
     let curves = timelines.map(|one| {
         let at = |place: usize| (place as f64 + 0.5) * one.slice;
-        let points = one.values.iter().enumerate().map(|(place, value)| (at(place), *value)).collect();
+        let points =
+            one.values.iter().enumerate().map(|(place, value)| (at(place), *value)).collect();
         Curve { name: one.name.clone(), points }
     });
     let curves: Vec<Curve> = curves.collect();
     if !curves.is_empty() {
         let file = format!("{}-throughput.svg", report.scenario);
-        draw_throughput(&folder.join(&file), &format!("{}: transfers a second", report.scenario), &curves)
-            .map_err(|error| format!("{file}: {error}"))?;
+        draw_throughput(
+            &folder.join(&file),
+            &format!("{}: transfers a second", report.scenario),
+            &curves,
+        )
+        .map_err(|error| format!("{file}: {error}"))?;
         files.push(file);
     }
     Ok(files)
@@ -100,7 +110,11 @@ fn draw_throughput(path: &Path, title: &str, curves: &[Curve]) -> Drawn {
 
 /// Curves, each in a colour of its own, and which is which.
 fn draw_curves<'a, Y>(
-    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<plotters::coord::types::RangedCoordf64, Y>>,
+    chart: &mut ChartContext<
+        'a,
+        SVGBackend<'a>,
+        Cartesian2d<plotters::coord::types::RangedCoordf64, Y>,
+    >,
     curves: &[Curve],
 ) -> Drawn
 where

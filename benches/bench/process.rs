@@ -38,7 +38,8 @@ pub struct Guarded {
 impl Guarded {
     /// Starts a program, in the folder of the sources; what it says is added to the file `log`.
     pub fn start(program: &Path, arguments: &[String], log: PathBuf) -> Fallible<Guarded> {
-        let wrong = |error: std::io::Error| format!("{} can't be started: {error}", program.display());
+        let wrong =
+            |error: std::io::Error| format!("{} can't be started: {error}", program.display());
         File::create(&log).map_err(wrong)?;
         let mut command = Command::new("sh");
         command.args(["-c", GUARD, "sh"]).arg(program).args(arguments).env("LOG", &log);
@@ -50,7 +51,8 @@ impl Guarded {
         let mut said = String::new();
         let stdout = shell.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut said).map_err(wrong)?;
-        let pid = said.trim().parse().map_err(|_| format!("{} has no number", program.display()))?;
+        let pid =
+            said.trim().parse().map_err(|_| format!("{} has no number", program.display()))?;
         Ok(Guarded { shell, pid, log })
     }
 
@@ -61,7 +63,8 @@ impl Guarded {
 
     /// What it said so far.
     pub fn said(&self) -> String {
-        fs::read(&self.log).map_or_else(|_| String::new(), |said| String::from_utf8_lossy(&said).into())
+        fs::read(&self.log)
+            .map_or_else(|_| String::new(), |said| String::from_utf8_lossy(&said).into())
     }
 
     /// The end of what it said, for an error message.

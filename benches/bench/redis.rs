@@ -21,7 +21,8 @@ impl OwnRedis {
         let port = free_port();
         let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("redis.conf");
         let text = |path: &Path| path.display().to_string();
-        let arguments = [text(&conf), "--port".into(), port.to_string(), "--dir".into(), text(&data)];
+        let arguments =
+            [text(&conf), "--port".into(), port.to_string(), "--dir".into(), text(&data)];
         let process = Guarded::start(&program()?, &arguments, folder.join("redis.log"))?;
         let mut redis = OwnRedis { process, port };
         let ready = wait_for("Redis answers", || {

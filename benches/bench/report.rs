@@ -45,8 +45,12 @@ fn thousands(value: f64) -> String {
         return format!("{value:.1}");
     }
     let digits = format!("{value:.0}");
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|group| std::str::from_utf8(group).ok())
+        .collect();
     groups.join(",")
 }
 
@@ -63,7 +67,11 @@ impl Figure {
         let mut sorted = self.values.clone();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
-        if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+        if sorted.len() % 2 == 1 {
+            sorted[middle]
+        } else {
+            (sorted[middle - 1] + sorted[middle]) / 2.0
+        }
     }
 
     fn least_and_most(&self) -> (f64, f64) {
@@ -212,7 +220,8 @@ impl Report {
             json!({"name": figure.name, "unit": format!("{:?}", figure.unit), "median": figure.median(),
                 "runs": figure.values})
         };
-        let timeline = |one: &Timeline| json!({"name": one.name, "slice": one.slice, "values": one.values});
+        let timeline =
+            |one: &Timeline| json!({"name": one.name, "slice": one.slice, "values": one.values});
         json!({
             "scenario": self.scenario,
             "figures": self.figures.iter().map(figure).collect::<Vec<_>>(),

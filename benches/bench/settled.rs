@@ -15,7 +15,7 @@ use super::load::{Load, Manner};
 use super::local::{all_accepted, circle};
 use super::report::{Bound, Report, Unit};
 use super::tally::{Ran, Tally, nanos, new_histogram, seconds};
-use super::{Context, Fallible};
+use super::{Context, Fallible, Span};
 
 /// How the servers settle.
 pub const FLAGS: [&str; 4] = ["--settle-every", "50ms", "--settle-at", "5000"];
@@ -32,7 +32,8 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
         let paced = Manner::Paced { rate: context.size(150_000, 3_000) as f64 };
         for (name, items, manner) in [("full", 1_000, FULL), ("paced", 100, paced)] {
             context.step(&format!("settled: {name}, run {run}"));
-            let (ran, watched) = watched_load(&bank, items, manner, context.seconds(4.0), &mut told)?;
+            let (ran, watched) =
+                watched_load(&bank, context.line(items), manner, context.span(4.0), &mut told)?;
             bank.wait_until_quiet(true)?;
             add_figures(report, name, &ran, &watched);
         }
@@ -63,10 +64,10 @@ pub fn watched_load(
     bank: &Bank,
     items: usize,
     manner: Manner,
-    seconds: (f64, f64),
+    span: Span,
     told: &mut Told,
 ) -> Fallible<(Ran, Watched)> {
-    watched_load_of(bank, &circle(bank, items), manner, seconds, told)
+    watched_load_of(bank, &circle(bank, items), manner, span, told)
 }
 
 /// The same of these lines.
@@ -74,12 +75,11 @@ pub fn watched_load_of(
     bank: &Bank,
     lines: &BTreeMap<String, Vec<Line>>,
     manner: Manner,
-    (seconds, warm): (f64, f64),
+    Span { seconds, warm, most }: Span,
     told: &mut Told,
 ) -> Fallible<(Ran, Watched)> {
     let start = Instant::now();
-    let load =
-        Load { addresses: &bank.addresses, lines, manner, start, seconds, warm, most: u64::MAX };
+    let load = Load { addresses: &bank.addresses, lines, manner, start, seconds, warm, most };
     let over = AtomicBool::new(false);
     let (ran, watched) = thread::scope(|scope| {
         let watcher = scope.spawn(|| Watched::watch(bank, start, &over));
@@ -106,7 +106,10 @@ impl Watched {
         let mut stores = BTreeMap::new();
         for id in bank.ids() {
             let store = bank.store_of(&id)?;
-            stores.insert(id, store.ok_or("what is committed is seen in the stores: --redis is missing")?);
+            stores.insert(
+                id,
+                store.ok_or("what is committed is seen in the stores: --redis is missing")?,
+            );
         }
         let mut seen: BTreeMap<String, Vec<(u64, u64)>> = BTreeMap::new();
         let mut last_look = false;
@@ -140,8 +143,9 @@ impl Watched {
     /// The most entries that a server had accepted and that were not in the chain yet.
     fn longest_log(&self, ran: &Ran) -> u64 {
         let of = |(id, tally): (&String, &Tally)| {
-            let behind =
-                |ack: &super::tally::Ack| (ack.first + ack.count - 1).saturating_sub(self.included_at(id, ack.at));
+            let behind = |ack: &super::tally::Ack| {
+                (ack.first + ack.count - 1).saturating_sub(self.included_at(id, ack.at))
+            };
             tally.acks.iter().map(behind).max().unwrap_or(0)
         };
         ran.tallies.iter().map(of).max().unwrap_or(0)
@@ -165,6 +169,7 @@ impl Watched {
 
 /// The seq of a server's last entry in the chain.
 fn seq_of(included: &str, id: &str) -> Fallible<u64> {
-    let all: Value = serde_json::from_str(included).map_err(|error| format!("{included:?}: {error}"))?;
+    let all: Value =
+        serde_json::from_str(included).map_err(|error| format!("{included:?}: {error}"))?;
     all[id]["seq"].as_u64().ok_or_else(|| format!("{included:?} says nothing of {id}"))
 }

@@ -127,7 +127,9 @@ impl Ran {
     /// All latencies.
     pub fn latency(&self) -> Histogram<u64> {
         let mut all = new_histogram();
-        self.tallies.values().for_each(|tally| all.add(&tally.latency).expect("the bounds are the same"));
+        self.tallies
+            .values()
+            .for_each(|tally| all.add(&tally.latency).expect("the bounds are the same"));
         all
     }
 

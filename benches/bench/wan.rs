@@ -33,10 +33,10 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
             };
             let bank = Bank::start_with(&context.setting, flags, views)?;
             let mut told = Told::default();
-            let (seconds, warm) = context.seconds(3.0);
+            let mut span = context.span(3.0);
             // A run takes two round trips, and two more may be in its way.
-            let seconds = if far { seconds.max(1.5) } else { seconds };
-            let ran = load(&bank, &circle(&bank, 1), CLIENTS, (seconds, warm), &mut told)?;
+            span.seconds = span.seconds.max(if far { 1.5 } else { 0.0 });
+            let ran = load(&bank, &circle(&bank, 1), CLIENTS, span, &mut told)?;
             bank.wait_until_quiet(!flags.is_empty())?;
             report.checked(&check(&bank, &told)?);
             report.add(name, Unit::PerSecond, ran.rate());
@@ -55,9 +55,7 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
 
 /// For each server and each other one an address of its own, from which all takes [`DELAY`] there and
 /// back.
-fn proxies(
-    servers: &BTreeMap<String, String>,
-) -> Fallible<BTreeMap<(String, String), String>> {
+fn proxies(servers: &BTreeMap<String, String>) -> Fallible<BTreeMap<(String, String), String>> {
     let mut found = BTreeMap::new();
     for from in IDS {
         for to in IDS.into_iter().filter(|to| *to != from) {
