@@ -176,7 +176,7 @@ impl Town {
             let lines = self.lines(how, each, context.line(1_000));
             let span = context.span(2.0);
             let (ran, watched) = watched_load_of(&self.bank, &lines, FULL, span, &mut self.told)?;
-            let rate = watched.rate(ran.warm, ran.until);
+            let rate = watched.whole_rate(&ran);
             report.add(&format!("settled, {name}"), Unit::PerSecond, rate);
         }
         Ok(())

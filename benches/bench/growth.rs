@@ -107,8 +107,8 @@ fn measure(
     for _ in 0..context.size(3, 1) {
         context.step(&format!("growth: at {transfers}"));
         let (ran, watched) =
-            watched_load(bank, context.line(1_000), FULL, context.span(2.0), told)?;
-        let rate = watched.rate(ran.warm, ran.until);
+            watched_load(bank, context.line(1_000), FULL, context.span(1.0), told)?;
+        let rate = watched.whole_rate(&ran);
         report.add(&name("committed"), Unit::PerSecond, rate);
         rates.push(rate);
     }

@@ -7,24 +7,24 @@
 
 mod accounts;
 mod args;
-mod bank;
+pub mod bank;
 mod bare;
-mod check;
+pub mod check;
 mod fault;
 mod growth;
 mod limit;
-mod lines;
-mod load;
-mod local;
+pub mod lines;
+pub mod load;
+pub mod local;
 mod overdraft;
 mod page;
-mod place;
+pub mod place;
 mod plots;
 mod process;
 mod redis;
 mod report;
 mod settled;
-mod tally;
+pub mod tally;
 mod wan;
 
 use std::path::{Path, PathBuf};
@@ -37,16 +37,16 @@ use bank::Setting;
 use report::Report;
 
 /// What goes wrong is told to people, in words.
-type Fallible<T> = Result<T, String>;
+pub type Fallible<T> = Result<T, String>;
 
 /// How long a measurement takes.
 #[derive(Clone, Copy)]
-struct Span {
-    seconds: f64,
+pub struct Span {
+    pub seconds: f64,
     /// So much of that doesn't count.
-    warm: f64,
+    pub warm: f64,
     /// It ends before its time at a server that has accepted so many.
-    most: u64,
+    pub most: u64,
 }
 
 /// What a scenario needs to know.
@@ -95,10 +95,15 @@ pub fn smoke() -> ExitCode {
     main_with(|_| vec!["--small".to_owned()])
 }
 
+/// Whether this process is a relay, not the benchmark.
+pub fn is_relay() -> bool {
+    std::env::args().nth(1).is_some_and(|word| word == "relay")
+}
+
 fn main_with(wanted: impl FnOnce(Vec<String>) -> Vec<String>) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [relay, address, redis] = &words[..]
-        && relay == "relay"
+    if is_relay()
+        && let [_, address, redis] = &words[..]
     {
         return bare::relay(address, redis);
     }
@@ -113,7 +118,7 @@ fn main_with(wanted: impl FnOnce(Vec<String>) -> Vec<String>) -> ExitCode {
 }
 
 /// The program to measure.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let named = std::env::var_os("PAXOS_BANKING_BIN").map(PathBuf::from);
     named.unwrap_or_else(|| env!("CARGO_BIN_EXE_paxos-banking").into())
 }
@@ -153,7 +158,11 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
         }
     }
     context.bar.finish_and_clear();
-    report::print_asked(&reports);
+    if arguments.small {
+        println!("\nSmall sizes: that all works was tried, and nothing measured.");
+    } else {
+        report::print_asked(&reports);
+    }
     report::write_json(&reports, &about, &output)?;
     let page = page::write(&reports, &about, &output)?;
     println!("\nplots and page: {}", page.display());

@@ -53,6 +53,8 @@ fn add_figures(report: &mut Report, name: &str, ran: &Ran, watched: &Watched) {
     let (early, late) = (watched.rate(ran.warm, middle), watched.rate(middle, ran.until));
     report.add(&format!("{name}: second half / first half"), Unit::Ratio, late / early.max(1.0));
     report.add(&format!("{name}: longest local log"), Unit::Count, watched.longest_log(ran) as f64);
+    let whole = watched.whole_rate(ran);
+    report.add(&format!("{name}: committed, until the logs are empty"), Unit::PerSecond, whole);
     report.add(&format!("{name}: accepted"), Unit::PerSecond, ran.rate());
     report.add_latency(&format!("{name}: request to acceptance"), &ran.latency());
     report.add_latency(&format!("{name}: acceptance to commit"), &watched.commit_latency(ran));
@@ -138,6 +140,20 @@ impl Watched {
         let sum: u64 =
             self.seen.keys().map(|id| self.included_at(id, to) - self.included_at(id, from)).sum();
         sum as f64 / seconds(to - from)
+    }
+
+    /// Entries a second of the whole load, from its beginning until the last is in the chain. Where
+    /// servers hold clients back this is about the rate while clients are there.
+    pub fn whole_rate(&self, ran: &Ran) -> f64 {
+        let last = |id: &String| {
+            let acks = ran.tallies.get(id).map_or(&[][..], |tally| &tally.acks);
+            let wanted = acks.iter().map(|ack| ack.first + ack.count - 1).max().unwrap_or(0);
+            let seen = &self.seen[id];
+            seen.get(seen.partition_point(|(_, seq)| *seq < wanted)).map_or(u64::MAX, |(at, _)| *at)
+        };
+        let until = self.seen.keys().map(last).max().unwrap_or(u64::MAX);
+        let entries: u64 = ran.tallies.values().map(Tally::accepted).sum();
+        entries as f64 / seconds(until)
     }
 
     /// The most entries that a server had accepted and that were not in the chain yet.
