@@ -66,7 +66,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = parse_seconds)]
     pub seconds: Option<f64>,
 
-    /// How often each is repeated; figures are medians, and ratios medians of the ratios of each run
+    /// How often each is repeated: wan, fault and accounts at most three times, growth once. Figures are
+    /// medians, and ratios medians of the ratios of each run
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u16).range(1..=99))]
     runs: u16,
 

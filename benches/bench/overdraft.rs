@@ -126,8 +126,7 @@ fn play(
         latency.add(&one.own.latency).expect("the bounds are the same");
         told.add_one(IDS[one.home], &one.own);
         told.add_one(IDS[(one.home + 1) % 3], &one.donor);
-        // Between two payers it may be seen too early that there is nothing; that is a refusal in
-        // order. Of one that is alone there is none.
+        // The money is there before it is asked for, and everybody is connected: nothing is refused.
         if let Some((reason, _)) = one.own.others.iter().chain(&one.donor.others).next() {
             return Err(format!("{}: {reason}", way.name));
         }
