@@ -115,6 +115,10 @@ impl Bank {
             starts: 0,
             folder: None,
         };
+        // One that isn't there is not waited for.
+        for id in bank.ids() {
+            bank.status(&id).map_err(|error| format!("server {id}: {error}"))?;
+        }
         bank.wait_until_open()?;
         let block = bank.ask(&bank.ids()[0], &json!({"chain": {"from": 0, "to": 0}}))?;
         let opening = block["blocks"][0]["genesis"]["opening_balance"].as_u64();
