@@ -12,6 +12,7 @@
 #   ./run.sh down               ends everything that it started; the bank's data stay
 #   ./run.sh clean              the same, and forgets the data
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
+#   ./run.sh bench [ARG…]       measures, and checks what came of it; bench --help says what
 #   ./run.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
 #   ./run.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
 #                               measures what a stopped peer costs, latency, or an absence, away
@@ -155,14 +156,17 @@ keep_port() {
 # Valkey is what some systems now install in Redis's place; it is as good.
 redis_program() { command -v "redis-$1" || command -v "valkey-$1"; }
 
+target_folder() {
+    cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
+}
+
 build() {
     local binary=${PAXOS_BANKING_BIN:-}
     if [ -z "$binary" ]; then
         have cargo || die "cargo is missing: Rust is to be had from https://rustup.rs"
         say "building: cargo build --release --locked"
         cargo build --release --locked
-        binary=$(cargo metadata --format-version 1 --no-deps --locked |
-            sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/paxos-banking
+        binary=$(target_folder)/release/paxos-banking
     fi
     [ -x "$binary" ] || die "$binary is not a program"
     remember binary "$binary"
@@ -384,6 +388,18 @@ run_tests() {
     cargo test --locked "$@"
 }
 
+bench() {
+    .ci/install-redis
+    if [ -z "${PAXOS_BANKING_BIN:-}" ]; then
+        cargo build --release --locked
+        # Aside, for cargo bench puts one that isn't quite what is shipped in the same place.
+        mkdir -p "$ROOT/target/bench"
+        PAXOS_BANKING_BIN=$ROOT/target/bench/paxos-banking
+        cp "$(target_folder)/release/paxos-banking" "$PAXOS_BANKING_BIN"
+    fi
+    PAXOS_BANKING_BIN=$PAXOS_BANKING_BIN cargo bench --locked --bench bank -- "$@"
+}
+
 simulate() {
     local variable
     case ${1:-} in
@@ -444,7 +460,7 @@ main() {
     case $command in
         up) start_everything; open_terminals ;;
         demo) . tests/demo.sh; demo ;;
-        start | status | down | clean | client | window | simulate | chaos | fuzz) "$command" "$@" ;;
+        start | status | down | clean | client | window | bench | simulate | chaos | fuzz) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;

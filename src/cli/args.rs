@@ -76,6 +76,12 @@ pub struct Server {
     #[arg(long, value_name = "ENTRIES", value_parser = parse_entries)]
     pub settle_at: Option<usize>,
 
+    /// Answer each transfer only when it is in a committed block, and start a run for it at once, as
+    /// if each asked for "settled": what a bank would be like that puts every transfer through Paxos.
+    /// It is there to be compared with; the benchmark does that
+    #[arg(long)]
+    pub always_paxos: bool,
+
     /// This server's store is lost for good: take its place with this new, empty store. What it had
     /// accepted and not put into a block is lost with the old one. The others have to agree, so it
     /// needs a majority of them without this one (both others, of three). Should the old store turn

@@ -82,6 +82,7 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         opening_balance,
         rejoin: server.rejoin,
         settle_at: server.settle_at,
+        always_paxos: server.always_paxos,
         timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };
     let redis_options = redis::Options {

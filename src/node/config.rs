@@ -26,6 +26,8 @@ pub struct NodeConfig {
     pub rejoin: bool,
     /// The local log is settled when it holds so many entries, if at all.
     pub settle_at: Option<usize>,
+    /// No transfer is answered before it is in a block. To compare with; a bank has no use for it.
+    pub always_paxos: bool,
     /// How patient to be.
     pub timings: Timings,
 }
@@ -46,7 +48,7 @@ impl NodeConfig {
             configuration,
             addresses: self.cluster.clone(),
             rejoin: self.rejoin,
-            habit: Habit { by_age, by_length: self.settle_at },
+            habit: Habit { by_age, by_length: self.settle_at, always: self.always_paxos },
             limits: Limits::default(),
         }
     }

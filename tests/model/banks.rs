@@ -131,11 +131,11 @@ fn in_order(bank: Bank) -> Bank {
 }
 
 fn by_length(most: usize) -> Habit {
-    Habit { by_age: false, by_length: Some(most) }
+    Habit { by_length: Some(most), ..Habit::default() }
 }
 
 fn by_age() -> Habit {
-    Habit { by_age: true, by_length: None }
+    Habit { by_age: true, ..Habit::default() }
 }
 
 pub fn quick() -> Vec<Exploration> {

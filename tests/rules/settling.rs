@@ -93,9 +93,13 @@ fn with(habit: Habit) -> Stage {
     Stage::open_as(Config { habit, ..config() })
 }
 
+fn by_age() -> Habit {
+    Habit { by_age: true, ..Habit::default() }
+}
+
 #[test]
 fn an_old_log_is_settled_up_to_where_it_was_old() {
-    let mut stage = with(Habit { by_age: true, by_length: None });
+    let mut stage = with(by_age());
     assert!(!stage.status().run.contains("preparing"));
     let said = stage.pay(1, 1);
     assert!(said.sets(Timer::Settle) && said.asked().is_empty());
@@ -110,7 +114,7 @@ fn an_old_log_is_settled_up_to_where_it_was_old() {
 
 #[test]
 fn what_is_left_in_the_log_by_another_s_block_is_settled_in_its_time() {
-    let mut stage = with(Habit { by_age: true, by_length: None });
+    let mut stage = with(by_age());
     stage.pay(1, 1);
     stage.time_out(Timer::Settle);
     // The block of another server is without the log of this one.
@@ -121,7 +125,7 @@ fn what_is_left_in_the_log_by_another_s_block_is_settled_in_its_time() {
 
 #[test]
 fn an_empty_log_is_never_too_old() {
-    let mut stage = with(Habit { by_age: true, by_length: None });
+    let mut stage = with(by_age());
     assert_eq!(stage.time_out(Timer::Settle).asked(), []);
     assert!(!Stage::open().pay(1, 1).sets(Timer::Settle), "without the habit");
 }
@@ -130,18 +134,34 @@ fn an_empty_log_is_never_too_old() {
 fn a_log_is_old_in_the_next_life_too() {
     let mut stage = Stage::open();
     stage.pay(1, 1);
-    let habit = Habit { by_age: true, by_length: None };
+    let habit = by_age();
     stage.server = stage.disk.load(Config { habit, ..config() }, 2);
     assert!(stage.turn().sets(Timer::Settle));
 }
 
 #[test]
 fn a_long_log_is_settled() {
-    let mut stage = with(Habit { by_age: false, by_length: Some(2) });
+    let mut stage = with(Habit { by_length: Some(2), ..Habit::default() });
     assert_eq!(stage.pay(1, 1).asked(), []);
     assert_eq!(stage.pay(2, 2).asked().len(), 2);
     assert!(stage.win(1, vec![], vec![]).asked().is_empty());
     assert_eq!(stage.pay(3, 3).asked(), []);
+}
+
+#[test]
+fn a_server_may_put_every_transfer_into_a_block_before_it_is_answered() {
+    let mut stage = with(Habit { always: true, ..Habit::default() });
+    let said = stage.pay(30, 1);
+    assert!(said.outcomes().is_empty() && said.sets(FIRST), "{said:?}");
+    assert_eq!(said.asked().len(), 2, "though nobody asked for it a run begins");
+    let said = stage.win(1, vec![], vec![]);
+    assert_eq!(said.outcomes(), [paid(OPENING - 30, false, Some(true))]);
+    let again = stage.pay(30, 1);
+    assert_eq!(
+        again.outcomes(),
+        [paid(OPENING - 30, true, Some(true))],
+        "and a retry's answer says it"
+    );
 }
 
 #[test]

@@ -90,6 +90,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         habit: Habit {
             by_age: dice.u8(0..3) == 0,
             by_length: [None, None, Some(3), Some(10)][dice.usize(..4)],
+            always: false,
         },
         limits: if dice.u8(0..4) == 0 { small(&mut dice) } else { Limits::default() },
     };

@@ -43,6 +43,7 @@ impl Cluster {
                 opening_balance: Amount::new(100).unwrap(),
                 rejoin: false,
                 settle_at: None,
+                always_paxos: false,
                 timings: timings.clone(),
             };
             (id.clone(), config)

@@ -17,6 +17,8 @@ pub struct Habit {
     pub by_age: bool,
     /// When the local log holds so many entries.
     pub by_length: Option<usize>,
+    /// At once: every transfer and opening is answered as if it asked to be told when it is in a block.
+    pub always: bool,
 }
 
 /// A client that waits for the logs to be settled.
@@ -60,7 +62,7 @@ impl Server {
         self.set(Timer::Deadline(id));
     }
 
-    /// Tells of an entry: at once, or when it is in a block.
+    /// Tells of an entry: at once, or when it is in a block, if that was asked for or is the habit.
     pub(super) fn deliver(
         &mut self,
         tickets: &[Ticket],
@@ -68,7 +70,7 @@ impl Server {
         position: Position,
         outcome: Outcome,
     ) {
-        if !when_settled {
+        if !when_settled && !self.config.habit.always {
             return self.resolve_all(tickets, &outcome);
         }
         if position <= self.chain().included(&self.config.id) || planted!(SettledEarly) {

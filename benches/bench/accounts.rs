@@ -1,0 +1,245 @@
+//! `accounts`: many accounts, all alike or a few of them much in use.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::bank::{Bank, IDS};
+use super::check::{Told, check};
+use super::lines::Line;
+use super::load::{Load, Manner};
+use super::local::{all_accepted, circle, load};
+use super::report::{Bound, Report, Unit};
+use super::settled::{FLAGS, FULL, watched_load_of};
+use super::{Context, Fallible};
+
+/// What each account is given, by its server's own.
+const ENDOWMENT: u64 = 1_000_000;
+/// Openings and endowments a line.
+const SETUP_ITEMS: usize = 5_000;
+/// How they are sent.
+const SETUP: Manner = Manner::Once { window: 4 };
+/// Lines that are written for each server, to be sent over and over.
+const LINES: usize = 200;
+
+/// Which accounts are in use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Each server's own, and no other.
+    Own,
+    /// All the same.
+    Uniform,
+    /// Zipf's law: the second half as often as the first, the third a third as often.
+    Zipf,
+}
+
+/// A bank, and the ways in which its accounts are used.
+struct Town {
+    bank: Bank,
+    told: Told,
+    uses: Vec<(String, Use, usize)>,
+}
+
+pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
+    let few = context.size(10_000, 30);
+    let many = context.size(1_000_000, 90);
+    let mut towns = Vec::new();
+    for (name, accounts) in [("one each", 0), ("10,000", few), ("1,000,000", many)] {
+        context.step(&format!("accounts: opening {name}"));
+        towns.push(Town::found(context, name, accounts)?);
+    }
+    let runs = context.runs.min(3);
+    for run in 1..=runs {
+        for town in &mut towns {
+            town.settled(context, report, run)?;
+        }
+    }
+    // What is settled meanwhile is not local load: the same stores, by servers without the habit.
+    for town in &mut towns {
+        context.step("accounts: starting the servers without the habit of settling");
+        town.bank.restart_with(&[])?;
+    }
+    for run in 1..=runs {
+        for town in &mut towns {
+            town.local(context, report, run)?;
+        }
+    }
+    for town in &towns {
+        context.step("accounts: checking");
+        report.checked(&check(&town.bank, &town.told)?);
+    }
+    ask(report);
+    Ok(())
+}
+
+/// Each is compared with one account for each server, run by run.
+fn ask(report: &mut Report) {
+    for (accounts, least) in [("10,000", 0.8), ("1,000,000", 0.4)] {
+        for how in ["uniform", "Zipf"] {
+            for what in ["local", "settled"] {
+                let figure = compare(report, what, &format!("{accounts} {how}"), "");
+                report.ask(
+                    &format!("accounts, {accounts} {how}, {what}"),
+                    &figure,
+                    Bound::AtLeast(least),
+                );
+            }
+            let figure = compare(report, "paced", &format!("{accounts} {how}"), ": p99");
+            report.ask(
+                &format!("accounts, {accounts} {how}, paced p99"),
+                &figure,
+                Bound::AtMost(2.0),
+            );
+        }
+    }
+}
+
+fn compare(report: &mut Report, what: &str, accounts: &str, end: &str) -> String {
+    let values = |name: String| {
+        let figure = report.figures.iter().find(|figure| figure.name == name);
+        figure.map(|figure| figure.values.clone()).unwrap_or_default()
+    };
+    let own = values(format!("{what}, one each{end}"));
+    let these = values(format!("{what}, {accounts}{end}"));
+    let name = format!("{what}, {accounts} / one each{end}");
+    for (these, own) in these.iter().zip(&own) {
+        report.add(&name, Unit::Ratio, these / own.max(1.0));
+    }
+    name
+}
+
+impl Town {
+    fn found(context: &Context, name: &str, accounts: usize) -> Fallible<Town> {
+        let bank = Bank::start(&context.setting, &FLAGS)?;
+        let each = accounts / IDS.len();
+        let uses = match each {
+            0 => vec![(name.to_owned(), Use::Own, 0)],
+            _ => [("uniform", Use::Uniform), ("Zipf", Use::Zipf)]
+                .map(|(word, how)| (format!("{name} {word}"), how, each))
+                .into(),
+        };
+        let mut town = Town { bank, told: Told::default(), uses };
+        if each > 0 {
+            let items = context.size(SETUP_ITEMS, 10);
+            let opened = |names: &[String], _: &str| Line::openings(names);
+            let endowed = |names: &[String], id: &str| {
+                let transfers: Vec<_> =
+                    names.iter().map(|name| (id, name.as_str(), ENDOWMENT)).collect();
+                Line::batch(&transfers)
+            };
+            town.all_once(&setup(each, items, opened))?;
+            town.all_once(&setup(each, items, endowed))?;
+        }
+        Ok(town)
+    }
+
+    /// Sends each line once.
+    fn all_once(&mut self, lines: &BTreeMap<String, Vec<Line>>) -> Fallible<()> {
+        let load = Load {
+            addresses: &self.bank.addresses,
+            lines,
+            manner: SETUP,
+            start: Instant::now(),
+            seconds: 600.0,
+            warm: 0.0,
+            most: u64::MAX,
+        };
+        let ran = load.run()?;
+        self.told.add(&ran);
+        all_accepted(&ran)?;
+        self.bank.wait_until_quiet(true)
+    }
+
+    fn lines(&self, how: Use, each: usize, items: usize) -> BTreeMap<String, Vec<Line>> {
+        if how == Use::Own {
+            return circle(&self.bank, items);
+        }
+        let mut dice = fastrand::Rng::with_seed(6);
+        let pick = Pick::new(how, each);
+        let mut line = |id: &str| {
+            let transfer = |dice: &mut fastrand::Rng| {
+                let to = IDS[dice.usize(..IDS.len())];
+                (account(id, pick.one(dice)), account(to, pick.one(dice)), 1)
+            };
+            let mut transfers: Vec<_> = (0..items).map(|_| transfer(&mut dice)).collect();
+            // Nobody pays himself.
+            while let Some(bad) = transfers.iter().position(|(from, to, _)| from == to) {
+                transfers[bad] = transfer(&mut dice);
+            }
+            Line::batch(&transfers)
+        };
+        IDS.map(|id| (id.to_owned(), (0..LINES).map(|_| line(id)).collect())).into()
+    }
+
+    fn settled(&mut self, context: &Context, report: &mut Report, run: usize) -> Fallible<()> {
+        for (name, how, each) in self.uses.clone() {
+            context.step(&format!("accounts: settled, {name}, run {run}"));
+            let lines = self.lines(how, each, context.line(1_000));
+            let span = context.span(2.0);
+            let (ran, watched) = watched_load_of(&self.bank, &lines, FULL, span, &mut self.told)?;
+            let rate = watched.whole_rate(&ran);
+            report.add(&format!("settled, {name}"), Unit::PerSecond, rate);
+        }
+        Ok(())
+    }
+
+    fn local(&mut self, context: &Context, report: &mut Report, run: usize) -> Fallible<()> {
+        let paced = Manner::Paced { rate: context.size(300_000, 3_000) as f64 };
+        for (name, how, each) in self.uses.clone() {
+            for (word, items, manner) in [("local", 1_000, FULL), ("paced", 100, paced)] {
+                context.step(&format!("accounts: {word}, {name}, run {run}"));
+                let lines = self.lines(how, each, context.line(items));
+                let ran = load(&self.bank, &lines, manner, context.span(1.0), &mut self.told)?;
+                let name = format!("{word}, {name}");
+                report.add(&name, Unit::PerSecond, ran.rate());
+                report.add_latency(&name, &ran.latency());
+            }
+            self.bank.settle()?;
+        }
+        Ok(())
+    }
+}
+
+fn account(id: &str, number: usize) -> String {
+    format!("{id}/{number}")
+}
+
+/// For each server lines of so many of its accounts each, all of them.
+fn setup(
+    each: usize,
+    items: usize,
+    line: impl Fn(&[String], &str) -> Line,
+) -> BTreeMap<String, Vec<Line>> {
+    let lines = |id: &str| {
+        let names: Vec<String> = (0..each).map(|number| account(id, number)).collect();
+        (id.to_owned(), names.chunks(items).map(|some| line(some, id)).collect())
+    };
+    IDS.map(lines).into()
+}
+
+/// Picks accounts.
+struct Pick {
+    accounts: usize,
+    /// For Zipf's law: how often one of the first so many is picked, not yet divided by the sum.
+    sums: Vec<f64>,
+}
+
+impl Pick {
+    fn new(how: Use, accounts: usize) -> Pick {
+        let add = |sum: &mut f64, rank: usize| {
+            *sum += 1.0 / rank as f64;
+            Some(*sum)
+        };
+        let ranks = if how == Use::Zipf { 1..accounts + 1 } else { 1..1 };
+        Pick { accounts, sums: ranks.scan(0.0, add).collect() }
+    }
+
+    fn one(&self, dice: &mut fastrand::Rng) -> usize {
+        match self.sums.last() {
+            None => dice.usize(..self.accounts),
+            Some(sum) => {
+                let point = dice.f64() * sum;
+                self.sums.partition_point(|sum| *sum < point).min(self.accounts - 1)
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! A bank of real servers, each a process of the shipped program, or one that runs already.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::Fallible;
+use super::place::Folder;
+use super::process::{Guarded, PATIENCE, free_port, wait_for};
+use super::redis::{OwnRedis, connect};
+
+/// What each server's account opens with: more than any scenario moves.
+pub const OPENING: u64 = 1_000_000_000_000;
+/// The servers of a bank that is started here.
+pub const IDS: [&str; 3] = ["A", "B", "C"];
+
+/// What a bank is started with.
+#[derive(Clone)]
+pub struct Setting {
+    /// The program.
+    pub program: PathBuf,
+    /// Where the bank's folder is made.
+    pub folder: PathBuf,
+    /// A bank that runs already, in place of one's own.
+    pub running: Option<Running>,
+}
+
+/// A bank that runs already.
+#[derive(Clone)]
+pub struct Running {
+    /// Where its servers are.
+    pub addresses: BTreeMap<String, String>,
+    /// The Redis of each, or the one of all; none if it may not be looked at.
+    pub redis: Vec<String>,
+}
+
+/// A bank.
+pub struct Bank {
+    /// Where each server listens.
+    pub addresses: BTreeMap<String, String>,
+    /// What it opened with.
+    pub opening: u64,
+    /// Its own Redis.
+    pub redis: Option<OwnRedis>,
+    setting: Setting,
+    flags: Vec<String>,
+    views: BTreeMap<String, BTreeMap<String, String>>,
+    running: BTreeMap<String, Guarded>,
+    starts: usize,
+    folder: Option<Folder>,
+}
+
+impl Bank {
+    /// The bank that runs already, or one of three servers with these flags that share a Redis.
+    pub fn start(setting: &Setting, flags: &[&str]) -> Fallible<Bank> {
+        match &setting.running {
+            Some(running) => Bank::join(setting, running),
+            None => Bank::start_with(setting, flags, |_| Ok(BTreeMap::new())),
+        }
+    }
+
+    /// A bank of three servers; `views` says, given where they listen, at what other addresses one
+    /// server finds another.
+    pub fn start_with(
+        setting: &Setting,
+        flags: &[&str],
+        views: impl FnOnce(&BTreeMap<String, String>) -> Fallible<BTreeMap<(String, String), String>>,
+    ) -> Fallible<Bank> {
+        let address = |id: &str| (id.to_owned(), format!("127.0.0.1:{}", free_port()));
+        let addresses: BTreeMap<String, String> = IDS.map(address).into();
+        let mut found = views(&addresses)?;
+        let view = |id: &&str| {
+            let mut view = addresses.clone();
+            for (other, address) in &mut view {
+                if let Some(another) = found.remove(&(id.to_string(), other.clone())) {
+                    *address = another;
+                }
+            }
+            (id.to_string(), view)
+        };
+        let views = IDS.iter().map(view).collect();
+        let folder = Folder::new(&setting.folder)?;
+        let redis = Some(OwnRedis::start(folder.path())?);
+        let mut bank = Bank {
+            addresses,
+            opening: OPENING,
+            redis,
+            setting: setting.clone(),
+            flags: flags.iter().map(|flag| flag.to_string()).collect(),
+            views,
+            running: BTreeMap::new(),
+            starts: 0,
+            folder: Some(folder),
+        };
+        for id in IDS {
+            bank.start_server(id)?;
+        }
+        bank.wait_until_open()?;
+        Ok(bank)
+    }
+
+    fn join(setting: &Setting, running: &Running) -> Fallible<Bank> {
+        let mut bank = Bank {
+            addresses: running.addresses.clone(),
+            opening: 0,
+            redis: None,
+            setting: setting.clone(),
+            flags: Vec::new(),
+            views: BTreeMap::new(),
+            running: BTreeMap::new(),
+            starts: 0,
+            folder: None,
+        };
+        // One that isn't there is not waited for.
+        for id in bank.ids() {
+            bank.status(&id).map_err(|error| format!("server {id}: {error}"))?;
+        }
+        bank.wait_until_open()?;
+        let block = bank.ask(&bank.ids()[0], &json!({"chain": {"from": 0, "to": 0}}))?;
+        let opening = block["blocks"][0]["genesis"]["opening_balance"].as_u64();
+        bank.opening = opening.ok_or_else(|| format!("the bank has no genesis: {block}"))?;
+        Ok(bank)
+    }
+
+    /// Its servers' ids.
+    pub fn ids(&self) -> Vec<String> {
+        self.addresses.keys().cloned().collect()
+    }
+
+    /// Starts a server on the store that it had.
+    pub fn start_server(&mut self, id: &str) -> Fallible<()> {
+        let folder = self.folder.as_ref().ok_or("this bank was not started here")?;
+        let redis = self.redis.as_ref().expect("a bank that is started here has a Redis");
+        let view = self.views[id].iter().map(|(id, address)| format!("{id}={address}"));
+        let cluster = view.collect::<Vec<_>>().join(",");
+        let opening = self.opening.to_string();
+        let words = ["server", "--id", id, "--cluster", &cluster, "--redis", &redis.url()];
+        let mut arguments: Vec<String> = words.map(str::to_owned).into();
+        arguments.extend(["--opening-balance".into(), opening]);
+        arguments.extend(["--listen".into(), self.addresses[id].clone()]);
+        arguments.extend(self.flags.iter().cloned());
+        self.starts += 1;
+        let log = folder.path().join(format!("{id}-{}.log", self.starts));
+        let process = Guarded::start(&self.setting.program, &arguments, log)?;
+        self.running.insert(id.to_owned(), process);
+        Ok(())
+    }
+
+    /// Kills a server as a power cut would.
+    pub fn kill(&mut self, id: &str) -> Fallible<()> {
+        self.running.remove(id).map(drop).ok_or_else(|| format!("{id} doesn't run"))
+    }
+
+    /// Kills all servers; their stores stay.
+    pub fn stop_servers(&mut self) {
+        self.running.clear();
+    }
+
+    /// Kills all servers and starts them on the same stores with these flags.
+    pub fn restart_with(&mut self, flags: &[&str]) -> Fallible<()> {
+        self.stop_servers();
+        self.flags = flags.iter().map(|flag| flag.to_string()).collect();
+        IDS.iter().try_for_each(|id| self.start_server(id))?;
+        self.wait_until_open()
+    }
+
+    /// The process of a server.
+    pub fn process(&self, id: &str) -> Option<&Guarded> {
+        self.running.get(id)
+    }
+
+    /// The Redis of each server, where it may be looked at.
+    pub fn redis_urls(&self) -> BTreeMap<String, String> {
+        let of = |place: usize| match (&self.redis, &self.setting.running) {
+            (Some(own), _) => Some(own.url()),
+            (None, Some(running)) => running.redis.get(place).or(running.redis.first()).cloned(),
+            (None, None) => None,
+        };
+        let ids = self.ids().into_iter().enumerate();
+        ids.filter_map(|(place, id)| Some((id, of(place)?))).collect()
+    }
+
+    /// A connection to the Redis of a server; none if it may not be looked at.
+    pub fn store_of(&self, id: &str) -> Fallible<Option<redis::Connection>> {
+        self.redis_urls().get(id).map(|url| connect(url)).transpose()
+    }
+
+    /// What a server says to a request on a connection of its own.
+    pub fn ask(&self, id: &str, request: &Value) -> Fallible<Value> {
+        Talk::open(&self.addresses[id])?.ask(request)
+    }
+
+    /// What a server says of itself.
+    pub fn status(&self, id: &str) -> Fallible<Value> {
+        self.ask(id, &json!({"status": {}}))
+    }
+
+    /// Waits until the bank is open and all its servers hear each other.
+    pub fn wait_until_open(&mut self) -> Fallible<()> {
+        let ids = self.ids();
+        let is_open = |bank: &Bank, id: &String| {
+            let Ok(status) = bank.status(id) else { return false };
+            let peers = status["peers"].as_array().map_or(&[][..], Vec::as_slice);
+            status["active"] == json!(true)
+                && peers.iter().filter(|peer| peer["connected"] == json!(true)).count() + 1
+                    == ids.len()
+        };
+        let open = wait_for("the bank is open", || {
+            for (id, process) in &mut self.running {
+                if process.has_ended() {
+                    return Some(Err(format!("server {id} has ended:\n{}", process.last_words())));
+                }
+            }
+            ids.iter().all(|id| is_open(self, id)).then_some(Ok(()))
+        });
+        open?
+    }
+
+    /// Waits until no run is under way, all chains end alike, and, if the bank settles, no log holds
+    /// anything.
+    pub fn wait_until_quiet(&self, settled: bool) -> Fallible<()> {
+        let mut seen = (Vec::new(), Instant::now());
+        loop {
+            let all: Fallible<Vec<Value>> = self.ids().iter().map(|id| self.status(id)).collect();
+            let all = all?;
+            let quiet = |status: &Value| {
+                status["head"] == all[0]["head"]
+                    && status["run"] == "idle"
+                    && status["waiting"] == json!(0)
+                    && (!settled || status["log_length"] == json!(0))
+            };
+            if all.iter().all(quiet) {
+                return Ok(());
+            }
+            // It may take long to settle much: only when nothing moves it is given up.
+            let now: Vec<Value> = all.iter().map(|status| status["height"].clone()).collect();
+            if now != seen.0 {
+                seen = (now, Instant::now());
+            } else if seen.1.elapsed() > PATIENCE {
+                return Err(format!("in vain waited until the bank is quiet: {all:?}"));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// Puts all that is in the local logs into the chain.
+    pub fn settle(&self) -> Fallible<()> {
+        let first = &self.ids()[0];
+        wait_for("all is settled", || {
+            let reply = self.ask(first, &json!({"settle": {}})).ok()?;
+            (reply["settled"] == json!(true)).then_some(())
+        })?;
+        self.wait_until_quiet(true)
+    }
+}
+
+/// A connection for a few requests.
+pub struct Talk {
+    stream: BufReader<TcpStream>,
+}
+
+impl Talk {
+    /// Connects.
+    pub fn open(address: &str) -> Fallible<Talk> {
+        let stream = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
+        let set = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
+        set.map_err(|error| format!("{address}: {error}"))?;
+        Ok(Talk { stream: BufReader::new(stream) })
+    }
+
+    /// Sends a request and returns its reply.
+    pub fn ask(&mut self, request: &Value) -> Fallible<Value> {
+        let mut line = format!("{request}\n");
+        let sent = self.stream.get_ref().write_all(line.as_bytes());
+        sent.map_err(|error| error.to_string())?;
+        line.clear();
+        let read = self.stream.read_line(&mut line);
+        match read.map_err(|error| format!("no reply to {request}: {error}"))? {
+            0 => Err(format!("no reply to {request}: the server hung up")),
+            _ => serde_json::from_str(&line).map_err(|error| format!("{line:?}: {error}")),
+        }
+    }
+}

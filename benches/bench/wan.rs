@@ -1,0 +1,107 @@
+//! `wan`: servers that are far from each other.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::bank::{Bank, IDS};
+use super::check::{Told, check};
+use super::load::{Manner, wait_until};
+use super::local::{circle, load};
+use super::report::{Bound, Report, Unit};
+use super::{Context, Fallible};
+
+/// From one server to another.
+const DELAY: Duration = Duration::from_millis(50);
+/// The same everywhere: clients, each with one transfer in flight.
+const CLIENTS: Manner = Manner::Single { clients: 64 };
+
+pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
+    let ways: [(&str, &[&str], bool); 3] = [
+        ("near", &[], false),
+        ("far", &[], true),
+        ("far, always Paxos", &["--always-paxos"], true),
+    ];
+    for run in 1..=context.runs.min(3) {
+        for (name, flags, far) in ways {
+            context.step(&format!("wan: {name}, run {run}"));
+            let views = |servers: &BTreeMap<String, String>| {
+                if far { proxies(servers) } else { Ok(BTreeMap::new()) }
+            };
+            let bank = Bank::start_with(&context.setting, flags, views)?;
+            let mut told = Told::default();
+            let mut span = context.span(3.0);
+            // A run takes two round trips, and two more may be in its way.
+            span.seconds = span.seconds.max(if far { 1.5 } else { 0.0 });
+            let ran = load(&bank, &circle(&bank, 1), CLIENTS, span, &mut told)?;
+            bank.wait_until_quiet(!flags.is_empty())?;
+            report.checked(&check(&bank, &told)?);
+            report.add(name, Unit::PerSecond, ran.rate());
+            report.add_latency(name, &ran.latency());
+            report.add_timeline(name, &ran);
+        }
+        let slowed = report.last("far: p50") / report.last("near: p50");
+        report.add("p50, far / near", Unit::Ratio, slowed);
+        let gain = report.last("far") / report.last("far, always Paxos");
+        report.add("throughput, far / always Paxos", Unit::Ratio, gain);
+    }
+    report.ask("wan, p50 far / near", "p50, far / near", Bound::AtMost(1.1));
+    report.ask("wan, local / always Paxos", "throughput, far / always Paxos", Bound::AtLeast(18.0));
+    Ok(())
+}
+
+/// For each server and each other one an address of its own, from which all takes [`DELAY`] there and
+/// back.
+fn proxies(servers: &BTreeMap<String, String>) -> Fallible<BTreeMap<(String, String), String>> {
+    let mut found = BTreeMap::new();
+    for from in IDS {
+        for to in IDS.into_iter().filter(|to| *to != from) {
+            let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+            let address = listener.local_addr().map_err(|error| error.to_string())?.to_string();
+            let target = servers[to].clone();
+            // It ends with this program; nobody dials it once its servers are gone.
+            thread::spawn(move || {
+                for near in listener.incoming().flatten() {
+                    connect(near, &target);
+                }
+            });
+            found.insert((from.to_owned(), to.to_owned()), address);
+        }
+    }
+    Ok(found)
+}
+
+fn connect(near: TcpStream, target: &str) {
+    let Ok(far) = TcpStream::connect(target) else { return };
+    let _ = near.set_nodelay(true).and_then(|()| far.set_nodelay(true));
+    if let (Ok(near_too), Ok(far_too)) = (near.try_clone(), far.try_clone()) {
+        delay(near, far);
+        delay(far_too, near_too);
+    }
+}
+
+/// Passes on what comes, each piece when its time has come, however much is on its way.
+fn delay(mut from: TcpStream, mut to: TcpStream) {
+    let (on_its_way, arriving) = mpsc::channel::<(Instant, Vec<u8>)>();
+    thread::spawn(move || {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if on_its_way.send((Instant::now() + DELAY, buffer[..count].to_vec())).is_err() {
+                break;
+            }
+        }
+        let _ = from.shutdown(Shutdown::Read);
+    });
+    thread::spawn(move || {
+        for (then, piece) in arriving {
+            wait_until(then);
+            if to.write_all(&piece).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}

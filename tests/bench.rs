@@ -1,0 +1,78 @@
+//! Every scenario of the benchmark, with small sizes: that it works, and that its checks find the bank
+//! in order; and first that they would find out if it were not. What it measures here means nothing.
+
+#[path = "../benches/bench/mod.rs"]
+mod bench;
+
+use std::process::ExitCode;
+
+use bench::bank::{Bank, Setting};
+use bench::check::{Told, check};
+use bench::load::Manner;
+use bench::local::{circle, load};
+use bench::tally::{Ack, Tally};
+use bench::{Fallible, Span};
+
+fn main() -> ExitCode {
+    if !bench::is_relay()
+        && let Err(error) = checks_find_what_is_wrong()
+    {
+        eprintln!("the check of the benchmark: {error}");
+        return ExitCode::FAILURE;
+    }
+    bench::smoke()
+}
+
+/// What clients were told, and one more entry of A.
+fn and_one_more(told: &Told, first: u64) -> Told {
+    let mut more = told.clone();
+    let mut tally = Tally::new();
+    tally.acks.push(Ack { at: 0, first, count: 1 });
+    more.add_one("A", &tally);
+    more
+}
+
+fn checks_find_what_is_wrong() -> Fallible<()> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let setting =
+        Setting { program: bench::program(), folder: folder.path().to_owned(), running: None };
+    let mut bank = Bank::start(&setting, &[])?;
+    let mut told = Told::default();
+    let span = Span { seconds: 60.0, warm: 0.0, most: 200 };
+    let manner = Manner::Pipelined { connections: 1, window: 2 };
+    let lines = circle(&bank, 20);
+    load(&bank, &lines, manner, span, &mut told)?;
+    bank.settle()?;
+    load(&bank, &lines, manner, span, &mut told)?;
+    bank.wait_until_quiet(false)?;
+    bank.stop_servers();
+    let in_order = check(&bank, &told)?;
+    assert!(in_order.entries >= 1_200 && in_order.in_chain >= 600, "something was checked");
+
+    let all = told.count("A");
+    let wrong = |told: &Told, words: &str| match check(&bank, told) {
+        Ok(_) => panic!("not noticed: {words}"),
+        Err(error) => assert!(error.contains(words), "{error} instead of: {words}"),
+    };
+    wrong(&and_one_more(&told, all + 1), "its last one is");
+    wrong(&and_one_more(&told, all), "two clients were told of the same entry");
+    wrong(&Told::default(), "holds");
+
+    let mut store = bank.store_of("A")?.expect("it is there");
+    let mut meddle = |words: &[&str]| {
+        redis::cmd(words[0]).arg(&words[1..]).exec(&mut store).expect("Redis does it");
+    };
+    meddle(&["HINCRBY", "SERVER-BALANCES-B", "C", "1"]);
+    wrong(&told, "B holds");
+    meddle(&["HINCRBY", "SERVER-BALANCES-B", "C", "-1"]);
+    meddle(&["LMOVE", "SERVER-BLOCKCHAIN-C", "ASIDE", "RIGHT", "RIGHT"]);
+    wrong(&told, "differ from block");
+    meddle(&["LMOVE", "ASIDE", "SERVER-BLOCKCHAIN-C", "RIGHT", "RIGHT"]);
+    meddle(&["LMOVE", "SERVER-LOG-B", "ASIDE", "LEFT", "LEFT"]);
+    wrong(&told, "comes after (B, 1,");
+    meddle(&["LMOVE", "ASIDE", "SERVER-LOG-B", "LEFT", "LEFT"]);
+    check(&bank, &told)?;
+    meddle(&["RPOP", "SERVER-LOG-B"]);
+    wrong(&told, "B told of entry");
+    Ok(())
+}
