@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,8 +18,10 @@ fn bank_with_logs() -> (Bank, TempDir) {
     (Bank::set_up(&["A", "B"], Setup { logs, ..Setup::default() }), folder)
 }
 
-fn log_of(id: &str, folder: &Path) -> String {
-    std::fs::read_to_string(folder.join(format!("{id}.log"))).unwrap_or_default()
+/// What a server has logged since its last start.
+fn log_of(id: &str, bank: &Bank) -> String {
+    let file = bank.log_file(id).expect("servers log here");
+    std::fs::read_to_string(file).unwrap_or_default()
 }
 
 /// What B says when it dials A. It is started anew for that, and at the end as it was.
@@ -74,7 +75,7 @@ fn bad_hellos(good: &Value) -> Vec<(Value, &'static str)> {
 
 #[test]
 fn who_greets_as_a_server_and_is_none_is_refused_with_a_reason() {
-    let (mut bank, folder) = bank_with_logs();
+    let (mut bank, _folder) = bank_with_logs();
     bank.start_all();
     let payer = Payer::start(bank.address("A"));
     let good = hello_of_b(&mut bank);
@@ -92,9 +93,7 @@ fn who_greets_as_a_server_and_is_none_is_refused_with_a_reason() {
             );
             assert_eq!(stranger.read(), None, "and the connection ends");
         }
-        wait_until(&format!("the log says: {reason}"), || {
-            log_of("A", folder.path()).contains(reason)
-        });
+        wait_until(&format!("the log says: {reason}"), || log_of("A", &bank).contains(reason));
     }
     let status = bank.ask("A", &json!({"status": {}})).expect("an answer");
     assert!(hears(&status, "B") && status["height"] == json!(0), "{status}");
@@ -149,7 +148,7 @@ const RUDE: [Rude; 6] = [
 
 #[test]
 fn who_is_dialled_and_is_no_server_is_complained_about_and_dialled_again() {
-    let (mut bank, folder) = bank_with_logs();
+    let (mut bank, _folder) = bank_with_logs();
     bank.start_all();
     for (what, rude, reason) in RUDE {
         bank.kill("A");
@@ -165,7 +164,7 @@ fn who_is_dialled_and_is_no_server_is_complained_about_and_dialled_again() {
         let payer = Payer::start(bank.address("A"));
         let complaint = format!("B at {address} can't be reached");
         wait_until(&format!("one that {what} is complained about"), || {
-            let log = log_of("A", folder.path());
+            let log = log_of("A", &bank);
             log.lines().any(|line| line.contains(&complaint) && line.contains(reason))
         });
         println!("{what}: {}", payer.stop());
