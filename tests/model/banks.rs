@@ -4,20 +4,13 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ledger::entry::Action;
 use paxos_banking::bank::server::settling::Habit;
 
+use crate::Exploration;
 use crate::delivery::place;
 use crate::state::{Budget, Wish};
 use crate::steps::Bank;
 
-/// A bank, and how many states it can be in.
-pub struct Exploration {
-    pub name: &'static str,
-    /// Unique states. A change to the state machine that changes this is not one of words only.
-    pub states: usize,
-    pub bank: Bank,
-}
-
 /// An exploration, as it stands in a list.
-fn exploration(name: &'static str, states: usize, bank: Bank) -> Exploration {
+fn exploration(name: &'static str, states: usize, bank: Bank) -> Exploration<Bank> {
     Exploration { name, states, bank }
 }
 
@@ -138,7 +131,7 @@ fn by_age() -> Habit {
     Habit { by_age: true, by_length: None }
 }
 
-pub fn quick() -> Vec<Exploration> {
+pub fn quick() -> Vec<Exploration<Bank>> {
     let late_entry = vec![pays("B", "A", 5), pays("B", "C", 1), pays("A", "C", 12)];
     vec![
         exploration(
@@ -211,7 +204,7 @@ pub fn quick() -> Vec<Exploration> {
     ]
 }
 
-pub fn deep() -> Vec<Exploration> {
+pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "impatience, and everything overtakes",
