@@ -31,8 +31,9 @@ impl State {
     /// A bank that the real machine has founded: active, connected, nothing under way.
     /// The first wishes, which their homes cover, are granted already.
     pub fn founded(bank: &Bank) -> State {
-        let node =
-            |place: usize| Shared::new(Node::new(config(NAMES[place], &NAMES, bank.habit.clone()), place));
+        let node = |place: usize| {
+            Shared::new(Node::new(config(NAMES[place], &NAMES, bank.habit.clone()), place))
+        };
         let mut state = State {
             nodes: [node(0), node(1), node(2)],
             network: Network::new(bank.in_order),

@@ -78,20 +78,20 @@ impl State {
         others.all(|other| self.reaches(place, other))
     }
 
-    /// Whether one of them has nobody yet where the other could be.
-    pub fn can_meet(&self, store: usize, other: usize) -> bool {
-        let (id, peer) = (self.id(store), self.id(other));
-        let free = self.link(store, peer).is_none() || self.link(other, id).is_none();
-        free && self.is_up(store) && self.is_up(other)
+    /// Whether one that is up has nobody yet where another could be.
+    pub fn is_free(&self, from: usize, to: usize) -> bool {
+        self.link(from, self.id(to)).is_none() && self.is_up(from) && self.is_up(to)
     }
 
     /// Each dials the other, if it is free to. What is refused may be tried again.
     pub fn meet(&mut self, store: usize, other: usize) {
-        for (from, to) in [(store, other), (other, store)] {
-            let peer = self.id(to).clone();
-            if self.link(from, &peer).is_none() && self.is_up(from) && self.is_up(to) {
-                self.dial(from, to);
-            }
+        self.dial_if_free(store, other);
+        self.dial_if_free(other, store);
+    }
+
+    pub fn dial_if_free(&mut self, from: usize, to: usize) {
+        if self.is_free(from, to) {
+            self.dial(from, to);
         }
     }
 
@@ -271,8 +271,7 @@ impl State {
 
     fn is_chatter(&self, flight: &Flight) -> bool {
         let learns = || {
-            let is_it =
-                |link: &&Link| (link.name as usize, link.to) == (flight.from, flight.to);
+            let is_it = |link: &&Link| (link.name as usize, link.to) == (flight.from, flight.to);
             let ends = self.links.iter().find(is_it).map(|link| [link.from, link.to]);
             ends.into_iter().flatten().any(|place| self.newer().contains(&place))
         };

@@ -33,6 +33,8 @@ pub struct Bank {
     pub budget: Budget,
     /// Heartbeats, and what a store asks and is told that has yet to learn the chain, arrive at once.
     pub chatter_at_once: bool,
+    /// Who dials another is not dialled by it in the same step.
+    pub one_way: bool,
     /// No run is begun in a higher round than this.
     pub rounds: u64,
 }
@@ -69,6 +71,8 @@ pub enum Step {
     Notice(usize),
     /// A store of C's and another server dial each other.
     Meet(usize, usize),
+    /// The first dials the second.
+    Dial(usize, usize),
     /// It is time to tell the others that one is there.
     Beat(usize),
 }
@@ -112,13 +116,18 @@ impl Model for Bank {
             }
             Step::Crash(place) => {
                 next.budget.crashes -= 1;
+                next.crashed_meanwhile |= marks::has_logged_a_rejoin(&next, place);
                 next.change(place, Node::crash);
                 next.hang_up_all(place);
             }
             Step::Start(place) => next.start(place),
-            Step::CutOff(from) => next.cut_off(from),
+            Step::CutOff(other) => {
+                next.budget.cuts -= 1;
+                next.cut_off(other);
+            }
             Step::Notice(place) => next.notice(place),
             Step::Meet(store, other) => next.meet(store, other),
+            Step::Dial(from, to) => next.dial_if_free(from, to),
             Step::Beat(place) => {
                 let beats = next.budget.beats(place, self.servers.len());
                 *beats.expect("it was offered") -= 1;
@@ -231,7 +240,7 @@ impl Bank {
         let others = || (0..self.servers.len()).filter(|other| *other != LOST);
         let stores = || [LOST].into_iter().chain(self.servers.len()..state.stores.len());
         for other in others() {
-            if state.reaches(LOST, other) {
+            if state.budget.cuts > 0 && state.reaches(LOST, other) {
                 steps.push(Step::CutOff(other));
             }
             if state.links.iter().any(|link| link.is_cut && link.to == other) {
@@ -240,8 +249,13 @@ impl Bank {
         }
         for store in stores() {
             let comes_back = store != LOST || state.budget.returns;
-            for other in others().filter(|other| comes_back && state.can_meet(store, *other)) {
-                steps.push(Step::Meet(store, other));
+            for other in others().filter(|_| comes_back) {
+                let ways = [(store, other), (other, store)];
+                let free = ways.into_iter().filter(|(from, to)| state.is_free(*from, *to));
+                match self.one_way {
+                    true => steps.extend(free.map(|(from, to)| Step::Dial(from, to))),
+                    false => steps.extend(free.map(|_| Step::Meet(store, other)).next()),
+                }
             }
         }
     }

@@ -25,6 +25,8 @@ pub struct Link {
 /// What may still happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
+    /// How often the old store and another lose each other.
+    pub cuts: u8,
     /// Crashes of others than the old store.
     pub crashes: u8,
     /// Heartbeats of newer stores, by which they ask to rejoin.
