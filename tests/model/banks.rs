@@ -142,12 +142,12 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         exploration("a message twice", 17_024, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
         exploration(
             "a pair, a crash and a retry",
-            178_610,
+            102_958,
             in_order(with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
         exploration(
             "a settled transfer, a crash and a retry",
-            448_338,
+            274_032,
             with(fair(vec![settled(pays("B", "A", 5))]), |b| (b.crashes, b.retries) = (1, 1)),
         ),
         exploration(
@@ -178,7 +178,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "one waits, and a crash",
-            71_001,
+            40_902,
             in_order(with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes) = (1, 1))),
         ),
         exploration(

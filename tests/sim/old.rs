@@ -76,8 +76,12 @@ impl World {
     /// Now and then somebody copies stores.
     pub fn copy_stores(&mut self) {
         if self.faults.lose > 0 && self.rng.u8(0..4) == 0 {
-            let founded = self.disks.iter().filter(|(_, disk)| disk.stored.active);
-            self.old.copies = founded.map(|(id, disk)| (id.clone(), disk.clone())).collect();
+            // One that has yet to be named is refused without --rejoin, however old it is.
+            let books = &self.judge.books;
+            let of_use =
+                |(id, disk): &(&ServerId, &Disk)| disk.stored.active && !books.is_learning(id);
+            let copied = self.disks.iter().filter(of_use);
+            self.old.copies = copied.map(|(id, disk)| (id.clone(), disk.clone())).collect();
         }
     }
 
