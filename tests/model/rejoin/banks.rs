@@ -4,7 +4,7 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ledger::entry::Action;
 
 use super::state::Budget;
-use super::{Bank, LOST};
+use super::{Bank, LOST, Step};
 use crate::Exploration;
 
 const THREE: &[&str] = &["A", "B", "C"];
@@ -20,7 +20,16 @@ fn pays(from: &str, to: &str, amount: u64) -> Action {
 fn one(servers: &'static [&'static str], asks: Vec<(usize, Action)>) -> Bank {
     let cuts = servers.len() as u8 - 1;
     let budget = Budget { cuts, newer_beats: 1, beats: 1, ..Budget::default() };
-    Bank { servers, newer: 1, asks, budget, chatter_at_once: true, one_way: false, rounds: 2 }
+    Bank {
+        servers,
+        newer: 1,
+        asks,
+        budget,
+        begun: Vec::new(),
+        chatter_at_once: true,
+        one_way: false,
+        rounds: 2,
+    }
 }
 
 /// The bank, with more that may happen.
@@ -89,7 +98,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "another competes, and reaches the old store again",
-            0,
+            259_605,
             Bank {
                 one_way: true,
                 ..in_one_round(with(one(THREE, vec![b_pays_much()]), |b| {
@@ -124,18 +133,25 @@ pub fn deep() -> Vec<Exploration<Bank>> {
             90_641,
             Bank { chatter_at_once: false, ..none() },
         ),
-        exploration("two newer stores", 0, two()),
-        exploration(
-            "of five servers",
-            0,
-            in_one_round(with(one(FIVE, vec![]), |b| (b.cuts, b.beats) = (3, 0))),
-        ),
+        exploration("two newer stores", 1_451_540, two()),
+        exploration("of five servers", 23_299, of_five()),
     ]
 }
 
 /// Two newer stores, which ask to rejoin twice between them.
 fn two() -> Bank {
     Bank { newer: 2, ..with(one(THREE, vec![]), |b| b.newer_beats = 2) }
+}
+
+/// Of the others E alone still reaches the old store, and alone not yet the newer one.
+fn of_five() -> Bank {
+    let reached = [0, 1, 3];
+    let loses = |other| [Step::CutOff(other), Step::Notice(other)];
+    let mut begun: Vec<Step> = reached.into_iter().flat_map(loses).collect();
+    begun.push(Step::Start(5));
+    begun.extend(reached.map(|other| Step::Meet(5, other)));
+    let bank = with(one(FIVE, Vec::new()), |b| (b.cuts, b.beats) = (3, 0));
+    Bank { begun, ..in_one_round(bank) }
 }
 
 fn in_one_round(bank: Bank) -> Bank {

@@ -31,6 +31,8 @@ pub struct Bank {
     /// What clients ask of which store, at any time, each once.
     pub asks: Vec<(usize, Action)>,
     pub budget: Budget,
+    /// What has happened before the exploring begins; it is over the rest.
+    pub begun: Vec<Step>,
     /// Heartbeats, and what a store asks and is told that has yet to learn the chain, arrive at once.
     pub chatter_at_once: bool,
     /// Who dials another is not dialled by it in the same step.
@@ -82,7 +84,9 @@ impl Model for Bank {
     type Action = Step;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::founded(self)]
+        let begun = self.begun.iter().cloned();
+        let take = |state: State, step| self.next_state(&state, step).expect("it can be taken");
+        vec![begun.fold(State::founded(self), take)]
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
