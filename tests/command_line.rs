@@ -68,6 +68,10 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
         (vec!["server", "--id", "A", "--opening-balance", "9007199254740991"], "each is the most"),
         (vec!["server", "--id", "A", "--settle-every", "5"], "unit is missing"),
         (vec!["server", "--id", "A", "--settle-at", "0"], "from 1 to 2000000"),
+        (
+            vec!["server", "--id", "A", "--cluster", "A=h:1,B=h:2", "--rejoin"],
+            "--rejoin is refused: in a bank of 2 the others are 1, and 2 have to agree",
+        ),
         (vec!["client", "--id", "A", "--timeout", "1"], "unit is missing"),
         (vec!["client", "--id", "A", "balance"], "unexpected argument 'balance'"),
     ] {

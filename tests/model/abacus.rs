@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use paxos_banking::bank::ids::AccountId;
 use paxos_banking::bank::ledger::entry::Action;
 
-use crate::{NAMES, OPENING};
+use crate::OPENING;
 
 /// What each account holds.
 pub struct Abacus(BTreeMap<AccountId, i64>);
 
 impl Abacus {
     /// As the bank begins.
-    pub fn opening() -> Abacus {
+    pub fn opening(servers: &[&str]) -> Abacus {
         let account = |name: &&str| (name.parse().expect("an account"), OPENING as i64);
-        Abacus(NAMES.iter().map(account).collect())
+        Abacus(servers.iter().map(account).collect())
     }
 
     /// Moves the money, or opens the account, whatever was there before.
@@ -38,8 +38,7 @@ impl Abacus {
                 let covered = self.0.get(from).is_some_and(|holds| *holds >= amount.units() as i64);
                 covered && self.0.contains_key(to)
             }
-            // Nobody loses a store here.
-            Action::Rejoin { .. } => false,
+            Action::Rejoin { .. } => true,
         };
         if can_be {
             self.note(action);

@@ -10,11 +10,11 @@ use paxos_banking::bank::ledger::entry::{Action, Record};
 use paxos_banking::bank::paxos::message::{Message, Vote};
 use stateright::Property;
 
-use crate::OPENING;
 use crate::abacus::Abacus;
 use crate::delivery::place;
 use crate::state::{State, Story, Told, Wish};
 use crate::steps::Bank;
+use crate::{NAMES, OPENING};
 
 pub fn properties() -> Vec<Property<Bank>> {
     let mut properties = of_servers();
@@ -26,7 +26,7 @@ fn of_servers() -> Vec<Property<Bank>> {
     let always = Property::<Bank>::always;
     vec![
         always("no server panics or has to stop", |_, state| {
-            state.nodes.iter().all(|node| node.failure.is_none())
+            state.nodes.iter().all(|node| !node.panicked && node.stopped.is_none())
         }),
         always("chains agree at every height", |_, state| chains_agree(state)),
         always("no entry is in the chain twice", |_, state| {
@@ -142,7 +142,7 @@ fn is_durable(state: &State, block: &SealedBlock) -> bool {
 fn money_is_kept(state: &State, place: usize) -> bool {
     let chain = chain(state, place).iter().flat_map(elements_of).map(|(_, element)| element);
     let mut elements = chain.chain(&state.nodes[place].disk.stored.log);
-    let mut abacus = Abacus::opening();
+    let mut abacus = Abacus::opening(&NAMES);
     elements.all(|element| element.records().iter().all(|record| abacus.follow(&record.action)))
         && abacus.total() == 3 * OPENING as i64
 }

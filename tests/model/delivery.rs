@@ -31,8 +31,9 @@ impl State {
     /// A bank that the real machine has founded: active, connected, nothing under way.
     /// The first wishes, which their homes cover, are granted already.
     pub fn founded(bank: &Bank) -> State {
-        let node =
-            |place: usize| Shared::new(Node::new(config(NAMES[place], bank.habit.clone()), place));
+        let node = |place: usize| {
+            Shared::new(Node::new(config(NAMES[place], &NAMES, bank.habit.clone()), place))
+        };
         let mut state = State {
             nodes: [node(0), node(1), node(2)],
             network: Network::new(bank.in_order),
@@ -236,7 +237,7 @@ impl State {
     /// Whether a wish could be granted by all that its home knows, and what the chosen others do.
     fn could_happen(&self, wish: &Wish, choice: usize) -> bool {
         let included = &self.nodes[wish.home].disk.stored.included;
-        let mut abacus = Abacus::opening();
+        let mut abacus = Abacus::opening(&NAMES);
         for (place, node) in self.nodes.iter().enumerate() {
             let all = place == wish.home || choice & bit(wish.home, place) > 0;
             for (seq, record) in self.records(place) {

@@ -19,10 +19,13 @@ mod delivery;
 mod disk;
 mod marks;
 mod node;
+mod rejoin;
 mod state;
 mod steps;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::time::Instant;
 
 use paxos_banking::bank;
@@ -32,20 +35,17 @@ use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::Configuration;
 use paxos_banking::bank::server::Config;
 use paxos_banking::bank::server::settling::Habit;
-use stateright::{Checker, Expectation, Model};
-
-use banks::Exploration;
-use steps::Bank;
+use stateright::{Checker, Expectation, Model, Property};
 
 const NAMES: [&str; 3] = ["A", "B", "C"];
 /// What each account holds at the start.
 const OPENING: u64 = 10;
 
-fn config(name: &str, habit: Habit) -> Config {
+fn config(name: &str, servers: &[&str], habit: Habit) -> Config {
     let id = |name: &str| -> ServerId { name.parse().expect("a name") };
     let opening_balance = Amount::new(OPENING).expect("an amount");
-    let servers = NAMES.map(id).to_vec();
-    let addresses = NAMES.iter().map(|name| (id(name), String::new())).collect();
+    let addresses = servers.iter().map(|name| (id(name), String::new())).collect();
+    let servers = servers.iter().map(|name| id(name)).collect();
     let configuration = Configuration { servers, opening_balance };
     Config {
         id: id(name),
@@ -60,9 +60,21 @@ fn config(name: &str, habit: Habit) -> Config {
 /// What was seen of the properties that must be seen somewhere.
 type Seen = BTreeSet<&'static str>;
 
+/// A bank, and how many states it can be in.
+struct Exploration<B> {
+    name: &'static str,
+    /// Unique states. A change to the state machine that changes this is not one of words only.
+    states: usize,
+    bank: B,
+}
+
 /// Reports on an exploration that has ended, with the number of its states; fails, with the path to
 /// it, on what may never be.
-fn report(name: &str, began: Instant, checker: &impl Checker<Bank>) -> (Seen, usize) {
+fn report<B: Explored>(name: &str, began: Instant, checker: &impl Checker<B>) -> (Seen, usize)
+where
+    B::State: Debug + Hash + PartialEq + Clone,
+    B::Action: Debug + Clone + PartialEq,
+{
     let (unique, depth) = (checker.unique_state_count(), checker.max_depth());
     println!("{name}: {unique} unique states, depth {depth}, {:.1?}", began.elapsed());
     let found = checker.discoveries();
@@ -77,10 +89,12 @@ fn report(name: &str, began: Instant, checker: &impl Checker<Bank>) -> (Seen, us
     (found.into_keys().collect(), unique)
 }
 
-fn expect_all_marks(seen: &Seen) {
-    let unseen: Vec<&str> = (marks::properties().iter().map(|mark| mark.name))
-        .filter(|name| !seen.contains(name))
-        .collect();
+fn expect_all<B>(marks: Vec<Property<B>>, seen: &Seen)
+where
+    B: Model,
+{
+    let names = marks.iter().map(|mark| mark.name);
+    let unseen: Vec<&str> = names.filter(|name| !seen.contains(name)).collect();
     assert!(unseen.is_empty(), "never seen: {unseen:#?}");
 }
 
@@ -93,8 +107,16 @@ enum First {
     Depth,
 }
 
+/// What can be explored by several threads.
+trait Explored: Model + Send + Sync + 'static {}
+impl<B: Model + Send + Sync + 'static> Explored for B {}
+
 /// Explores each bank to its end.
-fn explore(explorations: Vec<Exploration>, first: First) -> Seen {
+fn explore<B: Explored>(explorations: Vec<Exploration<B>>, first: First) -> Seen
+where
+    B::State: Debug + Hash + PartialEq + Clone + Send + Sync,
+    B::Action: Debug + Clone + PartialEq + Send + Sync,
+{
     let threads = std::thread::available_parallelism().map_or(1, |number| number.get());
     let mut seen = Seen::new();
     let mut changed = Vec::new();
@@ -114,15 +136,27 @@ fn explore(explorations: Vec<Exploration>, first: First) -> Seen {
     seen
 }
 
-#[test]
-fn what_may_never_be_is_in_no_state_and_every_rare_path_is_in_some() {
-    let is_deep = match std::env::var("MODEL").as_deref() {
+fn is_deep() -> bool {
+    match std::env::var("MODEL").as_deref() {
         Ok("deep") => true,
         Ok(other) => panic!("MODEL is deep, or not set; not {other}"),
         Err(_) => false,
-    };
-    expect_all_marks(&explore(banks::quick(), First::Breadth));
-    if is_deep {
+    }
+}
+
+#[test]
+fn what_may_never_be_is_in_no_state_and_every_rare_path_is_in_some() {
+    expect_all(marks::properties(), &explore(banks::quick(), First::Breadth));
+    if is_deep() {
         explore(banks::deep(), First::Depth);
+    }
+}
+
+#[test]
+fn nor_is_it_when_a_server_rejoins() {
+    expect_all(rejoin::marks::of_few(), &explore(rejoin::banks::quick(), First::Breadth));
+    if is_deep() {
+        let seen = explore(rejoin::banks::deep(), First::Depth);
+        expect_all(rejoin::marks::of_many(), &seen);
     }
 }

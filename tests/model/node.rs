@@ -5,7 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use paxos_banking::bank::effects::{Batch, Bound, Event, Receipt, Timer, TimerCommand};
-use paxos_banking::bank::ids::{ConnectionId, ServerId};
+use paxos_banking::bank::ids::{ConnectionId, ServerId, TurnNumber};
+use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::server::{Config, Server};
 use paxos_banking::bank::stored::Stored;
@@ -42,15 +43,16 @@ pub struct Node {
     pub own: VecDeque<Message>,
     /// Counts its lives. The last one's ids are made from it.
     pub life: u64,
-    /// It panicked, or had to stop: neither may happen in the model.
-    pub failure: Option<String>,
+    pub panicked: bool,
+    /// Why it stopped for good, if it did.
+    pub stopped: Option<String>,
 }
 
 /// Written out for the disk's sake. Taking everything apart makes a forgotten field an error.
 impl Hash for Node {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Node { config, server, disk, stage, timers, own, life, failure } = self;
-        (config, server, stage, timers, own, life, failure).hash(state);
+        let Node { config, server, disk, stage, timers, own, life, panicked, stopped } = self;
+        (config, server, stage, timers, own, life, panicked, stopped).hash(state);
         let Disk { stored, balances, chain } = disk;
         let Stored {
             instance,
@@ -79,7 +81,8 @@ impl Node {
             timers: BTreeSet::new(),
             own: VecDeque::new(),
             life: 0,
-            failure: None,
+            panicked: false,
+            stopped: None,
         }
     }
 
@@ -113,7 +116,7 @@ impl Node {
         let Some(server) = &mut self.server else { return };
         // A broken assertion of the machine's is then a state like others, with a path to it.
         if catch_unwind(AssertUnwindSafe(|| server.handle(event))).is_err() {
-            self.failure = Some("it panicked".into());
+            self.panicked = true;
         }
         self.stage = Stage::Open;
     }
@@ -122,15 +125,17 @@ impl Node {
     pub fn end_turn(&mut self) -> Vec<(ServerId, Message)> {
         let Some(server) = &mut self.server else { return Vec::new() };
         let turn = server.end_turn();
+        if let Some(stop) = turn.stop {
+            self.stopped = Some(stop.reason);
+            self.crash();
+            return Vec::new();
+        }
         for command in turn.timers {
             match command {
                 TimerCommand::Set(Timer::Heartbeat) => {}
                 TimerCommand::Set(timer) => drop(self.timers.insert(timer)),
                 TimerCommand::Cancel(timer) => drop(self.timers.remove(&timer)),
             }
-        }
-        if let Some(stop) = turn.stop {
-            self.failure = Some(stop.reason);
         }
         let must_write = !turn.batch.writes.is_empty();
         let receipt = must_write.then(|| Receipt::durable(turn.batch.number));
@@ -154,8 +159,23 @@ impl Node {
     /// Hands out what was bound to the turn, which is durable.
     pub fn send(&mut self) -> Vec<Bound> {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Durable(bound) => bound,
+            Stage::Durable(mut bound) => {
+                bound.iter_mut().for_each(forget_how_far);
+                bound
+            }
             other => panic!("nothing may leave yet: {other:?}"),
         }
     }
+}
+
+/// No store goes back in time here, so nobody needs to see how far the others are. Were it told, states
+/// would be told apart by nothing but how many turns somebody had taken when it was last greeted.
+fn forget_how_far(bound: &mut Bound) {
+    let (Bound::Peer(_, message) | Bound::Answer(_, message)) = bound else { return };
+    let standing = match message {
+        Message::Hello(hello) | Message::Reject { hello, .. } => &mut hello.standing,
+        Message::Heartbeat(standing) => standing,
+        _ => return,
+    };
+    (standing.turn, standing.position) = (TurnNumber(0), Position::START);
 }

@@ -57,7 +57,8 @@ impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     }
 }
 
-/// A message under way, between the places of two servers.
+/// A message under way, between the places of two servers; or, where a server has several connections
+/// to another (in `rejoin`), on the connection that the receiver gave the number `from`.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Flight {
     pub from: usize,
@@ -121,6 +122,11 @@ impl Network {
     /// What was on its way to a server that is gone.
     pub fn lose_to(&mut self, place: usize) {
         self.flights.retain(|flight| flight.to != place);
+    }
+
+    /// What was on its way on one connection.
+    pub fn lose_on(&mut self, from: usize, to: usize) {
+        self.flights.retain(|flight| (flight.from, flight.to) != (from, to));
     }
 
     /// What was on its way on connections that were replaced.

@@ -28,9 +28,13 @@ mod judge;
 mod lost;
 #[path = "../sim/network.rs"]
 mod network;
+#[path = "../sim/old.rs"]
+mod old;
 #[path = "../sim/orders.rs"]
 mod orders;
 mod plays;
+#[path = "../sim/queue.rs"]
+mod queue;
 #[path = "../sim/replies.rs"]
 mod replies;
 #[allow(dead_code, reason = "not every scene is for a mistake")]

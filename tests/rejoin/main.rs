@@ -7,7 +7,9 @@ mod cluster;
 mod disk;
 mod scenes;
 
+use cluster::Cluster;
 use paxos_banking::bank;
+use paxos_banking::bank::server::cannot_rejoin;
 
 /// Each scene is a test here; `tests/planted` plays some of them with a mistake.
 macro_rules! scenes {
@@ -41,4 +43,23 @@ scenes! {
     one_turn_is_noticed,
     one_that_was_rolled_back_rejoins,
     a_client_can_not_ask_for_it,
+}
+
+/// The other one alone can't know what the lost store has promised, and isn't even asked.
+#[test]
+fn of_two_there_is_no_way_back() {
+    let mut cluster = Cluster::open(&["A", "C"]);
+    assert_eq!(cluster.pay("C", "A", 10), Some((1, 1)));
+    let height = cluster.height("A");
+    cluster.kill("C");
+    cluster.run(2_000);
+    cluster.add("C2");
+    cluster.start("C2", true);
+    cluster.run(20_000);
+    assert!(cluster.nodes["A"].disk.stored.log.is_empty(), "A was not asked to log it");
+    assert_eq!(cluster.height("A"), height);
+    assert_eq!(cluster.pay("C2", "A", 1), None, "the new store doesn't serve");
+    for (servers, may) in [(1, false), (2, false), (3, true), (4, true), (5, true)] {
+        assert_eq!(cannot_rejoin(servers).is_none(), may, "of {servers} servers");
+    }
 }

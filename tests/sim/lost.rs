@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{InstanceId, ServerId};
+use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Action;
 
-use crate::books::{Books, Name};
+use crate::books::{Books, Name, name};
 use crate::tally::Mark;
 
 impl Books {
@@ -65,6 +66,22 @@ impl Books {
             self.marks.push(Mark::LostEntries);
         }
         self.lost.extend(lost);
+    }
+
+    /// A store that is cut off for good has made an element durable: nobody hears of it.
+    pub fn log_in_vain(&mut self, server: &ServerId, element: &Element) {
+        for entry in element.entries(server) {
+            let before = self.logged.insert(name(&entry), entry.clone());
+            assert_eq!(before, None, "an entry's name is used once");
+            self.lost.insert(name(&entry));
+        }
+    }
+
+    /// Whether a server with so long a chain knows that another store has come in place of this one.
+    pub fn knows_of_another(&self, server: &ServerId, old: InstanceId, blocks: usize) -> bool {
+        let mut named = self.named.iter().filter(|(_, (of, _))| of == server);
+        named.any(|(new, (_, height))| *new != old && *height < blocks as u64)
+            && self.instances[server] != old
     }
 
     /// A server that learns has appended a block: is it the one that names its store?

@@ -7,8 +7,9 @@ use crate::bank::paxos::message::Message;
 
 use crate::books::Books;
 use crate::disk::Disk;
+use crate::queue::Happening;
 use crate::tally::Fault;
-use crate::world::{Happening, World};
+use crate::world::World;
 
 impl World {
     pub fn crash(&mut self, id: &ServerId, fault: Fault) {
@@ -39,8 +40,9 @@ impl World {
         self.disks[id].stored.active && !learning.contains_key(id) && 2 * others > self.hosts.len()
     }
 
-    /// A server's store is lost, and its operator gives it another.
+    /// A server's store is lost, or so its operator believes, who gives it another.
     fn lose(&mut self, id: &ServerId) {
+        self.leave_behind(id);
         let instance = self.rng.u64(..);
         self.tell(|| format!("{id} ── LOSES ITS STORE"));
         self.disks.insert(id.clone(), Disk::empty(instance));
@@ -114,6 +116,7 @@ impl World {
         if !self.apart.is_empty() {
             self.suffer(Fault::Partition, format!("{:?}", self.apart));
         }
+        self.copy_stores();
         // All at once, as when the power fails.
         if self.rng.u16(0..1_000) < self.faults.crash {
             for id in &ids {
@@ -127,6 +130,10 @@ impl World {
     }
 
     pub fn answer(&mut self, id: &ServerId, connection: ConnectionId, message: Message) {
+        if let Some(index) = self.old.who_dialled(connection) {
+            return self.old_store_is_answered(index, message);
+        }
+        self.notice_welcome(id, connection, &message);
         let Some((dialler, life, _)) = self.hosts[id].dialled_by.get(&connection).cloned() else {
             return;
         };
@@ -145,6 +152,7 @@ impl World {
             let known = self.hosts[to].dialled_by.get(&connection);
             let Some(greets) = known.map(|(_, _, greets)| *greets) else { return };
             let delay = greets.saturating_sub(self.now);
+            self.old.greets(connection, &hello);
             let event = Event::Greeted(connection, hello);
             let server = to.clone();
             return self.schedule(delay, Happening::Event { server, life: peer_life, event });

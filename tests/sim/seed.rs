@@ -115,6 +115,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
     let end = world.now + 6_000;
     while world.step(end) {}
     world.judge.finish(&world.disks);
+    world.old.assert_all_stopped();
     let marks = std::mem::take(&mut world.judge.books.marks);
     for mark in std::mem::take(&mut world.judge.marks).into_iter().chain(marks) {
         world.tally.mark(mark);

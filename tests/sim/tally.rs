@@ -38,6 +38,8 @@ kinds! { Fault:
     ClientLost = "request or reply lost",
     ClientRepeated = "late copy of a request",
     StoreLost = "store lost for good",
+    StoreLeft = "store given up that lives on, cut off",
+    StoreBack = "store put back to an earlier copy",
 }
 
 kinds! { Mark:
@@ -82,6 +84,9 @@ kinds! { Mark:
     VoidRejoin = "a rejoin was void",
     LostEntries = "what was in no block was lost with a store",
     ToldLost = "a client was told that its request is lost",
+    OldPaid = "an old store that is cut off accepted what is lost",
+    OldStopped = "an old store came back and stopped",
+    BackNoticed = "a store that went back in time was noticed",
 }
 
 #[derive(Clone, Copy)]

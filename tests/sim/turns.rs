@@ -5,8 +5,9 @@ use crate::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Message;
 use crate::clients::Client;
+use crate::queue::Happening;
 use crate::tally::Fault;
-use crate::world::{Happening, World};
+use crate::world::World;
 
 impl World {
     pub fn end_turn(&mut self, id: &ServerId) {

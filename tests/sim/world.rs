@@ -1,14 +1,14 @@
 //! The simulated world: virtual time, a network that misbehaves, servers that crash, clients that retry.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::bank::amount::Amount;
-use crate::bank::effects::{Bound, Event, Timer};
+use crate::bank::effects::{Event, Timer};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::limits::Limits;
 use crate::bank::paxos::message::{Configuration, Message};
-use crate::bank::request::{Reply, Request};
+use crate::bank::request::Request;
 use crate::bank::server::settling::Habit;
 use crate::bank::server::{Config, Server};
 use fastrand::Rng;
@@ -17,7 +17,9 @@ use crate::clients::Client;
 use crate::disk::Disk;
 use crate::faults::Faults;
 use crate::judge::Judge;
+use crate::old::OldStores;
 use crate::orders::Habits;
+use crate::queue::{Happening, Scheduled};
 use crate::tally::{Fault, Mark, Tally};
 
 /// Who takes part, and how.
@@ -30,82 +32,6 @@ pub struct Setting {
     /// When servers settle by themselves.
     pub habit: Habit,
     pub limits: Limits,
-}
-
-/// Ordered by time, then by when it was scheduled.
-struct Scheduled {
-    at: Reverse<(u64, u64)>,
-    happening: Box<Happening>,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Scheduled) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Scheduled) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Scheduled) -> Ordering {
-        self.at.cmp(&other.at)
-    }
-}
-
-pub enum Happening {
-    Event {
-        server: ServerId,
-        life: u64,
-        event: Event,
-    },
-    Timer {
-        server: ServerId,
-        life: u64,
-        timer: Timer,
-        token: u64,
-    },
-    Dial {
-        from: ServerId,
-        to: ServerId,
-        life: u64,
-    },
-    Start(ServerId),
-    Client {
-        client: usize,
-        alarm: u64,
-    },
-    Reply {
-        client: usize,
-        connection: ConnectionId,
-        id: Option<u64>,
-        reply: Reply,
-    },
-    /// The answer to a hello, over the connection that was dialled.
-    Answer {
-        dialler: ServerId,
-        life: u64,
-        connection: ConnectionId,
-        event: Event,
-    },
-    /// Breaks a link, if it is still this one.
-    GiveUp {
-        dialler: ServerId,
-        to: ServerId,
-        connection: ConnectionId,
-    },
-    /// A slow store has answered.
-    Durable {
-        server: ServerId,
-        life: u64,
-        bound: Vec<Bound>,
-    },
-    Weather,
 }
 
 pub struct Host {
@@ -136,6 +62,7 @@ pub struct World {
     /// Who can't reach whom.
     pub apart: BTreeSet<(ServerId, ServerId)>,
     pub disks: BTreeMap<ServerId, Disk>,
+    pub old: OldStores,
     pub clients: Vec<Client>,
     pub judge: Judge,
     pub tally: Tally,
@@ -182,6 +109,7 @@ impl World {
             hosts,
             apart: BTreeSet::new(),
             disks,
+            old: OldStores::default(),
             clients,
             judge: Judge::new(setting.opening, &ids, setting.limits != Limits::default()),
             tally: Tally::default(),
@@ -307,6 +235,7 @@ impl World {
                 }
             }
             Happening::Weather => self.weather(),
+            Happening::Old(index) => self.old_store_acts(index),
         }
         time < until
     }

@@ -1,0 +1,245 @@
+//! Stores that their operators have given up: one may be alive and cut off, and come back when another
+//! has come in its place; one may be an earlier copy, which a peer notices that saw the later state.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::bank::amount::Amount;
+use crate::bank::effects::{Bound, Event, Write};
+use crate::bank::ids::{AccountId, ConnectionId, InstanceId, ServerId};
+use crate::bank::ledger::entry::Action;
+use crate::bank::paxos::message::{Hello, Message};
+use crate::bank::request::{Instruction, Outcome, Reply, Request};
+use crate::bank::server::Server;
+
+use crate::disk::Disk;
+use crate::queue::Happening;
+use crate::tally::{Fault, Mark};
+use crate::world::World;
+
+/// One that lives beside the store in its place.
+struct OldStore {
+    id: ServerId,
+    server: Server,
+    disk: Disk,
+    /// It is an earlier copy, of the store as it was in this turn; this peer saw it in a later one.
+    copy_of: Option<(u64, ServerId)>,
+    /// From then on it tries to come back.
+    returns_at: u64,
+    /// To whom it has said hello.
+    dialled: Option<(ConnectionId, ServerId)>,
+    stopped: bool,
+}
+
+/// How far a server was when one welcomed it that lives since: which life, which store, which turn.
+type Welcome = (u64, InstanceId, u64);
+
+#[derive(Default)]
+pub struct OldStores {
+    all: Vec<OldStore>,
+    copies: BTreeMap<ServerId, Disk>,
+    /// Who said hello on a connection, as which store, in which turn.
+    greetings: BTreeMap<ConnectionId, (ServerId, InstanceId, u64)>,
+    /// By who welcomed, and who was welcomed.
+    welcomed: BTreeMap<(ServerId, ServerId), Welcome>,
+}
+
+impl OldStores {
+    pub fn who_dialled(&self, connection: ConnectionId) -> Option<usize> {
+        let is_it = |of: &Option<(ConnectionId, ServerId)>| {
+            of.as_ref().is_some_and(|(dialled, _)| *dialled == connection)
+        };
+        self.all.iter().position(|old| is_it(&old.dialled))
+    }
+
+    pub fn greets(&mut self, connection: ConnectionId, hello: &Hello) {
+        let greeting = (hello.id.clone(), hello.instance, hello.standing.turn.0);
+        self.greetings.insert(connection, greeting);
+    }
+
+    /// At the end all that could have noticed their end have done so.
+    pub fn assert_all_stopped(&self) {
+        let goes_on = self.all.iter().find(|old| old.copy_of.is_none() && !old.stopped);
+        assert!(goes_on.is_none(), "an old store of {} goes on", goes_on.unwrap().id);
+    }
+}
+
+impl World {
+    /// A server welcomes another.
+    pub fn notice_welcome(&mut self, by: &ServerId, connection: ConnectionId, answer: &Message) {
+        let Some((id, instance, turn)) = self.old.greetings.remove(&connection) else { return };
+        if matches!(answer, Message::Hello(_)) {
+            let life = self.life(by);
+            self.old.welcomed.insert((by.clone(), id), (life, instance, turn));
+        }
+    }
+
+    /// Now and then somebody copies stores.
+    pub fn copy_stores(&mut self) {
+        if self.faults.lose > 0 && self.rng.u8(0..4) == 0 {
+            // One that has yet to be named is refused without --rejoin, however old it is.
+            let books = &self.judge.books;
+            let of_use =
+                |(id, disk): &(&ServerId, &Disk)| disk.stored.active && !books.is_learning(id);
+            let copied = self.disks.iter().filter(of_use);
+            self.old.copies = copied.map(|(id, disk)| (id.clone(), disk.clone())).collect();
+        }
+    }
+
+    /// A store is given up. It may be none any more; or alive; or an earlier copy was put in its place.
+    pub fn leave_behind(&mut self, id: &ServerId) {
+        let copy = self.old.copies.remove(id);
+        let lived = self.disks[id].clone();
+        let (disk, copy_of) = match self.rng.u8(0..3) {
+            0 => return,
+            1 => (lived, None),
+            _ => {
+                let of_it = |copy: &Disk| copy.stored.instance == lived.stored.instance;
+                let Some(copy) = copy.filter(of_it) else { return };
+                let turn = copy.stored.turn.0;
+                let Some(witness) = self.witness(id, &copy, turn) else { return };
+                (copy, Some((turn, witness)))
+            }
+        };
+        self.suffer(if copy_of.is_some() { Fault::StoreBack } else { Fault::StoreLeft }, id);
+        let (life, mut disk) = (self.rng.u64(1..), disk);
+        let server = disk.load(self.hosts[id].config.clone(), life);
+        let away = if copy_of.is_some() { 0 } else { self.rng.u64(0..8_000) };
+        let returns_at = self.now + away;
+        let index = self.old.all.len();
+        let (id, dialled) = (id.clone(), None);
+        let old = OldStore { id, server, disk, copy_of, returns_at, dialled, stopped: false };
+        self.old.all.push(old);
+        self.schedule(1, Happening::Old(index));
+    }
+
+    /// One that lives since it saw the store in a later turn than the copy's.
+    fn witness(&self, id: &ServerId, copy: &Disk, turn: u64) -> Option<ServerId> {
+        let peers = self.hosts.keys().filter(|peer| *peer != id && self.is_up(peer));
+        peers.into_iter().find(|peer| self.has_seen(peer, id, copy, turn)).cloned()
+    }
+
+    fn has_seen(&self, peer: &ServerId, id: &ServerId, copy: &Disk, turn: u64) -> bool {
+        let welcome = self.old.welcomed.get(&(peer.clone(), id.clone()));
+        welcome.is_some_and(|(life, instance, seen)| {
+            *life == self.life(peer) && *instance == copy.stored.instance && *seen > turn
+        })
+    }
+
+    pub fn old_store_acts(&mut self, index: usize) {
+        let old = &self.old.all[index];
+        if old.stopped {
+            return;
+        }
+        let again = self.rng.u64(100..1_000);
+        match old.copy_of.clone() {
+            // If that one dies now, nobody has seen anything.
+            Some((_, witness)) => return self.old_store_dials(index, witness),
+            None if self.now < old.returns_at => self.old_store_pays(index),
+            None => {
+                let id = old.id.clone();
+                let peers = self.hosts.keys().filter(|peer| **peer != id && self.is_up(peer));
+                let peers: Vec<ServerId> = peers.cloned().collect();
+                let peer =
+                    (!peers.is_empty()).then(|| peers[self.rng.usize(..peers.len())].clone());
+                if let Some(peer) = peer.filter(|peer| self.may_dial(index, peer)) {
+                    self.old_store_dials(index, peer);
+                }
+            }
+        }
+        self.schedule(again, Happening::Old(index));
+    }
+
+    /// It is told of its end; or, as long as much goes wrong, is in the way of the store in its place.
+    fn may_dial(&self, index: usize, peer: &ServerId) -> bool {
+        let id = &self.old.all[index].id;
+        let links = &self.hosts[id].links;
+        self.knows_its_end(index, peer) || (self.faults.lose > 0 && !links.contains_key(peer))
+    }
+
+    fn knows_its_end(&self, index: usize, peer: &ServerId) -> bool {
+        let OldStore { id, disk, .. } = &self.old.all[index];
+        let blocks = self.disks[peer].chain.len();
+        self.judge.books.knows_of_another(id, disk.stored.instance, blocks)
+    }
+
+    /// A client asks it for what it has, and knows no better.
+    fn old_store_pays(&mut self, index: usize) {
+        let id = &self.old.all[index].id;
+        let to = self.hosts.keys().find(|other| *other != id).expect("there are others");
+        let amount = Amount::new(1).expect("an amount");
+        let action = Action::Transfer { from: AccountId::of(id), to: AccountId::of(to), amount };
+        let request = Request::One(Instruction::plain(action));
+        let connection = self.new_connection();
+        self.old_store_takes(index, Event::Request(connection, None, request));
+    }
+
+    fn old_store_dials(&mut self, index: usize, peer: ServerId) {
+        let hello = self.old_store_takes(index, Event::LinkUp(peer.clone()));
+        let Some(hello) = hello else { return };
+        let connection = self.new_connection();
+        self.old.greets(connection, &hello);
+        self.old.all[index].dialled = Some((connection, peer.clone()));
+        self.deliver(&peer, 1, Event::Greeted(connection, hello));
+    }
+
+    /// Whoever knows better says so, and it stops.
+    pub fn old_store_is_answered(&mut self, index: usize, answer: Message) {
+        let Some((connection, peer)) = self.old.all[index].dialled.take() else { return };
+        let welcomed = matches!(answer, Message::Hello(_));
+        let replaced = self.knows_its_end(index, &peer);
+        let OldStore { id, disk, copy_of, .. } = &self.old.all[index];
+        // Once that one has met the store in its place, it has forgotten the one before.
+        let remembers = self.life(id) == 0;
+        let seen_later = |(turn, _): &(u64, _)| self.has_seen(&peer, id, disk, *turn);
+        let went_back = remembers && copy_of.as_ref().is_some_and(seen_later);
+        self.notice_welcome(&peer, connection, &answer);
+        let id = self.old.all[index].id.clone();
+        self.old_store_takes(index, Event::LinkAnswered(peer.clone(), answer));
+        let stopped = self.old.all[index].stopped;
+        assert!(stopped || !replaced, "{peer} knows that {id} has another store, and it goes on");
+        assert!(stopped || !went_back, "{peer} knows that a store of {id} went back in time");
+        if welcomed {
+            self.deliver(&peer, 1, Event::Closed(connection));
+            self.old_store_takes(index, Event::LinkDown(peer));
+        } else if stopped && went_back {
+            self.tally.mark(Mark::BackNoticed);
+        } else if stopped {
+            self.tally.mark(Mark::OldStopped);
+        }
+    }
+
+    /// It takes in something, and what it tells itself. Nobody else hears it, but for its hello.
+    fn old_store_takes(&mut self, index: usize, event: Event) -> Option<Hello> {
+        let mut greets = None;
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let OldStore { id, server, disk, stopped, .. } = &mut self.old.all[index];
+            server.handle(event);
+            let turn = server.end_turn();
+            if let Some(stop) = turn.stop {
+                *stopped = true;
+                self.tell(|| format!("OLD STORE: {}", stop.reason));
+                return None;
+            }
+            let receipt = (!turn.batch.writes.is_empty()).then(|| disk.commit(&turn.batch));
+            for write in &turn.batch.writes {
+                match write {
+                    Write::Log(element) => self.judge.books.log_in_vain(id, element),
+                    Write::Append { .. } => panic!("{id} is alone, and a block is chosen"),
+                    Write::Promise(_) | Write::Accept { .. } | Write::Activate => {}
+                }
+            }
+            for bound in turn.bound.release(receipt) {
+                match bound {
+                    Bound::Own(message) => events.push_back(Event::Own(message)),
+                    Bound::Peer(_, Message::Hello(hello)) => greets = Some(hello),
+                    Bound::Reply(_, _, Reply::One(Outcome::Accepted { .. })) => {
+                        self.tally.mark(Mark::OldPaid);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        greets
+    }
+}
