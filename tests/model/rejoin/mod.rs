@@ -56,6 +56,7 @@ pub enum Input {
 
 /// A step.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "few of them live at a time")]
 pub enum Step {
     /// A server takes something in, and its turn ends.
     Take(usize, Input),
@@ -206,8 +207,8 @@ impl Bank {
             _ => false,
         };
         inputs.extend(node.timers.iter().filter(may_run_out).copied().map(Input::Timer));
-        let asks = self.asks.iter().zip(&state.told).enumerate();
-        let next = asks.filter(|(_, ((of, _), told))| *of == place && told.is_none()).next();
+        let mut asks = self.asks.iter().zip(&state.told).enumerate();
+        let next = asks.find(|(_, ((of, _), told))| *of == place && told.is_none());
         inputs.extend(next.map(|(ask, _)| Input::Ask(ask)));
         inputs
     }
