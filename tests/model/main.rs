@@ -2,7 +2,8 @@
 //!
 //! No second model of the protocol is written: the states hold the very [`Server`]s that run under
 //! the threads. `steps` says which steps there are, `audit` what must hold in every state, `marks`
-//! what must be seen in some, `banks` what is explored.
+//! what must be seen in some, `banks` what is explored. `rejoin` does the same for a server whose store is
+//! lost, with several stores of it.
 //!
 //! `cargo test --test model` explores some small banks to their ends. Big ones, of millions of
 //! states, in some minutes:
@@ -89,10 +90,7 @@ where
     (found.into_keys().collect(), unique)
 }
 
-fn expect_all<B>(marks: Vec<Property<B>>, seen: &Seen)
-where
-    B: Model,
-{
+fn expect_all<B: Model>(marks: Vec<Property<B>>, seen: &Seen) {
     let names = marks.iter().map(|mark| mark.name);
     let unseen: Vec<&str> = names.filter(|name| !seen.contains(name)).collect();
     assert!(unseen.is_empty(), "never seen: {unseen:#?}");
