@@ -129,7 +129,12 @@ impl Exchange {
         connection.outlet.send(Outgoing::Answer(message));
         if is_reject {
             connection.outlet.send(Outgoing::End);
+            return;
         }
+        // Whoever is at the other end of an older one is not listened to any more. It may be another
+        // store of that server's, which is to know it and to greet again.
+        let older = self.connections.range(..id).filter(|(_, older)| older.peer == connection.peer);
+        older.for_each(|(_, older)| older.outlet.disconnect());
     }
 
     fn order(&self, job: Job) {
@@ -157,10 +162,16 @@ impl Exchange {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::net::{TcpListener, TcpStream};
     use std::sync::Arc;
 
     use super::*;
+    use crate::bank::amount::Amount;
+    use crate::bank::blockchain::block::FORMAT;
+    use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
+    use crate::bank::ledger::entry::Position;
+    use crate::bank::paxos::message::{Configuration, Hello, Standing};
 
     #[test]
     fn what_connected_before_everything_was_forgotten_is_not_listened_to_after() {
@@ -178,5 +189,52 @@ mod tests {
         assert_eq!(exchange.admit(closed(1)), None);
         assert_eq!(exchange.admit(closed(2)), None);
         assert!(exchange.admit(closed(3)).is_some());
+    }
+
+    #[test]
+    fn who_greets_anew_is_not_listened_to_where_it_greeted_before() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut exchange = Exchange::new(crossbeam_channel::bounded(1).0);
+        let mut greet = |id: u64, peer: &str| {
+            let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let outlet = Outlet::new(Arc::new(listener.accept().unwrap().0)).0;
+            let (id, hello) = (ConnectionId(id), hello(peer));
+            exchange.admit(Incoming::Opened(id, outlet));
+            exchange.admit(Incoming::Connection(id, Event::Greeted(id, hello.clone())));
+            exchange.hand_out(Bound::Answer(id, Message::Hello(hello)));
+            theirs
+        };
+        let mut older = greet(1, "B");
+        let another = greet(2, "C");
+        let newer = greet(3, "B");
+        assert_eq!(older.read(&mut [0]).unwrap(), 0, "it is hung up on");
+        for open in [another, newer] {
+            open.set_nonblocking(true).unwrap();
+            let nothing = (&open).read(&mut [0]).unwrap_err();
+            assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+        }
+    }
+
+    fn hello(id: &str) -> Hello {
+        let id: ServerId = id.parse().unwrap();
+        let opening_balance = Amount::new(1).unwrap();
+        Hello {
+            version: FORMAT,
+            id: id.clone(),
+            instance: InstanceId(1),
+            life: LifeId(1),
+            lives: Vec::new(),
+            configuration: Configuration { servers: vec![id], opening_balance },
+            standing: Standing {
+                genesis: None,
+                active: false,
+                height: 0,
+                turn: TurnNumber(1),
+                position: Position::START,
+            },
+            knows_you_as: None,
+            rejoins: false,
+            saw_you_at: None,
+        }
     }
 }
