@@ -98,7 +98,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "another competes, and reaches the old store again",
-            259_605,
+            298_305,
             Bank {
                 one_way: true,
                 ..in_one_round(with(one(THREE, vec![b_pays_much()]), |b| {
@@ -113,7 +113,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "another competes, and hears of it late",
-            166_997,
+            169_129,
             in_one_round(one(THREE, vec![b_pays_much()])),
         ),
         exploration(
@@ -125,15 +125,15 @@ pub fn deep() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "another crashes",
-            226_247,
+            255_180,
             with(none(), |b| (b.beats, b.crashes, b.newer_beats) = (0, 1, 2)),
         ),
         exploration(
             "what is said about the chain comes late",
-            90_641,
+            106_667,
             Bank { chatter_at_once: false, ..none() },
         ),
-        exploration("two newer stores", 1_451_540, two()),
+        exploration("two newer stores", 1_878_608, two()),
         exploration("of five servers", 23_299, of_five()),
     ]
 }
