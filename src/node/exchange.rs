@@ -165,6 +165,7 @@ mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::bank::amount::Amount;
@@ -207,6 +208,7 @@ mod tests {
         let mut older = greet(1, "B");
         let another = greet(2, "C");
         let newer = greet(3, "B");
+        older.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         assert_eq!(older.read(&mut [0]).unwrap(), 0, "it is hung up on");
         for open in [another, newer] {
             open.set_nonblocking(true).unwrap();

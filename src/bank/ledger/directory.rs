@@ -131,7 +131,7 @@ impl Directory {
 fn scatter(salt: u64, name: &[u8]) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let fold = |state: u64, word: u64| {
-        let product = u128::from(state ^ word) * u128::from(ODD ^ salt.rotate_left(32));
+        let product = u128::from(state ^ word) * u128::from((ODD ^ salt.rotate_left(32)) | 1);
         product as u64 ^ (product >> 64) as u64
     };
     let mut state = fold(salt, name.len() as u64);

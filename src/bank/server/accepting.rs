@@ -39,16 +39,10 @@ impl Server {
                 return None;
             }
         }
-        let Instruction { action, request, settled, .. } = instruction;
         let (position, via) = (self.log.last().next(), Via::Local);
         let balance = self.balances.take(weighed);
-        if let Some(request) = &request {
-            self.sessions.remember(request, &action, false, Fate::Accepted(position, via));
-        }
-        if let Action::Transfer { from, to, .. } = &action {
-            self.debited(from);
-            self.waiting.credited(to);
-        }
+        self.took_effect(&instruction, position, via);
+        let Instruction { action, request, settled, .. } = instruction;
         self.log_records([Record { action, request, via, linked: false }]);
         let outcome = self.acceptance(position, via, balance, false);
         self.deliver(&[ticket], settled, position, outcome);
@@ -74,20 +68,24 @@ impl Server {
             self.log_records(records);
         }
         for (place, Member { instruction, tickets }) in group.into_iter().enumerate() {
-            let Instruction { action, request, linked, settled, .. } = instruction;
-            let position = first.plus(place);
-            self.balances.apply(&action).expect("what is accepted is covered");
-            if let Some(request) = &request {
-                let fate = Fate::Accepted(position, via);
-                self.sessions.remember(request, &action, linked, fate);
-            }
-            if let Action::Transfer { from, to, .. } = &action {
-                self.debited(from);
-                self.waiting.credited(to);
-            }
+            let (action, position) = (&instruction.action, first.plus(place));
+            self.balances.apply(action).expect("what is accepted is covered");
+            self.took_effect(&instruction, position, via);
             let balance = action.subject().and_then(|subject| self.balances.local(subject));
             let outcome = self.acceptance(position, via, balance.unwrap_or_default(), false);
-            self.deliver(&tickets, settled, position, outcome);
+            self.deliver(&tickets, instruction.settled, position, outcome);
+        }
+    }
+
+    /// Money has moved: a retry is to find that, and who waits for these accounts is concerned.
+    fn took_effect(&mut self, instruction: &Instruction, position: Position, via: Via) {
+        let Instruction { action, request, linked, .. } = instruction;
+        if let Some(request) = request {
+            self.sessions.remember(request, action, *linked, Fate::Accepted(position, via));
+        }
+        if let Action::Transfer { from, to, .. } = action {
+            self.debited(from);
+            self.waiting.credited(to);
         }
     }
 
