@@ -86,6 +86,7 @@ pub fn retries_of_the_older_epoch_get_what_became_of_them() {
 /// It votes, serves and logs nothing before the chain names it, however often it starts.
 pub fn nothing_is_said_before_the_chain_names_the_store() {
     let mut cluster = with_history();
+    cluster.run(1_000);
     cluster.kill("B");
     lose(&mut cluster);
     cluster.run(3_000);
@@ -99,6 +100,8 @@ pub fn nothing_is_said_before_the_chain_names_the_store() {
     cluster.start("B", false);
     cluster.run(4_000);
     assert_eq!(cluster.pay("C2", "A", 1), Some((2, 1)));
+    let done = cluster.nodes["C2"].done.as_deref().unwrap_or_default();
+    assert!(done.contains("at least up to C.1.2, which A"), "A remembers: {done}");
 }
 
 /// Without C's old store there are two of three; with one of them away there is no majority, whatever
