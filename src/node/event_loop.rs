@@ -15,6 +15,7 @@ use crate::bank::paxos::message::Message;
 use crate::bank::server::{Config, Server};
 use crate::node::config::Timings;
 use crate::node::exchange::Exchange;
+use crate::node::gate::Gate;
 use crate::node::incoming::Incoming;
 use crate::node::life::{ExitReason, Life};
 use crate::node::load::{LoadError, load};
@@ -46,6 +47,7 @@ pub(crate) struct EventLoop {
 pub(crate) struct Waiting {
     timers: Timers,
     own: VecDeque<Message>,
+    gate: Gate,
     /// A link that is up. It opens a turn: what is said before in a turn is meant for the link
     /// before, and in a new one the hello has to be first.
     dialled: Option<Incoming>,
@@ -53,7 +55,12 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(crate) fn new(timings: Timings) -> Waiting {
-        Waiting { timers: Timers::new(timings), own: VecDeque::new(), dialled: None }
+        Waiting {
+            timers: Timers::new(timings),
+            own: VecDeque::new(),
+            gate: Gate::default(),
+            dialled: None,
+        }
     }
 }
 
@@ -102,9 +109,12 @@ impl EventLoop {
         }
         let mut select = Select::new();
         select.recv(&self.peers);
-        select.recv(&self.clients);
+        if self.waiting.gate.shut_until().is_none() {
+            select.recv(&self.clients);
+        }
         select.recv(self.life.over());
-        match self.waiting.timers.next_deadline() {
+        let deadlines = [self.waiting.timers.next_deadline(), self.waiting.gate.shut_until()];
+        match deadlines.into_iter().flatten().min() {
             Some(deadline) => drop(select.ready_deadline(deadline)),
             None => drop(select.ready()),
         }
@@ -132,7 +142,14 @@ impl EventLoop {
         while let Some(timer) = self.waiting.timers.due(now) {
             self.server.handle(Event::Timer(timer));
         }
+        self.take_in_clients(now);
+    }
+
+    fn take_in_clients(&mut self, now: Instant) {
         for _ in 0..CLIENTS_PER_TURN {
+            if !self.waiting.gate.lets_in(self.server.is_crowded(), now) {
+                break;
+            }
             match self.clients.try_recv() {
                 Ok(incoming) => self.admit(incoming),
                 Err(_) => break,

@@ -5,6 +5,7 @@
 //! connection ── bytes → lines → parsed and hashed → channels, peers' apart from clients'
 //! event_loop ── owns the state machine and the store: a turn, one durable write, then what is bound
 //! exchange ──── the event loop's tables: who is connected, and the way out to each
+//! gate ──────── holds clients back while there is too much to put into the next block
 //! outlet ────── the queue and the writer of a connection
 //! peer ──────── dials one peer, keeps the link, writes to it
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
@@ -41,6 +42,7 @@ pub mod config;
 mod connection;
 mod event_loop;
 mod exchange;
+mod gate;
 mod incoming;
 mod life;
 mod listener;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::{Element, named};
 use crate::bank::ledger::entry::{Entry, Position, Record};
+use crate::bank::limits::Share;
 
 /// The local log, in elements: each holds the entries of one turn, as the store has them.
 ///
@@ -110,18 +111,21 @@ impl LocalLog {
         Some(element)
     }
 
-    /// The elements after seq `known`, from a beginning of the log that holds at most `limit` entries;
-    /// and whether that left something out.
-    pub fn promise(&self, known: u64, limit: usize) -> (Vec<Element>, bool) {
+    /// The elements after seq `known`, from a beginning of the log that holds at most this share; and
+    /// whether that left something out.
+    pub fn promise(&self, known: u64, share: Share) -> (Vec<Element>, bool) {
         assert!(self.open.is_empty(), "a promise of what is in no element");
-        let mut taken = 0;
-        let fits = |element: &&Element| {
+        let (mut taken, mut length) = (0, 0);
+        let mut fits = |element: &Element| {
             taken += element.records().len();
-            taken <= limit
+            length += element.text().len();
+            let is_first = length == element.text().len();
+            taken <= share.entries && (length <= share.bytes || is_first)
         };
-        let beginning = self.elements.iter().take_while(fits);
+        let fitting = self.elements.iter().take_while(|element| fits(element)).count();
+        let beginning = self.elements.range(..fitting);
         let elements = beginning.filter(|element| element.last().seq > known).cloned().collect();
-        (elements, taken > limit)
+        (elements, fitting < self.elements.len())
     }
 
     /// Takes `elements`, which must be those that the log begins with, off its front.
@@ -183,11 +187,22 @@ mod tests {
     fn promises_are_cut_between_elements() {
         let log = log();
         let (a, b, c) = (element(1..=2), element(3..=4), element(5..=5));
-        assert_eq!(log.promise(0, 9), (vec![a.clone(), b.clone(), c.clone()], false));
-        assert_eq!(log.promise(2, 9), (vec![b.clone(), c], false));
-        assert_eq!(log.promise(0, 3), (vec![a], true));
-        assert_eq!(log.promise(2, 4), (vec![b], true));
-        assert!(!log.promise(0, 5).1);
+        assert_eq!(
+            log.promise(0, Share::of_entries(9)),
+            (vec![a.clone(), b.clone(), c.clone()], false)
+        );
+        assert_eq!(log.promise(2, Share::of_entries(9)), (vec![b.clone(), c], false));
+        assert_eq!(log.promise(0, Share::of_entries(3)), (vec![a.clone()], true));
+        assert_eq!(log.promise(2, Share::of_entries(4)), (vec![b.clone()], true));
+        assert!(!log.promise(0, Share::of_entries(5)).1);
+        let two = a.text().len() + b.text().len();
+        assert_eq!(log.promise(0, Share { bytes: two, ..Share::ALL }), (vec![a.clone(), b], true));
+        assert_eq!(log.promise(0, Share { bytes: two - 1, ..Share::ALL }), (vec![a.clone()], true));
+        assert_eq!(
+            log.promise(0, Share { bytes: 1, ..Share::ALL }),
+            (vec![a], true),
+            "one there always is"
+        );
     }
 
     #[test]

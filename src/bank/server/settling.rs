@@ -8,6 +8,7 @@ use super::weighing::Verdict;
 use crate::bank::effects::{Bound, Timer, WaitId};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::ledger::entry::Position;
+use crate::bank::limits::Share;
 use crate::bank::request::{ErrorCode, Outcome, Reply};
 
 /// When a server settles by itself.
@@ -182,6 +183,21 @@ impl Server {
             || !self.waiting.unsettled.is_empty()
             || self.settle_up_to.is_some()
             || too_long
+    }
+
+    /// What this server promises for a block at the most.
+    pub(super) fn share(&self) -> Share {
+        self.config.limits.share(self.config.configuration.servers.len())
+    }
+
+    /// Whether the local log holds more than the next block can take while a run is wanted and can
+    /// succeed. New transfers would only wait there, and make all the others wait longer: their clients
+    /// had better be held back.
+    pub fn is_crowded(&self) -> bool {
+        self.log.len() >= self.share().entries
+            && self.takes_part()
+            && self.wants_run()
+            && self.peers.values().filter(|peer| peer.is_connected()).count() + 1 >= self.majority()
     }
 
     /// Whether to let another server's run for this height go first, once: one run serves all who

@@ -6,6 +6,7 @@ use super::Server;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::{Bound, Timer, Write};
 use crate::bank::ids::ServerId;
+use crate::bank::limits::Share;
 use crate::bank::paxos::acceptor::Answer;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote};
@@ -79,12 +80,11 @@ impl Server {
         if planted!(OpenElementPromised) {
             let mut as_if = self.log.clone();
             as_if.seal();
-            let (elements, cut) = as_if.promise(known, usize::MAX);
+            let (elements, cut) = as_if.promise(known, Share::ALL);
             return Vote::Log { elements, cut };
         }
         self.seal_log();
-        let limit = self.config.limits.promise(self.config.configuration.servers.len());
-        let (elements, cut) = self.log.promise(known, limit);
+        let (elements, cut) = self.log.promise(known, self.share());
         Vote::Log { elements, cut: cut && !planted!(CutNotSaid) }
     }
 
