@@ -277,6 +277,13 @@ pub struct RequestId {
     pub number: u64,
 }
 
+impl RequestId {
+    /// The name of the request so many after this one.
+    pub fn plus(&self, more: u64) -> RequestId {
+        RequestId { session: self.session.clone(), number: self.number + more }
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.session, self.number)

@@ -248,7 +248,8 @@ impl Chain {
     ) -> (BTreeMap<ServerId, InstanceId>, BTreeSet<InstanceId>) {
         let mut instances = self.instances.clone();
         let mut deposed = BTreeSet::new();
-        for (_, record) in block.records() {
+        let elements = block.logs.values().flatten().filter(|element| element.holds_rejoin());
+        for record in elements.flat_map(Element::records) {
             let Action::Rejoin { server, old, new } = &record.action else { continue };
             // Said twice, or of no use to anybody.
             let is_named = instances.values().any(|instance| instance == new);

@@ -5,5 +5,6 @@ pub mod directory;
 pub mod element;
 pub mod entry;
 pub mod local_log;
+pub(crate) mod quick;
 pub mod sessions;
 pub mod trial;

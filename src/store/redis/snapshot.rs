@@ -12,6 +12,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::Stored;
+use crate::store::StoreError;
 use crate::store::redis::keys::{
     ACCEPTED_FIELD, ACTIVE_FIELD, FORMAT_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, Keys,
     PROMISED_FIELD,
@@ -19,7 +20,6 @@ use crate::store::redis::keys::{
 use crate::store::redis::reply::{
     command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
 };
-use crate::store::{StoreError, listing};
 
 /// An element of the list of lives.
 #[derive(Serialize, Deserialize)]
@@ -130,7 +130,7 @@ fn check_derived(keys: &Keys, state: &State, blocks: u64, accounts: u64) -> Resu
 
 /// As many names are listed as there are accounts. (The log's are not in the chain yet.)
 fn check_listed(key: &str, listed: u64, accounts: u64, log: &[Element]) -> Result<(), StoreError> {
-    let opened = log.iter().flat_map(Element::records).filter_map(listing::opened_by).count();
+    let opened = log.iter().flat_map(Element::opened).count();
     let accounts = accounts + opened as u64;
     if listed == accounts {
         return Ok(());
