@@ -71,7 +71,7 @@ impl Server {
         if !self.takes_part() {
             let reason = self.not_open();
             for member in group {
-                self.resolve_all(&member.tickets, &Outcome::Unavailable { reason: reason.clone() });
+                self.resolve_all(&member.tickets, Outcome::Unavailable { reason: reason.clone() });
             }
             return;
         }
@@ -128,7 +128,7 @@ impl Server {
         let Member { instruction, tickets } = member;
         match seen {
             Seen::Decided(outcome) | Seen::Again(Fate::Rejected(outcome)) => {
-                self.resolve_all(&tickets, &outcome);
+                self.resolve_all(&tickets, outcome);
             }
             Seen::Again(Fate::Accepted(position, via)) => {
                 let subject = instruction.action.subject();
@@ -312,16 +312,22 @@ impl Server {
                 let fate = Fate::Rejected(outcome.clone());
                 self.sessions.remember(request, &instruction.action, instruction.linked, fate);
             }
-            self.resolve_all(&tickets, &outcome);
+            self.resolve_all(&tickets, outcome);
         }
     }
 
     /// Hands an outcome to whoever holds one of these tickets.
-    pub(super) fn resolve_all(&mut self, tickets: &[Ticket], outcome: &Outcome) {
-        for ticket in tickets {
-            if let Some(reply) = self.calls.resolve(*ticket, outcome.clone()) {
-                self.effects.bind(reply);
-            }
+    pub(super) fn resolve_all(&mut self, tickets: &[Ticket], outcome: Outcome) {
+        let Some((last, others)) = tickets.split_last() else { return };
+        for ticket in others {
+            self.resolve(*ticket, outcome.clone());
+        }
+        self.resolve(*last, outcome);
+    }
+
+    fn resolve(&mut self, ticket: Ticket, outcome: Outcome) {
+        if let Some(reply) = self.calls.resolve(ticket, outcome) {
+            self.effects.bind(reply);
         }
     }
 }

@@ -72,10 +72,10 @@ impl Server {
         outcome: Outcome,
     ) {
         if !when_settled && !self.config.habit.always {
-            return self.resolve_all(tickets, &outcome);
+            return self.resolve_all(tickets, outcome);
         }
         if position <= self.chain().included(&self.config.id) || planted!(SettledEarly) {
-            return self.resolve_all(tickets, &settled_by(outcome, true));
+            return self.resolve_all(tickets, settled_by(outcome, true));
         }
         for ticket in tickets {
             self.tell_when_settled(*ticket, position, &outcome);
@@ -88,7 +88,7 @@ impl Server {
             return unsettled.entries.push(entry);
         }
         if self.waiting.unsettled.len() >= self.config.limits.waiting {
-            return self.resolve_all(&[ticket], &settled_by(outcome.clone(), false));
+            return self.resolve_all(&[ticket], settled_by(outcome.clone(), false));
         }
         let id = self.waiting.name();
         self.waiting.unsettled.insert(ticket.call, Unsettled { id, entries: vec![entry] });
@@ -108,7 +108,7 @@ impl Server {
             !unsettled.entries.is_empty()
         });
         for (_, ticket, outcome) in told {
-            self.resolve_all(&[ticket], &settled_by(outcome, true));
+            self.resolve_all(&[ticket], settled_by(outcome, true));
         }
         for id in over {
             self.cancel(Timer::Deadline(id));
@@ -124,7 +124,7 @@ impl Server {
         let call = unsettled.find(|(_, unsettled)| unsettled.id == id).map(|(call, _)| *call);
         let unsettled = call.and_then(|call| self.waiting.unsettled.remove(&call));
         for (_, ticket, outcome) in unsettled.into_iter().flat_map(|unsettled| unsettled.entries) {
-            self.resolve_all(&[ticket], &settled_by(outcome, false));
+            self.resolve_all(&[ticket], settled_by(outcome, false));
         }
     }
 
