@@ -269,7 +269,7 @@ impl Session {
         };
         if session.server != self.server {
             let Session { server, address, .. } = self;
-            let found = session.server;
+            let found = &session.server;
             let what = format!("the server at {address} is {found}, not {server}");
             return Err(Failure::WrongServer(what));
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::blockchain::reconcile::Reconcile;
-use paxos_banking::bank::ids::{ConnectionId, RequestId, SessionId};
+use paxos_banking::bank::ids::{ConnectionId, RequestId, SessionName};
 use paxos_banking::bank::ledger::entry::{Position, Record, Via};
 use paxos_banking::bank::ledger::local_log::{Different, LocalLog};
 use paxos_banking::bank::ledger::sessions::{Fate, Found, Sessions};
@@ -71,7 +71,7 @@ fn sessions() -> Sessions {
 
 fn request(opened_at: u64, count: u64, number: u64) -> RequestId {
     let session = transfer(1, 1).request.unwrap().session;
-    RequestId { session: SessionId { opened_at, count, ..session }, number }
+    RequestId { session: SessionName { opened_at, count, ..(*session).clone() }.into(), number }
 }
 
 fn remember(sessions: &mut Sessions, request: &RequestId) {

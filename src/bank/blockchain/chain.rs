@@ -309,7 +309,7 @@ impl Chain {
                 let wrong =
                     |error| BlockError::Entry { server: server.clone(), position: last, error };
                 let subject = record.action.subject();
-                if let Some(subject) = subject.filter(|s| s.home() != server.as_str()) {
+                if let Some(subject) = subject.filter(|s| !s.is_of(server)) {
                     return Err(wrong(LedgerError::NotHome(subject.clone())));
                 }
                 trial.apply(&record.action).map_err(wrong)?;

@@ -4,6 +4,7 @@
 //! than its name: a bank may have millions of them.
 
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 use crate::bank::ids::AccountId;
 
@@ -61,9 +62,17 @@ impl Directory {
 
     /// The account's name.
     pub fn name(&self, number: AccountNumber) -> &str {
+        &self.names[self.span(number)]
+    }
+
+    fn bytes(&self, number: AccountNumber) -> &[u8] {
+        &self.names.as_bytes()[self.span(number)]
+    }
+
+    fn span(&self, number: AccountNumber) -> Range<usize> {
         let index = number.index();
         let begin = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-        &self.names[begin..self.ends[index] as usize]
+        begin..self.ends[index] as usize
     }
 
     /// All numbers, in order.
@@ -76,7 +85,7 @@ impl Directory {
         if self.index.is_empty() {
             return None;
         }
-        match self.index[self.slot(account.as_str())] {
+        match self.index[self.slot(account.as_bytes())] {
             FREE => None,
             number => Some(AccountNumber(number)),
         }
@@ -91,7 +100,7 @@ impl Directory {
         if 4 * (self.ends.len() + 1) > 3 * self.index.len() {
             self.grow();
         }
-        let slot = self.slot(account.as_str());
+        let slot = self.slot(account.as_bytes());
         if self.index[slot] == FREE {
             let number = u32::try_from(self.ends.len()).expect("fewer accounts than numbers");
             assert_ne!(number, FREE, "fewer accounts than numbers");
@@ -107,19 +116,19 @@ impl Directory {
         let length = (2 * self.index.len()).max(16);
         self.index = vec![FREE; length];
         for number in self.numbers() {
-            let slot = self.slot(self.name(number));
+            let slot = self.slot(self.bytes(number));
             self.index[slot] = number.0;
         }
     }
 
     /// Where the index holds the name, or would.
-    fn slot(&self, name: &str) -> usize {
+    fn slot(&self, name: &[u8]) -> usize {
         let mask = self.index.len() - 1;
-        let mut slot = scatter(self.salt, name.as_bytes()) as usize & mask;
+        let mut slot = scatter(self.salt, name) as usize & mask;
         loop {
             match self.index[slot] {
                 FREE => return slot,
-                number if self.name(AccountNumber(number)) == name => return slot,
+                number if self.bytes(AccountNumber(number)) == name => return slot,
                 _ => slot = (slot + 1) & mask,
             }
         }
@@ -135,11 +144,12 @@ fn scatter(salt: u64, name: &[u8]) -> u64 {
         product as u64 ^ (product >> 64) as u64
     };
     let mut state = fold(salt, name.len() as u64);
-    for piece in name.chunks(8) {
-        let mut word = [0; 8];
-        word[..piece.len()].copy_from_slice(piece);
-        state = fold(state, u64::from_le_bytes(word));
+    let (words, rest) = name.as_chunks();
+    for word in words {
+        state = fold(state, u64::from_le_bytes(*word));
     }
+    let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    state = fold(state, rest);
     fold(state, ODD)
 }
 

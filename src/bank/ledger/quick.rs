@@ -38,8 +38,7 @@ fn account(text: &[u8]) -> Option<(AccountId, &[u8])> {
     const LONGEST: usize = MAX_SERVER_ID + 1 + MAX_ACCOUNT_NAME;
     let length = text.iter().take(LONGEST + 1).position(|byte| *byte == b'"')?;
     let (name, rest) = text.split_at(length);
-    let account = std::str::from_utf8(name).ok()?.parse().ok()?;
-    Some((account, &rest[1..]))
+    Some((AccountId::from_bytes(name)?, &rest[1..]))
 }
 
 /// A whole number, written as JSON wants it: without a zero before it.

@@ -307,7 +307,7 @@ fn does_not_go_on(missing: Position) -> String {
 /// Lets an entry of server `id`'s log take effect.
 fn apply(balances: &mut Balances, id: &ServerId, action: &Action) -> Result<(), String> {
     match action.subject() {
-        Some(subject) if subject.home() != id.as_str() => Err(format!("{subject} is not of {id}")),
+        Some(subject) if !subject.is_of(id) => Err(format!("{subject} is not of {id}")),
         _ => balances.apply(action).map_err(|error| error.to_string()),
     }
 }

@@ -4,7 +4,7 @@ use super::Server;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
-use crate::bank::ids::{AccountId, ConnectionId, SessionId};
+use crate::bank::ids::{AccountId, ConnectionId, SessionId, SessionName};
 use crate::bank::ledger::balances::LedgerError;
 use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::limits::{MAX_LOG_PAGE, MAX_PAGE};
@@ -84,13 +84,13 @@ impl Server {
     fn open_session(&mut self, connection: ConnectionId) -> Reply {
         self.sessions_opened += 1;
         let Position { epoch, seq } = self.log.last();
-        let session = SessionId {
+        let session = SessionId::from(SessionName {
             server: self.config.id.clone(),
             epoch,
             opened_at: seq,
             life: self.life,
             count: self.sessions_opened,
-        };
+        });
         self.sessions.open(&session, connection);
         Reply::Session { session }
     }

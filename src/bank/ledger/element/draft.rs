@@ -1,6 +1,6 @@
 //! An element while its turn goes on: its text grows with each entry.
 
-use std::fmt::{self, Write};
+use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 
 use super::{Element, Parts};
@@ -10,7 +10,7 @@ use crate::bank::ledger::entry::{Action, Position, Record, Via};
 /// Entries that are to be one element.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::bank::ledger) struct Draft {
-    text: String,
+    text: Vec<u8>,
     entries: usize,
     /// That of the last request.
     session: Option<SessionId>,
@@ -32,9 +32,9 @@ impl Draft {
     /// Adds an entry.
     pub(in crate::bank::ledger) fn push(&mut self, record: &Record) {
         if self.entries > 0 {
-            self.text.push(',');
+            self.text.push(b',');
         }
-        // Names hold nothing that JSON would have to escape, and a String takes all that is written.
+        // Names hold nothing that JSON would have to escape, and a Vec takes all that is written.
         let _ = write_record(&mut self.text, record, &mut self.session);
         self.entries += 1;
         self.goes_on = record.linked;
@@ -55,7 +55,7 @@ impl Draft {
         let Position { epoch, seq } = first;
         let mut text = format!("{{\"epoch\":{epoch},\"seq\":{seq},\"entries\":[");
         text.reserve_exact(self.text.len() + 2);
-        text.push_str(&self.text);
+        text.push_str(str::from_utf8(&self.text).expect("names and numbers are text"));
         text.push_str("]}");
         let parts = Parts {
             first,
@@ -73,7 +73,7 @@ impl Draft {
 }
 
 /// A number in its decimal digits. Most of the text is such, and `write!` takes several times as long.
-fn push_number(text: &mut String, mut number: u64) {
+fn push_number(text: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut begin = digits.len();
     loop {
@@ -84,14 +84,14 @@ fn push_number(text: &mut String, mut number: u64) {
             break;
         }
     }
-    text.extend(digits[begin..].iter().map(|digit| char::from(*digit)));
+    text.extend_from_slice(&digits[begin..]);
 }
 
 fn write_record(
-    text: &mut String,
+    text: &mut Vec<u8>,
     record: &Record,
     session: &mut Option<SessionId>,
-) -> fmt::Result {
+) -> io::Result<()> {
     let Record { action, request, via, linked } = record;
     let marks = match (via, linked) {
         (Via::Local, false) => None,
@@ -106,29 +106,29 @@ fn write_record(
     }
     let (request_key, marks_key, end) = match action {
         Action::Transfer { from, to, amount } => {
-            for part in ["[\"", from.as_str(), "\",\"", to.as_str(), "\","] {
-                text.push_str(part);
+            for part in [b"[\"", from.as_bytes(), b"\",\"", to.as_bytes(), b"\","] {
+                text.extend_from_slice(part);
             }
             push_number(text, amount.units());
-            ("", "", ']')
+            ("", "", b']')
         }
         Action::Open { account } => {
             write!(text, "{{\"open\":\"{account}\"")?;
-            ("\"request\":", "\"marks\":", '}')
+            ("\"request\":", "\"marks\":", b'}')
         }
         Action::Rejoin { server, old, new } => {
             write!(text, "{{\"rejoin\":\"{server}\",\"old\":\"{old}\",\"new\":\"{new}\"")?;
-            ("\"request\":", "\"marks\":", '}')
+            ("\"request\":", "\"marks\":", b'}')
         }
     };
     match request {
         Some(request) if known => {
-            text.push(',');
-            text.push_str(request_key);
+            text.push(b',');
+            text.extend_from_slice(request_key.as_bytes());
             push_number(text, request.number);
         }
         Some(request) => write!(text, ",{request_key}\"{request}\"")?,
-        None if marks.is_some() && end == ']' => text.push_str(",null"),
+        None if marks.is_some() && end == b']' => text.extend_from_slice(b",null"),
         None => {}
     }
     if let Some(marks) = marks {
