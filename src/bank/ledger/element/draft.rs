@@ -1,6 +1,5 @@
 //! An element while its turn goes on: its text grows with each entry.
 
-use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 
 use super::{Element, Parts};
@@ -34,8 +33,8 @@ impl Draft {
         if self.entries > 0 {
             self.text.push(b',');
         }
-        // Names hold nothing that JSON would have to escape, and a Vec takes all that is written.
-        let _ = write_record(&mut self.text, record, &mut self.session);
+        // Names hold nothing that JSON would have to escape.
+        write_record(&mut self.text, record, &mut self.session);
         self.entries += 1;
         self.goes_on = record.linked;
         match &record.action {
@@ -87,11 +86,11 @@ fn push_number(text: &mut Vec<u8>, mut number: u64) {
     text.extend_from_slice(&digits[begin..]);
 }
 
-fn write_record(
-    text: &mut Vec<u8>,
-    record: &Record,
-    session: &mut Option<SessionId>,
-) -> io::Result<()> {
+fn add(text: &mut Vec<u8>, more: &str) {
+    text.extend_from_slice(more.as_bytes());
+}
+
+fn write_record(text: &mut Vec<u8>, record: &Record, session: &mut Option<SessionId>) {
     let Record { action, request, via, linked } = record;
     let marks = match (via, linked) {
         (Via::Local, false) => None,
@@ -113,27 +112,26 @@ fn write_record(
             ("", "", b']')
         }
         Action::Open { account } => {
-            write!(text, "{{\"open\":\"{account}\"")?;
+            add(text, &format!("{{\"open\":\"{account}\""));
             ("\"request\":", "\"marks\":", b'}')
         }
         Action::Rejoin { server, old, new } => {
-            write!(text, "{{\"rejoin\":\"{server}\",\"old\":\"{old}\",\"new\":\"{new}\"")?;
+            add(text, &format!("{{\"rejoin\":\"{server}\",\"old\":\"{old}\",\"new\":\"{new}\""));
             ("\"request\":", "\"marks\":", b'}')
         }
     };
     match request {
         Some(request) if known => {
             text.push(b',');
-            text.extend_from_slice(request_key.as_bytes());
+            add(text, request_key);
             push_number(text, request.number);
         }
-        Some(request) => write!(text, ",{request_key}\"{request}\"")?,
-        None if marks.is_some() && end == b']' => text.extend_from_slice(b",null"),
+        Some(request) => add(text, &format!(",{request_key}\"{request}\"")),
+        None if marks.is_some() && end == b']' => add(text, ",null"),
         None => {}
     }
     if let Some(marks) = marks {
-        write!(text, ",{marks_key}\"{marks}\"")?;
+        add(text, &format!(",{marks_key}\"{marks}\""));
     }
     text.push(end);
-    Ok(())
 }
