@@ -106,7 +106,7 @@ impl Exchange {
             Bound::Answer(id, message) => self.answer(id, message),
             Bound::Reply(id, number, reply) => {
                 if let Some(connection) = self.connections.get(&id) {
-                    connection.outlet.send(Outgoing::Reply(number, reply));
+                    connection.outlet.reply(number, reply);
                 }
             }
             Bound::Read { connection, id, query } => {

@@ -6,7 +6,7 @@
 //! event_loop ── owns the state machine and the store: a turn, one durable write, then what is bound
 //! exchange ──── the event loop's tables: who is connected, and the way out to each
 //! gate ──────── holds clients back while there is too much to put into the next block
-//! outlet ────── the queue and the writer of a connection
+//! outlet ────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
 //! peer ──────── dials one peer, keeps the link, writes to it
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! statements ── which blocks touch an account
@@ -48,7 +48,9 @@ mod life;
 mod listener;
 mod load;
 mod outlet;
+mod owed;
 mod peer;
+mod socket;
 mod statements;
 mod timers;
 
