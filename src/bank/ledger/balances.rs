@@ -116,6 +116,17 @@ impl Balances {
         self.directory.len()
     }
 
+    /// Every account that is in the chain, with what it holds by it.
+    pub fn all_committed(&self) -> impl Iterator<Item = (AccountId, Amount)> + '_ {
+        self.directory
+            .numbers()
+            .filter_map(|number| Some((self.named(number), self.committed[number.index()].get()?)))
+    }
+
+    fn named(&self, number: AccountNumber) -> AccountId {
+        self.directory.name(number).parse().expect("it was the name of an account")
+    }
+
     pub(super) fn find(&self, account: &AccountId) -> Option<AccountNumber> {
         self.directory.find(account)
     }
@@ -195,8 +206,7 @@ impl Balances {
         let mut named = Vec::with_capacity(changes.changed.len() + changes.opened.len());
         for (number, amount) in changes.changed {
             self.committed[number.index()] = Sparse(amount.units());
-            let name = self.directory.name(number).parse().expect("it was the name of an account");
-            named.push((name, amount));
+            named.push((self.named(number), amount));
         }
         for (account, amount) in changes.opened {
             let number = self.add(&account);
