@@ -53,9 +53,18 @@ impl Examined {
     }
 
     fn examine(&mut self) -> Result<(), Trouble> {
-        let Some(standing) = self.source.standing()? else {
-            self.notes.push("it was never used".into());
-            return Ok(());
+        let standing = match self.source.standing() {
+            Ok(Some(standing)) => standing,
+            Ok(None) => {
+                self.notes.push("it was never used".into());
+                return Ok(());
+            }
+            // All else follows from the chain: what is wrong there comes first.
+            Err(trouble) => {
+                let blocks = self.source.length()?;
+                self.go_on(blocks)?;
+                return Err(trouble);
+            }
         };
         self.go_on(standing.blocks)?;
         // What follows from the chain comes in pieces, each of a moment of its own: so the chain is
@@ -75,13 +84,13 @@ impl Examined {
         };
         self.go_on(standing.blocks)?;
         self.check_total()?;
-        self.check_accounts(&standing)?;
         let (replay, source) = (&self.replay, &*self.source);
         self.notes = kept::check(replay, source, &standing)?;
         if kept::takes_part(replay, source, &standing) {
             check_log(replay, source, &standing.log)?;
         }
         kept::check_accepted(replay, source, &standing)?;
+        self.check_accounts(&standing)?;
         self.standing = Some(standing);
         Ok(())
     }

@@ -258,6 +258,10 @@ impl Source for FileSource {
         Ok(Some(Standing { blocks: self.held.blocks, log, instance, kept: None }))
     }
 
+    fn length(&mut self) -> Result<u64, Trouble> {
+        Ok(self.held.blocks)
+    }
+
     fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble> {
         let mut reader = self.reader_at(from)?;
         let (mut found, mut bytes, mut next) = (Vec::new(), 0, from);

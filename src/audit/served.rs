@@ -139,6 +139,10 @@ impl Source for ServerSource {
         Err(self.unread("its log can't be read: blocks come all the time"))
     }
 
+    fn length(&mut self) -> Result<u64, Trouble> {
+        Ok(0)
+    }
+
     fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble> {
         match self.ask(&Request::Chain { from, to: Some(to) })? {
             Answer::Chain(told) => {

@@ -82,6 +82,13 @@ pub trait Source {
     /// If it can't be read or understood.
     fn standing(&mut self) -> Result<Option<Standing>, Trouble>;
 
+    /// How many blocks there are, where [`Source::standing`] could not be understood; 0 if the blocks
+    /// can't be understood either.
+    ///
+    /// # Errors
+    /// If that can't be read.
+    fn length(&mut self) -> Result<u64, Trouble>;
+
     /// A bounded number of blocks, from height `from` to height `to` at the most.
     ///
     /// # Errors

@@ -77,6 +77,10 @@ impl Source for StoreSource {
         }))
     }
 
+    fn length(&mut self) -> Result<u64, Trouble> {
+        self.visitor.length().map_err(trouble)
+    }
+
     fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble> {
         let blocks = self.visitor.blocks(from, to, PIECE).map_err(trouble)?;
         Ok(blocks.into_iter().map(Found::Text).collect())

@@ -38,6 +38,12 @@ pub fn dump(connection: &mut Connection) -> BTreeMap<String, Vec<u8>> {
     keys.into_iter().map(|key| (key.clone(), say(connection, &["DUMP", &key]))).collect()
 }
 
+/// How much has been written to this Redis, whoever wrote it. (Two dumps of a hash may differ in their order.)
+pub fn written(c: &mut Connection) -> u64 {
+    let info: redis::InfoDict = say(c, &["INFO", "persistence"]);
+    info.get("rdb_changes_since_last_save").expect("Redis counts its writes")
+}
+
 pub fn restore(connection: &mut Connection, whole: &BTreeMap<String, Vec<u8>>) {
     say::<()>(connection, &["FLUSHALL"]);
     for (key, content) in whole {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use redis::Value;
 
 use crate::bank::amount::Amount;
-use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::block::{FORMAT, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::stored::{Place, Stored};
 use crate::store::StoreError;
@@ -145,6 +145,22 @@ impl Visitor {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// How many blocks there are, whatever is wrong with all else; 0 if it is of another format.
+    ///
+    /// # Errors
+    /// If there is no chain, or it can't be read.
+    pub fn length(&mut self) -> Result<u64, StoreError> {
+        self.ask(|link, keys| {
+            let ask =
+                [command("HGET", &[&keys.state, FORMAT_FIELD]), command("LLEN", &[&keys.chain])];
+            let [format, blocks] = exactly(link.request(&ask)?)?;
+            match format {
+                Value::BulkString(format) if format != FORMAT.to_string().as_bytes() => Ok(0),
+                _ => length(&keys.chain, blocks),
+            }
+        })
     }
 
     /// Reads blocks as [`Store::blocks`](crate::store::Store::blocks) does.
