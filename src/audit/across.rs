@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::audit::examined::Examined;
 use crate::audit::finding::{Finding, Trouble};
+use crate::audit::kept;
 use crate::audit::source::Source;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::ServerId;
@@ -38,6 +39,7 @@ pub fn compare(all: &mut [Examined]) -> Across {
         examined.trouble = examined.look_again().err();
     }
     for index in (0..all.len()).filter(|index| *index != longest) {
+        note_deposed(all, index, longest);
         if let Err(trouble) = compare_one(all, index, longest) {
             match trouble {
                 Trouble::Wrong(finding) => across.findings.push(finding),
@@ -46,6 +48,21 @@ pub fn compare(all: &mut [Examined]) -> Across {
         }
     }
     across
+}
+
+/// A store may not know yet that another one has taken its place.
+fn note_deposed(all: &mut [Examined], index: usize, longest: usize) {
+    let instance = all[index].standing.as_ref().and_then(|standing| standing.instance);
+    let chain = all[longest].replay.chain();
+    let (Some(instance), Some(chain)) = (instance, chain) else { return };
+    let knows = all[index].replay.chain().is_some_and(|chain| chain.is_deposed(instance));
+    if chain.is_deposed(instance) && !knows {
+        let name = all[longest].source.name();
+        all[index].notes.push(format!(
+            "another store has taken its place by the chain of {name}: this one, of instance \
+             {instance}, is not to be used any more, and what is in its log is lost"
+        ));
+    }
 }
 
 fn absent(all: &[Examined], longest: usize) -> Vec<ServerId> {
@@ -105,7 +122,7 @@ fn check_log_is_theirs(one: &Examined, blocks: u64, long: &mut dyn Source) -> Re
     let (Some(server), Some(standing)) = (one.source.server(), &one.standing) else {
         return Ok(());
     };
-    let takes_part = crate::audit::kept::takes_part(&one.replay, &*one.source, standing);
+    let takes_part = kept::takes_part(&one.replay, &*one.source, standing);
     let mut log = named(&standing.log, &server).peekable();
     let mut next = one.replay.blocks();
     while takes_part && next < blocks {

@@ -69,6 +69,9 @@ pub struct Export {
 
 pub fn check_audit(arguments: Audit) -> Result<audit::Options, String> {
     let Audit { files, redis, ids, servers, json, timeout } = arguments;
+    if let Some(mistaken) = files.iter().find_map(|file| flag_for(file.to_str()?)) {
+        return Err(mistaken);
+    }
     let servers: Vec<_> = servers
         .into_iter()
         .flat_map(|some| some.0.into_iter().map(|(id, at)| (id, at.into_string())))
@@ -81,7 +84,29 @@ pub fn check_audit(arguments: Audit) -> Result<audit::Options, String> {
     Ok(audit::Options { redis, ids, servers, files, json, timeout })
 }
 
+/// What is to be said of a file's name that looks as if a flag had been forgotten.
+fn flag_for(name: &str) -> Option<String> {
+    let flag = match name {
+        _ if parse_redis_url(name).is_ok() => "--redis",
+        _ if name.parse::<Cluster>().is_ok() => "--server",
+        _ => return None,
+    };
+    Some(format!("{name} is no file's name: it goes with {flag}, as in {flag} {name}"))
+}
+
 pub fn check_export(arguments: Export) -> audit::export::Options {
     let Export { redis, id, csv, output, timeout } = arguments;
     audit::export::Options { redis, id, csv, output, timeout }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgotten_flag_is_named() {
+        assert!(flag_for("redis://127.0.0.1:6379").unwrap().contains("with --redis"));
+        assert!(flag_for("A=127.0.0.1:8001,B=h:2").unwrap().contains("with --server"));
+        assert_eq!(flag_for("bank.jsonl"), None);
+    }
 }

@@ -86,9 +86,9 @@ fn a_file_that_was_changed_or_cut_short_is_found_by_its_line() {
         (replaced(1, "\"format\":2", "\"format\":9"), 1, "only 2"),
         (replaced(10, "\"elements\":3", "\"elements\":4"), 10, "5 blocks and 4 elements should"),
         (without(10), 10, "missing: the export was cut short"),
-        (without(4), 9, "5 blocks and 3 elements should be there, and 4 and 3 are"),
+        (without(4), 4, "it is block 3 where block 2 should be"),
         (without(8), 9, "5 blocks and 3 elements"),
-        (vec![whole.clone(), vec!["{}".into()]].concat(), 11, "after the line that ends"),
+        ([whole.clone(), vec!["{}".into()]].concat(), 11, "after the line that ends"),
         (vec!["hello".to_owned()], 1, "expected value"),
     ] {
         let audited = audit_files(&[copy(&folder, &lines)]);

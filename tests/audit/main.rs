@@ -9,4 +9,5 @@ mod corruption;
 mod corruptions;
 mod damages;
 mod files;
+mod rejoined;
 mod running;

