@@ -15,34 +15,36 @@ use crate::bank::stored::Place;
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Across {
-    /// Which of those examined has the longest chain; none if nobody has any.
-    pub longest: Option<usize>,
-    /// What does not agree, in the order of those examined.
-    pub findings: Vec<Finding>,
+    /// Against which of those examined the others are held: of the sound ones, if there are any, the
+    /// one with the reference chain. None if nobody has any.
+    pub reference: Option<usize>,
+    /// What does not agree with it, and in which of those examined.
+    pub findings: Vec<(usize, Finding)>,
     /// What could not be compared, and why.
     pub unread: Vec<String>,
     /// Servers of the bank that were not examined.
     pub absent: Vec<ServerId>,
 }
 
-/// Holds all against the one with the longest chain.
+/// Holds all against one.
 pub fn compare(all: &mut [Examined]) -> Across {
     let mut across = Across::default();
-    // Of equally long ones the first.
-    let longest = (0..all.len()).rev().max_by_key(|index| all[*index].first.0);
-    let Some(longest) = longest.filter(|index| all[*index].first.0 > 0) else { return across };
-    across.longest = Some(longest);
-    across.absent = absent(all, longest);
+    // Of equals the first.
+    let standing = |index: &usize| (all[*index].is_sound(), all[*index].first);
+    let with_chain = (0..all.len()).rev().filter(|index| all[*index].first > 0);
+    let Some(reference) = with_chain.max_by_key(standing) else { return across };
+    across.reference = Some(reference);
+    across.absent = absent(all, reference);
     // What is in another's chain was in the log of its home before. So the homes are looked at again,
     // now that the chains were read: whoever has it has it by now.
     for examined in all.iter_mut().filter(|examined| examined.standing.is_some()) {
         examined.trouble = examined.look_again().err();
     }
-    for index in (0..all.len()).filter(|index| *index != longest) {
-        note_deposed(all, index, longest);
-        if let Err(trouble) = compare_one(all, index, longest) {
+    for index in (0..all.len()).filter(|index| *index != reference) {
+        note_deposed(all, index, reference);
+        if let Err(trouble) = compare_one(all, index, reference) {
             match trouble {
-                Trouble::Wrong(finding) => across.findings.push(finding),
+                Trouble::Wrong(finding) => across.findings.push((index, finding)),
                 Trouble::Unread(why) => across.unread.push(why),
             }
         }
@@ -51,13 +53,13 @@ pub fn compare(all: &mut [Examined]) -> Across {
 }
 
 /// A store may not know yet that another one has taken its place.
-fn note_deposed(all: &mut [Examined], index: usize, longest: usize) {
+fn note_deposed(all: &mut [Examined], index: usize, reference: usize) {
     let instance = all[index].standing.as_ref().and_then(|standing| standing.instance);
-    let chain = all[longest].replay.chain();
+    let chain = all[reference].replay.chain();
     let (Some(instance), Some(chain)) = (instance, chain) else { return };
     let knows = all[index].replay.chain().is_some_and(|chain| chain.is_deposed(instance));
     if chain.is_deposed(instance) && !knows {
-        let name = all[longest].source.name();
+        let name = all[reference].source.name();
         all[index].notes.push(format!(
             "another store has taken its place by the chain of {name}: this one, of instance \
              {instance}, is not to be used any more, and what is in its log is lost"
@@ -65,24 +67,24 @@ fn note_deposed(all: &mut [Examined], index: usize, longest: usize) {
     }
 }
 
-fn absent(all: &[Examined], longest: usize) -> Vec<ServerId> {
+fn absent(all: &[Examined], reference: usize) -> Vec<ServerId> {
     let examined: BTreeSet<ServerId> =
         all.iter().filter_map(|examined| examined.source.server()).collect();
-    let chain = all[longest].replay.chain();
+    let chain = all[reference].replay.chain();
     let servers = chain.into_iter().flat_map(|chain| chain.genesis().servers.keys());
     servers.filter(|id| !examined.contains(*id)).cloned().collect()
 }
 
-fn compare_one(all: &mut [Examined], index: usize, longest: usize) -> Result<(), Trouble> {
-    let (blocks, head) = all[index].first;
+fn compare_one(all: &mut [Examined], index: usize, reference: usize) -> Result<(), Trouble> {
+    let blocks = all[index].first.min(all[reference].first);
     let Some(height) = blocks.checked_sub(1) else { return Ok(()) };
-    let [one, other] = all.get_disjoint_mut([index, longest]).expect("two different ones");
-    let (source, long) = (&mut *one.source, &mut *other.source);
-    if hash_at(long, height)? != head {
-        return Err(fork(source, long, height)?.into());
+    let [one, other] = all.get_disjoint_mut([index, reference]).expect("two different ones");
+    let (source, held_against) = (&mut *one.source, &mut *other.source);
+    if hash_at(source, height)? != hash_at(held_against, height)? {
+        return Err(fork(source, held_against, height)?.into());
     }
     if one.is_sound() {
-        check_log_is_theirs(one, other.first.0, &mut *other.source)?;
+        check_log_is_theirs(one, other.first, held_against)?;
     }
     Ok(())
 }
@@ -96,29 +98,29 @@ fn hash_at(source: &mut dyn Source, height: u64) -> Result<BlockHash, Trouble> {
 
 /// Where two chains part that differ at a height. Each block names the one before, so from there on
 /// all differ.
-fn fork(source: &mut dyn Source, long: &mut dyn Source, height: u64) -> Result<Finding, Trouble> {
+fn fork(source: &mut dyn Source, other: &mut dyn Source, height: u64) -> Result<Finding, Trouble> {
     let (mut low, mut high) = (0, height);
     while low < high {
         let middle = low + (high - low) / 2;
-        if hash_at(source, middle)? == hash_at(long, middle)? {
+        if hash_at(source, middle)? == hash_at(other, middle)? {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    let (one, other) = (hash_at(source, low)?, hash_at(long, low)?);
+    let (here, there) = (hash_at(source, low)?, hash_at(other, low)?);
     let spot = source.spot(&Place::Block(low));
-    let elsewhere = long.spot(&Place::Block(low));
-    let name = long.name();
+    let elsewhere = other.spot(&Place::Block(low));
+    let name = other.name();
     let what = match low {
-        0 => format!("another bank: block 0 is {one} here and {other} in {name} ({elsewhere})"),
-        _ => format!("a fork: block {low} is {one} here and {other} in {name} ({elsewhere})"),
+        0 => format!("another bank: block 0 is {here} here and {there} in {name} ({elsewhere})"),
+        _ => format!("a fork: block {low} is {here} here and {there} in {name} ({elsewhere})"),
     };
     Ok(Finding::new(spot, what))
 }
 
-/// What later blocks of the longest chain hold of a server's entries must be what its log begins with.
-fn check_log_is_theirs(one: &Examined, blocks: u64, long: &mut dyn Source) -> Result<(), Trouble> {
+/// What later blocks of the reference hold of a server's entries must be what its log begins with.
+fn check_log_is_theirs(one: &Examined, blocks: u64, other: &mut dyn Source) -> Result<(), Trouble> {
     let (Some(server), Some(standing)) = (one.source.server(), &one.standing) else {
         return Ok(());
     };
@@ -126,7 +128,7 @@ fn check_log_is_theirs(one: &Examined, blocks: u64, long: &mut dyn Source) -> Re
     let mut log = named(&standing.log, &server).peekable();
     let mut next = one.replay.blocks();
     while takes_part && next < blocks {
-        let piece = long.blocks(next, blocks - 1)?;
+        let piece = other.blocks(next, blocks - 1)?;
         if piece.is_empty() {
             return Ok(());
         }
@@ -141,9 +143,9 @@ fn check_log_is_theirs(one: &Examined, blocks: u64, long: &mut dyn Source) -> Re
                 if own.as_ref().is_some_and(|(_, own)| own == entry) {
                     continue;
                 }
-                let at = long.spot(&Place::Block(next));
+                let at = other.spot(&Place::Block(next));
                 return Err(
-                    contradiction(one, own, entry, &format!("{} ({at})", long.name())).into()
+                    contradiction(one, own, entry, &format!("{} ({at})", other.name())).into()
                 );
             }
             next += 1;

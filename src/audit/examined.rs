@@ -5,7 +5,6 @@ use crate::audit::kept;
 use crate::audit::log::check_log;
 use crate::audit::replay::Replay;
 use crate::audit::source::{Derived, Of, Source, Standing};
-use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::AccountId;
 use crate::bank::stored::Place;
 
@@ -20,8 +19,8 @@ pub struct Examined {
     pub replay: Replay,
     /// What was there beside the chain when it was last looked at.
     pub standing: Option<Standing>,
-    /// The number of blocks and the last one's hash when the first examination ended.
-    pub first: (u64, BlockHash),
+    /// The number of sound blocks when the first examination ended.
+    pub first: u64,
     /// The first thing that is wrong, or why it can't be read.
     pub trouble: Option<Trouble>,
     /// What is worth knowing and not wrong.
@@ -37,13 +36,13 @@ impl Examined {
             source,
             replay: Replay::new(fastrand::u64(..)),
             standing: None,
-            first: (0, BlockHash::NONE),
+            first: 0,
             trouble: None,
             notes: Vec::new(),
             unknown: Vec::new(),
         };
         examined.trouble = examined.examine().err();
-        examined.first = (examined.replay.blocks(), examined.replay.head());
+        examined.first = examined.replay.blocks();
         examined
     }
 

@@ -43,6 +43,18 @@ impl Spot {
     }
 }
 
+impl Spot {
+    /// Whether this is an earlier place in the same list or file.
+    pub fn is_before(&self, other: &Spot) -> bool {
+        self.key == other.key
+            && match (&self.at, &other.at) {
+                (Some(At::Index(one)), Some(At::Index(other))) => one < other,
+                (Some(At::Line(one)), Some(At::Line(other))) => one < other,
+                _ => false,
+            }
+    }
+}
+
 impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.key)?;

@@ -67,11 +67,12 @@ pub struct One {
 /// What came of holding them against each other.
 #[derive(Debug, Serialize)]
 pub struct Together {
-    /// The one with the longest chain.
-    pub longest: String,
+    /// The one against which the others are held: the one with the longest chain, of the sound ones if
+    /// there are any.
+    pub against: String,
     /// Its height.
     pub height: u64,
-    /// All others' chains are what it begins with, and all logs fit to it.
+    /// All others' chains are what its chain begins with, and all logs fit to it.
     pub agree: bool,
     /// What does not agree.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -88,17 +89,15 @@ impl Report {
     /// Sums up.
     pub fn new(all: &[Examined], across: Across, unread: Vec<String>) -> Report {
         let stores: Vec<One> = all.iter().map(One::of).collect();
-        let together = across.longest.map(|index| Together {
-            longest: stores[index].name.clone(),
-            height: all[index].first.0 - 1,
+        let first = first_of(&stores, &across.findings);
+        let together = across.reference.map(|index| Together {
+            against: stores[index].name.clone(),
+            height: all[index].first - 1,
             agree: across.findings.is_empty() && across.unread.is_empty(),
-            wrong: across.findings,
+            wrong: across.findings.into_iter().map(|(_, finding)| finding).collect(),
             unread: across.unread,
             absent: across.absent,
         });
-        let mut wrong = stores.iter().filter_map(|one| one.wrong.as_ref());
-        let mut disagree = together.iter().flat_map(|together| &together.wrong);
-        let first = wrong.next().or_else(|| disagree.next()).cloned();
         let mut report = Report { sound: false, first, stores, across: together, unread };
         report.sound = report.first.is_none() && !report.is_incomplete();
         report
@@ -124,6 +123,21 @@ impl Report {
             None => writeln!(to, "nothing wrong was found, but not all could be read"),
         }
     }
+}
+
+/// The first thing that is wrong, in the order of the stores. What others say of a store's chain comes
+/// before what is wrong in it only later on, or follows from it.
+fn first_of(stores: &[One], across: &[(usize, Finding)]) -> Option<Finding> {
+    let of_one = |(index, one): (usize, &One)| {
+        let own = one.wrong.as_ref();
+        let theirs = across.iter().find(|(other, _)| *other == index).map(|(_, finding)| finding);
+        match (own, theirs) {
+            (Some(own), Some(theirs)) if own.spot.is_before(&theirs.spot) => Some(own),
+            (own, theirs) => theirs.or(own),
+        }
+        .cloned()
+    };
+    stores.iter().enumerate().find_map(of_one)
 }
 
 impl One {
@@ -181,16 +195,16 @@ impl One {
 
 impl Together {
     fn write(&self, all: usize, to: &mut dyn Write) -> io::Result<()> {
-        let Together { longest, height, .. } = self;
+        let Together { against, height, .. } = self;
         if all > 1 {
             writeln!(to, "together")?;
-            writeln!(to, "  longest  {longest}, height {height}")?;
+            writeln!(to, "  against  {against}, height {height}")?;
             self.wrong.iter().try_for_each(|finding| writeln!(to, "  WRONG    {finding}"))?;
             self.unread.iter().try_for_each(|why| writeln!(to, "  UNREAD   {why}"))?;
             if self.agree {
                 writeln!(
                     to,
-                    "  sound    every chain is what the longest begins with, every log fits"
+                    "  sound    each chain is what this one begins with, and each log fits to it"
                 )?;
             }
         }
