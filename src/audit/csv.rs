@@ -9,6 +9,12 @@ use crate::bank::ledger::entry::{Action, Entry, Record, Via};
 pub const HEADER: &str =
     "height,server,epoch,seq,kind,from,to,amount,account,old,new,request,via,linked\n";
 
+/// Whether the entries of an element have names: an export doesn't verify, so their first may stand at the
+/// end of what can be counted.
+pub fn can_be_named(element: &Element) -> bool {
+    element.first().seq.checked_add(element.records().len() as u64).is_some()
+}
+
 /// A block's entries; of block 0, what each account is opened with.
 pub fn of_block(block: &Block) -> String {
     let height = block.height.to_string();
@@ -117,6 +123,15 @@ mod tests {
         {
             assert_eq!(quoted(field), written);
         }
+    }
+
+    #[test]
+    fn what_cannot_be_counted_has_no_name() {
+        let element = |seq: u64| {
+            let text = format!(r#"{{"epoch":1,"seq":{seq},"entries":[["A","B",5],["A","B",5]]}}"#);
+            Element::open(&text).unwrap()
+        };
+        assert!(can_be_named(&element(u64::MAX - 2)) && !can_be_named(&element(u64::MAX - 1)));
     }
 
     #[test]

@@ -68,11 +68,22 @@ impl Examined {
         self.go_on(standing.blocks)?;
         // What follows from the chain comes in pieces, each of a moment of its own: so the chain is
         // followed to where it was at that moment.
+        let (mut at_first, mut seen) = (None, 0);
         while let Some(piece) = self.source.derived()? {
             self.go_on(piece.blocks)?;
+            at_first.get_or_insert_with(|| self.replay.counted().1);
+            seen += piece.balances.len() as u64;
             self.compare(piece)?;
         }
-        self.look_again()
+        self.look_again()?;
+        // Where nobody says how many there are; accounts may have come meanwhile, but none may go.
+        match at_first.filter(|least| seen < *least) {
+            None => Ok(()),
+            Some(least) => {
+                let what = format!("{seen} accounts are there, and the chain has {least}");
+                Err(Finding::new(self.source.spot(&Place::Balances), what).into())
+            }
+        }
     }
 
     /// Goes on to where the chain is now, and checks what is beside it.

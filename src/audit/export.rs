@@ -16,6 +16,7 @@ use crate::audit::stored::trouble;
 use crate::audit::{SOUND, UNREAD, WRONG, redis_options};
 use crate::bank::blockchain::block::FORMAT;
 use crate::bank::ids::ServerId;
+use crate::bank::ledger::element::Element;
 use crate::bank::stored::{Place, Stored};
 use crate::store::redis::visitor::{Premises, Visitor};
 use crate::wire::to_line;
@@ -115,24 +116,24 @@ fn write_all(
             return Err(Finding::new(spot, "missing").into());
         }
         for block in piece {
+            let place = || visitor.name_of(&Place::Block(next));
             let lines = if as_table {
+                block.block().logs.values().flatten().try_for_each(|one| named(one, place))?;
                 csv::of_block(block.block())
             } else {
-                let place = || visitor.name_of(&Place::Block(next));
-                one_line(block.text(), place)?.to_owned()
+                format!("{}\n", one_line(block.text(), place)?)
             };
             to.write_all(lines.as_bytes()).map_err(failed)?;
-            if !as_table {
-                to.write_all(b"\n").map_err(failed)?;
-            }
             next += 1;
         }
     }
     for (index, element) in stored.log.iter().enumerate() {
         let place = || visitor.name_of(&Place::Element(index));
-        let lines = match as_table {
-            true => csv::of_log(id, element),
-            false => format!("{{\"log\":{}}}\n", one_line(element.text(), place)?),
+        let lines = if as_table {
+            named(element, place)?;
+            csv::of_log(id, element)
+        } else {
+            format!("{{\"log\":{}}}\n", one_line(element.text(), place)?)
         };
         to.write_all(lines.as_bytes()).map_err(failed)?;
     }
@@ -141,6 +142,16 @@ fn write_all(
         to.write_all(to_line(&EndLine { end }).as_bytes()).map_err(failed)?;
     }
     to.flush().map_err(failed)
+}
+
+fn named(element: &Element, place: impl FnOnce() -> String) -> Result<(), Trouble> {
+    match csv::can_be_named(element) {
+        true => Ok(()),
+        false => {
+            let what = format!("seq {} is none that can be counted on from", element.first().seq);
+            Err(Finding::new(Spot::of_redis(&place()), what).into())
+        }
+    }
 }
 
 /// A text that has a line of its own. No server writes any other.

@@ -108,6 +108,31 @@ fn a_file_that_was_changed_or_cut_short_is_found_by_its_line() {
     assert_eq!(audit_files(&[folder.path().join("nowhere")]).status, UNREAD);
 }
 
+/// Whatever is one byte different in a block, beside another server's file it is found; elsewhere in the
+/// file anything may be said, in words.
+#[test]
+fn no_byte_of_a_block_can_be_changed() {
+    let mut sound = sound();
+    let folder = tempfile::tempdir().unwrap();
+    let [file, other] = ["A", "B"].map(|id| export(&mut sound, id, &folder));
+    let whole = fs::read(&file).unwrap();
+    let ends: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == b'\n').collect();
+    let of_blocks = ends[0]..ends[5];
+    let changed = folder.path().join("changed.jsonl");
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..600 {
+        let at = random.usize(..whole.len());
+        let mut bytes = whole.clone();
+        // The byte itself is none of these.
+        bytes[at] = bytes[at].wrapping_add(random.u8(1..));
+        fs::write(&changed, &bytes).unwrap();
+        let audited = audit_files(&[other.clone(), changed.clone()]);
+        if of_blocks.contains(&at) {
+            assert_eq!(audited.status, WRONG, "byte {at} is {:#x}: {}", bytes[at], audited.report);
+        }
+    }
+}
+
 #[test]
 fn blocks_as_redis_prints_them_are_enough() {
     let mut sound = sound();

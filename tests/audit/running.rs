@@ -7,7 +7,7 @@ use paxos_banking::audit::{Options, SOUND, WRONG};
 use serde_json::json;
 
 use crate::banks::{accepted, audit, audit_files, nothing, told};
-use crate::corruption::edit;
+use crate::corruption::{edit, tell};
 use crate::support::cluster::{Client, wait_until};
 use crate::support::process::{Bank, Setup};
 
@@ -123,6 +123,37 @@ fn what_is_wrong_is_found_while_servers_run() {
     );
     assert_eq!(found.report["first"]["index"], json!(3));
 }
+
+#[test]
+fn a_server_that_does_not_list_an_account_is_found() {
+    let mut bank = Bank::start(&["A", "B"]);
+    let servers = ["A", "B"].map(|id| (id.parse().unwrap(), bank.address(id).to_owned()));
+    let servers = Options { servers: servers.into(), ..nothing() };
+    assert_eq!(audit(&servers).status, SOUND);
+    tell(&mut bank.redis("B").connect(), &["ZREM", "SERVER-ACCOUNTS-B", "A"]);
+    let found = audit(&servers);
+    assert_eq!(found.status, WRONG, "{}", found.report);
+    let first = &found.report["first"];
+    assert_eq!(first["key"], json!(format!("accounts of B at {}", bank.address("B"))));
+    assert_eq!(first["what"], json!("1 accounts are there, and the chain has 2"));
+}
+
+#[test]
+fn a_store_without_a_bank_is_sound() {
+    let mut bank = Bank::new(&["A", "B"]);
+    bank.start_server("A");
+    let stores = Options { redis: vec![bank.redis("A").url()], ..nothing() };
+    wait_until("A has an instance", || audit(&stores).status == SOUND);
+    let report = audit(&stores).report;
+    assert!(report["stores"][0]["notes"].to_string().contains("not founded yet"), "{report}");
+    assert_eq!(report["across"], json!(null));
+    bank.kill("A");
+    tell(&mut bank.redis("A").connect(), &["RPUSH", "SERVER-LOG-A", LOGGED]);
+    let found = audit(&stores);
+    assert_eq!(found.report["first"]["key"], json!("SERVER-BLOCKCHAIN-A"), "{}", found.report);
+}
+
+const LOGGED: &str = r#"{"epoch":1,"seq":1,"entries":[["A","B",1]]}"#;
 
 #[test]
 fn a_server_that_is_another_one_or_away_is_not_taken_for_sound() {
