@@ -37,7 +37,8 @@ pub fn compare(all: &mut [Examined]) -> Across {
     across.absent = absent(all, reference);
     // What is in another's chain was in the log of its home before. So the homes are looked at again,
     // now that the chains were read: whoever has it has it by now.
-    for examined in all.iter_mut().filter(|examined| examined.standing.is_some()) {
+    let used = |examined: &&mut Examined| examined.is_sound() && examined.standing.is_some();
+    for examined in all.iter_mut().filter(used) {
         examined.trouble = examined.look_again().err();
     }
     for index in (0..all.len()).filter(|index| *index != reference) {
