@@ -1,5 +1,7 @@
 //! One server's chain and log, examined by themselves.
 
+use std::collections::BTreeSet;
+
 use crate::audit::finding::{Finding, Trouble};
 use crate::audit::kept;
 use crate::audit::log::check_log;
@@ -158,9 +160,9 @@ impl Examined {
 
     /// Nobody is missing among the balances and the names, and nobody is there who isn't known.
     fn check_accounts(&mut self, standing: &Standing) -> Result<(), Trouble> {
+        let opened: BTreeSet<&AccountId> = kept::opened_in(&standing.log).collect();
         let known = |account: &AccountId| {
-            self.replay.balances().committed(account).is_some()
-                || kept::opened_in(&standing.log).any(|opened| opened == account)
+            self.replay.balances().committed(account).is_some() || opened.contains(account)
         };
         if let Some(stranger) = self.unknown.iter().find(|name| !known(name)) {
             let spot = self.source.spot_of_list(Some(stranger));
@@ -169,7 +171,7 @@ impl Examined {
         }
         let Some(kept) = &standing.kept else { return Ok(()) };
         let (_, accounts) = self.replay.counted();
-        let named = accounts + kept::opened_in(&standing.log).count() as u64;
+        let named = accounts + opened.len() as u64;
         let (stored, listed) = (kept.accounts, kept.listed);
         if stored != accounts {
             self.name_missing(Of::Balances)?;

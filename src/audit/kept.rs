@@ -5,16 +5,13 @@ use crate::audit::replay::Replay;
 use crate::audit::source::{Source, Standing};
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::{Action, Position};
+use crate::bank::ledger::entry::Position;
 use crate::bank::stored::Place;
+use crate::store::listing::opened_by;
 
 /// The accounts that a log opens.
 pub fn opened_in(log: &[Element]) -> impl Iterator<Item = &AccountId> {
-    let records = log.iter().flat_map(Element::records);
-    records.filter_map(|record| match &record.action {
-        Action::Open { account } => Some(account),
-        Action::Transfer { .. } | Action::Rejoin { .. } => None,
-    })
+    log.iter().flat_map(Element::records).filter_map(opened_by)
 }
 
 /// Whether the chain names this very store as its server's.

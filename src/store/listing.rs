@@ -22,7 +22,7 @@ pub(super) fn opened(write: &Write) -> Vec<&AccountId> {
 }
 
 /// The account that a record opens, if it opens one.
-pub(super) fn opened_by(record: &Record) -> Option<&AccountId> {
+pub(crate) fn opened_by(record: &Record) -> Option<&AccountId> {
     match &record.action {
         Action::Open { account } => Some(account),
         Action::Transfer { .. } | Action::Rejoin { .. } => None,
