@@ -9,6 +9,7 @@
 #   ./run.sh client ID [ARG…]   a client of that server; the rest is for it, as in -c 'transfer B 30'
 #   ./run.sh log ID             follows that server's log
 #   ./run.sh status             what runs where, and how it is
+#   ./run.sh audit [ARG…]       verifies what the servers have stored, also when none runs; audit --help
 #   ./run.sh down               ends everything that it started; the bank's data stay
 #   ./run.sh clean              the same, and forgets the data
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
@@ -453,6 +454,11 @@ client() {
     exec "$(recall binary)" client --id "$1" --cluster "$(cluster)" "${@:2}"
 }
 
+audit() {
+    alive redis || die "its Redis does not run; ./run.sh start A starts it, and server A"
+    exec "$(recall binary)" audit --redis "redis://127.0.0.1:$(recall redis-port)" "$@"
+}
+
 main() {
     local command=${1:-up}
     [ $# -eq 0 ] || shift
@@ -460,7 +466,7 @@ main() {
     case $command in
         up) start_everything; open_terminals ;;
         demo) . tests/demo.sh; demo ;;
-        start | status | down | clean | client | window | bench | simulate | chaos | fuzz) "$command" "$@" ;;
+        start | status | down | clean | client | audit | window | bench | simulate | chaos | fuzz) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;

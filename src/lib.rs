@@ -7,6 +7,8 @@
 //! - [`node`], the threads around it, and [`store`], where its state is durable.
 //! - [`client`], which talks to a server in the lines of [`wire`].
 //!
+//! Beside them stands [`audit`], which reads what servers have stored and takes nothing on trust.
+//!
 //! # One transfer, followed through
 //!
 //! A client's line `{"id":1,"transfer":{"to":"B","amount":30}}` arrives at server A.
@@ -56,6 +58,7 @@ macro_rules! planted {
     };
 }
 
+pub mod audit;
 pub mod bank;
 pub mod client;
 pub mod node;

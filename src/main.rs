@@ -3,10 +3,11 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use log::LevelFilter;
+use paxos_banking::audit;
 use paxos_banking::client;
 use paxos_banking::node::Node;
 use paxos_banking::store::redis::RedisStore;
@@ -30,6 +31,14 @@ fn main() -> ExitCode {
         Ok(Config::Client(options)) => {
             start_log(&format_args!("client {}", options.id), LevelFilter::Warn);
             client::run(options)
+        }
+        Ok(Config::Audit(options)) => {
+            start_log(&"audit", LevelFilter::Warn);
+            audit::run(&options, &mut io::stdout().lock())
+        }
+        Ok(Config::Export(options)) => {
+            start_log(&"export", LevelFilter::Warn);
+            audit::export::run(&options, &mut io::stdout().lock(), &mut io::stderr())
         }
         Err(error) => {
             // If this can't be printed, there is nobody left to tell.

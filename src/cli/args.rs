@@ -7,6 +7,7 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
+use super::audit::{Audit, Export};
 use super::values::{Address, Cluster, parse_entries, parse_redis_url};
 
 /// A bank replicated over a few servers.
@@ -27,6 +28,10 @@ pub enum Command {
     Server(Box<Server>),
     /// Talks to a server: a prompt, or the commands given by -c
     Client(Client),
+    /// Verifies what servers have stored, down to the last entry; no server is needed
+    Audit(Audit),
+    /// Writes a server's chain and local log out: lines that can be audited, or a table
+    Export(Export),
 }
 
 /// What server and client alike need to know.

@@ -4,6 +4,7 @@
 //! what only the flags together can get wrong.
 
 mod args;
+mod audit;
 mod values;
 
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use paxos_banking::audit::{Options as AuditOptions, export};
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
@@ -26,6 +28,10 @@ pub enum Config {
     Server(Box<Server>),
     /// To talk to one.
     Client(client::Options),
+    /// To verify what servers have stored.
+    Audit(AuditOptions),
+    /// To write out what one has stored.
+    Export(export::Options),
 }
 
 /// A server and its store.
@@ -48,6 +54,8 @@ where
     let (name, config) = match Arguments::try_parse_from(arguments)?.command {
         Command::Server(server) => ("server", check_server(*server)),
         Command::Client(client) => ("client", check_client(client)),
+        Command::Audit(args) => ("audit", audit::check_audit(args).map(Config::Audit)),
+        Command::Export(args) => ("export", Ok(Config::Export(audit::check_export(args)))),
     };
     config.map_err(|message| {
         // Built first: only then do a subcommand's usage lines name the whole program.

@@ -33,6 +33,16 @@ impl Target for CommandLine {
                 assert!(options.timeout <= options.give_up_after && !options.address.is_empty());
                 heard.accepted("a client");
             }
+            Ok(Config::Audit(options)) => {
+                let (redis, servers) = (options.redis.len(), options.servers.len());
+                assert!(redis + servers + options.files.len() > 0);
+                assert!(redis > 0 || options.ids.is_empty());
+                heard.accepted("an audit");
+            }
+            Ok(Config::Export(options)) => {
+                assert!(!options.redis.is_empty() && !options.timeout.is_zero());
+                heard.accepted("an export");
+            }
             Err(asked) if !asked.use_stderr() => heard.accepted("help"),
             // It repeats what was typed, which may be long; who typed it has seen that already.
             Err(error) => {
@@ -46,6 +56,8 @@ impl Target for CommandLine {
         &[
             "a server",
             "a client",
+            "an audit",
+            "an export",
             "help",
             "unrecognized subcommand",
             "unexpected argument",
@@ -60,6 +72,7 @@ impl Target for CommandLine {
             "an amount is",
             "have the same address",
             "right is redis://",
+            "it goes with",
         ]
     }
 }

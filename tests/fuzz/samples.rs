@@ -185,7 +185,7 @@ pub const COMMANDS: [&str; 24] = [
 ];
 
 /// Command lines, one word a line.
-pub const COMMAND_LINES: [&str; 10] = [
+pub const COMMAND_LINES: [&str; 13] = [
     "server\n--id\nA",
     "server\n--id\nS1\n--cluster\nS1=127.0.0.1:8001,S2=[::1]:8002\n--opening-balance\n7",
     "server\n--id\nA\n--redis\nredis://:secret@127.0.0.1:6379/3\n--allow-weak-redis",
@@ -195,5 +195,8 @@ pub const COMMAND_LINES: [&str; 10] = [
     "client\n--id\nA\n-c\nbalance\n--json\n-c\ntransfer B 30",
     "client\n--id\nA\n--connect\nlocalhost:8001\n--timeout\n2s\n--give-up-after\n15s",
     "client\n--id\nnorth\n--cluster\nnorth=h:1,south=h:2",
+    "audit\n--redis\nredis://h:1\n--redis\nredis://h:2/3\n--id\nA\n--id\nB\n--timeout\n2s",
+    "audit\n--server\nA=h:1,B=h:2\n--server\nC=[::1]:3\nbank.jsonl\n--json",
+    "export\n--redis\nredis://h:1\n--id\nA\n--csv\n--output\nbank.csv",
     "help\nserver",
 ];

@@ -148,7 +148,7 @@ proptest! {
         names in vec(account(), 0..200),
         others in vec(account(), 0..20),
     ) {
-        let mut directory = Directory::new(salt);
+        let mut directory = Directory::<()>::new(salt);
         let mut plain: BTreeMap<AccountId, usize> = BTreeMap::new();
         for name in &names {
             let next = plain.len();

@@ -71,7 +71,7 @@ fn an_element_that_says_a_thing_twice_is_none() {
 #[test]
 fn a_directory_is_what_names_are_in_it() {
     let directory = |names: &[&str]| {
-        let mut directory = Directory::new(7);
+        let mut directory = Directory::<()>::new(7);
         for name in names {
             directory.add(&account(name));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::appending::Foreseen;
 use super::peers::Peer;
 use super::{Config, Server};
 use crate::bank::amount::Amount;
@@ -196,6 +197,7 @@ impl Recovery {
             greeted: BTreeMap::new(),
             highest_round: acceptor.promised().map_or(0, |ballot| ballot.round),
             acceptor,
+            foreseen: Foreseen::default(),
             held_prepare: None,
             run: None,
             knowledge: Default::default(),

@@ -37,6 +37,8 @@ pub(super) struct Snapshot {
     pub(super) owner: Option<String>,
     /// The server's state; none if the store is empty. (A load that was cut short leaves an owner.)
     pub(super) stored: Option<Stored>,
+    /// How many accounts' names are listed.
+    pub(super) listed: u64,
 }
 
 /// Half of what Redis can count to: nobody counts so far, and the counter has to go on.
@@ -67,6 +69,18 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
 /// [`StoreError::Corrupt`] if anything is there that this program doesn't write, and
 /// [`StoreError::Unfit`] if it is of another format.
 pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
+    let snapshot = parse_unlisted(keys, replies)?;
+    if let Some(stored) = &snapshot.stored {
+        check_listed(&keys.accounts, snapshot.listed, stored.accounts, &stored.log)?;
+    }
+    Ok(snapshot)
+}
+
+/// The same for who can say which of the accounts is not listed, or has no balance.
+///
+/// # Errors
+/// As above.
+pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
     let [state, owner, turn, lives, blocks, balances, listed, log, accepted]: [Value; COMMANDS] =
         replies.try_into().map_err(|_| StoreError::Failed("replies are missing".into()))?;
     // The state comes first: in another format the rest may mean anything.
@@ -91,14 +105,13 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
         ];
         return match others.iter().find(|(_, there)| *there) {
             Some((other, _)) => Err(corrupt(&keys.state, format!("missing, but {other} is there"))),
-            None => Ok(Snapshot { owner, stored: None }),
+            None => Ok(Snapshot { owner, stored: None, listed }),
         };
     };
     if owner.is_none() {
         return Err(corrupt(&keys.owner, format!("missing, but {} is there", keys.state)));
     }
     check_derived(keys, &state, blocks, accounts)?;
-    check_listed(&keys.accounts, listed, accounts, &log)?;
     let turn = parse_turn(&keys.turn, turn)?;
     let stored = Stored {
         instance: state.instance,
@@ -112,7 +125,7 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
         promised: state.promised,
         included: state.included.unwrap_or_default(),
     };
-    Ok(Snapshot { owner, stored: Some(stored) })
+    Ok(Snapshot { owner, stored: Some(stored), listed })
 }
 
 /// What follows from the chain is there if, and only if, there is a chain.
