@@ -160,7 +160,7 @@ proptest! {
             let found = directory.find(name);
             prop_assert_eq!(found.map(|number| number.index()), plain.get(name).copied());
             if let Some(number) = found {
-                prop_assert_eq!(directory.name(number), name.as_str());
+                prop_assert_eq!(directory.name(number), name);
             }
         }
     }
