@@ -135,11 +135,16 @@ pub(super) fn status() -> Response {
         waiting_for: vec![],
         height: Some(4),
         head: BlockHash::NONE,
+        included: [(server("A"), Position { epoch: 1, seq: 4 })].into(),
         log_length: 2,
         waiting: 0,
         accounts: 5,
         promised: None,
+        accepted: None,
         run: "idle".into(),
+        ballot: None,
+        answered: vec![],
+        unanswered: vec![],
         peers: vec![
             PeerStatus {
                 id: server("B"),

@@ -7,6 +7,7 @@
 //! exchange ──── the event loop's tables: who is connected, and the way out to each
 //! outlet ────── the queue and the writer of a connection
 //! peer ──────── dials one peer, keeps the link, writes to it
+//! gauges ────── what the event loop measures and counts beside its work, for status
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! statements ── which blocks touch an account
 //! life ──────── how all of them learn that the node ends
@@ -31,6 +32,7 @@ use crate::node::block_reader::{BlockReader, Job};
 use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::exchange::Exchange;
+use crate::node::gauges::Gauges;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::peer::Dialler;
@@ -41,6 +43,8 @@ pub mod config;
 mod connection;
 mod event_loop;
 mod exchange;
+mod gauges;
+mod histogram;
 mod incoming;
 mod life;
 mod listener;
@@ -160,7 +164,7 @@ impl Node {
             server,
             peers,
             clients,
-            exchange: Exchange::new(to_jobs),
+            exchange: Exchange::new(to_jobs, Gauges::new(id.clone())),
             waiting: Waiting::new(timings.clone()),
             timings,
         };

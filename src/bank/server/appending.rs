@@ -62,7 +62,8 @@ impl Server {
         let balances = self.balances.commit(changes);
         self.write(Write::Append { block: block.clone(), from_accepted, trim, balances, included });
         self.stop_gathering();
-        self.run = None;
+        // A run's own block is appended when the run is over.
+        self.effects.runs.lost += u32::from(self.run.take().is_some());
         self.finishing = false;
         self.look_again = true;
         if rejoins {

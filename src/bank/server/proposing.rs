@@ -28,6 +28,7 @@ impl Server {
         let height = self.chain().height() + 1;
         self.info(format!("run for block {height}, ballot {ballot}: prepare"));
         self.run = Some(Run::new(height, ballot, self.waiting.ids()));
+        self.effects.runs.started += 1;
         self.ask_all();
     }
 
@@ -218,6 +219,7 @@ impl Server {
 
     /// A run of this server's got through: what waits is looked at with what the run allows.
     fn conclude(&mut self, run: Run, consulted: BTreeSet<ServerId>, cut: bool) {
+        self.effects.runs.won += 1;
         self.attempt = 0;
         self.let_others_go = !run.rivals.is_empty();
         self.look_again = true;
@@ -295,6 +297,7 @@ impl Server {
             "run for block {height}, ballot {ballot}: lost to {promised}, says {from}{}",
             if waiting { ", which waits too" } else { "" }
         ));
+        self.effects.runs.lost += 1;
         self.drop_run();
         if waiting && !self.waiting.has_transfers() {
             // Settling, and finishing a round, yield to those who wait for money.
