@@ -9,6 +9,6 @@ pub mod limits;
 pub mod paxos;
 pub mod request;
 pub mod server;
-pub mod status;
 pub(crate) mod short_text;
+pub mod status;
 pub mod stored;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::{Action, Entry, Position, Via};
-pub use crate::bank::status::{Measured, Percentiles, PeerStatus, RedisStatus, Start, Status};
+pub use crate::bank::status::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
 
 /// A transfer, or the opening of an account, as a client asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -15,7 +15,11 @@ use crate::bank::ids::ServerId;
 
 pub mod commands;
 mod connection;
+mod ending;
 pub mod exit;
+pub mod help;
+pub mod inside;
+mod interrupt;
 pub mod json;
 mod order;
 pub mod parse;
@@ -24,6 +28,7 @@ pub mod repl;
 #[cfg(test)]
 mod samples;
 pub mod session;
+mod status;
 pub mod time;
 pub mod words;
 

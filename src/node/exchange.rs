@@ -58,7 +58,8 @@ impl Exchange {
             Incoming::Opened(id, outlet) => {
                 self.newest = self.newest.max(id);
                 if id > self.outdated {
-                    self.connections.insert(id, Connection { outlet, peer: None, asked: Asked::default() });
+                    self.connections
+                        .insert(id, Connection { outlet, peer: None, asked: Asked::default() });
                 } else {
                     outlet.disconnect();
                 }
@@ -127,7 +128,9 @@ impl Exchange {
                 }
             }
             Bound::Read { connection, id, query } => {
-                if let Some(Connection { outlet, asked, .. }) = self.connections.get_mut(&connection) {
+                if let Some(Connection { outlet, asked, .. }) =
+                    self.connections.get_mut(&connection)
+                {
                     asked.answered(id);
                     let outlet = outlet.clone();
                     self.order(Job::ForClient { outlet, id, query });
@@ -201,7 +204,8 @@ mod tests {
             Incoming::Opened(ConnectionId(id), Outlet::new(Arc::new(socket)).0)
         };
         let closed = |id| Incoming::Connection(ConnectionId(id), Event::Closed(ConnectionId(id)));
-        let mut exchange = Exchange::new(crossbeam_channel::bounded(1).0, Gauges::new("A".parse().unwrap()));
+        let mut exchange =
+            Exchange::new(crossbeam_channel::bounded(1).0, Gauges::new("A".parse().unwrap()));
         exchange.admit(opened(2));
         exchange.forget();
         exchange.admit(opened(1));

@@ -112,13 +112,8 @@ fn a_rate_is_over_a_few_seconds_and_falls_when_nothing_comes() {
 fn a_status_is_completed() {
     let mut gauges = Gauges::new(id("A"));
     let now = Instant::now();
-    let standing = Standing {
-        genesis: None,
-        active: true,
-        height: 1,
-        turn: TurnNumber(1),
-        position: at(3),
-    };
+    let standing =
+        Standing { genesis: None, active: true, height: 1, turn: TurnNumber(1), position: at(3) };
     gauges.heard(&id("B"), &Message::ReconcileRequest);
     gauges.heard(&id("B"), &Message::Heartbeat(standing));
     let runs = Runs { started: 3, won: 2, lost: 1 };

@@ -45,7 +45,8 @@ impl Recent {
     /// Of all that is not forgotten; none if there is nothing.
     pub(crate) fn percentiles(&mut self, now: Instant) -> Option<Percentiles> {
         self.move_on(now);
-        let counts = || self.last.iter().zip(&self.present).map(|(a, b)| u64::from(*a) + u64::from(*b));
+        let counts =
+            || self.last.iter().zip(&self.present).map(|(a, b)| u64::from(*a) + u64::from(*b));
         let count: u64 = counts().sum();
         let at = |hundredths: u64| {
             // The smallest bucket up to which there are so many.

@@ -7,7 +7,7 @@ use crate::bank::blockchain::block::{Block, FORMAT};
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
-use crate::bank::request::{Instruction, Outcome, Measured, PeerStatus, Start, Status};
+use crate::bank::request::{Instruction, Measured, Outcome, PeerStatus, Start, Status};
 
 fn server(id: &str) -> ServerId {
     id.parse().unwrap()
