@@ -116,7 +116,7 @@ mod tests {
             assert_eq!(exit_of(&Response::One(ending.clone())).code(), code, "{ending:?}");
         }
         assert_eq!(exit_of(&Response::Usage(String::new())).code(), 2);
-        assert_eq!(exit_of(&Response::Help).code(), 0);
+        assert_eq!(exit_of(&Response::Help(None)).code(), 0);
         assert!(Exit::Usage > Exit::NoAnswer && Exit::NoAnswer > Exit::Refused);
     }
 

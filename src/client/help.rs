@@ -74,8 +74,8 @@ pub const TOPICS: [Topic; 20] = [
     topic(
         ["balance", "balance [ACCOUNT]"],
         "what an account holds, as this server knows it",
-        "Of another server's account the truth may be less: what it has paid since the last block \
-         is known only at its home.",
+        "Of another server's account the truth may be less: what it has paid since the last block\nis \
+         known only at its home.",
         &["balance", "balance A/alice"],
     ),
     topic(

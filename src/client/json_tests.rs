@@ -98,7 +98,7 @@ fn the_other_commands_have_their_fields() {
         (&accounts["accounts"][1]["account"], &accounts["more"]),
         (&"A/bob".into(), &true.into())
     );
-    assert!(json(&Response::Help)["help"].as_str().unwrap().contains("transfer"));
+    assert!(json(&Response::Help(None))["help"].as_str().unwrap().contains("transfer"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::bank::request::{
     Cursor, Listed, Measured, Outcome, PeerStatus, Percentiles, RedisStatus, Reply, Request, Start,
     StatementLine, Status,
 };
-use crate::client::commands::{Page, Response};
+use crate::client::commands::{List, Page, Response};
 use crate::client::session::{Ending, Failure};
 use crate::wire::{Answer, parse_reply};
 
@@ -122,7 +122,7 @@ pub(super) fn accounts() -> Response {
     let after = Some(account("A/bob"));
     Response::Page {
         reply: Reply::Accounts { accounts, more: true },
-        next: Some(Page::Accounts { prefix: "A/".into(), limit: 2, after }),
+        next: Some(Page::Accounts(List { prefix: "A/".into(), limit: 2, after })),
     }
 }
 

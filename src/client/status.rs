@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::bank::ids::ServerId;
+use crate::bank::ids::AccountId;
 use crate::bank::request::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
 use crate::client::words::{names, plain};
 
@@ -160,7 +160,7 @@ fn long(millis: u64) -> String {
 }
 
 /// The line that says that a server can't be asked what it waits for.
-pub(super) fn no_word_of(server: &ServerId) -> String {
+pub(super) fn no_word_of(server: &AccountId) -> String {
     format!("{server} doesn't answer; trying again")
 }
 

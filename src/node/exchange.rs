@@ -218,7 +218,8 @@ mod tests {
     #[test]
     fn who_greets_anew_is_not_listened_to_where_it_greeted_before() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut exchange = Exchange::new(crossbeam_channel::bounded(1).0);
+        let gauges = Gauges::new("A".parse().unwrap());
+        let mut exchange = Exchange::new(crossbeam_channel::bounded(1).0, gauges);
         let mut greet = |id: u64, peer: &str| {
             let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let outlet = Outlet::new(Arc::new(listener.accept().unwrap().0)).0;
