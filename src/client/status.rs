@@ -102,7 +102,7 @@ fn measured_in_words(measured: &Measured) -> String {
     let Measured { accepted, refused, unavailable, .. } = measured;
     let Measured { runs_started, runs_won, runs_lost, .. } = measured;
     let latency = |what: &str, times: &Option<Percentiles>| match times {
-        Some(times) => format!("{what} {} ({} requests)", times_in_words(times), times.count),
+        Some(times) => format!("{what} {}, of {}", times_in_words(times), times.count),
         None => format!("{what} none"),
     };
     format!(
@@ -178,7 +178,7 @@ mod tests {
                accounts 5, turn 3\n  \
                block 5: proposer, preparing, ballot 7.A: asking C… A, B promised\n  \
                transfers: 12 accepted, 3 refused, 1 unavailable; runs: 5 started, 3 won, 1 lost\n  \
-               latency of the last minute: local p50 640 µs, p99 1.3 ms (11 requests); Paxos none\n  \
+               latency of the last minute: local p50 640 µs, p99 1.3 ms, of 11; Paxos none\n  \
                Redis: last round trip 512 µs, p50 447 µs, p99 895 µs; last error 1m 1s ago: the \
                store failed: it hangs\n  \
                peer B: connected, heard 180ms ago, height 4, 1200 entries/s\n  \

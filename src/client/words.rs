@@ -153,7 +153,10 @@ fn sums_in_words(sums: &AllBalances) -> String {
     let AllBalances { balances, height, chain_of, logs, silent, moved } = sums;
     let mut text = String::new();
     for Sum { account, committed, logs, balance } in balances {
-        let committed = committed.map_or("not in the chain".into(), |units| units.to_string());
+        let committed = match committed {
+            Some(committed) => format!("{committed} in the chain"),
+            None => "not in the chain".into(),
+        };
         let change = match signed(*logs) {
             change if change.is_empty() => change,
             change => format!(", {change} in logs"),

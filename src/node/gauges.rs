@@ -268,7 +268,8 @@ impl Rate {
 
     fn per_second(&self, now: Instant) -> u64 {
         let (Some((from, begun)), Some(to)) = (self.older, self.last) else { return 0 };
-        let millis = millis(now.saturating_duration_since(begun)).max(1);
+        // Within less than a second nothing is known of a second.
+        let millis = millis(now.saturating_duration_since(begun)).max(1_000);
         // In another epoch it counts from 1 again.
         let entries = if from.epoch == to.epoch { to.seq.saturating_sub(from.seq) } else { to.seq };
         entries.saturating_mul(1_000) / millis
