@@ -12,6 +12,7 @@ use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
 use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::peer::Link;
+use crate::node::told;
 
 /// The event loop's connections and links. Nothing here blocks.
 #[derive(Debug)]
@@ -79,6 +80,7 @@ impl Exchange {
                     Event::Closed(_) => self.leaving.push(id),
                     Event::Received(_, message) => {
                         if let Some(peer) = &connection.peer {
+                            told::received(peer, message);
                             self.gauges.heard(peer, message);
                         }
                     }
@@ -110,7 +112,10 @@ impl Exchange {
     /// Sends a message to a peer, if there is a link to it.
     pub(crate) fn send(&self, to: &ServerId, message: Message) {
         match self.links.get(to) {
-            Some(link) => link.send(message),
+            Some(link) => {
+                told::sent(to, &message);
+                link.send(message);
+            }
             None => log::debug!("no link to {to} for a message: {}", message.name()),
         }
     }
@@ -138,6 +143,9 @@ impl Exchange {
             }
             Bound::SendBlocks { to, from, up_to } => {
                 if let Some(link) = self.links.get(&to) {
+                    log::debug!(
+                        "to {to}: blocks_response blocks {from} to {up_to}, or as many as fit"
+                    );
                     self.order(Job::ForPeer { queue: link.bulk(), from, up_to });
                 }
             }

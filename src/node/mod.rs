@@ -9,6 +9,7 @@
 //! peer ──────── dials one peer, keeps the link, writes to it
 //! gauges ────── what the event loop measures and counts beside its work, for status
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
+//! told ───────── messages as lines of the log
 //! statements ── which blocks touch an account
 //! life ──────── how all of them learn that the node ends
 //! ```
@@ -53,6 +54,7 @@ mod outlet;
 mod peer;
 mod statements;
 mod timers;
+mod told;
 
 pub use config::{NodeConfig, Timings};
 pub use life::ExitReason;
