@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ impl Terminal {
         let read = move || {
             let mut buffer = [0; 4096];
             // An input that fails has ended.
-            while let Ok(count @ 1..) = io::stdin().read(&mut buffer) {
+            while let Ok(count @ 1..) = tty::read_typed(&mut buffer) {
                 if to_typed.send(buffer[..count].to_vec()).is_err() {
                     return;
                 }

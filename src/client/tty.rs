@@ -1,11 +1,38 @@
 //! The terminal's settings, by way of `stty`: the standard library has no word for them.
 
+use std::io::{self, Read};
 use std::panic;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What the terminal was set to before keys were taken one by one; none while they are not.
 static BEFORE: Mutex<Option<String>> = Mutex::new(None);
+
+/// Counts the changes: odd while keys are taken one by one.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// What that was when the present read began.
+static READ_BEGAN: AtomicU64 = AtomicU64::new(0);
+
+/// Reads what is typed; 0 at the end of the input.
+///
+/// A read that begins while keys come one by one goes on by their rules when lines are wanted again,
+/// and would take no notice of an end. So such a read ends by itself after a short time (see
+/// [`Keys::one_by_one`]), which looks like the end of the input and isn't.
+pub(super) fn read_typed(buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let changes = CHANGES.load(Ordering::SeqCst);
+        READ_BEGAN.store(changes, Ordering::SeqCst);
+        let count = io::stdin().read(buffer)?;
+        let in_lines = changes % 2 == 0 && CHANGES.load(Ordering::SeqCst) == changes;
+        if count > 0 || in_lines {
+            return Ok(count);
+        }
+    }
+}
 
 fn before() -> MutexGuard<'static, Option<String>> {
     BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -39,8 +66,10 @@ impl Keys {
         restore_on_panic();
         // First, since the next line may do half of it and fail.
         let settings = before.insert(settings).clone();
-        if stty(&["-icanon", "-echo", "-isig", "min", "1", "time", "0"]).is_none() {
+        CHANGES.fetch_add(1, Ordering::SeqCst);
+        if stty(&["-icanon", "-echo", "-isig", "min", "0", "time", "1"]).is_none() {
             stty(&[&settings]);
+            CHANGES.fetch_add(1, Ordering::SeqCst);
             *before = None;
             return None;
         }
@@ -58,8 +87,14 @@ impl Drop for Keys {
 
 /// Sets the terminal to what it was.
 fn restore() {
-    if let Some(settings) = before().take() {
-        stty(&[&settings]);
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let Some(settings) = before().take() else { return };
+    stty(&[&settings]);
+    CHANGES.fetch_add(1, Ordering::SeqCst);
+    // The next end of the input is not to be lost on a read by the other rules.
+    let until = Instant::now() + PATIENCE;
+    while READ_BEGAN.load(Ordering::SeqCst) % 2 == 1 && Instant::now() < until {
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
