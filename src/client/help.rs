@@ -178,6 +178,8 @@ pub fn about(topic: &Topic) -> String {
 /// # Errors
 /// Says which it could be, or which one is near.
 pub fn find(typed: &str) -> Result<&'static Topic, String> {
+    // What those type who don't know any of them.
+    let typed = if typed == "?" { "help" } else { typed };
     let mut near = TOPICS.iter().filter(|topic| topic.word.starts_with(typed)).collect::<Vec<_>>();
     near.sort_by_key(|topic| topic.word.len());
     match near[..] {
@@ -250,6 +252,7 @@ mod tests {
             ("w", "watch"),
             ("stat", "status"),
             ("bl", "block"),
+            ("?", "help"),
         ] {
             assert_eq!(find(typed).map(|topic| topic.word), Ok(word), "{typed}");
         }

@@ -27,7 +27,7 @@ pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
     let topic = find(word)?;
     let command = match (topic.word, arguments) {
         ("transfer" | "t", _) => one_transfer(arguments, home)?,
-        ("open", _) => one_opening(arguments)?,
+        ("open", _) => one_opening(arguments, home)?,
         (word @ ("linked" | "batch"), _) => several(word, arguments, home)?,
         ("again", []) => Command::Again,
         ("balance", []) => Command::Balance(None),
@@ -118,10 +118,17 @@ fn one_transfer(arguments: &[&str], home: &AccountId) -> Result<Command, String>
     Ok(Command::One(flags.on(action)))
 }
 
-fn one_opening(arguments: &[&str]) -> Result<Command, String> {
+fn one_opening(arguments: &[&str], home: &AccountId) -> Result<Command, String> {
     match Flags::of(arguments)? {
         (flags @ Flags { wait_ms: None, .. }, words) if words.len() == 1 => {
-            Ok(Command::One(flags.on(Action::Open { account: value(words[0])? })))
+            let account: AccountId = value(words[0])?;
+            if !words[0].contains('/') && account != *home {
+                return Err(format!(
+                    "{}: an account opened here is called {home}/NAME, such as: open {home}/alice",
+                    cut(words[0])
+                ));
+            }
+            Ok(Command::One(flags.on(Action::Open { account })))
         }
         _ => Err("expected: open ACCOUNT [--settled], such as: open A/alice".into()),
     }
@@ -215,6 +222,7 @@ fn list(rest: &[&str]) -> Option<Result<List, String>> {
 
 fn balances(rest: &[&str]) -> Result<Command, String> {
     match rest {
+        ["-all", ..] => Err(BALANCES.into()),
         ["--all"] => Ok(Command::AllBalances { prefix: String::new() }),
         ["--all", prefix] | [prefix, "--all"] if !prefix.starts_with("--") => {
             Ok(Command::AllBalances { prefix: (*prefix).into() })
@@ -253,7 +261,7 @@ fn limit(word: &str) -> Result<usize, String> {
 fn value<T: FromStr<Err: ToString>>(word: &str) -> Result<T, String> {
     word.parse().map_err(|error: T::Err| {
         let error = error.to_string();
-        if error.contains(word) { error } else { format!("{}: {error}", cut(word)) }
+        if error.contains(&cut(word)) { error } else { format!("{}: {error}", cut(word)) }
     })
 }
 

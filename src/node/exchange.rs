@@ -76,7 +76,10 @@ impl Exchange {
             Incoming::Connection(id, event) => {
                 let connection = self.connections.get_mut(&id)?;
                 match &event {
-                    Event::Greeted(_, hello) => connection.peer = Some(hello.id.clone()),
+                    Event::Greeted(_, hello) => {
+                        log::debug!("from {}: hello", hello.id);
+                        connection.peer = Some(hello.id.clone());
+                    }
                     Event::Closed(_) => self.leaving.push(id),
                     Event::Received(_, message) => {
                         if let Some(peer) = &connection.peer {
@@ -101,8 +104,10 @@ impl Exchange {
             }
             Incoming::Link(number, peer, event) => {
                 self.links.get(&peer).filter(|link| link.number() == number)?;
-                if matches!(event, Event::LinkDown(_)) {
-                    self.links.remove(&peer);
+                match &event {
+                    Event::LinkAnswered(_, answer) => told::received(&peer, answer),
+                    Event::LinkDown(_) => drop(self.links.remove(&peer)),
+                    _ => {}
                 }
                 Some(event)
             }

@@ -90,7 +90,13 @@ impl fmt::Display for StartError {
         match self {
             StartError::NotInCluster(id) => write!(f, "{id} is not one of the cluster's servers"),
             StartError::Listen { address, error } => {
-                write!(f, "can't listen on {address}: {error}")
+                write!(f, "can't listen on {address}: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        f.write_str("; perhaps this server, or another program, runs there already")
+                    }
+                    _ => Ok(()),
+                }
             }
             StartError::Load(error) => write!(f, "{error}"),
             StartError::Thread(error) => write!(f, "can't start a thread: {error}"),
