@@ -151,8 +151,7 @@ impl<O: Write, E: Write> Repl<O, E> {
         let _keys = self.terminal.as_ref().and_then(|_| Keys::one_by_one());
         let redraws = self.terminal.is_some() && !self.json && tty::redraws();
         let mut left = times;
-        loop {
-            let Some(response) = self.carry_out(Command::Status) else { break };
+        while let Some(response) = self.carry_out(Command::Status) {
             self.exit = self.exit.max(exit_of(&response));
             let clear = if redraws { CLEAR_SCREEN } else { "" };
             let shown = self.output.write_all(clear.as_bytes());

@@ -1,4 +1,7 @@
 //! The terminal's settings, by way of `stty`: the standard library has no word for them.
+//!
+//! They are set back when a wait is over, and at a panic. A client that is killed in the middle of a wait
+//! leaves them as they are then; `stty sane` mends that.
 
 use std::io::{self, Read};
 use std::panic;
@@ -27,7 +30,7 @@ pub(super) fn read_typed(buffer: &mut [u8]) -> io::Result<usize> {
         let changes = CHANGES.load(Ordering::SeqCst);
         READ_BEGAN.store(changes, Ordering::SeqCst);
         let count = io::stdin().read(buffer)?;
-        let in_lines = changes % 2 == 0 && CHANGES.load(Ordering::SeqCst) == changes;
+        let in_lines = changes.is_multiple_of(2) && CHANGES.load(Ordering::SeqCst) == changes;
         if count > 0 || in_lines {
             return Ok(count);
         }
