@@ -99,7 +99,7 @@ fn what_is_typed_while_an_answer_is_waited_for_is_carried_out_after_it() {
             ["type", "t A/x 500 --wait 3s\nopen A/x\nt A/x 500 --wait 3s\n"],
             ["see", "invalid: "],
             ["see", "accepted: "],
-            ["see", "waiting for money; 1 wait"],
+            ["see", "1 transfer waits"],
             ["modes", "keys"],
             ["type", "balanx\u{7f}ce A/x\n"],
             ["see", "refused: insufficient funds"],

@@ -19,6 +19,9 @@ use crate::wire::request::DEFAULT_PAGE;
 /// Says what is wrong and what was expected.
 pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
     let line = line.split_once('#').map_or(line, |(before, _)| before).trim();
+    if line.contains('\u{1b}') {
+        return Err("keys such as the arrows mean nothing here: type the whole line anew".into());
+    }
     if line.starts_with('(') {
         return triplet(line).map(Some);
     }

@@ -90,10 +90,11 @@ pub(super) fn wait_in_words(status: &Status) -> String {
     }
     match (&status.ballot, status.run.as_str()) {
         (Some(_), _) => format!("block {next}: {}", answers_in_words(status)),
-        (None, "idle") if status.waiting > 0 => {
-            format!("waiting for money; {} wait", status.waiting)
-        }
-        (None, "idle") => "waiting".into(),
+        (None, "idle") => match status.waiting {
+            0 => "waiting".into(),
+            1 => "1 transfer waits".into(),
+            many => format!("{many} transfers wait"),
+        },
         (None, run) => format!("block {next}: {}", plain(run)),
     }
 }
@@ -215,7 +216,7 @@ mod tests {
         let begun = Status { answered: vec![], unanswered: asking, ..full_status() };
         assert_eq!(wait_in_words(&begun), "block 5: asking B, C…");
         let waits = Status { waiting: 2, ..status() };
-        assert_eq!(wait_in_words(&waits), "waiting for money; 2 wait");
+        assert_eq!(wait_in_words(&waits), "2 transfers wait");
         let lost = Status { run: "backing off".into(), ..status() };
         assert_eq!(wait_in_words(&lost), "block 5: backing off");
     }
