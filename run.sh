@@ -132,6 +132,9 @@ taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # exactly there if the user has fixed it by VARIABLE.
 free_ports() {
     local first=$1 port
+    case $first in
+        *[!0-9]* | ??????*) die "$3=$first: a port is a number from 1 to 65000" ;;
+    esac
     while [ "$first" -le 65000 ]; do
         for ((port = first; port < first + $2; port++)); do
             ! taken $port || break
@@ -332,7 +335,7 @@ close_terminals() {
 known_server() {
     case " $SERVERS " in
         *" ${1:-?} "*) ;;
-        *) say "which server? One of: $SERVERS" >&2; exit 2 ;;
+        *) say "which server? One of: $SERVERS${1:+; not $1}" >&2; exit 2 ;;
     esac
 }
 
@@ -445,6 +448,7 @@ fuzz() {
 
 follow_log() {
     known_server "$@"
+    [ -f "$DATA/logs/$1.log" ] || die "server $1 has no log here; ./run.sh start $1 starts it"
     exec tail -n 200 -F "$DATA/logs/$1.log"
 }
 
@@ -460,7 +464,7 @@ audit() {
 }
 
 main() {
-    local command=${1:-up}
+    local command=${1-up}
     [ $# -eq 0 ] || shift
     use_folder "$ROOT/data/bank"
     case $command in
@@ -471,7 +475,7 @@ main() {
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;
         help | -h | --help) awk 'NR > 2 { if (!sub(/^# ?/, "")) exit; print }' run.sh ;;
-        *) say "$command is not a command; ./run.sh help lists them" >&2; exit 2 ;;
+        *) say "'$command' is not a command; ./run.sh help lists them" >&2; exit 2 ;;
     esac
 }
 

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use log::LevelFilter;
 use paxos_banking::audit;
 use paxos_banking::client;
-use paxos_banking::node::Node;
+use paxos_banking::node::{LoadError, Node, StartError};
+use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::RedisStore;
 
 use crate::cli::Config;
@@ -60,6 +61,10 @@ fn run_server(server: cli::Server) -> String {
             log::info!("listening on {}", node.address());
             node.wait().to_string()
         }
+        Err(error @ StartError::Load(LoadError::Store(StoreError::Failed(_)))) => format!(
+            "{error}. Does Redis run there? `redis-server ./redis.conf` starts one; --redis URL names \
+             another place"
+        ),
         Err(error) => error.to_string(),
     }
 }

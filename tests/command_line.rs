@@ -75,7 +75,6 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
             "--rejoin is refused: in a bank of 2 the others are 1, and 2 have to agree",
         ),
         (vec!["client", "--id", "A", "--timeout", "1"], "unit is missing"),
-        (vec!["client", "--id", "A", "balance"], "unexpected argument 'balance'"),
         (vec!["audit"], "there is nothing to audit: name a Redis by --redis URL"),
         (vec!["audit", "--redis", "localhost"], "redis://HOST:PORT"),
         (vec!["audit", "redis://h:1"], "it goes with --redis"),
@@ -88,6 +87,9 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
         (vec!["export"], "--redis <URL>"),
         (vec!["export", "--redis", "redis://h:1", "--id", "A,B"], "is not a server id"),
         (vec!["export", "--redis", "redis://h:1", "--json"], "unexpected argument '--json'"),
+        (vec!["client", "--id", "A", "balance"], "given with -c, such as: -c \"balance\""),
+        (vec!["server", "--id", "A", "--opening-balance", "-5"], "a whole number of units"),
+        (vec!["server", "--id", "A", "--settle-at", "-5"], "from 1 to 2000000"),
     ] {
         let assert = paxos_banking(&arguments).code(2).stdout("");
         assert!(stderr(&assert).contains(part), "{arguments:?}: {}", stderr(&assert));
@@ -142,6 +144,6 @@ fn run_sh_explains_itself_and_refuses_what_it_does_not_know() {
     for command in ["demo", "start ID", "kill ID", "client ID", "status", "down", "clean", "test"] {
         assert!(help.contains(&format!("./run.sh {command}")), "{command}");
     }
-    assert!(stderr(&run("dance").code(2)).contains("dance is not a command"));
+    assert!(stderr(&run("dance").code(2)).contains("'dance' is not a command"));
     assert!(stderr(&run("start").code(2)).contains("A B C"));
 }

@@ -60,7 +60,7 @@ pub struct Server {
     pub redis: String,
 
     /// What each server's account holds when the bank is founded; the same for every server
-    #[arg(long, value_name = "UNITS", default_value = "100")]
+    #[arg(long, value_name = "UNITS", default_value = "100", allow_negative_numbers = true)]
     pub opening_balance: Amount,
 
     /// The address to listen at [default: this server's address in --cluster]
@@ -78,7 +78,7 @@ pub struct Server {
     pub settle_every: Option<Duration>,
 
     /// The same when the local log holds so many entries; both may be given [default: never]
-    #[arg(long, value_name = "ENTRIES", value_parser = parse_entries)]
+    #[arg(long, value_name = "ENTRIES", value_parser = parse_entries, allow_negative_numbers = true)]
     pub settle_at: Option<usize>,
 
     /// Answer each transfer only when it is in a committed block, and start a run for it at once, as
@@ -190,4 +190,8 @@ pub struct Client {
     /// After how long a request that had no answer is given up; its outcome is then unknown
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
     pub give_up_after: Duration,
+
+    /// What is typed without -c
+    #[arg(hide = true)]
+    pub stray: Vec<String>,
 }

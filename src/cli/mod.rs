@@ -130,7 +130,12 @@ fn check_order(short: &str, is: Duration, long: &str, and: Duration) -> Result<(
 }
 
 fn check_client(client: args::Client) -> Result<Config, String> {
-    let args::Client { membership, connect, commands, json, timeout, give_up_after } = client;
+    let args::Client { membership, connect, commands, json, timeout, give_up_after, stray } =
+        client;
+    if !stray.is_empty() {
+        let command = stray.join(" ");
+        return Err(format!("commands to run are given with -c, such as: -c {command:?}"));
+    }
     if timeout > give_up_after {
         return Err(format!(
             "--timeout ({timeout:?}) must not be longer than --give-up-after ({give_up_after:?}), \

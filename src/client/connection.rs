@@ -6,6 +6,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Instant;
 
 use crate::bank::request::Request;
+use crate::client::interrupt::Interrupt;
 use crate::wire::{Answer, LineRead, LineReader, MAX_PEER_LINE, parse_reply};
 
 /// A stream whose reads and writes together end at a given time: a peer that sends a byte now and
@@ -94,15 +95,17 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits for its own answer; answers to others are old and are dropped.
+    /// Sends a request and waits for its own answer, or for the interrupt; answers to others are old and are dropped.
     pub(super) fn ask(
         &mut self,
         line: &str,
         id: u64,
         request: &Request,
         until: Instant,
+        interrupt: &Interrupt,
     ) -> Result<Answer, NoReply> {
         let timed = self.reader.get_ref();
+        let _watched = interrupt.watch(&timed.stream);
         timed.until.set(until);
         let mut stream = timed;
         stream.write_all(line.as_bytes()).map_err(|error| lost(&error))?;

@@ -7,7 +7,7 @@ use crate::bank::ledger::entry::Via;
 use crate::bank::request::ErrorCode;
 use crate::client::exit::{Exit, exit_of};
 use crate::client::samples::{
-    accepted, accounts, blocks, history, linked_failed, log, refused, request, status,
+    accepted, accounts, blocks, history, linked_failed, log, of_status, refused, request, status,
     unknown_ending, wrong_server,
 };
 
@@ -76,7 +76,7 @@ fn the_other_commands_have_their_fields() {
     let log = json(&log());
     assert_eq!((&log["server"], &log["entries"][0]["to"]), (&"A".into(), &"B".into()));
     assert_eq!(log["entries"][1]["open"], "A/alice");
-    let status = json(&status());
+    let status = json(&of_status(status()));
     assert_eq!((&status["server"], &status["start"]), (&"A".into(), &"zombie".into()));
     assert_eq!((&status["height"], &status["log_length"]), (&4.into(), &2.into()));
     assert_eq!(status["accounts"], 5);
@@ -98,7 +98,7 @@ fn the_other_commands_have_their_fields() {
         (&accounts["accounts"][1]["account"], &accounts["more"]),
         (&"A/bob".into(), &true.into())
     );
-    assert!(json(&Response::Help)["help"].as_str().unwrap().contains("transfer"));
+    assert!(json(&Response::Help(None))["help"].as_str().unwrap().contains("transfer"));
 }
 
 #[test]

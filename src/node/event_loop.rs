@@ -164,7 +164,7 @@ impl EventLoop {
     }
 
     fn finish_turn(&mut self) -> Result<(), Broken> {
-        let Turn { batch, free, timers, notes, stop, bound } = self.server.end_turn();
+        let Turn { batch, free, timers, notes, runs, stop, bound } = self.server.end_turn();
         notes.iter().for_each(write_down);
         if let Some(stop) = stop {
             return Err(Broken::Node(ExitReason::Stopped(stop)));
@@ -172,12 +172,14 @@ impl EventLoop {
         for (to, message) in free {
             self.exchange.send(&to, message);
         }
+        let begun = Instant::now();
         let receipt = if batch.writes.is_empty() {
             None
         } else {
             Some(self.store.commit(&batch).map_err(Broken::Store)?)
         };
         let now = Instant::now();
+        self.exchange.gauges.turn(&batch, runs, begun, now);
         for command in timers {
             self.waiting.timers.apply(command, now);
         }
@@ -197,6 +199,7 @@ impl EventLoop {
         if !error.is_transient() {
             return Err(ExitReason::Store(Arc::new(error)));
         }
+        self.exchange.gauges.failed(&error.to_string());
         log::error!("{error}; forgetting everything and loading it again");
         self.loading.store(true, Ordering::Relaxed);
         self.life.shut_sockets();
@@ -206,6 +209,7 @@ impl EventLoop {
         // doesn't know any more, or begins with an opening, and then its end follows.
         self.server = self.load_again()?;
         self.loading.store(false, Ordering::Relaxed);
+        self.exchange.gauges.loaded();
         log::info!("the store is loaded again");
         Ok(())
     }

@@ -8,7 +8,9 @@
 //! gate ──────── holds clients back while there is too much to put into the next block
 //! outlet ────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
 //! peer ──────── dials one peer, keeps the link, writes to it
+//! gauges ────── what the event loop measures and counts beside its work, for status
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
+//! told ───────── messages as lines of the log
 //! statements ── which blocks touch an account
 //! life ──────── how all of them learn that the node ends
 //! ```
@@ -32,6 +34,7 @@ use crate::node::block_reader::{BlockReader, Job};
 use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::exchange::Exchange;
+use crate::node::gauges::Gauges;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::peer::Dialler;
@@ -43,6 +46,8 @@ mod connection;
 mod event_loop;
 mod exchange;
 mod gate;
+mod gauges;
+mod histogram;
 mod incoming;
 mod life;
 mod listener;
@@ -53,6 +58,7 @@ mod peer;
 mod socket;
 mod statements;
 mod timers;
+mod told;
 
 pub use config::{NodeConfig, Timings};
 pub use life::ExitReason;
@@ -88,7 +94,13 @@ impl fmt::Display for StartError {
         match self {
             StartError::NotInCluster(id) => write!(f, "{id} is not one of the cluster's servers"),
             StartError::Listen { address, error } => {
-                write!(f, "can't listen on {address}: {error}")
+                write!(f, "can't listen on {address}: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        f.write_str("; perhaps this server, or another program, runs there already")
+                    }
+                    _ => Ok(()),
+                }
             }
             StartError::Load(error) => write!(f, "{error}"),
             StartError::Thread(error) => write!(f, "can't start a thread: {error}"),
@@ -164,7 +176,7 @@ impl Node {
             server,
             peers,
             clients,
-            exchange: Exchange::new(to_jobs),
+            exchange: Exchange::new(to_jobs, Gauges::new(id.clone())),
             waiting: Waiting::new(timings.clone()),
             timings,
         };

@@ -157,7 +157,7 @@ pub fn stories() -> Vec<Vec<Message>> {
 }
 
 /// What people type.
-pub const COMMANDS: [&str; 24] = [
+pub const COMMANDS: [&str; 32] = [
     "transfer B 30",
     "t A/alice B 30 --settled",
     "transfer B 500 --wait 10s",
@@ -175,6 +175,14 @@ pub const COMMANDS: [&str; 24] = [
     "accounts",
     "more",
     "log",
+    "log B",
+    "block 3",
+    "balances A/ 100",
+    "balances --all A/",
+    "watch 5",
+    "again",
+    "help transfer",
+    "bal A/alice",
     "chain",
     "chain 1",
     "chain 1 5",

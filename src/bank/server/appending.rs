@@ -10,6 +10,8 @@ use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::local_log::LocalLog;
+use crate::bank::paxos::message::content;
+use crate::bank::paxos::proposer::Run;
 
 /// Why a block was not appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +102,14 @@ impl Server {
         let balances = self.balances.commit(changes);
         self.write(Write::Append { block: block.clone(), from_accepted, trim, balances, included });
         self.stop_gathering();
-        self.run = None;
+        // A run's own block is appended when the run is over.
+        let beaten = match self.run.take() {
+            Some(Run { ballot, .. }) => {
+                self.effects.runs.lost += 1;
+                format!("; the run with ballot {ballot} ends")
+            }
+            None => String::new(),
+        };
         self.finishing = false;
         self.look_again = true;
         if rejoins {
@@ -111,12 +120,9 @@ impl Server {
         self.settled_some();
         self.cancel(Timer::FinishRound);
         self.cancel(Timer::Repeat);
-        self.info(format!(
-            "block {} appended: {} entries, hash {}",
-            block.height(),
-            block.block().len(),
-            block.hash().short()
-        ));
+        let by = block.block().proposer.as_ref().map_or("nobody", ServerId::as_str);
+        let height = block.height();
+        self.info(format!("block {height} of {by} appended: {}{beaten}", content(block)));
         Ok(())
     }
 
