@@ -9,7 +9,7 @@ use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBl
 use crate::bank::ids::{AccountId, InstanceId, ServerId};
 use crate::bank::ledger::balances::{Balances, LedgerError, View};
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::{Action, Position};
+use crate::bank::ledger::entry::{Action, Position, Record};
 use crate::bank::ledger::trial::{Changes, Trial};
 
 /// The chain up to its head.
@@ -304,16 +304,22 @@ impl Chain {
                     found: element.first(),
                 });
             }
-            for record in element.records() {
-                last = last.next();
-                let wrong =
-                    |error| BlockError::Entry { server: server.clone(), position: last, error };
-                let subject = record.action.subject();
-                if let Some(subject) = subject.filter(|s| !s.is_of(server)) {
-                    return Err(wrong(LedgerError::NotHome(subject.clone())));
-                }
-                trial.apply(&record.action).map_err(wrong)?;
+            let wrong = |place: usize, error| BlockError::Entry {
+                server: server.clone(),
+                position: element.first().plus(place),
+                error,
+            };
+            let records = element.records();
+            let elsewhere = |record: &Record| {
+                record.action.subject().filter(|subject| !subject.is_of(server)).cloned()
+            };
+            let foreign = records.iter().position(|record| elsewhere(record).is_some());
+            let own = &records[..foreign.unwrap_or(records.len())];
+            trial.apply_all(own).map_err(|(place, error)| wrong(place, error))?;
+            if let Some(subject) = records.get(own.len()).and_then(elsewhere) {
+                return Err(wrong(own.len(), LedgerError::NotHome(subject)));
             }
+            last = element.last();
         }
         Ok(last)
     }

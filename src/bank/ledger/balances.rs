@@ -5,7 +5,7 @@ use std::fmt;
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::directory::{AccountNumber, Directory};
-use crate::bank::ledger::entry::Action;
+use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::ledger::trial::{Changes, Trial, moved};
 
 /// Why an entry can't take effect.
@@ -48,6 +48,9 @@ impl fmt::Display for LedgerError {
         }
     }
 }
+
+/// The numbers of a transfer's payer and payee, if they were found.
+pub type Found = [Option<AccountNumber>; 2];
 
 /// What the payer and the payee of a transfer would hold by the local balances.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +161,17 @@ impl Balances {
         Trial::new(self, view)
     }
 
-    /// What a transfer would do to the local balances.
+    /// The payers' and payees' numbers, as far as the accounts are known. All at once: with many accounts
+    /// nearly each of them has to be fetched from memory, and so a processor fetches several at a time.
+    pub fn find_all<'a>(&self, actions: impl Iterator<Item = &'a Action>) -> Vec<Found> {
+        let find = |action: &Action| match action {
+            Action::Transfer { from, to, .. } => [self.find(from), self.find(to)],
+            Action::Open { .. } | Action::Rejoin { .. } => [None; 2],
+        };
+        actions.map(find).collect()
+    }
+
+    /// What a transfer would do to the local balances. `found` may be from before accounts were opened.
     ///
     /// # Errors
     /// Those of [`Trial::apply`].
@@ -167,12 +180,13 @@ impl Balances {
         from: &AccountId,
         to: &AccountId,
         amount: Amount,
+        found: Found,
     ) -> Result<Weighed, LedgerError> {
-        let find = |account: &AccountId| {
-            let number = self.find(account)?;
+        let known = |account: &AccountId, number: Option<AccountNumber>| {
+            let number = number.or_else(|| self.find(account))?;
             Some((number, self.0.at(number).local))
         };
-        moved(from, to, amount, find).map(Weighed)
+        moved(from, to, amount, [known(from, found[0]), known(to, found[1])]).map(Weighed)
     }
 
     /// Lets a transfer that was just weighed take effect; returns what the payer holds then.
@@ -190,12 +204,30 @@ impl Balances {
     pub fn apply(&mut self, action: &Action) -> Result<(), LedgerError> {
         match action {
             Action::Transfer { from, to, amount } => {
-                let weighed = self.weigh(from, to, *amount)?;
+                let weighed = self.weigh(from, to, *amount, [None; 2])?;
                 self.take(weighed);
             }
             Action::Open { account } if self.find(account).is_none() => drop(self.0.add(account)),
             Action::Open { account } => return Err(LedgerError::Exists(account.clone())),
             Action::Rejoin { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Lets records take effect on the local balances.
+    ///
+    /// # Errors
+    /// That of the first that can't.
+    pub fn apply_all(&mut self, records: &[Record]) -> Result<(), LedgerError> {
+        let found = self.find_all(records.iter().map(|record| &record.action));
+        for (record, found) in records.iter().zip(found) {
+            match &record.action {
+                Action::Transfer { from, to, amount } => {
+                    let weighed = self.weigh(from, to, *amount, found)?;
+                    self.take(weighed);
+                }
+                action => self.apply(action)?,
+            }
         }
         Ok(())
     }

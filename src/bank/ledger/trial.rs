@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
-use crate::bank::ledger::balances::{Balances, LedgerError, View};
+use crate::bank::ledger::balances::{Balances, Found, LedgerError, View};
 use crate::bank::ledger::changed::Changed;
 use crate::bank::ledger::directory::AccountNumber;
-use crate::bank::ledger::entry::Action;
+use crate::bank::ledger::entry::{Action, Record};
 
 /// The balances as they would be after what was applied to it.
 #[derive(Clone, Debug)]
@@ -24,7 +24,8 @@ pub struct Changes {
     pub(super) opened: BTreeMap<AccountId, Amount>,
 }
 
-/// What the two accounts hold after a transfer: payer, then payee; and where they are.
+/// What the two accounts hold after a transfer: payer, then payee; and where they are. `known` is where
+/// they are before, and what they hold.
 ///
 /// # Errors
 /// First what is wrong with it for ever, then what the balance lacks.
@@ -32,7 +33,7 @@ pub(super) fn moved<P>(
     from: &AccountId,
     to: &AccountId,
     amount: Amount,
-    find: impl Fn(&AccountId) -> Option<(P, Amount)>,
+    known: [Option<(P, Amount)>; 2],
 ) -> Result<[(P, Amount); 2], LedgerError> {
     if amount == Amount::ZERO {
         return Err(LedgerError::Nothing);
@@ -41,8 +42,9 @@ pub(super) fn moved<P>(
         return Err(LedgerError::ToItself);
     }
     let unknown = |account: &AccountId| LedgerError::UnknownAccount(account.clone());
-    let (payer, balance) = find(from).ok_or_else(|| unknown(from))?;
-    let (payee, holds) = find(to).ok_or_else(|| unknown(to))?;
+    let [payer, payee] = known;
+    let (payer, balance) = payer.ok_or_else(|| unknown(from))?;
+    let (payee, holds) = payee.ok_or_else(|| unknown(to))?;
     let Some(debited) = balance.minus(amount) else {
         return Err(LedgerError::Overdraft { account: from.clone(), balance });
     };
@@ -62,8 +64,16 @@ impl<'a> Trial<'a> {
     }
 
     fn find(&self, account: &AccountId) -> Option<(Place, Amount)> {
-        let known = self.base.find(account);
-        match known.and_then(|number| Some((number, self.base.at(self.view, number)?))) {
+        self.find_at(account, self.base.find(account))
+    }
+
+    /// The same of one whose number was looked up.
+    fn find_at(
+        &self,
+        account: &AccountId,
+        number: Option<AccountNumber>,
+    ) -> Option<(Place, Amount)> {
+        match number.and_then(|number| Some((number, self.base.at(self.view, number)?))) {
             Some((number, before)) => {
                 let amount = self.changes.changed.get(number).unwrap_or(before);
                 Some((Place::Base(number), amount))
@@ -92,10 +102,28 @@ impl<'a> Trial<'a> {
                 self.changes.opened.insert(account.clone(), Amount::ZERO);
                 Ok(())
             }
-            Action::Transfer { from, to, amount } => self.transfer(from, to, *amount),
+            Action::Transfer { from, to, amount } => {
+                self.transfer(from, to, *amount, [self.base.find(from), self.base.find(to)])
+            }
             // Moves no money; what it does to the servers is the chain's business.
             Action::Rejoin { .. } => Ok(()),
         }
+    }
+
+    /// Lets records take effect, one after the other, up to the first that can't; says how many did.
+    ///
+    /// # Errors
+    /// Why it can't.
+    pub fn apply_all(&mut self, records: &[Record]) -> Result<(), (usize, LedgerError)> {
+        let found = self.base.find_all(records.iter().map(|record| &record.action));
+        for (place, (record, found)) in records.iter().zip(found).enumerate() {
+            let applied = match &record.action {
+                Action::Transfer { from, to, amount } => self.transfer(from, to, *amount, found),
+                action => self.apply(action),
+            };
+            applied.map_err(|error| (place, error))?;
+        }
+        Ok(())
     }
 
     fn transfer(
@@ -103,8 +131,10 @@ impl<'a> Trial<'a> {
         from: &AccountId,
         to: &AccountId,
         amount: Amount,
+        [payer, payee]: Found,
     ) -> Result<(), LedgerError> {
-        let [(payer, debited), (payee, credited)] = moved(from, to, amount, |of| self.find(of))?;
+        let known = [self.find_at(from, payer), self.find_at(to, payee)];
+        let [(payer, debited), (payee, credited)] = moved(from, to, amount, known)?;
         self.set(payer, from, debited);
         self.set(payee, to, credited);
         Ok(())

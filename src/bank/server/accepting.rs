@@ -7,6 +7,7 @@ use super::waiting::Member;
 use crate::bank::amount::Amount;
 use crate::bank::effects::Write;
 use crate::bank::ids::ConnectionId;
+use crate::bank::ledger::balances::Found;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::sessions::Fate;
 use crate::bank::request::{Instruction, Outcome};
@@ -20,6 +21,7 @@ impl Server {
         connection: ConnectionId,
         ticket: Ticket,
         instruction: Instruction,
+        found: Found,
     ) -> Option<Instruction> {
         let Action::Transfer { from, to, amount } = &instruction.action else {
             return Some(instruction);
@@ -29,7 +31,7 @@ impl Server {
         if !is_home || !has_room || instruction.wait_ms.is_some() || self.waiting.holds_up(from) {
             return Some(instruction);
         }
-        let Ok(weighed) = self.balances.weigh(from, to, *amount) else {
+        let Ok(weighed) = self.balances.weigh(from, to, *amount, found) else {
             return Some(instruction);
         };
         match self.seen(&instruction, connection) {

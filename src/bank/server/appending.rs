@@ -80,12 +80,14 @@ impl Server {
             self.stop(self.log_contradicted(block));
             return Err(AppendError::Stopped);
         };
-        for (server, record) in block.block().records() {
+        for (server, log) in &block.block().logs {
             if *server != self.config.id || rejoins {
                 // Covered by the committed balances, which the local ones can only exceed here: for
                 // another's account they lack nothing but that account's own entries.
-                let applied = self.balances.apply(&record.action);
-                applied.expect("a verified entry takes effect on the local balances");
+                for element in log {
+                    let applied = self.balances.apply_all(element.records());
+                    applied.expect("a verified entry takes effect on the local balances");
+                }
             }
         }
         let chain = self.chain.as_mut().expect("checked above");

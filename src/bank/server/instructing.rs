@@ -51,10 +51,12 @@ impl Server {
         let call = self.calls.open(connection, id, instructions.len(), single);
         let takes_part = self.takes_part();
         let mut group = Vec::new();
-        for (place, mut instruction) in instructions.into_iter().enumerate() {
+        let found = self.balances.find_all(instructions.iter().map(|one| &one.action));
+        let all = instructions.into_iter().zip(found).enumerate();
+        for (place, (mut instruction, found)) in all {
             let (linked, ticket) = (instruction.linked, Ticket { call, place });
             if takes_part && !linked && group.is_empty() {
-                match self.accept_at_once(connection, ticket, instruction) {
+                match self.accept_at_once(connection, ticket, instruction, found) {
                     None => continue,
                     Some(not_so_simple) => instruction = not_so_simple,
                 }
