@@ -26,8 +26,8 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
     Ok(())
 }
 
-/// The bare loops that one transfer at a time is compared with.
-pub fn small_writes(
+/// One small write at a time.
+fn small_writes(
     context: &Context,
     report: &mut Report,
     folder: &Folder,

@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use hdrhistogram::Histogram;
+
 use super::bank::Bank;
-use super::bare::{self, Turns};
+use super::bare::{self, Relay, Turns};
 use super::check::{Told, check};
-use super::limit::small_writes;
 use super::lines::Line;
 use super::load::{Load, Manner};
 use super::place::Folder;
 use super::report::{Bound, Report, Unit};
-use super::tally::Ran;
+use super::tally::{Ran, new_histogram};
 use super::{Context, Fallible, Span};
 
 /// A local log holds no more than two million entries; a load ends before.
 const MOST: u64 = 1_900_000;
+
+/// In so many pieces is measured what is compared.
+const SLICES: usize = 3;
 
 /// Transfers a line, connections to each server, and lines under way on each.
 const BATCHED: [(&str, usize, usize, usize); 2] =
@@ -108,36 +112,92 @@ fn run_batched(
     Ok(())
 }
 
-/// One transfer in flight each.
+/// One transfer in flight each. What is compared takes turns, in slices: a machine that is shared is not
+/// the same from one second to the next.
 fn run_single(context: &Context, report: &mut Report, run: usize) -> Fallible<()> {
-    let mut bank = Bank::start(&context.setting, &[])?;
+    let bank = Bank::start(&context.setting, &[])?;
     let mut told = Told::default();
-    let mut rates = BTreeMap::new();
-    let mut alone = 0.0;
-    for clients in [1, 64, 256] {
-        let name = if clients == 1 { "1 client".into() } else { format!("{clients} clients") };
-        context.step(&format!("local: {name}, run {run}"));
-        let manner = Manner::Single { clients };
-        let ran = load(&bank, &circle(&bank, 1), manner, context.span(1.5), &mut told)?;
-        report.add(&name, Unit::PerSecond, ran.rate());
-        report.add_latency(&name, &ran.latency());
-        rates.insert(clients, ran.rate());
-        if clients == 1 {
-            alone = ran.latency().value_at_quantile(0.5) as f64;
-        }
+    let folder = Folder::new(&context.setting.folder)?;
+    let redis = bank.redis.as_ref().map(|redis| redis.address());
+    let bare = redis.map(|redis| Ok::<_, String>((Relay::start(&folder, &redis)?, redis)));
+    let bare = bare.transpose()?;
+    context.step(&format!("local: 1 client, run {run}"));
+    let mut alone = Slices::default();
+    let (mut round_trip, mut relayed) = (new_histogram(), new_histogram());
+    for _ in 0..SLICES {
+        let seconds = alone.add(context, &bank, 1, &mut told)?;
+        let Some((relay, redis)) = &bare else { continue };
+        merge(&mut round_trip, &bare::round_trip(redis, seconds)?)?;
+        merge(&mut relayed, &relay.latency(seconds)?)?;
     }
+    alone.report(report, "1 client");
+    context.step(&format!("local: 64 and 256 clients, run {run}"));
+    let (mut many, mut more, mut pushes) = (Slices::default(), Slices::default(), Vec::new());
+    for _ in 0..SLICES {
+        let seconds = many.add(context, &bank, 64, &mut told)?;
+        more.add(context, &bank, 256, &mut told)?;
+        let Some((_, redis)) = &bare else { continue };
+        pushes.push(bare::many_clients(redis, 64, seconds)?);
+    }
+    many.report(report, "64 clients");
+    more.report(report, "256 clients");
     bank.wait_until_quiet(false)?;
     report.checked(&check(&bank, &told)?);
-    bank.stop_servers();
-    let Some(redis) = &bank.redis else { return Ok(()) };
-    let folder = Folder::new(&context.setting.folder)?;
-    small_writes(context, report, &folder, redis, run)?;
-    let last = |name: &str| report.last(name);
-    let rpush = rates[&64] / last("64 clients, one RPUSH in flight each");
-    let round_trip = alone / last("bare durable round trip: p50");
-    let relay = alone / last("bare relay: p50");
-    report.add("64 clients / RPUSH", Unit::Ratio, rpush);
-    report.add("1 client p50 / round trip", Unit::Ratio, round_trip);
-    report.add("1 client p50 / relay", Unit::Ratio, relay);
+    if bare.is_none() {
+        return Ok(());
+    }
+    let p50 = |latency: &Histogram<u64>| latency.value_at_quantile(0.5) as f64;
+    let pushed = mean(&pushes);
+    report.add_latency("bare durable round trip", &round_trip);
+    report.add_latency("bare relay", &relayed);
+    report.add("64 clients, one RPUSH in flight each", Unit::PerSecond, pushed);
+    report.add("64 clients / RPUSH", Unit::Ratio, mean(&many.rates) / pushed);
+    let alone = p50(&alone.latency);
+    report.add("1 client p50 / round trip", Unit::Ratio, alone / p50(&round_trip));
+    report.add("1 client p50 / relay", Unit::Ratio, alone / p50(&relayed));
     Ok(())
+}
+
+/// A measurement in pieces.
+struct Slices {
+    rates: Vec<f64>,
+    latency: Histogram<u64>,
+}
+
+impl Default for Slices {
+    fn default() -> Slices {
+        Slices { rates: Vec::new(), latency: new_histogram() }
+    }
+}
+
+impl Slices {
+    /// Measures one more; returns how long a slice is.
+    fn add(
+        &mut self,
+        context: &Context,
+        bank: &Bank,
+        clients: usize,
+        told: &mut Told,
+    ) -> Fallible<f64> {
+        let whole = context.span(1.5);
+        let (seconds, warm) = (whole.seconds / SLICES as f64, whole.warm / SLICES as f64);
+        let span = Span { seconds, warm, most: whole.most };
+        let ran = load(bank, &circle(bank, 1), Manner::Single { clients }, span, told)?;
+        self.rates.push(ran.rate());
+        merge(&mut self.latency, &ran.latency())?;
+        Ok(seconds)
+    }
+
+    fn report(&self, report: &mut Report, name: &str) {
+        report.add(name, Unit::PerSecond, mean(&self.rates));
+        report.add_latency(name, &self.latency);
+    }
+}
+
+fn merge(all: &mut Histogram<u64>, one: &Histogram<u64>) -> Fallible<()> {
+    all.add(one).map_err(|error| error.to_string())
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }

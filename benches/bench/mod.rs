@@ -79,7 +79,6 @@ impl Context {
     /// Tells somebody who watches what goes on.
     fn step(&self, what: &str) {
         self.bar.set_message(what.to_owned());
-        self.bar.inc(1);
     }
 }
 
@@ -138,7 +137,7 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
         runs: arguments.runs(),
         seconds: arguments.seconds,
         small: arguments.small,
-        bar: bar(),
+        bar: bar(arguments.scenarios().len()),
     };
     let about = format!("{}; stores on {on}; {} runs", place::machine(), context.runs);
     println!("{about}");
@@ -156,6 +155,7 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
                 failed.push(scenario.name());
             }
         }
+        context.bar.inc(1);
     }
     context.bar.finish_and_clear();
     if arguments.small {
@@ -170,9 +170,9 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
 }
 
 /// Seen only on a terminal.
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
-    ProgressBar::new_spinner().with_style(style.expect("a template"))
+fn bar(scenarios: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed} {msg}");
+    ProgressBar::new(scenarios as u64).with_style(style.expect("a template"))
 }
 
 impl Scenario {
