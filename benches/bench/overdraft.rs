@@ -102,7 +102,7 @@ fn play(
     way: &Way,
     told: &mut Told,
 ) -> Fallible<()> {
-    let before = Runs::count(bank);
+    let before = Runs::count(bank)?;
     let Span { seconds, .. } = context.span(1.5);
     let start = Instant::now();
     let over = AtomicBool::new(false);
@@ -120,7 +120,7 @@ fn play(
         threads.into_iter().map(join).collect::<Fallible<_>>()
     })?;
     let took = start.elapsed().as_secs_f64();
-    let runs = Runs::count(bank).since(&before);
+    let runs = Runs::count(bank)?.since(&before);
     let mut latency = new_histogram();
     for one in &played {
         latency.add(&one.own.latency).expect("the bounds are the same");
@@ -134,12 +134,8 @@ fn play(
     let served = latency.len() as f64;
     report.add_latency(way.name, &latency);
     report.add(&format!("{}: served", way.name), Unit::PerSecond, served / took);
-    report.add(&format!("{}: runs", way.name), Unit::PerSecond, runs.through / took);
-    report.add(
-        &format!("{}: served by a run", way.name),
-        Unit::Ratio,
-        served / runs.through.max(1.0),
-    );
+    report.add(&format!("{}: runs", way.name), Unit::PerSecond, runs.won / took);
+    report.add(&format!("{}: served by a run", way.name), Unit::Ratio, served / runs.won.max(1.0));
     report.add(
         &format!("{}: lost runs of all", way.name),
         Unit::Ratio,
@@ -173,34 +169,34 @@ fn overdraw(
     Ok(played)
 }
 
-/// Runs, as the servers have told of them.
+/// Runs, as the servers have counted them.
 #[derive(Default)]
 struct Runs {
     begun: f64,
     lost: f64,
-    through: f64,
+    won: f64,
 }
 
 impl Runs {
-    fn count(bank: &Bank) -> Runs {
+    fn count(bank: &Bank) -> Fallible<Runs> {
         let mut runs = Runs::default();
         for id in IDS {
-            let said = bank.process(id).map(|process| process.said()).unwrap_or_default();
-            for line in said.lines() {
-                runs.begun += f64::from(u8::from(line.ends_with(": prepare")));
-                runs.lost += f64::from(u8::from(line.contains(": lost to ")));
-                let through = line.contains(" is chosen: ") || line.ends_with("empty, no block");
-                runs.through += f64::from(u8::from(through));
-            }
+            let measured = bank.status(id)?["measured"].take();
+            let count = |name: &str| {
+                measured[name].as_f64().ok_or_else(|| format!("{id} doesn't tell its {name}"))
+            };
+            runs.begun += count("runs_started")?;
+            runs.lost += count("runs_lost")?;
+            runs.won += count("runs_won")?;
         }
-        runs
+        Ok(runs)
     }
 
     fn since(self, before: &Runs) -> Runs {
         Runs {
             begun: self.begun - before.begun,
             lost: self.lost - before.lost,
-            through: self.through - before.through,
+            won: self.won - before.won,
         }
     }
 }
