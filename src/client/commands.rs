@@ -7,6 +7,7 @@ use crate::bank::ledger::entry::Entry;
 use crate::bank::request::{Cursor, Instruction, Reply, Request};
 use crate::client::session::{Ending, Failure, Session, out_of_place};
 use crate::wire::Answer;
+use crate::wire::link::{LinkFaults, LinkOrder};
 use crate::wire::reply::{Blocks, HashedBlock};
 
 /// A command of a user's.
@@ -35,6 +36,8 @@ pub enum Command {
     Status,
     /// Empties the local logs into the chain.
     Settle,
+    /// Breaks or mends the server's links, or shows how they are.
+    Link(LinkOrder),
     /// Shows the commands.
     Help,
     /// Ends the client.
@@ -125,6 +128,8 @@ pub enum Response {
     },
     /// Of `chain`: all that was asked for.
     Chain(Vec<HashedBlock>),
+    /// Of `link`: what is wrong with the server's links.
+    Links(LinkFaults),
     /// Of `help`.
     Help,
     /// There was no answer to what was asked.
@@ -151,6 +156,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
         Command::Chain { from, to } => chain(session, from, to),
         Command::Status => reply(session, &Request::Status),
         Command::Settle => reply(session, &Request::Settle),
+        Command::Link(order) => session.order(&order).map(Response::Links),
         Command::Help => Ok(Response::Help),
         Command::Quit => return None,
     };
@@ -160,7 +166,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
 fn ask(session: &mut Session, request: &Request) -> Result<Reply, Failure> {
     match session.ask(request)? {
         Answer::Reply(reply) => Ok(reply),
-        Answer::Chain(_) => Err(out_of_place()),
+        _ => Err(out_of_place()),
     }
 }
 

@@ -34,12 +34,16 @@ pub fn exit_of(response: &Response) -> Exit {
     match response {
         Response::One(ending) => exit_of_ending(ending),
         Response::Batch(endings) => endings.iter().map(exit_of_ending).max().unwrap_or(Exit::Done),
-        Response::Failed(Failure::Said(ErrorCode::UnknownAccount, _)) => Exit::Usage,
+        Response::Failed(Failure::Said(ErrorCode::UnknownAccount | ErrorCode::BadRequest, _)) => {
+            Exit::Usage
+        }
         Response::Failed(_) | Response::Reply(Reply::Error { .. }) => Exit::NoAnswer,
         Response::Usage(_) => Exit::Usage,
-        Response::Reply(_) | Response::Page { .. } | Response::Chain(_) | Response::Help => {
-            Exit::Done
-        }
+        Response::Reply(_)
+        | Response::Page { .. }
+        | Response::Chain(_)
+        | Response::Links(_)
+        | Response::Help => Exit::Done,
     }
 }
 

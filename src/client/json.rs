@@ -21,6 +21,7 @@ pub fn to_json(response: &Response) -> String {
         }
         Response::Reply(reply) | Response::Page { reply, .. } => to_line(reply),
         Response::Chain(blocks) => to_line(&ChainLine { blocks }),
+        Response::Links(faults) => to_line(faults),
         Response::Help => to_line(&HelpLine { help: HELP }),
         Response::Failed(failure) => failure_to_json(failure),
         Response::Usage(message) => to_line(&ErrorLine { error: "usage", message }),

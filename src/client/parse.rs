@@ -9,6 +9,7 @@ use crate::bank::limits::{MAX_BATCH, MAX_PAGE};
 use crate::bank::request::{Cursor, Instruction};
 use crate::client::commands::{Command, Page};
 use crate::client::time::parse_time;
+use crate::wire::link::{Fault, LinkFault, LinkOrder};
 use crate::wire::request::DEFAULT_PAGE;
 
 /// What the commands are, for who asks. Below those that take arguments, examples.
@@ -46,14 +47,20 @@ chain [FROM [TO]] the blockchain, or its blocks from one height to another
     chain 1 5
 status            how the server is
 settle            run Paxos until the servers' local logs are in the chain
+link cut PEER     break this server's link to another one; link delay PEER TIME and
+                  link drop PEER PERCENT make it slow and lossy, link heal [PEER] mends,
+                  link shows how the links are (the server has to allow it)
+    link cut B
+    link delay B 200ms
+    link drop B 30%
 help              this
 quit              leave (also: exit, or the end of the input)
 Blank lines and what follows a # do nothing.";
 
 /// The words that lines begin with, for suggestions.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
     "transfer", "open", "linked", "batch", "balance", "history", "accounts", "more", "log",
-    "chain", "status", "settle", "help", "quit", "exit",
+    "chain", "status", "settle", "link", "help", "quit", "exit",
 ];
 
 /// The command that a line is; none if the line is blank or a comment. `home` is the account that
@@ -86,6 +93,7 @@ pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
         ("log", []) => Command::Log,
         ("status", []) => Command::Status,
         ("settle", []) => Command::Settle,
+        ("link", _) => Command::Link(link(arguments)?),
         ("help", []) => Command::Help,
         ("quit" | "exit", []) => Command::Quit,
         (known, _) if WORDS.contains(&known) => return Err(format!("expected: {known}, alone")),
@@ -201,6 +209,30 @@ fn several(word: &str, arguments: &[&str], home: &AccountId) -> Result<Command, 
     };
     let instructions: Result<_, String> = parts.iter().zip(1..).map(part).collect();
     instructions.map(Command::Batch)
+}
+
+/// What follows `link`.
+fn link(arguments: &[&str]) -> Result<LinkOrder, String> {
+    let broken = |peer, fault| Ok(LinkOrder::Break(LinkFault { peer: value(peer)?, fault }));
+    match arguments {
+        [] => Ok(LinkOrder::Show),
+        ["heal"] => Ok(LinkOrder::Heal(None)),
+        ["heal", peer] => Ok(LinkOrder::Heal(Some(value(peer)?))),
+        ["cut", peer] => broken(peer, Fault::Cut),
+        ["delay", peer, time] => {
+            let time = parse_time(time).map_err(|wrong| format!("link delay: {wrong}"))?;
+            broken(peer, Fault::delay(time.as_millis() as u64)?)
+        }
+        ["drop", peer, share] => {
+            let percent = share.strip_suffix('%').and_then(number).ok_or_else(|| {
+                format!("{}: what is dropped is a whole percentage, such as 30%", cut(share))
+            })?;
+            broken(peer, Fault::drop(percent)?)
+        }
+        _ => Err("expected: link cut PEER, link delay PEER TIME, link drop PEER PERCENT, \
+            link heal [PEER], or link alone; such as: link delay B 200ms"
+            .into()),
+    }
 }
 
 // ── Pages ────────────────────────────────────────────────────────────────────────────────────────

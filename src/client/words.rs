@@ -9,6 +9,7 @@ use crate::client::commands::Response;
 use crate::client::exit::is_invalid;
 use crate::client::parse::HELP;
 use crate::client::session::{Ending, Failure};
+use crate::wire::link::{Fault, LinkFault, LinkFaults};
 use crate::wire::reply::HashedBlock;
 
 /// A response in words, one or more lines, with the last newline.
@@ -26,6 +27,7 @@ pub fn to_words(response: &Response) -> String {
         }
         Response::Chain(blocks) if blocks.is_empty() => "no such blocks".into(),
         Response::Chain(blocks) => blocks.iter().map(block_in_words).collect::<Vec<_>>().join("\n"),
+        Response::Links(LinkFaults { faults }) => links_in_words(faults),
         Response::Help => HELP.into(),
         Response::Failed(failure) => format!("error: {}", plain(&failure.to_string())),
         Response::Usage(message) => format!("error: {}", plain(message)),
@@ -203,6 +205,18 @@ fn listed_in_words(listed: &Listed) -> String {
         Some(committed) => format!("{account}: {committed} in the chain"),
         None => format!("{account}: not in the chain yet"),
     }
+}
+
+fn links_in_words(faults: &[LinkFault]) -> String {
+    if faults.is_empty() {
+        return "no link is broken".into();
+    }
+    let line = |LinkFault { peer, fault }: &LinkFault| match fault {
+        Fault::Cut => format!("link to {peer}: cut"),
+        Fault::Delay { ms } => format!("link to {peer}: delays by {ms} ms"),
+        Fault::Drop { percent } => format!("link to {peer}: drops {percent}%"),
+    };
+    faults.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn number_of(entries: &[Entry]) -> String {
