@@ -5,7 +5,8 @@
 //! - [`bank`], the pure state machine of one server: events in, effects out. No sockets, threads,
 //!   clocks, files or randomness; the same machine runs under the threads and in simulation.
 //! - [`node`], the threads around it, and [`store`], where its state is durable.
-//! - [`client`], which talks to a server in the lines of [`wire`].
+//! - [`client`], which talks to a server in the lines of [`wire`]; [`play`] lets several do so, as a
+//!   scenario file has it.
 //!
 //! # One transfer, followed through
 //!
@@ -59,5 +60,6 @@ macro_rules! planted {
 pub mod bank;
 pub mod client;
 pub mod node;
+pub mod play;
 pub mod store;
 pub mod wire;

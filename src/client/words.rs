@@ -215,6 +215,7 @@ fn links_in_words(faults: &[LinkFault]) -> String {
         Fault::Cut => format!("link to {peer}: cut"),
         Fault::Delay { ms } => format!("link to {peer}: delays by {ms} ms"),
         Fault::Drop { percent } => format!("link to {peer}: drops {percent}%"),
+        Fault::Lose { messages } => format!("link to {peer}: loses {messages}"),
     };
     faults.iter().map(line).collect::<Vec<_>>().join("\n")
 }

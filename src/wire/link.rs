@@ -10,6 +10,7 @@ use super::fields::{Object, count, objects, present};
 use super::request::VERSION;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::request::{ErrorCode, Reply, Request};
+use crate::wire::messages::Messages;
 use crate::wire::reply::{Answer, answer, line_of, read};
 use crate::wire::{explain, parse_request, to_line};
 
@@ -18,8 +19,8 @@ pub const MAX_DELAY_MS: u64 = 60_000;
 
 /// What a good order looks like, for those who sent another.
 const RIGHT: &str = "right is {\"kind\":\"link\"}, or with \"fault\" also: \"cut\" and \"peer\"; \
-    \"delay\", \"peer\" and \"ms\"; \"drop\", \"peer\" and \"percent\"; \"heal\", and \"peer\" if it is \
-    to be that link alone";
+    \"delay\", \"peer\" and \"ms\"; \"drop\", \"peer\" and \"percent\"; \"lose\", \"peer\" and \"messages\"; \
+    \"heal\", and \"peer\" if it is to be that link alone";
 
 objects! {
     LinkLine {
@@ -29,7 +30,8 @@ objects! {
         fault: String = "present",
         peer: ServerId = "present",
         ms: u64 = "count",
-        percent: u64 = "count"
+        percent: u64 = "count",
+        messages: Messages = "present"
     }
 }
 
@@ -48,6 +50,11 @@ pub enum Fault {
     Drop {
         /// 1 to 100.
         percent: u8,
+    },
+    /// Messages of these names are lost, all of them.
+    Lose {
+        /// At least one.
+        messages: Messages,
     },
 }
 
@@ -129,7 +136,15 @@ fn parse_order(line: &[u8]) -> Option<Result<(Option<u64>, Asked), (Option<u64>,
 }
 
 fn order_of(line: LinkLine) -> Result<LinkOrder, String> {
-    let LinkLine { fault, peer, ms, percent, .. } = line;
+    let LinkLine { fault, peer, ms, percent, messages, .. } = line;
+    if let Some(messages) = messages {
+        return match (fault.as_deref(), peer, ms, percent) {
+            (Some("lose"), Some(peer), None, None) => {
+                Ok(LinkOrder::Break(LinkFault { peer, fault: Fault::lose(messages)? }))
+            }
+            _ => Err("\"messages\" goes with \"lose\" and \"peer\" alone".into()),
+        };
+    }
     let broken = |peer, fault| Ok(LinkOrder::Break(LinkFault { peer, fault }));
     match (fault.as_deref(), peer, ms, percent) {
         (None, None, None, None) => Ok(LinkOrder::Show),
@@ -137,7 +152,7 @@ fn order_of(line: LinkLine) -> Result<LinkOrder, String> {
         (Some("cut"), Some(peer), None, None) => broken(peer, Fault::Cut),
         (Some("delay"), Some(peer), Some(ms), None) => broken(peer, Fault::delay(ms)?),
         (Some("drop"), Some(peer), None, Some(percent)) => broken(peer, Fault::drop(percent)?),
-        (Some("heal" | "cut" | "delay" | "drop") | None, ..) => {
+        (Some("heal" | "cut" | "delay" | "drop" | "lose") | None, ..) => {
             Err("these fields don't belong together, or one is missing".into())
         }
         (Some(other), ..) => {
@@ -169,6 +184,17 @@ impl Fault {
             _ => Err(format!("of messages 1 to 100 percent can be dropped, not {percent}")),
         }
     }
+
+    /// The loss of all messages of some names.
+    ///
+    /// # Errors
+    /// If no name is given.
+    pub fn lose(messages: Messages) -> Result<Fault, String> {
+        match messages.is_empty() {
+            false => Ok(Fault::Lose { messages }),
+            true => Err("of no message nothing can be lost; name one, such as \"commit\"".into()),
+        }
+    }
 }
 
 /// An order as a line, with its newline.
@@ -178,12 +204,18 @@ pub fn encode_order(id: u64, order: &LinkOrder) -> String {
         LinkOrder::Show => line,
         LinkOrder::Heal(peer) => LinkLine { fault: Some("heal".into()), peer, ..line },
         LinkOrder::Break(LinkFault { peer, fault }) => {
-            let (word, ms, percent) = match fault {
-                Fault::Cut => ("cut", None, None),
-                Fault::Delay { ms } => ("delay", Some(ms), None),
-                Fault::Drop { percent } => ("drop", None, Some(u64::from(percent))),
-            };
-            LinkLine { fault: Some(word.into()), peer: Some(peer), ms, percent, ..line }
+            let line = LinkLine { peer: Some(peer), ..line };
+            let word = |word: &str| Some(word.into());
+            match fault {
+                Fault::Cut => LinkLine { fault: word("cut"), ..line },
+                Fault::Delay { ms } => LinkLine { fault: word("delay"), ms: Some(ms), ..line },
+                Fault::Drop { percent } => {
+                    LinkLine { fault: word("drop"), percent: Some(percent.into()), ..line }
+                }
+                Fault::Lose { messages } => {
+                    LinkLine { fault: word("lose"), messages: Some(messages), ..line }
+                }
+            }
         }
     })
 }

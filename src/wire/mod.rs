@@ -11,6 +11,7 @@ mod fields;
 pub mod lines;
 pub mod link;
 pub mod message;
+pub mod messages;
 mod outcomes;
 pub mod reply;
 pub mod request;
