@@ -348,7 +348,9 @@ fn time_for(question: Question<'_>, timeout: Duration) -> Duration {
     let until_settled = match question {
         Question::Request(Request::Settle) => true,
         Question::Request(Request::One(instruction)) => instruction.settled,
-        Question::Request(Request::Batch(instructions)) => instructions.iter().any(|one| one.settled),
+        Question::Request(Request::Batch(instructions)) => {
+            instructions.iter().any(|one| one.settled)
+        }
         _ => false,
     };
     if until_settled { timeout.max(UNTIL_SETTLED) } else { timeout }

@@ -44,7 +44,9 @@ fn requests_are_read_as_ever() {
     let line = br#"{"id":1,"status":{}}"#;
     assert_eq!(parse_asked(line, &home()), Ok((Some(1), Asked::Request(Request::Status))));
     let wrong = |line: &[u8]| parse_asked(line, &home()).unwrap_err();
-    for line in [&b"{}"[..], br#"{"kind":"lunk"}"#, br#"{"kind":"link","version":1}"#, b"[]", b"\xff"] {
+    for line in
+        [&b"{}"[..], br#"{"kind":"lunk"}"#, br#"{"kind":"link","version":1}"#, b"[]", b"\xff"]
+    {
         assert_eq!(wrong(line), parse_request(line, &home()).unwrap_err());
     }
 }
