@@ -82,6 +82,11 @@ pub struct Server {
     #[arg(long)]
     pub always_paxos: bool,
 
+    /// Let clients break and mend this server's links to the others, by the command link. For tests
+    /// and lectures: whoever can reach this server can then cut it off
+    #[arg(long)]
+    pub allow_fault_injection: bool,
+
     /// This server's store is lost for good: take its place with this new, empty store. What it had
     /// accepted and not put into a block is lost with the old one. The others have to agree, so it
     /// needs a majority of them without this one (both others, of three). Should the old store turn

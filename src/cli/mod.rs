@@ -83,6 +83,7 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         rejoin: server.rejoin,
         settle_at: server.settle_at,
         always_paxos: server.always_paxos,
+        allow_fault_injection: server.allow_fault_injection,
         timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };
     let redis_options = redis::Options {

@@ -199,3 +199,33 @@ fn the_help_names_every_command_and_its_examples_are_good() {
         assert!(good(example).is_some(), "{example}");
     }
 }
+
+#[test]
+fn links_are_broken_and_mended() {
+    let broken = |fault| LinkOrder::Break(LinkFault { peer: "B".parse().unwrap(), fault });
+    for (line, order) in [
+        ("link", LinkOrder::Show),
+        ("link heal", LinkOrder::Heal(None)),
+        ("link heal B", LinkOrder::Heal(Some("B".parse().unwrap()))),
+        ("link cut B", broken(Fault::Cut)),
+        ("link delay B 200ms", broken(Fault::Delay { ms: 200 })),
+        ("link delay B 1m", broken(Fault::Delay { ms: 60_000 })),
+        ("link drop B 30%", broken(Fault::Drop { percent: 30 })),
+    ] {
+        assert_eq!(good(line), Some(Command::Link(order)), "{line}");
+    }
+    for (line, part) in [
+        ("link bend B", "expected: link cut PEER"),
+        ("link cut", "expected: link cut PEER"),
+        ("link cut B C", "expected: link cut PEER"),
+        ("link cut B/x", "not a server id"),
+        ("link delay B 200", "unit is missing"),
+        ("link delay B 2m", "not 120000"),
+        ("link drop B 30", "a whole percentage, such as 30%"),
+        ("link drop B 0%", "1 to 100 percent"),
+        ("link drop B 101%", "not 101"),
+    ] {
+        let wrong = parse(line, &account("A")).unwrap_err();
+        assert!(wrong.contains(part), "{line}: {wrong}");
+    }
+}

@@ -28,6 +28,8 @@ pub struct NodeConfig {
     pub settle_at: Option<usize>,
     /// No transfer is answered before it is in a block. To compare with; a bank has no use for it.
     pub always_paxos: bool,
+    /// Clients may break and mend this server's links.
+    pub allow_fault_injection: bool,
     /// How patient to be.
     pub timings: Timings,
 }

@@ -93,7 +93,7 @@ impl Exchange {
     /// Sends a message to a peer, if there is a link to it.
     pub(crate) fn send(&self, to: &ServerId, message: Message) {
         match self.links.get(to) {
-            Some(link) => link.send(message),
+            Some(link) => link.post().send(message),
             None => log::debug!("no link to {to} for a message: {}", message.name()),
         }
     }
@@ -116,7 +116,7 @@ impl Exchange {
             }
             Bound::SendBlocks { to, from, up_to } => {
                 if let Some(link) = self.links.get(&to) {
-                    self.order(Job::ForPeer { queue: link.bulk(), from, up_to });
+                    self.order(Job::ForPeer { post: link.post().clone(), from, up_to });
                 }
             }
         }

@@ -9,6 +9,7 @@
 //! peer ──────── dials one peer, keeps the link, writes to it
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! statements ── which blocks touch an account
+//! faults ────── what somebody asked to be wrong with the links
 //! life ──────── how all of them learn that the node ends
 //! ```
 //!
@@ -31,6 +32,7 @@ use crate::node::block_reader::{BlockReader, Job};
 use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::exchange::Exchange;
+use crate::node::faults::Faults;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::peer::Dialler;
@@ -41,6 +43,7 @@ pub mod config;
 mod connection;
 mod event_loop;
 mod exchange;
+mod faults;
 mod incoming;
 mod life;
 mod listener;
@@ -142,7 +145,11 @@ impl Node {
         let (to_jobs, jobs) = crossbeam_channel::bounded(block_reader::JOBS);
         let (id, timings) = (config.id.clone(), config.timings.clone());
         self.spawn_block_reader(&id, jobs, &*store)?;
-        self.spawn_diallers(config, &to_peers)?;
+        let faults = config.allow_fault_injection.then(|| {
+            let peers = config.peers().map(|(peer, _)| peer);
+            Arc::new(Faults::new(&id, peers))
+        });
+        self.spawn_diallers(config, faults.as_deref(), &to_peers)?;
         let lobby = Lobby {
             id: id.clone(),
             home: AccountId::of(&id),
@@ -151,6 +158,7 @@ impl Node {
             peers: to_peers,
             clients: to_clients,
             loading: Arc::clone(&loading),
+            faults,
         };
         let event_loop = EventLoop {
             config: config.for_server(),
@@ -182,7 +190,12 @@ impl Node {
         Ok(())
     }
 
-    fn spawn_diallers(&mut self, config: &NodeConfig, events: &Sender<Incoming>) -> io::Result<()> {
+    fn spawn_diallers(
+        &mut self,
+        config: &NodeConfig,
+        faults: Option<&Faults>,
+        events: &Sender<Incoming>,
+    ) -> io::Result<()> {
         for (peer, address) in config.peers() {
             let dialler = Dialler {
                 id: config.id.clone(),
@@ -191,6 +204,7 @@ impl Node {
                 timings: config.timings.clone(),
                 life: Arc::clone(&self.life),
                 events: events.clone(),
+                weather: faults.and_then(|faults| faults.of(peer)),
             };
             let name = format!("{}:to-{peer}", config.id);
             self.others.push(self.life.spawn(name, move || dialler.run())?);

@@ -44,6 +44,7 @@ impl Cluster {
                 rejoin: false,
                 settle_at: None,
                 always_paxos: false,
+                allow_fault_injection: false,
                 timings: timings.clone(),
             };
             (id.clone(), config)
