@@ -27,7 +27,7 @@ pub fn to_words(response: &Response) -> String {
         }
         Response::Chain(blocks) if blocks.is_empty() => "no such blocks".into(),
         Response::Chain(blocks) => blocks.iter().map(block_in_words).collect::<Vec<_>>().join("\n"),
-        Response::Links(LinkFaults { faults }) => links_in_words(faults),
+        Response::Links(LinkFaults { faults, .. }) => links_in_words(faults),
         Response::Help => HELP.into(),
         Response::Failed(failure) => format!("error: {}", plain(&failure.to_string())),
         Response::Usage(message) => format!("error: {}", plain(message)),

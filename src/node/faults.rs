@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::bank::ids::ServerId;
 use crate::wire::link::{Fault, LinkFault, LinkFaults, LinkOrder};
+use crate::wire::messages::Messages;
 
 /// One link's.
 #[derive(Debug, Default)]
@@ -21,6 +22,10 @@ struct Now {
     delay: Option<Duration>,
     /// Of a hundred messages so many are lost.
     dropped: u8,
+    /// Messages of these names are lost.
+    lost_names: Messages,
+    /// How many messages were lost so far, by name.
+    lost: BTreeMap<&'static str, u64>,
     /// The connection there is, for the cut to end.
     socket: Option<Arc<TcpStream>>,
 }
@@ -42,10 +47,16 @@ impl Weather {
         !now.is_cut
     }
 
-    /// Whether the next message is lost.
-    pub(crate) fn loses_one(&self) -> bool {
-        let now = self.now();
-        now.is_cut || (now.dropped > 0 && fastrand::u8(..100) < now.dropped)
+    /// Whether a message is lost; counts it, if so.
+    pub(crate) fn loses(&self, name: &'static str) -> bool {
+        let mut now = self.now();
+        let is_lost = now.is_cut
+            || now.lost_names.contains(name)
+            || (now.dropped > 0 && fastrand::u8(..100) < now.dropped);
+        if is_lost {
+            *now.lost.entry(name).or_default() += 1;
+        }
+        is_lost
     }
 
     /// By how much each message is late.
@@ -58,6 +69,7 @@ impl Weather {
         match fault {
             Fault::Delay { ms } => now.delay = Some(Duration::from_millis(ms)),
             Fault::Drop { percent } => now.dropped = percent,
+            Fault::Lose { messages } => now.lost_names = now.lost_names.and(messages),
             Fault::Cut => {
                 now.is_cut = true;
                 if let Some(socket) = now.socket.take() {
@@ -69,7 +81,8 @@ impl Weather {
 
     fn heal(&self) {
         let mut now = self.now();
-        *now = Now { socket: now.socket.take(), ..Now::default() };
+        let (socket, lost) = (now.socket.take(), std::mem::take(&mut now.lost));
+        *now = Now { socket, lost, ..Now::default() };
     }
 
     fn faults(&self) -> impl Iterator<Item = Fault> + use<> {
@@ -77,7 +90,13 @@ impl Weather {
         let cut = now.is_cut.then_some(Fault::Cut);
         let delay = now.delay.map(|delay| Fault::Delay { ms: delay.as_millis() as u64 });
         let dropped = (now.dropped > 0).then_some(Fault::Drop { percent: now.dropped });
-        [cut, delay, dropped].into_iter().flatten()
+        let messages = now.lost_names;
+        let lost = (!messages.is_empty()).then_some(Fault::Lose { messages });
+        [cut, delay, dropped, lost].into_iter().flatten()
+    }
+
+    fn lost(&self) -> BTreeMap<String, u64> {
+        self.now().lost.iter().map(|(name, times)| ((*name).into(), *times)).collect()
     }
 }
 
@@ -119,7 +138,9 @@ impl Faults {
         if *order != LinkOrder::Show {
             log::warn!("link faults as they were asked for: {faults:?}");
         }
-        Ok(LinkFaults { faults })
+        let lost = self.links.iter().map(|(peer, weather)| (peer.clone(), weather.lost()));
+        let lost = lost.filter(|(_, lost)| !lost.is_empty()).collect();
+        Ok(LinkFaults { faults, lost })
     }
 
     fn find(&self, peer: &ServerId) -> Result<&Weather, String> {
@@ -173,12 +194,30 @@ mod tests {
     fn about_so_many_are_dropped() {
         let faults = Faults::new(&server("A"), [server("B")].iter());
         let weather = faults.of(&server("B")).unwrap();
-        let lost = || (0..1_000).filter(|_| weather.loses_one()).count();
+        let lost = || (0..1_000).filter(|_| weather.loses("accept")).count();
         assert_eq!(lost(), 0);
         faults.obey(&broken("B", Fault::Drop { percent: 30 })).unwrap();
         assert!((200..400).contains(&lost()));
         faults.obey(&broken("B", Fault::Drop { percent: 100 })).unwrap();
         assert_eq!(lost(), 1_000);
+    }
+
+    #[test]
+    fn messages_of_some_names_are_lost_and_counted() {
+        let faults = Faults::new(&server("A"), [server("B"), server("C")].iter());
+        let lose = |name: &str| broken("B", Fault::Lose { messages: name.parse().unwrap() });
+        faults.obey(&lose("accept")).unwrap();
+        let both = "accept".parse::<Messages>().unwrap().and("commit".parse().unwrap());
+        let expected = [("B".into(), Fault::Lose { messages: both })];
+        assert_eq!(links(&faults, &lose("commit")), expected);
+        let to_b = faults.of(&server("B")).unwrap();
+        assert!(to_b.loses("commit") && to_b.loses("commit") && !to_b.loses("accepted"));
+        assert!(!faults.of(&server("C")).unwrap().loses("commit"));
+        let healed = faults.obey(&LinkOrder::Heal(None)).unwrap();
+        assert_eq!(healed.faults, []);
+        assert!(!to_b.loses("commit"));
+        let lost = healed.lost[&server("B")].clone();
+        assert_eq!((healed.lost.len(), lost), (1, BTreeMap::from([("commit".into(), 2)])));
     }
 
     #[test]

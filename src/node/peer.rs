@@ -65,7 +65,7 @@ impl Post {
     /// Queues a message. Never blocks: if the queue is full, the message is lost, as it might be on
     /// the way; the protocol repeats what matters.
     pub(crate) fn send(&self, message: Message) {
-        if self.weather.as_ref().is_some_and(|weather| weather.loses_one()) {
+        if self.weather.as_ref().is_some_and(|weather| weather.loses(message.name())) {
             return log::debug!("lost, as was asked: {}", message.name());
         }
         let queue = if message.is_bulky() { &self.bulk } else { &self.protocol };

@@ -4,6 +4,8 @@
 //! They are no requests to the bank, whose state machine never hears of them: the server's threads
 //! obey them. So they have a line of their own kind on the clients' port.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::fields::{Object, count, objects, present};
@@ -73,6 +75,9 @@ pub struct LinkFault {
 pub struct LinkFaults {
     /// By peer. A link may both delay and drop.
     pub faults: Vec<LinkFault>,
+    /// By peer and by the message's name: how many were lost, as was asked, since the server started.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lost: BTreeMap<ServerId, BTreeMap<String, u64>>,
 }
 
 /// What a server is to do about its links.

@@ -19,6 +19,7 @@ fn every_order() -> Vec<LinkOrder> {
         broken(Fault::Cut),
         broken(Fault::Delay { ms: 200 }),
         broken(Fault::Drop { percent: 30 }),
+        broken(Fault::Lose { messages: "commit".parse().unwrap() }),
     ]
 }
 
@@ -61,6 +62,10 @@ fn what_is_wrong_with_an_order_is_said() {
         (r#""fault":"delay","peer":"B","ms":60001"#, "not 60001"),
         (r#""fault":"drop","peer":"B","percent":0"#, "1 to 100 percent"),
         (r#""fault":"drop","peer":"B","percent":256"#, "not 256"),
+        (r#""fault":"lose","peer":"B""#, "one is missing"),
+        (r#""fault":"lose","peer":"B","messages":[]"#, "name one, such as"),
+        (r#""fault":"lose","peer":"B","messages":["comit"]"#, "\"comit\" is no message"),
+        (r#""fault":"cut","peer":"B","messages":["commit"]"#, "goes with \"lose\""),
         (r#""fault":"bend","peer":"B""#, "\"bend\" is no fault"),
         (r#""fault":"cut","peer":"B/x""#, "not a server id"),
         (r#""peer":"B""#, "don't belong together"),
