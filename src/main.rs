@@ -31,6 +31,10 @@ fn main() -> ExitCode {
             start_log(&format_args!("client {}", options.id), LevelFilter::Warn);
             client::run(options)
         }
+        Ok(Config::Play(options)) => {
+            start_log(&"play", LevelFilter::Warn);
+            paxos_banking::play::run(&options)
+        }
         Err(error) => {
             // If this can't be printed, there is nobody left to tell.
             let _ = error.print();

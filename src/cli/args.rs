@@ -1,8 +1,9 @@
 //! The command line as clap sees it: names, help, defaults, and the form of each single value.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
@@ -27,6 +28,8 @@ pub enum Command {
     Server(Box<Server>),
     /// Talks to a server: a prompt, or the commands given by -c
     Client(Client),
+    /// Plays a scenario file on a bank of its own, checks what the file expects, and leaves nothing behind
+    Play(Play),
 }
 
 /// What server and client alike need to know.
@@ -190,4 +193,47 @@ pub struct Client {
     /// After how long a request that had no answer is given up; its outcome is then unknown
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
     pub give_up_after: Duration,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit status: 0 all was as expected; 1 something was not; 2 the file or the usage is \
+                        wrong; 3 it can't be played here. README.md explains the files."
+)]
+pub struct Play {
+    /// The file: plain text, such as tests/scenarios/demo.txt, or a course's sets as CSV
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// A Redis that may be used, in which nothing is left [default: one is started, and ended]
+    #[arg(long, value_name = "URL", value_parser = parse_redis_url)]
+    pub redis: Option<String>,
+
+    /// What each server's account holds at first [default: as the file says, or else 100]
+    #[arg(long, value_name = "UNITS")]
+    pub opening_balance: Option<Amount>,
+
+    /// Send transfers that follow each other (of a set, for instance) all at once, those of each client
+    /// one after the other
+    #[arg(long)]
+    pub concurrent: bool,
+
+    /// What becomes of a transfer that the bank can't cover: it is refused, or it waits for money and is
+    /// looked at again after each block and each restart, until the play ends
+    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    pub short: Short,
+
+    /// How long what is expected may take to come about
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_time)]
+    pub patience: Duration,
+
+    /// Print each step, and the end, as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Short {
+    Refuse,
+    Wait,
 }

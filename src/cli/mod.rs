@@ -15,6 +15,7 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
 use paxos_banking::node::{NodeConfig, Timings};
+use paxos_banking::play;
 use paxos_banking::store::redis;
 
 use args::{Arguments, Command, Membership};
@@ -26,6 +27,8 @@ pub enum Config {
     Server(Box<Server>),
     /// To talk to one.
     Client(client::Options),
+    /// To play a scenario file.
+    Play(play::Options),
 }
 
 /// A server and its store.
@@ -48,6 +51,7 @@ where
     let (name, config) = match Arguments::try_parse_from(arguments)?.command {
         Command::Server(server) => ("server", check_server(*server)),
         Command::Client(client) => ("client", check_client(client)),
+        Command::Play(play) => ("play", Ok(Config::Play(play_options(play)))),
     };
     config.map_err(|message| {
         // Built first: only then do a subcommand's usage lines name the whole program.
@@ -143,6 +147,12 @@ fn check_client(client: args::Client) -> Result<Config, String> {
         timeout,
         give_up_after,
     }))
+}
+
+fn play_options(play: args::Play) -> play::Options {
+    let args::Play { file, redis, opening_balance, concurrent, short, patience, json } = play;
+    let short_waits = matches!(short, args::Short::Wait);
+    play::Options { file, redis, opening: opening_balance, concurrent, short_waits, patience, json }
 }
 
 /// Where the cluster says that the server of this id is.

@@ -63,7 +63,7 @@ fn exit_of_ending(ending: &Ending) -> Exit {
 }
 
 /// Whether it is the transfer itself that the server can't take.
-pub(super) fn is_invalid(failure: &Failure) -> bool {
+pub(crate) fn is_invalid(failure: &Failure) -> bool {
     use ErrorCode::{BadRequest, LineTooLong, UnknownAccount};
     matches!(failure, Failure::Said(BadRequest | LineTooLong | UnknownAccount, _))
 }

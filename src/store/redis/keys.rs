@@ -55,6 +55,13 @@ impl Keys {
             turn: key("TURN"),
         }
     }
+
+    /// All of them.
+    pub(super) fn all(&self) -> [&str; 9] {
+        let Keys { chain, log, accepted, balances, accounts, state, lives, owner, turn } = self;
+        [chain, log, accepted, balances, accounts, state, lives, owner, turn]
+    }
+
     /// Where that is which the state machine calls `place`.
     pub(super) fn name_of(&self, place: &Place) -> String {
         match place {
