@@ -54,8 +54,7 @@ pub(super) fn parse(text: &str, cast: &mut Cast, wrongs: &mut Vec<Wrong>) -> Vec
         if is_header {
             continue;
         }
-        if let Err(wrong) = columns(whole, line).and_then(|row| sets.row(whole.trim(), line, &row))
-        {
+        if let Err(wrong) = columns(whole, line).and_then(|row| sets.row(line, &row)) {
             wrongs.push(wrong);
         }
     }
@@ -108,7 +107,7 @@ struct Sets<'a> {
 }
 
 impl Sets<'_> {
-    fn row(&mut self, text: &str, line: usize, row: &[Field<'_>]) -> Result<(), Wrong> {
+    fn row(&mut self, line: usize, row: &[Field<'_>]) -> Result<(), Wrong> {
         let (first, rest) = match row {
             [number, transfer, live] => ([number, transfer, live], &[][..]),
             [number, transfer, live, rest @ ..] => ([number, transfer, live], rest),
@@ -123,7 +122,7 @@ impl Sets<'_> {
         }
         let [number, transfer, live] = first;
         match (number.text.is_empty(), live.text.is_empty()) {
-            (false, false) => self.begin(text, number, live)?,
+            (false, false) => self.begin(number, live)?,
             (true, true) if self.number.is_some() => {}
             (true, true) => {
                 let what = format!("no set has begun yet; expected: {ROW}");
@@ -150,7 +149,7 @@ impl Sets<'_> {
         Ok(())
     }
 
-    fn begin(&mut self, text: &str, number: &Field<'_>, live: &Field<'_>) -> Result<(), Wrong> {
+    fn begin(&mut self, number: &Field<'_>, live: &Field<'_>) -> Result<(), Wrong> {
         let wrong = |field: &Field<'_>, what: &str| Wrong {
             place: field.place,
             what: found(field.text, what),
@@ -167,7 +166,7 @@ impl Sets<'_> {
         // What follows belongs to this set, whatever else is wrong with it.
         self.number = Some(next);
         let live = self.live(live)?;
-        let (place, text) = (number.place, text.to_owned());
+        let (place, text) = (number.place, format!("set {next}"));
         self.steps.push(Step { place, text, act: Act::Set { number: next, live } });
         Ok(())
     }

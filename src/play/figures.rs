@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::bank::ledger::entry::Via;
 use crate::bank::request::Outcome;
-use crate::client::commands::Response;
 use crate::client::session::Ending;
 use crate::play::check::is_unavailable;
 
@@ -50,21 +49,20 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl Figures {
-    /// Counts an answer to one transfer or several.
-    pub(super) fn count(&mut self, response: &Response, began: Instant, ended: Instant) {
-        let endings = match response {
-            Response::One(ending) => std::slice::from_ref(ending),
-            Response::Batch(endings) => endings,
-            _ => &[],
-        };
+    /// Something was under way from then to then.
+    pub(super) fn took(&mut self, began: Instant, ended: Instant) {
         self.spans.push((began, ended));
+    }
+
+    /// Counts how transfers ended that were answered together.
+    pub(super) fn count(&mut self, endings: &[Ending], took: Duration) {
         for ending in endings {
             match ending {
                 Ending::Decided(Outcome::Accepted { via: Via::Local, .. }) => {
-                    self.local.push(ended - began);
+                    self.local.push(took);
                 }
                 Ending::Decided(Outcome::Accepted { via: Via::Paxos, .. }) => {
-                    self.paxos.push(ended - began);
+                    self.paxos.push(took);
                 }
                 Ending::Decided(Outcome::Refused { .. }) => self.refused += 1,
                 ending if is_unavailable(ending) => self.unavailable += 1,

@@ -27,6 +27,7 @@ mod csv;
 pub mod expect;
 mod fault;
 mod figures;
+mod look;
 mod plain;
 mod player;
 mod process;

@@ -1,19 +1,19 @@
 //! Plays a script: lets clients speak, faults happen, and looks whether what is expected is so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use crate::bank::ids::ServerId;
-use crate::client::commands::{Command, Response, execute};
+use crate::client::commands::{Command, Response};
 use crate::client::session::{Ending, Failure};
-use crate::client::words::to_words;
 use crate::play::check::{Last, chain, check};
 use crate::play::figures::Figures;
+use crate::play::look::Look;
 use crate::play::report::Report;
-use crate::play::script::{Act, Script, Step};
+use crate::play::script::{Act, Script, Step, list};
 use crate::play::short::Short;
 use crate::play::stage::Stage;
 use crate::play::teller::{Done, Teller};
@@ -147,10 +147,7 @@ impl<'a, O: Write> Player<'a, O> {
                 thread::sleep(*time);
                 self.done(step, "done")
             }
-            Act::Show(servers) => {
-                self.done(step, "")?;
-                self.show(servers)
-            }
+            Act::Show(servers) => self.show(step, servers),
             Act::Title(title) => told(self.report.title(step, title)),
             Act::Expect(expect) => {
                 let (last, patience) = (self.last.as_ref(), self.manner.patience);
@@ -166,11 +163,7 @@ impl<'a, O: Write> Player<'a, O> {
     }
 
     /// Kills who is not to run, starts who is, and waits until these know each other.
-    fn begin_set(
-        &mut self,
-        step: &Step,
-        live: &std::collections::BTreeSet<ServerId>,
-    ) -> Result<(), String> {
+    fn begin_set(&mut self, step: &Step, live: &BTreeSet<ServerId>) -> Result<(), String> {
         let (mut killed, mut started) = (Vec::new(), Vec::new());
         for id in &self.script.servers {
             if !live.contains(id) && self.stage.kill(id) {
@@ -185,37 +178,23 @@ impl<'a, O: Write> Player<'a, O> {
         self.stage.wait_until_calm()?;
         let words = |what: &str, ids: &[&ServerId]| match ids {
             [] => String::new(),
-            ids => format!("{what} {}; ", super::script::list(ids.iter().copied())),
+            ids => format!("{what} {}; ", list(ids.iter().copied())),
         };
         let running = match live.is_empty() {
             true => "nobody runs".into(),
-            false => format!("{} run", super::script::list(live)),
+            false => format!("{} run", list(live)),
         };
         let text = words("killed", &killed) + &words("started", &started) + &running;
         self.done(step, &text)
     }
 
-    /// Shows log, chain and balances of servers.
-    fn show(&mut self, servers: &[ServerId]) -> Result<(), String> {
+    /// Shows logs, chains and balances of servers.
+    fn show(&mut self, step: &Step, servers: &[ServerId]) -> Result<(), String> {
         let live = self.stage.live();
         let servers: Vec<ServerId> =
             if servers.is_empty() { live.into_iter().collect() } else { servers.to_vec() };
-        for id in servers {
-            let mut text = format!("      server {id}\n");
-            for command in
-                [Command::Log, Command::Chain { from: 0, to: None }, Command::Balance(None)]
-            {
-                let shown = match self.stage.glance(&id) {
-                    Ok(glance) => execute(command, glance, None).map(|shown| to_words(&shown)),
-                    Err(why) => Some(why),
-                };
-                for line in shown.unwrap_or_default().lines() {
-                    text += &format!("        {line}\n");
-                }
-            }
-            told(self.report.text(&text))?;
-        }
-        Ok(())
+        let look = Look::at(&mut self.stage, servers);
+        told(self.report.shown(step, &look, &look.in_words()))
     }
 
     // ── Clients ──────────────────────────────────────────────────────────────────────────────────
@@ -258,7 +237,7 @@ impl<'a, O: Write> Player<'a, O> {
             let Done { ticket, response, began, ended } = done;
             let Some(asked) = self.under_way.remove(&ticket) else { continue };
             if is_transfer(&asked.step.act) {
-                self.figures.count(&response, began, ended);
+                self.figures.took(began, ended);
             }
             self.answer(asked, response, ended - began)?;
         }
@@ -288,12 +267,11 @@ impl<'a, O: Write> Player<'a, O> {
         if self.manner.short_waits && Short::concerns(endings) {
             let Asked { step, server, command, again, .. } = asked;
             self.short.wait(step, server, command, &mut self.stage);
-            if again {
-                return Ok(());
-            }
-            why = why.map(|why| format!("{why}; it waits for money"));
-            return told(self.report.answered(step, &response, why.as_deref(), took));
+            // It is told once that it waits.
+            let why = why.as_deref().filter(|_| !again);
+            return why.map_or(Ok(()), |why| told(self.report.waits(step, &response, why, took)));
         }
+        self.figures.count(endings, took);
         if asked.again {
             why = why.map(|why| format!("it had waited: {why}"));
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::client::commands::Response;
 use crate::client::json::to_json;
 use crate::client::words::to_words;
+use crate::play::look::Look;
 use crate::play::script::Step;
 use crate::wire::to_line;
 
@@ -39,6 +40,15 @@ struct StepLine<'a> {
     found: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<&'a str>,
+}
+
+/// The same for what servers hold.
+#[derive(Serialize)]
+struct ShownLine<'a> {
+    line: usize,
+    step: &'a str,
+    #[serde(flatten)]
+    look: &'a Look,
 }
 
 impl<'a> StepLine<'a> {
@@ -93,6 +103,31 @@ impl<O: Write> Report<O> {
         }
     }
 
+    /// A client's transfer waits for money, in place of what it was answered.
+    pub(super) fn waits(
+        &mut self,
+        step: &Step,
+        response: &Response,
+        why: &str,
+        took: Duration,
+    ) -> io::Result<()> {
+        if self.json {
+            return self.answered(step, response, Some(&format!("it waits: {why}")), took);
+        }
+        let words = to_words(response);
+        self.step(step, &format!("waits; for now {}", words.trim_end()))?;
+        self.below(&format!("{why} ({:.1} ms)", took.as_secs_f64() * 1e3))
+    }
+
+    /// What servers hold.
+    pub(super) fn shown(&mut self, step: &Step, look: &Look, words: &str) -> io::Result<()> {
+        if self.json {
+            return self.json_line(&ShownLine { line: step.place.line, step: &step.text, look });
+        }
+        self.step(step, "")?;
+        self.text(words)
+    }
+
     /// Something was expected; what was found instead, if it was not so.
     pub(super) fn checked(&mut self, step: &Step, result: &Result<(), String>) -> io::Result<()> {
         let found = result.as_ref().err().map(String::as_str);
@@ -142,12 +177,13 @@ impl<O: Write> Report<O> {
     }
 
     fn step(&mut self, step: &Step, outcome: &str) -> io::Result<()> {
-        writeln!(self.output, "{:>4}  {:<32} {outcome}", step.place.line, step.text)?;
+        let line = format!("{:>4}  {:<36} {outcome}", step.place.line, step.text);
+        writeln!(self.output, "{}", line.trim_end())?;
         self.output.flush()
     }
 
     fn below(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.output, "{:38} {}", "", line.trim_start())?;
+        writeln!(self.output, "{:42} {}", "", line.trim_start())?;
         self.output.flush()
     }
 }

@@ -49,7 +49,10 @@ pub(super) fn why(home: &ServerId, ending: &Ending, seen: &Seen) -> String {
             format!("a Paxos run of {home} consulted {}{not}", list(consulted))
         }
         Ending::Decided(Outcome::LinkedFailed { .. }) => "all or none".into(),
-        ending if is_unavailable(ending) => "not decided: it has not happened and will not".into(),
+        Ending::Decided(Outcome::Unavailable { .. }) => {
+            format!("no Paxos run of {home} got through")
+        }
+        ending if is_unavailable(ending) => "it was not heard by its server".into(),
         Ending::Unknown { .. } => "no answer: it may or may not have happened".into(),
         _ => format!("{home} would not take it"),
     }

@@ -22,7 +22,7 @@ const NAMES: [&str; 12] = [
 ];
 
 /// A set of names of messages, each a bit. Written as a list of the names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<&str>", try_from = "Vec<String>")]
 pub struct Messages(u16);
 
@@ -78,6 +78,12 @@ impl From<Messages> for Vec<&str> {
 impl fmt::Display for Messages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.names().collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl fmt::Debug for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 
