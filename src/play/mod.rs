@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bank::amount::Amount;
-use crate::play::player::{Manner, Player};
+use crate::play::player::{Manner, Player, Stop};
 use crate::play::report::Report;
 use crate::play::script::Script;
 use crate::play::stage::Stage;
@@ -83,8 +83,10 @@ pub fn run(options: &Options) -> u8 {
     match play(options, &script) {
         Ok(true) => GREEN,
         Ok(false) => FAILED,
-        Err(why) => {
-            eprintln!("{}: {why}", options.file.display());
+        Err(stop) => {
+            if let Stop::Cannot(why) = stop {
+                eprintln!("{}: {why}", options.file.display());
+            }
             NO_STAGE
         }
     }
@@ -107,24 +109,23 @@ fn read(options: &Options) -> Result<Script, String> {
 }
 
 /// Plays it. False if something was not as expected.
-fn play(options: &Options, script: &Script) -> Result<bool, String> {
+fn play(options: &Options, script: &Script) -> Result<bool, Stop> {
     let usual = Amount::new(USUAL_OPENING);
     let opening = options.opening.or(script.opening).or(usual).unwrap_or(Amount::ZERO);
     let Options { concurrent, short_waits, patience, .. } = *options;
     let stage = Stage::set(&script.servers, opening, options.redis.as_deref())?;
     let mut report = Report::new(io::stdout(), options.json);
-    let told = |error| format!("what happens can't be told: {error}");
     let servers = script::list(&script.servers);
     let setting = format!("{}: {servers} open with {opening} each", options.file.display());
-    report.text(&setting).map_err(told)?;
+    report.text(&setting)?;
     let manner = Manner { concurrent, short_waits, patience };
     let mut player = Player::new(script, manner, stage, report);
-    player.play().map_err(|why| format!("{why}\n\n{}", player.stage.logs()))?;
+    player.play()?;
     let Player { mut stage, mut report, figures, short, .. } = player;
     let (passed, failed) = (report.passed, report.failed);
     let summary = Summary::of(&mut stage, short.left(), figures.told(), passed, failed);
-    report.json(&summary).map_err(told)?;
-    report.text(&summary.in_words()).map_err(told)?;
+    report.json(&summary)?;
+    report.text(&summary.in_words())?;
     if !summary.is_green() {
         eprintln!("{}", stage.logs());
     }

@@ -1,7 +1,7 @@
 //! Plays a script: lets clients speak, faults happen, and looks whether what is expected is so.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -18,6 +18,36 @@ use crate::play::short::Short;
 use crate::play::stage::Stage;
 use crate::play::teller::{Done, Teller};
 use crate::play::why::{Seen, why};
+
+/// Why a play does not go on.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Nobody reads what it prints, as after `head`.
+    Unread,
+    /// It can't, for this reason.
+    Cannot(String),
+}
+
+impl From<String> for Stop {
+    fn from(why: String) -> Stop {
+        Stop::Cannot(why)
+    }
+}
+
+impl From<&str> for Stop {
+    fn from(why: &str) -> Stop {
+        Stop::Cannot(why.into())
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Stop::Unread,
+            _ => Stop::Cannot(format!("what happens can't be told: {error}")),
+        }
+    }
+}
 
 /// How a script is played.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +72,7 @@ struct Asked<'a> {
     again: bool,
 }
 
-/// Plays one script. What goes wrong with the play itself, rather than in it, is an error in words.
+/// Plays one script. What goes wrong with the play itself, rather than in it, stops it.
 pub(super) struct Player<'a, O> {
     script: &'a Script,
     manner: Manner,
@@ -83,7 +113,7 @@ impl<'a, O: Write> Player<'a, O> {
     }
 
     /// Plays all of it.
-    pub(super) fn play(&mut self) -> Result<(), String> {
+    pub(super) fn play(&mut self) -> Result<(), Stop> {
         let script = self.script;
         for (index, step) in script.steps.iter().enumerate() {
             self.stage.look_for_the_dead()?;
@@ -102,7 +132,7 @@ impl<'a, O: Write> Player<'a, O> {
         self.look_again()
     }
 
-    fn step(&mut self, step: &'a Step) -> Result<(), String> {
+    fn step(&mut self, step: &'a Step) -> Result<(), Stop> {
         match &step.act {
             Act::Say { server, command, behind } => {
                 let ticket = self.say(step, server, command.clone(), false)?;
@@ -158,12 +188,12 @@ impl<'a, O: Write> Player<'a, O> {
         }
     }
 
-    fn done(&mut self, step: &Step, what: &str) -> Result<(), String> {
+    fn done(&mut self, step: &Step, what: &str) -> Result<(), Stop> {
         told(self.report.done(step, what))
     }
 
     /// Kills who is not to run, starts who is, and waits until these know each other.
-    fn begin_set(&mut self, step: &Step, live: &BTreeSet<ServerId>) -> Result<(), String> {
+    fn begin_set(&mut self, step: &Step, live: &BTreeSet<ServerId>) -> Result<(), Stop> {
         let (mut killed, mut started) = (Vec::new(), Vec::new());
         for id in &self.script.servers {
             if !live.contains(id) && self.stage.kill(id) {
@@ -189,7 +219,7 @@ impl<'a, O: Write> Player<'a, O> {
     }
 
     /// Shows logs, chains and balances of servers.
-    fn show(&mut self, step: &Step, servers: &[ServerId]) -> Result<(), String> {
+    fn show(&mut self, step: &Step, servers: &[ServerId]) -> Result<(), Stop> {
         let live = self.stage.live();
         let servers: Vec<ServerId> =
             if servers.is_empty() { live.into_iter().collect() } else { servers.to_vec() };
@@ -206,7 +236,7 @@ impl<'a, O: Write> Player<'a, O> {
         server: &ServerId,
         command: Command,
         again: bool,
-    ) -> Result<Option<usize>, String> {
+    ) -> Result<Option<usize>, Stop> {
         // Of a server that stands still nothing can be seen.
         let status = self.stage.status(server).ok();
         let mut seen = Seen::default();
@@ -231,7 +261,7 @@ impl<'a, O: Write> Player<'a, O> {
     }
 
     /// Waits until all of these are answered.
-    fn wait_for(&mut self, which: impl Fn(usize) -> bool) -> Result<(), String> {
+    fn wait_for(&mut self, which: impl Fn(usize) -> bool) -> Result<(), Stop> {
         while self.under_way.keys().any(|ticket| which(*ticket)) {
             let done = self.done.recv().map_err(|_| "a client has ended")?;
             let Done { ticket, response, began, ended } = done;
@@ -250,7 +280,7 @@ impl<'a, O: Write> Player<'a, O> {
         mut asked: Asked<'a>,
         response: Response,
         took: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), Stop> {
         let endings: &[Ending] = match &response {
             Response::One(ending) => std::slice::from_ref(ending),
             Response::Batch(endings) => endings,
@@ -279,7 +309,7 @@ impl<'a, O: Write> Player<'a, O> {
     }
 
     /// Looks again at what waits for money, where there is a new block or a server was started.
-    fn look_again(&mut self) -> Result<(), String> {
+    fn look_again(&mut self) -> Result<(), Stop> {
         while let Some(waiting) = self.short.next(&mut self.stage) {
             let ticket = self.say(waiting.step, &waiting.server, waiting.command, true)?;
             if let Some(ticket) = ticket {
@@ -306,6 +336,6 @@ fn refuse(command: &Command, failure: &Failure) -> Response {
     }
 }
 
-fn told(result: std::io::Result<()>) -> Result<(), String> {
-    result.map_err(|error| format!("what happens can't be told: {error}"))
+fn told(result: io::Result<()>) -> Result<(), Stop> {
+    Ok(result?)
 }

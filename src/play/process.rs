@@ -156,8 +156,8 @@ mod tests {
         assert!(guarded.ended().is_none());
         guarded.signal("STOP").unwrap();
         drop(guarded);
-        let alive = Command::new("kill").args(["-0", &pid.to_string()]).stderr(Stdio::null());
-        let mut alive = alive;
+        let mut alive = Command::new("kill");
+        alive.args(["-0", &pid.to_string()]).stderr(Stdio::null());
         assert!(!alive.status().unwrap().success());
         drop(folder);
         assert!(!path.exists());

@@ -27,18 +27,24 @@ pub(super) enum Redis {
 }
 
 impl Redis {
-    /// Starts one in a folder, with the settings that servers insist on.
-    pub(super) fn start(folder: &Folder) -> Result<Redis, String> {
-        let data = folder.path().join("redis");
-        std::fs::create_dir(&data).map_err(|error| format!("no folder for Redis: {error}"))?;
-        let program = PROGRAMS.into_iter().find(|program| is_there(program));
-        let program = program.ok_or_else(|| {
+    /// The program to start one from.
+    ///
+    /// # Errors
+    /// Says what to do if there is none.
+    pub(super) fn program() -> Result<&'static str, String> {
+        PROGRAMS.into_iter().find(|program| is_there(program)).ok_or_else(|| {
             format!(
                 "there is no {} in the PATH: ./run.sh play installs Redis; --redis URL uses one \
                  that runs",
                 PROGRAMS.join(" or ")
             )
-        })?;
+        })
+    }
+
+    /// Starts one in a folder, with the settings that servers insist on.
+    pub(super) fn start(program: &str, folder: &Folder) -> Result<Redis, String> {
+        let data = folder.path().join("redis");
+        std::fs::create_dir(&data).map_err(|error| format!("no folder for Redis: {error}"))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let port = free_port()?;

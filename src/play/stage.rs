@@ -67,10 +67,15 @@ impl Stage {
         opening: Amount,
         redis: Option<&str>,
     ) -> Result<Stage, String> {
-        let folder = Folder::new().map_err(|error| format!("no temporary folder: {error}"))?;
-        let redis = match redis {
-            Some(url) => Redis::borrow(url, servers)?,
-            None => Redis::start(&folder)?,
+        let new_folder =
+            || Folder::new().map_err(|error| format!("no temporary folder can be had: {error}"));
+        let (redis, folder) = match redis {
+            Some(url) => (Redis::borrow(url, servers)?, new_folder()?),
+            None => {
+                let program = Redis::program()?;
+                let folder = new_folder()?;
+                (Redis::start(program, &folder)?, folder)
+            }
         };
         let actors = free_addresses(servers.len())?.into_iter().zip(servers);
         let actors = actors.map(|(address, id)| {
