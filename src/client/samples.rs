@@ -9,6 +9,7 @@ use crate::bank::request::{
 };
 use crate::client::commands::{Page, Response};
 use crate::client::session::{Ending, Failure};
+use crate::wire::link::{Fault, LinkFault, LinkFaults};
 use crate::wire::{Answer, parse_reply};
 
 pub(super) fn server(id: &str) -> ServerId {
@@ -150,4 +151,11 @@ pub(super) fn status() -> Response {
             PeerStatus { id: server("C"), connected: false, height: None, turn: None },
         ],
     })))
+}
+
+pub(super) fn links() -> Response {
+    let link = |peer, fault| LinkFault { peer: server(peer), fault };
+    let (delay, drop) = (Fault::Delay { ms: 200 }, Fault::Drop { percent: 30 });
+    let faults = vec![link("B", Fault::Cut), link("C", delay), link("C", drop)];
+    Response::Links(LinkFaults { faults })
 }

@@ -12,7 +12,9 @@ use paxos_banking::bank::paxos::message::{Hello, Message, Standing, Vote};
 use crate::banks::{genesis, hello, id};
 
 /// What clients say; several lines in one are one client's.
-pub const REQUESTS: [&str; 22] = [
+pub const REQUESTS: [&str; 24] = [
+    r#"{"kind":"link","fault":"delay","peer":"B","ms":200}"#,
+    r#"{"id":1,"kind":"link","fault":"drop","peer":"B","percent":30}"#,
     r#"{"id":1,"transfer":{"to":"C","amount":20}}"#,
     r#"{"id":1,"transfer":{"from":"A","to":"B","amount":500,"wait_ms":100}}"#,
     r#"{"id":2,"version":2,"transfer":{"to":"B","amount":5,"settled":true}}"#,
@@ -157,7 +159,7 @@ pub fn stories() -> Vec<Vec<Message>> {
 }
 
 /// What people type.
-pub const COMMANDS: [&str; 24] = [
+pub const COMMANDS: [&str; 28] = [
     "transfer B 30",
     "t A/alice B 30 --settled",
     "transfer B 500 --wait 10s",
@@ -180,6 +182,10 @@ pub const COMMANDS: [&str; 24] = [
     "chain 1 5",
     "status",
     "settle",
+    "link cut B",
+    "link delay B 200ms",
+    "link drop B 30%",
+    "link heal",
     "help",
     "quit",
 ];
