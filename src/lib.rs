@@ -7,6 +7,8 @@
 //! - [`node`], the threads around it, and [`store`], where its state is durable.
 //! - [`client`], which talks to a server in the lines of [`wire`].
 //!
+//! Beside them, [`trace`] draws what servers noted down of the protocol.
+//!
 //! # One transfer, followed through
 //!
 //! A client's line `{"id":1,"transfer":{"to":"B","amount":30}}` arrives at server A.
@@ -60,4 +62,5 @@ pub mod bank;
 pub mod client;
 pub mod node;
 pub mod store;
+pub mod trace;
 pub mod wire;

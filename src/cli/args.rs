@@ -1,5 +1,6 @@
 //! The command line as clap sees it: names, help, defaults, and the form of each single value.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -86,6 +87,11 @@ pub struct Server {
     /// and lectures: whoever can reach this server can then cut it off
     #[arg(long)]
     pub allow_fault_injection: bool,
+
+    /// Note down in this file each message sent and received, each ballot, block and durable write, one
+    /// JSON object a line; `paxos-banking diagram` draws it [default: not]
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 
     /// This server's store is lost for good: take its place with this new, empty store. What it had
     /// accepted and not put into a block is lost with the old one. The others have to agree, so it

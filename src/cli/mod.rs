@@ -84,6 +84,7 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         settle_at: server.settle_at,
         always_paxos: server.always_paxos,
         allow_fault_injection: server.allow_fault_injection,
+        trace: server.trace,
         timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };
     let redis_options = redis::Options {
