@@ -28,6 +28,8 @@ pub enum Command {
     Server(Box<Server>),
     /// Talks to a server: a prompt, or the commands given by -c
     Client(Client),
+    /// Draws what servers noted down with --trace: who told whom what, as one SVG
+    Diagram(Diagram),
 }
 
 /// What server and client alike need to know.
@@ -196,4 +198,31 @@ pub struct Client {
     /// After how long a request that had no answer is given up; its outcome is then unknown
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
     pub give_up_after: Duration,
+}
+
+#[derive(Args)]
+pub struct Diagram {
+    /// The traces, of as many servers as there are
+    #[arg(value_name = "TRACE", required = true)]
+    pub traces: Vec<PathBuf>,
+
+    /// Where the drawing goes [default: the standard output]
+    #[arg(long, value_name = "FILE.svg")]
+    pub output: Option<PathBuf>,
+
+    /// Leave out what happened earlier than so long after the traces begin [default: nothing]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub from: Option<Duration>,
+
+    /// Leave out what happened later than so long after the traces begin [default: nothing]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub to: Option<Duration>,
+
+    /// Draw only what has to do with the block of this height [default: all]
+    #[arg(long, value_name = "N")]
+    pub height: Option<u64>,
+
+    /// Draw heartbeats and hellos, too, and how servers ask each other for their heights
+    #[arg(long)]
+    pub heartbeats: bool,
 }

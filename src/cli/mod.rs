@@ -7,6 +7,7 @@ mod args;
 mod values;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -16,6 +17,7 @@ use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
 use paxos_banking::node::{NodeConfig, Timings};
 use paxos_banking::store::redis;
+use paxos_banking::trace::Choice;
 
 use args::{Arguments, Command, Membership};
 
@@ -26,6 +28,16 @@ pub enum Config {
     Server(Box<Server>),
     /// To talk to one.
     Client(client::Options),
+    /// To draw a diagram.
+    Diagram(Diagram),
+}
+
+/// What to draw, and where.
+#[derive(Debug)]
+pub struct Diagram {
+    pub traces: Vec<PathBuf>,
+    pub output: Option<PathBuf>,
+    pub choice: Choice,
 }
 
 /// A server and its store.
@@ -48,6 +60,7 @@ where
     let (name, config) = match Arguments::try_parse_from(arguments)?.command {
         Command::Server(server) => ("server", check_server(*server)),
         Command::Client(client) => ("client", check_client(client)),
+        Command::Diagram(diagram) => ("diagram", check_diagram(diagram)),
     };
     config.map_err(|message| {
         // Built first: only then do a subcommand's usage lines name the whole program.
@@ -144,6 +157,15 @@ fn check_client(client: args::Client) -> Result<Config, String> {
         timeout,
         give_up_after,
     }))
+}
+
+fn check_diagram(diagram: args::Diagram) -> Result<Config, String> {
+    let args::Diagram { traces, output, from, to, height, heartbeats } = diagram;
+    if let (Some(from), Some(to)) = (from, to) {
+        check_order("--from", from, "--to", to)?;
+    }
+    let choice = Choice { from, to, height, heartbeats };
+    Ok(Config::Diagram(Diagram { traces, output, choice }))
 }
 
 /// Where the cluster says that the server of this id is.

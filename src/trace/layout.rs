@@ -20,8 +20,13 @@ const STEP: f64 = 10.0;
 const SLOPE: f64 = 24.0;
 /// What happens at about the same time stands at about the same height.
 const SLACK: f64 = 70.0;
+/// How far something moves down to be clear of others, at a time, and how often to be clear of lines.
+const NUDGE: f64 = 2.0;
+const LONGEST_NUDGE: u8 = 16;
+/// So many of the latest arrows, and of the latest texts, can be in the way.
+const RECENT: usize = 60;
 /// A pause that is worth a word.
-const PAUSE: Duration = Duration::from_millis(150);
+const PAUSE: Duration = Duration::from_millis(500);
 /// Half the width of the box for a block.
 const BOX: f64 = 30.0;
 /// Room for the times on the left.
@@ -153,6 +158,20 @@ impl Ground {
     }
 }
 
+impl Ground {
+    /// Whether a line from here to there goes through it.
+    fn is_crossed(&self, from: (f64, f64), to: (f64, f64)) -> bool {
+        let (left, right) = if from.0 < to.0 { (from, to) } else { (to, from) };
+        let (begin, end) = (self.left.max(left.0), self.right.min(right.0));
+        if begin >= end {
+            return false;
+        }
+        let y = |x: f64| left.1 + (x - left.0) / (right.0 - left.0) * (right.1 - left.1);
+        let (one, other) = (y(begin), y(end));
+        one.min(other) < self.bottom - 3.0 && one.max(other) > self.top + 1.0
+    }
+}
+
 impl Text {
     fn ground(&self) -> Ground {
         let width = self.words.chars().count() as f64 * LETTER;
@@ -228,11 +247,14 @@ impl<'a> Work<'a> {
             let hops = self.story.events[sent].server.abs_diff(event.server);
             y = y.max(self.places[sent] + SLOPE * hops as f64);
         }
-        let ground = |y| self.grounds(event, y);
-        while ground(y).iter().any(|ground| self.taken.iter().any(|taken| taken.touches(ground))) {
-            y += 2.0;
+        while self.collides(event, y) {
+            y += NUDGE;
         }
-        let grounds = ground(y);
+        // A line through a text is no disaster, so the room to avoid it is bounded.
+        let tries = (0..LONGEST_NUDGE).map(|step| y + NUDGE * f64::from(step));
+        let good = tries.into_iter().find(|&y| !self.collides(event, y) && !self.crosses(event, y));
+        y = good.unwrap_or(y);
+        let grounds = self.grounds(event, y);
         self.taken.extend(grounds);
         self.draw(event, y);
         self.places.push(y);
@@ -245,6 +267,24 @@ impl<'a> Work<'a> {
         };
         self.free[event.server] = y + step;
         self.bottom = self.bottom.max(y);
+    }
+
+    /// Whether a text would stand on another.
+    fn collides(&self, event: &Event, y: f64) -> bool {
+        let grounds = self.grounds(event, y);
+        self.taken.iter().any(|taken| grounds.iter().any(|ground| taken.touches(ground)))
+    }
+
+    /// Whether an arrow would go through a text.
+    fn crosses(&self, event: &Event, y: f64) -> bool {
+        let texts: Vec<Ground> = self.text(event, y).iter().map(Text::ground).collect();
+        let recent = self.sheet.arrows.iter().rev().take(RECENT);
+        let mut recent = recent.map(|arrow| (arrow.from, arrow.to));
+        let through = |(from, to)| texts.iter().any(|text| text.is_crossed(from, to));
+        recent.any(through)
+            || self.way(event, y).is_some_and(|(from, to, _)| {
+                self.taken.iter().rev().take(RECENT).any(|text| text.is_crossed(from, to))
+            })
     }
 
     /// Writes between what a pause divides, and a time now and then.
@@ -334,20 +374,24 @@ impl<'a> Work<'a> {
         self.sheet.marks.push(Mark { at, sign, text, detail });
     }
 
-    fn depart(&mut self, event: &Event, from: (f64, f64), label: Option<Text>) {
-        let Deed::Sent { to, message, fate } = &event.deed else { return };
-        let way = self.x(*to) - from.0;
+    /// From where to where a message goes if it leaves at this height, as far as that is known then.
+    fn way(&self, event: &Event, y: f64) -> Option<((f64, f64), (f64, f64), End)> {
+        let Deed::Sent { to, fate, .. } = &event.deed else { return None };
+        let x = self.x(event.server);
+        let hops = event.server.abs_diff(*to).max(1) as f64;
         let (share, end) = match fate {
-            // Until it arrives.
             Fate::Arrived(_) => (1.0, End::Head),
-            Fate::Lost => (0.5, End::Cross),
-            Fate::Unknown => (0.5, End::Open),
+            // Before it passes a server.
+            Fate::Lost => (0.5 / hops, End::Cross),
+            Fate::Unknown => (0.5 / hops, End::Open),
         };
-        let hops = event.server.abs_diff(*to) as f64;
-        // A lost one ends before it passes a server.
-        let share = if end == End::Head { share } else { share / hops.max(1.0) };
-        let to = (from.0 + share * way, from.1 + share * SLOPE * hops);
-        let Some(label) = label else { return };
+        let to = (x + share * (self.x(*to) - x), y + share * SLOPE * hops);
+        Some(((x, y), to, end))
+    }
+
+    fn depart(&mut self, event: &Event, (_, y): (f64, f64), label: Option<Text>) {
+        let (Some((from, to, end)), Some(label)) = (self.way(event, y), label) else { return };
+        let Deed::Sent { message, .. } = &event.deed else { return };
         let kind = message.kind.clone();
         self.sheet.arrows.push(Arrow { kind, from, to, end, label });
     }

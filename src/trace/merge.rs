@@ -288,6 +288,20 @@ fn pick(events: &[Event], order: &[usize]) -> Vec<Event> {
 }
 
 impl Story {
+    /// What clients had asked for before, and were not answered yet.
+    fn waiting_at(&self, time: Duration) -> Vec<usize> {
+        let mut asked = vec![None; self.servers.len()];
+        let before = self.events.iter().enumerate().take_while(|(_, event)| event.time < time);
+        for (number, event) in before {
+            match event.deed {
+                Deed::Noted(What::Asked { .. }) => asked[event.server] = Some(number),
+                Deed::Noted(What::Answered { .. }) | Deed::Crashed => asked[event.server] = None,
+                _ => {}
+            }
+        }
+        asked.into_iter().flatten().collect()
+    }
+
     /// The part of it that is chosen. Of a message both ends are in it or none.
     pub fn chosen(&self, choice: &Choice) -> Story {
         let in_time = |event: &Event| {
@@ -305,23 +319,29 @@ impl Story {
         let chosen: Vec<&Event> =
             self.events.iter().filter(|e| in_time(e) && is_about(e)).collect();
         let span = chosen.first().map(|first| first.time).zip(chosen.last().map(|last| last.time));
-        // What else happened while a block came about belongs to its story.
-        let is_beside = |event: &Event| {
-            !matches!(
+        let waiting = span.map_or(Vec::new(), |(first, _)| self.waiting_at(first));
+        // What else happened while a block came about belongs to its story, and what clients wait for.
+        let is_beside = |number: usize| {
+            let event = &self.events[number];
+            let is_about_something_else = matches!(
                 event.deed,
                 Deed::Sent { .. } | Deed::Received { .. } | Deed::Noted(What::Appended { .. })
-            ) && span.is_some_and(|(first, last)| (first..=last).contains(&event.time))
+            );
+            let is_in = span.is_some_and(|(first, last)| (first..=last).contains(&event.time));
+            !is_about_something_else && (is_in || waiting.contains(&number))
         };
-        let is_chosen = |event: &Event| in_time(event) && (is_about(event) || is_beside(event));
+        let is_chosen = |number: usize| {
+            let event = &self.events[number];
+            in_time(event) && (is_about(event) || is_beside(number))
+        };
         let order: Vec<usize> = (0..self.events.len())
             .filter(|&number| {
-                let event = &self.events[number];
-                let other = match event.deed {
+                let other = match self.events[number].deed {
                     Deed::Sent { fate: Fate::Arrived(other), .. } => Some(other),
                     Deed::Received { sent, .. } => sent,
                     _ => None,
                 };
-                is_chosen(event) || other.is_some_and(|other| is_chosen(&self.events[other]))
+                is_chosen(number) || other.is_some_and(is_chosen)
             })
             .collect();
         Story { servers: self.servers.clone(), events: pick(&self.events, &order) }

@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use crate::trace::layout::{Arrow, End, Line, Margin, Mark, Sheet, Sign, Text};
 
-/// What arrows are drawn in: their class, what the legend says, and which kinds of message they are.
-const STYLES: [(&str, &str, &[&str]); 8] = [
+/// How arrows are drawn: their class, what the legend says, and which kinds of message they are.
+type Style = (&'static str, &'static str, &'static [&'static str]);
+
+const STYLES: [Style; 8] = [
     ("prepare", "prepare", &["prepare"]),
     ("promise", "promise", &["promise"]),
     ("accept", "accept", &["accept"]),
@@ -20,23 +22,47 @@ const STYLES: [(&str, &str, &[&str]); 8] = [
     ("other", "hello, heartbeat", &["hello", "reject", "heartbeat", "rejoin"]),
 ];
 
-const CSS: &str = "\
-svg{--ink:#1f2328;--pale:#8c959f;--paper:#ffffff;--prepare:#0969da;--promise:#0a7d8c;--accept:#b35900;\
---accepted:#1a7f37;--commit:#8250df;--nack:#cf222e;--blocks:#6e5600;--other:#6e7781}\
-@media (prefers-color-scheme:dark){svg{--ink:#e6edf3;--pale:#7d8590;--paper:#0d1117;--prepare:#58a6ff;\
---promise:#39c5cf;--accept:#ffa657;--accepted:#56d364;--commit:#d2a8ff;--nack:#ff7b72;--blocks:#e3b341;\
---other:#8b949e}}\
-text{font:11px Helvetica,Arial,sans-serif;fill:var(--ink);stroke:var(--paper);stroke-width:3px;\
-stroke-linejoin:round;paint-order:stroke}\
-.paper{fill:var(--paper)}.name{font-size:14px;font-weight:bold;text-anchor:middle}\
-.left{text-anchor:end}.pale{fill:var(--pale)}.middle{text-anchor:middle}\
-.life{stroke:var(--ink);stroke-width:1.5}.death{stroke:var(--pale);stroke-width:1;stroke-dasharray:2 4}\
-.pause{stroke:var(--pale);stroke-dasharray:1 5}\
-.sign{stroke:var(--ink);stroke-width:1.5;fill:var(--paper)}.crash{stroke:var(--nack);stroke-width:2.5}\
-.dot{fill:var(--ink)}.block{fill:var(--paper);stroke:var(--commit);stroke-width:1.5}\
-.arrow{fill:none;stroke-width:1.5}.head{stroke:none}\
-.promise,.accepted{stroke-dasharray:6 3}.nack{stroke-dasharray:2 3}.blocks{stroke-dasharray:9 3 2 3}\
-.commit{stroke-width:2.2}";
+/// Forms; the colours are apart.
+const FORMS: &str = "\
+text{font:11px Helvetica,Arial,sans-serif;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}\
+.name{font-size:14px;font-weight:bold;text-anchor:middle}.left{text-anchor:end}\
+.middle{text-anchor:middle}.life{stroke-width:1.5}.death{stroke-dasharray:2 4}\
+.pause{stroke-dasharray:1 5}.sign{stroke-width:1.5}.crash{stroke-width:2.5}.block{stroke-width:1.5}\
+.arrow{fill:none;stroke-width:1.5}.promise,.accepted{stroke-dasharray:6 3}.nack{stroke-dasharray:2 3}\
+.blocks{stroke-dasharray:9 3 2 3}.commit{stroke-width:2.2}.head{stroke:none}";
+
+/// The colours of ink, pale ink and paper, and those of [`STYLES`]. Each is readable on its paper.
+struct Palette(&'static str, &'static str, &'static str, [&'static str; 8]);
+
+const LIGHT: Palette = Palette(
+    "#1f2328",
+    "#59636e",
+    "#ffffff",
+    ["#0969da", "#0a7d8c", "#b35900", "#1a7f37", "#8250df", "#cf222e", "#6e5600", "#6e7781"],
+);
+
+const DARK: Palette = Palette(
+    "#e6edf3",
+    "#9198a1",
+    "#0d1117",
+    ["#58a6ff", "#39c5cf", "#ffa657", "#56d364", "#d2a8ff", "#ff7b72", "#e3b341", "#8b949e"],
+);
+
+impl Palette {
+    fn rules(&self) -> String {
+        let Palette(ink, pale, paper, colours) = self;
+        let style = |((class, ..), colour): (&Style, &&str)| {
+            format!(".{class}{{stroke:{colour}}}.head.{class}{{fill:{colour};stroke:none}}")
+        };
+        let styles: String = STYLES.iter().zip(colours).map(style).collect();
+        format!(
+            "text{{fill:{ink};stroke:{paper}}}.pale{{fill:{pale}}}.paper{{fill:{paper}}}\
+             .life{{stroke:{ink}}}.death,.pause{{stroke:{pale}}}.sign{{stroke:{ink};fill:{paper}}}\
+             .dot{{fill:{ink}}}.crash{{stroke:{}}}.block{{fill:{paper};stroke:{}}}{styles}",
+            colours[5], colours[4]
+        )
+    }
+}
 
 /// Draws a sheet.
 pub fn draw(sheet: &Sheet) -> String {
@@ -48,9 +74,11 @@ pub fn draw(sheet: &Sheet) -> String {
     let _ = write!(
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
-         viewBox=\"0 0 {width:.0} {height:.0}\">\n<style>{CSS}{}</style>\n\
+         viewBox=\"0 0 {width:.0} {height:.0}\">\n<style>{FORMS}{}@media \
+         (prefers-color-scheme:dark){{{}}}</style>\n\
          <rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n",
-        colours()
+        LIGHT.rules(),
+        DARK.rules()
     );
     sheet.margins.iter().for_each(|margin| draw_margin(&mut svg, margin, sheet));
     sheet.lines.iter().for_each(|line| draw_line(&mut svg, line, sheet.height));
@@ -70,13 +98,6 @@ pub fn draw(sheet: &Sheet) -> String {
 
 fn is_used(sheet: &Sheet, kinds: &[&str]) -> bool {
     sheet.arrows.iter().any(|arrow| kinds.contains(&&*arrow.kind))
-}
-
-fn colours() -> String {
-    let colour = |(class, ..): &(&str, &str, &[&str])| {
-        format!(".{class}{{stroke:var(--{class})}}.head.{class}{{fill:var(--{class})}}")
-    };
-    STYLES.iter().map(colour).collect()
 }
 
 fn class_of(kind: &str) -> &'static str {
@@ -191,8 +212,8 @@ struct Legend {
 }
 
 impl Legend {
-    fn of(sheet: &Sheet, styles: &[&(&str, &str, &[&str])]) -> Legend {
-        const COLUMN: f64 = 124.0;
+    fn of(sheet: &Sheet, styles: &[&Style]) -> Legend {
+        const COLUMN: f64 = 150.0;
         const ROW: f64 = 20.0;
         const LEFT: f64 = 16.0;
         let columns = ((sheet.width - LEFT) / COLUMN).floor().max(3.0) as usize;
@@ -242,7 +263,14 @@ impl Legend {
             write_beside(&mut text, (x, y), "is lost");
         }
         let rows = items.div_ceil(columns) as f64;
-        Legend { text, width: LEFT + columns as f64 * COLUMN, height: 24.0 + rows * ROW }
+        let height = 24.0 + (rows + 1.0) * ROW;
+        let _ = writeln!(
+            text,
+            "<text class=\"pale\" x=\"{LEFT}\" y=\"{:.1}\">prepare 3 [2.A] is for height 3, in A's \
+             ballot of round 2; heights on paper are not times</text>",
+            sheet.height + height - 14.0
+        );
+        Legend { text, width: LEFT + columns as f64 * COLUMN, height }
     }
 }
 
