@@ -5,6 +5,8 @@
 #   ./run.sh                    everything up: Redis, three servers, and three clients in terminals
 #   ./run.sh demo               plays and checks a scenario in a folder and with ports of its own
 #   ./run.sh play FILE [ARG…]   the same for a scenario file: tests/scenarios has some; play --help says more
+#   ./run.sh diagram RUN [FILE] has servers run and draws who told whom what: competing (two proposers)
+#                               or leader-dies (after its block is accepted); into FILE, an SVG
 #   ./run.sh start ID           starts server A, B or C (again)
 #   ./run.sh kill ID            kills it as a power cut would (SIGKILL)
 #   ./run.sh client ID [ARG…]   a client of that server; the rest is for it, as in -c 'transfer B 30'
@@ -31,9 +33,8 @@ readonly SERVERS="A B C"
 REDIS_PORT_USUALLY=6379
 BASE_PORT_USUALLY=8001
 
-CALLED_FROM=$PWD
-readonly CALLED_FROM
 case ${PAXOS_BANKING_BIN:-/} in /*) ;; *) PAXOS_BANKING_BIN=$PWD/$PAXOS_BANKING_BIN ;; esac
+readonly CALLED_FROM=$PWD
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly ROOT
 cd "$ROOT"
@@ -479,6 +480,7 @@ main() {
     case $command in
         up) start_everything; open_terminals ;;
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
+        diagram) . tests/diagram.sh; diagram "$@" ;;
         start | status | down | clean | client | window | play | bench | simulate | chaos | fuzz) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;

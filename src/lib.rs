@@ -8,6 +8,8 @@
 //! - [`client`], which talks to a server in the lines of [`wire`]; [`play`] lets several do so, as a
 //!   scenario file has it.
 //!
+//! Beside them, [`trace`] draws what servers noted down of the protocol.
+//!
 //! # One transfer, followed through
 //!
 //! A client's line `{"id":1,"transfer":{"to":"B","amount":30}}` arrives at server A.
@@ -62,4 +64,5 @@ pub mod client;
 pub mod node;
 pub mod play;
 pub mod store;
+pub mod trace;
 pub mod wire;

@@ -30,6 +30,8 @@ pub enum Command {
     Client(Client),
     /// Plays a scenario file on a bank of its own, checks what the file expects, and leaves nothing behind
     Play(Play),
+    /// Draws what servers noted down with --trace: who told whom what, as one SVG
+    Diagram(Diagram),
 }
 
 /// What server and client alike need to know.
@@ -89,6 +91,11 @@ pub struct Server {
     /// and lectures: whoever can reach this server can then cut it off
     #[arg(long)]
     pub allow_fault_injection: bool,
+
+    /// Note down in this file each message sent and received, each ballot, block and durable write, one
+    /// JSON object a line; `paxos-banking diagram` draws it [default: not]
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 
     /// This server's store is lost for good: take its place with this new, empty store. What it had
     /// accepted and not put into a block is lost with the old one. The others have to agree, so it
@@ -236,4 +243,31 @@ pub struct Play {
 pub enum Short {
     Refuse,
     Wait,
+}
+
+#[derive(Args)]
+pub struct Diagram {
+    /// The traces, of as many servers as there are
+    #[arg(value_name = "TRACE", required = true)]
+    pub traces: Vec<PathBuf>,
+
+    /// Where the drawing goes [default: the standard output]
+    #[arg(long, value_name = "FILE.svg")]
+    pub output: Option<PathBuf>,
+
+    /// Leave out what happened earlier than so long after the traces begin [default: nothing]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub from: Option<Duration>,
+
+    /// Leave out what happened later than so long after the traces begin [default: nothing]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub to: Option<Duration>,
+
+    /// Draw only what has to do with the block of this height [default: all]
+    #[arg(long, value_name = "N")]
+    pub height: Option<u64>,
+
+    /// Draw heartbeats and hellos, too, and how servers ask each other for their heights
+    #[arg(long)]
+    pub heartbeats: bool,
 }

@@ -7,6 +7,7 @@ mod args;
 mod values;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -17,6 +18,7 @@ use paxos_banking::client::{self, Options};
 use paxos_banking::node::{NodeConfig, Timings};
 use paxos_banking::play;
 use paxos_banking::store::redis;
+use paxos_banking::trace::Choice;
 
 use args::{Arguments, Command, Membership};
 
@@ -29,6 +31,16 @@ pub enum Config {
     Client(client::Options),
     /// To play a scenario file.
     Play(play::Options),
+    /// To draw a diagram.
+    Diagram(Diagram),
+}
+
+/// What to draw, and where.
+#[derive(Debug)]
+pub struct Diagram {
+    pub traces: Vec<PathBuf>,
+    pub output: Option<PathBuf>,
+    pub choice: Choice,
 }
 
 /// A server and its store.
@@ -52,6 +64,7 @@ where
         Command::Server(server) => ("server", check_server(*server)),
         Command::Client(client) => ("client", check_client(client)),
         Command::Play(play) => ("play", Ok(Config::Play(play_options(play)))),
+        Command::Diagram(diagram) => ("diagram", check_diagram(diagram)),
     };
     config.map_err(|message| {
         // Built first: only then do a subcommand's usage lines name the whole program.
@@ -88,6 +101,7 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         settle_at: server.settle_at,
         always_paxos: server.always_paxos,
         allow_fault_injection: server.allow_fault_injection,
+        trace: server.trace,
         timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };
     let redis_options = redis::Options {
@@ -153,6 +167,15 @@ fn play_options(play: args::Play) -> play::Options {
     let args::Play { file, redis, opening_balance, concurrent, short, patience, json } = play;
     let short_waits = matches!(short, args::Short::Wait);
     play::Options { file, redis, opening: opening_balance, concurrent, short_waits, patience, json }
+}
+
+fn check_diagram(diagram: args::Diagram) -> Result<Config, String> {
+    let args::Diagram { traces, output, from, to, height, heartbeats } = diagram;
+    if let (Some(from), Some(to)) = (from, to) {
+        check_order("--from", from, "--to", to)?;
+    }
+    let choice = Choice { from, to, height, heartbeats };
+    Ok(Config::Diagram(Diagram { traces, output, choice }))
 }
 
 /// Where the cluster says that the server of this id is.

@@ -1,5 +1,7 @@
 //! Responses to print.
 
+use std::collections::BTreeMap;
+
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::{AccountId, InstanceId, LifeId, RequestId, ServerId, TurnNumber};
@@ -157,5 +159,5 @@ pub(super) fn links() -> Response {
     let link = |peer, fault| LinkFault { peer: server(peer), fault };
     let (delay, drop) = (Fault::Delay { ms: 200 }, Fault::Drop { percent: 30 });
     let faults = vec![link("B", Fault::Cut), link("C", delay), link("C", drop)];
-    Response::Links(LinkFaults { faults })
+    Response::Links(LinkFaults { faults, lost: BTreeMap::new() })
 }

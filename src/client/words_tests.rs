@@ -1,5 +1,7 @@
 //! Tests of [`super`]: what people see of each response.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::bank::request::ErrorCode;
 use crate::client::json::to_json;
@@ -100,7 +102,10 @@ fn people_read_the_rest_in_words() {
         (balance(Some(100)), "A/alice: 70 (in the chain at height 3: 100)\n"),
         (balance(None), "A/alice: 70 (not in the chain at height 3)\n"),
         (Response::Chain(vec![]), "no such blocks\n"),
-        (Response::Links(LinkFaults { faults: vec![] }), "no link is broken\n"),
+        (
+            Response::Links(LinkFaults { faults: vec![], lost: BTreeMap::new() }),
+            "no link is broken\n",
+        ),
         (links(), "link to B: cut\nlink to C: delays by 200 ms\nlink to C: drops 30%\n"),
         (
             log(),

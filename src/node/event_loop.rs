@@ -160,6 +160,7 @@ impl EventLoop {
         } else {
             Some(self.store.commit(&batch).map_err(Broken::Store)?)
         };
+        self.exchange.trace.durable(&batch);
         let now = Instant::now();
         for command in timers {
             self.waiting.timers.apply(command, now);
@@ -168,6 +169,7 @@ impl EventLoop {
             self.waiting.own.extend(self.exchange.hand_out(bound));
         }
         self.exchange.end_turn();
+        self.exchange.trace.flush();
         Ok(())
     }
 
@@ -188,6 +190,7 @@ impl EventLoop {
         // What is still in the channels needs no care: it comes from connections that the exchange
         // doesn't know any more, or begins with an opening, and then its end follows.
         self.server = self.load_again()?;
+        self.exchange.trace.begin(self.server.life());
         self.loading.store(false, Ordering::Relaxed);
         log::info!("the store is loaded again");
         Ok(())

@@ -11,6 +11,7 @@ use crate::node::block_reader::Job;
 use crate::node::incoming::Incoming;
 use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::peer::Link;
+use crate::node::trace::Trace;
 
 /// The event loop's connections and links. Nothing here blocks.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct Exchange {
     /// reader having been slow, may bring a retry of what was refused on a newer one.
     outdated: ConnectionId,
     jobs: Sender<Job>,
+    pub(crate) trace: Trace,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,13 @@ impl Exchange {
             newest: ConnectionId(0),
             outdated: ConnectionId(0),
             jobs,
+            trace: Trace::default(),
         }
+    }
+
+    /// The same, with what passes noted down.
+    pub(crate) fn traced(self, trace: Trace) -> Exchange {
+        Exchange { trace, ..self }
     }
 
     /// Takes note of what comes in, and returns what the state machine has to know of it. What comes
@@ -67,6 +75,7 @@ impl Exchange {
                     Event::Closed(_) => self.leaving.push(id),
                     _ => {}
                 }
+                self.trace.came(connection.peer.as_ref(), connection.outlet.socket(), &event);
                 Some(event)
             }
             Incoming::Silent(id) => {
@@ -81,7 +90,8 @@ impl Exchange {
                 Some(Event::LinkUp(peer))
             }
             Incoming::Link(number, peer, event) => {
-                self.links.get(&peer).filter(|link| link.number() == number)?;
+                let link = self.links.get(&peer).filter(|link| link.number() == number)?;
+                link.post().trace_answer(&event);
                 if matches!(event, Event::LinkDown(_)) {
                     self.links.remove(&peer);
                 }
@@ -94,7 +104,10 @@ impl Exchange {
     pub(crate) fn send(&self, to: &ServerId, message: Message) {
         match self.links.get(to) {
             Some(link) => link.post().send(message),
-            None => log::debug!("no link to {to} for a message: {}", message.name()),
+            None => {
+                self.trace.lost(to, &message);
+                log::debug!("no link to {to} for a message: {}", message.name());
+            }
         }
     }
 
@@ -105,6 +118,7 @@ impl Exchange {
             Bound::Peer(to, message) => self.send(&to, message),
             Bound::Answer(id, message) => self.answer(id, message),
             Bound::Reply(id, number, reply) => {
+                self.trace.replied(&reply);
                 if let Some(connection) = self.connections.get(&id) {
                     connection.outlet.send(Outgoing::Reply(number, reply));
                 }
@@ -125,6 +139,7 @@ impl Exchange {
 
     fn answer(&self, id: ConnectionId, message: Message) {
         let Some(connection) = self.connections.get(&id) else { return };
+        self.trace.answered(connection.peer.as_ref(), connection.outlet.socket(), &message);
         let is_reject = matches!(message, Message::Reject { .. });
         connection.outlet.send(Outgoing::Answer(message));
         if is_reject {

@@ -10,6 +10,7 @@
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! statements ── which blocks touch an account
 //! faults ────── what somebody asked to be wrong with the links
+//! trace ─────── notes down what happens, for a picture of it
 //! life ──────── how all of them learn that the node ends
 //! ```
 //!
@@ -36,6 +37,7 @@ use crate::node::faults::Faults;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::peer::Dialler;
+use crate::node::trace::Trace;
 use crate::store::Store;
 
 mod block_reader;
@@ -52,6 +54,7 @@ mod outlet;
 mod peer;
 mod statements;
 mod timers;
+mod trace;
 
 pub use config::{NodeConfig, Timings};
 pub use life::ExitReason;
@@ -149,7 +152,9 @@ impl Node {
             let peers = config.peers().map(|(peer, _)| peer);
             Arc::new(Faults::new(&id, peers))
         });
-        self.spawn_diallers(config, faults.as_deref(), &to_peers)?;
+        let trace = Trace::open(&id, config.trace.as_deref());
+        trace.begin(server.life());
+        self.spawn_diallers(config, faults.as_deref(), &trace, &to_peers)?;
         let lobby = Lobby {
             id: id.clone(),
             home: AccountId::of(&id),
@@ -168,7 +173,7 @@ impl Node {
             server,
             peers,
             clients,
-            exchange: Exchange::new(to_jobs),
+            exchange: Exchange::new(to_jobs).traced(trace),
             waiting: Waiting::new(timings.clone()),
             timings,
         };
@@ -194,6 +199,7 @@ impl Node {
         &mut self,
         config: &NodeConfig,
         faults: Option<&Faults>,
+        trace: &Trace,
         events: &Sender<Incoming>,
     ) -> io::Result<()> {
         for (peer, address) in config.peers() {
@@ -205,6 +211,7 @@ impl Node {
                 life: Arc::clone(&self.life),
                 events: events.clone(),
                 weather: faults.and_then(|faults| faults.of(peer)),
+                trace: trace.clone(),
             };
             let name = format!("{}:to-{peer}", config.id);
             self.others.push(self.life.spawn(name, move || dialler.run())?);

@@ -55,6 +55,11 @@ impl Outlet {
         }
     }
 
+    /// The socket.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
     /// How much is queued.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()

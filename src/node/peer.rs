@@ -20,6 +20,8 @@ use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::outlet::MAX_WRITE;
 use crate::node::timers::jittered_pause;
+use crate::node::trace::{LinkTrace, Trace};
+use crate::trace::record::Loss;
 use crate::wire::{LineRead, LineReader, MAX_CLIENT_LINE, encode_message, parse_message};
 
 /// Small messages that may wait to be written to a peer.
@@ -53,6 +55,7 @@ pub(crate) struct Post {
     protocol: Sender<Message>,
     bulk: Sender<Message>,
     weather: Option<Arc<Weather>>,
+    trace: Option<Arc<LinkTrace>>,
 }
 
 /// The other ends of a link's queues.
@@ -65,21 +68,46 @@ impl Post {
     /// Queues a message. Never blocks: if the queue is full, the message is lost, as it might be on
     /// the way; the protocol repeats what matters.
     pub(crate) fn send(&self, message: Message) {
+        match &self.trace {
+            Some(trace) => trace.send(message, |message| self.queue(message)),
+            None => drop(self.queue(message)),
+        }
+    }
+
+    fn queue(&self, message: Message) -> Option<Loss> {
         if self.weather.as_ref().is_some_and(|weather| weather.loses(message.name())) {
-            return log::debug!("lost, as was asked: {}", message.name());
+            log::debug!("lost, as was asked: {}", message.name());
+            return Some(Loss::Fault);
         }
         let queue = if message.is_bulky() { &self.bulk } else { &self.protocol };
-        if let Err(TrySendError::Full(message)) = queue.try_send(message) {
-            log::debug!("a peer is too slow for a message: {}", message.name());
+        match queue.try_send(message) {
+            Err(TrySendError::Full(message)) => {
+                log::debug!("a peer is too slow for a message: {}", message.name());
+                Some(Loss::QueueFull)
+            }
+            // That the connection has ended by now is as if it ended on the way.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
+        }
+    }
+
+    /// Notes down the peer's answer to the hello, if that is what the event is.
+    pub(crate) fn trace_answer(&self, event: &Event) {
+        if let Some(trace) = &self.trace {
+            trace.was_answered(event);
         }
     }
 }
 
 impl Link {
-    fn new(number: u64, socket: &Arc<TcpStream>, weather: Option<Arc<Weather>>) -> (Link, Queues) {
+    fn new(
+        number: u64,
+        socket: &Arc<TcpStream>,
+        weather: Option<Arc<Weather>>,
+        trace: Option<Arc<LinkTrace>>,
+    ) -> (Link, Queues) {
         let (to_protocol, protocol) = crossbeam_channel::bounded(PROTOCOL_QUEUE);
         let (to_bulk, bulk) = crossbeam_channel::bounded(BULK_QUEUE);
-        let post = Post { protocol: to_protocol, bulk: to_bulk, weather };
+        let post = Post { protocol: to_protocol, bulk: to_bulk, weather, trace };
         (Link { number, post, socket: Arc::clone(socket) }, Queues { protocol, bulk })
     }
 
@@ -126,6 +154,8 @@ pub(crate) struct Dialler {
     pub(crate) events: Sender<Incoming>,
     /// What somebody asked to be wrong with the link, if that is allowed.
     pub(crate) weather: Option<Arc<Weather>>,
+    /// Where what is sent is noted down.
+    pub(crate) trace: Trace,
 }
 
 impl Dialler {
@@ -195,7 +225,8 @@ impl Dialler {
         if self.weather.as_ref().is_some_and(|weather| !weather.connect(socket)) {
             return Err(io::Error::other("the link is cut, as was asked"));
         }
-        let (link, queues) = Link::new(number, socket, self.weather.clone());
+        let trace = self.trace.of_link(&self.peer, socket);
+        let (link, queues) = Link::new(number, socket, self.weather.clone(), trace);
         if self.events.send(Incoming::Dialled(self.peer.clone(), link)).is_err() {
             return Ok(Ended::WithTheNode);
         }

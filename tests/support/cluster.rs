@@ -45,6 +45,7 @@ impl Cluster {
                 settle_at: None,
                 always_paxos: false,
                 allow_fault_injection: false,
+                trace: None,
                 timings: timings.clone(),
             };
             (id.clone(), config)
