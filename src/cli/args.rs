@@ -234,6 +234,10 @@ pub struct Play {
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_time)]
     pub patience: Duration,
 
+    /// Keep what servers tell each other in this folder, a file each, for diagram to draw
+    #[arg(long, value_name = "FOLDER")]
+    pub traces: Option<PathBuf>,
+
     /// Print each step, and the end, as one line of JSON
     #[arg(long)]
     pub json: bool,

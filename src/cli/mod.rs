@@ -164,9 +164,9 @@ fn check_client(client: args::Client) -> Result<Config, String> {
 }
 
 fn play_options(play: args::Play) -> play::Options {
-    let args::Play { file, redis, opening_balance, concurrent, short, patience, json } = play;
-    let short_waits = matches!(short, args::Short::Wait);
-    play::Options { file, redis, opening: opening_balance, concurrent, short_waits, patience, json }
+    let args::Play { file, redis, concurrent, patience, traces, json, .. } = play;
+    let (opening, short_waits) = (play.opening_balance, matches!(play.short, args::Short::Wait));
+    play::Options { file, redis, opening, concurrent, short_waits, patience, traces, json }
 }
 
 fn check_diagram(diagram: args::Diagram) -> Result<Config, String> {

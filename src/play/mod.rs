@@ -31,6 +31,7 @@ mod look;
 mod plain;
 mod player;
 mod process;
+mod promises;
 mod redis;
 mod report;
 pub mod script;
@@ -67,6 +68,8 @@ pub struct Options {
     pub short_waits: bool,
     /// How long what is expected may take to come about.
     pub patience: Duration,
+    /// The folder in which servers note down what they tell each other, if it is to be kept.
+    pub traces: Option<PathBuf>,
     /// Print lines of JSON.
     pub json: bool,
 }
@@ -113,7 +116,7 @@ fn play(options: &Options, script: &Script) -> Result<bool, Stop> {
     let usual = Amount::new(USUAL_OPENING);
     let opening = options.opening.or(script.opening).or(usual).unwrap_or(Amount::ZERO);
     let Options { concurrent, short_waits, patience, .. } = *options;
-    let stage = Stage::set(&script.servers, opening, options.redis.as_deref())?;
+    let stage = Stage::set(&script.servers, opening, options)?;
     let mut report = Report::new(io::stdout(), options.json);
     let servers = script::list(&script.servers);
     let setting = format!("{}: {servers} open with {opening} each", options.file.display());

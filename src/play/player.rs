@@ -12,6 +12,7 @@ use crate::client::session::{Ending, Failure};
 use crate::play::check::{Last, chain, check};
 use crate::play::figures::Figures;
 use crate::play::look::Look;
+use crate::play::promises;
 use crate::play::report::Report;
 use crate::play::script::{Act, Script, Step, list};
 use crate::play::short::Short;
@@ -65,9 +66,9 @@ struct Asked<'a> {
     step: &'a Step,
     server: ServerId,
     command: Command,
-    /// The home's height then, and whom it heard.
+    /// The home's height then, and how far its trace went.
     height: Option<u64>,
-    seen: Seen,
+    trace: u64,
     /// It was looked at before, and waits for money since.
     again: bool,
 }
@@ -239,11 +240,9 @@ impl<'a, O: Write> Player<'a, O> {
     ) -> Result<Option<usize>, Stop> {
         // Of a server that stands still nothing can be seen.
         let status = self.stage.status(server).ok();
-        let mut seen = Seen::default();
-        let height = status.as_ref().and_then(|status| status.height);
-        let peers = status.into_iter().flat_map(|status| status.peers);
-        seen.heard.extend(peers.filter(|peer| peer.connected).map(|peer| peer.id));
-        let asked = Asked { step, server: server.clone(), command, height, seen, again };
+        let height = status.and_then(|status| status.height);
+        let trace = promises::end_of(&self.stage.trace_of(server));
+        let asked = Asked { step, server: server.clone(), command, height, trace, again };
         if !self.stage.runs(server) {
             let failure = Failure::NotSent(format!("{server} doesn't run"));
             let response = refuse(&asked.command, &failure);
@@ -275,22 +274,19 @@ impl<'a, O: Write> Player<'a, O> {
     }
 
     /// An answer is there.
-    fn answer(
-        &mut self,
-        mut asked: Asked<'a>,
-        response: Response,
-        took: Duration,
-    ) -> Result<(), Stop> {
+    fn answer(&mut self, asked: Asked<'a>, response: Response, took: Duration) -> Result<(), Stop> {
         let endings: &[Ending] = match &response {
             Response::One(ending) => std::slice::from_ref(ending),
             Response::Batch(endings) => endings,
             _ => &[],
         };
+        let mut seen = Seen::default();
         if let (Some(height), false) = (asked.height, endings.is_empty()) {
             let blocks = chain(&mut self.stage, &asked.server, height + 1);
-            asked.seen.blocks = blocks.unwrap_or_default();
+            seen.blocks = blocks.unwrap_or_default();
+            seen.promised = promises::since(&self.stage.trace_of(&asked.server), asked.trace);
         }
-        let mut why = endings.first().map(|first| why(&asked.server, first, &asked.seen));
+        let mut why = endings.first().map(|first| why(&asked.server, first, &seen));
         if !endings.is_empty() {
             self.last = Some(Last { endings: endings.to_vec(), took });
         }

@@ -2,8 +2,10 @@
 //! that is gone afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use crate::bank::ids::ServerId;
 use crate::bank::request::{Reply, Request, Status};
 use crate::client;
 use crate::client::session::Session;
+use crate::play::Options;
 use crate::play::process::{Folder, Guarded, end_of};
 use crate::play::redis::Redis;
 use crate::play::script::list;
@@ -56,6 +59,7 @@ pub(super) struct Stage {
     actors: BTreeMap<ServerId, Actor>,
     redis: Redis,
     folder: Folder,
+    traces: PathBuf,
     opening: Amount,
     faults: Vec<(ServerId, LinkFault)>,
 }
@@ -65,11 +69,11 @@ impl Stage {
     pub(super) fn set(
         servers: &BTreeSet<ServerId>,
         opening: Amount,
-        redis: Option<&str>,
+        options: &Options,
     ) -> Result<Stage, String> {
         let new_folder =
             || Folder::new().map_err(|error| format!("no temporary folder can be had: {error}"));
-        let (redis, folder) = match redis {
+        let (redis, folder) = match &options.redis {
             Some(url) => (Redis::borrow(url, servers)?, new_folder()?),
             None => {
                 let program = Redis::program()?;
@@ -84,7 +88,11 @@ impl Stage {
             (id.clone(), actor)
         });
         let (actors, faults) = (actors.collect(), Vec::new());
-        let mut stage = Stage { actors, redis, folder, opening, faults };
+        let traces = match &options.traces {
+            Some(kept) => kept_folder(kept)?,
+            None => folder.path().to_owned(),
+        };
+        let mut stage = Stage { actors, redis, folder, traces, opening, faults };
         for id in servers {
             stage.launch(id)?;
         }
@@ -176,6 +184,7 @@ impl Stage {
         command.args(["server", "--id", id.as_str(), "--cluster", &cluster.join(",")]);
         command.args(["--redis", self.redis.url()]);
         command.args(["--opening-balance", &self.opening.to_string()]).args(FLAGS);
+        command.arg("--trace").arg(self.trace_of(id));
         let log = self.log_of(id);
         let process = Guarded::start(&command, &log)
             .map_err(|error| format!("server {id} can't be started: {error}"))?;
@@ -187,6 +196,11 @@ impl Stage {
 
     fn log_of(&self, id: &ServerId) -> PathBuf {
         self.folder.path().join(format!("{id}.log"))
+    }
+
+    /// Where a server notes down what it tells and is told.
+    pub(super) fn trace_of(&self, id: &ServerId) -> PathBuf {
+        self.traces.join(format!("{id}.jsonl"))
     }
 
     /// The end of each server's log.
@@ -297,6 +311,17 @@ impl Stage {
     fn hears_exactly(&mut self, id: &ServerId, live: &BTreeSet<ServerId>) -> bool {
         let Ok(status) = self.status(id) else { return false };
         status.active && status.peers.iter().all(|peer| peer.connected == live.contains(&peer.id))
+    }
+}
+
+/// A folder for traces, with none of an earlier play in it.
+fn kept_folder(path: &Path) -> Result<PathBuf, String> {
+    let wrong =
+        |error: io::Error| format!("the traces can't be kept in {}: {error}", path.display());
+    fs::create_dir_all(path).map_err(wrong)?;
+    match fs::read_dir(path).map_err(wrong)?.next() {
+        None => path.canonicalize().map_err(wrong),
+        Some(_) => Err(wrong(io::Error::other("it is not empty"))),
     }
 }
 

@@ -15,8 +15,8 @@ use crate::wire::reply::HashedBlock;
 pub(super) struct Seen {
     /// The blocks that it appended meanwhile.
     pub blocks: Vec<HashedBlock>,
-    /// The servers that it heard when the transfer was asked for.
-    pub heard: BTreeSet<ServerId>,
+    /// The other servers of which it got promises.
+    pub promised: BTreeSet<ServerId>,
 }
 
 /// How a transfer was accepted.
@@ -34,12 +34,15 @@ pub(super) fn why(home: &ServerId, ending: &Ending, seen: &Seen) -> String {
             format!("local: what {home} knows covers it")
         }
         Ending::Decided(Outcome::Accepted { via: Via::Paxos, .. }) => {
-            let with = if seen.heard.is_empty() { "nobody".into() } else { list(&seen.heard) };
+            let run = match list(&seen.promised) {
+                with if !with.is_empty() => format!("a Paxos run of {home} with {with}"),
+                _ if seen.blocks.iter().any(|block| block.proposer.as_ref() != Some(home)) => {
+                    "another server's Paxos run".into()
+                }
+                _ => format!("a Paxos run of {home}"),
+            };
             let blocks: Vec<String> = seen.blocks.iter().map(block_in_words).collect();
-            match blocks.is_empty() {
-                true => format!("a Paxos run of {home} with {with}"),
-                false => format!("a Paxos run of {home} with {with}: {}", blocks.join("; ")),
-            }
+            if blocks.is_empty() { run } else { format!("{run}: {}", blocks.join("; ")) }
         }
         Ending::Decided(Outcome::Refused { consulted, not_consulted, .. }) => {
             let not = match not_consulted.is_empty() {
