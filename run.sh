@@ -20,7 +20,7 @@
 #   ./run.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
 #                               measures what a stopped peer costs, latency, or an absence, away
 #   ./run.sh fuzz TARGET HOW    bad input without end for client-lines, peer-lines, stored-values, prompt,
-#                               command-line or all: --minutes N for each, --seed S to begin with
+#                               command-line, scenario-files or all: --minutes N for each, --seed S to begin with
 #   ./run.sh help               shows this
 #
 # Environment: REDIS_PORT and BASE_PORT (that of server A; B and C have the next two) fix ports that

@@ -16,7 +16,7 @@ use crate::wire::link::LinkFault;
 const USUAL_SERVERS: [&str; 3] = ["A", "B", "C"];
 
 /// How many wrong lines are told. Whoever sees so many has taken another file.
-const MOST_WRONGS: usize = 20;
+pub const MAX_WRONGS: usize = 20;
 
 /// A place in a file; both count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -197,7 +197,7 @@ pub fn parse(text: &str) -> Result<Script, Vec<Wrong>> {
         return Ok(Script { servers, opening, steps });
     }
     wrongs.sort_by_key(|wrong| wrong.place);
-    wrongs.truncate(MOST_WRONGS);
+    wrongs.truncate(MAX_WRONGS);
     Err(wrongs)
 }
 

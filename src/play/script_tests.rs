@@ -237,7 +237,7 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
 fn all_wrong_lines_are_told_but_not_without_end() {
     let wrongs = parse("kill\nA: balance\nstart\n").unwrap_err();
     assert_eq!(wrongs.iter().map(|wrong| wrong.place.line).collect::<Vec<_>>(), [1, 3]);
-    assert_eq!(parse(&"kill\n".repeat(1000)).unwrap_err().len(), MOST_WRONGS);
+    assert_eq!(parse(&"kill\n".repeat(1000)).unwrap_err().len(), MAX_WRONGS);
     let long = parse(&format!("{} B", "k".repeat(1 << 20))).unwrap_err();
     assert!(long[0].what.len() < 1000, "{} bytes", long[0].what.len());
 }

@@ -33,6 +33,14 @@ impl Target for CommandLine {
                 assert!(options.timeout <= options.give_up_after && !options.address.is_empty());
                 heard.accepted("a client");
             }
+            Ok(Config::Play(options)) => {
+                assert!(!options.patience.is_zero() && options.redis != Some(String::new()));
+                heard.accepted("a play");
+            }
+            Ok(Config::Diagram(diagram)) => {
+                assert!(!diagram.traces.is_empty());
+                heard.accepted("a diagram");
+            }
             Err(asked) if !asked.use_stderr() => heard.accepted("help"),
             // It repeats what was typed, which may be long; who typed it has seen that already.
             Err(error) => {
@@ -46,6 +54,7 @@ impl Target for CommandLine {
         &[
             "a server",
             "a client",
+            "a play",
             "help",
             "unrecognized subcommand",
             "unexpected argument",

@@ -191,7 +191,7 @@ pub const COMMANDS: [&str; 28] = [
 ];
 
 /// Command lines, one word a line.
-pub const COMMAND_LINES: [&str; 10] = [
+pub const COMMAND_LINES: [&str; 11] = [
     "server\n--id\nA",
     "server\n--id\nS1\n--cluster\nS1=127.0.0.1:8001,S2=[::1]:8002\n--opening-balance\n7",
     "server\n--id\nA\n--redis\nredis://:secret@127.0.0.1:6379/3\n--allow-weak-redis",
@@ -201,5 +201,6 @@ pub const COMMAND_LINES: [&str; 10] = [
     "client\n--id\nA\n-c\nbalance\n--json\n-c\ntransfer B 30",
     "client\n--id\nA\n--connect\nlocalhost:8001\n--timeout\n2s\n--give-up-after\n15s",
     "client\n--id\nnorth\n--cluster\nnorth=h:1,south=h:2",
+    "play\nsets.csv\n--short\nwait\n--concurrent\n--opening-balance\n10\n--patience\n5s\n--traces\ndir\n--json",
     "help\nserver",
 ];
