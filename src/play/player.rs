@@ -137,9 +137,10 @@ impl<'a, O: Write> Player<'a, O> {
         match &step.act {
             Act::Say { server, command, behind } => {
                 let ticket = self.say(step, server, command.clone(), false)?;
-                let behind = *behind || (self.manner.concurrent && is_transfer(&step.act));
+                let together = self.manner.concurrent && is_transfer(&step.act);
                 match ticket {
-                    Some(ticket) if !behind => self.wait_for(|other| other == ticket),
+                    Some(_) if *behind => self.done(step, "asked"),
+                    Some(ticket) if !together => self.wait_for(|other| other == ticket),
                     _ => Ok(()),
                 }
             }
