@@ -31,12 +31,12 @@ fn order(cluster: &Cluster, id: &str, order: Value) -> Value {
 
 fn cut(cluster: &Cluster, id: &str, peer: &str) {
     let answer = order(cluster, id, json!({"kind": "link", "fault": "cut", "peer": peer}));
-    assert_eq!(answer, json!({"faults": [{"peer": peer, "fault": "cut"}]}));
+    assert_eq!(answer["faults"], json!([{"peer": peer, "fault": "cut"}]));
 }
 
 fn heal(cluster: &Cluster, id: &str) {
     let answer = order(cluster, id, json!({"kind": "link", "fault": "heal"}));
-    assert_eq!(answer, json!({"faults": []}));
+    assert_eq!(answer["faults"], json!([]));
 }
 
 /// Whether a server hears another one.

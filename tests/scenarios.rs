@@ -198,6 +198,26 @@ fn a_wrong_line_is_told_before_anything_is_started() {
 }
 
 #[test]
+fn what_servers_told_each_other_can_be_kept_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let traces = folder.path().join("traces");
+    let flags = ["--traces", traces.to_str().unwrap()];
+    let text = "B: transfer A 40\nA: transfer C 120\nexpect accepted paxos\n";
+    let (status, told, logs) = play_text(text, &flags);
+    assert_eq!(status, 0, "{told}\n{logs}");
+    assert!(told.contains("a Paxos run of A with B, C: block 1 by A, 1 entry: 1 of B"), "{told}");
+    let files = ["A", "B", "C"].map(|id| traces.join(format!("{id}.jsonl")));
+    let mut diagram = Command::new(env!("CARGO_BIN_EXE_paxos-banking"));
+    let drawn = diagram.arg("diagram").args(&files).output().unwrap();
+    let drawing = String::from_utf8(drawn.stdout).unwrap();
+    assert!(drawn.status.success() && drawing.contains("promise 1"), "{drawing}");
+
+    let (status, _, told) = play_text(text, &flags);
+    assert_eq!(status, 3, "{told}");
+    assert!(told.contains("it is not empty"), "{told}");
+}
+
+#[test]
 fn a_redis_that_may_be_used_is_left_as_it_was() {
     let redis = TestRedis::start();
     let mut connection = redis.connect();
