@@ -33,6 +33,10 @@ impl Target for CommandLine {
                 assert!(options.timeout <= options.give_up_after && !options.address.is_empty());
                 heard.accepted("a client");
             }
+            Ok(Config::Diagram(diagram)) => {
+                assert!(!diagram.traces.is_empty());
+                heard.accepted("a diagram");
+            }
             Err(asked) if !asked.use_stderr() => heard.accepted("help"),
             // It repeats what was typed, which may be long; who typed it has seen that already.
             Err(error) => {
@@ -46,6 +50,7 @@ impl Target for CommandLine {
         &[
             "a server",
             "a client",
+            "a diagram",
             "help",
             "unrecognized subcommand",
             "unexpected argument",
