@@ -4,6 +4,8 @@
 //! They are no requests to the bank, whose state machine never hears of them: the server's threads
 //! obey them. So they have a line of their own kind on the clients' port.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::fields::{Object, count, objects, present};
@@ -143,6 +145,17 @@ fn order_of(line: LinkLine) -> Result<LinkOrder, String> {
         (Some(other), ..) => {
             let other: String = other.chars().take(80).collect();
             Err(format!("{other:?} is no fault of a link"))
+        }
+    }
+}
+
+impl fmt::Display for LinkFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LinkFault { peer, fault } = self;
+        match fault {
+            Fault::Cut => write!(f, "link to {peer}: cut"),
+            Fault::Delay { ms } => write!(f, "link to {peer}: delays by {ms} ms"),
+            Fault::Drop { percent } => write!(f, "link to {peer}: drops {percent}%"),
         }
     }
 }
