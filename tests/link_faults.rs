@@ -89,7 +89,7 @@ fn a_link_that_drops_everything_has_no_handshake_either() {
     let fault = json!({"peer": "B", "fault": "drop", "percent": 100});
     let mut line = fault.clone();
     line["kind"] = json!("link");
-    assert_eq!(order(&cluster, "A", line), json!({"faults": [fault]}));
+    assert_eq!(order(&cluster, "A", line)["faults"], json!([fault]));
     wait_until("B hears A no more", || !is_heard(&cluster, "B", "A"));
     cluster.kill("B");
     cluster.start("B");
@@ -138,5 +138,5 @@ fn who_may_not_or_asks_for_nonsense_is_told_so() {
         let reply = order(&cluster, "A", json!({"kind": "link", "fault": "cut", "peer": peer}));
         assert!(message(&reply).contains(part), "{reply}");
     }
-    assert_eq!(order(&cluster, "A", json!({"kind": "link"})), json!({"faults": []}));
+    assert_eq!(order(&cluster, "A", json!({"kind": "link"}))["faults"], json!([]));
 }

@@ -9,7 +9,7 @@ use crate::client::commands::Response;
 use crate::client::exit::is_invalid;
 use crate::client::parse::HELP;
 use crate::client::session::{Ending, Failure};
-use crate::wire::link::{Fault, LinkFault, LinkFaults};
+use crate::wire::link::{LinkFault, LinkFaults};
 use crate::wire::reply::HashedBlock;
 
 /// A response in words, one or more lines, with the last newline.
@@ -211,13 +211,7 @@ fn links_in_words(faults: &[LinkFault]) -> String {
     if faults.is_empty() {
         return "no link is broken".into();
     }
-    let line = |LinkFault { peer, fault }: &LinkFault| match fault {
-        Fault::Cut => format!("link to {peer}: cut"),
-        Fault::Delay { ms } => format!("link to {peer}: delays by {ms} ms"),
-        Fault::Drop { percent } => format!("link to {peer}: drops {percent}%"),
-        Fault::Lose { messages } => format!("link to {peer}: loses {messages}"),
-    };
-    faults.iter().map(line).collect::<Vec<_>>().join("\n")
+    faults.iter().map(LinkFault::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn number_of(entries: &[Entry]) -> String {

@@ -136,7 +136,9 @@ impl Faults {
         };
         let faults: Vec<LinkFault> = self.links.iter().flat_map(of).collect();
         if *order != LinkOrder::Show {
-            log::warn!("link faults as they were asked for: {faults:?}");
+            let links: Vec<String> = faults.iter().map(LinkFault::to_string).collect();
+            let links = if links.is_empty() { "none is broken".into() } else { links.join(", ") };
+            log::warn!("links, as somebody asks for them: {links}");
         }
         let lost = self.links.iter().map(|(peer, weather)| (peer.clone(), weather.lost()));
         let lost = lost.filter(|(_, lost)| !lost.is_empty()).collect();

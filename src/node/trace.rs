@@ -84,7 +84,7 @@ impl Notes {
         if let Err(error) = result {
             log::warn!("no more is traced: {} can't be written: {error}", self.name);
             // Without another attempt to write what is left.
-            drop(self.file.take().map(BufWriter::into_parts));
+            self.file.take().map(BufWriter::into_parts);
         }
     }
 }
@@ -145,7 +145,10 @@ impl Trace {
                     tracer.note(What::Asked { what: what.into() });
                 });
             }
-            Event::Closed(id) => return drop(tracer.notes().arrived.remove(id)),
+            Event::Closed(id) => {
+                tracer.notes().arrived.remove(id);
+                return;
+            }
             _ => return,
         };
         let (Some(from), Some(connection)) = (peer.cloned(), dialled_by_them(socket)) else {

@@ -34,6 +34,9 @@ const LEFT: f64 = 96.0;
 /// Where the first event may be.
 const TOP: f64 = 64.0;
 
+/// A place: how far to the right, how far down.
+pub type Point = (f64, f64);
+
 /// Where everything is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sheet {
@@ -68,9 +71,9 @@ pub struct Arrow {
     /// Its kind, by which it is coloured.
     pub kind: String,
     /// Where it begins.
-    pub from: (f64, f64),
+    pub from: Point,
     /// Where it ends.
-    pub to: (f64, f64),
+    pub to: Point,
     /// How it ends.
     pub end: End,
     /// What is written along it.
@@ -105,7 +108,7 @@ pub struct Text {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
     /// Where.
-    pub at: (f64, f64),
+    pub at: Point,
     /// What.
     pub sign: Sign,
     /// What is written beside it.
@@ -160,7 +163,7 @@ impl Ground {
 
 impl Ground {
     /// Whether a line from here to there goes through it.
-    fn is_crossed(&self, from: (f64, f64), to: (f64, f64)) -> bool {
+    fn is_crossed(&self, from: Point, to: Point) -> bool {
         let (left, right) = if from.0 < to.0 { (from, to) } else { (to, from) };
         let (begin, end) = (self.left.max(left.0), self.right.min(right.0));
         if begin >= end {
@@ -375,7 +378,7 @@ impl<'a> Work<'a> {
     }
 
     /// From where to where a message goes if it leaves at this height, as far as that is known then.
-    fn way(&self, event: &Event, y: f64) -> Option<((f64, f64), (f64, f64), End)> {
+    fn way(&self, event: &Event, y: f64) -> Option<(Point, Point, End)> {
         let Deed::Sent { to, fate, .. } = &event.deed else { return None };
         let x = self.x(event.server);
         let hops = event.server.abs_diff(*to).max(1) as f64;
@@ -389,14 +392,14 @@ impl<'a> Work<'a> {
         Some(((x, y), to, end))
     }
 
-    fn depart(&mut self, event: &Event, (_, y): (f64, f64), label: Option<Text>) {
+    fn depart(&mut self, event: &Event, (_, y): Point, label: Option<Text>) {
         let (Some((from, to, end)), Some(label)) = (self.way(event, y), label) else { return };
         let Deed::Sent { message, .. } = &event.deed else { return };
         let kind = message.kind.clone();
         self.sheet.arrows.push(Arrow { kind, from, to, end, label });
     }
 
-    fn arrive(&mut self, sent: Option<usize>, at: (f64, f64)) {
+    fn arrive(&mut self, sent: Option<usize>, at: Point) {
         let Some(sent) = sent else { return };
         let (server, y) = (self.story.events[sent].server, self.places[sent]);
         let from = (self.x(server), y);

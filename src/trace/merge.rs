@@ -302,6 +302,15 @@ impl Story {
         asked.into_iter().flatten().collect()
     }
 
+    /// When a client that asked here is answered.
+    fn answer_to(&self, asked: usize) -> Option<usize> {
+        let server = self.events[asked].server;
+        let is_answer = |event: &Event| {
+            event.server == server && matches!(event.deed, Deed::Noted(What::Answered { .. }))
+        };
+        self.events[asked..].iter().position(is_answer).map(|after| asked + after)
+    }
+
     /// The part of it that is chosen. Of a message both ends are in it or none.
     pub fn chosen(&self, choice: &Choice) -> Story {
         let in_time = |event: &Event| {
@@ -319,7 +328,13 @@ impl Story {
         let chosen: Vec<&Event> =
             self.events.iter().filter(|e| in_time(e) && is_about(e)).collect();
         let span = chosen.first().map(|first| first.time).zip(chosen.last().map(|last| last.time));
-        let waiting = span.map_or(Vec::new(), |(first, _)| self.waiting_at(first));
+        let waiting = span.map_or(Vec::new(), |(first, last)| {
+            let mut waiting = self.waiting_at(first);
+            waiting.extend(
+                self.waiting_at(last).into_iter().filter_map(|asked| self.answer_to(asked)),
+            );
+            waiting
+        });
         // What else happened while a block came about belongs to its story, and what clients wait for.
         let is_beside = |number: usize| {
             let event = &self.events[number];

@@ -161,13 +161,16 @@ fn a_part_is_chosen_by_height_or_time_and_messages_stay_whole() {
         appended("A", 20, 1),
         sent("A", "B", 30, 2),
         appended("A", 45, 2),
+        record("A", 50, What::Answered { what: "accepted".into() }),
         start("B", 1),
         received("B", "A", 15, 1),
         received("B", "A", 40, 2),
     ]);
     let part = |choice| told(&story.chosen(&choice));
     let second = part(Choice { height: Some(2), ..Choice::default() });
-    assert_eq!(second, ["A does something", "A sends 2", "B hears 2 from A", "A appends 2"]);
+    let expected =
+        ["A does something", "A sends 2", "B hears 2 from A", "A appends 2", "A does something"];
+    assert_eq!(second, expected, "what its client asked, and heard, is there too");
     let micros = |us| Some(Duration::from_micros(us));
     let early = part(Choice { to: micros(12), ..Choice::default() });
     assert_eq!(
@@ -175,5 +178,5 @@ fn a_part_is_chosen_by_height_or_time_and_messages_stay_whole() {
         ["A starts", "B starts", "A does something", "A sends 1", "B hears 1 from A"]
     );
     let late = part(Choice { from: micros(41), ..Choice::default() });
-    assert_eq!(late, ["A appends 2"]);
+    assert_eq!(late, ["A appends 2", "A does something"]);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::trace::layout::{Arrow, End, Line, Margin, Mark, Sheet, Sign, Text};
+use crate::trace::layout::{Arrow, End, Line, Margin, Mark, Point, Sheet, Sign, Text};
 
 /// How arrows are drawn: their class, what the legend says, and which kinds of message they are.
 type Style = (&'static str, &'static str, &'static [&'static str]);
@@ -141,7 +141,7 @@ fn draw_arrow(svg: &mut String, arrow: &Arrow) {
     }
 }
 
-fn draw_head(svg: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) {
+fn draw_head(svg: &mut String, class: &str, from: Point, to: Point) {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = dx.hypot(dy).max(1.0);
     let (dx, dy) = (dx / length, dy / length);
@@ -158,7 +158,7 @@ fn draw_head(svg: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) {
     );
 }
 
-fn draw_cross(svg: &mut String, class: &str, (x, y): (f64, f64), arm: f64) {
+fn draw_cross(svg: &mut String, class: &str, (x, y): Point, arm: f64) {
     let (left, right, top, bottom) = (x - arm, x + arm, y - arm, y + arm);
     let _ = writeln!(
         svg,
@@ -174,7 +174,7 @@ fn draw_mark(svg: &mut String, mark: &Mark) {
     *svg += "</g>\n";
 }
 
-fn draw_sign(svg: &mut String, sign: &Sign, (x, y): (f64, f64)) {
+fn draw_sign(svg: &mut String, sign: &Sign, (x, y): Point) {
     let _ = match sign {
         Sign::Start => write!(svg, "<circle class=\"sign\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>"),
         Sign::Crash => return draw_cross(svg, "crash", (x, y), 7.0),
@@ -274,7 +274,7 @@ impl Legend {
     }
 }
 
-fn write_beside(text: &mut String, (x, y): (f64, f64), words: &str) {
+fn write_beside(text: &mut String, (x, y): Point, words: &str) {
     let (x, y) = (x + 36.0, y + 4.0);
     let _ = writeln!(text, "<text x=\"{x:.1}\" y=\"{y:.1}\">{words}</text>");
 }

@@ -5,6 +5,7 @@
 //! obey them. So they have a line of their own kind on the clients' port.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +164,18 @@ fn order_of(line: LinkLine) -> Result<LinkOrder, String> {
         (Some(other), ..) => {
             let other: String = other.chars().take(80).collect();
             Err(format!("{other:?} is no fault of a link"))
+        }
+    }
+}
+
+impl fmt::Display for LinkFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LinkFault { peer, fault } = self;
+        match fault {
+            Fault::Cut => write!(f, "link to {peer}: cut"),
+            Fault::Delay { ms } => write!(f, "link to {peer}: delays by {ms} ms"),
+            Fault::Drop { percent } => write!(f, "link to {peer}: drops {percent}%"),
+            Fault::Lose { messages } => write!(f, "link to {peer}: loses {messages}"),
         }
     }
 }

@@ -55,6 +55,7 @@ impl Target for CommandLine {
             "a server",
             "a client",
             "a play",
+            "a diagram",
             "help",
             "unrecognized subcommand",
             "unexpected argument",
