@@ -3,7 +3,7 @@
 //! A server that is started with `--trace FILE` adds a [`record`] a line to that file. [`reader`] takes
 //! such files in, [`merge`] finds out which message that one server sent is which that another received
 //! and puts all events into an order in which causes come before effects, [`layout`] finds a place on
-//! paper for each, and [`svg`] draws. All of this is pure: texts in, a text out.
+//! a [`sheet`] of paper for each, and [`svg`] draws. All of this is pure: texts in, a text out.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ pub mod layout;
 pub mod merge;
 pub mod reader;
 pub mod record;
+pub mod sheet;
 pub mod svg;
 
 /// Which part of a story is drawn.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::trace::layout::{Arrow, End, Line, Margin, Mark, Point, Sheet, Sign, Text};
+use crate::trace::sheet::{Arrow, End, Line, Margin, Mark, Point, Sheet, Sign, Text};
 
 /// How arrows are drawn: their class, what the legend says, and which kinds of message they are.
 type Style = (&'static str, &'static str, &'static [&'static str]);
