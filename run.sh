@@ -12,6 +12,7 @@
 #   ./run.sh client ID [ARG…]   a client of that server; the rest is for it, as in -c 'transfer B 30'
 #   ./run.sh log ID             follows that server's log
 #   ./run.sh status             what runs where, and how it is
+#   ./run.sh audit [ARG…]       verifies what the servers have stored, also when none runs; audit --help
 #   ./run.sh down               ends everything that it started; the bank's data stay
 #   ./run.sh clean              the same, and forgets the data
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
@@ -135,6 +136,9 @@ taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # exactly there if the user has fixed it by VARIABLE.
 free_ports() {
     local first=$1 port
+    case $first in
+        *[!0-9]* | ??????*) die "$3=$first: a port is a number from 1 to 65000" ;;
+    esac
     while [ "$first" -le 65000 ]; do
         for ((port = first; port < first + $2; port++)); do
             ! taken $port || break
@@ -341,7 +345,7 @@ close_terminals() {
 known_server() {
     case " $SERVERS " in
         *" ${1:-?} "*) ;;
-        *) say "which server? One of: $SERVERS" >&2; exit 2 ;;
+        *) say "which server? One of: $SERVERS${1:+; not $1}" >&2; exit 2 ;;
     esac
 }
 
@@ -464,6 +468,7 @@ fuzz() {
 
 follow_log() {
     known_server "$@"
+    [ -f "$DATA/logs/$1.log" ] || die "server $1 has no log here; ./run.sh start $1 starts it"
     exec tail -n 200 -F "$DATA/logs/$1.log"
 }
 
@@ -473,20 +478,25 @@ client() {
     exec "$(recall binary)" client --id "$1" --cluster "$(cluster)" "${@:2}"
 }
 
+audit() {
+    alive redis || die "its Redis does not run; ./run.sh start A starts it, and server A"
+    exec "$(recall binary)" audit --redis "redis://127.0.0.1:$(recall redis-port)" "$@"
+}
+
 main() {
-    local command=${1:-up}
+    local command=${1-up}
     [ $# -eq 0 ] || shift
     use_folder "$ROOT/data/bank"
     case $command in
         up) start_everything; open_terminals ;;
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
         diagram) . tests/diagram.sh; diagram "$@" ;;
-        start | status | down | clean | client | window | play | bench | simulate | chaos | fuzz) "$command" "$@" ;;
+        start | status | down | clean | client | audit | window | play | bench | simulate | chaos | fuzz) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;
         help | -h | --help) awk 'NR > 2 { if (!sub(/^# ?/, "")) exit; print }' run.sh ;;
-        *) say "$command is not a command; ./run.sh help lists them" >&2; exit 2 ;;
+        *) say "'$command' is not a command; ./run.sh help lists them" >&2; exit 2 ;;
     esac
 }
 

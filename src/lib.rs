@@ -10,6 +10,8 @@
 //!
 //! Beside them, [`trace`] draws what servers noted down of the protocol.
 //!
+//! Beside them stands [`audit`], which reads what servers have stored and takes nothing on trust.
+//!
 //! # One transfer, followed through
 //!
 //! A client's line `{"id":1,"transfer":{"to":"B","amount":30}}` arrives at server A.
@@ -59,6 +61,7 @@ macro_rules! planted {
     };
 }
 
+pub mod audit;
 pub mod bank;
 pub mod client;
 pub mod node;

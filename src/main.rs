@@ -3,13 +3,15 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use log::LevelFilter;
+use paxos_banking::audit;
 use paxos_banking::client;
-use paxos_banking::node::Node;
+use paxos_banking::node::{LoadError, Node, StartError};
+use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::RedisStore;
 use paxos_banking::trace;
 
@@ -46,6 +48,14 @@ fn main() -> ExitCode {
                 NOT_DRAWN
             }
         },
+        Ok(Config::Audit(options)) => {
+            start_log(&"audit", LevelFilter::Warn);
+            audit::run(&options, &mut io::stdout().lock())
+        }
+        Ok(Config::Export(options)) => {
+            start_log(&"export", LevelFilter::Warn);
+            audit::export::run(&options, &mut io::stdout().lock(), &mut io::stderr())
+        }
         Err(error) => {
             // If this can't be printed, there is nobody left to tell.
             let _ = error.print();
@@ -66,6 +76,10 @@ fn run_server(server: cli::Server) -> String {
             log::info!("listening on {}", node.address());
             node.wait().to_string()
         }
+        Err(error @ StartError::Load(LoadError::Store(StoreError::Failed(_)))) => format!(
+            "{error}. Does Redis run there? `redis-server ./redis.conf` starts one; --redis URL names \
+             another place"
+        ),
         Err(error) => error.to_string(),
     }
 }

@@ -132,6 +132,26 @@ fn a_retry_that_expired_may_have_been_paid_and_is_not_sent_under_another_name() 
 }
 
 #[test]
+fn again_asks_once_more_under_the_same_name_and_at_the_same_server() {
+    let unsure = [Step::Close, say(EXPIRED), say(ACCEPTED)];
+    let right = Fake::start([vec![session(SESSION_OF_B)], unsure.to_vec()].concat());
+    let wrong = say(&format!("{{\"id\":ID,{}}}", wrong_server(&right.address)));
+    let asked_here = Fake::start([vec![session(SESSION)], unsure.to_vec()].concat());
+    let asked_there = Fake::start(vec![session(SESSION), wrong]);
+    for (first, last) in [(&asked_here, &asked_here), (&asked_there, &right)] {
+        let mut session = Session::new(&options(first));
+        assert!(session.again().is_none(), "nothing is unknown yet");
+        let ending = pay(&mut session);
+        assert!(matches!(ending, Ending::Unknown { .. }), "{ending:?}");
+        let again = session.again().unwrap();
+        assert!(again.len() == 1 && is_accepted(&again[0]), "{again:?}");
+        assert!(session.again().is_none(), "it is known now");
+        let names: Vec<_> = last.transfers().iter().map(Asked::name).collect();
+        assert!(names.len() == 3 && names.iter().all(|name| *name == names[0]), "{names:?}");
+    }
+}
+
+#[test]
 fn a_connection_closed_while_nothing_was_asked_leaves_nothing_open() {
     // Bug this guards against: a server restarts between two transfers; the second is written into
     // the dead connection, and its retry, which the new server calls expired, ends as unknown.

@@ -30,6 +30,8 @@ fn help_is_asked_for_and_so_goes_to_stdout_with_status_0() {
         (vec!["--help"], vec!["server", "client", "Usage"]),
         (vec!["help", "client"], vec!["--id", "--json", "-c", "Exit status"]),
         (vec!["help", "server"], vec!["--settle-every <TIME>", "--settle-at <ENTRIES>"]),
+        (vec!["help", "audit"], vec!["--redis <URL>", "--server <ID=HOST:PORT>", "Exit status"]),
+        (vec!["help", "export"], vec!["--csv", "--output <FILE>", "Exit status"]),
         (vec!["--version"], vec![env!("CARGO_PKG_VERSION")]),
     ] {
         let assert = paxos_banking(&arguments).success().stderr("");
@@ -73,7 +75,21 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
             "--rejoin is refused: in a bank of 2 the others are 1, and 2 have to agree",
         ),
         (vec!["client", "--id", "A", "--timeout", "1"], "unit is missing"),
-        (vec!["client", "--id", "A", "balance"], "unexpected argument 'balance'"),
+        (vec!["audit"], "there is nothing to audit: name a Redis by --redis URL"),
+        (vec!["audit", "--redis", "localhost"], "redis://HOST:PORT"),
+        (vec!["audit", "redis://h:1"], "it goes with --redis"),
+        (vec!["audit", "--server", "A"], "is not ID=HOST:PORT"),
+        (vec!["audit", "--server", "127.0.0.1:8001"], "is not ID=HOST:PORT"),
+        (vec!["audit", "--id", "A"], "--redis <URL>"),
+        (vec!["audit", "--redis", "redis://h:1", "--id", "A/x"], "is not a server id"),
+        (vec!["audit", "f", "--timeout", "5"], "unit is missing"),
+        (vec!["audit", "f", "--jsn"], "a similar argument exists: '--json'"),
+        (vec!["export"], "--redis <URL>"),
+        (vec!["export", "--redis", "redis://h:1", "--id", "A,B"], "is not a server id"),
+        (vec!["export", "--redis", "redis://h:1", "--json"], "unexpected argument '--json'"),
+        (vec!["client", "--id", "A", "balance"], "given with -c, such as: -c \"balance\""),
+        (vec!["server", "--id", "A", "--opening-balance", "-5"], "a whole number of units"),
+        (vec!["server", "--id", "A", "--settle-at", "-5"], "from 1 to 2000000"),
     ] {
         let assert = paxos_banking(&arguments).code(2).stdout("");
         assert!(stderr(&assert).contains(part), "{arguments:?}: {}", stderr(&assert));
@@ -87,6 +103,20 @@ fn a_server_that_has_no_store_says_so_and_ends_with_status_1() {
     let assert = paxos_banking(&["server", "--id", "A", "--cluster", &cluster, "--redis", &redis]);
     let assert = assert.code(1).stdout("");
     assert!(stderr(&assert).contains("stopped: "), "{}", stderr(&assert));
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_ends_with_status_3() {
+    let (redis, server) = (format!("redis://{}", nobody()), format!("A={}", nobody()));
+    let patience = ["--timeout", "300ms"];
+    for arguments in [vec!["--redis", &redis], vec!["--server", &server], vec!["/nowhere/at/all"]] {
+        let assert = paxos_banking(&[&["audit"], &patience[..], &arguments].concat()).code(3);
+        let said = stdout(&assert);
+        let named = arguments.last().unwrap().trim_start_matches("redis://").replace("A=", "");
+        assert!(said.contains(&named) && said.contains("not all could be read"), "{said}");
+    }
+    let assert = paxos_banking(&["export", "--redis", &redis, "--timeout", "300ms"]).code(3);
+    assert!(stderr(&assert.stdout("")).contains("Redis at 127.0.0.1"));
 }
 
 #[test]
@@ -114,6 +144,6 @@ fn run_sh_explains_itself_and_refuses_what_it_does_not_know() {
     for command in ["demo", "start ID", "kill ID", "client ID", "status", "down", "clean", "test"] {
         assert!(help.contains(&format!("./run.sh {command}")), "{command}");
     }
-    assert!(stderr(&run("dance").code(2)).contains("dance is not a command"));
+    assert!(stderr(&run("dance").code(2)).contains("'dance' is not a command"));
     assert!(stderr(&run("start").code(2)).contains("A B C"));
 }

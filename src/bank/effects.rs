@@ -16,6 +16,7 @@ use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::{Query, Reply, Request};
+use crate::bank::status::Runs;
 
 /// Something that happened to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -212,6 +213,8 @@ pub struct Effects {
     pub timers: Vec<TimerCommand>,
     /// Lines for the log.
     pub notes: Vec<Note>,
+    /// What became of own runs, to be counted.
+    pub runs: Runs,
     /// The server must stop, for this reason. What is bound must not leave.
     pub stop: Option<Stop>,
     bound: Vec<Bound>,
@@ -225,9 +228,9 @@ impl Effects {
 
     /// Ends the turn.
     pub(crate) fn into_turn(self, number: TurnNumber) -> Turn {
-        let Effects { writes, free, timers, notes, stop, bound } = self;
+        let Effects { writes, free, timers, notes, runs, stop, bound } = self;
         let bound = Outbox { turn: number, must_write: !writes.is_empty(), bound };
-        Turn { batch: Batch { number, writes }, free, timers, notes, stop, bound }
+        Turn { batch: Batch { number, writes }, free, timers, notes, runs, stop, bound }
     }
 }
 
@@ -251,6 +254,8 @@ pub struct Turn {
     pub timers: Vec<TimerCommand>,
     /// Lines for the log.
     pub notes: Vec<Note>,
+    /// What became of own runs, to be counted.
+    pub runs: Runs,
     /// The server must stop, for this reason.
     pub stop: Option<Stop>,
     /// May leave in exchange for the receipt.

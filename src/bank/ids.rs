@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -90,18 +92,30 @@ impl fmt::Display for ServerId {
     }
 }
 
-fn is_server_id(text: &str) -> bool {
-    let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    !text.is_empty() && text.len() <= MAX_SERVER_ID && text.bytes().all(good)
+fn is_server_id(name: &[u8]) -> bool {
+    let good = |b: &u8| b.is_ascii_alphanumeric() || *b == b'-' || *b == b'_';
+    !name.is_empty() && name.len() <= MAX_SERVER_ID && name.iter().all(good)
 }
 
 impl FromStr for ServerId {
     type Err = BadName;
     fn from_str(text: &str) -> Result<Self, BadName> {
-        if !is_server_id(text) {
+        if !is_server_id(text.as_bytes()) {
             return bad("a server id (1 to 16 letters, digits, '-' or '_')", text);
         }
         Ok(ServerId(text.into()))
+    }
+}
+
+fn is_account(name: &[u8]) -> bool {
+    let good = |b: &u8| b.is_ascii_alphanumeric() || matches!(*b, b'-' | b'_' | b'.');
+    match name.iter().position(|b| *b == b'/') {
+        None => is_server_id(name),
+        Some(slash) => {
+            let (home, name) = (&name[..slash], &name[slash + 1..]);
+            let fits = (1..=MAX_ACCOUNT_NAME).contains(&name.len());
+            is_server_id(home) && fits && name.iter().all(good)
+        }
     }
 }
 
@@ -124,9 +138,25 @@ impl AccountId {
         &name[..end]
     }
 
+    /// Whether that is this one.
+    pub fn is_of(&self, home: &ServerId) -> bool {
+        let rest = self.as_bytes().strip_prefix(home.0.as_bytes());
+        rest.is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// The name's bytes, which are ASCII.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The account of this name, if it is one.
+    pub(crate) fn from_bytes(name: &[u8]) -> Option<AccountId> {
+        is_account(name).then(|| AccountId(ShortText::of_bytes(name)))
     }
 }
 
@@ -140,15 +170,7 @@ impl FromStr for AccountId {
     type Err = BadName;
     fn from_str(text: &str) -> Result<Self, BadName> {
         const EXPECTED: &str = "an account (a server id such as A, or A/NAME with 1 to 64 letters, digits, '-', '_', '.')";
-        let (home, name) = match text.split_once('/') {
-            None => (text, None),
-            Some((home, name)) => (home, Some(name)),
-        };
-        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        let name_is_good = name.is_none_or(|name| {
-            !name.is_empty() && name.len() <= MAX_ACCOUNT_NAME && name.bytes().all(good)
-        });
-        if !is_server_id(home) || !name_is_good {
+        if !is_account(text.as_bytes()) {
             return bad(EXPECTED, text);
         }
         Ok(AccountId(text.into()))
@@ -213,13 +235,18 @@ impl fmt::Display for TurnNumber {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// A client's session, as its home server named it: `SERVER.EPOCH.OPENED_AT.LIFE.COUNT`.
+/// A client's session, as its home server named it: `SERVER.EPOCH.OPENED_AT.LIFE.COUNT`. As cheap to
+/// copy as a number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(Arc<SessionName>);
+
+/// What the name of a session says.
 ///
 /// `opened_at` is the seq of the server's last entry when the session was opened. All entries of
 /// the session come after it, so a server that has forgotten everything up to some seq can tell
 /// from the name alone whether it may have forgotten something of this session.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId {
+pub struct SessionName {
     /// The home server that named it.
     pub server: ServerId,
     /// That server's epoch.
@@ -232,9 +259,22 @@ pub struct SessionId {
     pub count: u64,
 }
 
+impl From<SessionName> for SessionId {
+    fn from(name: SessionName) -> SessionId {
+        SessionId(Arc::new(name))
+    }
+}
+
+impl Deref for SessionId {
+    type Target = SessionName;
+    fn deref(&self) -> &SessionName {
+        &self.0
+    }
+}
+
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SessionId { server, epoch, opened_at, life, count } = self;
+        let SessionName { server, epoch, opened_at, life, count } = &**self;
         write!(f, "{server}.{epoch}.{opened_at}.{life}.{count}")
     }
 }
@@ -244,14 +284,14 @@ impl FromStr for SessionId {
     fn from_str(text: &str) -> Result<Self, BadName> {
         let parse = || {
             let mut parts = text.split('.');
-            let id = SessionId {
+            let name = SessionName {
                 server: parts.next()?.parse().ok()?,
                 epoch: parse_count(parts.next()?)?,
                 opened_at: parse_count(parts.next()?)?,
                 life: parts.next()?.parse().ok()?,
                 count: parse_count(parts.next()?)?,
             };
-            parts.next().is_none().then_some(id)
+            parts.next().is_none().then(|| name.into())
         };
         match parse() {
             Some(id) => Ok(id),
@@ -275,6 +315,13 @@ pub struct RequestId {
     pub session: SessionId,
     /// The client's number for it, from 1.
     pub number: u64,
+}
+
+impl RequestId {
+    /// The name of the request so many after this one.
+    pub fn plus(&self, more: u64) -> RequestId {
+        RequestId { session: self.session.clone(), number: self.number + more }
+    }
 }
 
 impl fmt::Display for RequestId {
@@ -316,6 +363,13 @@ mod tests {
     #[test]
     fn an_account_knows_its_home() {
         assert_eq!("A".parse::<AccountId>().unwrap().home(), "A");
+        let of = |account: &str, home: &str| {
+            let (account, home): (AccountId, ServerId) =
+                (account.parse().unwrap(), home.parse().unwrap());
+            account.is_of(&home)
+        };
+        assert!(of("A", "A") && of("A/x", "A") && of("north/alice.b", "north"));
+        assert!(!of("A", "AB") && !of("AB", "A") && !of("AB/A", "A") && !of("B/A", "A"));
         assert_eq!("north/alice.b".parse::<AccountId>().unwrap().home(), "north");
         for wrong in ["", "/", "A/", "/x", "A/b/c", "A/b c"] {
             assert!(wrong.parse::<AccountId>().is_err(), "{wrong}");

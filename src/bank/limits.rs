@@ -15,6 +15,25 @@ pub const MAX_WAIT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// marks.
 pub const MAX_ENTRY_TEXT: usize = 400;
 
+/// A server's share of a block, at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Entries.
+    pub entries: usize,
+    /// Bytes of their elements' texts; but one element there may always be.
+    pub bytes: usize,
+}
+
+impl Share {
+    /// As much as there is.
+    pub const ALL: Share = Share { entries: usize::MAX, bytes: usize::MAX };
+
+    /// So many entries, of whatever length.
+    pub fn of_entries(entries: usize) -> Share {
+        Share { entries, ..Share::ALL }
+    }
+}
+
 /// The bounds that a server is configured with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
@@ -23,6 +42,8 @@ pub struct Limits {
     pub element: usize,
     /// The most entries of one block.
     pub block: usize,
+    /// About how many bytes the elements of one block may have.
+    pub block_bytes: usize,
     /// The most entries of the local log.
     pub log: usize,
     /// The most accounts of all servers, as far as this one knows: it opens none beyond that.
@@ -41,7 +62,8 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             element: 1_000,
-            block: 20_000,
+            block: 60_000,
+            block_bytes: 8 << 20,
             log: 2_000_000,
             accounts: 20_000_000,
             waiting: 10_000,
@@ -53,9 +75,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The most entries that one of so many servers promises for a block.
-    pub fn promise(&self, servers: usize) -> usize {
-        (self.block / servers).max(self.element)
+    /// What one of so many servers promises for a block at the most.
+    pub fn share(&self, servers: usize) -> Share {
+        let entries = (self.block / servers).max(self.element);
+        Share { entries, bytes: self.block_bytes / servers }
     }
 
     /// Checks what the protocol needs of them.
@@ -63,9 +86,10 @@ impl Limits {
     /// # Panics
     /// If any is 0.
     pub fn assert_sound(&self) {
-        let Limits { element, block, log, accounts, waiting, .. } = self;
+        let Limits { element, block, block_bytes, log, accounts, waiting, .. } = self;
         let Limits { sessions, remembered, remembered_in_all, .. } = self;
-        let all = [element, block, log, accounts, waiting, sessions, remembered, remembered_in_all];
-        assert!(all.into_iter().all(|limit| *limit > 0), "a limit of 0: {self:?}");
+        let bounds = [element, block, block_bytes, log, accounts, waiting];
+        let mut all = bounds.into_iter().chain([sessions, remembered, remembered_in_all]);
+        assert!(all.all(|limit| *limit > 0), "a limit of 0: {self:?}");
     }
 }

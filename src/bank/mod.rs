@@ -10,4 +10,5 @@ pub mod paxos;
 pub mod request;
 pub mod server;
 pub(crate) mod short_text;
+pub mod status;
 pub mod stored;

@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
-use crate::bank::blockchain::block::BlockHash;
-use crate::bank::ids::{AccountId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber};
+use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::{Action, Entry, Position, Via};
-use crate::bank::paxos::ballot::Ballot;
+pub use crate::bank::status::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
 
 /// A transfer, or the opening of an account, as a client asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -209,64 +208,6 @@ pub enum Outcome {
         /// Why, for people.
         reason: String,
     },
-}
-
-/// How a server found its store when it started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Start {
-    /// Empty: it founds the bank together with the others.
-    Baby,
-    /// With its own earlier state.
-    Zombie,
-}
-
-/// A peer, in [`Status`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct PeerStatus {
-    /// Its id.
-    pub id: ServerId,
-    /// It was heard within three heartbeats.
-    pub connected: bool,
-    /// The height that it last spoke of.
-    pub height: Option<u64>,
-    /// The furthest turn of its store that it was seen at, since this server started.
-    pub turn: Option<TurnNumber>,
-}
-
-/// How a server is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Status {
-    /// Its id.
-    pub server: ServerId,
-    /// How it started.
-    pub start: Start,
-    /// Its store.
-    pub instance: InstanceId,
-    /// Its present life.
-    pub life: LifeId,
-    /// Its last durable turn.
-    pub turn: TurnNumber,
-    /// Every server has confirmed block 0: the bank is open.
-    pub active: bool,
-    /// Whom the founding waits for.
-    pub waiting_for: Vec<ServerId>,
-    /// The last block held; none before the founding.
-    pub height: Option<u64>,
-    /// That block's hash.
-    pub head: BlockHash,
-    /// Entries in the local log.
-    pub log_length: usize,
-    /// Transfers that wait, for a run or for money.
-    pub waiting: usize,
-    /// Accounts that this server knows.
-    pub accounts: usize,
-    /// The ballot promised for the next height.
-    pub promised: Option<Ballot>,
-    /// The present run, in a word: idle, preparing, accepting, backing off.
-    pub run: String,
-    /// The other servers.
-    pub peers: Vec<PeerStatus>,
 }
 
 /// What is wrong with a request, or with a line that should have been one.

@@ -30,24 +30,28 @@ impl ShortText {
         }
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    /// Its bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Held::Inline(length, bytes) => &bytes[..usize::from(*length)],
             Held::Long(text) => text.as_bytes(),
         }
     }
+
+    /// The text of these bytes, which are UTF-8, as ASCII is.
+    pub(crate) fn of_bytes(text: &[u8]) -> ShortText {
+        let mut bytes = [0; INLINE];
+        if text.len() > INLINE {
+            return ShortText(Held::Long(str::from_utf8(text).expect("a text").into()));
+        }
+        bytes[..text.len()].copy_from_slice(text);
+        ShortText(Held::Inline(text.len() as u8, bytes))
+    }
 }
 
 impl From<&str> for ShortText {
     fn from(text: &str) -> ShortText {
-        let mut bytes = [0; INLINE];
-        match bytes.get_mut(..text.len()) {
-            Some(beginning) => {
-                beginning.copy_from_slice(text.as_bytes());
-                ShortText(Held::Inline(text.len() as u8, bytes))
-            }
-            None => ShortText(Held::Long(text.into())),
-        }
+        ShortText::of_bytes(text.as_bytes())
     }
 }
 
@@ -59,7 +63,11 @@ impl fmt::Debug for ShortText {
 
 impl PartialEq for ShortText {
     fn eq(&self, other: &ShortText) -> bool {
-        self.as_bytes() == other.as_bytes()
+        match (&self.0, &other.0) {
+            // What is beyond the text is zeros.
+            (Held::Inline(one, these), Held::Inline(two, those)) => one == two && these == those,
+            _ => self.as_bytes() == other.as_bytes(),
+        }
     }
 }
 

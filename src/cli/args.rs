@@ -8,6 +8,7 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
+use super::audit::{Audit, Export};
 use super::values::{Address, Cluster, parse_entries, parse_redis_url};
 
 /// A bank replicated over a few servers.
@@ -28,6 +29,10 @@ pub enum Command {
     Server(Box<Server>),
     /// Talks to a server: a prompt, or the commands given by -c
     Client(Client),
+    /// Verifies what servers have stored, down to the last entry; no server is needed
+    Audit(Audit),
+    /// Writes a server's chain and local log out: lines that can be audited, or a table
+    Export(Export),
     /// Plays a scenario file on a bank of its own, checks what the file expects, and leaves nothing behind
     Play(Play),
     /// Draws what servers noted down with --trace: who told whom what, as one SVG
@@ -60,7 +65,7 @@ pub struct Server {
     pub redis: String,
 
     /// What each server's account holds when the bank is founded; the same for every server
-    #[arg(long, value_name = "UNITS", default_value = "100")]
+    #[arg(long, value_name = "UNITS", default_value = "100", allow_negative_numbers = true)]
     pub opening_balance: Amount,
 
     /// The address to listen at [default: this server's address in --cluster]
@@ -78,7 +83,7 @@ pub struct Server {
     pub settle_every: Option<Duration>,
 
     /// The same when the local log holds so many entries; both may be given [default: never]
-    #[arg(long, value_name = "ENTRIES", value_parser = parse_entries)]
+    #[arg(long, value_name = "ENTRIES", value_parser = parse_entries, allow_negative_numbers = true)]
     pub settle_at: Option<usize>,
 
     /// Answer each transfer only when it is in a committed block, and start a run for it at once, as
@@ -200,6 +205,10 @@ pub struct Client {
     /// After how long a request that had no answer is given up; its outcome is then unknown
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
     pub give_up_after: Duration,
+
+    /// What is typed without -c
+    #[arg(hide = true)]
+    pub stray: Vec<String>,
 }
 
 #[derive(Args)]

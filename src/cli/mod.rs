@@ -4,6 +4,7 @@
 //! what only the flags together can get wrong.
 
 mod args;
+mod audit;
 mod values;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use paxos_banking::audit::{Options as AuditOptions, export};
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
@@ -33,6 +35,10 @@ pub enum Config {
     Play(play::Options),
     /// To draw a diagram.
     Diagram(Diagram),
+    /// To verify what servers have stored.
+    Audit(AuditOptions),
+    /// To write out what one has stored.
+    Export(export::Options),
 }
 
 /// What to draw, and where.
@@ -65,6 +71,8 @@ where
         Command::Client(client) => ("client", check_client(client)),
         Command::Play(play) => ("play", Ok(Config::Play(play_options(play)))),
         Command::Diagram(diagram) => ("diagram", check_diagram(diagram)),
+        Command::Audit(args) => ("audit", audit::check_audit(args).map(Config::Audit)),
+        Command::Export(args) => ("export", Ok(Config::Export(audit::check_export(args)))),
     };
     config.map_err(|message| {
         // Built first: only then do a subcommand's usage lines name the whole program.
@@ -141,7 +149,12 @@ fn check_order(short: &str, is: Duration, long: &str, and: Duration) -> Result<(
 }
 
 fn check_client(client: args::Client) -> Result<Config, String> {
-    let args::Client { membership, connect, commands, json, timeout, give_up_after } = client;
+    let args::Client { membership, connect, commands, json, timeout, give_up_after, stray } =
+        client;
+    if !stray.is_empty() {
+        let command = stray.join(" ");
+        return Err(format!("commands to run are given with -c, such as: -c {command:?}"));
+    }
     if timeout > give_up_after {
         return Err(format!(
             "--timeout ({timeout:?}) must not be longer than --give-up-after ({give_up_after:?}), \

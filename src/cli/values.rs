@@ -60,7 +60,8 @@ impl FromStr for Cluster {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut servers = BTreeMap::new();
         for item in text.split(',') {
-            let Some((id, address)) = item.split_once('=') else {
+            // As lists are often typed.
+            let Some((id, address)) = item.trim().split_once('=') else {
                 return Err(format!(
                     "{item:?} is not ID=HOST:PORT; a cluster is A=127.0.0.1:8001,B=127.0.0.1:8002,…"
                 ));
@@ -143,6 +144,7 @@ mod tests {
         assert_eq!(nine.join(",").parse::<Cluster>().unwrap().0.len(), 9);
         let one: Cluster = "north=h:1".parse().unwrap();
         assert_eq!(one.ids(), "north");
+        assert_eq!("A=h:1, B=h:2".parse::<Cluster>().unwrap().ids(), "A, B");
         for (text, part) in [
             (format!("{},S10=h:10", nine.join(",")), "these are 10 servers"),
             ("".into(), "is not ID=HOST:PORT"),

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::bank::ids::AccountId;
-use crate::bank::ledger::entry::Entry;
-use crate::bank::request::{Cursor, Instruction, Reply, Request};
+use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::request::{Cursor, Instruction, Listed, Reply, Request};
+use crate::client::help::Topic;
+use crate::client::inside::{self, AccountBalance, AllBalances};
 use crate::client::session::{Ending, Failure, Session, out_of_place};
 use crate::wire::Answer;
 use crate::wire::link::{LinkFaults, LinkOrder};
@@ -23,8 +24,8 @@ pub enum Command {
     Page(Page),
     /// Shows the page after the last one.
     More,
-    /// Shows the local log.
-    Log,
+    /// Shows a local log: the server's own, or another's.
+    Log(Option<ServerId>),
     /// Shows blocks.
     Chain {
         /// The first height.
@@ -32,14 +33,25 @@ pub enum Command {
         /// The last height; the head if none is named.
         to: Option<u64>,
     },
+    /// Shows all of one block.
+    Block(u64),
+    /// Shows what all accounts hold, by the longest chain and the logs of all servers that answer.
+    AllBalances {
+        /// What their names begin with.
+        prefix: String,
+    },
     /// Shows how the server is.
     Status,
+    /// The same once a second: so many times, or until the user has seen enough.
+    Watch(Option<u32>),
     /// Empties the local logs into the chain.
     Settle,
     /// Breaks or mends the server's links, or shows how they are.
     Link(LinkOrder),
-    /// Shows the commands.
-    Help,
+    /// Asks again for what ended as unknown.
+    Again,
+    /// Shows the commands, or one of them.
+    Help(Option<&'static Topic>),
     /// Ends the client.
     Quit,
 }
@@ -57,14 +69,43 @@ pub enum Page {
         before: Option<Cursor>,
     },
     /// Of the accounts, in the order of their names.
-    Accounts {
-        /// What their names begin with.
-        prefix: String,
-        /// The most accounts.
-        limit: usize,
-        /// The last of the page before.
-        after: Option<AccountId>,
-    },
+    Accounts(List),
+    /// The same, with what they hold.
+    Balances(List),
+}
+
+/// Accounts by the beginning of their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// What their names begin with.
+    pub prefix: String,
+    /// The most accounts.
+    pub limit: usize,
+    /// The last of the page before.
+    pub after: Option<AccountId>,
+}
+
+impl List {
+    /// Asks for it.
+    pub(super) fn request(&self) -> Request {
+        let List { prefix, limit, after } = self.clone();
+        Request::Accounts { prefix, after, limit }
+    }
+
+    /// The list that follows this page of it, if there is more.
+    pub(super) fn next(&self, page: &[Listed], more: bool) -> Option<List> {
+        let after = page.last().filter(|_| more)?.account.clone();
+        Some(List { after: Some(after), ..self.clone() })
+    }
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let List { prefix, limit, after } = self;
+        let space = if prefix.is_empty() { "" } else { " " };
+        write!(f, "{space}{prefix} {limit}")?;
+        after.as_ref().map_or(Ok(()), |after| write!(f, " --after {after}"))
+    }
 }
 
 impl fmt::Display for Page {
@@ -76,36 +117,8 @@ impl fmt::Display for Page {
                     write!(f, " --before {height}.{place}.{balance}")
                 })
             }
-            Page::Accounts { prefix, limit, after } => {
-                let space = if prefix.is_empty() { "" } else { " " };
-                write!(f, "accounts{space}{prefix} {limit}")?;
-                after.as_ref().map_or(Ok(()), |after| write!(f, " --after {after}"))
-            }
-        }
-    }
-}
-
-impl Page {
-    fn request(&self) -> Request {
-        match self.clone() {
-            Page::History { account, limit, before } => Request::History { account, before, limit },
-            Page::Accounts { prefix, limit, after } => Request::Accounts { prefix, after, limit },
-        }
-    }
-
-    /// The page that follows this one, by the reply to this one.
-    fn next(&self, reply: &Reply) -> Option<Page> {
-        match (self, reply) {
-            (Page::History { account, limit, .. }, Reply::History { next, .. }) => {
-                let (account, limit) = (account.clone(), *limit);
-                next.map(|next| Page::History { account, limit, before: Some(next) })
-            }
-            (Page::Accounts { prefix, limit, .. }, Reply::Accounts { accounts, more: true }) => {
-                let (prefix, limit) = (prefix.clone(), *limit);
-                let after = accounts.last().map(|last| last.account.clone());
-                after.map(|after| Page::Accounts { prefix, limit, after: Some(after) })
-            }
-            _ => None,
+            Page::Accounts(list) => write!(f, "accounts{list}"),
+            Page::Balances(list) => write!(f, "balances{list}"),
         }
     }
 }
@@ -126,12 +139,23 @@ pub enum Response {
         /// What asks for the page after this one, if there is one.
         next: Option<Page>,
     },
+    /// Of `balances`, and of `more` after it.
+    Balances {
+        /// In the order of their names.
+        accounts: Vec<AccountBalance>,
+        /// What asks for the page after this one, if there is one.
+        next: Option<Page>,
+    },
+    /// Of `balances --all`.
+    AllBalances(AllBalances),
     /// Of `chain`: all that was asked for.
     Chain(Vec<HashedBlock>),
+    /// Of `block`.
+    Block(Box<HashedBlock>),
     /// Of `link`: what is wrong with the server's links.
     Links(LinkFaults),
     /// Of `help`.
-    Help,
+    Help(Option<&'static Topic>),
     /// There was no answer to what was asked.
     Failed(Failure),
     /// It was no command, or can't be carried out now, for this reason.
@@ -144,26 +168,31 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
     let result = match command {
         Command::One(instruction) => Ok(Response::One(session.instruct(instruction))),
         Command::Batch(instructions) => Ok(Response::Batch(session.instruct_all(instructions))),
+        Command::Again => Ok(again(session)),
         Command::Balance(account) => reply(session, &Request::Balance(account)),
         Command::Page(page) => show(session, &page),
         Command::More => match next {
             Some(page) => show(session, page),
             None => Ok(Response::Usage(
-                "there is no page to go on with: more follows history or accounts".into(),
+                "there is no page to go on with: more follows history, accounts or balances".into(),
             )),
         },
-        Command::Log => log(session),
-        Command::Chain { from, to } => chain(session, from, to),
-        Command::Status => reply(session, &Request::Status),
+        Command::Log(None) => log(session),
+        Command::Log(Some(server)) => session.at(&server).and_then(|mut there| log(&mut there)),
+        Command::Chain { from, to } => chain(session, from, to).map(Response::Chain),
+        Command::Block(height) => block(session, height),
+        Command::AllBalances { prefix } => inside::all_balances(session, &prefix),
+        // One look of them.
+        Command::Status | Command::Watch(_) => reply(session, &Request::Status),
         Command::Settle => reply(session, &Request::Settle),
         Command::Link(order) => session.order(&order).map(Response::Links),
-        Command::Help => Ok(Response::Help),
+        Command::Help(topic) => Ok(Response::Help(topic)),
         Command::Quit => return None,
     };
     Some(result.unwrap_or_else(Response::Failed))
 }
 
-fn ask(session: &mut Session, request: &Request) -> Result<Reply, Failure> {
+pub(super) fn ask(session: &mut Session, request: &Request) -> Result<Reply, Failure> {
     match session.ask(request)? {
         Answer::Reply(reply) => Ok(reply),
         _ => Err(out_of_place()),
@@ -174,36 +203,54 @@ fn reply(session: &mut Session, request: &Request) -> Result<Response, Failure> 
     ask(session, request).map(Response::Reply)
 }
 
-fn show(session: &mut Session, page: &Page) -> Result<Response, Failure> {
-    let reply = ask(session, &page.request())?;
-    let next = page.next(&reply);
-    Ok(Response::Page { reply, next })
-}
-
-/// The log, page by page. Entries that are put into a block meanwhile are not in the later pages.
-fn log(session: &mut Session) -> Result<Response, Failure> {
-    let mut all = Vec::new();
-    let mut after = None;
-    loop {
-        let Answer::Reply(Reply::Log { server, entries, more }) =
-            session.ask(&Request::Log { after })?
-        else {
-            return Err(out_of_place());
-        };
-        let last = entries.last().map(Entry::position);
-        all.extend(entries);
-        if !more {
-            return Ok(Response::Reply(Reply::Log { server, entries: all, more }));
-        }
-        if last <= after {
-            return Err(no_further());
-        }
-        after = last;
+fn again(session: &mut Session) -> Response {
+    match session.again() {
+        Some(mut endings) if endings.len() == 1 => Response::One(endings.remove(0)),
+        Some(endings) => Response::Batch(endings),
+        None => Response::Usage(
+            "nothing ended as unknown: again asks once more for what did, under the same name"
+                .into(),
+        ),
     }
 }
 
+fn show(session: &mut Session, page: &Page) -> Result<Response, Failure> {
+    match page {
+        Page::History { account, limit, before } => {
+            let (account, limit) = (account.clone(), *limit);
+            let request = Request::History { account: account.clone(), before: *before, limit };
+            let reply = ask(session, &request)?;
+            let Reply::History { next, .. } = &reply else { return Err(out_of_place()) };
+            let next = next.map(|next| Page::History { account, limit, before: Some(next) });
+            Ok(Response::Page { reply, next })
+        }
+        Page::Accounts(list) => {
+            let reply = ask(session, &list.request())?;
+            let Reply::Accounts { accounts, more } = &reply else { return Err(out_of_place()) };
+            let next = list.next(accounts, *more).map(Page::Accounts);
+            Ok(Response::Page { reply, next })
+        }
+        Page::Balances(list) => inside::balances(session, list),
+    }
+}
+
+fn block(session: &mut Session, height: u64) -> Result<Response, Failure> {
+    if let Some(block) = chain(session, height, Some(height))?.pop() {
+        return Ok(Response::Block(Box::new(block)));
+    }
+    let Reply::Status(status) = ask(session, &Request::Status)? else { return Err(out_of_place()) };
+    let last =
+        status.height.map_or("there are none yet".into(), |height| format!("the last is {height}"));
+    Ok(Response::Usage(format!("there is no block {height}: {last}")))
+}
+
+fn log(session: &mut Session) -> Result<Response, Failure> {
+    let (server, entries) = inside::log_after(session, None)?;
+    Ok(Response::Reply(Reply::Log { server, entries, more: false }))
+}
+
 /// The chain, piece by piece.
-fn chain(session: &mut Session, from: u64, to: Option<u64>) -> Result<Response, Failure> {
+fn chain(session: &mut Session, from: u64, to: Option<u64>) -> Result<Vec<HashedBlock>, Failure> {
     let mut all: Vec<HashedBlock> = Vec::new();
     let mut next = from;
     loop {
@@ -219,7 +266,7 @@ fn chain(session: &mut Session, from: u64, to: Option<u64>) -> Result<Response, 
         let last = blocks.last().map(|block| block.height);
         all.extend(blocks);
         match last {
-            _ if !more => return Ok(Response::Chain(all)),
+            _ if !more => return Ok(all),
             Some(last) => next = last + 1,
             None => return Err(no_further()),
         }
@@ -227,6 +274,6 @@ fn chain(session: &mut Session, from: u64, to: Option<u64>) -> Result<Response, 
 }
 
 /// A server that says "more" and gets nowhere must not hold us for ever.
-fn no_further() -> Failure {
+pub(super) fn no_further() -> Failure {
     Failure::NotUnderstood("there is more, but it doesn't come".into())
 }

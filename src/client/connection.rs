@@ -6,6 +6,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Instant;
 
 use crate::bank::request::Request;
+use crate::client::interrupt::Interrupt;
 use crate::wire::link::LinkOrder;
 use crate::wire::{
     Answer, LineRead, LineReader, MAX_PEER_LINE, encode_order, encode_request, parse_faults,
@@ -123,14 +124,17 @@ impl Connection {
         }
     }
 
-    /// Asks and waits for this question's own answer; answers to others are old and are dropped.
+    /// Asks and waits for this question's own answer, or for the interrupt; answers to others are old
+    /// and are dropped.
     pub(super) fn ask(
         &mut self,
         question: Question<'_>,
         id: u64,
         until: Instant,
+        interrupt: &Interrupt,
     ) -> Result<Answer, NoReply> {
         let timed = self.reader.get_ref();
+        let _watched = interrupt.watch(&timed.stream);
         timed.until.set(until);
         let mut stream = timed;
         stream.write_all(question.line(id).as_bytes()).map_err(|error| lost(&error))?;

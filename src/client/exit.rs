@@ -34,16 +34,20 @@ pub fn exit_of(response: &Response) -> Exit {
     match response {
         Response::One(ending) => exit_of_ending(ending),
         Response::Batch(endings) => endings.iter().map(exit_of_ending).max().unwrap_or(Exit::Done),
-        Response::Failed(Failure::Said(ErrorCode::UnknownAccount | ErrorCode::BadRequest, _)) => {
-            Exit::Usage
-        }
+        Response::Failed(
+            Failure::Said(ErrorCode::UnknownAccount | ErrorCode::BadRequest, _)
+            | Failure::NoServer(_),
+        ) => Exit::Usage,
         Response::Failed(_) | Response::Reply(Reply::Error { .. }) => Exit::NoAnswer,
         Response::Usage(_) => Exit::Usage,
         Response::Reply(_)
         | Response::Page { .. }
+        | Response::Balances { .. }
+        | Response::AllBalances(_)
         | Response::Chain(_)
+        | Response::Block(_)
         | Response::Links(_)
-        | Response::Help => Exit::Done,
+        | Response::Help(_) => Exit::Done,
     }
 }
 
@@ -114,7 +118,7 @@ mod tests {
             assert_eq!(exit_of(&Response::One(ending.clone())).code(), code, "{ending:?}");
         }
         assert_eq!(exit_of(&Response::Usage(String::new())).code(), 2);
-        assert_eq!(exit_of(&Response::Help).code(), 0);
+        assert_eq!(exit_of(&Response::Help(None)).code(), 0);
         assert!(Exit::Usage > Exit::NoAnswer && Exit::NoAnswer > Exit::Refused);
     }
 

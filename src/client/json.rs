@@ -6,7 +6,8 @@ use crate::bank::ids::RequestId;
 use crate::bank::request::Outcome;
 use crate::client::commands::Response;
 use crate::client::exit::is_invalid;
-use crate::client::parse::HELP;
+use crate::client::help::{about, all};
+use crate::client::inside::AccountBalance;
 use crate::client::session::{Ending, Failure};
 use crate::client::words::{not_done, unknown};
 use crate::wire::reply::HashedBlock;
@@ -22,7 +23,12 @@ pub fn to_json(response: &Response) -> String {
         Response::Reply(reply) | Response::Page { reply, .. } => to_line(reply),
         Response::Chain(blocks) => to_line(&ChainLine { blocks }),
         Response::Links(faults) => to_line(faults),
-        Response::Help => to_line(&HelpLine { help: HELP }),
+        Response::Balances { accounts, next } => {
+            to_line(&BalancesLine { balances: accounts, more: next.is_some() })
+        }
+        Response::AllBalances(sums) => to_line(sums),
+        Response::Block(block) => to_line(block),
+        Response::Help(topic) => to_line(&HelpLine { help: topic.map_or_else(all, about) }),
         Response::Failed(failure) => failure_to_json(failure),
         Response::Usage(message) => to_line(&ErrorLine { error: "usage", message }),
     }
@@ -35,7 +41,13 @@ struct ChainLine<'a> {
 
 #[derive(Serialize)]
 struct HelpLine {
-    help: &'static str,
+    help: String,
+}
+
+#[derive(Serialize)]
+struct BalancesLine<'a> {
+    balances: &'a [AccountBalance],
+    more: bool,
 }
 
 #[derive(Serialize)]
@@ -88,6 +100,8 @@ fn failure_to_json(failure: &Failure) -> String {
         Failure::NotSent(_) | Failure::NoAnswer(_) => {
             to_line(&ErrorLine { error: "unavailable", message })
         }
+        Failure::Interrupted => to_line(&ErrorLine { error: "interrupted", message }),
+        Failure::NoServer(_) => to_line(&ErrorLine { error: "usage", message }),
         Failure::NotUnderstood(_) => to_line(&ErrorLine { error: "not_understood", message }),
         Failure::WrongServer(_) => to_line(&ErrorLine { error: "wrong_server", message }),
     }

@@ -7,8 +7,8 @@ use crate::bank::ledger::entry::Via;
 use crate::bank::request::ErrorCode;
 use crate::client::exit::{Exit, exit_of};
 use crate::client::samples::{
-    accepted, accounts, blocks, history, linked_failed, links, log, refused, request, status,
-    unknown_ending, wrong_server,
+    accepted, accounts, blocks, history, linked_failed, links, log, of_status, refused, request,
+    status, unknown_ending, wrong_server,
 };
 
 fn json(response: &Response) -> Value {
@@ -76,7 +76,7 @@ fn the_other_commands_have_their_fields() {
     let log = json(&log());
     assert_eq!((&log["server"], &log["entries"][0]["to"]), (&"A".into(), &"B".into()));
     assert_eq!(log["entries"][1]["open"], "A/alice");
-    let status = json(&status());
+    let status = json(&of_status(status()));
     assert_eq!((&status["server"], &status["start"]), (&"A".into(), &"zombie".into()));
     assert_eq!((&status["height"], &status["log_length"]), (&4.into(), &2.into()));
     assert_eq!(status["accounts"], 5);
@@ -102,7 +102,7 @@ fn the_other_commands_have_their_fields() {
         json(&links())["faults"][1],
         serde_json::json!({"peer":"C","fault":"delay","ms":200})
     );
-    assert!(json(&Response::Help)["help"].as_str().unwrap().contains("transfer"));
+    assert!(json(&Response::Help(None))["help"].as_str().unwrap().contains("transfer"));
 }
 
 #[test]

@@ -12,10 +12,15 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use crate::bank::ids::ServerId;
+use crate::client::terminal::Terminal;
 
 pub mod commands;
 mod connection;
+mod ending;
 pub mod exit;
+pub mod help;
+pub mod inside;
+mod interrupt;
 pub mod json;
 mod order;
 pub mod parse;
@@ -24,7 +29,10 @@ pub mod repl;
 #[cfg(test)]
 mod samples;
 pub mod session;
+mod status;
+mod terminal;
 pub mod time;
+mod tty;
 pub mod words;
 
 /// How long a client waits for one reply, unless told otherwise, before it connects again and
@@ -56,9 +64,12 @@ pub fn run(options: Options) -> u8 {
     // A prompt is for people: they type here and look there.
     let person = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut repl = repl::Repl::new(&options, io::stdout(), io::stderr());
-    if options.commands.is_empty() {
-        repl.converse(io::stdin().lock(), person)
-    } else {
-        repl.obey(&options.commands)
+    if !options.commands.is_empty() {
+        return repl.obey(&options.commands);
+    }
+    match person.then(Terminal::open) {
+        Some(Ok(terminal)) => repl.converse_at(terminal),
+        // Without a thread for the keyboard it works all the same, but for Ctrl-C and pages.
+        _ => repl.converse(io::stdin().lock(), person),
     }
 }

@@ -8,6 +8,7 @@ use crate::bank::request::{Instruction, Outcome, Request};
 use crate::client::session::{Ending, Failure};
 
 /// Instructions that are asked for together, until each has its ending.
+#[derive(Debug)]
 pub(super) struct Order {
     request: Request,
     named: bool,

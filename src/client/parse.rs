@@ -7,61 +7,12 @@ use crate::bank::ids::AccountId;
 use crate::bank::ledger::entry::Action;
 use crate::bank::limits::{MAX_BATCH, MAX_PAGE};
 use crate::bank::request::{Cursor, Instruction};
-use crate::client::commands::{Command, Page};
+use crate::client::commands::{Command, List, Page};
+use crate::client::help::{cut, find};
 use crate::client::time::parse_time;
 use crate::wire::link::{Fault, LinkFault, LinkOrder};
+use crate::wire::messages::Messages;
 use crate::wire::request::DEFAULT_PAGE;
-
-/// What the commands are, for who asks. Below those that take arguments, examples.
-pub const HELP: &str = "\
-transfer [FROM] TO AMOUNT [--settled] [--wait TIME]
-                  pay, from this server's own account or from another one (short: t)
-    transfer B 30
-    transfer A/alice B 30 --settled
-    transfer B 500 --wait 10s
-(FROM, TO, AMOUNT)
-                  the same
-    (A, B, 30)
-open ACCOUNT [--settled]
-                  open an account, at home here
-    open A/alice
-linked FROM TO AMOUNT, FROM TO AMOUNT, …
-                  all of these or none; open ACCOUNT may be one of them
-    linked open A/bob, A A/bob 20, A/bob B 5
-batch FROM TO AMOUNT, FROM TO AMOUNT, …
-                  each for itself, in one request
-    batch A B 1, A C 2, open A/carol
---settled         with any of these: answer when it is in a block that a majority holds
---wait TIME       with transfers: do not refuse for want of money before so long
-balance [ACCOUNT] what an account holds, as this server knows it
-    balance A/alice
-history ACCOUNT [LIMIT]
-                  what an account got and paid, the newest first
-    history A/alice 20
-accounts [PREFIX] [LIMIT]
-                  the accounts whose names begin so
-    accounts A/ 100
-more              the next page of history or accounts
-log               the entries that are in no block yet
-chain [FROM [TO]] the blockchain, or its blocks from one height to another
-    chain 1 5
-status            how the server is
-settle            run Paxos until the servers' local logs are in the chain
-link cut PEER     break this server's link to another one; link delay PEER TIME and
-                  link drop PEER PERCENT make it slow and lossy, link heal [PEER] mends,
-                  link shows how the links are (the server has to allow it)
-    link cut B
-    link delay B 200ms
-    link drop B 30%
-help              this
-quit              leave (also: exit, or the end of the input)
-Blank lines and what follows a # do nothing.";
-
-/// The words that lines begin with, for suggestions.
-const WORDS: [&str; 16] = [
-    "transfer", "open", "linked", "batch", "balance", "history", "accounts", "more", "log",
-    "chain", "status", "settle", "link", "help", "quit", "exit",
-];
 
 /// The command that a line is; none if the line is blank or a comment. `home` is the account that
 /// pays where none is named.
@@ -70,34 +21,42 @@ const WORDS: [&str; 16] = [
 /// Says what is wrong and what was expected.
 pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
     let line = line.split_once('#').map_or(line, |(before, _)| before).trim();
+    if line.contains('\u{1b}') {
+        return Err("keys such as the arrows mean nothing here: type the whole line anew".into());
+    }
     if line.starts_with('(') {
         return triplet(line).map(Some);
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     let Some((&word, arguments)) = words.split_first() else { return Ok(None) };
-    let command = match (word, arguments) {
+    let topic = find(word)?;
+    let command = match (topic.word, arguments) {
         ("transfer" | "t", _) => one_transfer(arguments, home)?,
-        ("open", _) => one_opening(arguments)?,
-        ("linked" | "batch", _) => several(word, arguments, home)?,
+        ("open", _) => one_opening(arguments, home)?,
+        (word @ ("linked" | "batch"), _) => several(word, arguments, home)?,
+        ("again", []) => Command::Again,
         ("balance", []) => Command::Balance(None),
         ("balance", [account]) => Command::Balance(Some(value(account)?)),
-        ("balance", _) => return Err("expected: balance [ACCOUNT]".into()),
+        ("balances", rest) => balances(rest)?,
         ("history", [account, rest @ ..]) => history(account, rest)?,
         ("history", []) => return Err(HISTORY.into()),
         ("accounts", rest) => accounts(rest)?,
         ("chain", []) => Command::Chain { from: 0, to: None },
         ("chain", [from]) => Command::Chain { from: height(from)?, to: None },
         ("chain", [from, to]) => span(height(from)?, height(to)?)?,
-        ("chain", _) => return Err("expected: chain [FROM [TO]]".into()),
+        ("block", [one]) => Command::Block(height(one)?),
         ("more", []) => Command::More,
-        ("log", []) => Command::Log,
+        ("log", []) => Command::Log(None),
+        ("log", [server]) => Command::Log(Some(value(server)?)),
         ("status", []) => Command::Status,
+        ("watch", []) => Command::Watch(None),
+        ("watch", [times]) => Command::Watch(Some(how_often(times)?)),
         ("settle", []) => Command::Settle,
-        ("link", _) => Command::Link(link(arguments)?),
-        ("help", []) => Command::Help,
+        ("link", _) => Command::Link(link(arguments).unwrap_or_else(|| Err(topic.expected()))?),
+        ("help", []) => Command::Help(None),
+        ("help", [word]) => Command::Help(Some(find(word)?)),
         ("quit" | "exit", []) => Command::Quit,
-        (known, _) if WORDS.contains(&known) => return Err(format!("expected: {known}, alone")),
-        (unknown, _) => return Err(suggest(unknown)),
+        _ => return Err(topic.expected()),
     };
     Ok(Some(command))
 }
@@ -165,10 +124,17 @@ fn one_transfer(arguments: &[&str], home: &AccountId) -> Result<Command, String>
     Ok(Command::One(flags.on(action)))
 }
 
-fn one_opening(arguments: &[&str]) -> Result<Command, String> {
+fn one_opening(arguments: &[&str], home: &AccountId) -> Result<Command, String> {
     match Flags::of(arguments)? {
         (flags @ Flags { wait_ms: None, .. }, words) if words.len() == 1 => {
-            Ok(Command::One(flags.on(Action::Open { account: value(words[0])? })))
+            let account: AccountId = value(words[0])?;
+            if !words[0].contains('/') && account != *home {
+                return Err(format!(
+                    "{}: an account opened here is called {home}/NAME, such as: open {home}/alice",
+                    cut(words[0])
+                ));
+            }
+            Ok(Command::One(flags.on(Action::Open { account })))
         }
         _ => Err("expected: open ACCOUNT [--settled], such as: open A/alice".into()),
     }
@@ -211,28 +177,38 @@ fn several(word: &str, arguments: &[&str], home: &AccountId) -> Result<Command, 
     instructions.map(Command::Batch)
 }
 
-/// What follows `link`.
-fn link(arguments: &[&str]) -> Result<LinkOrder, String> {
-    let broken = |peer, fault| Ok(LinkOrder::Break(LinkFault { peer: value(peer)?, fault }));
-    match arguments {
+/// What follows `link`; none if that is something else.
+fn link(arguments: &[&str]) -> Option<Result<LinkOrder, String>> {
+    let broken = |peer, fault: Result<Fault, String>| {
+        Ok(LinkOrder::Break(LinkFault { peer: value(peer)?, fault: fault? }))
+    };
+    Some(match arguments {
         [] => Ok(LinkOrder::Show),
         ["heal"] => Ok(LinkOrder::Heal(None)),
-        ["heal", peer] => Ok(LinkOrder::Heal(Some(value(peer)?))),
-        ["cut", peer] => broken(peer, Fault::Cut),
-        ["delay", peer, time] => {
-            let time = parse_time(time).map_err(|wrong| format!("link delay: {wrong}"))?;
-            broken(peer, Fault::delay(time.as_millis() as u64)?)
-        }
-        ["drop", peer, share] => {
-            let percent = share.strip_suffix('%').and_then(number).ok_or_else(|| {
-                format!("{}: what is dropped is a whole percentage, such as 30%", cut(share))
-            })?;
-            broken(peer, Fault::drop(percent)?)
-        }
-        _ => Err("expected: link cut PEER, link delay PEER TIME, link drop PEER PERCENT, \
-            link heal [PEER], or link alone; such as: link delay B 200ms"
-            .into()),
-    }
+        ["heal", peer] => value(peer).map(|peer| LinkOrder::Heal(Some(peer))),
+        ["cut", peer] => broken(peer, Ok(Fault::Cut)),
+        ["delay", peer, time] => broken(peer, delay(time)),
+        ["drop", peer, share] => broken(peer, share_lost(share)),
+        ["lose", names @ .., peer] if !names.is_empty() => broken(peer, lose(names)),
+        _ => return None,
+    })
+}
+
+fn delay(time: &str) -> Result<Fault, String> {
+    let time = parse_time(time).map_err(|wrong| format!("link delay: {wrong}"))?;
+    Fault::delay(time.as_millis() as u64)
+}
+
+fn share_lost(share: &str) -> Result<Fault, String> {
+    let percent = share.strip_suffix('%').and_then(number).ok_or_else(|| {
+        format!("{}: what is dropped is a whole percentage, such as 30%", cut(share))
+    })?;
+    Fault::drop(percent)
+}
+
+fn lose(names: &[&str]) -> Result<Fault, String> {
+    let add = |all: Messages, name: &&str| Ok::<_, String>(all.and(name.parse()?));
+    Fault::lose(names.iter().try_fold(Messages::default(), add)?)
 }
 
 // ── Pages ────────────────────────────────────────────────────────────────────────────────────────
@@ -240,6 +216,8 @@ fn link(arguments: &[&str]) -> Result<LinkOrder, String> {
 const HISTORY: &str = "expected: history ACCOUNT [LIMIT] [--before H.P.B], such as: history A 20";
 const ACCOUNTS: &str =
     "expected: accounts [PREFIX] [LIMIT] [--after NAME], such as: accounts A/ 100";
+const BALANCES: &str = "expected: balances [PREFIX] [LIMIT] [--after NAME] or balances --all [PREFIX], \
+                        such as: balances A/ 100";
 
 fn history(account: &str, rest: &[&str]) -> Result<Command, String> {
     let (rest, before) = match rest {
@@ -255,22 +233,45 @@ fn history(account: &str, rest: &[&str]) -> Result<Command, String> {
 }
 
 fn accounts(rest: &[&str]) -> Result<Command, String> {
+    match list(rest) {
+        Some(list) => list.map(|list| Command::Page(Page::Accounts(list))),
+        None => Err(ACCOUNTS.into()),
+    }
+}
+
+/// `[PREFIX] [LIMIT] [--after NAME]`; none if it is something else.
+fn list(rest: &[&str]) -> Option<Result<List, String>> {
     let (rest, after) = match rest {
-        [rest @ .., "--after", name] => (rest, Some(value(name)?)),
+        [rest @ .., "--after", name] => (rest, Some(value(name))),
         rest => (rest, None),
     };
-    let (prefix, limit) = match rest {
-        [] => ("", DEFAULT_PAGE),
+    let (prefix, most) = match rest {
+        [] => ("", None),
         // Alone, a number is how many are wanted.
-        [most] if is_number(most) => ("", limit(most)?),
-        [prefix] => (*prefix, DEFAULT_PAGE),
-        [prefix, most] => (*prefix, limit(most)?),
-        _ => return Err(ACCOUNTS.into()),
+        [most] if is_number(most) => ("", Some(most)),
+        [prefix] => (*prefix, None),
+        [prefix, most] => (*prefix, Some(most)),
+        _ => return None,
     };
-    if prefix.starts_with("--") {
-        return Err(ACCOUNTS.into());
+    let list = || {
+        let limit = most.map_or(Ok(DEFAULT_PAGE), |most| limit(most))?;
+        Ok(List { prefix: prefix.into(), limit, after: after.transpose()? })
+    };
+    (!prefix.starts_with("--")).then(list)
+}
+
+fn balances(rest: &[&str]) -> Result<Command, String> {
+    match rest {
+        ["-all", ..] => Err(BALANCES.into()),
+        ["--all"] => Ok(Command::AllBalances { prefix: String::new() }),
+        ["--all", prefix] | [prefix, "--all"] if !prefix.starts_with("--") => {
+            Ok(Command::AllBalances { prefix: (*prefix).into() })
+        }
+        rest => match list(rest) {
+            Some(list) => list.map(|list| Command::Page(Page::Balances(list))),
+            None => Err(BALANCES.into()),
+        },
     }
-    Ok(Command::Page(Page::Accounts { prefix: prefix.into(), limit, after }))
 }
 
 /// The place where a page ended: a block's height, the entry's place in it, the balance before it.
@@ -300,7 +301,7 @@ fn limit(word: &str) -> Result<usize, String> {
 fn value<T: FromStr<Err: ToString>>(word: &str) -> Result<T, String> {
     word.parse().map_err(|error: T::Err| {
         let error = error.to_string();
-        if error.contains(word) { error } else { format!("{}: {error}", cut(word)) }
+        if error.contains(&cut(word)) { error } else { format!("{}: {error}", cut(word)) }
     })
 }
 
@@ -317,42 +318,16 @@ fn height(word: &str) -> Result<u64, String> {
     number(word).ok_or_else(|| format!("{}: a height is a whole number from 0", cut(word)))
 }
 
+fn how_often(word: &str) -> Result<u32, String> {
+    let times = word.parse().ok().filter(|&times| is_number(word) && times > 0);
+    times.ok_or_else(|| format!("{}: how many times is a whole number from 1", cut(word)))
+}
+
 fn span(from: u64, to: u64) -> Result<Command, String> {
     if to < from {
         return Err(format!("chain goes up: {to} is below {from}"));
     }
     Ok(Command::Chain { from, to: Some(to) })
-}
-
-fn cut(word: &str) -> String {
-    format!("{:?}", word.chars().take(80).collect::<String>())
-}
-
-fn suggest(unknown: &str) -> String {
-    const CLOSE: usize = 2;
-    let typed = unknown.to_lowercase();
-    let near = WORDS.map(|word| (distance(&typed, word), word)).into_iter().min();
-    let unknown = cut(unknown);
-    match near {
-        Some((steps, word)) if steps <= CLOSE => {
-            format!("unknown command {unknown}; did you mean {word}?")
-        }
-        _ => format!("unknown command {unknown}; the commands are {}", WORDS.join(", ")),
-    }
-}
-
-/// How many letters to insert, leave out or change to get from one word to the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.chars().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.chars().count()]
 }
 
 #[cfg(test)]

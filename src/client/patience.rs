@@ -1,8 +1,8 @@
 //! How long a client keeps trying.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::client::interrupt::Interrupt;
 use crate::client::session::Failure;
 
 /// The pause before the first retry; doubled with each one…
@@ -14,11 +14,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Patience {
     pub until: Instant,
     pause: Duration,
+    interrupt: Interrupt,
 }
 
 impl Patience {
-    pub fn new(total: Duration) -> Self {
-        Patience { until: after(total), pause: FIRST_PAUSE }
+    /// For so long in all, unless it is interrupted.
+    pub fn new(total: Duration, interrupt: Interrupt) -> Self {
+        Patience { until: after(total), pause: FIRST_PAUSE, interrupt }
     }
 
     /// Waits before the next try; false if there is no time for one.
@@ -32,7 +34,7 @@ impl Patience {
             return false;
         }
         log::info!("{because}; trying again");
-        thread::sleep(pause);
+        self.interrupt.sleep(pause);
         true
     }
 }

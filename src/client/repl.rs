@@ -2,14 +2,24 @@
 
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::ops::ControlFlow;
+use std::thread;
+use std::time::Duration;
 
 use crate::client::Options;
-use crate::client::commands::{Page, Response, execute};
+use crate::client::commands::{Command, Page, Response, execute};
 use crate::client::exit::{Exit, exit_of};
 use crate::client::json::to_json;
 use crate::client::parse::parse;
-use crate::client::session::Session;
+use crate::client::session::{Failure, Session};
+use crate::client::terminal::Terminal;
+use crate::client::tty::{self, Keys};
 use crate::client::words::to_words;
+
+/// How often `watch` looks.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Goes to the screen's first place, and clears it.
+const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
 
 /// Reads commands, carries them out, and prints what came of them.
 #[derive(Debug)]
@@ -22,7 +32,12 @@ pub struct Repl<O, E> {
     output: O,
     errors: E,
     exit: Exit,
+    /// Where a person sits at one.
+    terminal: Option<Terminal>,
 }
+
+/// Whether there is to be another line, or why not.
+type Flow = ControlFlow<io::Result<()>>;
 
 impl<O: Write, E: Write> Repl<O, E> {
     /// Results go to `output`; without `--json`, errors go to `errors`.
@@ -30,7 +45,8 @@ impl<O: Write, E: Write> Repl<O, E> {
         let prompt = format!("{}> ", options.id);
         let session = Session::new(options);
         let json = options.json;
-        Repl { session, next: None, prompt, json, output, errors, exit: Exit::Done }
+        let (next, exit, terminal) = (None, Exit::Done, None);
+        Repl { session, next, prompt, json, output, errors, exit, terminal }
     }
 
     /// Carries out commands given beforehand, and returns the exit status.
@@ -44,14 +60,32 @@ impl<O: Write, E: Write> Repl<O, E> {
 
     /// Carries out commands as they come in, till their end, and returns the exit status.
     /// A person gets a prompt, and is not blamed at the end for what was mistyped.
-    pub fn converse(&mut self, input: impl BufRead, person: bool) -> u8 {
-        if let Err(error) = self.read_on(input, person) {
+    pub fn converse(&mut self, mut input: impl BufRead, person: bool) -> u8 {
+        let result = self.read_on(person, |_, line| input.read_until(b'\n', line));
+        if let Err(error) = result {
             self.broken(&error);
         }
         self.exit.code()
     }
 
-    fn read_on(&mut self, mut input: impl BufRead, person: bool) -> io::Result<()> {
+    /// The same with a person at the terminal.
+    pub(super) fn converse_at(&mut self, terminal: Terminal) -> u8 {
+        self.terminal = Some(terminal);
+        let result = self.read_on(true, |repl, line| match &mut repl.terminal {
+            Some(terminal) => terminal.read_line(line, &mut repl.output),
+            None => Ok(0),
+        });
+        if let Err(error) = result {
+            self.broken(&error);
+        }
+        self.exit.code()
+    }
+
+    fn read_on(
+        &mut self,
+        person: bool,
+        mut read: impl FnMut(&mut Self, &mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<()> {
         let mut line = Vec::new();
         loop {
             if person {
@@ -59,7 +93,7 @@ impl<O: Write, E: Write> Repl<O, E> {
                 self.output.flush()?;
             }
             line.clear();
-            if input.read_until(b'\n', &mut line)? == 0 {
+            if read(self, &mut line)? == 0 {
                 // The prompt's line is still open.
                 return if person { writeln!(self.output) } else { Ok(()) };
             }
@@ -70,20 +104,26 @@ impl<O: Write, E: Write> Repl<O, E> {
     }
 
     /// One line. Breaks if there is to be no other: at `quit`, or because nobody reads the output.
-    fn step(&mut self, line: &[u8], person: bool) -> ControlFlow<io::Result<()>> {
+    fn step(&mut self, line: &[u8], person: bool) -> Flow {
         let command = match std::str::from_utf8(line) {
             Ok(text) => parse(text, &self.session.home()),
             Err(_) => Err("a line that is not UTF-8".into()),
         };
         let response = match command {
             Ok(None) => return ControlFlow::Continue(()),
-            Ok(Some(command)) => match execute(command, &mut self.session, self.next.as_ref()) {
+            Ok(Some(Command::Watch(None))) if self.terminal.is_none() => Response::Usage(
+                "watch alone goes on until a key is pressed at a prompt; here say how often, such as: \
+                 watch 5"
+                    .into(),
+            ),
+            Ok(Some(Command::Watch(times))) => return self.watch(times),
+            Ok(Some(command)) => match self.carry_out(command) {
                 Some(response) => response,
                 None => return ControlFlow::Break(Ok(())),
             },
             Err(wrong) => Response::Usage(wrong),
         };
-        if let Response::Page { next, .. } = &response {
+        if let Response::Page { next, .. } | Response::Balances { next, .. } = &response {
             self.next = next.clone();
         }
         if !(person && matches!(response, Response::Usage(_))) {
@@ -95,12 +135,57 @@ impl<O: Write, E: Write> Repl<O, E> {
         }
     }
 
+    fn carry_out(&mut self, command: Command) -> Option<Response> {
+        let Repl { session, next, terminal, output, json, .. } = self;
+        match terminal {
+            Some(terminal) => {
+                let screen = (!*json).then_some(output);
+                terminal.attend(session, screen, |session| execute(command, session, next.as_ref()))
+            }
+            None => execute(command, session, next.as_ref()),
+        }
+    }
+
+    /// Shows how the server is, once a second: so many times, or until a key says that it is enough.
+    fn watch(&mut self, times: Option<u32>) -> Flow {
+        let _keys = self.terminal.as_ref().and_then(|_| Keys::one_by_one());
+        let redraws = self.terminal.is_some() && !self.json && tty::redraws();
+        let mut left = times;
+        while let Some(response) = self.carry_out(Command::Status) {
+            self.exit = self.exit.max(exit_of(&response));
+            let clear = if redraws { CLEAR_SCREEN } else { "" };
+            let shown = self.output.write_all(clear.as_bytes());
+            if let Err(error) = shown.and_then(|()| self.print(&response)) {
+                return ControlFlow::Break(Err(error));
+            }
+            left = left.map(|left| left - 1);
+            let enough = left == Some(0) || response == Response::Failed(Failure::Interrupted);
+            if enough || !self.pause() {
+                break;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Pauses until the next look; false if there is to be none.
+    fn pause(&mut self) -> bool {
+        match &mut self.terminal {
+            Some(terminal) => terminal.pause(WATCH),
+            None => {
+                thread::sleep(WATCH);
+                true
+            }
+        }
+    }
+
     fn print(&mut self, response: &Response) -> io::Result<()> {
         if self.json {
             self.output.write_all(to_json(response).as_bytes())?;
         } else if matches!(response, Response::Failed(_) | Response::Usage(_)) {
             // Nobody can be told that errors can't be told.
             let _ = self.errors.write_all(to_words(response).as_bytes());
+        } else if let Some(terminal) = &mut self.terminal {
+            terminal.show(&to_words(response), &mut self.output)?;
         } else {
             self.output.write_all(to_words(response).as_bytes())?;
         }

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::{AccountId, InstanceId, LifeId, RequestId, ServerId, TurnNumber};
-use crate::bank::ledger::entry::{Action, Entry, Record, Via};
+use crate::bank::ledger::entry::{Action, Entry, Position, Record, Via};
+use crate::bank::paxos::ballot::Ballot;
 use crate::bank::request::{
-    Cursor, Listed, Outcome, PeerStatus, Reply, Request, Start, StatementLine, Status,
+    Cursor, Listed, Measured, Outcome, PeerStatus, Percentiles, RedisStatus, Reply, Request, Start,
+    StatementLine, Status,
 };
-use crate::client::commands::{Page, Response};
+use crate::client::commands::{List, Page, Response};
 use crate::client::session::{Ending, Failure};
 use crate::wire::link::{Fault, LinkFault, LinkFaults};
 use crate::wire::{Answer, parse_reply};
@@ -123,12 +125,13 @@ pub(super) fn accounts() -> Response {
     let after = Some(account("A/bob"));
     Response::Page {
         reply: Reply::Accounts { accounts, more: true },
-        next: Some(Page::Accounts { prefix: "A/".into(), limit: 2, after }),
+        next: Some(Page::Accounts(List { prefix: "A/".into(), limit: 2, after })),
     }
 }
 
-pub(super) fn status() -> Response {
-    Response::Reply(Reply::Status(Box::new(Status {
+/// Of a server that tells no more than it must.
+pub(super) fn status() -> Status {
+    Status {
         server: server("A"),
         start: Start::Zombie,
         instance: InstanceId(1),
@@ -138,21 +141,75 @@ pub(super) fn status() -> Response {
         waiting_for: vec![],
         height: Some(4),
         head: BlockHash::NONE,
+        included: [(server("A"), Position { epoch: 1, seq: 4 })].into(),
         log_length: 2,
         waiting: 0,
         accounts: 5,
         promised: None,
+        accepted: None,
         run: "idle".into(),
+        ballot: None,
+        answered: vec![],
+        unanswered: vec![],
         peers: vec![
             PeerStatus {
                 id: server("B"),
+                address: "127.0.0.1:8002".into(),
                 connected: true,
                 height: Some(4),
                 turn: Some(TurnNumber(7)),
+                heard_ms: None,
+                entries_per_second: None,
             },
-            PeerStatus { id: server("C"), connected: false, height: None, turn: None },
+            PeerStatus {
+                id: server("C"),
+                address: String::new(),
+                connected: false,
+                height: None,
+                turn: None,
+                heard_ms: None,
+                entries_per_second: None,
+            },
         ],
-    })))
+        measured: None,
+    }
+}
+
+/// Of one that tells all.
+pub(super) fn full_status() -> Status {
+    let mut status = status();
+    let ballot = |round, id| Ballot { round, server: server(id), life: LifeId(1) };
+    status.run = "preparing".into();
+    status.ballot = Some(ballot(7, "A"));
+    status.promised = Some(ballot(7, "A"));
+    (status.answered, status.unanswered) = (vec![server("A"), server("B")], vec![server("C")]);
+    status.peers[0].heard_ms = Some(180);
+    status.peers[0].entries_per_second = Some(1_200);
+    let times = |p50_us, p99_us, count| Some(Percentiles { p50_us, p99_us, count });
+    status.measured = Some(Measured {
+        uptime_ms: 3_725_000,
+        oldest_entry_ms: Some(2_500),
+        entries_per_second: 40,
+        accepted: 12,
+        refused: 3,
+        unavailable: 1,
+        runs_started: 5,
+        runs_won: 3,
+        runs_lost: 1,
+        local: times(640, 1_279, 11),
+        paxos: None,
+        redis: RedisStatus {
+            round_trip: times(447, 895, 20),
+            last_us: Some(512),
+            last_error: Some("the store failed: it hangs".into()),
+            last_error_ms: Some(61_000),
+        },
+    });
+    status
+}
+
+pub(super) fn of_status(status: Status) -> Response {
+    Response::Reply(Reply::Status(Box::new(status)))
 }
 
 pub(super) fn links() -> Response {

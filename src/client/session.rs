@@ -5,16 +5,17 @@
 //! became of it, and says so ([`Ending::Unknown`]) in place of guessing. A session lasts as long as
 //! its connection: what is new after that goes under names of a new one, while a retry keeps its own.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
-use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
+use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request, Status};
 use crate::client::Options;
 use crate::client::connection::{Connection, NoReply, Question};
+pub use crate::client::ending::{Ending, Failure};
+use crate::client::interrupt::Interrupt;
 use crate::client::order::Order;
 use crate::client::patience::{Patience, after};
 use crate::wire::Answer;
@@ -24,70 +25,6 @@ use crate::wire::link::{LinkFaults, LinkOrder};
 /// server's own deadline for that, unless it was told another, and a second. Asked again before
 /// that, it would begin to wait anew, and never say that it was in vain.
 const UNTIL_SETTLED: Duration = Duration::from_secs(6);
-
-/// Why there is no answer of the kind that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The server can't be reached; nothing was sent.
-    NotSent(String),
-    /// It was sent, and nothing came back.
-    NoAnswer(String),
-    /// The server answered with an error.
-    Said(ErrorCode, String),
-    /// Something came back that is no answer.
-    NotUnderstood(String),
-    /// The server at this address is another one.
-    WrongServer(String),
-}
-
-impl Failure {
-    /// Whether trying again can help.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Failure::NotSent(_) | Failure::NoAnswer(_) => true,
-            Failure::Said(code, _) => matches!(code, ErrorCode::Unavailable | ErrorCode::Store),
-            Failure::NotUnderstood(_) | Failure::WrongServer(_) => false,
-        }
-    }
-
-    /// Whether what was asked for may have happened all the same.
-    fn leaves_open_what_happened(&self) -> bool {
-        match self {
-            Failure::NoAnswer(_) | Failure::NotUnderstood(_) => true,
-            // A store that fails may have kept what it was given.
-            Failure::Said(code, _) => *code == ErrorCode::Store,
-            Failure::NotSent(_) | Failure::WrongServer(_) => false,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::NotSent(why) => write!(f, "can't reach the server: {why}"),
-            Failure::NoAnswer(why) => write!(f, "no answer from the server: {why}"),
-            Failure::Said(_, message) => f.write_str(message),
-            Failure::NotUnderstood(why) => write!(f, "the server's answer makes no sense: {why}"),
-            Failure::WrongServer(why) => f.write_str(why),
-        }
-    }
-}
-
-/// How a transfer, or the opening of an account, ended for its client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The server says so. Never [`Outcome::Expired`].
-    Decided(Outcome),
-    /// It may or may not have happened.
-    Unknown {
-        /// Its name, by which it can be found in the log or the chain if it happened.
-        request: RequestId,
-        /// Why it isn't known.
-        reason: String,
-    },
-    /// It was never taken in: it has not happened and will not.
-    NotDone(Failure),
-}
 
 /// The session that the server named, and the number of the next transfer in it.
 #[derive(Debug)]
@@ -109,13 +46,17 @@ pub struct Session {
     opened: Option<Opened>,
     /// Sessions with servers that this one has named as the right ones.
     others: BTreeMap<(ServerId, String), Session>,
+    /// What ended as unknown, last; and, if that was not here, where it was.
+    unknown: Option<(Option<(ServerId, String)>, Order)>,
+    interrupt: Interrupt,
 }
 
 impl Session {
     /// A client of the server that the options name. Connects when something is asked.
     pub fn new(options: &Options) -> Self {
         let (server, address) = (options.id.clone(), options.address.clone());
-        Session::with(server, address, options.timeout, options.give_up_after)
+        let interrupt = Interrupt::default();
+        Session::with(server, address, options.timeout, options.give_up_after, interrupt)
     }
 
     fn with(
@@ -123,6 +64,7 @@ impl Session {
         address: String,
         timeout: Duration,
         give_up_after: Duration,
+        interrupt: Interrupt,
     ) -> Session {
         Session {
             server,
@@ -133,7 +75,53 @@ impl Session {
             last_id: 0,
             opened: None,
             others: BTreeMap::new(),
+            unknown: None,
+            interrupt,
         }
+    }
+
+    /// What ends this one's waiting, and that of all that it waits for elsewhere.
+    pub(super) fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    /// Another client of the same server, beside this one, that waits no longer than so.
+    pub(super) fn beside(&self, patience: Duration) -> Session {
+        let (server, address) = (self.server.clone(), self.address.clone());
+        Session::with(server, address, patience, patience, Interrupt::default())
+    }
+
+    /// A client of a server of this bank that looks at it and doesn't wait long. The server of this
+    /// one knows where the others are.
+    ///
+    /// # Errors
+    /// If it can't be asked, or there is no such server.
+    pub(super) fn at(&mut self, server: &ServerId) -> Result<Session, Failure> {
+        match self.ask(&Request::Status)? {
+            Answer::Reply(Reply::Status(status)) => self.glance_at(&status, server),
+            _ => Err(out_of_place()),
+        }
+    }
+
+    /// The same with its server's status at hand.
+    ///
+    /// # Errors
+    /// If there is no such server.
+    pub(super) fn glance_at(&self, own: &Status, server: &ServerId) -> Result<Session, Failure> {
+        let peer = own.peers.iter().find(|peer| peer.id == *server && !peer.address.is_empty());
+        let address = match peer {
+            Some(peer) => peer.address.clone(),
+            None if *server == own.server => self.address.clone(),
+            None => {
+                let peers = own.peers.iter().map(|peer| peer.id.as_str());
+                let all = peers.chain([own.server.as_str()]).collect::<BTreeSet<_>>();
+                let all = all.into_iter().collect::<Vec<_>>().join(", ");
+                let what = format!("there is no server {server}; the bank's servers are {all}");
+                return Err(Failure::NoServer(what));
+            }
+        };
+        let interrupt = self.interrupt.clone();
+        Ok(Session::with(server.clone(), address, self.timeout, self.timeout, interrupt))
     }
 
     /// The server's own account.
@@ -162,11 +150,12 @@ impl Session {
 
     /// Asks until there is an answer or the end of all patience.
     fn insist(&mut self, question: Question<'_>) -> Result<Answer, Failure> {
-        let mut patience = Patience::new(self.give_up_after);
+        let mut patience = Patience::new(self.give_up_after, self.interrupt.clone());
         let mut said = None;
         loop {
             let failure = match self.attempt(question, patience.until) {
                 Ok(answer) => return Ok(answer),
+                Err(_) if self.interrupt.is_set() => return Err(Failure::Interrupted),
                 Err(failure) => failure,
             };
             if !failure.is_transient() || !patience.wait(&failure) {
@@ -210,17 +199,47 @@ impl Session {
     /// Carries out an order here or else, once, at the server that this one names.
     fn follow(&mut self, mut order: Order) -> Vec<Ending> {
         let endings = self.carry_out(&mut order);
-        let Some(right) = right_server(&endings) else { return endings };
-        let other = self.others.entry(right).or_insert_with_key(|(server, address)| {
-            Session::with(server.clone(), address.clone(), self.timeout, self.give_up_after)
+        let Some(right) = right_server(&endings) else {
+            return self.note_unknown(None, order, endings);
+        };
+        let other = self.others.entry(right.clone()).or_insert_with_key(|(server, address)| {
+            let (server, address, interrupt) =
+                (server.clone(), address.clone(), self.interrupt.clone());
+            Session::with(server, address, self.timeout, self.give_up_after, interrupt)
         });
-        other.carry_out(&mut order.anew())
+        let mut order = order.anew();
+        let endings = other.carry_out(&mut order);
+        self.note_unknown(Some(right), order, endings)
+    }
+
+    /// Asks once more for what ended as unknown, last, under the names that it had: what has happened
+    /// doesn't happen again. None if there is nothing.
+    pub fn again(&mut self) -> Option<Vec<Ending>> {
+        let (place, mut order) = self.unknown.take()?;
+        let endings = match &place {
+            None => self.carry_out(&mut order),
+            Some(place) => self.others.get_mut(place)?.carry_out(&mut order),
+        };
+        Some(self.note_unknown(place, order, endings))
+    }
+
+    /// Keeps an order of which something ended as unknown.
+    fn note_unknown(
+        &mut self,
+        place: Option<(ServerId, String)>,
+        order: Order,
+        endings: Vec<Ending>,
+    ) -> Vec<Ending> {
+        if endings.iter().any(|ending| matches!(ending, Ending::Unknown { .. })) {
+            self.unknown = Some((place, order));
+        }
+        endings
     }
 
     /// Tries until there is an answer or the end of all patience.
     fn carry_out(&mut self, order: &mut Order) -> Vec<Ending> {
         let total = self.give_up_after.saturating_add(order.longest_wait());
-        let mut patience = Patience::new(total);
+        let mut patience = Patience::new(total, self.interrupt.clone());
         let mut said = None;
         loop {
             let failure = match self.attempt_order(order, patience.until) {
@@ -231,6 +250,7 @@ impl Session {
                     }
                     None => return order.answered(outcomes),
                 },
+                Err(_) if self.interrupt.is_set() => Failure::Interrupted,
                 Err(failure) => failure,
             };
             if !failure.is_transient() || !patience.wait(&failure) {
@@ -286,7 +306,7 @@ impl Session {
         };
         if session.server != self.server {
             let Session { server, address, .. } = self;
-            let found = session.server;
+            let found = &session.server;
             let what = format!("the server at {address} is {found}, not {server}");
             return Err(Failure::WrongServer(what));
         }
@@ -319,7 +339,7 @@ impl Session {
         let until = until.min(after(time_for(question, self.timeout)));
         self.last_id += 1;
         let id = self.last_id;
-        match connection.ask(question, id, until) {
+        match connection.ask(question, id, until, &self.interrupt) {
             Ok(Answer::Reply(Reply::Error { error, message })) => {
                 Err(Failure::Said(error, message))
             }

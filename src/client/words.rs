@@ -4,11 +4,13 @@ use std::fmt::Write;
 
 use crate::bank::ids::{AccountId, RequestId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
-use crate::bank::request::{Listed, Outcome, Reply, Start, StatementLine, Status};
-use crate::client::commands::Response;
+use crate::bank::request::{Listed, Outcome, Reply, StatementLine};
+use crate::client::commands::{Page, Response};
 use crate::client::exit::is_invalid;
-use crate::client::parse::HELP;
+use crate::client::help::{about, all};
+use crate::client::inside::{AccountBalance, AllBalances, Sum};
 use crate::client::session::{Ending, Failure};
+use crate::client::status::status_in_words;
 use crate::wire::link::{LinkFault, LinkFaults};
 use crate::wire::reply::HashedBlock;
 
@@ -21,14 +23,18 @@ pub fn to_words(response: &Response) -> String {
             endings.iter().zip(1..).map(numbered).collect::<Vec<_>>().join("\n")
         }
         Response::Reply(reply) => reply_in_words(reply),
-        Response::Page { reply, next: None } => reply_in_words(reply),
-        Response::Page { reply, next: Some(next) } => {
-            format!("{}\n  to go on: more, or: {next}", reply_in_words(reply))
+        Response::Page { reply, next } => {
+            format!("{}{}", reply_in_words(reply), next_in_words(next.as_ref()))
         }
+        Response::Balances { accounts, next } => {
+            format!("{}{}", balances_in_words(accounts), next_in_words(next.as_ref()))
+        }
+        Response::AllBalances(sums) => sums_in_words(sums),
+        Response::Block(block) => whole_block_in_words(block),
         Response::Chain(blocks) if blocks.is_empty() => "no such blocks".into(),
         Response::Chain(blocks) => blocks.iter().map(block_in_words).collect::<Vec<_>>().join("\n"),
         Response::Links(LinkFaults { faults, .. }) => links_in_words(faults),
-        Response::Help => HELP.into(),
+        Response::Help(topic) => topic.map_or_else(all, about),
         Response::Failed(failure) => format!("error: {}", plain(&failure.to_string())),
         Response::Usage(message) => format!("error: {}", plain(message)),
     };
@@ -40,7 +46,8 @@ fn ending_in_words(ending: &Ending) -> String {
     match ending {
         Ending::Decided(outcome) => outcome_in_words(outcome),
         Ending::Unknown { request, reason } => {
-            format!("unknown: {}", plain(&unknown(request, reason)))
+            let unknown = plain(&unknown(request, reason));
+            format!("unknown: {unknown}; again asks for it once more, under the same name")
         }
         Ending::NotDone(failure) => {
             let outcome = if is_invalid(failure) { "invalid" } else { "unavailable" };
@@ -116,45 +123,92 @@ fn reply_in_words(reply: &Reply) -> String {
     }
 }
 
-fn status_in_words(status: &Status) -> String {
-    let start = match status.start {
-        Start::Baby => "baby",
-        Start::Zombie => "zombie",
-    };
-    let open = if status.active {
-        "open".into()
-    } else {
-        format!("waits for {}", names(&status.waiting_for))
-    };
-    let height = status.height.map_or("none".into(), |height| height.to_string());
-    let head = status.head.short();
-    let Status { server, log_length, waiting, accounts, run, turn, .. } = status;
-    let run = plain(run);
-    let mut text = format!(
-        "{server}: {open}; started as a {start}\n  height {height} (head {head}), log {log_length}, \
-         waiting {waiting}, accounts {accounts}, run {run}, turn {turn}"
-    );
-    for peer in &status.peers {
-        let connected = if peer.connected { "connected" } else { "not connected" };
-        let height = peer.height.map_or(String::new(), |height| format!(", height {height}"));
-        // Writing to a text can't fail.
-        let _ = write!(text, "\n  peer {}: {connected}{height}", peer.id);
+fn next_in_words(next: Option<&Page>) -> String {
+    next.map_or(String::new(), |next| format!("\n  to go on: more, or: {next}"))
+}
+
+fn balances_in_words(accounts: &[AccountBalance]) -> String {
+    if accounts.is_empty() {
+        return "no such accounts".into();
     }
+    let line = |AccountBalance { account, balance, committed, height }: &AccountBalance| {
+        let change = match committed {
+            Some(committed) => signed(balance.units() as i64 - committed.units() as i64),
+            None => String::new(),
+        };
+        let committed = match committed {
+            Some(committed) => format!("{committed} in the chain at height {height}"),
+            None => format!("not in the chain at height {height}"),
+        };
+        let change = if change.is_empty() { change } else { format!(", {change} in the log here") };
+        format!("{account}: {balance} ({committed}{change})")
+    };
+    accounts.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A change; nothing if there is none.
+fn signed(change: i64) -> String {
+    if change == 0 { String::new() } else { format!("{change:+}") }
+}
+
+fn sums_in_words(sums: &AllBalances) -> String {
+    let AllBalances { balances, height, chain_of, logs, silent, moved } = sums;
+    let mut text = String::new();
+    for Sum { account, committed, logs, balance } in balances {
+        let committed = match committed {
+            Some(committed) => format!("{committed} in the chain"),
+            None => "not in the chain".into(),
+        };
+        let change = match signed(*logs) {
+            change if change.is_empty() => change,
+            change => format!(", {change} in logs"),
+        };
+        // Writing to a text can't fail.
+        let _ = writeln!(text, "{account}: {balance} ({committed}{change})");
+    }
+    let total: i64 = balances.iter().map(|sum| sum.balance).sum();
+    let asked: Vec<String> = logs.iter().map(|(id, many)| format!("{id} {many}")).collect();
+    let _ = write!(
+        text,
+        "{} accounts, {total} in all: the chain of {chain_of} at height {height}, and entries in logs: {}",
+        balances.len(),
+        asked.join(", ")
+    );
+    for (server, why) in silent {
+        let _ = write!(text, "\n  {server} did not answer, so its log is missing: {}", plain(why));
+    }
+    if *moved {
+        text.push_str("\n  a block came in between: what it took from the logs is missing");
+    }
+    text.push_str("\n  asked one after the other, without consensus: not a view of one moment");
     text
 }
 
+fn whole_block_in_words(block: &HashedBlock) -> String {
+    let HashedBlock { height, hash, previous, entries, .. } = block;
+    format!(
+        "block {height} {}\n  hash     {hash}\n  previous {previous}\n  {}{}",
+        built_by(block),
+        number_of(entries),
+        entries_in_words(entries)
+    )
+}
+
 fn block_in_words(block: &HashedBlock) -> String {
-    let HashedBlock { height, hash, proposer, genesis, entries, .. } = block;
-    let by = match (proposer, genesis) {
+    let HashedBlock { height, hash, entries, .. } = block;
+    let (by, count) = (built_by(block), number_of(entries));
+    format!("block {height} {} {by}: {count}{}", hash.short(), entries_in_words(entries))
+}
+
+fn built_by(block: &HashedBlock) -> String {
+    match (&block.proposer, &block.genesis) {
         (Some(proposer), _) => format!("by {proposer}"),
         (None, Some(genesis)) => {
             let servers: Vec<ServerId> = genesis.servers.keys().cloned().collect();
             format!("genesis: {} open with {} each", names(&servers), genesis.opening_balance)
         }
         (None, None) => "by nobody".into(),
-    };
-    let count = number_of(entries);
-    format!("block {height} {} {by}: {count}{}", hash.short(), entries_in_words(entries))
+    }
 }
 
 fn entries_in_words(entries: &[Entry]) -> String {
@@ -229,7 +283,7 @@ fn consulted_in_words(consulted: &[ServerId], not_consulted: &[ServerId]) -> Str
     text
 }
 
-fn names(servers: &[ServerId]) -> String {
+pub(super) fn names(servers: &[ServerId]) -> String {
     match servers {
         [] => "nobody".into(),
         servers => servers.iter().map(ServerId::as_str).collect::<Vec<_>>().join(", "),
@@ -248,7 +302,7 @@ pub(super) fn not_done(failure: &Failure) -> String {
 }
 
 /// A text from elsewhere, on one line and without what would make a terminal do things.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 

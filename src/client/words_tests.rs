@@ -6,8 +6,8 @@ use super::*;
 use crate::bank::request::ErrorCode;
 use crate::client::json::to_json;
 use crate::client::samples::{
-    accepted, accounts, balance, blocks, history, linked_failed, links, log, refused, server,
-    status, unknown_ending, wrong_server,
+    accepted, accounts, balance, blocks, history, linked_failed, links, log, of_status, refused,
+    server, status, unknown_ending, wrong_server,
 };
 
 #[test]
@@ -94,9 +94,9 @@ fn people_read_the_rest_in_words() {
              block 1 22222222 by B: 1 entry\n  A.1.1: A pays B 30\n",
         ),
         (
-            status(),
+            of_status(status()),
             "A: open; started as a zombie\n  height 4 (head 00000000), log 2, waiting 0, \
-             accounts 5, run idle, turn 3\n  peer B: connected, height 4\n  \
+             accounts 5, turn 3\n  block 5: no ballot yet\n  peer B: connected, height 4\n  \
              peer C: not connected\n",
         ),
         (balance(Some(100)), "A/alice: 70 (in the chain at height 3: 100)\n"),

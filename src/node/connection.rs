@@ -199,6 +199,7 @@ impl Reader<'_> {
     }
 
     fn client_line(&self, line: &[u8]) -> Result<(), Ended> {
+        let came = Instant::now();
         let parsed = parse_asked(line, &self.lobby.home);
         if !self.outlet.owed().owe(self.longest()) {
             return Err(Ended);
@@ -210,7 +211,9 @@ impl Reader<'_> {
             }
             Ok((id, _)) if self.lobby.loading.load(Ordering::Relaxed) => (id, out_of_order()),
             Ok((id, Asked::Request(request))) => {
-                return self.tell(&self.lobby.clients, Event::Request(self.id, id, request));
+                let event = Event::Request(self.id, id, request);
+                let request = Incoming::Request(self.id, event, came);
+                return self.lobby.clients.send(request).map_err(|_| Ended);
             }
             Err(wrong) => wrong,
         };

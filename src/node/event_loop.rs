@@ -15,6 +15,7 @@ use crate::bank::paxos::message::Message;
 use crate::bank::server::{Config, Server};
 use crate::node::config::Timings;
 use crate::node::exchange::Exchange;
+use crate::node::gate::Gate;
 use crate::node::incoming::Incoming;
 use crate::node::life::{ExitReason, Life};
 use crate::node::load::{LoadError, load};
@@ -46,6 +47,7 @@ pub(crate) struct EventLoop {
 pub(crate) struct Waiting {
     timers: Timers,
     own: VecDeque<Message>,
+    gate: Gate,
     /// A link that is up. It opens a turn: what is said before in a turn is meant for the link
     /// before, and in a new one the hello has to be first.
     dialled: Option<Incoming>,
@@ -53,7 +55,12 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(crate) fn new(timings: Timings) -> Waiting {
-        Waiting { timers: Timers::new(timings), own: VecDeque::new(), dialled: None }
+        Waiting {
+            timers: Timers::new(timings),
+            own: VecDeque::new(),
+            gate: Gate::default(),
+            dialled: None,
+        }
     }
 }
 
@@ -102,9 +109,12 @@ impl EventLoop {
         }
         let mut select = Select::new();
         select.recv(&self.peers);
-        select.recv(&self.clients);
+        if self.waiting.gate.shut_until().is_none() {
+            select.recv(&self.clients);
+        }
         select.recv(self.life.over());
-        match self.waiting.timers.next_deadline() {
+        let deadlines = [self.waiting.timers.next_deadline(), self.waiting.gate.shut_until()];
+        match deadlines.into_iter().flatten().min() {
             Some(deadline) => drop(select.ready_deadline(deadline)),
             None => drop(select.ready()),
         }
@@ -132,7 +142,14 @@ impl EventLoop {
         while let Some(timer) = self.waiting.timers.due(now) {
             self.server.handle(Event::Timer(timer));
         }
+        self.take_in_clients(now);
+    }
+
+    fn take_in_clients(&mut self, now: Instant) {
         for _ in 0..CLIENTS_PER_TURN {
+            if !self.waiting.gate.lets_in(self.server.is_crowded(), now) {
+                break;
+            }
             match self.clients.try_recv() {
                 Ok(incoming) => self.admit(incoming),
                 Err(_) => break,
@@ -147,7 +164,7 @@ impl EventLoop {
     }
 
     fn finish_turn(&mut self) -> Result<(), Broken> {
-        let Turn { batch, free, timers, notes, stop, bound } = self.server.end_turn();
+        let Turn { batch, free, timers, notes, runs, stop, bound } = self.server.end_turn();
         notes.iter().for_each(write_down);
         if let Some(stop) = stop {
             return Err(Broken::Node(ExitReason::Stopped(stop)));
@@ -155,6 +172,7 @@ impl EventLoop {
         for (to, message) in free {
             self.exchange.send(&to, message);
         }
+        let begun = Instant::now();
         let receipt = if batch.writes.is_empty() {
             None
         } else {
@@ -162,9 +180,12 @@ impl EventLoop {
         };
         self.exchange.trace.durable(&batch);
         let now = Instant::now();
+        self.exchange.gauges.turn(&batch, runs, begun, now);
         for command in timers {
             self.waiting.timers.apply(command, now);
         }
+        // Who gets a reply may look for what led to it.
+        self.exchange.trace.flush();
         for bound in bound.release(receipt) {
             self.waiting.own.extend(self.exchange.hand_out(bound));
         }
@@ -182,6 +203,7 @@ impl EventLoop {
         if !error.is_transient() {
             return Err(ExitReason::Store(Arc::new(error)));
         }
+        self.exchange.gauges.failed(&error.to_string());
         log::error!("{error}; forgetting everything and loading it again");
         self.loading.store(true, Ordering::Relaxed);
         self.life.shut_sockets();
@@ -192,6 +214,7 @@ impl EventLoop {
         self.server = self.load_again()?;
         self.exchange.trace.begin(self.server.life());
         self.loading.store(false, Ordering::Relaxed);
+        self.exchange.gauges.loaded();
         log::info!("the store is loaded again");
         Ok(())
     }

@@ -8,9 +8,11 @@ use crate::bank::effects::{Bound, Event};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
 use crate::node::block_reader::Job;
+use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
 use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::peer::Link;
+use crate::node::told;
 use crate::node::trace::Trace;
 
 /// The event loop's connections and links. Nothing here blocks.
@@ -26,6 +28,7 @@ pub(crate) struct Exchange {
     /// reader having been slow, may bring a retry of what was refused on a newer one.
     outdated: ConnectionId,
     jobs: Sender<Job>,
+    pub(crate) gauges: Gauges,
     pub(crate) trace: Trace,
 }
 
@@ -34,11 +37,12 @@ struct Connection {
     outlet: Outlet,
     /// Who dialled it, if it is a peer's.
     peer: Option<ServerId>,
+    asked: Asked,
 }
 
 impl Exchange {
     /// Nobody is connected yet.
-    pub(crate) fn new(jobs: Sender<Job>) -> Exchange {
+    pub(crate) fn new(jobs: Sender<Job>, gauges: Gauges) -> Exchange {
         Exchange {
             connections: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -46,6 +50,7 @@ impl Exchange {
             newest: ConnectionId(0),
             outdated: ConnectionId(0),
             jobs,
+            gauges,
             trace: Trace::default(),
         }
     }
@@ -62,17 +67,35 @@ impl Exchange {
             Incoming::Opened(id, outlet) => {
                 self.newest = self.newest.max(id);
                 if id > self.outdated {
-                    self.connections.insert(id, Connection { outlet, peer: None });
+                    self.connections
+                        .insert(id, Connection { outlet, peer: None, asked: Asked::default() });
                 } else {
                     outlet.disconnect();
                 }
                 None
             }
+            Incoming::Request(id, event, came) => {
+                let connection = self.connections.get_mut(&id)?;
+                if let Event::Request(_, number, _) = &event {
+                    connection.asked.came(*number, came);
+                }
+                self.trace.came(None, connection.outlet.socket(), &event);
+                Some(event)
+            }
             Incoming::Connection(id, event) => {
                 let connection = self.connections.get_mut(&id)?;
                 match &event {
-                    Event::Greeted(_, hello) => connection.peer = Some(hello.id.clone()),
+                    Event::Greeted(_, hello) => {
+                        log::debug!("from {}: hello", hello.id);
+                        connection.peer = Some(hello.id.clone());
+                    }
                     Event::Closed(_) => self.leaving.push(id),
+                    Event::Received(_, message) => {
+                        if let Some(peer) = &connection.peer {
+                            told::received(peer, message);
+                            self.gauges.heard(peer, message);
+                        }
+                    }
                     _ => {}
                 }
                 self.trace.came(connection.peer.as_ref(), connection.outlet.socket(), &event);
@@ -92,8 +115,10 @@ impl Exchange {
             Incoming::Link(number, peer, event) => {
                 let link = self.links.get(&peer).filter(|link| link.number() == number)?;
                 link.post().trace_answer(&event);
-                if matches!(event, Event::LinkDown(_)) {
-                    self.links.remove(&peer);
+                match &event {
+                    Event::LinkAnswered(_, answer) => told::received(&peer, answer),
+                    Event::LinkDown(_) => drop(self.links.remove(&peer)),
+                    _ => {}
                 }
                 Some(event)
             }
@@ -103,7 +128,10 @@ impl Exchange {
     /// Sends a message to a peer, if there is a link to it.
     pub(crate) fn send(&self, to: &ServerId, message: Message) {
         match self.links.get(to) {
-            Some(link) => link.post().send(message),
+            Some(link) => {
+                told::sent(to, &message);
+                link.post().send(message);
+            }
             None => {
                 self.trace.lost(to, &message);
                 log::debug!("no link to {to} for a message: {}", message.name());
@@ -112,24 +140,32 @@ impl Exchange {
     }
 
     /// Hands out what a durable turn says. A message to the server itself comes back.
-    pub(crate) fn hand_out(&self, bound: Bound) -> Option<Message> {
+    pub(crate) fn hand_out(&mut self, bound: Bound) -> Option<Message> {
         match bound {
             Bound::Own(message) => return Some(message),
             Bound::Peer(to, message) => self.send(&to, message),
             Bound::Answer(id, message) => self.answer(id, message),
-            Bound::Reply(id, number, reply) => {
+            Bound::Reply(id, number, mut reply) => {
                 self.trace.replied(&reply);
-                if let Some(connection) = self.connections.get(&id) {
-                    connection.outlet.send(Outgoing::Reply(number, reply));
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    self.gauges.answered(&mut reply, connection.asked.answered(number));
+                    connection.outlet.reply(number, reply);
                 }
             }
             Bound::Read { connection, id, query } => {
-                if let Some(Connection { outlet, .. }) = self.connections.get(&connection) {
-                    self.order(Job::ForClient { outlet: outlet.clone(), id, query });
+                if let Some(Connection { outlet, asked, .. }) =
+                    self.connections.get_mut(&connection)
+                {
+                    asked.answered(id);
+                    let outlet = outlet.clone();
+                    self.order(Job::ForClient { outlet, id, query });
                 }
             }
             Bound::SendBlocks { to, from, up_to } => {
                 if let Some(link) = self.links.get(&to) {
+                    log::debug!(
+                        "to {to}: blocks_response blocks {from} to {up_to}, or as many as fit"
+                    );
                     self.order(Job::ForPeer { post: link.post().clone(), from, up_to });
                 }
             }
@@ -197,7 +233,8 @@ mod tests {
             Incoming::Opened(ConnectionId(id), Outlet::new(Arc::new(socket)).0)
         };
         let closed = |id| Incoming::Connection(ConnectionId(id), Event::Closed(ConnectionId(id)));
-        let mut exchange = Exchange::new(crossbeam_channel::bounded(1).0);
+        let mut exchange =
+            Exchange::new(crossbeam_channel::bounded(1).0, Gauges::new("A".parse().unwrap()));
         exchange.admit(opened(2));
         exchange.forget();
         exchange.admit(opened(1));
@@ -210,7 +247,8 @@ mod tests {
     #[test]
     fn who_greets_anew_is_not_listened_to_where_it_greeted_before() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut exchange = Exchange::new(crossbeam_channel::bounded(1).0);
+        let gauges = Gauges::new("A".parse().unwrap());
+        let mut exchange = Exchange::new(crossbeam_channel::bounded(1).0, gauges);
         let mut greet = |id: u64, peer: &str| {
             let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let outlet = Outlet::new(Arc::new(listener.accept().unwrap().0)).0;

@@ -1,5 +1,7 @@
 //! What the other threads tell the event loop.
 
+use std::time::Instant;
+
 use crate::bank::effects::Event;
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::node::outlet::Outlet;
@@ -16,6 +18,8 @@ pub(crate) enum Incoming {
     Opened(ConnectionId, Outlet),
     /// Something from that connection.
     Connection(ConnectionId, Event),
+    /// A request on that connection, and when its line was read.
+    Request(ConnectionId, Event, Instant),
     /// A peer whose connection this is has said nothing for too long. The connection's end follows.
     Silent(ConnectionId),
     /// The connection that this server dials to a peer is up.

@@ -5,9 +5,12 @@
 //! connection ── bytes → lines → parsed and hashed → channels, peers' apart from clients'
 //! event_loop ── owns the state machine and the store: a turn, one durable write, then what is bound
 //! exchange ──── the event loop's tables: who is connected, and the way out to each
-//! outlet ────── the queue and the writer of a connection
+//! gate ──────── holds clients back while there is too much to put into the next block
+//! outlet ────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
 //! peer ──────── dials one peer, keeps the link, writes to it
+//! gauges ────── what the event loop measures and counts beside its work, for status
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
+//! told ───────── messages as lines of the log
 //! statements ── which blocks touch an account
 //! faults ────── what somebody asked to be wrong with the links
 //! trace ─────── notes down what happens, for a picture of it
@@ -34,6 +37,7 @@ use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::exchange::Exchange;
 use crate::node::faults::Faults;
+use crate::node::gauges::Gauges;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::peer::Dialler;
@@ -46,14 +50,20 @@ mod connection;
 mod event_loop;
 mod exchange;
 mod faults;
+mod gate;
+mod gauges;
+mod histogram;
 mod incoming;
 mod life;
 mod listener;
 mod load;
 mod outlet;
+mod owed;
 mod peer;
+mod socket;
 mod statements;
 mod timers;
+mod told;
 mod trace;
 
 pub use config::{NodeConfig, Timings};
@@ -90,7 +100,13 @@ impl fmt::Display for StartError {
         match self {
             StartError::NotInCluster(id) => write!(f, "{id} is not one of the cluster's servers"),
             StartError::Listen { address, error } => {
-                write!(f, "can't listen on {address}: {error}")
+                write!(f, "can't listen on {address}: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        f.write_str("; perhaps this server, or another program, runs there already")
+                    }
+                    _ => Ok(()),
+                }
             }
             StartError::Load(error) => write!(f, "{error}"),
             StartError::Thread(error) => write!(f, "can't start a thread: {error}"),
@@ -173,7 +189,7 @@ impl Node {
             server,
             peers,
             clients,
-            exchange: Exchange::new(to_jobs).traced(trace),
+            exchange: Exchange::new(to_jobs, Gauges::new(id.clone())).traced(trace),
             waiting: Waiting::new(timings.clone()),
             timings,
         };

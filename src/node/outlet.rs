@@ -1,19 +1,18 @@
-//! The way out to one connection: a bounded queue and the thread that writes what is in it.
+//! The way out to one connection: short replies at once, everything else by a bounded queue and the
+//! thread that writes what is in it.
 
 use std::convert::Infallible;
-use std::io::Write;
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 
 use crate::bank::paxos::message::Message;
 use crate::bank::request::Reply;
+use crate::node::owed::{MAX_OWED, Owed};
+use crate::node::socket::{Sent, Socket};
 use crate::wire::{encode_message, encode_reply};
 
-/// How many replies a client may be owed before nothing more is read from it.
-pub(crate) const MAX_OWED: usize = 256;
 /// Every reply that is owed fits, and what closes the connection.
 const QUEUE: usize = MAX_OWED + 8;
 /// Text beyond this waits for the next write.
@@ -28,6 +27,8 @@ pub(crate) enum Outgoing {
     Text(String),
     /// To a peer: the answer to its hello.
     Answer(Message),
+    /// What is left of a reply of which the beginning was written at once.
+    Left,
     /// Nothing follows: the connection is to end when all before this is written.
     End,
 }
@@ -36,7 +37,7 @@ pub(crate) enum Outgoing {
 #[derive(Clone, Debug)]
 pub(crate) struct Outlet {
     queue: Sender<Outgoing>,
-    socket: Arc<TcpStream>,
+    socket: Arc<Socket>,
     owed: Arc<Owed>,
 }
 
@@ -44,11 +45,27 @@ impl Outlet {
     /// The outlet to a socket, and what [`write_out`] needs.
     pub(crate) fn new(socket: Arc<TcpStream>) -> (Outlet, Receiver<Outgoing>) {
         let (queue, outgoing) = crossbeam_channel::bounded(QUEUE);
+        let socket = Arc::new(Socket::new(socket));
         (Outlet { queue, socket, owed: Arc::default() }, outgoing)
+    }
+
+    /// Sends a reply. A short one is on its way when this returns, without another thread having to
+    /// wake up, if nothing is queued before it and the client reads what it gets. Never blocks.
+    pub(crate) fn reply(&self, id: Option<u64>, reply: Reply) {
+        if !is_short(&reply) {
+            return self.send(Outgoing::Reply(id, reply));
+        }
+        let text = encode_reply(id, &reply);
+        match self.socket.send_at_once(text.as_bytes()) {
+            Sent::All => self.owed.pay(1),
+            Sent::Beginning => self.send(Outgoing::Left),
+            Sent::Nothing => self.send(Outgoing::Text(text)),
+        }
     }
 
     /// Queues this. Never blocks: who lets the queue fill up is disconnected.
     pub(crate) fn send(&self, outgoing: Outgoing) {
+        self.socket.will_write();
         if let Err(TrySendError::Full(_)) = self.queue.try_send(outgoing) {
             log::warn!("disconnecting a client that has {QUEUE} replies unread");
             self.disconnect();
@@ -57,7 +74,7 @@ impl Outlet {
 
     /// The socket.
     pub(crate) fn socket(&self) -> &TcpStream {
-        &self.socket
+        self.socket.stream()
     }
 
     /// How much is queued.
@@ -67,7 +84,7 @@ impl Outlet {
 
     /// Ends the connection now. Its reader notices and says so.
     pub(crate) fn disconnect(&self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
+        self.socket.shutdown(Shutdown::Both);
         self.owed.close();
     }
 
@@ -78,7 +95,7 @@ impl Outlet {
 
     /// As much of this outlet as its writer needs. The queue is not in it, for the writer ends
     /// when nobody can queue anything any more.
-    pub(crate) fn for_writer(&self) -> (Arc<TcpStream>, Arc<Owed>) {
+    pub(crate) fn for_writer(&self) -> (Arc<Socket>, Arc<Owed>) {
         (Arc::clone(&self.socket), Arc::clone(&self.owed))
     }
 }
@@ -87,7 +104,7 @@ impl Outlet {
 /// the node is over.
 pub(crate) fn write_out(
     outgoing: &Receiver<Outgoing>,
-    socket: &TcpStream,
+    socket: &Socket,
     owed: &Owed,
     over: &Receiver<Infallible>,
 ) {
@@ -99,12 +116,10 @@ pub(crate) fn write_out(
         };
         let Ok(first) = first else { break };
         let batch = Batch::gather(first, outgoing);
-        let mut writer: &TcpStream = socket;
-        if let Err(error) = writer.write_all(batch.text.as_bytes()) {
+        if let Err(error) = socket.write_all(batch.text.as_bytes(), batch.items) {
             log::debug!("a connection can't be written to: {error}");
             // The reader is to notice as well.
-            let _ = socket.shutdown(Shutdown::Both);
-            return;
+            return socket.shutdown(Shutdown::Both);
         }
         owed.pay(batch.replies);
         if batch.is_last {
@@ -112,13 +127,26 @@ pub(crate) fn write_out(
         }
     }
     // Not the other direction: closing before all is read would destroy what was just written.
-    let _ = socket.shutdown(Shutdown::Write);
+    socket.shutdown(Shutdown::Write);
+}
+
+/// Whether it is written faster than another thread is woken up.
+fn is_short(reply: &Reply) -> bool {
+    const FEW: usize = 16;
+    match reply {
+        Reply::Batch { outcomes } => outcomes.len() <= FEW,
+        Reply::Log { entries, .. } => entries.len() <= FEW,
+        // These come from the block reader, which has time.
+        Reply::History { .. } | Reply::Accounts { .. } => false,
+        _ => true,
+    }
 }
 
 /// What goes out in one write.
 #[derive(Default)]
 struct Batch {
     text: String,
+    items: usize,
     replies: usize,
     is_last: bool,
 }
@@ -137,71 +165,16 @@ impl Batch {
     }
 
     fn add(&mut self, outgoing: Outgoing) {
+        self.items += 1;
         let (text, replies) = match outgoing {
             Outgoing::Reply(id, reply) => (encode_reply(id, &reply), 1),
             Outgoing::Text(text) => (text, 1),
             Outgoing::Answer(message) => (encode_message(&message), 0),
+            Outgoing::Left => (String::new(), 1),
             Outgoing::End => return self.is_last = true,
         };
         self.replies += replies;
         self.text.push_str(&text);
-    }
-}
-
-/// Counts the replies that a client is owed.
-///
-/// It holds a client back that asks faster than it reads, without holding anybody else; and it
-/// tells when a client that has said its last word has been answered.
-#[derive(Debug, Default)]
-pub(crate) struct Owed {
-    debt: Mutex<Debt>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Debt {
-    replies: usize,
-    /// The writer has ended: nothing will be paid any more.
-    closed: bool,
-}
-
-impl Owed {
-    fn debt(&self) -> MutexGuard<'_, Debt> {
-        self.debt.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts one reply more, once that is not too many. False if the connection ended meanwhile.
-    ///
-    /// Some requests are never answered: a retry that comes after a later one, for instance. What
-    /// was not paid in the time that any request may take is one of these, and is written off.
-    pub(crate) fn owe(&self, most: Duration) -> bool {
-        let too_many = |debt: &mut Debt| debt.replies >= MAX_OWED && !debt.closed;
-        let (mut debt, waited) = self
-            .changed
-            .wait_timeout_while(self.debt(), most, too_many)
-            .unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
-            debt.replies = 0;
-        }
-        debt.replies += 1;
-        !debt.closed
-    }
-
-    fn pay(&self, replies: usize) {
-        let mut debt = self.debt();
-        debt.replies = debt.replies.saturating_sub(replies);
-        self.changed.notify_all();
-    }
-
-    fn close(&self) {
-        self.debt().closed = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits until nothing is owed or nothing will be paid any more, or for this long.
-    pub(crate) fn wait_until_paid(&self, most: Duration) {
-        let unpaid = |debt: &mut Debt| debt.replies > 0 && !debt.closed;
-        drop(self.changed.wait_timeout_while(self.debt(), most, unpaid));
     }
 }
 
@@ -216,39 +189,63 @@ impl Drop for Closing<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+
     use super::*;
+    use crate::bank::request::ErrorCode;
 
-    const LONG: Duration = Duration::from_secs(60);
+    /// An outlet, what its writer gets, and the client's end.
+    fn connection() -> (Outlet, Receiver<Outgoing>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (outlet, outgoing) = Outlet::new(Arc::new(listener.accept().unwrap().0));
+        (outlet, outgoing, client)
+    }
 
-    fn with_all_owed() -> Owed {
-        let owed = Owed::default();
-        assert!((0..MAX_OWED).all(|_| owed.owe(LONG)));
-        owed
+    fn reply(length: usize) -> Reply {
+        Reply::Error { error: ErrorCode::Store, message: "x".repeat(length) }
     }
 
     #[test]
-    fn a_client_that_is_owed_much_is_held_back_until_some_is_paid() {
-        let owed = with_all_owed();
+    fn a_short_reply_needs_no_writer() {
+        let (outlet, outgoing, client) = connection();
+        outlet.reply(Some(7), reply(1));
+        let mut line = String::new();
+        BufReader::new(client).read_line(&mut line).unwrap();
+        assert_eq!(line, encode_reply(Some(7), &reply(1)));
+        assert!(outgoing.is_empty());
+    }
+
+    #[test]
+    fn what_a_client_does_not_read_blocks_only_the_writer_and_comes_whole_and_in_order() {
+        const LENGTH: usize = 200_000;
+        let (outlet, outgoing, client) = connection();
+        let mut sent = 0;
+        // Until the socket is full, and some more.
+        while outgoing.len() < 20 {
+            outlet.reply(Some(sent), reply(LENGTH));
+            sent += 1;
+        }
+        let (socket, owed) = outlet.for_writer();
+        let (_running, over) = crossbeam_channel::bounded(0);
         std::thread::scope(|scope| {
-            let reader = scope.spawn(|| owed.owe(LONG));
-            owed.pay(1);
-            assert!(reader.join().unwrap());
+            scope.spawn(|| write_out(&outgoing, &socket, &owed, &over));
+            let mut lines = BufReader::new(client).lines();
+            for id in 0..sent {
+                let line = lines.next().unwrap().unwrap();
+                assert_eq!(line, encode_reply(Some(id), &reply(LENGTH)).trim_end());
+            }
+            // All is written, so the way is free again.
+            while !socket.is_idle() {
+                std::thread::yield_now();
+            }
+            outlet.reply(Some(sent), reply(1));
+            assert_eq!(
+                lines.next().unwrap().unwrap(),
+                encode_reply(Some(sent), &reply(1)).trim_end()
+            );
+            drop(outlet);
         });
-        assert_eq!(owed.debt().replies, MAX_OWED);
-    }
-
-    #[test]
-    fn what_is_never_answered_does_not_hold_it_back_for_ever() {
-        let owed = with_all_owed();
-        assert!(owed.owe(Duration::from_millis(1)));
-        assert_eq!(owed.debt().replies, 1);
-    }
-
-    #[test]
-    fn nobody_waits_for_a_connection_that_has_ended() {
-        let owed = with_all_owed();
-        owed.close();
-        assert!(!owed.owe(LONG));
-        owed.wait_until_paid(LONG);
     }
 }

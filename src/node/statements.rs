@@ -160,7 +160,7 @@ impl Statements {
         before: Option<Cursor>,
         limit: usize,
     ) -> Result<Reply, StoreError> {
-        let at_home = account.home() == self.server.as_str();
+        let at_home = account.is_of(&self.server);
         let state = store.account(account, at_home && before.is_none())?;
         while self.next < state.blocks && self.index_piece(store)? {}
         let committed = state.committed.unwrap_or_default();

@@ -123,7 +123,7 @@ fn left(stage: &mut Stage, id: &ServerId) -> Left {
         unseen: Some(why),
         log_in_words: String::new(),
     };
-    match (look(Command::Log), look(Command::Chain { from: 0, to: None })) {
+    match (look(Command::Log(None)), look(Command::Chain { from: 0, to: None })) {
         (Ok(log @ Response::Reply(_)), Ok(Response::Chain(blocks))) => Left {
             height: blocks.last().map(|block| block.height),
             log: RawValue::from_string(to_json(&log).trim_end().into()).ok(),

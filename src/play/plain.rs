@@ -321,7 +321,7 @@ fn command_of(
     let wrong = |what: String| Wrong { place, what };
     match client::parse::parse(text, &AccountId::of(server)).map_err(wrong)? {
         None => Err(wrong(format!("{server} says nothing; expected: {RIGHT}"))),
-        Some(Command::Quit | Command::Help) => {
+        Some(Command::Quit | Command::Help(_) | Command::Watch(_) | Command::Again) => {
             let what = "nobody is at a prompt here; expected";
             Err(wrong(format!("{}: {what}: {RIGHT}", text.trim())))
         }

@@ -13,7 +13,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::request::Listed;
 use crate::bank::stored::{Place, Stored};
 
-mod listing;
+pub(crate) mod listing;
 pub mod memory;
 mod piece;
 pub mod redis;

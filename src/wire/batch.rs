@@ -69,10 +69,7 @@ pub(super) fn instructions_of(
     let first = first_name(session, number, items.len(), RIGHT)?;
     let settled = settled.unwrap_or(false);
     let instruction = |(place, Item { what, linked, wait_ms })| {
-        let request = first.as_ref().map(|RequestId { session, number }| RequestId {
-            session: session.clone(),
-            number: number + place as u64,
-        });
+        let request = first.as_ref().map(|first: &RequestId| first.plus(place));
         let action = match what {
             What::Transfer { from, to, amount } => {
                 Action::Transfer { from: from.unwrap_or_else(|| home.clone()), to, amount }

@@ -75,13 +75,17 @@ pub(super) fn first_name(
     match (session, number) {
         (None, None) => Ok(None),
         (Some(_), Some(0)) => Err("a session's numbers begin with 1, not 0".into()),
-        // The last one too has to be a number that can be asked for alone.
-        (Some(_), Some(number)) if number + instructions as u64 - 1 > Amount::MAX.units() => {
+        (Some(_), Some(number)) if is_beyond(number, instructions) => {
             Err(format!("a session's numbers end with {}", Amount::MAX))
         }
         (Some(session), Some(number)) => Ok(Some(RequestId { session, number })),
         _ => Err(format!("\"session\" and \"number\" belong together; {right}")),
     }
+}
+
+/// Whether the last of so many numbers is none that could be asked for alone.
+pub(super) fn is_beyond(first: u64, count: usize) -> bool {
+    first + count as u64 - 1 > Amount::MAX.units()
 }
 
 /// Declares objects of which every field may be absent and none may be unknown.

@@ -7,7 +7,7 @@ use crate::bank::blockchain::block::{Block, FORMAT};
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
-use crate::bank::request::{Instruction, Outcome, PeerStatus, Start, Status};
+use crate::bank::request::{Instruction, Measured, Outcome, PeerStatus, Start, Status};
 
 fn server(id: &str) -> ServerId {
     id.parse().unwrap()
@@ -217,17 +217,26 @@ fn every_reply() -> Vec<(Request, Reply)> {
         waiting_for: vec![server("C")],
         height: None,
         head: BlockHash::NONE,
+        included: [(server("A"), Position { epoch: 1, seq: 4 })].into(),
         log_length: 4,
         waiting: 5,
         accounts: 3,
         promised: None,
+        accepted: None,
         run: "idle".into(),
+        ballot: None,
+        answered: vec![],
+        unanswered: vec![],
         peers: vec![PeerStatus {
             id: server("B"),
+            address: "127.0.0.1:8002".into(),
             connected: true,
             height: Some(6),
             turn: Some(TurnNumber(9)),
+            heard_ms: Some(70),
+            entries_per_second: None,
         }],
+        measured: Some(Measured::default()),
     };
     all.extend([
         (Request::Session, Reply::Session { session: "A.1.0.00000000000000ff.1".parse().unwrap() }),

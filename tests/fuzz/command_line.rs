@@ -41,6 +41,16 @@ impl Target for CommandLine {
                 assert!(!diagram.traces.is_empty());
                 heard.accepted("a diagram");
             }
+            Ok(Config::Audit(options)) => {
+                let (redis, servers) = (options.redis.len(), options.servers.len());
+                assert!(redis + servers + options.files.len() > 0);
+                assert!(redis > 0 || options.ids.is_empty());
+                heard.accepted("an audit");
+            }
+            Ok(Config::Export(options)) => {
+                assert!(!options.redis.is_empty() && !options.timeout.is_zero());
+                heard.accepted("an export");
+            }
             Err(asked) if !asked.use_stderr() => heard.accepted("help"),
             // It repeats what was typed, which may be long; who typed it has seen that already.
             Err(error) => {
@@ -56,6 +66,8 @@ impl Target for CommandLine {
             "a client",
             "a play",
             "a diagram",
+            "an audit",
+            "an export",
             "help",
             "unrecognized subcommand",
             "unexpected argument",
@@ -70,6 +82,7 @@ impl Target for CommandLine {
             "an amount is",
             "have the same address",
             "right is redis://",
+            "it goes with",
         ]
     }
 }

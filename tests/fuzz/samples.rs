@@ -159,7 +159,7 @@ pub fn stories() -> Vec<Vec<Message>> {
 }
 
 /// What people type.
-pub const COMMANDS: [&str; 28] = [
+pub const COMMANDS: [&str; 37] = [
     "transfer B 30",
     "t A/alice B 30 --settled",
     "transfer B 500 --wait 10s",
@@ -177,6 +177,14 @@ pub const COMMANDS: [&str; 28] = [
     "accounts",
     "more",
     "log",
+    "log B",
+    "block 3",
+    "balances A/ 100",
+    "balances --all A/",
+    "watch 5",
+    "again",
+    "help transfer",
+    "bal A/alice",
     "chain",
     "chain 1",
     "chain 1 5",
@@ -185,13 +193,14 @@ pub const COMMANDS: [&str; 28] = [
     "link cut B",
     "link delay B 200ms",
     "link drop B 30%",
+    "link lose accept commit B",
     "link heal",
     "help",
     "quit",
 ];
 
 /// Command lines, one word a line.
-pub const COMMAND_LINES: [&str; 12] = [
+pub const COMMAND_LINES: [&str; 15] = [
     "diagram\na.jsonl\nb.jsonl\n--from\n1s\n--to\n2s\n--height\n3\n--output\nx.svg",
     "server\n--id\nA",
     "server\n--id\nS1\n--cluster\nS1=127.0.0.1:8001,S2=[::1]:8002\n--opening-balance\n7",
@@ -203,5 +212,8 @@ pub const COMMAND_LINES: [&str; 12] = [
     "client\n--id\nA\n--connect\nlocalhost:8001\n--timeout\n2s\n--give-up-after\n15s",
     "client\n--id\nnorth\n--cluster\nnorth=h:1,south=h:2",
     "play\nsets.csv\n--short\nwait\n--concurrent\n--opening-balance\n10\n--patience\n5s\n--traces\ndir\n--json",
+    "audit\n--redis\nredis://h:1\n--redis\nredis://h:2/3\n--id\nA\n--id\nB\n--timeout\n2s",
+    "audit\n--server\nA=h:1,B=h:2\n--server\nC=[::1]:3\nbank.jsonl\n--json",
+    "export\n--redis\nredis://h:1\n--id\nA\n--csv\n--output\nbank.csv",
     "help\nserver",
 ];

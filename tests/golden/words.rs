@@ -62,7 +62,7 @@ fn content(sealed: &SealedBlock) -> String {
 
 /// A note of the machine's, if it says more than the messages and writes beside it.
 pub fn note(note: &Note) -> Option<(&'static str, String)> {
-    let known = [": prepare", " promised", " appended: ", " built: "];
+    let known = [": prepare", " promised, with ", " appended: ", ": accept a block"];
     if known.iter().any(|words| note.text.contains(words)) {
         return None;
     }

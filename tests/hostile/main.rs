@@ -10,7 +10,7 @@ use paxos_banking::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, 
 use paxos_banking::bank::blockchain::chain::Chain;
 use paxos_banking::bank::effects::{Bound, Event, Receipt, Timer, WaitId, Write};
 use paxos_banking::bank::ids::{
-    ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
+    ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionName, TurnNumber,
 };
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
@@ -145,7 +145,8 @@ fn opens(account: &str) -> Action {
 }
 
 fn numbered(action: Action, number: u64) -> Instruction {
-    let session = SessionId { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(5), count: 1 };
+    let name = SessionName { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(5), count: 1 };
+    let session = name.into();
     Instruction { request: Some(RequestId { session, number }), ..Instruction::plain(action) }
 }
 

@@ -6,7 +6,7 @@ use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
 use crate::bank::effects::{Bound, Event, Timer, WaitId, Write};
 use crate::bank::ids::{
-    ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
+    ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, SessionName, TurnNumber,
 };
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
@@ -169,7 +169,7 @@ fn ballot(round: u64, server: &str) -> Ballot {
 }
 
 fn session(count: u64) -> SessionId {
-    SessionId { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count }
+    SessionName { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count }.into()
 }
 
 fn pays(from: &str, to: &str, amount: u64) -> Action {
@@ -276,7 +276,7 @@ fn a_forgotten_session_expires() {
     let request = old.request.clone().unwrap();
     sessions.remember(&request, &old.action, false, fate);
     for count in 1..=10 {
-        let later = SessionId { opened_at: 1, ..session(count) };
+        let later = SessionId::from(SessionName { opened_at: 1, ..(*session(count)).clone() });
         sessions.open(&later, connection);
     }
     assert_eq!(sessions.find(&request, &old, connection), Found::Expired);

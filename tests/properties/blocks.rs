@@ -10,6 +10,7 @@ use paxos_banking::bank::ledger::balances::Balances;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
 use paxos_banking::bank::ledger::local_log::LocalLog;
+use paxos_banking::bank::limits::Share;
 use paxos_banking::bank::paxos::ballot::Ballot;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -133,13 +134,13 @@ proptest! {
         let total = entries(&elements);
         let mut log = LocalLog::new(Position::START, elements.clone()).unwrap();
         let last = log.last();
-        let (all, cut) = log.promise(0, limit);
+        let (all, cut) = log.promise(0, Share::of_entries(limit));
         prop_assert!(entries(&all) <= limit && cut == (entries(&all) < total));
         prop_assert_eq!(&all[..], &elements[..all.len()], "cut between elements");
         let next = elements.get(all.len()).map_or(0, |element| element.records().len());
         prop_assert!(!cut || entries(&all) + next > limit, "cut no earlier than need be");
         let known = known.index(all.len() + 1);
-        let (rest, _) = log.promise(entries(&all[..known]) as u64, limit);
+        let (rest, _) = log.promise(entries(&all[..known]) as u64, Share::of_entries(limit));
         prop_assert_eq!(&rest[..], &all[known..], "what is known is left out");
         prop_assert_eq!(log.trim(&all), Ok(all.len()));
         prop_assert_eq!((log.len(), log.last()), (total - entries(&all), last));
@@ -159,7 +160,7 @@ proptest! {
             .collect::<BTreeMap<_, _>>();
         for limit in [limit, usize::MAX] {
             let promised: BTreeMap<_, _> =
-                logs.iter().map(|(id, log)| (id.clone(), log.promise(0, limit).0)).collect();
+                logs.iter().map(|(id, log)| (id.clone(), log.promise(0, Share::of_entries(limit)).0)).collect();
             let block = next_block(&chain, promised.clone());
             let verified = chain.verify(&balances, &block);
             if block.block().is_empty() {

@@ -148,7 +148,7 @@ proptest! {
         names in vec(account(), 0..200),
         others in vec(account(), 0..20),
     ) {
-        let mut directory = Directory::new(salt);
+        let mut directory = Directory::<()>::new(salt);
         let mut plain: BTreeMap<AccountId, usize> = BTreeMap::new();
         for name in &names {
             let next = plain.len();
@@ -160,7 +160,7 @@ proptest! {
             let found = directory.find(name);
             prop_assert_eq!(found.map(|number| number.index()), plain.get(name).copied());
             if let Some(number) = found {
-                prop_assert_eq!(directory.name(number), name.as_str());
+                prop_assert_eq!(directory.name(number), name);
             }
         }
     }

@@ -3,7 +3,7 @@
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use paxos_banking::bank::ids::{
-    AccountId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
+    AccountId, InstanceId, LifeId, RequestId, ServerId, SessionId, SessionName, TurnNumber,
 };
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
@@ -47,7 +47,7 @@ pub fn session() -> impl Strategy<Value = SessionId> {
     (server(), any::<u64>(), count(), count(), count()).prop_map(
         |(server, life, epoch, opened_at, count)| {
             let life = LifeId(life);
-            SessionId { server, epoch, opened_at, life, count }
+            SessionName { server, epoch, opened_at, life, count }.into()
         },
     )
 }

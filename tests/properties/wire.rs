@@ -66,6 +66,36 @@ fn request() -> impl Strategy<Value = Request> {
     ]
 }
 
+/// A batch of transfers as it is usually written, with something wrong with it, perhaps.
+fn usual_batch() -> impl Strategy<Value = (String, String)> {
+    let names = prop_oneof![
+        Just(String::new()),
+        (session(), 0..4u64).prop_map(|(session, number)| format!(
+            "\"session\":\"{session}\",\"number\":{number},"
+        )),
+        session().prop_map(|session| format!(
+            "\"session\":\"{session}\",\"number\":{},",
+            Amount::MAX.units() - 1
+        )),
+        Just("\"settled\":true,".to_owned()),
+        Just("\"items\":[[\"A\",\"B\",1]],".to_owned()),
+        Just("\"\\\"items\":[[\"A\",\"B\",1]],".to_owned()),
+    ];
+    let units = prop_oneof![
+        amount().prop_map(|amount| amount.to_string()),
+        "[0-9]{1,3}|-1|1.0|9007199254740992",
+    ];
+    let transfer = (account(), account(), units)
+        .prop_map(|(from, to, units)| format!("[\"{from}\",\"{to}\",{units}]"));
+    let item = prop_oneof![8 => transfer, 1 => Just("{\"open\":\"A/x\"}".to_owned())];
+    let end = prop_oneof![9 => Just("}}"), 1 => Just("}"), 1 => Just(",\"settled\":true}}")];
+    (names, vec(item, 1..5), end).prop_map(|(names, items, end)| {
+        let items = items.join(",");
+        let line = |space| format!("{{\"id\":7,\"batch\":{{{names}\"items\":[{space}{items}]{end}");
+        (line(""), line(" "))
+    })
+}
+
 fn accepted() -> impl Strategy<Value = Outcome> {
     let entry = (server(), position(), amount(), via());
     (entry, any::<bool>(), option::of(any::<bool>())).prop_map(
@@ -113,6 +143,17 @@ fn heard(id: u64, asked: &Request, reply: &Reply) -> Option<Reply> {
 
 proptest! {
     #![proptest_config(config())]
+
+    /// The space keeps a line from being read the quick way.
+    #[test]
+    fn a_batch_is_read_the_same_whichever_way((usual, spaced) in usual_batch()) {
+        let home = "A".parse().unwrap();
+        match (wire::parse_request(usual.as_bytes(), &home), wire::parse_request(spaced.as_bytes(), &home)) {
+            (Ok(quick), Ok(slow)) => prop_assert_eq!(quick, slow),
+            (Err(_), Err(_)) => {}
+            (quick, slow) => prop_assert!(false, "{quick:?} is not {slow:?}"),
+        }
+    }
 
     #[test]
     fn messages_survive_the_wire(message in message()) {

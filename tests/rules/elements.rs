@@ -6,7 +6,7 @@ use std::panic::catch_unwind;
 use paxos_banking::bank::ledger::directory::Directory;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Entry, Record, Via};
-use paxos_banking::bank::limits::Limits;
+use paxos_banking::bank::limits::{Limits, Share};
 
 use crate::stage::*;
 
@@ -71,7 +71,7 @@ fn an_element_that_says_a_thing_twice_is_none() {
 #[test]
 fn a_directory_is_what_names_are_in_it() {
     let directory = |names: &[&str]| {
-        let mut directory = Directory::new(7);
+        let mut directory = Directory::<()>::new(7);
         for name in names {
             directory.add(&account(name));
         }
@@ -87,9 +87,10 @@ fn a_directory_is_what_names_are_in_it() {
 
 #[test]
 fn no_limit_is_0() {
-    let changes: [fn(&mut Limits); 8] = [
+    let changes: [fn(&mut Limits); 9] = [
         |limits| limits.element = 0,
         |limits| limits.block = 0,
+        |limits| limits.block_bytes = 0,
         |limits| limits.log = 0,
         |limits| limits.accounts = 0,
         |limits| limits.waiting = 0,
@@ -107,6 +108,8 @@ fn no_limit_is_0() {
 
 #[test]
 fn a_promise_is_a_fair_share_of_a_block_but_at_least_an_element() {
-    let limits = Limits { element: 10, block: 100, ..Limits::default() };
-    assert_eq!([3, 10, 20].map(|servers| limits.promise(servers)), [33, 10, 10]);
+    let limits = Limits { element: 10, block: 100, block_bytes: 1_000, ..Limits::default() };
+    let share = |entries, bytes| Share { entries, bytes };
+    let expected = [share(33, 333), share(10, 100), share(10, 50)];
+    assert_eq!([3, 10, 20].map(|servers| limits.share(servers)), expected);
 }

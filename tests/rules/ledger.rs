@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::blockchain::reconcile::Reconcile;
-use paxos_banking::bank::ids::{ConnectionId, RequestId, SessionId};
+use paxos_banking::bank::ids::{ConnectionId, RequestId, SessionName};
 use paxos_banking::bank::ledger::entry::{Position, Record, Via};
 use paxos_banking::bank::ledger::local_log::{Different, LocalLog};
 use paxos_banking::bank::ledger::sessions::{Fate, Found, Sessions};
-use paxos_banking::bank::limits::Limits;
+use paxos_banking::bank::limits::{Limits, Share};
 
 use crate::stage::*;
 
@@ -41,7 +41,7 @@ fn what_leaves_the_log_is_counted_off() {
     assert_eq!(log.trim(&elements[..1]), Ok(1));
     assert_eq!((log.len(), log.last().seq), (2, 4));
     assert_eq!(log.trim(&[elements[1].clone(), elements[1].clone()]), Err(Different));
-    assert_eq!(log.promise(0, 9), (vec![elements[1].clone()], false));
+    assert_eq!(log.promise(0, Share::ALL), (vec![elements[1].clone()], false));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_log_of_just_the_limit_is_not_cut() {
     let elements = vec![element_of(1, [pays(), pays()]), element_of(3, [pays()])];
     let log = LocalLog::new(Position::START, elements).unwrap();
     let promised = |limit| {
-        let (elements, cut) = log.promise(0, limit);
+        let (elements, cut) = log.promise(0, Share::of_entries(limit));
         (elements.len(), cut)
     };
     assert_eq!([promised(3), promised(2), promised(1)], [(2, false), (1, true), (0, true)]);
@@ -71,7 +71,7 @@ fn sessions() -> Sessions {
 
 fn request(opened_at: u64, count: u64, number: u64) -> RequestId {
     let session = transfer(1, 1).request.unwrap().session;
-    RequestId { session: SessionId { opened_at, count, ..session }, number }
+    RequestId { session: SessionName { opened_at, count, ..(*session).clone() }.into(), number }
 }
 
 fn remember(sessions: &mut Sessions, request: &RequestId) {

@@ -1,7 +1,7 @@
 //! What clients are told.
 
 use paxos_banking::bank::effects::{Bound, Event, Timer, WaitId, Write};
-use paxos_banking::bank::ids::{ConnectionId, LifeId, RequestId, SessionId};
+use paxos_banking::bank::ids::{ConnectionId, LifeId, RequestId, SessionName};
 use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::limits::MAX_LOG_PAGE;
 use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Query, Reply, Request};
@@ -90,17 +90,17 @@ fn only_this_server_s_sessions_are_served() {
     let Some(Reply::Session { session }) = stage.request(Request::Session).replies().pop() else {
         panic!("a session is opened")
     };
-    let first = SessionId { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count: 1 };
-    assert_eq!(session, first);
-    let mut pay = |session: SessionId| {
-        let request = Some(RequestId { session, number: 1 });
+    let first = SessionName { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count: 1 };
+    assert_eq!(*session, first);
+    let mut pay = |session: SessionName| {
+        let request = Some(RequestId { session: session.into(), number: 1 });
         stage.request(Request::One(Instruction { request, ..transfer(1, 1) }))
     };
-    invalid(pay(SessionId { server: id("B"), ..first.clone() }), "is a session with server B");
-    invalid(pay(SessionId { epoch: 2, ..first.clone() }), "is no session of this server's");
-    invalid(pay(SessionId { opened_at: 1, ..first.clone() }), "is no session of this server's");
+    invalid(pay(SessionName { server: id("B"), ..first.clone() }), "is a session with server B");
+    invalid(pay(SessionName { epoch: 2, ..first.clone() }), "is no session of this server's");
+    invalid(pay(SessionName { opened_at: 1, ..first.clone() }), "is no session of this server's");
     assert!(matches!(outcome(pay(first.clone())), Outcome::Accepted { .. }));
-    let later = SessionId { opened_at: 1, count: 2, ..first };
+    let later = SessionName { opened_at: 1, count: 2, ..first };
     assert!(matches!(outcome(pay(later)), Outcome::Accepted { .. }));
     let second = stage.request(Request::Session).replies();
     assert!(matches!(&second[..], [Reply::Session { session }] if session.count == 2));

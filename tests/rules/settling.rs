@@ -148,6 +148,43 @@ fn a_long_log_is_settled() {
     assert_eq!(stage.pay(3, 3).asked(), []);
 }
 
+/// Its share of a block is four entries, and it settles when its log holds three.
+fn small_shares() -> Config {
+    let habit = Habit { by_length: Some(3), ..Habit::default() };
+    let limits = Limits { element: 2, block: 12, ..Limits::default() };
+    Config { habit, limits, ..config() }
+}
+
+#[test]
+fn clients_are_held_back_while_more_is_logged_than_the_next_block_takes() {
+    let mut stage = Stage::open_as(small_shares());
+    let crowded: Vec<bool> = (1..=5)
+        .map(|number| {
+            stage.pay(1, number);
+            stage.server.is_crowded()
+        })
+        .collect();
+    assert_eq!(crowded, [false, false, false, true, true]);
+    stage.win(1, vec![], vec![]);
+    assert!(!stage.server.is_crowded(), "only what came after the promise is left");
+}
+
+#[test]
+fn clients_are_not_held_back_for_a_block_that_nobody_wants_or_no_majority_can_make() {
+    let mut alone = Stage::alone_as(small_shares());
+    let mut content = Stage::open_as(Config { habit: Habit::default(), ..small_shares() });
+    for number in 1..=5 {
+        alone.pay(1, number);
+        content.pay(1, number);
+    }
+    assert!(!alone.server.is_crowded() && !content.server.is_crowded());
+    alone.meet("B");
+    assert!(alone.server.is_crowded());
+    // Who waits for money waits for all of it to be in the chain.
+    content.pay(TOO_MUCH, 6);
+    assert!(content.server.is_crowded());
+}
+
 #[test]
 fn a_server_may_put_every_transfer_into_a_block_before_it_is_answered() {
     let mut stage = with(Habit { always: true, ..Habit::default() });

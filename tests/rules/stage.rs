@@ -7,7 +7,7 @@ use paxos_banking::bank::blockchain::block::{Block, FORMAT, Genesis, SealedBlock
 use paxos_banking::bank::blockchain::chain::Chain;
 use paxos_banking::bank::effects::{Bound, Event, Stop, Timer, TimerCommand, Write};
 use paxos_banking::bank::ids::{
-    AccountId, ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, TurnNumber,
+    AccountId, ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionName, TurnNumber,
 };
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
@@ -184,7 +184,8 @@ pub fn accepted(of: &str, round: u64, block: &SealedBlock) -> Message {
 
 /// In the first session of A's.
 pub fn numbered(action: Action, number: u64) -> Instruction {
-    let session = SessionId { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count: 1 };
+    let name = SessionName { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count: 1 };
+    let session = name.into();
     Instruction { request: Some(RequestId { session, number }), ..Instruction::plain(action) }
 }
 

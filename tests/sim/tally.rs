@@ -131,7 +131,7 @@ impl Tally {
     }
 
     pub fn note(&mut self, text: &str) {
-        self.mark_if(text.contains("adopted:"), Mark::Adopted);
+        self.mark_if(text.contains("accept the block accepted before"), Mark::Adopted);
         self.mark_if(text.contains("finishing its round"), Mark::Finishing);
         self.mark_if(text.contains("all logs are empty"), Mark::AllEmpty);
         self.mark_if(text.contains("may go first"), Mark::Yielded);

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_macros, reason = "each test uses a part of it")]
 
 pub mod cluster;
+pub mod damage;
 pub mod disk;
 pub mod guard;
 pub mod process;

@@ -160,7 +160,7 @@ impl Block {
 
     /// The number of entries.
     pub fn len(&self) -> usize {
-        self.logs.values().flatten().map(|element| element.records().len()).sum()
+        self.logs.values().flatten().map(Element::entries_held).sum()
     }
 
     /// It holds none, as block 0 does.

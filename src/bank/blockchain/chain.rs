@@ -248,7 +248,8 @@ impl Chain {
     ) -> (BTreeMap<ServerId, InstanceId>, BTreeSet<InstanceId>) {
         let mut instances = self.instances.clone();
         let mut deposed = BTreeSet::new();
-        for (_, record) in block.records() {
+        let elements = block.logs.values().flatten().filter(|element| element.holds_rejoin());
+        for record in elements.flat_map(Element::records) {
             let Action::Rejoin { server, old, new } = &record.action else { continue };
             // Said twice, or of no use to anybody.
             let is_named = instances.values().any(|instance| instance == new);
@@ -308,7 +309,7 @@ impl Chain {
                 let wrong =
                     |error| BlockError::Entry { server: server.clone(), position: last, error };
                 let subject = record.action.subject();
-                if let Some(subject) = subject.filter(|s| s.home() != server.as_str()) {
+                if let Some(subject) = subject.filter(|s| !s.is_of(server)) {
                     return Err(wrong(LedgerError::NotHome(subject.clone())));
                 }
                 trial.apply(&record.action).map_err(wrong)?;

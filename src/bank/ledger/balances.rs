@@ -67,12 +67,15 @@ pub enum View {
 ///
 /// An account of this server's is known from the moment it is opened here; another's, only from the
 /// chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Balances {
-    directory: Directory,
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Balances(Directory<Holding>);
+
+/// What one account holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Holding {
     /// None for an account that is not in the chain yet.
-    committed: Vec<Sparse>,
-    local: Vec<Amount>,
+    committed: Sparse,
+    local: Amount,
 }
 
 /// An `Option<Amount>` in eight bytes.
@@ -87,43 +90,51 @@ impl Sparse {
     }
 }
 
+impl Default for Sparse {
+    fn default() -> Sparse {
+        Sparse::NONE
+    }
+}
+
+impl From<Amount> for Sparse {
+    fn from(amount: Amount) -> Sparse {
+        Sparse(amount.units())
+    }
+}
+
 impl Balances {
     /// No accounts. `salt` as for [`Directory::new`].
     pub fn new(salt: u64) -> Balances {
-        Balances { directory: Directory::new(salt), ..Balances::default() }
+        Balances(Directory::new(salt))
     }
 
     /// Adds the accounts that the chain begins with.
     pub fn found(&mut self, accounts: impl IntoIterator<Item = (AccountId, Amount)>) {
         for (account, amount) in accounts {
-            let number = self.add(&account);
-            self.committed[number.index()] = Sparse(amount.units());
-            self.local[number.index()] = amount;
+            let number = self.0.add(&account);
+            *self.0.at_mut(number) = Holding { committed: amount.into(), local: amount };
         }
-    }
-
-    fn add(&mut self, account: &AccountId) -> AccountNumber {
-        let number = self.directory.add(account);
-        if number.index() == self.local.len() {
-            self.committed.push(Sparse::NONE);
-            self.local.push(Amount::ZERO);
-        }
-        number
     }
 
     /// How many accounts are known.
     pub fn accounts(&self) -> usize {
-        self.directory.len()
+        self.0.len()
+    }
+
+    /// Every account that is in the chain, with what it holds by it.
+    pub fn all_committed(&self) -> impl Iterator<Item = (AccountId, Amount)> + '_ {
+        let all = self.0.iter();
+        all.filter_map(|(account, holding)| Some((account.clone(), holding.committed.get()?)))
     }
 
     pub(super) fn find(&self, account: &AccountId) -> Option<AccountNumber> {
-        self.directory.find(account)
+        self.0.find(account)
     }
 
     pub(super) fn at(&self, view: View, number: AccountNumber) -> Option<Amount> {
         match view {
-            View::Committed => self.committed[number.index()].get(),
-            View::Local => Some(self.local[number.index()]),
+            View::Committed => self.0.at(number).committed.get(),
+            View::Local => Some(self.0.at(number).local),
         }
     }
 
@@ -159,7 +170,7 @@ impl Balances {
     ) -> Result<Weighed, LedgerError> {
         let find = |account: &AccountId| {
             let number = self.find(account)?;
-            Some((number, self.local[number.index()]))
+            Some((number, self.0.at(number).local))
         };
         moved(from, to, amount, find).map(Weighed)
     }
@@ -167,7 +178,7 @@ impl Balances {
     /// Lets a transfer that was just weighed take effect; returns what the payer holds then.
     pub fn take(&mut self, Weighed(holdings): Weighed) -> Amount {
         for (number, amount) in holdings {
-            self.local[number.index()] = amount;
+            self.0.at_mut(number).local = amount;
         }
         holdings[0].1
     }
@@ -182,7 +193,7 @@ impl Balances {
                 let weighed = self.weigh(from, to, *amount)?;
                 self.take(weighed);
             }
-            Action::Open { account } if self.find(account).is_none() => drop(self.add(account)),
+            Action::Open { account } if self.find(account).is_none() => drop(self.0.add(account)),
             Action::Open { account } => return Err(LedgerError::Exists(account.clone())),
             Action::Rejoin { .. } => {}
         }
@@ -194,13 +205,12 @@ impl Balances {
     pub fn commit(&mut self, changes: Changes) -> Vec<(AccountId, Amount)> {
         let mut named = Vec::with_capacity(changes.changed.len() + changes.opened.len());
         for (number, amount) in changes.changed {
-            self.committed[number.index()] = Sparse(amount.units());
-            let name = self.directory.name(number).parse().expect("it was the name of an account");
-            named.push((name, amount));
+            self.0.at_mut(number).committed = amount.into();
+            named.push((self.0.name(number).clone(), amount));
         }
         for (account, amount) in changes.opened {
-            let number = self.add(&account);
-            self.committed[number.index()] = Sparse(amount.units());
+            let number = self.0.add(&account);
+            self.0.at_mut(number).committed = amount.into();
             named.push((account, amount));
         }
         named
@@ -208,7 +218,7 @@ impl Balances {
 
     /// Forgets what the local log had added.
     pub fn forget_log(&mut self) {
-        for (local, committed) in self.local.iter_mut().zip(&self.committed) {
+        for Holding { committed, local } in self.0.values_mut() {
             *local = committed.get().unwrap_or_default();
         }
     }

@@ -1,7 +1,4 @@
-//! The accounts' names, and a dense number for each.
-//!
-//! All names are in one text and the index holds numbers only, so that an account costs little more
-//! than its name: a bank may have millions of them.
+//! The accounts' names, and a dense number for each: a bank may have millions of them.
 
 use std::hash::{Hash, Hasher};
 
@@ -19,56 +16,81 @@ impl AccountNumber {
     }
 }
 
-/// A slot of the index that holds no number.
-const FREE: u32 = u32::MAX;
+/// A slot of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    /// A part of what the name is scattered to: another name's is hardly ever the same, so that only
+    /// the right one has to be fetched and compared.
+    tag: u32,
+    number: u32,
+}
 
-/// Names to numbers and back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Directory {
-    /// All names, one after the other.
-    names: String,
-    /// Where each ends.
-    ends: Vec<u32>,
+impl Slot {
+    const FREE: Slot = Slot { tag: 0, number: u32::MAX };
+
+    fn is_free(self) -> bool {
+        self.number == u32::MAX
+    }
+}
+
+/// Names to numbers and back, with what is to be known of each.
+///
+/// A name and what is known of it lie side by side: with many accounts, what takes time is to fetch them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory<T = ()> {
+    accounts: Vec<(AccountId, T)>,
     /// Open addressing with linear probing; at most three quarters full, its length a power of two.
-    index: Vec<u32>,
+    index: Vec<Slot>,
     /// Makes names that meet in the index hard to choose from outside.
     salt: u64,
 }
 
-impl Hash for Directory {
+impl<T: Hash> Hash for Directory<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // The rest follows from these.
-        self.names.hash(state);
-        self.ends.hash(state);
+        self.accounts.hash(state);
     }
 }
 
-impl Directory {
+impl<T: Default> Directory<T> {
     /// A directory without accounts. `salt` is the server's own and need not be known outside.
-    pub fn new(salt: u64) -> Directory {
-        Directory { salt, ..Directory::default() }
+    pub fn new(salt: u64) -> Directory<T> {
+        Directory { accounts: Vec::new(), index: Vec::new(), salt }
     }
 
     /// How many accounts there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.accounts.len()
     }
 
     /// There is none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.accounts.is_empty()
     }
 
-    /// The account's name.
-    pub fn name(&self, number: AccountNumber) -> &str {
-        let index = number.index();
-        let begin = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-        &self.names[begin..self.ends[index] as usize]
+    /// The name that has this number.
+    pub fn name(&self, number: AccountNumber) -> &AccountId {
+        &self.accounts[number.index()].0
     }
 
-    /// All numbers, in order.
-    pub fn numbers(&self) -> impl Iterator<Item = AccountNumber> + use<> {
-        (0..self.ends.len() as u32).map(AccountNumber)
+    /// What is known of the account with this number.
+    pub fn at(&self, number: AccountNumber) -> &T {
+        &self.accounts[number.index()].1
+    }
+
+    /// The same, to be changed.
+    pub fn at_mut(&mut self, number: AccountNumber) -> &mut T {
+        &mut self.accounts[number.index()].1
+    }
+
+    /// All accounts, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &(AccountId, T)> {
+        self.accounts.iter()
+    }
+
+    /// What is known of each, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.accounts.iter_mut().map(|(_, known)| known)
     }
 
     /// The number of an account.
@@ -76,52 +98,50 @@ impl Directory {
         if self.index.is_empty() {
             return None;
         }
-        match self.index[self.slot(account.as_str())] {
-            FREE => None,
-            number => Some(AccountNumber(number)),
-        }
+        let slot = self.index[self.slot(account).0];
+        (!slot.is_free()).then_some(AccountNumber(slot.number))
     }
 
-    /// Adds an account, or finds it.
+    /// Adds an account of which nothing is known yet, or finds it.
     ///
     /// # Panics
-    /// If there are 2^32 - 1 accounts, or their names have 4 GiB together: far more than
-    /// [`Limits`](crate::bank::limits::Limits) let a bank have.
+    /// If there are 2^32 - 1 accounts: far more than [`Limits`](crate::bank::limits::Limits) let a bank
+    /// have.
     pub fn add(&mut self, account: &AccountId) -> AccountNumber {
-        if 4 * (self.ends.len() + 1) > 3 * self.index.len() {
+        if 4 * (self.accounts.len() + 1) > 3 * self.index.len() {
             self.grow();
         }
-        let slot = self.slot(account.as_str());
-        if self.index[slot] == FREE {
-            let number = u32::try_from(self.ends.len()).expect("fewer accounts than numbers");
-            assert_ne!(number, FREE, "fewer accounts than numbers");
-            self.index[slot] = number;
-            self.names.push_str(account.as_str());
-            let end = u32::try_from(self.names.len()).expect("the names have less than 4 GiB");
-            self.ends.push(end);
+        let (slot, tag) = self.slot(account);
+        if self.index[slot].is_free() {
+            let number = u32::try_from(self.accounts.len()).expect("fewer accounts than numbers");
+            self.index[slot] = Slot { tag, number };
+            assert!(!self.index[slot].is_free(), "fewer accounts than numbers");
+            self.accounts.push((account.clone(), T::default()));
         }
-        AccountNumber(self.index[slot])
+        AccountNumber(self.index[slot].number)
     }
 
     fn grow(&mut self) {
         let length = (2 * self.index.len()).max(16);
-        self.index = vec![FREE; length];
-        for number in self.numbers() {
-            let slot = self.slot(self.name(number));
-            self.index[slot] = number.0;
+        self.index = vec![Slot::FREE; length];
+        for (number, (account, _)) in (0..).zip(&self.accounts) {
+            let (slot, tag) = self.slot(account);
+            self.index[slot] = Slot { tag, number };
         }
     }
 
-    /// Where the index holds the name, or would.
-    fn slot(&self, name: &str) -> usize {
+    /// Where the index holds the name, or would; and the name's tag.
+    fn slot(&self, account: &AccountId) -> (usize, u32) {
         let mask = self.index.len() - 1;
-        let mut slot = scatter(self.salt, name.as_bytes()) as usize & mask;
+        let scattered = scatter(self.salt, account.as_bytes());
+        let (mut slot, tag) = (scattered as usize & mask, (scattered >> 32) as u32);
         loop {
-            match self.index[slot] {
-                FREE => return slot,
-                number if self.name(AccountNumber(number)) == name => return slot,
-                _ => slot = (slot + 1) & mask,
+            let found = self.index[slot];
+            let is_it = || self.accounts[found.number as usize].0 == *account;
+            if found.is_free() || (found.tag == tag && is_it()) {
+                return (slot, tag);
             }
+            slot = (slot + 1) & mask;
         }
     }
 }
@@ -135,11 +155,12 @@ fn scatter(salt: u64, name: &[u8]) -> u64 {
         product as u64 ^ (product >> 64) as u64
     };
     let mut state = fold(salt, name.len() as u64);
-    for piece in name.chunks(8) {
-        let mut word = [0; 8];
-        word[..piece.len()].copy_from_slice(piece);
-        state = fold(state, u64::from_le_bytes(word));
+    let (words, rest) = name.as_chunks();
+    for word in words {
+        state = fold(state, u64::from_le_bytes(*word));
     }
+    let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    state = fold(state, rest);
     fold(state, ODD)
 }
 
@@ -153,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_account_has_one_number_and_keeps_it() {
-        let mut directory = Directory::new(7);
+        let mut directory = Directory::<()>::new(7);
         for number in 0..1_000 {
             assert_eq!(directory.find(&account(number)), None);
             assert_eq!(directory.add(&account(number)), AccountNumber(number));
@@ -162,7 +183,7 @@ mod tests {
         assert_eq!(directory.len(), 1_000);
         for number in 0..1_000 {
             assert_eq!(directory.find(&account(number)), Some(AccountNumber(number)));
-            assert_eq!(directory.name(AccountNumber(number)), account(number).as_str());
+            assert_eq!(*directory.name(AccountNumber(number)), account(number));
         }
     }
 }

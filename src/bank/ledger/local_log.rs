@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::bank::ids::ServerId;
-use crate::bank::ledger::element::{Element, named};
-use crate::bank::ledger::entry::{Entry, Position, Record};
+use crate::bank::ledger::element::{Draft, Element};
+use crate::bank::ledger::entry::{Action, Entry, Position, Record};
+use crate::bank::limits::Share;
 
 /// The local log, in elements: each holds the entries of one turn, as the store has them.
 ///
@@ -17,7 +18,7 @@ pub struct LocalLog {
     base: Position,
     elements: VecDeque<Element>,
     /// Accepted in this turn, and in no element yet.
-    open: Vec<Record>,
+    open: Draft,
     /// The entries of all elements.
     sealed: usize,
 }
@@ -40,7 +41,7 @@ impl LocalLog {
             last = element.last();
         }
         let sealed = (last.seq - base.seq) as usize;
-        Ok(LocalLog { base, elements: elements.into(), open: Vec::new(), sealed })
+        Ok(LocalLog { base, elements: elements.into(), open: Draft::default(), sealed })
     }
 
     /// The position of the last entry, in the log or, if the log is empty, in the chain.
@@ -63,21 +64,27 @@ impl LocalLog {
         self.open.is_empty()
     }
 
-    /// What it holds, oldest first.
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.elements.iter().flat_map(Element::records).chain(&self.open)
+    /// Whether it holds this rejoin.
+    pub fn holds_rejoin(&self, action: &Action) -> bool {
+        let open = self.open_element();
+        let mut all = self.elements.iter().chain(&open).filter(|element| element.holds_rejoin());
+        all.any(|element| element.records().iter().any(|record| record.action == *action))
+    }
+
+    /// What is in no element yet, as the element that it would be.
+    fn open_element(&self) -> Option<Element> {
+        let first = self.base.plus(self.sealed).next();
+        (!self.open.is_empty()).then(|| self.open.clone().seal(first))
     }
 
     /// The entries after `after`, oldest first, as those of `server`.
-    pub fn entries_after<'a>(
-        &'a self,
-        server: &'a ServerId,
-        after: Position,
-    ) -> impl Iterator<Item = Entry> + 'a {
+    pub fn entries_after(&self, server: &ServerId, after: Position) -> impl Iterator<Item = Entry> {
         let begin = self.elements.partition_point(|element| element.last() <= after);
-        let sealed = self.elements.range(begin..).flat_map(|element| element.entries(server));
-        let open = named(server, self.base.plus(self.sealed).next(), &self.open);
-        sealed.chain(open).filter(move |entry| entry.position() > after)
+        let sealed = self.elements.range(begin..).cloned();
+        let entries = sealed
+            .chain(self.open_element())
+            .flat_map(move |element| element.entries(server).collect::<Vec<_>>());
+        entries.filter(move |entry| entry.position() > after)
     }
 
     /// Adds records that belong together, which thereby come into one element. If they don't fit
@@ -89,7 +96,7 @@ impl LocalLog {
         let records = records.into_iter();
         let full = self.open.len() + records.len() > max;
         let sealed = if full { self.seal() } else { None };
-        self.open.extend(records);
+        records.for_each(|record| self.open.push(&record));
         sealed
     }
 
@@ -99,29 +106,34 @@ impl LocalLog {
             return None;
         }
         let first = self.base.plus(self.sealed).next();
-        let mut records = std::mem::take(&mut self.open);
+        let mut element = self.open.seal(first);
         if planted!(GroupHalfLate) {
-            self.open = records.split_off(1);
+            let mut records = element.records().to_vec();
+            records[1..].iter().for_each(|record| self.open.push(record));
+            records.truncate(1);
             records[0].linked = false;
+            element = Element::seal(first, records);
         }
-        let element = Element::seal(first, records);
-        self.sealed += element.records().len();
+        self.sealed += element.entries_held();
         self.elements.push_back(element.clone());
         Some(element)
     }
 
-    /// The elements after seq `known`, from a beginning of the log that holds at most `limit` entries;
-    /// and whether that left something out.
-    pub fn promise(&self, known: u64, limit: usize) -> (Vec<Element>, bool) {
+    /// The elements after seq `known`, from a beginning of the log that holds at most this share; and
+    /// whether that left something out.
+    pub fn promise(&self, known: u64, share: Share) -> (Vec<Element>, bool) {
         assert!(self.open.is_empty(), "a promise of what is in no element");
-        let mut taken = 0;
-        let fits = |element: &&Element| {
-            taken += element.records().len();
-            taken <= limit
+        let (mut taken, mut length) = (0, 0);
+        let mut fits = |element: &Element| {
+            taken += element.entries_held();
+            length += element.text().len();
+            let is_first = length == element.text().len();
+            taken <= share.entries && (length <= share.bytes || is_first)
         };
-        let beginning = self.elements.iter().take_while(fits);
+        let fitting = self.elements.iter().take_while(|element| fits(element)).count();
+        let beginning = self.elements.range(..fitting);
         let elements = beginning.filter(|element| element.last().seq > known).cloned().collect();
-        (elements, taken > limit)
+        (elements, fitting < self.elements.len())
     }
 
     /// Takes `elements`, which must be those that the log begins with, off its front.
@@ -135,7 +147,7 @@ impl LocalLog {
         let trimmed = if planted!(WholeLogDropped) { self.elements.len() } else { elements.len() };
         for element in self.elements.drain(..trimmed) {
             self.base = element.last();
-            self.sealed -= element.records().len();
+            self.sealed -= element.entries_held();
         }
         Ok(trimmed)
     }
@@ -151,7 +163,7 @@ impl LocalLog {
 mod tests {
     use super::*;
     use crate::bank::amount::Amount;
-    use crate::bank::ledger::entry::{Action, Via};
+    use crate::bank::ledger::entry::Via;
 
     const ROOM: usize = 100;
 
@@ -183,11 +195,22 @@ mod tests {
     fn promises_are_cut_between_elements() {
         let log = log();
         let (a, b, c) = (element(1..=2), element(3..=4), element(5..=5));
-        assert_eq!(log.promise(0, 9), (vec![a.clone(), b.clone(), c.clone()], false));
-        assert_eq!(log.promise(2, 9), (vec![b.clone(), c], false));
-        assert_eq!(log.promise(0, 3), (vec![a], true));
-        assert_eq!(log.promise(2, 4), (vec![b], true));
-        assert!(!log.promise(0, 5).1);
+        assert_eq!(
+            log.promise(0, Share::of_entries(9)),
+            (vec![a.clone(), b.clone(), c.clone()], false)
+        );
+        assert_eq!(log.promise(2, Share::of_entries(9)), (vec![b.clone(), c], false));
+        assert_eq!(log.promise(0, Share::of_entries(3)), (vec![a.clone()], true));
+        assert_eq!(log.promise(2, Share::of_entries(4)), (vec![b.clone()], true));
+        assert!(!log.promise(0, Share::of_entries(5)).1);
+        let two = a.text().len() + b.text().len();
+        assert_eq!(log.promise(0, Share { bytes: two, ..Share::ALL }), (vec![a.clone(), b], true));
+        assert_eq!(log.promise(0, Share { bytes: two - 1, ..Share::ALL }), (vec![a.clone()], true));
+        assert_eq!(
+            log.promise(0, Share { bytes: 1, ..Share::ALL }),
+            (vec![a], true),
+            "one there always is"
+        );
     }
 
     #[test]
@@ -225,7 +248,7 @@ mod tests {
         assert_eq!(log.append(vec![record(3), record(4)], 3), Some(element(1..=2)));
         assert_eq!(log.append(vec![record(5)], 3), None);
         assert_eq!(log.seal(), Some(element(3..=5)));
-        assert_eq!(log.records().count(), 5);
+        assert_eq!(log.len(), 5);
     }
 
     #[test]

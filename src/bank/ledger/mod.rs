@@ -1,9 +1,11 @@
 //! The ledger: entries, elements, the local log, accounts and their balances, sessions.
 
 pub mod balances;
+pub mod changed;
 pub mod directory;
 pub mod element;
 pub mod entry;
 pub mod local_log;
+pub(crate) mod quick;
 pub mod sessions;
 pub mod trial;

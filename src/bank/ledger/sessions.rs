@@ -207,13 +207,14 @@ impl Sessions {
 mod tests {
     use super::*;
     use crate::bank::amount::Amount;
-    use crate::bank::ids::LifeId;
+    use crate::bank::ids::{LifeId, SessionName};
 
     const FIRST: ConnectionId = ConnectionId(1);
     const SECOND: ConnectionId = ConnectionId(2);
 
     fn session(opened_at: u64, count: u64) -> SessionId {
-        SessionId { server: "A".parse().unwrap(), epoch: 1, opened_at, life: LifeId(1), count }
+        SessionName { server: "A".parse().unwrap(), epoch: 1, opened_at, life: LifeId(1), count }
+            .into()
     }
 
     fn request(session: &SessionId, number: u64) -> RequestId {

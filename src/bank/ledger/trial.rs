@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::balances::{Balances, LedgerError, View};
+use crate::bank::ledger::changed::Changed;
 use crate::bank::ledger::directory::AccountNumber;
 use crate::bank::ledger::entry::Action;
 
@@ -19,7 +20,7 @@ pub struct Trial<'a> {
 /// The accounts whose balance is another than before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    pub(super) changed: BTreeMap<AccountNumber, Amount>,
+    pub(super) changed: Changed,
     pub(super) opened: BTreeMap<AccountId, Amount>,
 }
 
@@ -64,7 +65,7 @@ impl<'a> Trial<'a> {
         let known = self.base.find(account);
         match known.and_then(|number| Some((number, self.base.at(self.view, number)?))) {
             Some((number, before)) => {
-                let amount = self.changes.changed.get(&number).copied().unwrap_or(before);
+                let amount = self.changes.changed.get(number).unwrap_or(before);
                 Some((Place::Base(number), amount))
             }
             None => Some((Place::Opened, *self.changes.opened.get(account)?)),
@@ -111,7 +112,7 @@ impl<'a> Trial<'a> {
 
     fn set(&mut self, place: Place, account: &AccountId, amount: Amount) {
         match place {
-            Place::Base(number) => drop(self.changes.changed.insert(number, amount)),
+            Place::Base(number) => self.changes.changed.set(number, amount),
             Place::Opened => drop(self.changes.opened.insert(account.clone(), amount)),
         }
     }

@@ -115,6 +115,34 @@ pub enum Vote {
     },
 }
 
+impl Vote {
+    /// For people: how much there is to it.
+    pub fn in_words(&self) -> String {
+        match self {
+            Vote::Accepted { ballot, block } => {
+                format!("what it accepted in ballot {ballot}: {}", content(block))
+            }
+            Vote::Log { elements, cut } => {
+                let entries = elements.iter().map(|element| element.records().len()).sum();
+                format!("{}{}", entries_in_words(entries), if *cut { ", cut" } else { "" })
+            }
+        }
+    }
+}
+
+/// For people: what a block holds, and its hash.
+pub fn content(block: &SealedBlock) -> String {
+    format!("{}, hash {}", entries_in_words(block.block().len()), block.hash().short())
+}
+
+fn entries_in_words(entries: usize) -> String {
+    match entries {
+        0 => "no entries".into(),
+        1 => "1 entry".into(),
+        many => format!("{many} entries"),
+    }
+}
+
 /// A message from one server to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

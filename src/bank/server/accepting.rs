@@ -24,7 +24,7 @@ impl Server {
         let Action::Transfer { from, to, amount } = &instruction.action else {
             return Some(instruction);
         };
-        let is_home = from.home() == self.config.id.as_str();
+        let is_home = from.is_of(&self.config.id);
         let has_room = self.log.len() < self.config.limits.log;
         if !is_home || !has_room || instruction.wait_ms.is_some() || self.waiting.holds_up(from) {
             return Some(instruction);

@@ -1,13 +1,17 @@
 //! Appending a block: the one way in which the chain grows.
 
+use std::hash::{Hash, Hasher};
+
 use super::Server;
 use super::recovery::recall;
-use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::blockchain::chain::BlockError;
+use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::blockchain::chain::{BlockError, Consequences};
 use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::local_log::LocalLog;
+use crate::bank::paxos::message::content;
+use crate::bank::paxos::proposer::Run;
 
 /// Why a block was not appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +22,48 @@ pub enum AppendError {
     Stopped,
 }
 
+/// What would follow from the block that was verified last, so that it needn't be worked out twice: a
+/// block is verified when it is accepted and, as a rule, appended a moment later.
+///
+/// Not a part of the state, from which it follows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Foreseen(Option<(BlockHash, Consequences)>);
+
+impl Foreseen {
+    pub(super) fn remember(&mut self, block: &SealedBlock, consequences: Consequences) {
+        self.0 = Some((block.hash(), consequences));
+    }
+
+    /// That of this block. It names the head that it comes after by hash, and so the balances.
+    fn recall(&mut self, block: &SealedBlock) -> Option<Consequences> {
+        let (hash, consequences) = self.0.take()?;
+        (hash == block.hash()).then_some(consequences)
+    }
+}
+
+impl PartialEq for Foreseen {
+    fn eq(&self, _: &Foreseen) -> bool {
+        true
+    }
+}
+
+impl Eq for Foreseen {}
+
+impl Hash for Foreseen {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 impl Server {
     /// Appends a block that was chosen, in one turn: the chain grows, the included entries leave the
     /// log, the acceptor's slot is cleared, a run for this height dies.
     pub(super) fn append(&mut self, block: &SealedBlock) -> Result<(), AppendError> {
-        let verified = self.chain().verify(&self.balances, block);
-        let consequences = verified.map_err(AppendError::Block)?;
+        let consequences = match self.foreseen.recall(block) {
+            Some(consequences) => consequences,
+            None => {
+                let verified = self.chain().verify(&self.balances, block);
+                verified.map_err(AppendError::Block)?
+            }
+        };
         let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
         if consequences.deposes(self.instance) && !planted!(DeposedGoesOn) {
             self.stop(self.deposed_by(block));
@@ -62,7 +102,14 @@ impl Server {
         let balances = self.balances.commit(changes);
         self.write(Write::Append { block: block.clone(), from_accepted, trim, balances, included });
         self.stop_gathering();
-        self.run = None;
+        // A run's own block is appended when the run is over.
+        let beaten = match self.run.take() {
+            Some(Run { ballot, .. }) => {
+                self.effects.runs.lost += 1;
+                format!("; the run with ballot {ballot} ends")
+            }
+            None => String::new(),
+        };
         self.finishing = false;
         self.look_again = true;
         if rejoins {
@@ -73,12 +120,9 @@ impl Server {
         self.settled_some();
         self.cancel(Timer::FinishRound);
         self.cancel(Timer::Repeat);
-        self.info(format!(
-            "block {} appended: {} entries, hash {}",
-            block.height(),
-            block.block().len(),
-            block.hash().short()
-        ));
+        let by = block.block().proposer.as_ref().map_or("nobody", ServerId::as_str);
+        let height = block.height();
+        self.info(format!("block {height} of {by} appended: {}{beaten}", content(block)));
         Ok(())
     }
 

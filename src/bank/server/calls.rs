@@ -21,6 +21,7 @@ struct Call {
     id: Option<u64>,
     /// It came as one transfer, not as a list.
     single: bool,
+    /// Up to the last one that is known.
     outcomes: Vec<Option<Outcome>>,
     missing: usize,
 }
@@ -42,7 +43,7 @@ impl Calls {
         single: bool,
     ) -> u64 {
         self.opened += 1;
-        let outcomes = vec![None; transfers];
+        let outcomes = Vec::with_capacity(transfers);
         let call = Call { connection, id, single, outcomes, missing: transfers };
         self.open.insert(self.opened, call);
         self.opened
@@ -61,7 +62,11 @@ impl Calls {
     /// Notes an outcome; the reply, if it was the last one.
     pub fn resolve(&mut self, ticket: Ticket, outcome: Outcome) -> Option<Bound> {
         let call = self.open.get_mut(&ticket.call)?;
-        if call.outcomes[ticket.place].replace(outcome).is_none() {
+        if call.outcomes.len() <= ticket.place {
+            call.outcomes.resize_with(ticket.place, || None);
+            call.outcomes.push(Some(outcome));
+            call.missing -= 1;
+        } else if call.outcomes[ticket.place].replace(outcome).is_none() {
             call.missing -= 1;
         }
         if call.missing > 0 {

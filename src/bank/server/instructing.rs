@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Server;
 use super::calls::Ticket;
 use super::waiting::{Member, Need};
-use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
+use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionName};
 use crate::bank::ledger::balances::{LedgerError, View};
 use crate::bank::ledger::entry::{Action, Via};
 use crate::bank::ledger::sessions::{Fate, Found};
@@ -71,7 +71,7 @@ impl Server {
         if !self.takes_part() {
             let reason = self.not_open();
             for member in group {
-                self.resolve_all(&member.tickets, &Outcome::Unavailable { reason: reason.clone() });
+                self.resolve_all(&member.tickets, Outcome::Unavailable { reason: reason.clone() });
             }
             return;
         }
@@ -112,7 +112,7 @@ impl Server {
     }
 
     fn is_session(&self, request: &RequestId) -> Result<(), String> {
-        let SessionId { server, epoch, opened_at, .. } = &request.session;
+        let SessionName { server, epoch, opened_at, .. } = &*request.session;
         let last = self.log.last();
         if *server != self.config.id {
             return Err(format!("{} is a session with server {server}", request.session));
@@ -128,7 +128,7 @@ impl Server {
         let Member { instruction, tickets } = member;
         match seen {
             Seen::Decided(outcome) | Seen::Again(Fate::Rejected(outcome)) => {
-                self.resolve_all(&tickets, &outcome);
+                self.resolve_all(&tickets, outcome);
             }
             Seen::Again(Fate::Accepted(position, via)) => {
                 let subject = instruction.action.subject();
@@ -234,7 +234,7 @@ impl Server {
         let Action::Transfer { from, to, amount } = action else { return Ok(()) };
         let known = |account| opened.contains(account) || self.balances.local(account).is_some();
         // Whether another server's account exists is not for this one to say.
-        let foreign = to.home() != self.config.id.as_str() && self.address_of(to).is_some();
+        let foreign = !to.is_of(&self.config.id) && self.address_of(to).is_some();
         let problem = if amount.units() == 0 {
             LedgerError::Nothing
         } else if from == to {
@@ -251,7 +251,7 @@ impl Server {
 
     /// Whether an account may be opened and debited here.
     fn is_home_of(&self, account: &AccountId) -> Result<(), Outcome> {
-        if account.home() == self.config.id.as_str() {
+        if account.is_of(&self.config.id) {
             return Ok(());
         }
         Err(match self.address_of(account) {
@@ -268,7 +268,7 @@ impl Server {
 
     fn address_of(&self, account: &AccountId) -> Option<(&ServerId, &String)> {
         let mut addresses = self.config.addresses.iter();
-        addresses.find(|(server, _)| server.as_str() == account.home())
+        addresses.find(|(server, _)| account.is_of(server))
     }
 
     /// Whether all of a group could happen now, one after the other; if not, the first that couldn't.
@@ -312,16 +312,22 @@ impl Server {
                 let fate = Fate::Rejected(outcome.clone());
                 self.sessions.remember(request, &instruction.action, instruction.linked, fate);
             }
-            self.resolve_all(&tickets, &outcome);
+            self.resolve_all(&tickets, outcome);
         }
     }
 
     /// Hands an outcome to whoever holds one of these tickets.
-    pub(super) fn resolve_all(&mut self, tickets: &[Ticket], outcome: &Outcome) {
-        for ticket in tickets {
-            if let Some(reply) = self.calls.resolve(*ticket, outcome.clone()) {
-                self.effects.bind(reply);
-            }
+    pub(super) fn resolve_all(&mut self, tickets: &[Ticket], outcome: Outcome) {
+        let Some((last, others)) = tickets.split_last() else { return };
+        for ticket in others {
+            self.resolve(*ticket, outcome.clone());
+        }
+        self.resolve(*last, outcome);
+    }
+
+    fn resolve(&mut self, ticket: Ticket, outcome: Outcome) {
+        if let Some(reply) = self.calls.resolve(ticket, outcome) {
+            self.effects.bind(reply);
         }
     }
 }

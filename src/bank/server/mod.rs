@@ -43,6 +43,7 @@ mod voting;
 mod waiting;
 mod weighing;
 
+use appending::Foreseen;
 use calls::Calls;
 use peers::Peer;
 pub use rejoining::cannot_rejoin;
@@ -90,6 +91,7 @@ pub struct Server {
     /// The connections that peers dialled and opened with a good hello.
     greeted: BTreeMap<ConnectionId, ServerId>,
     acceptor: Acceptor,
+    foreseen: Foreseen,
     held_prepare: Option<HeldPrepare>,
     run: Option<Run>,
     knowledge: Knowledge,

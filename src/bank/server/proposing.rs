@@ -9,7 +9,7 @@ use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use crate::bank::effects::Timer;
 use crate::bank::ids::{InstanceId, LifeId, ServerId};
 use crate::bank::paxos::ballot::Ballot;
-use crate::bank::paxos::message::{Message, Vote};
+use crate::bank::paxos::message::{Message, Vote, content};
 use crate::bank::paxos::proposer::{Gathering, Origin, Phase, Promised, Run, Value, value};
 
 impl Server {
@@ -26,9 +26,21 @@ impl Server {
             self.set(Timer::LookUp);
         }
         let height = self.chain().height() + 1;
-        self.info(format!("run for block {height}, ballot {ballot}: prepare"));
+        let why = self.why_it_runs();
+        self.info(format!("block {height}, ballot {ballot}, for {why}: prepare"));
         self.run = Some(Run::new(height, ballot, self.waiting.ids()));
+        self.effects.runs.started += 1;
         self.ask_all();
+    }
+
+    /// For people: what a run is for.
+    fn why_it_runs(&self) -> String {
+        match self.waiting.transfers() {
+            _ if self.finishing => "a block that nobody commits".into(),
+            0 => "settling".into(),
+            1 => "1 transfer that waits".into(),
+            many => format!("{many} transfers that wait"),
+        }
     }
 
     /// Sends what the run's phase asks to all that haven't answered: free to the others, and to this
@@ -85,11 +97,12 @@ impl Server {
         if waiting && from != self.config.id {
             run.rivals.insert(from.clone());
         }
+        let what = vote.in_words();
         let promised = match self.read_vote(&from, vote) {
             Ok(promised) => promised,
             Err(problem) => return self.warn(format!("a promise of {from} is wrong: {problem}")),
         };
-        self.info(format!("run for block {height}, ballot {ballot}: {from} promised"));
+        self.info(format!("block {height}, ballot {ballot}: {from} promised, with {what}"));
         if let Some(Run { phase: Phase::Preparing { promises, .. }, .. }) = &mut self.run {
             promises.insert(from, promised);
         }
@@ -182,10 +195,11 @@ impl Server {
     /// fixed once; or nothing, if those are all empty.
     fn propose(&mut self) {
         self.stop_gathering();
-        let Some(Run { phase: Phase::Preparing { promises, .. }, height, .. }) = &self.run else {
+        let Some(Run { phase: Phase::Preparing { promises, .. }, height, ballot, .. }) = &self.run
+        else {
             return;
         };
-        let height = *height;
+        let (height, ballot) = (*height, ballot.clone());
         let (block, origin) = match value(promises) {
             Value::Adopt(block) => (block, Origin::Adopted),
             Value::Build { consulted, cut } => {
@@ -199,9 +213,9 @@ impl Server {
                 (SealedBlock::seal(block), Origin::Built { consulted, cut })
             }
         };
-        let (hash, entries) = (block.hash().short(), block.block().len());
-        let word = if origin == Origin::Adopted { "adopted" } else { "built" };
-        self.info(format!("block {height} {word}: {entries} entries, hash {hash}: accept"));
+        let whose = if origin == Origin::Adopted { "the block accepted before" } else { "a block" };
+        let what = content(&block);
+        self.info(format!("block {height}, ballot {ballot}: accept {whose}, of {what}"));
         if let Some(run) = &mut self.run {
             run.phase = Phase::Accepting { block, origin, accepted: BTreeSet::new() };
         }
@@ -211,13 +225,15 @@ impl Server {
     fn conclude_without_block(&mut self, consulted: BTreeSet<ServerId>, cut: bool) {
         let Some(run) = self.run.take() else { return };
         self.cancel(Timer::Repeat);
-        self.info(format!("run for block {}: all logs are empty, no block", run.height));
+        let Run { height, ballot, .. } = &run;
+        self.info(format!("block {height}, ballot {ballot}: all logs are empty, so no block"));
         self.finishing = false;
         self.conclude(run, consulted, cut);
     }
 
     /// A run of this server's got through: what waits is looked at with what the run allows.
     fn conclude(&mut self, run: Run, consulted: BTreeSet<ServerId>, cut: bool) {
+        self.effects.runs.won += 1;
         self.attempt = 0;
         self.let_others_go = !run.rivals.is_empty();
         self.look_again = true;
@@ -261,7 +277,9 @@ impl Server {
         let Some(run) = self.run.take() else { return };
         let Phase::Accepting { block, origin, accepted } = run.phase.clone() else { return };
         let (height, hash) = (block.height(), block.hash());
-        self.info(format!("block {height} is chosen: a majority accepted it"));
+        let names: Vec<&str> = accepted.iter().map(ServerId::as_str).collect();
+        let (ballot, names) = (&run.ballot, names.join(", "));
+        self.info(format!("block {height}, ballot {ballot}: chosen, accepted by {names}: commit"));
         if let Err(problem) = self.append(&block) {
             // Verified when it was built or adopted: the head can't have moved under a living run.
             return self.warn(format!("the chosen block {height} was not appended: {problem:?}"));
@@ -292,9 +310,11 @@ impl Server {
             return self.debug(|| format!("a nack of {from} for another run"));
         }
         self.info(format!(
-            "run for block {height}, ballot {ballot}: lost to {promised}, says {from}{}",
-            if waiting { ", which waits too" } else { "" }
+            "block {height}, ballot {ballot}: nack of {from}, which promised {promised}: {} goes first{}",
+            promised.server,
+            if waiting { format!("; {from} waits too") } else { String::new() }
         ));
+        self.effects.runs.lost += 1;
         self.drop_run();
         if waiting && !self.waiting.has_transfers() {
             // Settling, and finishing a round, yield to those who wait for money.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::appending::Foreseen;
 use super::peers::Peer;
 use super::{Config, Server};
 use crate::bank::amount::Amount;
@@ -196,6 +197,7 @@ impl Recovery {
             greeted: BTreeMap::new(),
             highest_round: acceptor.promised().map_or(0, |ballot| ballot.round),
             acceptor,
+            foreseen: Foreseen::default(),
             held_prepare: None,
             run: None,
             knowledge: Default::default(),
@@ -307,7 +309,7 @@ fn does_not_go_on(missing: Position) -> String {
 /// Lets an entry of server `id`'s log take effect.
 fn apply(balances: &mut Balances, id: &ServerId, action: &Action) -> Result<(), String> {
     match action.subject() {
-        Some(subject) if subject.home() != id.as_str() => Err(format!("{subject} is not of {id}")),
+        Some(subject) if !subject.is_of(id) => Err(format!("{subject} is not of {id}")),
         _ => balances.apply(action).map_err(|error| error.to_string()),
     }
 }

@@ -120,7 +120,7 @@ impl Server {
         }
         // It may have been logged in an earlier life, which did not come to settle it.
         self.settle_up_to = Some(self.log.last().seq);
-        if self.log.records().any(|record| record.action == action) {
+        if self.log.holds_rejoin(&action) {
             return;
         }
         self.warn(format!(

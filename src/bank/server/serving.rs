@@ -4,7 +4,7 @@ use super::Server;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
-use crate::bank::ids::{AccountId, ConnectionId, SessionId};
+use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId, SessionName};
 use crate::bank::ledger::balances::LedgerError;
 use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::limits::{MAX_LOG_PAGE, MAX_PAGE};
@@ -84,13 +84,13 @@ impl Server {
     fn open_session(&mut self, connection: ConnectionId) -> Reply {
         self.sessions_opened += 1;
         let Position { epoch, seq } = self.log.last();
-        let session = SessionId {
+        let session = SessionId::from(SessionName {
             server: self.config.id.clone(),
             epoch,
             opened_at: seq,
             life: self.life,
             count: self.sessions_opened,
-        };
+        });
         self.sessions.open(&session, connection);
         Reply::Session { session }
     }
@@ -126,10 +126,17 @@ impl Server {
         };
         let peers = self.peers.iter().map(|(id, peer)| PeerStatus {
             id: id.clone(),
+            address: self.config.addresses.get(id).cloned().unwrap_or_default(),
             connected: peer.is_connected(),
             height: peer.height,
             turn: peer.seen.map(|seen| seen.turn),
+            heard_ms: None,
+            entries_per_second: None,
         });
+        let asked = self.run.as_ref().map_or(&[][..], |_| &self.config.configuration.servers);
+        let has_answered =
+            |server: &ServerId| self.run.as_ref().is_some_and(|run| run.has_heard(server));
+        let (answered, unanswered) = asked.iter().cloned().partition(has_answered);
         Status {
             server: self.config.id.clone(),
             start: self.start,
@@ -140,12 +147,18 @@ impl Server {
             waiting_for: self.waits_for(),
             height: self.height(),
             head: self.chain.as_ref().map_or(BlockHash::NONE, Chain::head),
+            included: self.chain.as_ref().map(|c| c.all_included().clone()).unwrap_or_default(),
             log_length: self.log.len(),
             waiting: self.waiting.transfers(),
             accounts: self.balances.accounts(),
             promised: self.acceptor.promised().cloned(),
+            accepted: self.acceptor.accepted().map(|(ballot, _)| ballot.clone()),
             run: run.into(),
+            ballot: self.run.as_ref().map(|run| run.ballot.clone()),
+            answered,
+            unanswered,
             peers: peers.collect(),
+            measured: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::weighing::Verdict;
 use crate::bank::effects::{Bound, Timer, WaitId};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::ledger::entry::Position;
+use crate::bank::limits::Share;
 use crate::bank::request::{ErrorCode, Outcome, Reply};
 
 /// When a server settles by itself.
@@ -71,10 +72,10 @@ impl Server {
         outcome: Outcome,
     ) {
         if !when_settled && !self.config.habit.always {
-            return self.resolve_all(tickets, &outcome);
+            return self.resolve_all(tickets, outcome);
         }
         if position <= self.chain().included(&self.config.id) || planted!(SettledEarly) {
-            return self.resolve_all(tickets, &settled_by(outcome, true));
+            return self.resolve_all(tickets, settled_by(outcome, true));
         }
         for ticket in tickets {
             self.tell_when_settled(*ticket, position, &outcome);
@@ -87,7 +88,7 @@ impl Server {
             return unsettled.entries.push(entry);
         }
         if self.waiting.unsettled.len() >= self.config.limits.waiting {
-            return self.resolve_all(&[ticket], &settled_by(outcome.clone(), false));
+            return self.resolve_all(&[ticket], settled_by(outcome.clone(), false));
         }
         let id = self.waiting.name();
         self.waiting.unsettled.insert(ticket.call, Unsettled { id, entries: vec![entry] });
@@ -107,7 +108,7 @@ impl Server {
             !unsettled.entries.is_empty()
         });
         for (_, ticket, outcome) in told {
-            self.resolve_all(&[ticket], &settled_by(outcome, true));
+            self.resolve_all(&[ticket], settled_by(outcome, true));
         }
         for id in over {
             self.cancel(Timer::Deadline(id));
@@ -123,7 +124,7 @@ impl Server {
         let call = unsettled.find(|(_, unsettled)| unsettled.id == id).map(|(call, _)| *call);
         let unsettled = call.and_then(|call| self.waiting.unsettled.remove(&call));
         for (_, ticket, outcome) in unsettled.into_iter().flat_map(|unsettled| unsettled.entries) {
-            self.resolve_all(&[ticket], &settled_by(outcome, false));
+            self.resolve_all(&[ticket], settled_by(outcome, false));
         }
     }
 
@@ -182,6 +183,21 @@ impl Server {
             || !self.waiting.unsettled.is_empty()
             || self.settle_up_to.is_some()
             || too_long
+    }
+
+    /// What this server promises for a block at the most.
+    pub(super) fn share(&self) -> Share {
+        self.config.limits.share(self.config.configuration.servers.len())
+    }
+
+    /// Whether the local log holds more than the next block can take while a run is wanted and can
+    /// succeed. New transfers would only wait there, and make all the others wait longer: their clients
+    /// had better be held back.
+    pub fn is_crowded(&self) -> bool {
+        self.log.len() >= self.share().entries
+            && self.takes_part()
+            && self.wants_run()
+            && self.peers.values().filter(|peer| peer.is_connected()).count() + 1 >= self.majority()
     }
 
     /// Whether to let another server's run for this height go first, once: one run serves all who

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Server;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::blockchain::chain::Consequences;
 use crate::bank::effects::{Bound, Timer, Write};
 use crate::bank::ids::ServerId;
+use crate::bank::limits::Share;
 use crate::bank::paxos::acceptor::Answer;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote};
@@ -79,12 +81,11 @@ impl Server {
         if planted!(OpenElementPromised) {
             let mut as_if = self.log.clone();
             as_if.seal();
-            let (elements, cut) = as_if.promise(known, usize::MAX);
+            let (elements, cut) = as_if.promise(known, Share::ALL);
             return Vote::Log { elements, cut };
         }
         self.seal_log();
-        let limit = self.config.limits.promise(self.config.configuration.servers.len());
-        let (elements, cut) = self.log.promise(known, limit);
+        let (elements, cut) = self.log.promise(known, self.share());
         Vote::Log { elements, cut: cut && !planted!(CutNotSaid) }
     }
 
@@ -114,10 +115,14 @@ impl Server {
         if height > next && !planted!(EarlyAcceptTaken) {
             return self.start_reconciling();
         }
-        if height == next
-            && let Err(problem) = self.acceptable(&block)
-        {
-            return self.warn(format!("the block that {from} proposes is not accepted: {problem}"));
+        if height == next {
+            match self.acceptable(&block) {
+                Ok(consequences) => self.foreseen.remember(&block, consequences),
+                Err(problem) => {
+                    let what = format!("the block that {from} proposes is not accepted: {problem}");
+                    return self.warn(what);
+                }
+            }
         }
         match self.acceptor.accept(&ballot, &block) {
             Answer::PromisedHigher(promised) => {
@@ -140,12 +145,12 @@ impl Server {
     }
 
     /// Whether a block links to the head, verifies, and takes from this server's log exactly a
-    /// beginning of it.
-    fn acceptable(&self, block: &SealedBlock) -> Result<(), String> {
+    /// beginning of it; and what would follow from it.
+    fn acceptable(&self, block: &SealedBlock) -> Result<Consequences, String> {
         let verified = self.chain().verify(&self.balances, block);
-        verified.map_err(|error| error.to_string())?;
+        let consequences = verified.map_err(|error| error.to_string())?;
         match self.log.begins_with(block.block().log(&self.config.id)) {
-            true => Ok(()),
+            true => Ok(consequences),
             false => Err("its entries of this server are not those of its log".into()),
         }
     }

@@ -1,6 +1,6 @@
 //! The balances, read in pieces.
 
-use redis::Value;
+use redis::{Cmd, Value};
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
@@ -17,9 +17,20 @@ pub(super) fn read(
     key: &str,
     from: u64,
 ) -> Result<(Vec<(AccountId, Amount)>, u64), StoreError> {
-    let scan = command("HSCAN", &[key, &from.to_string(), "COUNT", PIECE]);
-    let replies = link.request(&[scan])?;
-    let reply = replies.into_iter().next().unwrap_or_default();
+    let replies = link.request(&[scan("HSCAN", key, from)])?;
+    scanned(key, replies.into_iter().next().unwrap_or_default())
+}
+
+/// What to ask for a piece of a hash or a sorted set from the cursor `from`, for [`scanned`].
+pub(super) fn scan(command_name: &str, key: &str, from: u64) -> Cmd {
+    command(command_name, &[key, &from.to_string(), "COUNT", PIECE])
+}
+
+/// The accounts in a piece with a number each, and the cursor of the next one.
+pub(super) fn scanned(
+    key: &str,
+    reply: Value,
+) -> Result<(Vec<(AccountId, Amount)>, u64), StoreError> {
     let Value::Array(pair) = reply else { return Err(unexpected(key, &reply)) };
     let Ok([next, piece]) = <[Value; 2]>::try_from(pair) else {
         return Err(StoreError::Failed(format!("the scan of {key} has a reply of another form")));

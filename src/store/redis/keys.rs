@@ -62,6 +62,13 @@ impl Keys {
         [chain, log, accepted, balances, accounts, state, lives, owner, turn]
     }
 
+    /// The server of which a key is, if it is one of these.
+    pub(super) fn owner_of(key: &str) -> Option<ServerId> {
+        let (_, id) = key.strip_prefix("SERVER-")?.split_once('-')?;
+        let id: ServerId = id.parse().ok()?;
+        Keys::of(&id).all().contains(&key).then_some(id)
+    }
+
     /// Where that is which the state machine calls `place`.
     pub(super) fn name_of(&self, place: &Place) -> String {
         match place {

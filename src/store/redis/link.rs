@@ -35,7 +35,15 @@ impl Target {
         Ok(Target { info, connect_timeout, timeout })
     }
 
-    /// An error of this Redis's, or on the way to it. The URL itself may hold a password.
+    /// Where it is, for people. The URL itself may hold a password.
+    pub(super) fn place(&self) -> String {
+        match self.info.redis_settings().db() {
+            0 => self.info.addr().to_string(),
+            database => format!("{}/{database}", self.info.addr()),
+        }
+    }
+
+    /// An error of this Redis's, or on the way to it.
     fn failed(&self, error: impl std::fmt::Display) -> StoreError {
         StoreError::Failed(format!("Redis at {}: {error}", self.info.addr()))
     }

@@ -45,6 +45,7 @@ mod settings;
 mod snapshot;
 mod takeover;
 mod turn;
+pub mod visitor;
 
 /// How to use a Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::store::redis::chain;
 use crate::store::redis::keys::Keys;
 use crate::store::redis::link::{Link, Target};
 use crate::store::redis::reply::{
-    borrowed, command, from_text, length, local_log, unexpected, values,
+    borrowed, command, exactly, from_text, length, local_log, unexpected, values,
 };
 use crate::store::{AccountState, BlockSource, StoreError, listing};
 
@@ -167,9 +167,4 @@ fn amount(key: &str, account: &AccountId, balance: &Value) -> Result<Option<Amou
         // Of the whole hash.
         other => Err(unexpected(key, other)),
     }
-}
-
-/// As many replies as there were commands.
-fn exactly<const COUNT: usize>(replies: Vec<Value>) -> Result<[Value; COUNT], StoreError> {
-    replies.try_into().map_err(|_| StoreError::Failed("replies are missing".into()))
 }

@@ -144,3 +144,10 @@ pub(super) fn from_text<T: FromStr<Err: Display>>(
 fn not_understood(place: &str, error: impl Display, text: &str) -> StoreError {
     corrupt(place, format!("{error}, in {}", excerpt(text)))
 }
+
+/// As many replies as there were commands.
+pub(super) fn exactly<const COUNT: usize>(
+    replies: Vec<Value>,
+) -> Result<[Value; COUNT], StoreError> {
+    replies.try_into().map_err(|_| StoreError::Failed("replies are missing".into()))
+}

@@ -12,6 +12,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::Stored;
+use crate::store::StoreError;
 use crate::store::redis::keys::{
     ACCEPTED_FIELD, ACTIVE_FIELD, FORMAT_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, Keys,
     PROMISED_FIELD,
@@ -19,7 +20,6 @@ use crate::store::redis::keys::{
 use crate::store::redis::reply::{
     command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
 };
-use crate::store::{StoreError, listing};
 
 /// An element of the list of lives.
 #[derive(Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub(super) struct Snapshot {
     pub(super) owner: Option<String>,
     /// The server's state; none if the store is empty. (A load that was cut short leaves an owner.)
     pub(super) stored: Option<Stored>,
+    /// How many accounts' names are listed.
+    pub(super) listed: u64,
 }
 
 /// Half of what Redis can count to: nobody counts so far, and the counter has to go on.
@@ -67,6 +69,18 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
 /// [`StoreError::Corrupt`] if anything is there that this program doesn't write, and
 /// [`StoreError::Unfit`] if it is of another format.
 pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
+    let snapshot = parse_unlisted(keys, replies)?;
+    if let Some(stored) = &snapshot.stored {
+        check_listed(&keys.accounts, snapshot.listed, stored.accounts, &stored.log)?;
+    }
+    Ok(snapshot)
+}
+
+/// The same for who can say which of the accounts is not listed, or has no balance.
+///
+/// # Errors
+/// As above.
+pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
     let [state, owner, turn, lives, blocks, balances, listed, log, accepted]: [Value; COMMANDS] =
         replies.try_into().map_err(|_| StoreError::Failed("replies are missing".into()))?;
     // The state comes first: in another format the rest may mean anything.
@@ -91,14 +105,13 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
         ];
         return match others.iter().find(|(_, there)| *there) {
             Some((other, _)) => Err(corrupt(&keys.state, format!("missing, but {other} is there"))),
-            None => Ok(Snapshot { owner, stored: None }),
+            None => Ok(Snapshot { owner, stored: None, listed }),
         };
     };
     if owner.is_none() {
         return Err(corrupt(&keys.owner, format!("missing, but {} is there", keys.state)));
     }
     check_derived(keys, &state, blocks, accounts)?;
-    check_listed(&keys.accounts, listed, accounts, &log)?;
     let turn = parse_turn(&keys.turn, turn)?;
     let stored = Stored {
         instance: state.instance,
@@ -112,7 +125,7 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
         promised: state.promised,
         included: state.included.unwrap_or_default(),
     };
-    Ok(Snapshot { owner, stored: Some(stored) })
+    Ok(Snapshot { owner, stored: Some(stored), listed })
 }
 
 /// What follows from the chain is there if, and only if, there is a chain.
@@ -130,7 +143,7 @@ fn check_derived(keys: &Keys, state: &State, blocks: u64, accounts: u64) -> Resu
 
 /// As many names are listed as there are accounts. (The log's are not in the chain yet.)
 fn check_listed(key: &str, listed: u64, accounts: u64, log: &[Element]) -> Result<(), StoreError> {
-    let opened = log.iter().flat_map(Element::records).filter_map(listing::opened_by).count();
+    let opened = log.iter().flat_map(Element::opened).count();
     let accounts = accounts + opened as u64;
     if listed == accounts {
         return Ok(());

@@ -1,4 +1,7 @@
 use super::*;
+use crate::bank::amount::Amount;
+use crate::bank::ids::RequestId;
+use crate::bank::ledger::entry::Via;
 use crate::bank::limits::MAX_ENTRY_TEXT;
 
 fn transfer(from: &str, to: &str, amount: u64) -> Record {

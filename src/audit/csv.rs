@@ -1,0 +1,141 @@
+//! Entries as rows of a table (RFC 4180, but for the line ends).
+
+use crate::bank::blockchain::block::Block;
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::{Action, Entry, Record, Via};
+
+/// The first row.
+pub const HEADER: &str =
+    "height,server,epoch,seq,kind,from,to,amount,account,old,new,request,via,linked\n";
+
+/// Whether the entries of an element have names: an export doesn't verify, so their first may stand at the
+/// end of what can be counted.
+pub fn can_be_named(element: &Element) -> bool {
+    element.first().seq.checked_add(element.records().len() as u64).is_some()
+}
+
+/// A block's entries; of block 0, what each account is opened with.
+pub fn of_block(block: &Block) -> String {
+    let height = block.height.to_string();
+    let mut rows = String::new();
+    if let Some(genesis) = &block.genesis {
+        let amount = genesis.opening_balance.to_string();
+        for server in genesis.servers.keys() {
+            let account = server.as_str();
+            let opening = Row { kind: "opening", amount: &amount, account, ..Row::default() };
+            rows += &Row { height: &height, server: account, ..opening }.line();
+        }
+    }
+    block.entries().for_each(|entry| rows += &of_entry(&height, &entry));
+    rows
+}
+
+/// The entries of an element of a server's local log: they have no height yet.
+pub fn of_log(server: &ServerId, element: &Element) -> String {
+    element.entries(server).map(|entry| of_entry("", &entry)).collect()
+}
+
+fn of_entry(height: &str, entry: &Entry) -> String {
+    let Entry { server, epoch, seq, record } = entry;
+    let Record { action, request, via, linked } = record;
+    let (epoch, seq) = (epoch.to_string(), seq.to_string());
+    let request = request.as_ref().map(ToString::to_string).unwrap_or_default();
+    let via = match via {
+        Via::Local => "local",
+        Via::Paxos => "paxos",
+    };
+    let linked = if *linked { "true" } else { "false" };
+    let server = server.as_str();
+    let named = Row { height, server, epoch: &epoch, seq: &seq, ..Row::default() };
+    let row = Row { request: &request, via, linked, ..named };
+    match action {
+        Action::Transfer { from, to, amount } => {
+            let (from, to, amount) = (from.as_str(), to.as_str(), &amount.to_string());
+            Row { kind: "transfer", from, to, amount, ..row }.line()
+        }
+        Action::Open { account } => Row { kind: "open", account: account.as_str(), ..row }.line(),
+        Action::Rejoin { server, old, new } => {
+            let (account, old, new) = (server.as_str(), &old.to_string(), &new.to_string());
+            Row { kind: "rejoin", account, old, new, ..row }.line()
+        }
+    }
+}
+
+#[derive(Default)]
+struct Row<'a> {
+    height: &'a str,
+    server: &'a str,
+    epoch: &'a str,
+    seq: &'a str,
+    kind: &'a str,
+    from: &'a str,
+    to: &'a str,
+    amount: &'a str,
+    /// That is opened; of a rejoin, the server's.
+    account: &'a str,
+    old: &'a str,
+    new: &'a str,
+    request: &'a str,
+    via: &'a str,
+    linked: &'a str,
+}
+
+impl Row<'_> {
+    fn line(&self) -> String {
+        let Row { height, server, epoch, seq, kind, from, to, amount, .. } = self;
+        let Row { account, old, new, request, via, linked, .. } = self;
+        let fields = [
+            height, server, epoch, seq, kind, from, to, amount, account, old, new, request, via,
+            linked,
+        ];
+        let mut line = fields.map(|field| quoted(field)).join(",");
+        line.push('\n');
+        line
+    }
+}
+
+/// A field. What names and numbers are made of needs no quotes.
+fn quoted(field: &str) -> String {
+    match field.contains([',', '"', '\n', '\r']) {
+        false => field.to_owned(),
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_taken_for_more_is_quoted() {
+        let text = r#"{"epoch":1,"seq":7,"entries":[["A","B",5],{"open":"A/x","marks":"paxos"}]}"#;
+        let element = Element::open(text).unwrap();
+        assert_eq!(
+            of_log(&"A".parse().unwrap(), &element),
+            "\
+,A,1,7,transfer,A,B,5,,,,,local,false
+,A,1,8,open,,,,A/x,,,,paxos,false
+"
+        );
+        for (field, written) in
+            [("a b", "a b"), ("a,b", r#""a,b""#), (r#"a"b"#, r#""a""b""#), ("a\nb", "\"a\nb\"")]
+        {
+            assert_eq!(quoted(field), written);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_counted_has_no_name() {
+        let element = |seq: u64| {
+            let text = format!(r#"{{"epoch":1,"seq":{seq},"entries":[["A","B",5],["A","B",5]]}}"#);
+            Element::open(&text).unwrap()
+        };
+        assert!(can_be_named(&element(u64::MAX - 2)) && !can_be_named(&element(u64::MAX - 1)));
+    }
+
+    #[test]
+    fn a_row_has_a_field_for_each_name() {
+        assert_eq!(HEADER.split(',').count(), Row::default().line().split(',').count());
+    }
+}

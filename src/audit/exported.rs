@@ -1,0 +1,288 @@
+//! A file with an exported chain, as a source.
+//!
+//! Its lines are, in this order: one that says whose it is, each block's text as it was stored, each
+//! element of the local log, and one that says how many there were, so that a file that was cut short
+//! is told from a whole one:
+//!
+//! ```json
+//! {"server":"A","format":2,"instance":"67bbd708fbe2d296"}
+//! {"height":0,"previous":"0000…","genesis":{…}}
+//! {"height":1,…}
+//! {"log":{"epoch":1,"seq":17,"entries":[["A","B",30]]}}
+//! {"end":{"blocks":2,"elements":1}}
+//! ```
+//!
+//! A file that has nothing but blocks, as `redis-cli --raw LRANGE SERVER-BLOCKCHAIN-A 0 -1` prints them,
+//! is taken as well.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::audit::finding::{At, Finding, Spot, Trouble};
+use crate::audit::replay::Found;
+use crate::audit::source::{Derived, Of, Source, Standing};
+use crate::bank::blockchain::block::{FORMAT, SealedBlock};
+use crate::bank::ids::{AccountId, InstanceId, ServerId};
+use crate::bank::ledger::element::Element;
+use crate::bank::stored::Place;
+use crate::wire::{LineRead, LineReader};
+
+/// The longest line, in bytes: the longest that servers say to each other has room for a block.
+const MAX_LINE: usize = crate::wire::MAX_PEER_LINE;
+/// So much text of blocks is read at a time.
+const PIECE: usize = 8 << 20;
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Whose chain and log they are.
+    pub server: ServerId,
+    /// The format of all that follows.
+    pub format: u32,
+    /// The store's instance.
+    pub instance: InstanceId,
+}
+
+/// The line of an element.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLine<T> {
+    /// The element.
+    pub log: T,
+}
+
+/// The last line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndLine {
+    /// What came before it.
+    pub end: Ends,
+}
+
+/// How much a file holds.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ends {
+    /// Blocks.
+    pub blocks: u64,
+    /// Elements of the log.
+    pub elements: u64,
+}
+
+/// What a line is, by what it begins with: an export has no spaces there.
+enum Kind {
+    Header,
+    Block,
+    Log,
+    End,
+}
+
+impl Kind {
+    fn of(line: &str) -> Kind {
+        match line {
+            _ if line.starts_with("{\"server\"") => Kind::Header,
+            _ if line.starts_with("{\"log\"") => Kind::Log,
+            _ if line.starts_with("{\"end\"") => Kind::End,
+            _ => Kind::Block,
+        }
+    }
+}
+
+/// An exported file.
+pub struct FileSource {
+    path: PathBuf,
+    header: Option<Header>,
+    /// The number of blocks, once the file was gone through, and of elements.
+    held: Ends,
+    /// Where blocks are read, and the height of the next one there.
+    place: Option<(u64, LineReader<File>)>,
+}
+
+impl FileSource {
+    /// The file at `path`.
+    pub fn new(path: PathBuf) -> FileSource {
+        let held = Ends { blocks: 0, elements: 0 };
+        FileSource { path, header: None, held, place: None }
+    }
+
+    fn open(&self) -> Result<LineReader<File>, Trouble> {
+        File::open(&self.path).map(LineReader::new).map_err(|error| self.unread(&error))
+    }
+
+    fn unread(&self, error: &io::Error) -> Trouble {
+        Trouble::Unread(format!("{}: {error}", self.path.display()))
+    }
+
+    fn at_line(&self, line: u64) -> Spot {
+        Spot { key: self.path.display().to_string(), at: Some(At::Line(line)) }
+    }
+
+    fn wrong(&self, line: u64, what: impl Into<String>) -> Trouble {
+        Finding::new(self.at_line(line), what).into()
+    }
+
+    /// The next line; `number` is the one before.
+    fn next_line<'a>(
+        &self,
+        reader: &'a mut LineReader<File>,
+        number: u64,
+    ) -> Result<Option<&'a str>, Trouble> {
+        let line = match reader.read_line(MAX_LINE).map_err(|error| self.unread(&error))? {
+            LineRead::Line(line) => line,
+            LineRead::End => return Ok(None),
+            LineRead::Cut => return Err(self.wrong(number + 1, "cut short: its end is missing")),
+            LineRead::TooLong => {
+                return Err(self.wrong(number + 1, format!("longer than {MAX_LINE} bytes")));
+            }
+        };
+        let text = str::from_utf8(line).map_err(|error| self.wrong(number + 1, error.to_string()));
+        text.map(Some)
+    }
+
+    /// Goes through the whole file, for all but the blocks.
+    fn read_rest(&mut self) -> Result<Vec<Element>, Trouble> {
+        let mut reader = self.open()?;
+        let (mut number, mut log, mut end) = (0, Vec::new(), None);
+        self.held = Ends { blocks: 0, elements: 0 };
+        while let Some(line) = self.next_line(&mut reader, number)? {
+            number += 1;
+            if end.is_some() {
+                return Err(self.wrong(number, "it comes after the line that ends the export"));
+            }
+            match Kind::of(line) {
+                Kind::Header if number > 1 => {
+                    return Err(self.wrong(number, "a first line in the middle"));
+                }
+                Kind::Header => self.header = Some(self.read_header(line)?),
+                Kind::Block if !log.is_empty() => {
+                    return Err(self.wrong(number, "neither of the log nor the end"));
+                }
+                Kind::Block => self.held.blocks += 1,
+                Kind::Log => {
+                    let found: LogLine<&RawValue> = self.parse(number, line)?;
+                    let element = Element::open(found.log.get());
+                    log.push(element.map_err(|error| self.wrong(number, error.to_string()))?);
+                    self.held.elements += 1;
+                }
+                Kind::End => end = Some(self.parse::<EndLine>(number, line)?.end),
+            }
+        }
+        match end {
+            Some(end) if end != self.held => {
+                let Ends { blocks, elements } = self.held;
+                let what = format!(
+                    "{} blocks and {} elements should be there, and {blocks} and {elements} are",
+                    end.blocks, end.elements
+                );
+                Err(self.wrong(number, what))
+            }
+            None if self.header.is_some() => {
+                Err(self.wrong(number + 1, "missing: the export was cut short"))
+            }
+            _ => Ok(log),
+        }
+    }
+
+    fn read_header(&self, line: &str) -> Result<Header, Trouble> {
+        let header: Header = self.parse(1, line)?;
+        if header.format != FORMAT {
+            let what =
+                format!("the format is {}, and this program reads only {FORMAT}", header.format);
+            return Err(self.wrong(1, what));
+        }
+        Ok(header)
+    }
+
+    fn parse<'a, T: Deserialize<'a>>(&self, number: u64, line: &'a str) -> Result<T, Trouble> {
+        serde_json::from_str(line).map_err(|error| self.wrong(number, error.to_string()))
+    }
+
+    fn line_of_block(&self, height: u64) -> u64 {
+        height + 1 + u64::from(self.header.is_some())
+    }
+
+    /// A reader that comes to the block of this height next.
+    fn reader_at(&mut self, height: u64) -> Result<LineReader<File>, Trouble> {
+        if let Some((next, reader)) = self.place.take()
+            && next == height
+        {
+            return Ok(reader);
+        }
+        let mut reader = self.open()?;
+        for number in 1..self.line_of_block(height) {
+            self.next_line(&mut reader, number - 1)?;
+        }
+        Ok(reader)
+    }
+}
+
+impl Source for FileSource {
+    fn name(&self) -> String {
+        let path = self.path.display();
+        self.header
+            .as_ref()
+            .map_or_else(|| path.to_string(), |header| format!("{} in {path}", header.server))
+    }
+
+    fn server(&self) -> Option<ServerId> {
+        self.header.as_ref().map(|header| header.server.clone())
+    }
+
+    fn spot(&self, place: &Place) -> Spot {
+        match place {
+            Place::Block(height) => self.at_line(self.line_of_block(*height)),
+            Place::Element(index) => {
+                self.at_line(self.line_of_block(self.held.blocks) + *index as u64)
+            }
+            _ => Spot { key: self.path.display().to_string(), at: None },
+        }
+    }
+
+    fn spot_of_list(&self, _: Option<&AccountId>) -> Spot {
+        self.spot(&Place::Balances)
+    }
+
+    fn standing(&mut self) -> Result<Option<Standing>, Trouble> {
+        let log = self.read_rest()?;
+        let instance = self.header.as_ref().map(|header| header.instance);
+        if instance.is_none() && self.held.blocks == 0 {
+            return Err(
+                self.wrong(1, "missing: an export begins with a line that says whose it is")
+            );
+        }
+        Ok(Some(Standing { blocks: self.held.blocks, log, instance, kept: None }))
+    }
+
+    fn length(&mut self) -> Result<u64, Trouble> {
+        Ok(self.held.blocks)
+    }
+
+    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble> {
+        let mut reader = self.reader_at(from)?;
+        let (mut found, mut bytes, mut next) = (Vec::new(), 0, from);
+        while next <= to.min(self.held.blocks.saturating_sub(1)) && bytes < PIECE {
+            let number = self.line_of_block(next);
+            let Some(line) = self.next_line(&mut reader, number - 1)? else { break };
+            bytes += line.len();
+            let block = SealedBlock::open(line);
+            let block = block.map_err(|error| self.wrong(number, error.to_string()))?;
+            found.push(Found::Text(block));
+            next += 1;
+        }
+        self.place = Some((next, reader));
+        Ok(found)
+    }
+
+    fn derived(&mut self) -> Result<Option<Derived>, Trouble> {
+        Ok(None)
+    }
+
+    fn first_missing(&mut self, _: &[AccountId], _: Of) -> Result<Option<AccountId>, Trouble> {
+        Ok(None)
+    }
+}

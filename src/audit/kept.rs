@@ -1,0 +1,108 @@
+//! What a store keeps beside the chain, held against the chain.
+
+use crate::audit::finding::Finding;
+use crate::audit::replay::Replay;
+use crate::audit::source::{Source, Standing};
+use crate::bank::ids::AccountId;
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
+use crate::bank::stored::Place;
+
+/// The accounts that a log opens.
+pub fn opened_in(log: &[Element]) -> impl Iterator<Item = &AccountId> {
+    log.iter().flat_map(Element::opened)
+}
+
+/// Whether the chain names this very store as its server's.
+pub fn takes_part(replay: &Replay, source: &dyn Source, standing: &Standing) -> bool {
+    let (Some(chain), Some(server)) = (replay.chain(), source.server()) else { return true };
+    standing.instance.is_none_or(|instance| chain.instance(&server) == Some(instance))
+}
+
+/// Checks whose store it is, whether it could be used before there was a bank, and which entries it
+/// says are in the chain. Returns what is worth knowing.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(
+    replay: &Replay,
+    source: &dyn Source,
+    standing: &Standing,
+) -> Result<Vec<String>, Finding> {
+    let wrong = |place: Place, what: String| Err(Finding::new(source.spot(&place), what));
+    let Some(chain) = replay.chain() else {
+        let votes = standing
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.active || kept.promised.is_some() || kept.accepted.is_some());
+        if votes || !standing.log.is_empty() {
+            let what = "missing, and the server was open or has voted".into();
+            return wrong(Place::Chain, what);
+        }
+        return Ok(vec!["its bank was not founded yet".into()]);
+    };
+    let mut notes = Vec::new();
+    if let Some(server) = source.server() {
+        let Some(named) = chain.instance(&server) else {
+            return wrong(Place::Block(0), format!("it does not know {server}"));
+        };
+        match standing.instance {
+            Some(instance) if chain.is_deposed(instance) => notes.push(format!(
+                "another store is that of {server} now, as instance {named}: this one, of instance \
+                 {instance}, is not to be used any more"
+            )),
+            Some(instance) if instance != named => {
+                notes.push(format!(
+                    "instance {instance} has not rejoined yet in the place of {named}"
+                ));
+            }
+            _ => {}
+        }
+    }
+    let Some(kept) = &standing.kept else { return Ok(notes) };
+    if !kept.active && !standing.log.is_empty() {
+        return wrong(Place::Log, "it is there, though the bank was never open".into());
+    }
+    let said = |position: Option<&Position>| match position {
+        None => "none".to_owned(),
+        Some(Position { epoch, seq }) => format!("{seq} (epoch {epoch})"),
+    };
+    let all = chain.all_included();
+    let servers = all.keys().chain(kept.included.keys());
+    for server in servers {
+        let (is, right) = (kept.included.get(server), all.get(server));
+        if is != right {
+            let (is, right) = (said(is), said(right));
+            let what =
+                format!("the last entry of {server} in the chain is {right}, and {is} is there");
+            return wrong(Place::Included, what);
+        }
+    }
+    Ok(notes)
+}
+
+/// Checks what the server has promised and accepted for the next height.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_accepted(
+    replay: &Replay,
+    source: &dyn Source,
+    standing: &Standing,
+) -> Result<(), Finding> {
+    let wrong = |place: Place, what: String| Err(Finding::new(source.spot(&place), what));
+    let Some(kept) = &standing.kept else { return Ok(()) };
+    if let Some(promised) = kept.promised.as_ref().filter(|ballot| !ballot.is_possible()) {
+        return wrong(Place::Promised, format!("there is no ballot {promised}"));
+    }
+    let (Some(block), Some(chain)) = (&kept.accepted, replay.chain()) else { return Ok(()) };
+    if let Err(error) = chain.verify(replay.balances(), block) {
+        return wrong(Place::Accepted, error.to_string());
+    }
+    let own = source.server().map(|server| block.block().log(&server)).unwrap_or_default();
+    if standing.log.get(..own.len()) != Some(own) {
+        let what = "its entries of this server are not those that the local log begins with";
+        return wrong(Place::Accepted, what.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The audit: reads what servers have stored, or say, or what was exported, and verifies all of it.
+//!
+//! It needs no server and writes nothing. Each chain is gone through from block 0 ([`replay`]), by
+//! the very rules for a block that servers keep ([`Chain::verify`](crate::bank::blockchain::chain::Chain::verify)),
+//! but by none of their shortcuts: what a store holds that follows from its chain is compared with what
+//! does follow ([`examined`], [`kept`], [`log`]), and then all are held against each other ([`across`]).
+//!
+//! Servers may run meanwhile. A chain only grows, so whatever else is read comes with the chain's length
+//! at that very moment, and is compared with the chain as it was then. A chain is read in pieces and
+//! never held as a whole; what is held is the accounts, one local log each, and which requests were
+//! carried out.
+//!
+//! [`export`] writes a chain and a log to a file that can be audited in turn, or as a table.
+//!
+//! Exit status: 0, all is sound; 1, something is wrong; 2, wrong usage; 3, something can't be read, and
+//! nothing wrong was found in the rest.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::audit::across::Across;
+use crate::audit::examined::Examined;
+use crate::audit::exported::FileSource;
+use crate::audit::report::Report;
+use crate::audit::served::ServerSource;
+use crate::audit::source::Source;
+use crate::audit::stored::StoreSource;
+use crate::bank::ids::ServerId;
+use crate::store::redis::Options as RedisOptions;
+use crate::store::redis::visitor::Premises;
+use crate::wire::to_line;
+
+pub mod across;
+pub mod csv;
+pub mod examined;
+pub mod export;
+pub mod exported;
+pub mod finding;
+pub mod kept;
+pub mod log;
+pub mod replay;
+pub mod report;
+pub mod requests;
+pub mod served;
+pub mod source;
+pub mod stored;
+
+/// All is sound.
+pub const SOUND: u8 = 0;
+/// Something is wrong.
+pub const WRONG: u8 = 1;
+/// Something can't be read.
+pub const UNREAD: u8 = 3;
+
+/// What is to be audited, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Redis, by URL.
+    pub redis: Vec<String>,
+    /// The servers whose stores are looked for there; if none are named, all that there are.
+    pub ids: Vec<ServerId>,
+    /// Running servers, with their addresses.
+    pub servers: Vec<(ServerId, String)>,
+    /// Exported files.
+    pub files: Vec<PathBuf>,
+    /// Print one line of JSON.
+    pub json: bool,
+    /// How long Redis or a server may take to answer.
+    pub timeout: Duration,
+}
+
+/// Audits, prints the report, and returns the exit status.
+pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
+    let (mut sources, unread) = stores(options);
+    let Options { servers, files, timeout, .. } = options;
+    let server = |(id, address): &(ServerId, String)| -> Box<dyn Source> {
+        Box::new(ServerSource::new(id.clone(), address.clone(), *timeout))
+    };
+    sources.extend(servers.iter().map(server));
+    let file = |path: &PathBuf| -> Box<dyn Source> { Box::new(FileSource::new(path.clone())) };
+    sources.extend(files.iter().map(file));
+    let report = audit(sources, unread);
+    let written = match options.json {
+        true => out.write_all(to_line(&report).as_bytes()),
+        false => report.write(out),
+    };
+    match &report {
+        _ if report.first.is_some() => WRONG,
+        _ if report.is_incomplete() || written.is_err() => UNREAD,
+        _ => SOUND,
+    }
+}
+
+/// Examines each source, and then all of them together. `unread` is what was looked for in vain.
+pub fn audit(sources: Vec<Box<dyn Source>>, unread: Vec<String>) -> Report {
+    let mut all: Vec<Examined> = sources.into_iter().map(Examined::of).collect();
+    let across = match all.len() {
+        0 => Across::default(),
+        _ => across::compare(&mut all),
+    };
+    Report::new(&all, across, unread)
+}
+
+/// How an auditor connects to a Redis. Whether it would keep what is written is no matter: nothing is.
+pub(crate) fn redis_options(timeout: Duration) -> RedisOptions {
+    RedisOptions { allow_weak: true, connect_timeout: timeout, timeout }
+}
+
+/// The stores in all the Redis that were named; and what was looked for in vain, and why.
+fn stores(options: &Options) -> (Vec<Box<dyn Source>>, Vec<String>) {
+    let (mut sources, mut unread): (Vec<Box<dyn Source>>, _) = (Vec::new(), Vec::new());
+    let mut found = BTreeSet::new();
+    let wanted = |id: &ServerId| options.ids.is_empty() || options.ids.contains(id);
+    for url in &options.redis {
+        let there = Premises::new(url, &redis_options(options.timeout))
+            .and_then(|premises| Ok((premises.servers()?, premises)));
+        let (servers, premises) = match there {
+            Ok(there) => there,
+            Err(error) => {
+                unread.push(error.to_string());
+                continue;
+            }
+        };
+        if servers.is_empty() {
+            unread.push(format!("Redis at {}: it holds no server's store", premises.place()));
+        }
+        for id in servers.iter().filter(|id| wanted(id)) {
+            sources.push(Box::new(StoreSource::new(&premises, id.clone())));
+        }
+        found.extend(servers);
+    }
+    for id in options.ids.iter().filter(|id| !found.contains(*id)) {
+        let there: Vec<&str> = found.iter().map(ServerId::as_str).collect();
+        let there = if there.is_empty() { "none".into() } else { there.join(", ") };
+        unread.push(format!("server {id}: no store of it is there; there are those of: {there}"));
+    }
+    (sources, unread)
+}

@@ -1,0 +1,221 @@
+//! What an audit found: for people, and as one line of JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::audit::across::Across;
+use crate::audit::examined::Examined;
+use crate::audit::finding::{Finding, Trouble};
+use crate::bank::blockchain::block::BlockHash;
+use crate::bank::ids::ServerId;
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Nothing is wrong, and all could be read.
+    pub sound: bool,
+    /// The first thing that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<Finding>,
+    /// Each store, server or file by itself.
+    pub stores: Vec<One>,
+    /// What of several was held against each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub across: Option<Together>,
+    /// What could not be read at all, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+}
+
+/// What was found in one.
+#[derive(Debug, Serialize)]
+pub struct One {
+    /// What it is.
+    pub name: String,
+    /// Whose it is, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerId>,
+    /// The height of its chain, as far as that is sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+    /// The hash of the block there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<BlockHash>,
+    /// Entries in the chain.
+    pub entries: u64,
+    /// Entries in the local log; none if that was not come to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<usize>,
+    /// Accounts in the chain.
+    pub accounts: u64,
+    /// What they hold by the chain, all together.
+    pub total: u128,
+    /// What the bank was opened with.
+    pub opened_with: u128,
+    /// The first thing that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<Finding>,
+    /// Why it can't be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
+    /// What is worth knowing and not wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What came of holding them against each other.
+#[derive(Debug, Serialize)]
+pub struct Together {
+    /// The one against which the others are held: the one with the longest chain, of the sound ones if
+    /// there are any.
+    pub against: String,
+    /// Its height.
+    pub height: u64,
+    /// All others' chains are what its chain begins with, and all logs fit to it.
+    pub agree: bool,
+    /// What does not agree.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wrong: Vec<Finding>,
+    /// What could not be compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+    /// Servers of the bank that were not read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<ServerId>,
+}
+
+impl Report {
+    /// Sums up.
+    pub fn new(all: &[Examined], across: Across, unread: Vec<String>) -> Report {
+        let stores: Vec<One> = all.iter().map(One::of).collect();
+        let first = first_of(&stores, &across.findings);
+        let together = across.reference.map(|index| Together {
+            against: stores[index].name.clone(),
+            height: all[index].first - 1,
+            agree: across.findings.is_empty() && across.unread.is_empty(),
+            wrong: across.findings.into_iter().map(|(_, finding)| finding).collect(),
+            unread: across.unread,
+            absent: across.absent,
+        });
+        let mut report = Report { sound: false, first, stores, across: together, unread };
+        report.sound = report.first.is_none() && !report.is_incomplete();
+        report
+    }
+
+    /// Something could not be read.
+    pub fn is_incomplete(&self) -> bool {
+        let of_one = self.stores.iter().any(|one| one.unread.is_some());
+        let across = self.across.as_ref().is_some_and(|across| !across.unread.is_empty());
+        !self.unread.is_empty() || of_one || across
+    }
+
+    /// For people.
+    pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        self.stores.iter().try_for_each(|one| one.write(to))?;
+        if let Some(together) = &self.across {
+            together.write(self.stores.len(), to)?;
+        }
+        self.unread.iter().try_for_each(|why| writeln!(to, "can't be read: {why}"))?;
+        match &self.first {
+            Some(finding) => writeln!(to, "WRONG. The first thing: {finding}"),
+            None if self.sound => writeln!(to, "sound"),
+            None => writeln!(to, "nothing wrong was found, but not all could be read"),
+        }
+    }
+}
+
+/// The first thing that is wrong, in the order of the stores. What others say of a store's chain comes
+/// before what is wrong in it only later on, or follows from it.
+fn first_of(stores: &[One], across: &[(usize, Finding)]) -> Option<Finding> {
+    let of_one = |(index, one): (usize, &One)| {
+        let own = one.wrong.as_ref();
+        let theirs = across.iter().find(|(other, _)| *other == index).map(|(_, finding)| finding);
+        match (own, theirs) {
+            (Some(own), Some(theirs)) if own.spot.is_before(&theirs.spot) => Some(own),
+            (own, theirs) => theirs.or(own),
+        }
+        .cloned()
+    };
+    stores.iter().enumerate().find_map(of_one)
+}
+
+impl One {
+    fn of(examined: &Examined) -> One {
+        let replay = &examined.replay;
+        let blocks = replay.blocks();
+        let (total, accounts) = replay.counted();
+        let log = examined
+            .standing
+            .as_ref()
+            .map(|standing| standing.log.iter().map(|element| element.records().len()).sum());
+        let (wrong, unread) = match examined.trouble.clone() {
+            None => (None, None),
+            Some(Trouble::Wrong(finding)) => (Some(finding), None),
+            Some(Trouble::Unread(why)) => (None, Some(why)),
+        };
+        One {
+            name: examined.source.name(),
+            server: examined.source.server(),
+            height: blocks.checked_sub(1),
+            head: replay.chain().map(|_| replay.head()),
+            entries: replay.entries(),
+            log,
+            accounts,
+            total,
+            opened_with: replay.opened_with(),
+            wrong,
+            unread,
+            notes: examined.notes.clone(),
+        }
+    }
+
+    fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        writeln!(to, "{}", self.name)?;
+        let is_sound = self.wrong.is_none() && self.unread.is_none();
+        let as_far = if is_sound { "" } else { ", as far as it is sound" };
+        if let (Some(height), Some(head)) = (self.height, self.head) {
+            let entries = count(self.entries, "entry", "entries");
+            writeln!(to, "  chain    height {height}, head {}, {entries}{as_far}", head.short())?;
+            let accounts = count(self.accounts, "account", "accounts");
+            let opened_with = self.opened_with;
+            writeln!(to, "  total    {} in {accounts}; opened with {opened_with}", self.total)?;
+        }
+        if let Some(log) = self.log {
+            writeln!(to, "  log      {}", count(log as u64, "entry", "entries"))?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(to, "  note     {note}"))?;
+        match (&self.wrong, &self.unread) {
+            (Some(finding), _) => writeln!(to, "  WRONG    {finding}"),
+            (None, Some(why)) => writeln!(to, "  UNREAD   {why}"),
+            (None, None) => writeln!(to, "  sound"),
+        }
+    }
+}
+
+impl Together {
+    fn write(&self, all: usize, to: &mut dyn Write) -> io::Result<()> {
+        let Together { against, height, .. } = self;
+        if all > 1 {
+            writeln!(to, "together")?;
+            writeln!(to, "  against  {against}, height {height}")?;
+            self.wrong.iter().try_for_each(|finding| writeln!(to, "  WRONG    {finding}"))?;
+            self.unread.iter().try_for_each(|why| writeln!(to, "  UNREAD   {why}"))?;
+            if self.agree {
+                writeln!(
+                    to,
+                    "  sound    each chain is what this one begins with, and each log fits to it"
+                )?;
+            }
+        }
+        if !self.absent.is_empty() {
+            let absent: Vec<&str> = self.absent.iter().map(ServerId::as_str).collect();
+            writeln!(to, "not looked at: {} of this bank", absent.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+fn count(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}

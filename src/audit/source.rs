@@ -1,0 +1,113 @@
+//! Where a server's chain and log are read from.
+
+use std::collections::BTreeMap;
+
+use crate::audit::finding::{Spot, Trouble};
+use crate::audit::replay::Found;
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::ids::{AccountId, InstanceId, ServerId};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::stored::Place;
+
+/// What is there beside the chain, all at one moment.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The number of blocks at that moment.
+    pub blocks: u64,
+    /// The local log's elements.
+    pub log: Vec<Element>,
+    /// The store's instance, where that is known.
+    pub instance: Option<InstanceId>,
+    /// What a store keeps for itself, where it is a store that is read.
+    pub kept: Option<Kept>,
+}
+
+/// What only a store says.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Every server has confirmed block 0.
+    pub active: bool,
+    /// How many accounts have a balance.
+    pub accounts: u64,
+    /// How many accounts' names are listed.
+    pub listed: u64,
+    /// For each server, its last entry that is in the chain.
+    pub included: BTreeMap<ServerId, Position>,
+    /// The ballot promised for the next height.
+    pub promised: Option<Ballot>,
+    /// The block accepted for the next height.
+    pub accepted: Option<SealedBlock>,
+}
+
+/// A piece of what is stored of the accounts and follows from the chain.
+#[derive(Clone, Debug, Default)]
+pub struct Derived {
+    /// How many blocks there were at that moment.
+    pub blocks: u64,
+    /// Balances by the chain.
+    pub balances: Vec<(AccountId, Amount)>,
+    /// Accounts that are listed, which may be opened in the log and not be in the chain yet.
+    pub names: Vec<AccountId>,
+}
+
+/// Which of what is kept for each account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Its balance.
+    Balances,
+    /// Its name in the list of all.
+    Names,
+}
+
+/// One server's chain and log, wherever they are. Its owner may be writing meanwhile.
+pub trait Source {
+    /// What it is, for people.
+    fn name(&self) -> String;
+
+    /// Whose chain and log they are, if that is known.
+    fn server(&self) -> Option<ServerId>;
+
+    /// How people find a place in it.
+    fn spot(&self, place: &Place) -> Spot;
+
+    /// How people find an account in the list of all, or that list.
+    fn spot_of_list(&self, account: Option<&AccountId>) -> Spot;
+
+    /// What is there beside the chain. None if it was never used.
+    ///
+    /// # Errors
+    /// If it can't be read or understood.
+    fn standing(&mut self) -> Result<Option<Standing>, Trouble>;
+
+    /// How many blocks there are, where [`Source::standing`] could not be understood; 0 if the blocks
+    /// can't be understood either.
+    ///
+    /// # Errors
+    /// If that can't be read.
+    fn length(&mut self) -> Result<u64, Trouble>;
+
+    /// A bounded number of blocks, from height `from` to height `to` at the most.
+    ///
+    /// # Errors
+    /// If they can't be read or understood.
+    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble>;
+
+    /// The next piece of what follows from the chain; none after the last one.
+    ///
+    /// # Errors
+    /// If it can't be read or understood.
+    fn derived(&mut self) -> Result<Option<Derived>, Trouble>;
+
+    /// The first of these accounts of which something is missing.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    fn first_missing(
+        &mut self,
+        accounts: &[AccountId],
+        of: Of,
+    ) -> Result<Option<AccountId>, Trouble>;
+}

@@ -1,0 +1,137 @@
+//! An element while its turn goes on: its text grows with each entry.
+
+use std::sync::{Arc, OnceLock};
+
+use super::{Element, Parts};
+use crate::bank::ids::{AccountId, RequestId, SessionId};
+use crate::bank::ledger::entry::{Action, Position, Record, Via};
+
+/// Entries that are to be one element.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(in crate::bank::ledger) struct Draft {
+    text: Vec<u8>,
+    entries: usize,
+    /// That of the last request.
+    session: Option<SessionId>,
+    opened: Vec<AccountId>,
+    holds_rejoin: bool,
+    /// The last entry is linked to one that is still to come.
+    goes_on: bool,
+}
+
+impl Draft {
+    pub(in crate::bank::ledger) fn len(&self) -> usize {
+        self.entries
+    }
+
+    pub(in crate::bank::ledger) fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    /// Adds an entry.
+    pub(in crate::bank::ledger) fn push(&mut self, record: &Record) {
+        if self.entries > 0 {
+            self.text.push(b',');
+        }
+        // Names hold nothing that JSON would have to escape.
+        write_record(&mut self.text, record, &mut self.session);
+        self.entries += 1;
+        self.goes_on = record.linked;
+        match &record.action {
+            Action::Transfer { .. } => {}
+            Action::Open { account } => self.opened.push(account.clone()),
+            Action::Rejoin { .. } => self.holds_rejoin = true,
+        }
+    }
+
+    /// Makes an element of it, of which the first entry has the position `first`, and begins anew.
+    ///
+    /// # Panics
+    /// If there are no entries, or the last is linked to one that isn't there.
+    pub(in crate::bank::ledger) fn seal(&mut self, first: Position) -> Element {
+        assert!(self.entries > 0, "an element holds an entry");
+        assert!(!self.goes_on, "linked entries stay in one element");
+        let Position { epoch, seq } = first;
+        let mut text = format!("{{\"epoch\":{epoch},\"seq\":{seq},\"entries\":[");
+        text.reserve_exact(self.text.len() + 2);
+        text.push_str(str::from_utf8(&self.text).expect("names and numbers are text"));
+        text.push_str("]}");
+        let parts = Parts {
+            first,
+            entries: self.entries,
+            text: text.into_boxed_str(),
+            opened: std::mem::take(&mut self.opened).into_boxed_slice(),
+            holds_rejoin: self.holds_rejoin,
+            records: OnceLock::new(),
+        };
+        self.text.clear();
+        self.session = None;
+        (self.entries, self.holds_rejoin) = (0, false);
+        Element(Arc::new(parts))
+    }
+}
+
+/// A number in its decimal digits. Most of the text is such, and `write!` takes several times as long.
+fn push_number(text: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut begin = digits.len();
+    loop {
+        begin -= 1;
+        digits[begin] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend_from_slice(&digits[begin..]);
+}
+
+fn add(text: &mut Vec<u8>, more: &str) {
+    text.extend_from_slice(more.as_bytes());
+}
+
+fn write_record(text: &mut Vec<u8>, record: &Record, session: &mut Option<SessionId>) {
+    let Record { action, request, via, linked } = record;
+    let marks = match (via, linked) {
+        (Via::Local, false) => None,
+        (Via::Local, true) => Some("linked"),
+        (Via::Paxos, false) => Some("paxos"),
+        (Via::Paxos, true) => Some("paxos linked"),
+    };
+    let of_session = |RequestId { session: own, .. }: &RequestId| session.as_ref() == Some(own);
+    let known = request.as_ref().is_some_and(of_session);
+    if let Some(request) = request.as_ref().filter(|_| !known) {
+        *session = Some(request.session.clone());
+    }
+    let (request_key, marks_key, end) = match action {
+        Action::Transfer { from, to, amount } => {
+            for part in [b"[\"", from.as_bytes(), b"\",\"", to.as_bytes(), b"\","] {
+                text.extend_from_slice(part);
+            }
+            push_number(text, amount.units());
+            ("", "", b']')
+        }
+        Action::Open { account } => {
+            add(text, &format!("{{\"open\":\"{account}\""));
+            ("\"request\":", "\"marks\":", b'}')
+        }
+        Action::Rejoin { server, old, new } => {
+            add(text, &format!("{{\"rejoin\":\"{server}\",\"old\":\"{old}\",\"new\":\"{new}\""));
+            ("\"request\":", "\"marks\":", b'}')
+        }
+    };
+    match request {
+        Some(request) if known => {
+            text.push(b',');
+            add(text, request_key);
+            push_number(text, request.number);
+        }
+        Some(request) => add(text, &format!(",{request_key}\"{request}\"")),
+        None if marks.is_some() && end == b']' => add(text, ",null"),
+        None => {}
+    }
+    if let Some(marks) = marks {
+        add(text, &format!(",{marks_key}\"{marks}\""));
+    }
+    text.push(end);
+}

@@ -1,0 +1,170 @@
+//! Elements: the entries of one turn, in one text.
+//!
+//! A server's local log is a list of elements, and so is its part of a block. An element's text is
+//! written once, when its turn ends; what is stored, promised and put into a block is always that
+//! text:
+//!
+//! ```json
+//! {"epoch":1,"seq":17,"entries":[["A","B",30],{"open":"A/alice"},["A","A/alice",5,"A.1.0.…#4"],["A","B",1,5,"paxos"]]}
+//! ```
+//!
+//! `seq` is that of the first entry. A transfer is `[from, to, amount]`, then its request, if it has
+//! one, then its marks, if it has any: `paxos`, `linked`, or `paxos linked`. A request that is only a
+//! number belongs to the session of the request before it in the same element.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::value::RawValue;
+
+use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ledger::entry::{Action, Entry, Position, Record};
+
+mod draft;
+mod reading;
+
+pub(super) use draft::Draft;
+
+/// The entries of one turn. Cheap to clone. Equality is that of the text.
+#[derive(Clone)]
+pub struct Element(Arc<Parts>);
+
+struct Parts {
+    first: Position,
+    entries: usize,
+    text: Box<str>,
+    /// Mostly none.
+    opened: Box<[AccountId]>,
+    holds_rejoin: bool,
+    /// Read from the text when they are asked for: a server's own log is long, and most of it is only
+    /// ever stored and sent.
+    records: OnceLock<Box<[Record]>>,
+}
+
+impl Element {
+    /// Writes down records of which the first has the position `first`.
+    ///
+    /// # Panics
+    /// If there are none, or the last is linked to one that isn't there.
+    pub fn seal(first: Position, records: Vec<Record>) -> Element {
+        let mut draft = Draft::default();
+        records.iter().for_each(|record| draft.push(record));
+        draft.seal(first)
+    }
+
+    /// Reads an element that was written down.
+    ///
+    /// # Errors
+    /// Says where and why if the text is not an element.
+    pub fn open(text: &str) -> Result<Element, serde_json::Error> {
+        let (first, records) = reading::read(text)?;
+        let opened = records.iter().filter_map(|record| match &record.action {
+            Action::Open { account } => Some(account.clone()),
+            Action::Transfer { .. } | Action::Rejoin { .. } => None,
+        });
+        let is_rejoin = |record: &Record| matches!(record.action, Action::Rejoin { .. });
+        Ok(Element(Arc::new(Parts {
+            first,
+            entries: records.len(),
+            text: text.into(),
+            opened: opened.collect(),
+            holds_rejoin: records.iter().any(is_rejoin),
+            records: OnceLock::from(records.into_boxed_slice()),
+        })))
+    }
+
+    /// The position of the first entry.
+    pub fn first(&self) -> Position {
+        self.0.first
+    }
+
+    /// The position of the last entry.
+    pub fn last(&self) -> Position {
+        self.0.first.plus(self.0.entries - 1)
+    }
+
+    /// The number of entries; never 0.
+    pub fn entries_held(&self) -> usize {
+        self.0.entries
+    }
+
+    /// What it holds, in order.
+    pub fn records(&self) -> &[Record] {
+        self.0.records.get_or_init(|| {
+            let read = reading::read(&self.0.text);
+            read.expect("what was written can be read").1.into_boxed_slice()
+        })
+    }
+
+    /// The same under their names, as entries of `server`.
+    pub fn entries<'a>(&'a self, server: &'a ServerId) -> impl Iterator<Item = Entry> + 'a {
+        named(server, self.0.first, self.records())
+    }
+
+    /// The accounts that it opens.
+    pub fn opened(&self) -> &[AccountId] {
+        &self.0.opened
+    }
+
+    /// Whether a server rejoins by it.
+    pub fn holds_rejoin(&self) -> bool {
+        self.0.holds_rejoin
+    }
+
+    /// The text that is stored, sent and hashed.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+}
+
+/// Names records of `server` of which the first has the position `first`.
+pub fn named<'a>(
+    server: &'a ServerId,
+    first: Position,
+    records: &'a [Record],
+) -> impl Iterator<Item = Entry> + 'a {
+    records.iter().enumerate().map(move |(place, record)| {
+        let Position { epoch, seq } = first.plus(place);
+        Entry { server: server.clone(), epoch, seq, record: record.clone() }
+    })
+}
+
+impl PartialEq for Element {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.text == other.0.text
+    }
+}
+
+impl Eq for Element {}
+
+impl Hash for Element {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.text.hash(state);
+    }
+}
+
+impl fmt::Debug for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)
+    }
+}
+
+impl Serialize for Element {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue =
+            serde_json::from_str(self.text()).map_err(serde::ser::Error::custom)?;
+        raw.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(from)?;
+        Element::open(raw.get()).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,313 @@
+//! What the commands are, for who asks. Pure.
+
+use std::fmt::Write;
+
+/// A command, as help explains it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// The word that a line begins with.
+    pub word: &'static str,
+    /// The whole line.
+    usage: &'static str,
+    /// What it does, in a few words.
+    does: &'static str,
+    /// What else there is to know.
+    more: &'static str,
+    /// Lines that could be typed, and why.
+    examples: &'static [&'static str],
+}
+
+impl Topic {
+    /// What to say to a line that begins so and goes on otherwise.
+    pub(super) fn expected(&self) -> String {
+        match self.examples {
+            _ if self.usage == self.word => format!("expected: {}, alone", self.word),
+            examples => {
+                format!("expected: {}, such as: {}", self.usage, examples[examples.len() - 1])
+            }
+        }
+    }
+}
+
+const fn topic(
+    usage: [&'static str; 2],
+    does: &'static str,
+    more: &'static str,
+    examples: &'static [&'static str],
+) -> Topic {
+    Topic { word: usage[0], usage: usage[1], does, more, examples }
+}
+
+/// All commands, in the order of the help.
+pub const TOPICS: [Topic; 21] = [
+    topic(
+        ["transfer", "transfer [FROM] TO AMOUNT [--settled] [--wait TIME]"],
+        "pay, from this server's own account or from another one",
+        "(FROM, TO, AMOUNT) is the same. --settled: answer when it is in a block that a majority \
+         holds.\n--wait TIME: do not refuse for want of money before so long.",
+        &["transfer B 30", "t A/alice B 30 --settled", "transfer B 500 --wait 10s", "(A, B, 30)"],
+    ),
+    topic(
+        ["open", "open ACCOUNT [--settled]"],
+        "open an account, at home here",
+        "At server A it is called A/NAME. It begins with nothing in it.",
+        &["open A/alice"],
+    ),
+    topic(
+        ["linked", "linked FROM TO AMOUNT, FROM TO AMOUNT, …"],
+        "all of these or none",
+        "open ACCOUNT may be one of them; --settled and --wait TIME are for all.",
+        &["linked open A/bob, A A/bob 20, A/bob B 5"],
+    ),
+    topic(
+        ["batch", "batch FROM TO AMOUNT, FROM TO AMOUNT, …"],
+        "each for itself, in one request",
+        "open ACCOUNT may be one of them; --settled and --wait TIME are for all.",
+        &["batch A B 1, A C 2, open A/carol"],
+    ),
+    topic(
+        ["again", "again"],
+        "ask again for what ended as unknown",
+        "The same request under the same name: if it has happened, it doesn't happen twice.",
+        &["again"],
+    ),
+    topic(
+        ["balance", "balance [ACCOUNT]"],
+        "what an account holds, as this server knows it",
+        "Of another server's account the truth may be less: what it has paid since the last block\nis \
+         known only at its home.",
+        &["balance", "balance A/alice"],
+    ),
+    topic(
+        ["balances", "balances [PREFIX] [LIMIT], balances --all [PREFIX]"],
+        "every account: in the chain, and with this server's log; --all: with every server's log",
+        "--all asks every server of the bank and adds up the longest chain and all logs, without \
+         consensus:\nwhat changes meanwhile may be missing, and it says who did not answer.",
+        &["balances", "balances A/ 100", "balances --all"],
+    ),
+    topic(
+        ["history", "history ACCOUNT [LIMIT]"],
+        "an account's statement: what it got and paid, the newest first",
+        "Each entry with its block, or \"in the log\", and the balance after it.",
+        &["history A/alice", "history A/alice 20"],
+    ),
+    topic(
+        ["accounts", "accounts [PREFIX] [LIMIT]"],
+        "the accounts whose names begin so",
+        "",
+        &["accounts", "accounts A/ 100"],
+    ),
+    topic(["more", "more"], "the next page of history, accounts or balances", "", &["more"]),
+    topic(
+        ["log", "log [SERVER]"],
+        "the entries that are in no block yet, of this server or of another one",
+        "",
+        &["log", "log B"],
+    ),
+    topic(
+        ["chain", "chain [FROM [TO]]"],
+        "the blockchain, or its blocks from one height to another",
+        "",
+        &["chain", "chain 3", "chain 1 5"],
+    ),
+    topic(
+        ["block", "block HEIGHT"],
+        "all of one block: its hash, the one before, who built it, its entries",
+        "",
+        &["block 1"],
+    ),
+    topic(
+        ["status", "status"],
+        "how the server is",
+        "Its part in the round for the next block, its log, what it counted and measured, its \
+         Redis, its peers.",
+        &["status"],
+    ),
+    topic(
+        ["watch", "watch [TIMES]"],
+        "status once a second, until Enter or Ctrl-C, or so many times",
+        "",
+        &["watch", "watch 5"],
+    ),
+    topic(
+        ["settle", "settle"],
+        "run Paxos until the servers' local logs are in the chain",
+        "",
+        &["settle"],
+    ),
+    topic(
+        [
+            "link",
+            "link [cut PEER | delay PEER TIME | drop PEER PERCENT | lose MESSAGE… PEER | heal [PEER]]",
+        ],
+        "break or mend this server's links to others, or show how they are",
+        "A delayed link is late, one that drops loses so many of a hundred messages at random, one \
+         that loses\nloses all messages of these names. heal without PEER mends all. The way back is \
+         the other server's.\nThe server has to allow it: --allow-fault-injection.",
+        &[
+            "link",
+            "link cut B",
+            "link drop B 30%",
+            "link lose accept commit B",
+            "link heal",
+            "link delay B 200ms",
+        ],
+    ),
+    topic(
+        ["help", "help [COMMAND]"],
+        "this, or more about a command, with examples",
+        "",
+        &["help", "help transfer"],
+    ),
+    topic(["quit", "quit"], "leave (also: exit, or the end of the input)", "", &["quit"]),
+    topic(["exit", "exit"], "the same", "", &["exit"]),
+    topic(["t", "t [FROM] TO AMOUNT …"], "short for transfer", "", &["t B 30"]),
+];
+
+/// All commands in a few words each.
+pub fn all() -> String {
+    let mut text = String::new();
+    for Topic { usage, does, .. } in &TOPICS {
+        // Writing to a text can't fail.
+        let _ = match usage.chars().count() {
+            0..=18 => writeln!(text, "{usage:<18}  {does}"),
+            _ => writeln!(text, "{usage}\n{:18}  {does}", ""),
+        };
+    }
+    text.push_str(
+        "A command may be shortened as long as only one is meant: tr B 30, bal, hist A. What follows a \
+         # does nothing.\nCtrl-C while an answer is waited for returns to the prompt; at the prompt it \
+         ends the client.\nhelp COMMAND shows examples.",
+    );
+    text
+}
+
+/// All about one.
+pub fn about(topic: &Topic) -> String {
+    let Topic { usage, does, more, examples, .. } = topic;
+    let more = if more.is_empty() { String::new() } else { format!("\n{more}") };
+    let examples: String = examples.iter().map(|example| format!("\n    {example}")).collect();
+    format!("{usage}\n{does}{more}\nfor example:{examples}")
+}
+
+/// The command that a word is, or is short for: the only one that begins so, or the one with which
+/// all others that do begin in their turn (`bal` is balance, though there is balances).
+///
+/// # Errors
+/// Says which it could be, or which one is near.
+pub fn find(typed: &str) -> Result<&'static Topic, String> {
+    // What those type who don't know any of them.
+    let typed = if typed == "?" { "help" } else { typed };
+    let mut near = TOPICS.iter().filter(|topic| topic.word.starts_with(typed)).collect::<Vec<_>>();
+    near.sort_by_key(|topic| topic.word.len());
+    match near[..] {
+        _ if typed.is_empty() => Err(suggest(typed)),
+        [] => Err(suggest(typed)),
+        [one, ref others @ ..] if others.iter().all(|other| other.word.starts_with(one.word)) => {
+            Ok(one)
+        }
+        _ => {
+            near.sort_by_key(|topic| topic.word);
+            let words: Vec<&str> = near.iter().map(|topic| topic.word).collect();
+            Err(format!("{typed:?} could be {}", words.join(" or ")))
+        }
+    }
+}
+
+/// As much of a word as an error shows.
+pub(super) fn cut(word: &str) -> String {
+    format!("{:?}", word.chars().take(80).collect::<String>())
+}
+
+fn suggest(unknown: &str) -> String {
+    const CLOSE: usize = 2;
+    // A long one is near to none, and would take its time.
+    let typed: String = unknown.chars().take(40).collect::<String>().to_lowercase();
+    let near = TOPICS.iter().map(|topic| (distance(&typed, topic.word), topic.word)).min();
+    let unknown = cut(unknown);
+    match near {
+        // Of a very short word nothing would be left.
+        Some((steps, word)) if steps <= CLOSE && steps < typed.chars().count() => {
+            format!("unknown command {unknown}; did you mean {word}?")
+        }
+        _ => {
+            let words: Vec<&str> = TOPICS.iter().map(|topic| topic.word).collect();
+            format!("unknown command {unknown}; the commands are {}", words.join(", "))
+        }
+    }
+}
+
+/// How many letters to insert, leave out or change to get from one word to the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.chars().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.chars().count()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::parse::parse;
+
+    #[test]
+    fn a_command_may_be_shortened_to_what_is_unambiguous() {
+        for (typed, word) in [
+            ("tr", "transfer"),
+            ("t", "t"),
+            ("bal", "balance"),
+            ("balance", "balance"),
+            ("balances", "balances"),
+            ("hist", "history"),
+            ("li", "link"),
+            ("linke", "linked"),
+            ("q", "quit"),
+            ("w", "watch"),
+            ("stat", "status"),
+            ("bl", "block"),
+            ("?", "help"),
+        ] {
+            assert_eq!(find(typed).map(|topic| topic.word), Ok(word), "{typed}");
+        }
+        for (typed, said) in [
+            ("b", "\"b\" could be balance or balances or batch or block"),
+            ("s", "\"s\" could be settle or status"),
+            ("blance", "unknown command \"blance\"; did you mean balance?"),
+            ("Status", "unknown command \"Status\"; did you mean status?"),
+            ("settel", "unknown command \"settel\"; did you mean settle?"),
+            ("xy", "unknown command \"xy\"; the commands are transfer, open"),
+        ] {
+            let error = find(typed).unwrap_err();
+            assert!(error.starts_with(said), "{typed}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_example_can_be_typed() {
+        let home = "A".parse().unwrap();
+        for topic in &TOPICS {
+            assert!(!topic.examples.is_empty(), "{}", topic.word);
+            for example in topic.examples {
+                let command = parse(example, &home);
+                assert!(matches!(command, Ok(Some(_))), "{example}: {command:?}");
+            }
+            assert_eq!(find(topic.word), Ok(topic), "the whole word is the command");
+        }
+    }
+
+    #[test]
+    fn help_fits_beside_an_average_prompt() {
+        for line in
+            all().lines().chain(TOPICS.iter().map(about).collect::<Vec<_>>().join("\n").lines())
+        {
+            assert!(line.chars().count() <= 110, "{line}");
+        }
+        assert_eq!(about(find("log").unwrap()).lines().last(), Some("    log B"));
+    }
+}

@@ -1,0 +1,223 @@
+//! A server's status in words. Pure.
+
+use std::fmt::Write;
+
+use crate::bank::ids::AccountId;
+use crate::bank::request::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
+use crate::client::words::{names, plain};
+
+/// How a server is, in several lines.
+pub(super) fn status_in_words(status: &Status) -> String {
+    let start = match status.start {
+        Start::Baby => "baby",
+        Start::Zombie => "zombie",
+    };
+    let open = if status.active {
+        "open".into()
+    } else {
+        format!("waits for {}", names(&status.waiting_for))
+    };
+    let height = status.height.map_or("none".into(), |height| height.to_string());
+    let head = status.head.short();
+    let Status { server, log_length, waiting, accounts, turn, .. } = status;
+    let measured = status.measured.as_ref();
+    let up =
+        measured.map_or(String::new(), |measured| format!("; up {}", long(measured.uptime_ms)));
+    let log = measured.map_or(String::new(), log_in_words);
+    let mut text = format!(
+        "{server}: {open}; started as a {start}{up}\n  height {height} (head {head}), \
+         log {log_length}{log}, waiting {waiting}, accounts {accounts}, turn {turn}\n  \
+         {}",
+        round_in_words(status)
+    );
+    // Writing to a text can't fail.
+    if let Some(measured) = measured {
+        let _ = write!(text, "\n{}", measured_in_words(measured));
+    }
+    for peer in &status.peers {
+        let _ = write!(text, "\n  {}", peer_in_words(peer));
+    }
+    text
+}
+
+fn log_in_words(measured: &Measured) -> String {
+    let rate = measured.entries_per_second;
+    match measured.oldest_entry_ms {
+        Some(age) => format!(" (the oldest {} old; {rate} entries/s)", long(age)),
+        None => format!(" ({rate} entries/s)"),
+    }
+}
+
+/// What part a server has in the round for the next block.
+fn round_in_words(status: &Status) -> String {
+    let next = status.height.map_or(0, |height| height + 1);
+    let role = match &status.ballot {
+        Some(ballot) => {
+            let run = plain(&status.run);
+            format!("proposer, {run}, ballot {ballot}: {}", answers_in_words(status))
+        }
+        None => match (&status.accepted, &status.promised) {
+            (Some(ballot), _) => {
+                format!("acceptor, has accepted the block of ballot {ballot}")
+            }
+            (None, Some(ballot)) => format!("acceptor, has promised ballot {ballot}"),
+            (None, None) => "no ballot yet".into(),
+        },
+    };
+    let run = match &status.ballot {
+        None if status.run != "idle" => format!("; own run: {}", plain(&status.run)),
+        _ => String::new(),
+    };
+    format!("block {next}: {role}{run}")
+}
+
+/// Who has answered a run, and who hasn't.
+fn answers_in_words(status: &Status) -> String {
+    let Status { answered, unanswered, .. } = status;
+    let done = if status.run == "accepting" { "accepted" } else { "promised" };
+    match (&answered[..], &unanswered[..]) {
+        ([], asked) => format!("asking {}…", names(asked)),
+        (heard, []) => format!("{} {done}", names(heard)),
+        (heard, asked) => format!("asking {}… {} {done}", names(asked), names(heard)),
+    }
+}
+
+/// What a transfer waits for, in one line.
+pub(super) fn wait_in_words(status: &Status) -> String {
+    let next = status.height.map_or(0, |height| height + 1);
+    if !status.active {
+        return format!("the bank is not open yet: waits for {}", names(&status.waiting_for));
+    }
+    match (&status.ballot, status.run.as_str()) {
+        (Some(_), _) => format!("block {next}: {}", answers_in_words(status)),
+        (None, "idle") => match status.waiting {
+            0 => "waiting".into(),
+            1 => "1 transfer waits".into(),
+            many => format!("{many} transfers wait"),
+        },
+        (None, run) => format!("block {next}: {}", plain(run)),
+    }
+}
+
+fn measured_in_words(measured: &Measured) -> String {
+    let Measured { accepted, refused, unavailable, .. } = measured;
+    let Measured { runs_started, runs_won, runs_lost, .. } = measured;
+    let latency = |what: &str, times: &Option<Percentiles>| match times {
+        Some(times) => format!("{what} {}, of {}", times_in_words(times), times.count),
+        None => format!("{what} none"),
+    };
+    format!(
+        "  transfers: {accepted} accepted, {refused} refused, {unavailable} unavailable; \
+         runs: {runs_started} started, {runs_won} won, {runs_lost} lost\n  \
+         latency of the last minute: {}; {}\n  {}",
+        latency("local", &measured.local),
+        latency("Paxos", &measured.paxos),
+        redis_in_words(&measured.redis)
+    )
+}
+
+fn redis_in_words(redis: &RedisStatus) -> String {
+    let last = redis.last_us.map_or("none yet".into(), short);
+    let times = redis.round_trip.as_ref().map(|times| format!(", {}", times_in_words(times)));
+    let failure = match (&redis.last_error, redis.last_error_ms) {
+        (Some(error), Some(ago)) => format!("; last error {} ago: {}", long(ago), plain(error)),
+        _ => "; no error".into(),
+    };
+    format!("Redis: last round trip {last}{}{failure}", times.unwrap_or_default())
+}
+
+fn times_in_words(times: &Percentiles) -> String {
+    format!("p50 {}, p99 {}", short(times.p50_us), short(times.p99_us))
+}
+
+fn peer_in_words(peer: &PeerStatus) -> String {
+    let connected = if peer.connected { "connected" } else { "not connected" };
+    let heard = peer.heard_ms.map_or(String::new(), |ago| format!(", heard {} ago", long(ago)));
+    let height = peer.height.map_or(String::new(), |height| format!(", height {height}"));
+    let rate = peer.entries_per_second.filter(|_| peer.connected);
+    let rate = rate.map_or(String::new(), |rate| format!(", {rate} entries/s"));
+    format!("peer {}: {connected}{heard}{height}{rate}", peer.id)
+}
+
+/// Microseconds as people read them.
+fn short(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        _ => format!("{:.1} s", micros as f64 / 1e6),
+    }
+}
+
+/// Milliseconds as people read them.
+fn long(millis: u64) -> String {
+    let seconds = millis / 1_000;
+    match seconds {
+        0 => format!("{millis}ms"),
+        1..60 => format!("{seconds}.{}s", millis % 1_000 / 100),
+        60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// The line that says that a server can't be asked what it waits for.
+pub(super) fn no_word_of(server: &AccountId) -> String {
+    format!("{server} doesn't answer; trying again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::samples::{full_status, server, status};
+
+    #[test]
+    fn all_that_a_server_tells_is_said() {
+        assert_eq!(
+            status_in_words(&full_status()),
+            "A: open; started as a zombie; up 1h 2m\n  \
+               height 4 (head 00000000), log 2 (the oldest 2.5s old; 40 entries/s), waiting 0, \
+               accounts 5, turn 3\n  \
+               block 5: proposer, preparing, ballot 7.A: asking C… A, B promised\n  \
+               transfers: 12 accepted, 3 refused, 1 unavailable; runs: 5 started, 3 won, 1 lost\n  \
+               latency of the last minute: local p50 640 µs, p99 1.3 ms, of 11; Paxos none\n  \
+               Redis: last round trip 512 µs, p50 447 µs, p99 895 µs; last error 1m 1s ago: the \
+               store failed: it hangs\n  \
+               peer B: connected, heard 180ms ago, height 4, 1200 entries/s\n  \
+               peer C: not connected"
+        );
+    }
+
+    #[test]
+    fn a_server_s_part_in_the_round_is_told() {
+        let said = |change: &dyn Fn(&mut Status)| {
+            let mut status = status();
+            change(&mut status);
+            round_in_words(&status)
+        };
+        let ballot = full_status().ballot;
+        assert_eq!(said(&|_| ()), "block 5: no ballot yet");
+        let promised = said(&|status| status.promised.clone_from(&ballot));
+        assert_eq!(promised, "block 5: acceptor, has promised ballot 7.A");
+        let accepted = said(&|status| {
+            status.accepted.clone_from(&ballot);
+            status.run = "backing off".into();
+        });
+        let expected =
+            "block 5: acceptor, has accepted the block of ballot 7.A; own run: backing off";
+        assert_eq!(accepted, expected);
+    }
+
+    #[test]
+    fn what_a_transfer_waits_for_is_one_line() {
+        assert_eq!(wait_in_words(&full_status()), "block 5: asking C… A, B promised");
+        let accepting = Status { run: "accepting".into(), unanswered: vec![], ..full_status() };
+        assert_eq!(wait_in_words(&accepting), "block 5: A, B accepted");
+        let asking = vec![server("B"), server("C")];
+        let begun = Status { answered: vec![], unanswered: asking, ..full_status() };
+        assert_eq!(wait_in_words(&begun), "block 5: asking B, C…");
+        let waits = Status { waiting: 2, ..status() };
+        assert_eq!(wait_in_words(&waits), "2 transfers wait");
+        let lost = Status { run: "backing off".into(), ..status() };
+        assert_eq!(wait_in_words(&lost), "block 5: backing off");
+    }
+}

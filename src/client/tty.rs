@@ -1,0 +1,132 @@
+//! The terminal's settings, by way of `stty`: the standard library has no word for them.
+//!
+//! They are set back when a wait is over, and at a panic. A client that is killed in the middle of a wait
+//! leaves them as they are then; `stty sane` mends that.
+
+use std::io::{self, Read};
+use std::panic;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What the terminal was set to before keys were taken one by one; none while they are not.
+static BEFORE: Mutex<Option<String>> = Mutex::new(None);
+
+/// Counts the changes: odd while keys are taken one by one.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// What that was when the present read began.
+static READ_BEGAN: AtomicU64 = AtomicU64::new(0);
+
+/// Reads what is typed; 0 at the end of the input.
+///
+/// A read that begins while keys come one by one goes on by their rules when lines are wanted again,
+/// and would take no notice of an end. So such a read ends by itself after a short time (see
+/// [`Keys::one_by_one`]), which looks like the end of the input and isn't.
+pub(super) fn read_typed(buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let changes = CHANGES.load(Ordering::SeqCst);
+        READ_BEGAN.store(changes, Ordering::SeqCst);
+        let count = io::stdin().read(buffer)?;
+        let in_lines = changes.is_multiple_of(2) && CHANGES.load(Ordering::SeqCst) == changes;
+        if count > 0 || in_lines {
+            return Ok(count);
+        }
+    }
+}
+
+fn before() -> MutexGuard<'static, Option<String>> {
+    BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs stty on the standard input; none if there is no such program, or no terminal.
+fn stty(arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new("stty");
+    let output = command.args(arguments).stdin(Stdio::inherit()).stderr(Stdio::null()).output();
+    let output = output.ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// As long as this is held, keys come one by one and unseen, and Ctrl-C is a key among others.
+#[derive(Debug)]
+pub(super) struct Keys {
+    outermost: bool,
+}
+
+/// What Ctrl-C is then.
+pub(super) const CTRL_C: u8 = 3;
+
+impl Keys {
+    /// None if that can't be had here.
+    pub(super) fn one_by_one() -> Option<Keys> {
+        let mut before = before();
+        if before.is_some() {
+            return Some(Keys { outermost: false });
+        }
+        let settings = stty(&["-g"])?;
+        restore_on_panic();
+        // First, since the next line may do half of it and fail.
+        let settings = before.insert(settings).clone();
+        CHANGES.fetch_add(1, Ordering::SeqCst);
+        if stty(&["-icanon", "-echo", "-isig", "min", "0", "time", "1"]).is_none() {
+            stty(&[&settings]);
+            CHANGES.fetch_add(1, Ordering::SeqCst);
+            *before = None;
+            return None;
+        }
+        Some(Keys { outermost: true })
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        if self.outermost {
+            restore();
+        }
+    }
+}
+
+/// Sets the terminal to what it was.
+fn restore() {
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let Some(settings) = before().take() else { return };
+    stty(&[&settings]);
+    CHANGES.fetch_add(1, Ordering::SeqCst);
+    // The next end of the input is not to be lost on a read by the other rules.
+    let until = Instant::now() + PATIENCE;
+    while READ_BEGAN.load(Ordering::SeqCst) % 2 == 1 && Instant::now() < until {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The program that is shipped ends at a panic without dropping anything.
+fn restore_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            restore();
+            usual(panic);
+        }));
+    });
+}
+
+/// How many lines and columns the terminal has.
+pub(super) fn size() -> (usize, usize) {
+    let variable = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let told = stty(&["size"]).unwrap_or_default();
+    let mut told = told.split_whitespace().map(|number| number.parse().ok());
+    let mut one = |name, usually| {
+        let told = told.next().flatten();
+        // A terminal that doesn't know says 0.
+        variable(name).or(told).filter(|number| *number > 0).unwrap_or(usually)
+    };
+    (one("LINES", 24), one("COLUMNS", 80))
+}
+
+/// Whether what is shown can be drawn anew.
+pub(super) fn redraws() -> bool {
+    std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}

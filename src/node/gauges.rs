@@ -1,0 +1,289 @@
+//! What a server measures and counts beside its work, for `status`. Nothing depends on it.
+//!
+//! The state machine reads no clock and keeps no counters, which would make two states of one that
+//! behave alike. So it is done here, by what goes in and comes out of it, in the event loop's thread.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::bank::effects::{Batch, Write};
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::entry::{Position, Via};
+use crate::bank::paxos::message::{Message, Standing};
+use crate::bank::request::{Measured, Outcome, RedisStatus, Reply, Status};
+use crate::bank::status::Runs;
+use crate::node::histogram::Recent;
+use crate::node::owed::MAX_OWED;
+
+/// Moments that are kept of the local log's growth. When there are more, every other one goes.
+const MOMENTS: usize = 1024;
+/// Two such moments are not closer to each other.
+const MOMENT: Duration = Duration::from_millis(100);
+/// Over about how long a rate is taken.
+const RATE: Duration = Duration::from_secs(2);
+
+/// The event loop's own measurements.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    id: ServerId,
+    started: Instant,
+    now: Instant,
+    peers: BTreeMap<ServerId, Heard>,
+    own: Rate,
+    grew: Growth,
+    counts: Measured,
+    local: Recent,
+    paxos: Recent,
+    store: Recent,
+    last_us: Option<u64>,
+    failure: Option<(String, Instant)>,
+}
+
+/// A peer.
+#[derive(Debug)]
+struct Heard {
+    at: Instant,
+    rate: Rate,
+}
+
+impl Gauges {
+    /// Nothing has happened yet.
+    pub(crate) fn new(id: ServerId) -> Gauges {
+        let now = Instant::now();
+        Gauges {
+            id,
+            started: now,
+            now,
+            peers: BTreeMap::new(),
+            own: Rate::default(),
+            grew: Growth::new(now),
+            counts: Measured::default(),
+            local: Recent::new(now),
+            paxos: Recent::new(now),
+            store: Recent::new(now),
+            last_us: None,
+            failure: None,
+        }
+    }
+
+    /// A peer said something.
+    pub(crate) fn heard(&mut self, peer: &ServerId, message: &Message) {
+        let at = Instant::now();
+        if let Message::Heartbeat(Standing { position, .. }) = message {
+            let heard = self.peers.entry(peer.clone());
+            let heard = heard.or_insert_with(|| Heard { at, rate: Rate::default() });
+            heard.rate.add(*position, at);
+        }
+        if let Some(heard) = self.peers.get_mut(peer) {
+            heard.at = at;
+        }
+    }
+
+    /// A turn is durable, since `now`; its write, if there was one, took from `begun` to then.
+    pub(crate) fn turn(&mut self, batch: &Batch, runs: Runs, begun: Instant, now: Instant) {
+        self.now = now;
+        self.counts.runs_started += u64::from(runs.started);
+        self.counts.runs_won += u64::from(runs.won);
+        self.counts.runs_lost += u64::from(runs.lost);
+        if batch.writes.is_empty() {
+            return;
+        }
+        let took = now.saturating_duration_since(begun);
+        self.store.add(took, now);
+        self.last_us = Some(micros(took));
+        for write in &batch.writes {
+            match write {
+                Write::Log(element) => {
+                    self.grew.logged(element.first(), now);
+                    self.own.add(element.last(), now);
+                }
+                Write::Append { included, .. } => {
+                    let included = included.get(&self.id).copied();
+                    self.grew.left(included.unwrap_or(Position::START));
+                }
+                Write::Promise(_) | Write::Accept { .. } | Write::Activate => {}
+            }
+        }
+    }
+
+    /// The store failed.
+    pub(crate) fn failed(&mut self, error: &str) {
+        self.failure = Some((error.to_owned(), Instant::now()));
+    }
+
+    /// The store is loaded again: since when its log holds what it holds is not known.
+    pub(crate) fn loaded(&mut self) {
+        self.grew = Growth::new(Instant::now());
+    }
+
+    /// A reply leaves to a request that had come `at` that time.
+    pub(crate) fn answered(&mut self, reply: &mut Reply, at: Option<Instant>) {
+        let slowest = match reply {
+            Reply::One(outcome) => self.count(outcome),
+            Reply::Batch { outcomes } => outcomes.iter().filter_map(|one| self.count(one)).max(),
+            Reply::Status(status) => return self.complete(status),
+            _ => return,
+        };
+        let (Some(slowest), Some(at)) = (slowest, at) else { return };
+        let took = self.now.saturating_duration_since(at);
+        match slowest {
+            Way::Local => self.local.add(took, self.now),
+            Way::Run => self.paxos.add(took, self.now),
+        }
+    }
+
+    /// Counts an outcome; if it is an acceptance, says what had to be done for it.
+    fn count(&mut self, outcome: &Outcome) -> Option<Way> {
+        match outcome {
+            Outcome::Accepted { repeated: true, .. } => None,
+            Outcome::Accepted { via, settled, .. } => {
+                self.counts.accepted += 1;
+                let is_local = *via == Via::Local && settled.is_none();
+                Some(if is_local { Way::Local } else { Way::Run })
+            }
+            Outcome::Refused { .. } => {
+                self.counts.refused += 1;
+                None
+            }
+            Outcome::Unavailable { .. } => {
+                self.counts.unavailable += 1;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Adds what was measured to a status.
+    fn complete(&mut self, status: &mut Status) {
+        let now = Instant::now();
+        for peer in &mut status.peers {
+            let Some(heard) = self.peers.get(&peer.id) else { continue };
+            peer.heard_ms = Some(millis(now.saturating_duration_since(heard.at)));
+            peer.entries_per_second = Some(heard.rate.per_second(now));
+        }
+        let included = status.included.get(&status.server).copied();
+        let oldest = included.unwrap_or(Position::START).next();
+        let last_error_ms = |at: Instant| millis(now.saturating_duration_since(at));
+        status.measured = Some(Measured {
+            uptime_ms: millis(now.saturating_duration_since(self.started)),
+            oldest_entry_ms: (status.log_length > 0)
+                .then(|| millis(now.saturating_duration_since(self.grew.since(oldest)))),
+            entries_per_second: self.own.per_second(now),
+            local: self.local.percentiles(now),
+            paxos: self.paxos.percentiles(now),
+            redis: RedisStatus {
+                round_trip: self.store.percentiles(now),
+                last_us: self.last_us,
+                last_error: self.failure.as_ref().map(|(error, _)| error.clone()),
+                last_error_ms: self.failure.as_ref().map(|(_, at)| last_error_ms(*at)),
+            },
+            ..self.counts.clone()
+        });
+    }
+}
+
+/// What it took to accept something.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// The local log alone.
+    Local,
+    /// A Paxos run.
+    Run,
+}
+
+/// When the requests of a connection came that have no reply yet, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Asked(VecDeque<(Option<u64>, Instant)>);
+
+impl Asked {
+    /// One came. Of those that never get a reply no more are kept than can be owed.
+    pub(crate) fn came(&mut self, id: Option<u64>, at: Instant) {
+        if self.0.len() >= MAX_OWED {
+            self.0.pop_front();
+        }
+        self.0.push_back((id, at));
+    }
+
+    /// When the one came that is being answered: nearly always the oldest.
+    pub(crate) fn answered(&mut self, id: Option<u64>) -> Option<Instant> {
+        let place = self.0.iter().position(|(asked, _)| *asked == id)?;
+        self.0.remove(place).map(|(_, at)| at)
+    }
+}
+
+/// When the local log reached which entry, roughly.
+#[derive(Debug)]
+struct Growth(VecDeque<(Position, Instant)>);
+
+impl Growth {
+    fn new(loaded: Instant) -> Growth {
+        Growth(VecDeque::from([(Position::START, loaded)]))
+    }
+
+    fn logged(&mut self, first: Position, now: Instant) {
+        let last = self.0.back().map(|(_, at)| *at);
+        if last.is_some_and(|last| now.saturating_duration_since(last) < MOMENT) {
+            return;
+        }
+        self.0.push_back((first, now));
+        if self.0.len() > MOMENTS {
+            let mut place = 0;
+            self.0.retain(|_| {
+                place += 1;
+                place % 2 == 1
+            });
+        }
+    }
+
+    /// Entries up to this one are in the chain.
+    fn left(&mut self, included: Position) {
+        while self.0.get(1).is_some_and(|(first, _)| *first <= included.next()) {
+            self.0.pop_front();
+        }
+    }
+
+    /// Since when an entry has been in the log.
+    fn since(&self, entry: Position) -> Instant {
+        let after = self.0.partition_point(|(first, _)| *first <= entry);
+        self.0[after.saturating_sub(1)].1
+    }
+}
+
+/// How fast a sequence of entries grows.
+#[derive(Debug, Default)]
+struct Rate {
+    older: Option<(Position, Instant)>,
+    newer: Option<(Position, Instant)>,
+    last: Option<Position>,
+}
+
+impl Rate {
+    fn add(&mut self, position: Position, at: Instant) {
+        self.last = Some(position);
+        let is_due = |(_, begun)| at.saturating_duration_since(begun) >= RATE;
+        if self.newer.is_none_or(is_due) {
+            self.older = self.newer.replace((position, at)).or(Some((position, at)));
+        }
+    }
+
+    fn per_second(&self, now: Instant) -> u64 {
+        let (Some((from, begun)), Some(to)) = (self.older, self.last) else { return 0 };
+        // Within less than a second nothing is known of a second.
+        let millis = millis(now.saturating_duration_since(begun)).max(1_000);
+        // In another epoch it counts from 1 again.
+        let entries = if from.epoch == to.epoch { to.seq.saturating_sub(from.seq) } else { to.seq };
+        entries.saturating_mul(1_000) / millis
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[path = "gauges_tests.rs"]
+mod tests;

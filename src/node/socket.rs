@@ -1,0 +1,101 @@
+//! A socket that is written to in two ways: at once, by who must not block, and by its writer's thread.
+
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use socket2::SockRef;
+
+/// Tells the system not to wait for room. The standard library can only make a whole socket
+/// non-blocking, its reader with it.
+const DONT_WAIT: Option<i32> = if cfg!(any(target_os = "linux", target_os = "android")) {
+    Some(0x40)
+} else if cfg!(any(
+    target_os = "macos",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)) {
+    Some(0x80)
+} else {
+    None
+};
+
+/// How much of something was sent at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// All of it.
+    All,
+    /// Only a part. The writer sends the rest before anything else, and has to be woken up.
+    Beginning,
+    /// Nothing: the writer has to do it.
+    Nothing,
+}
+
+/// A connection's socket, as what writes to it sees it.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: Arc<TcpStream>,
+    /// What the writer has been given and has not written yet.
+    unwritten: AtomicUsize,
+    /// Held while something is written, so that lines don't mix. What was begun at once and not ended.
+    rest: Mutex<Vec<u8>>,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: Arc<TcpStream>) -> Socket {
+        Socket { stream, unwritten: AtomicUsize::new(0), rest: Mutex::default() }
+    }
+
+    /// The socket itself.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Notes that the writer is being given something: until that is written, nothing overtakes it.
+    pub(crate) fn will_write(&self) {
+        self.unwritten.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The writer has nothing to do.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.unwritten.load(Ordering::SeqCst) == 0
+    }
+
+    /// Sends what there is room for, if nothing is before it. Doesn't block.
+    pub(crate) fn send_at_once(&self, bytes: &[u8]) -> Sent {
+        let Some(flags) = DONT_WAIT else { return Sent::Nothing };
+        // Whoever holds it is writing.
+        let Ok(mut rest) = self.rest.try_lock() else { return Sent::Nothing };
+        if self.unwritten.load(Ordering::SeqCst) > 0 || !rest.is_empty() {
+            return Sent::Nothing;
+        }
+        match SockRef::from(&*self.stream).send_with_flags(bytes, flags) {
+            Ok(sent) if sent == bytes.len() => Sent::All,
+            Ok(sent) => {
+                rest.extend_from_slice(&bytes[sent..]);
+                Sent::Beginning
+            }
+            // If it is for good, then the writer will find the same.
+            Err(_) => Sent::Nothing,
+        }
+    }
+
+    /// Writes what was begun and then this, which `items` were given to the writer as. Blocks.
+    pub(crate) fn write_all(&self, bytes: &[u8], items: usize) -> io::Result<()> {
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stream: &TcpStream = &self.stream;
+        stream.write_all(&rest)?;
+        rest.clear();
+        stream.write_all(bytes)?;
+        self.unwritten.fetch_sub(items, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Ends the connection, or one direction of it. One that has ended is what is wanted.
+    pub(crate) fn shutdown(&self, how: Shutdown) {
+        let _ = self.stream.shutdown(how);
+    }
+}

@@ -1,0 +1,145 @@
+//! What a client sees when it looks into a running bank: status, logs, blocks, balances of all.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::time::Duration;
+
+use paxos_banking::client::Options;
+use paxos_banking::client::repl::Repl;
+use serde_json::{Value, json};
+use support::cluster::{Cluster, wait_until};
+
+fn options(cluster: &Cluster, id: &str, json: bool) -> Options {
+    let id = id.parse().unwrap();
+    Options {
+        address: cluster.configs[&id].listen.clone(),
+        id,
+        timeout: Duration::from_secs(20),
+        give_up_after: Duration::from_secs(60),
+        json,
+        commands: Vec::new(),
+    }
+}
+
+/// What commands print at a server, and the exit status.
+fn say(cluster: &Cluster, id: &str, json: bool, commands: &[&str]) -> (String, u8) {
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let commands: Vec<String> = commands.iter().map(|command| (*command).into()).collect();
+    let mut repl = Repl::new(&options(cluster, id, json), &mut output, &mut errors);
+    let status = repl.obey(&commands);
+    (String::from_utf8([output, errors].concat()).unwrap(), status)
+}
+
+fn ask(cluster: &Cluster, id: &str, command: &str) -> Value {
+    let (printed, _) = say(cluster, id, true, &[command]);
+    serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{command}: {error}: {printed}"))
+}
+
+/// A has paid B 60, B has paid C 70 and all that is in block 1; then C has paid A 20, which is in
+/// its log, and A has opened an account.
+fn bank() -> Cluster {
+    let (cluster, _) = Cluster::in_memory(&["A", "B", "C"]);
+    cluster.wait_until_open();
+    for (id, command) in
+        [("A", "t B 60"), ("B", "t C 70"), ("A", "settle"), ("C", "t A 20"), ("A", "open A/x")]
+    {
+        let (printed, status) = say(&cluster, id, false, &[command]);
+        assert_eq!(status, 0, "{printed}");
+    }
+    for id in ["A", "B", "C"] {
+        wait_until(&format!("{id} has block 1"), || {
+            ask(&cluster, id, "status")["height"] == json!(1)
+        });
+    }
+    cluster
+}
+
+#[test]
+fn every_server_s_log_and_every_block_can_be_read_from_any_server() {
+    let cluster = bank();
+    let (printed, status) = say(&cluster, "A", false, &["log C", "block 1", "log"]);
+    assert_eq!(status, 0, "{printed}");
+    assert!(printed.starts_with("local log of C: 1 entry\n  C.1.1: C pays A 20\n"), "{printed}");
+    assert!(printed.ends_with("local log of A: 1 entry\n  A.1.2: A/x is opened\n"), "{printed}");
+    let (block, chain) = (ask(&cluster, "A", "block 1"), ask(&cluster, "B", "chain"));
+    assert_eq!(block, chain["blocks"][1]);
+    for line in ["hash", "previous"] {
+        let whole = block[line].as_str().unwrap();
+        assert!(whole.len() == 64 && printed.contains(whole), "{line}: {printed}");
+    }
+    let (printed, status) = say(&cluster, "A", false, &["log D", "block 2"]);
+    let expected = "error: there is no server D; the bank's servers are A, B, C\n\
+                    error: there is no block 2: the last is 1\n";
+    assert_eq!((printed.as_str(), status), (expected, 2));
+}
+
+#[test]
+fn balances_are_one_server_s_or_all_servers_together() {
+    let mut cluster = bank();
+    let (printed, _) = say(&cluster, "C", false, &["balances"]);
+    let own = "A: 60 (40 in the chain at height 1, +20 in the log here)\n\
+               B: 90 (90 in the chain at height 1)\n\
+               C: 150 (170 in the chain at height 1, -20 in the log here)\n";
+    assert_eq!(printed, own, "A/x is in A's log alone");
+    let (printed, _) = say(&cluster, "C", false, &["balances 2", "more"]);
+    assert_eq!(printed.replace("  to go on: more, or: balances 2 --after B\n", ""), own);
+    let all = ask(&cluster, "B", "balances --all");
+    let sum = |account: &str| {
+        let balances = all["balances"].as_array().unwrap();
+        balances.iter().find(|sum| sum["account"] == account).unwrap()["balance"].clone()
+    };
+    assert_eq!([sum("A"), sum("A/x"), sum("B"), sum("C")], [60, 0, 90, 150]);
+    assert_eq!((&all["height"], &all["moved"]), (&json!(1), &json!(false)));
+    assert_eq!(all["logs"], json!({"A": 1, "B": 0, "C": 1}));
+    let only = ask(&cluster, "B", "balances --all A/");
+    assert_eq!(only["balances"], json!([{"account": "A/x", "logs": 0, "balance": 0}]));
+
+    cluster.kill("C");
+    let (printed, status) = say(&cluster, "B", false, &["balances --all"]);
+    assert_eq!(status, 0);
+    assert!(printed.contains("\n  C did not answer, so its log is missing: "), "{printed}");
+    assert!(printed.contains("A: 40 (40 in the chain)\n"), "{printed}");
+    assert!(printed.contains("4 accounts, 300 in all"), "{printed}");
+}
+
+#[test]
+fn a_status_tells_what_was_measured_and_counted() {
+    let mut cluster = bank();
+    let (printed, _) = say(&cluster, "A", false, &["t B 900", "t B 10", "t B 1 --settled"]);
+    assert!(printed.starts_with("refused: "), "{printed}");
+    let status = ask(&cluster, "A", "status");
+    let measured = &status["measured"];
+    assert_eq!([&measured["accepted"], &measured["refused"]], [4, 1]);
+    assert_eq!(measured["local"]["count"], 3, "60, the opening and 10: {measured}");
+    assert_eq!(measured["paxos"]["count"], 1, "that which was settled: {measured}");
+    let [started, won] = ["runs_started", "runs_won"].map(|runs| measured[runs].as_u64().unwrap());
+    assert!(won >= 2 && started >= won, "{measured}");
+    assert!(measured["redis"]["last_us"].as_u64().is_some(), "{measured}");
+    assert_eq!(measured["oldest_entry_ms"], Value::Null, "all is in the chain");
+    assert_eq!(status["included"]["A"], json!({"epoch": 1, "seq": 4}));
+    for peer in status["peers"].as_array().unwrap() {
+        assert!(
+            peer["heard_ms"].as_u64().is_some() && peer["entries_per_second"].is_u64(),
+            "{peer}"
+        );
+    }
+    say(&cluster, "A", false, &["t B 1"]);
+    cluster.kill("A");
+    cluster.start("A");
+    let status = ask(&cluster, "A", "status");
+    assert!(status["measured"]["oldest_entry_ms"].is_u64(), "from before: {status}");
+    assert_eq!(status["measured"]["accepted"], 0, "counted since it started: {status}");
+}
+
+#[test]
+fn watch_looks_as_often_as_it_is_told() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    let (printed, status) = say(&cluster, "A", true, &["watch 2", "watch"]);
+    let lines: Vec<Value> =
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((status, lines.len()), (2, 3));
+    assert!(lines[..2].iter().all(|line| line["server"] == "A"), "{printed}");
+    assert!(lines[2]["message"].as_str().unwrap().contains("watch 5"), "{printed}");
+}
