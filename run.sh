@@ -4,6 +4,9 @@
 #
 #   ./run.sh                    everything up: Redis, three servers, and three clients in terminals
 #   ./run.sh demo               plays and checks a scenario in a folder and with ports of its own
+#   ./run.sh play FILE [ARG…]   the same for a scenario file: tests/scenarios has some; play --help says more
+#   ./run.sh diagram RUN [FILE] has servers run and draws who told whom what: competing (two proposers)
+#                               or leader-dies (after its block is accepted); into FILE, an SVG
 #   ./run.sh start ID           starts server A, B or C (again)
 #   ./run.sh kill ID            kills it as a power cut would (SIGKILL)
 #   ./run.sh client ID [ARG…]   a client of that server; the rest is for it, as in -c 'transfer B 30'
@@ -18,7 +21,7 @@
 #   ./run.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
 #                               measures what a stopped peer costs, latency, or an absence, away
 #   ./run.sh fuzz TARGET HOW    bad input without end for client-lines, peer-lines, stored-values, prompt,
-#                               command-line or all: --minutes N for each, --seed S to begin with
+#                               command-line, scenario-files or all: --minutes N for each, --seed S to begin with
 #   ./run.sh help               shows this
 #
 # Environment: REDIS_PORT and BASE_PORT (that of server A; B and C have the next two) fix ports that
@@ -32,6 +35,7 @@ REDIS_PORT_USUALLY=6379
 BASE_PORT_USUALLY=8001
 
 case ${PAXOS_BANKING_BIN:-/} in /*) ;; *) PAXOS_BANKING_BIN=$PWD/$PAXOS_BANKING_BIN ;; esac
+readonly CALLED_FROM=$PWD
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly ROOT
 cd "$ROOT"
@@ -164,8 +168,9 @@ target_folder() {
     cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
 }
 
-build() {
-    local binary=${PAXOS_BANKING_BIN:-}
+# Leaves the program's path in $binary.
+make_binary() {
+    binary=${PAXOS_BANKING_BIN:-}
     if [ -z "$binary" ]; then
         have cargo || die "cargo is missing: Rust is to be had from https://rustup.rs"
         say "building: cargo build --release --locked"
@@ -173,6 +178,11 @@ build() {
         binary=$(target_folder)/release/paxos-banking
     fi
     [ -x "$binary" ] || die "$binary is not a program"
+}
+
+build() {
+    local binary
+    make_binary
     remember binary "$binary"
 }
 
@@ -387,6 +397,16 @@ clean() {
     say "the bank's data are gone"
 }
 
+# Servers, Redis and folder are the program's own: what ends it ends them.
+play() {
+    local binary
+    .ci/install-redis >&2
+    # The standard output is the play's.
+    make_binary >&2
+    cd "$CALLED_FROM"
+    exec "$binary" play "$@"
+}
+
 run_tests() {
     .ci/install-redis
     cargo test --locked "$@"
@@ -469,8 +489,9 @@ main() {
     use_folder "$ROOT/data/bank"
     case $command in
         up) start_everything; open_terminals ;;
-        demo) . tests/demo.sh; demo ;;
-        start | status | down | clean | client | audit | window | bench | simulate | chaos | fuzz) "$command" "$@" ;;
+        demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
+        diagram) . tests/diagram.sh; diagram "$@" ;;
+        start | status | down | clean | client | audit | window | play | bench | simulate | chaos | fuzz) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;

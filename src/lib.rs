@@ -5,7 +5,10 @@
 //! - [`bank`], the pure state machine of one server: events in, effects out. No sockets, threads,
 //!   clocks, files or randomness; the same machine runs under the threads and in simulation.
 //! - [`node`], the threads around it, and [`store`], where its state is durable.
-//! - [`client`], which talks to a server in the lines of [`wire`].
+//! - [`client`], which talks to a server in the lines of [`wire`]; [`play`] lets several do so, as a
+//!   scenario file has it.
+//!
+//! Beside them, [`trace`] draws what servers noted down of the protocol.
 //!
 //! Beside them stands [`audit`], which reads what servers have stored and takes nothing on trust.
 //!
@@ -62,5 +65,7 @@ pub mod audit;
 pub mod bank;
 pub mod client;
 pub mod node;
+pub mod play;
 pub mod store;
+pub mod trace;
 pub mod wire;

@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use log::LevelFilter;
@@ -12,6 +13,7 @@ use paxos_banking::client;
 use paxos_banking::node::{LoadError, Node, StartError};
 use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::RedisStore;
+use paxos_banking::trace;
 
 use crate::cli::Config;
 
@@ -19,6 +21,8 @@ mod cli;
 
 /// A server that had to stop. One that is well runs until it is killed, so none ends with 0.
 const STOPPED: u8 = 1;
+/// Traces that can't be read, or make no picture.
+const NOT_DRAWN: u8 = 1;
 /// A command line that can't be understood or makes no sense.
 const WRONG_USAGE: u8 = 2;
 
@@ -33,6 +37,17 @@ fn main() -> ExitCode {
             start_log(&format_args!("client {}", options.id), LevelFilter::Warn);
             client::run(options)
         }
+        Ok(Config::Play(options)) => {
+            start_log(&"play", LevelFilter::Warn);
+            paxos_banking::play::run(&options)
+        }
+        Ok(Config::Diagram(diagram)) => match draw(&diagram) {
+            Ok(()) => 0,
+            Err(why) => {
+                eprintln!("error: {why}");
+                NOT_DRAWN
+            }
+        },
         Ok(Config::Audit(options)) => {
             start_log(&"audit", LevelFilter::Warn);
             audit::run(&options, &mut io::stdout().lock())
@@ -66,6 +81,25 @@ fn run_server(server: cli::Server) -> String {
              another place"
         ),
         Err(error) => error.to_string(),
+    }
+}
+
+/// Draws the traces that the files hold.
+fn draw(diagram: &cli::Diagram) -> Result<(), String> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        // Half a line can end within a letter.
+        let bytes = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
+        Ok((name, String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let traces: Vec<_> = diagram.traces.iter().map(read).collect::<Result<_, String>>()?;
+    let svg = trace::draw(&traces, &diagram.choice)?;
+    match &diagram.output {
+        Some(path) => std::fs::write(path, svg)
+            .map_err(|error| format!("{} can't be written: {error}", path.display())),
+        None => std::io::stdout()
+            .write_all(svg.as_bytes())
+            .map_err(|error| format!("the drawing can't be written: {error}")),
     }
 }
 

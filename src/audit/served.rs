@@ -149,7 +149,7 @@ impl Source for ServerSource {
                 let told = told.blocks.into_iter().map(Box::new);
                 Ok(told.map(Found::Told).collect())
             }
-            Answer::Reply(_) => Err(self.unread("it doesn't say what its chain holds")),
+            _ => Err(self.unread("it doesn't say what its chain holds")),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Bounds on what a server holds at a time. Nothing in the protocol depends on their values, but for
 //! what [`Limits::assert_sound`] says.
 
+/// The most servers that a bank may have.
+pub const MAX_SERVERS: usize = 9;
 /// The most transfers and openings that one request may carry.
 pub const MAX_BATCH: usize = 5_000;
 /// The most entries that one answer to `log` carries.

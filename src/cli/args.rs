@@ -1,8 +1,9 @@
 //! The command line as clap sees it: names, help, defaults, and the form of each single value.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
@@ -32,6 +33,10 @@ pub enum Command {
     Audit(Audit),
     /// Writes a server's chain and local log out: lines that can be audited, or a table
     Export(Export),
+    /// Plays a scenario file on a bank of its own, checks what the file expects, and leaves nothing behind
+    Play(Play),
+    /// Draws what servers noted down with --trace: who told whom what, as one SVG
+    Diagram(Diagram),
 }
 
 /// What server and client alike need to know.
@@ -86,6 +91,16 @@ pub struct Server {
     /// It is there to be compared with; the benchmark does that
     #[arg(long)]
     pub always_paxos: bool,
+
+    /// Let clients break and mend this server's links to the others, by the command link. For tests
+    /// and lectures: whoever can reach this server can then cut it off
+    #[arg(long)]
+    pub allow_fault_injection: bool,
+
+    /// Note down in this file each message sent and received, each ballot, block and durable write, one
+    /// JSON object a line; `paxos-banking diagram` draws it [default: not]
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 
     /// This server's store is lost for good: take its place with this new, empty store. What it had
     /// accepted and not put into a block is lost with the old one. The others have to agree, so it
@@ -194,4 +209,78 @@ pub struct Client {
     /// What is typed without -c
     #[arg(hide = true)]
     pub stray: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit status: 0 all was as expected; 1 something was not; 2 the file or the usage is \
+                        wrong; 3 it can't be played here. README.md explains the files."
+)]
+pub struct Play {
+    /// The file: plain text, such as tests/scenarios/demo.txt, or a course's sets as CSV
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// A Redis that may be used, in which nothing is left [default: one is started, and ended]
+    #[arg(long, value_name = "URL", value_parser = parse_redis_url)]
+    pub redis: Option<String>,
+
+    /// What each server's account holds at first [default: as the file says, or else 100]
+    #[arg(long, value_name = "UNITS")]
+    pub opening_balance: Option<Amount>,
+
+    /// Send transfers that follow each other (of a set, for instance) all at once, those of each client
+    /// one after the other
+    #[arg(long)]
+    pub concurrent: bool,
+
+    /// What becomes of a transfer that the bank can't cover: it is refused, or it waits for money and is
+    /// looked at again after each block and each restart, until the play ends
+    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    pub short: Short,
+
+    /// How long what is expected may take to come about
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_time)]
+    pub patience: Duration,
+
+    /// Keep what servers tell each other in this folder, a file each, for diagram to draw
+    #[arg(long, value_name = "FOLDER")]
+    pub traces: Option<PathBuf>,
+
+    /// Print each step, and the end, as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Short {
+    Refuse,
+    Wait,
+}
+
+#[derive(Args)]
+pub struct Diagram {
+    /// The traces, of as many servers as there are
+    #[arg(value_name = "TRACE", required = true)]
+    pub traces: Vec<PathBuf>,
+
+    /// Where the drawing goes [default: the standard output]
+    #[arg(long, value_name = "FILE.svg")]
+    pub output: Option<PathBuf>,
+
+    /// Leave out what happened earlier than so long after the traces begin [default: nothing]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub from: Option<Duration>,
+
+    /// Leave out what happened later than so long after the traces begin [default: nothing]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub to: Option<Duration>,
+
+    /// Draw only what has to do with the block of this height [default: all]
+    #[arg(long, value_name = "N")]
+    pub height: Option<u64>,
+
+    /// Draw heartbeats and hellos, too, and how servers ask each other for their heights
+    #[arg(long)]
+    pub heartbeats: bool,
 }

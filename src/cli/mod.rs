@@ -8,6 +8,7 @@ mod audit;
 mod values;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -17,7 +18,9 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
 use paxos_banking::node::{NodeConfig, Timings};
+use paxos_banking::play;
 use paxos_banking::store::redis;
+use paxos_banking::trace::Choice;
 
 use args::{Arguments, Command, Membership};
 
@@ -28,10 +31,22 @@ pub enum Config {
     Server(Box<Server>),
     /// To talk to one.
     Client(client::Options),
+    /// To play a scenario file.
+    Play(play::Options),
+    /// To draw a diagram.
+    Diagram(Diagram),
     /// To verify what servers have stored.
     Audit(AuditOptions),
     /// To write out what one has stored.
     Export(export::Options),
+}
+
+/// What to draw, and where.
+#[derive(Debug)]
+pub struct Diagram {
+    pub traces: Vec<PathBuf>,
+    pub output: Option<PathBuf>,
+    pub choice: Choice,
 }
 
 /// A server and its store.
@@ -54,6 +69,8 @@ where
     let (name, config) = match Arguments::try_parse_from(arguments)?.command {
         Command::Server(server) => ("server", check_server(*server)),
         Command::Client(client) => ("client", check_client(client)),
+        Command::Play(play) => ("play", Ok(Config::Play(play_options(play)))),
+        Command::Diagram(diagram) => ("diagram", check_diagram(diagram)),
         Command::Audit(args) => ("audit", audit::check_audit(args).map(Config::Audit)),
         Command::Export(args) => ("export", Ok(Config::Export(audit::check_export(args)))),
     };
@@ -91,6 +108,8 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         rejoin: server.rejoin,
         settle_at: server.settle_at,
         always_paxos: server.always_paxos,
+        allow_fault_injection: server.allow_fault_injection,
+        trace: server.trace,
         timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };
     let redis_options = redis::Options {
@@ -155,6 +174,21 @@ fn check_client(client: args::Client) -> Result<Config, String> {
         timeout,
         give_up_after,
     }))
+}
+
+fn play_options(play: args::Play) -> play::Options {
+    let args::Play { file, redis, concurrent, patience, traces, json, .. } = play;
+    let (opening, short_waits) = (play.opening_balance, matches!(play.short, args::Short::Wait));
+    play::Options { file, redis, opening, concurrent, short_waits, patience, traces, json }
+}
+
+fn check_diagram(diagram: args::Diagram) -> Result<Config, String> {
+    let args::Diagram { traces, output, from, to, height, heartbeats } = diagram;
+    if let (Some(from), Some(to)) = (from, to) {
+        check_order("--from", from, "--to", to)?;
+    }
+    let choice = Choice { from, to, height, heartbeats };
+    Ok(Config::Diagram(Diagram { traces, output, choice }))
 }
 
 /// Where the cluster says that the server of this id is.

@@ -44,7 +44,7 @@ fn an_id_is_all_that_a_server_needs() {
     assert_eq!(server.node.opening_balance.units(), 100);
     assert!(!server.redis_options.allow_weak);
     assert_eq!((server.node.timings.settle_every, server.node.settle_at), (None, None));
-    assert!(!server.node.always_paxos);
+    assert!(!server.node.always_paxos && !server.node.allow_fault_injection);
 }
 
 /// The defaults that the help shows and those that the library has are written down apart.
@@ -69,7 +69,7 @@ fn everything_can_be_set() {
     let server = server(
         "--id north --cluster north=n:1,south=s:2 --listen 0.0.0.0:1 --redis redis://r:1/2 \
          --opening-balance 7 --allow-weak-redis --back-off 1ms --redis-timeout 1m \
-         --settle-every 30s --settle-at 1000 --always-paxos",
+         --settle-every 30s --settle-at 1000 --always-paxos --allow-fault-injection",
     );
     assert_eq!(server.node.listen, "0.0.0.0:1");
     assert_eq!((server.redis.as_str(), server.node.opening_balance.units()), ("redis://r:1/2", 7));
@@ -78,7 +78,7 @@ fn everything_can_be_set() {
     assert_eq!(server.redis_options.timeout, Duration::from_secs(60));
     assert_eq!(server.node.timings.settle_every, Some(Duration::from_secs(30)));
     assert_eq!(server.node.settle_at, Some(1_000));
-    assert!(server.node.always_paxos);
+    assert!(server.node.always_paxos && server.node.allow_fault_injection);
 }
 
 #[test]

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use paxos_banking::bank::ids::ServerId;
-use paxos_banking::bank::limits::Limits;
+use paxos_banking::bank::limits::{Limits, MAX_SERVERS};
 use redis::IntoConnectionInfo;
 
-/// The most servers that a bank may have.
-pub const MAX_SERVERS: usize = 9;
 /// Where a server can be reached, or listens: `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(String);

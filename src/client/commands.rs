@@ -8,6 +8,7 @@ use crate::client::help::Topic;
 use crate::client::inside::{self, AccountBalance, AllBalances};
 use crate::client::session::{Ending, Failure, Session, out_of_place};
 use crate::wire::Answer;
+use crate::wire::link::{LinkFaults, LinkOrder};
 use crate::wire::reply::{Blocks, HashedBlock};
 
 /// A command of a user's.
@@ -45,6 +46,8 @@ pub enum Command {
     Watch(Option<u32>),
     /// Empties the local logs into the chain.
     Settle,
+    /// Breaks or mends the server's links, or shows how they are.
+    Link(LinkOrder),
     /// Asks again for what ended as unknown.
     Again,
     /// Shows the commands, or one of them.
@@ -149,6 +152,8 @@ pub enum Response {
     Chain(Vec<HashedBlock>),
     /// Of `block`.
     Block(Box<HashedBlock>),
+    /// Of `link`: what is wrong with the server's links.
+    Links(LinkFaults),
     /// Of `help`.
     Help(Option<&'static Topic>),
     /// There was no answer to what was asked.
@@ -180,6 +185,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
         // One look of them.
         Command::Status | Command::Watch(_) => reply(session, &Request::Status),
         Command::Settle => reply(session, &Request::Settle),
+        Command::Link(order) => session.order(&order).map(Response::Links),
         Command::Help(topic) => Ok(Response::Help(topic)),
         Command::Quit => return None,
     };
@@ -189,7 +195,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
 pub(super) fn ask(session: &mut Session, request: &Request) -> Result<Reply, Failure> {
     match session.ask(request)? {
         Answer::Reply(reply) => Ok(reply),
-        Answer::Chain(_) => Err(out_of_place()),
+        _ => Err(out_of_place()),
     }
 }
 

@@ -7,7 +7,11 @@ use std::time::Instant;
 
 use crate::bank::request::Request;
 use crate::client::interrupt::Interrupt;
-use crate::wire::{Answer, LineRead, LineReader, MAX_PEER_LINE, parse_reply};
+use crate::wire::link::LinkOrder;
+use crate::wire::{
+    Answer, LineRead, LineReader, MAX_PEER_LINE, encode_order, encode_request, parse_faults,
+    parse_reply,
+};
 
 /// A stream whose reads and writes together end at a given time: a peer that sends a byte now and
 /// then must not keep anyone waiting for ever.
@@ -40,6 +44,31 @@ impl Write for &Timed {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// What a server is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question<'a> {
+    /// Something of the bank.
+    Request(&'a Request),
+    /// Something of its links.
+    Link(&'a LinkOrder),
+}
+
+impl Question<'_> {
+    fn line(self, id: u64) -> String {
+        match self {
+            Question::Request(request) => encode_request(id, request),
+            Question::Link(order) => encode_order(id, order),
+        }
+    }
+
+    fn answer(self, line: &[u8], id: u64) -> Result<Option<Answer>, String> {
+        match self {
+            Question::Request(request) => parse_reply(line, id, request),
+            Question::Link(_) => parse_faults(line, id),
+        }
     }
 }
 
@@ -95,12 +124,12 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits for its own answer, or for the interrupt; answers to others are old and are dropped.
+    /// Asks and waits for this question's own answer, or for the interrupt; answers to others are old
+    /// and are dropped.
     pub(super) fn ask(
         &mut self,
-        line: &str,
+        question: Question<'_>,
         id: u64,
-        request: &Request,
         until: Instant,
         interrupt: &Interrupt,
     ) -> Result<Answer, NoReply> {
@@ -108,7 +137,7 @@ impl Connection {
         let _watched = interrupt.watch(&timed.stream);
         timed.until.set(until);
         let mut stream = timed;
-        stream.write_all(line.as_bytes()).map_err(|error| lost(&error))?;
+        stream.write_all(question.line(id).as_bytes()).map_err(|error| lost(&error))?;
         loop {
             let line = match self.reader.read_line(MAX_PEER_LINE) {
                 Ok(LineRead::Line(line)) => line,
@@ -120,7 +149,7 @@ impl Connection {
                 }
                 Err(error) => return Err(lost(&error)),
             };
-            if let Some(answer) = parse_reply(line, id, request).map_err(NoReply::NotUnderstood)? {
+            if let Some(answer) = question.answer(line, id).map_err(NoReply::NotUnderstood)? {
                 return Ok(answer);
             }
         }

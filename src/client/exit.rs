@@ -34,9 +34,10 @@ pub fn exit_of(response: &Response) -> Exit {
     match response {
         Response::One(ending) => exit_of_ending(ending),
         Response::Batch(endings) => endings.iter().map(exit_of_ending).max().unwrap_or(Exit::Done),
-        Response::Failed(Failure::Said(ErrorCode::UnknownAccount, _) | Failure::NoServer(_)) => {
-            Exit::Usage
-        }
+        Response::Failed(
+            Failure::Said(ErrorCode::UnknownAccount | ErrorCode::BadRequest, _)
+            | Failure::NoServer(_),
+        ) => Exit::Usage,
         Response::Failed(_) | Response::Reply(Reply::Error { .. }) => Exit::NoAnswer,
         Response::Usage(_) => Exit::Usage,
         Response::Reply(_)
@@ -45,6 +46,7 @@ pub fn exit_of(response: &Response) -> Exit {
         | Response::AllBalances(_)
         | Response::Chain(_)
         | Response::Block(_)
+        | Response::Links(_)
         | Response::Help(_) => Exit::Done,
     }
 }
@@ -65,7 +67,7 @@ fn exit_of_ending(ending: &Ending) -> Exit {
 }
 
 /// Whether it is the transfer itself that the server can't take.
-pub(super) fn is_invalid(failure: &Failure) -> bool {
+pub(crate) fn is_invalid(failure: &Failure) -> bool {
     use ErrorCode::{BadRequest, LineTooLong, UnknownAccount};
     matches!(failure, Failure::Said(BadRequest | LineTooLong | UnknownAccount, _))
 }

@@ -39,7 +39,7 @@ const fn topic(
 }
 
 /// All commands, in the order of the help.
-pub const TOPICS: [Topic; 20] = [
+pub const TOPICS: [Topic; 21] = [
     topic(
         ["transfer", "transfer [FROM] TO AMOUNT [--settled] [--wait TIME]"],
         "pay, from this server's own account or from another one",
@@ -134,6 +134,24 @@ pub const TOPICS: [Topic; 20] = [
         "run Paxos until the servers' local logs are in the chain",
         "",
         &["settle"],
+    ),
+    topic(
+        [
+            "link",
+            "link [cut PEER | delay PEER TIME | drop PEER PERCENT | lose MESSAGE… PEER | heal [PEER]]",
+        ],
+        "break or mend this server's links to others, or show how they are",
+        "A delayed link is late, one that drops loses so many of a hundred messages at random, one \
+         that loses\nloses all messages of these names. heal without PEER mends all. The way back is \
+         the other server's.\nThe server has to allow it: --allow-fault-injection.",
+        &[
+            "link",
+            "link cut B",
+            "link drop B 30%",
+            "link lose accept commit B",
+            "link heal",
+            "link delay B 200ms",
+        ],
     ),
     topic(
         ["help", "help [COMMAND]"],
@@ -247,7 +265,8 @@ mod tests {
             ("balance", "balance"),
             ("balances", "balances"),
             ("hist", "history"),
-            ("li", "linked"),
+            ("li", "link"),
+            ("linke", "linked"),
             ("q", "quit"),
             ("w", "watch"),
             ("stat", "status"),

@@ -22,6 +22,7 @@ pub fn to_json(response: &Response) -> String {
         }
         Response::Reply(reply) | Response::Page { reply, .. } => to_line(reply),
         Response::Chain(blocks) => to_line(&ChainLine { blocks }),
+        Response::Links(faults) => to_line(faults),
         Response::Balances { accounts, next } => {
             to_line(&BalancesLine { balances: accounts, more: next.is_some() })
         }

@@ -7,8 +7,8 @@ use crate::bank::ledger::entry::Via;
 use crate::bank::request::ErrorCode;
 use crate::client::exit::{Exit, exit_of};
 use crate::client::samples::{
-    accepted, accounts, blocks, history, linked_failed, log, of_status, refused, request, status,
-    unknown_ending, wrong_server,
+    accepted, accounts, blocks, history, linked_failed, links, log, of_status, refused, request,
+    status, unknown_ending, wrong_server,
 };
 
 fn json(response: &Response) -> Value {
@@ -97,6 +97,10 @@ fn the_other_commands_have_their_fields() {
     assert_eq!(
         (&accounts["accounts"][1]["account"], &accounts["more"]),
         (&"A/bob".into(), &true.into())
+    );
+    assert_eq!(
+        json(&links())["faults"][1],
+        serde_json::json!({"peer":"C","fault":"delay","ms":200})
     );
     assert!(json(&Response::Help(None))["help"].as_str().unwrap().contains("transfer"));
 }

@@ -10,6 +10,8 @@ use crate::bank::request::{Cursor, Instruction};
 use crate::client::commands::{Command, List, Page};
 use crate::client::help::{cut, find};
 use crate::client::time::parse_time;
+use crate::wire::link::{Fault, LinkFault, LinkOrder};
+use crate::wire::messages::Messages;
 use crate::wire::request::DEFAULT_PAGE;
 
 /// The command that a line is; none if the line is blank or a comment. `home` is the account that
@@ -50,6 +52,7 @@ pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
         ("watch", []) => Command::Watch(None),
         ("watch", [times]) => Command::Watch(Some(how_often(times)?)),
         ("settle", []) => Command::Settle,
+        ("link", _) => Command::Link(link(arguments).unwrap_or_else(|| Err(topic.expected()))?),
         ("help", []) => Command::Help(None),
         ("help", [word]) => Command::Help(Some(find(word)?)),
         ("quit" | "exit", []) => Command::Quit,
@@ -172,6 +175,40 @@ fn several(word: &str, arguments: &[&str], home: &AccountId) -> Result<Command, 
     };
     let instructions: Result<_, String> = parts.iter().zip(1..).map(part).collect();
     instructions.map(Command::Batch)
+}
+
+/// What follows `link`; none if that is something else.
+fn link(arguments: &[&str]) -> Option<Result<LinkOrder, String>> {
+    let broken = |peer, fault: Result<Fault, String>| {
+        Ok(LinkOrder::Break(LinkFault { peer: value(peer)?, fault: fault? }))
+    };
+    Some(match arguments {
+        [] => Ok(LinkOrder::Show),
+        ["heal"] => Ok(LinkOrder::Heal(None)),
+        ["heal", peer] => value(peer).map(|peer| LinkOrder::Heal(Some(peer))),
+        ["cut", peer] => broken(peer, Ok(Fault::Cut)),
+        ["delay", peer, time] => broken(peer, delay(time)),
+        ["drop", peer, share] => broken(peer, share_lost(share)),
+        ["lose", names @ .., peer] if !names.is_empty() => broken(peer, lose(names)),
+        _ => return None,
+    })
+}
+
+fn delay(time: &str) -> Result<Fault, String> {
+    let time = parse_time(time).map_err(|wrong| format!("link delay: {wrong}"))?;
+    Fault::delay(time.as_millis() as u64)
+}
+
+fn share_lost(share: &str) -> Result<Fault, String> {
+    let percent = share.strip_suffix('%').and_then(number).ok_or_else(|| {
+        format!("{}: what is dropped is a whole percentage, such as 30%", cut(share))
+    })?;
+    Fault::drop(percent)
+}
+
+fn lose(names: &[&str]) -> Result<Fault, String> {
+    let add = |all: Messages, name: &&str| Ok::<_, String>(all.and(name.parse()?));
+    Fault::lose(names.iter().try_fold(Messages::default(), add)?)
 }
 
 // ── Pages ────────────────────────────────────────────────────────────────────────────────────────

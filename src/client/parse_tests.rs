@@ -221,3 +221,39 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         assert!(parse(&long, &account("A")).unwrap_err().len() < 1_000);
     }
 }
+
+#[test]
+fn links_are_broken_and_mended() {
+    let [accept, commit] = ["accept", "commit"].map(|name| name.parse::<Messages>().unwrap());
+    let two = accept.and(commit);
+    let broken = |fault| LinkOrder::Break(LinkFault { peer: "B".parse().unwrap(), fault });
+    for (line, order) in [
+        ("link", LinkOrder::Show),
+        ("link heal", LinkOrder::Heal(None)),
+        ("link heal B", LinkOrder::Heal(Some("B".parse().unwrap()))),
+        ("link cut B", broken(Fault::Cut)),
+        ("link delay B 200ms", broken(Fault::Delay { ms: 200 })),
+        ("link delay B 1m", broken(Fault::Delay { ms: 60_000 })),
+        ("link drop B 30%", broken(Fault::Drop { percent: 30 })),
+        ("link lose accept commit B", broken(Fault::Lose { messages: two })),
+        ("li cut B", broken(Fault::Cut)),
+    ] {
+        assert_eq!(good(line), Some(Command::Link(order)), "{line}");
+    }
+    for (line, part) in [
+        ("link bend B", "expected: link [cut PEER | delay PEER TIME"),
+        ("link cut", "such as: link delay B 200ms"),
+        ("link cut B C", "expected: link [cut PEER"),
+        ("link lose B", "expected: link [cut PEER"),
+        ("link lose hello B", "\"hello\" is no message; there are heartbeat, "),
+        ("link cut B/x", "not a server id"),
+        ("link delay B 200", "unit is missing"),
+        ("link delay B 2m", "not 120000"),
+        ("link drop B 30", "a whole percentage, such as 30%"),
+        ("link drop B 0%", "1 to 100 percent"),
+        ("link drop B 101%", "not 101"),
+    ] {
+        let wrong = parse(line, &account("A")).unwrap_err();
+        assert!(wrong.contains(part), "{line}: {wrong}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Responses to print.
 
+use std::collections::BTreeMap;
+
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::{AccountId, InstanceId, LifeId, RequestId, ServerId, TurnNumber};
@@ -11,6 +13,7 @@ use crate::bank::request::{
 };
 use crate::client::commands::{List, Page, Response};
 use crate::client::session::{Ending, Failure};
+use crate::wire::link::{Fault, LinkFault, LinkFaults};
 use crate::wire::{Answer, parse_reply};
 
 pub(super) fn server(id: &str) -> ServerId {
@@ -207,4 +210,11 @@ pub(super) fn full_status() -> Status {
 
 pub(super) fn of_status(status: Status) -> Response {
     Response::Reply(Reply::Status(Box::new(status)))
+}
+
+pub(super) fn links() -> Response {
+    let link = |peer, fault| LinkFault { peer: server(peer), fault };
+    let (delay, drop) = (Fault::Delay { ms: 200 }, Fault::Drop { percent: 30 });
+    let faults = vec![link("B", Fault::Cut), link("C", delay), link("C", drop)];
+    Response::Links(LinkFaults { faults, lost: BTreeMap::new() })
 }

@@ -13,12 +13,13 @@ use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request, Status};
 use crate::client::Options;
-use crate::client::connection::{Connection, NoReply};
+use crate::client::connection::{Connection, NoReply, Question};
 pub use crate::client::ending::{Ending, Failure};
 use crate::client::interrupt::Interrupt;
 use crate::client::order::Order;
 use crate::client::patience::{Patience, after};
-use crate::wire::{Answer, encode_request};
+use crate::wire::Answer;
+use crate::wire::link::{LinkFaults, LinkOrder};
 
 /// How long to wait, at the least, for an answer that comes only when something is settled: a
 /// server's own deadline for that, unless it was told another, and a second. Asked again before
@@ -133,10 +134,26 @@ impl Session {
     /// # Errors
     /// If there is no answer in time, or the answer is an error that doesn't pass.
     pub fn ask(&mut self, request: &Request) -> Result<Answer, Failure> {
+        self.insist(Question::Request(request))
+    }
+
+    /// Has the server break or mend its links, and returns what is wrong with them then.
+    ///
+    /// # Errors
+    /// If there is no answer in time, or the server does not obey.
+    pub fn order(&mut self, order: &LinkOrder) -> Result<LinkFaults, Failure> {
+        match self.insist(Question::Link(order))? {
+            Answer::Links(faults) => Ok(faults),
+            _ => Err(out_of_place()),
+        }
+    }
+
+    /// Asks until there is an answer or the end of all patience.
+    fn insist(&mut self, question: Question<'_>) -> Result<Answer, Failure> {
         let mut patience = Patience::new(self.give_up_after, self.interrupt.clone());
         let mut said = None;
         loop {
-            let failure = match self.attempt(request, patience.until) {
+            let failure = match self.attempt(question, patience.until) {
                 Ok(answer) => return Ok(answer),
                 Err(_) if self.interrupt.is_set() => return Err(Failure::Interrupted),
                 Err(failure) => failure,
@@ -256,7 +273,7 @@ impl Session {
             order.name(&name);
         }
         let wanted = order.instructions().len();
-        let result = match self.exchange(order.request(), until) {
+        let result = match self.exchange(Question::Request(order.request()), until) {
             Ok(Answer::Reply(Reply::One(outcome))) => Ok(vec![outcome]),
             Ok(Answer::Reply(Reply::Batch { outcomes })) if outcomes.len() == wanted => {
                 Ok(outcomes)
@@ -283,7 +300,7 @@ impl Session {
 
     /// One try at opening a session. What goes wrong here leaves nothing open about a transfer.
     fn open_session(&mut self, until: Instant) -> Result<SessionId, Failure> {
-        let session = match self.attempt(&Request::Session, until)? {
+        let session = match self.attempt(Question::Request(&Request::Session), until)? {
             Answer::Reply(Reply::Session { session }) => session,
             _ => return Err(out_of_place()),
         };
@@ -297,9 +314,9 @@ impl Session {
     }
 
     /// One try, on the present connection or else a new one.
-    fn attempt(&mut self, request: &Request, until: Instant) -> Result<Answer, Failure> {
+    fn attempt(&mut self, question: Question<'_>, until: Instant) -> Result<Answer, Failure> {
         self.connect(until.min(after(self.timeout)))?;
-        self.exchange(request, until)
+        self.exchange(question, until)
     }
 
     /// Sees to it that there is a connection which the server hasn't closed.
@@ -315,14 +332,14 @@ impl Session {
     }
 
     /// One question and its answer on the present connection.
-    fn exchange(&mut self, request: &Request, until: Instant) -> Result<Answer, Failure> {
+    fn exchange(&mut self, question: Question<'_>, until: Instant) -> Result<Answer, Failure> {
         let Some(connection) = &mut self.connection else {
             return Err(Failure::NotSent("there is no connection".into()));
         };
-        let until = until.min(after(time_for(request, self.timeout)));
+        let until = until.min(after(time_for(question, self.timeout)));
         self.last_id += 1;
         let id = self.last_id;
-        match connection.ask(&encode_request(id, request), id, request, until, &self.interrupt) {
+        match connection.ask(question, id, until, &self.interrupt) {
             Ok(Answer::Reply(Reply::Error { error, message })) => {
                 Err(Failure::Said(error, message))
             }
@@ -347,11 +364,13 @@ impl Session {
 }
 
 /// How long one answer may take.
-fn time_for(request: &Request, timeout: Duration) -> Duration {
-    let until_settled = match request {
-        Request::Settle => true,
-        Request::One(instruction) => instruction.settled,
-        Request::Batch(instructions) => instructions.iter().any(|one| one.settled),
+fn time_for(question: Question<'_>, timeout: Duration) -> Duration {
+    let until_settled = match question {
+        Question::Request(Request::Settle) => true,
+        Question::Request(Request::One(instruction)) => instruction.settled,
+        Question::Request(Request::Batch(instructions)) => {
+            instructions.iter().any(|one| one.settled)
+        }
         _ => false,
     };
     if until_settled { timeout.max(UNTIL_SETTLED) } else { timeout }

@@ -11,6 +11,7 @@ use crate::client::help::{about, all};
 use crate::client::inside::{AccountBalance, AllBalances, Sum};
 use crate::client::session::{Ending, Failure};
 use crate::client::status::status_in_words;
+use crate::wire::link::{LinkFault, LinkFaults};
 use crate::wire::reply::HashedBlock;
 
 /// A response in words, one or more lines, with the last newline.
@@ -32,6 +33,7 @@ pub fn to_words(response: &Response) -> String {
         Response::Block(block) => whole_block_in_words(block),
         Response::Chain(blocks) if blocks.is_empty() => "no such blocks".into(),
         Response::Chain(blocks) => blocks.iter().map(block_in_words).collect::<Vec<_>>().join("\n"),
+        Response::Links(LinkFaults { faults, .. }) => links_in_words(faults),
         Response::Help(topic) => topic.map_or_else(all, about),
         Response::Failed(failure) => format!("error: {}", plain(&failure.to_string())),
         Response::Usage(message) => format!("error: {}", plain(message)),
@@ -257,6 +259,13 @@ fn listed_in_words(listed: &Listed) -> String {
         Some(committed) => format!("{account}: {committed} in the chain"),
         None => format!("{account}: not in the chain yet"),
     }
+}
+
+fn links_in_words(faults: &[LinkFault]) -> String {
+    if faults.is_empty() {
+        return "no link is broken".into();
+    }
+    faults.iter().map(LinkFault::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn number_of(entries: &[Entry]) -> String {

@@ -1,11 +1,13 @@
 //! Tests of [`super`]: what people see of each response.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::bank::request::ErrorCode;
 use crate::client::json::to_json;
 use crate::client::samples::{
-    accepted, accounts, balance, blocks, history, linked_failed, log, of_status, refused, server,
-    status, unknown_ending, wrong_server,
+    accepted, accounts, balance, blocks, history, linked_failed, links, log, of_status, refused,
+    server, status, unknown_ending, wrong_server,
 };
 
 #[test]
@@ -100,6 +102,11 @@ fn people_read_the_rest_in_words() {
         (balance(Some(100)), "A/alice: 70 (in the chain at height 3: 100)\n"),
         (balance(None), "A/alice: 70 (not in the chain at height 3)\n"),
         (Response::Chain(vec![]), "no such blocks\n"),
+        (
+            Response::Links(LinkFaults { faults: vec![], lost: BTreeMap::new() }),
+            "no link is broken\n",
+        ),
+        (links(), "link to B: cut\nlink to C: delays by 200 ms\nlink to C: drops 30%\n"),
         (
             log(),
             "local log of A: 3 entries\n  A.1.5: A pays B 30 (paxos)\n  \

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Query, Reply};
 use crate::node::outlet::{Outgoing, Outlet};
+use crate::node::peer::Post;
 use crate::node::statements::Statements;
 use crate::store::{BlockSource, StoreError};
 use crate::wire::encode_chain;
@@ -40,8 +41,8 @@ pub(crate) enum Job {
     },
     /// A peer: blocks.
     ForPeer {
-        /// The queue of the link that was up when the job was given.
-        queue: Sender<Message>,
+        /// The way to the link that was up when the job was given.
+        post: Post,
         /// The first height.
         from: u64,
         /// The last height.
@@ -103,7 +104,7 @@ impl BlockReader {
 
     fn work(&mut self, job: Job) {
         match job {
-            Job::ForPeer { queue, from, up_to } => self.for_peer(&queue, from, up_to),
+            Job::ForPeer { post, from, up_to } => self.for_peer(&post, from, up_to),
             Job::ForClient { outlet, id, .. } if outlet.queued() >= MAX_UNREAD => {
                 decline(&outlet, id, "read the earlier replies first");
             }
@@ -135,15 +136,13 @@ impl BlockReader {
         })
     }
 
-    fn for_peer(&mut self, queue: &Sender<Message>, from: u64, up_to: u64) {
+    fn for_peer(&mut self, post: &Post, from: u64, up_to: u64) {
         let blocks: Vec<SealedBlock> = match self.store.blocks(from, up_to, PIECE_FOR_PEER) {
             Ok(blocks) => blocks,
             Err(error) => {
                 return log::warn!("blocks {from} to {up_to} can't be read for a peer: {error}");
             }
         };
-        if queue.try_send(Message::BlocksResponse { blocks }).is_err() {
-            log::debug!("a peer is too slow for the blocks it asked for");
-        }
+        post.send(Message::BlocksResponse { blocks });
     }
 }

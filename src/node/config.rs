@@ -1,6 +1,7 @@
 //! What a node is told when it starts: who it is, where the others are, and how patient to be.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bank::amount::Amount;
@@ -28,6 +29,10 @@ pub struct NodeConfig {
     pub settle_at: Option<usize>,
     /// No transfer is answered before it is in a block. To compare with; a bank has no use for it.
     pub always_paxos: bool,
+    /// Clients may break and mend this server's links.
+    pub allow_fault_injection: bool,
+    /// The file to which what happens is noted down, if any.
+    pub trace: Option<PathBuf>,
     /// How patient to be.
     pub timings: Timings,
 }

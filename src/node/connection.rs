@@ -17,12 +17,14 @@ use crate::bank::ids::{AccountId, ConnectionId, ServerId};
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::{ErrorCode, Reply};
 use crate::node::config::Timings;
+use crate::node::faults::Faults;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::outlet::{Outgoing, Outlet, write_out};
+use crate::wire::link::{Asked, LinkOrder};
 use crate::wire::{
-    LineRead, LineReader, MAX_CLIENT_LINE, MAX_PEER_LINE, is_peer_line, parse_message,
-    parse_request,
+    LineRead, LineReader, MAX_CLIENT_LINE, MAX_PEER_LINE, encode_faults, encode_reply,
+    is_peer_line, parse_asked, parse_message,
 };
 
 /// How much is read and thrown away after a line that was too long. Were the connection closed with
@@ -41,6 +43,8 @@ pub(crate) struct Lobby {
     pub(crate) clients: Sender<Incoming>,
     /// The store is being loaded again: there is no state machine to ask.
     pub(crate) loading: Arc<AtomicBool>,
+    /// The links' faults, if clients may ask for any.
+    pub(crate) faults: Option<Arc<Faults>>,
 }
 
 /// A connection is to end, and there is nothing more to say about it.
@@ -196,13 +200,17 @@ impl Reader<'_> {
 
     fn client_line(&self, line: &[u8]) -> Result<(), Ended> {
         let came = Instant::now();
-        let parsed = parse_request(line, &self.lobby.home);
+        let parsed = parse_asked(line, &self.lobby.home);
         if !self.outlet.owed().owe(self.longest()) {
             return Err(Ended);
         }
         let (id, reply) = match parsed {
+            Ok((id, Asked::Link(order))) => {
+                self.outlet.send(Outgoing::Text(obey(self.lobby, id, &order)));
+                return Ok(());
+            }
             Ok((id, _)) if self.lobby.loading.load(Ordering::Relaxed) => (id, out_of_order()),
-            Ok((id, request)) => {
+            Ok((id, Asked::Request(request))) => {
                 let event = Event::Request(self.id, id, request);
                 let request = Incoming::Request(self.id, event, came);
                 return self.lobby.clients.send(request).map_err(|_| Ended);
@@ -251,6 +259,20 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+}
+
+/// Breaks or mends links; returns the line that answers.
+fn obey(lobby: &Lobby, id: Option<u64>, order: &LinkOrder) -> String {
+    let result = match &lobby.faults {
+        Some(faults) => faults.obey(order),
+        None => Err("links are not to be touched here: this server was started without \
+            --allow-fault-injection"
+            .into()),
+    };
+    match result {
+        Ok(faults) => encode_faults(id, &faults),
+        Err(message) => encode_reply(id, &Reply::Error { error: ErrorCode::BadRequest, message }),
     }
 }
 

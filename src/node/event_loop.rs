@@ -178,15 +178,19 @@ impl EventLoop {
         } else {
             Some(self.store.commit(&batch).map_err(Broken::Store)?)
         };
+        self.exchange.trace.durable(&batch);
         let now = Instant::now();
         self.exchange.gauges.turn(&batch, runs, begun, now);
         for command in timers {
             self.waiting.timers.apply(command, now);
         }
+        // Who gets a reply may look for what led to it.
+        self.exchange.trace.flush();
         for bound in bound.release(receipt) {
             self.waiting.own.extend(self.exchange.hand_out(bound));
         }
         self.exchange.end_turn();
+        self.exchange.trace.flush();
         Ok(())
     }
 
@@ -208,6 +212,7 @@ impl EventLoop {
         // What is still in the channels needs no care: it comes from connections that the exchange
         // doesn't know any more, or begins with an opening, and then its end follows.
         self.server = self.load_again()?;
+        self.exchange.trace.begin(self.server.life());
         self.loading.store(false, Ordering::Relaxed);
         self.exchange.gauges.loaded();
         log::info!("the store is loaded again");

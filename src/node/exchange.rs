@@ -13,6 +13,7 @@ use crate::node::incoming::Incoming;
 use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::peer::Link;
 use crate::node::told;
+use crate::node::trace::Trace;
 
 /// The event loop's connections and links. Nothing here blocks.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) struct Exchange {
     outdated: ConnectionId,
     jobs: Sender<Job>,
     pub(crate) gauges: Gauges,
+    pub(crate) trace: Trace,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,13 @@ impl Exchange {
             outdated: ConnectionId(0),
             jobs,
             gauges,
+            trace: Trace::default(),
         }
+    }
+
+    /// The same, with what passes noted down.
+    pub(crate) fn traced(self, trace: Trace) -> Exchange {
+        Exchange { trace, ..self }
     }
 
     /// Takes note of what comes in, and returns what the state machine has to know of it. What comes
@@ -71,6 +79,7 @@ impl Exchange {
                 if let Event::Request(_, number, _) = &event {
                     connection.asked.came(*number, came);
                 }
+                self.trace.came(None, connection.outlet.socket(), &event);
                 Some(event)
             }
             Incoming::Connection(id, event) => {
@@ -89,6 +98,7 @@ impl Exchange {
                     }
                     _ => {}
                 }
+                self.trace.came(connection.peer.as_ref(), connection.outlet.socket(), &event);
                 Some(event)
             }
             Incoming::Silent(id) => {
@@ -103,7 +113,8 @@ impl Exchange {
                 Some(Event::LinkUp(peer))
             }
             Incoming::Link(number, peer, event) => {
-                self.links.get(&peer).filter(|link| link.number() == number)?;
+                let link = self.links.get(&peer).filter(|link| link.number() == number)?;
+                link.post().trace_answer(&event);
                 match &event {
                     Event::LinkAnswered(_, answer) => told::received(&peer, answer),
                     Event::LinkDown(_) => drop(self.links.remove(&peer)),
@@ -119,9 +130,12 @@ impl Exchange {
         match self.links.get(to) {
             Some(link) => {
                 told::sent(to, &message);
-                link.send(message);
+                link.post().send(message);
             }
-            None => log::debug!("no link to {to} for a message: {}", message.name()),
+            None => {
+                self.trace.lost(to, &message);
+                log::debug!("no link to {to} for a message: {}", message.name());
+            }
         }
     }
 
@@ -132,6 +146,7 @@ impl Exchange {
             Bound::Peer(to, message) => self.send(&to, message),
             Bound::Answer(id, message) => self.answer(id, message),
             Bound::Reply(id, number, mut reply) => {
+                self.trace.replied(&reply);
                 if let Some(connection) = self.connections.get_mut(&id) {
                     self.gauges.answered(&mut reply, connection.asked.answered(number));
                     connection.outlet.reply(number, reply);
@@ -151,7 +166,7 @@ impl Exchange {
                     log::debug!(
                         "to {to}: blocks_response blocks {from} to {up_to}, or as many as fit"
                     );
-                    self.order(Job::ForPeer { queue: link.bulk(), from, up_to });
+                    self.order(Job::ForPeer { post: link.post().clone(), from, up_to });
                 }
             }
         }
@@ -160,6 +175,7 @@ impl Exchange {
 
     fn answer(&self, id: ConnectionId, message: Message) {
         let Some(connection) = self.connections.get(&id) else { return };
+        self.trace.answered(connection.peer.as_ref(), connection.outlet.socket(), &message);
         let is_reject = matches!(message, Message::Reject { .. });
         connection.outlet.send(Outgoing::Answer(message));
         if is_reject {

@@ -12,6 +12,8 @@
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! told ───────── messages as lines of the log
 //! statements ── which blocks touch an account
+//! faults ────── what somebody asked to be wrong with the links
+//! trace ─────── notes down what happens, for a picture of it
 //! life ──────── how all of them learn that the node ends
 //! ```
 //!
@@ -34,10 +36,12 @@ use crate::node::block_reader::{BlockReader, Job};
 use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::exchange::Exchange;
+use crate::node::faults::Faults;
 use crate::node::gauges::Gauges;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::peer::Dialler;
+use crate::node::trace::Trace;
 use crate::store::Store;
 
 mod block_reader;
@@ -45,6 +49,7 @@ pub mod config;
 mod connection;
 mod event_loop;
 mod exchange;
+mod faults;
 mod gate;
 mod gauges;
 mod histogram;
@@ -59,6 +64,7 @@ mod socket;
 mod statements;
 mod timers;
 mod told;
+mod trace;
 
 pub use config::{NodeConfig, Timings};
 pub use life::ExitReason;
@@ -158,7 +164,13 @@ impl Node {
         let (to_jobs, jobs) = crossbeam_channel::bounded(block_reader::JOBS);
         let (id, timings) = (config.id.clone(), config.timings.clone());
         self.spawn_block_reader(&id, jobs, &*store)?;
-        self.spawn_diallers(config, &to_peers)?;
+        let faults = config.allow_fault_injection.then(|| {
+            let peers = config.peers().map(|(peer, _)| peer);
+            Arc::new(Faults::new(&id, peers))
+        });
+        let trace = Trace::open(&id, config.trace.as_deref());
+        trace.begin(server.life());
+        self.spawn_diallers(config, faults.as_deref(), &trace, &to_peers)?;
         let lobby = Lobby {
             id: id.clone(),
             home: AccountId::of(&id),
@@ -167,6 +179,7 @@ impl Node {
             peers: to_peers,
             clients: to_clients,
             loading: Arc::clone(&loading),
+            faults,
         };
         let event_loop = EventLoop {
             config: config.for_server(),
@@ -176,7 +189,7 @@ impl Node {
             server,
             peers,
             clients,
-            exchange: Exchange::new(to_jobs, Gauges::new(id.clone())),
+            exchange: Exchange::new(to_jobs, Gauges::new(id.clone())).traced(trace),
             waiting: Waiting::new(timings.clone()),
             timings,
         };
@@ -198,7 +211,13 @@ impl Node {
         Ok(())
     }
 
-    fn spawn_diallers(&mut self, config: &NodeConfig, events: &Sender<Incoming>) -> io::Result<()> {
+    fn spawn_diallers(
+        &mut self,
+        config: &NodeConfig,
+        faults: Option<&Faults>,
+        trace: &Trace,
+        events: &Sender<Incoming>,
+    ) -> io::Result<()> {
         for (peer, address) in config.peers() {
             let dialler = Dialler {
                 id: config.id.clone(),
@@ -207,6 +226,8 @@ impl Node {
                 timings: config.timings.clone(),
                 life: Arc::clone(&self.life),
                 events: events.clone(),
+                weather: faults.and_then(|faults| faults.of(peer)),
+                trace: trace.clone(),
             };
             let name = format!("{}:to-{peer}", config.id);
             self.others.push(self.life.spawn(name, move || dialler.run())?);

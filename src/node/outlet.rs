@@ -72,6 +72,11 @@ impl Outlet {
         }
     }
 
+    /// The socket.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        self.socket.stream()
+    }
+
     /// How much is queued.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()

@@ -48,6 +48,11 @@ impl Socket {
         Socket { stream, unwritten: AtomicUsize::new(0), rest: Mutex::default() }
     }
 
+    /// The socket itself.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     /// Notes that the writer is being given something: until that is written, nothing overtakes it.
     pub(crate) fn will_write(&self) {
         self.unwritten.fetch_add(1, Ordering::SeqCst);

@@ -140,6 +140,15 @@ mod tests {
     }
 
     #[test]
+    fn every_message_but_those_that_open_a_connection_can_be_lost_by_name() {
+        for message in every_message() {
+            let name = message.name();
+            let opens = matches!(message, Message::Hello(_) | Message::Reject { .. });
+            assert_eq!(name.parse::<crate::wire::messages::Messages>().is_ok(), !opens, "{name}");
+        }
+    }
+
+    #[test]
     fn every_message_comes_back_as_it_went() {
         for message in every_message() {
             let line = encode_message(&message);

@@ -2,18 +2,22 @@
 //!
 //! [`lines`] cuts bytes into lines and never holds more than it was told to. [`request`] and
 //! [`reply`] are what clients say and hear (of both, what is special about batches stands in a file
-//! of its own), [`message`] is what servers say to each other. Every stage has its own errors, and
-//! all that is wrong with a line is found here: the state machine sees only what is well formed.
+//! of its own), [`message`] is what servers say to each other, [`link`] orders to break and mend what
+//! they say it over. Every stage has its own errors, and all that is wrong with a line is found here:
+//! the state machine sees only what is well formed.
 
 mod batch;
 mod fields;
 pub mod lines;
+pub mod link;
 pub mod message;
+pub mod messages;
 mod outcomes;
 pub mod reply;
 pub mod request;
 
 pub use lines::{LineRead, LineReader};
+pub use link::{encode_faults, encode_order, parse_asked, parse_faults};
 pub use message::{encode_message, is_peer_line, parse_message};
 pub use reply::{Answer, encode_chain, encode_reply, parse_reply};
 pub use request::{encode_request, parse_request};

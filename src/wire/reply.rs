@@ -8,6 +8,7 @@ use crate::bank::blockchain::block::{BlockHash, Genesis, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId, SessionId};
 use crate::bank::ledger::entry::Entry;
 use crate::bank::request::{Cursor, ErrorCode, Listed, Reply, Request, StatementLine};
+use crate::wire::link::LinkFaults;
 use crate::wire::outcomes::{BatchLine, BatchRead};
 use crate::wire::{explain, to_line};
 
@@ -18,6 +19,8 @@ pub enum Answer {
     Reply(Reply),
     /// To [`Request::Chain`].
     Chain(Blocks),
+    /// To a [`LinkOrder`](crate::wire::link::LinkOrder).
+    Links(LinkFaults),
 }
 
 /// A piece of the chain.
@@ -64,7 +67,7 @@ impl HashedBlock {
 
 /// The line that answers the client's request `id`. A flattened struct would say the same and take several
 /// times as long, since it looks at each field on its way.
-fn line_of(id: Option<u64>, reply: &impl Serialize) -> String {
+pub(super) fn line_of(id: Option<u64>, reply: &impl Serialize) -> String {
     let text = to_line(reply);
     match (id, text.strip_prefix('{')) {
         (Some(id), Some(fields)) => format!("{{\"id\":{id},{fields}"),
@@ -95,6 +98,15 @@ pub fn encode_chain(id: Option<u64>, blocks: &[SealedBlock], more: bool) -> Stri
 /// # Errors
 /// Says why the line is no answer to such a request.
 pub fn parse_reply(line: &[u8], id: u64, request: &Request) -> Result<Option<Answer>, String> {
+    answer(line, id, |text| answer_to(request, text))
+}
+
+/// The same for a question whose good answers are read so.
+pub(super) fn answer(
+    line: &[u8],
+    id: u64,
+    read_good: impl FnOnce(&str) -> Result<Answer, String>,
+) -> Result<Option<Answer>, String> {
     #[derive(Deserialize)]
     struct Head {
         id: Option<u64>,
@@ -114,7 +126,7 @@ pub fn parse_reply(line: &[u8], id: u64, request: &Request) -> Result<Option<Ans
             let Failed { error, message } = read(text)?;
             Ok(Some(Answer::Reply(Reply::Error { error, message })))
         }
-        (Some(_), None) => answer_to(request, text).map(Some),
+        (Some(_), None) => read_good(text).map(Some),
     }
 }
 
@@ -158,7 +170,7 @@ fn answer_to(request: &Request, text: &str) -> Result<Answer, String> {
     }))
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| explain(&error))
 }
 

@@ -169,7 +169,7 @@ fn read_reply(
         };
         match parse_reply(line, id, request) {
             Ok(Some(Answer::Reply(reply))) => return Read::Reply(reply),
-            Ok(Some(Answer::Chain(_))) => panic!("nobody asked for blocks"),
+            Ok(Some(other)) => panic!("nobody asked for {other:?}"),
             Ok(None) => {}
             Err(why) => panic!("a server's answer makes no sense: {why}"),
         }

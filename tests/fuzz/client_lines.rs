@@ -2,7 +2,8 @@
 
 use paxos_banking::bank::effects::Event;
 use paxos_banking::bank::ids::AccountId;
-use paxos_banking::wire::{encode_request, parse_request};
+use paxos_banking::wire::link::Asked;
+use paxos_banking::wire::{encode_order, encode_request, parse_asked, parse_request};
 
 use crate::banks::{Bank, CLIENT, hear_reply, id};
 use crate::samples::REQUESTS;
@@ -27,8 +28,14 @@ impl Target for ClientLines {
         let home = AccountId::of(&id("A"));
         let mut bank = Bank::open();
         for line in input.split(|byte| *byte == b'\n') {
-            match parse_request(line, &home) {
-                Ok((number, request)) => {
+            match parse_asked(line, &home) {
+                Ok((_, Asked::Link(order))) => {
+                    let again = encode_order(7, &order);
+                    let read = parse_asked(again.trim_end().as_bytes(), &home);
+                    assert_eq!(read, Ok((Some(7), Asked::Link(order))), "written again: {again}");
+                    heard.accepted("an order");
+                }
+                Ok((number, Asked::Request(request))) => {
                     let again = encode_request(7, &request);
                     let read = parse_request(again.trim_end().as_bytes(), &home);
                     assert_eq!(read, Ok((Some(7), request.clone())), "written again: {again}");
@@ -45,6 +52,7 @@ impl Target for ClientLines {
     fn marks(&self) -> &'static [&'static str] {
         &[
             "a transfer",
+            "an order",
             "a batch",
             "a balance",
             "a session",

@@ -33,6 +33,14 @@ impl Target for CommandLine {
                 assert!(options.timeout <= options.give_up_after && !options.address.is_empty());
                 heard.accepted("a client");
             }
+            Ok(Config::Play(options)) => {
+                assert!(!options.patience.is_zero() && options.redis != Some(String::new()));
+                heard.accepted("a play");
+            }
+            Ok(Config::Diagram(diagram)) => {
+                assert!(!diagram.traces.is_empty());
+                heard.accepted("a diagram");
+            }
             Ok(Config::Audit(options)) => {
                 let (redis, servers) = (options.redis.len(), options.servers.len());
                 assert!(redis + servers + options.files.len() > 0);
@@ -56,6 +64,8 @@ impl Target for CommandLine {
         &[
             "a server",
             "a client",
+            "a play",
+            "a diagram",
             "an audit",
             "an export",
             "help",

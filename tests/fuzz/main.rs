@@ -12,6 +12,7 @@ mod mutate;
 mod peer_lines;
 mod prompt;
 mod samples;
+mod scenario_files;
 mod stored;
 mod target;
 
@@ -32,6 +33,7 @@ fn targets() -> Vec<Box<dyn Target>> {
         Box::new(stored::StoredValues::start()),
         Box::new(prompt::Prompt),
         Box::new(command_line::CommandLine),
+        Box::new(scenario_files::ScenarioFiles),
     ]
 }
 

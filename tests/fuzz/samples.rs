@@ -12,7 +12,9 @@ use paxos_banking::bank::paxos::message::{Hello, Message, Standing, Vote};
 use crate::banks::{genesis, hello, id};
 
 /// What clients say; several lines in one are one client's.
-pub const REQUESTS: [&str; 22] = [
+pub const REQUESTS: [&str; 24] = [
+    r#"{"kind":"link","fault":"delay","peer":"B","ms":200}"#,
+    r#"{"id":1,"kind":"link","fault":"drop","peer":"B","percent":30}"#,
     r#"{"id":1,"transfer":{"to":"C","amount":20}}"#,
     r#"{"id":1,"transfer":{"from":"A","to":"B","amount":500,"wait_ms":100}}"#,
     r#"{"id":2,"version":2,"transfer":{"to":"B","amount":5,"settled":true}}"#,
@@ -157,7 +159,7 @@ pub fn stories() -> Vec<Vec<Message>> {
 }
 
 /// What people type.
-pub const COMMANDS: [&str; 32] = [
+pub const COMMANDS: [&str; 37] = [
     "transfer B 30",
     "t A/alice B 30 --settled",
     "transfer B 500 --wait 10s",
@@ -188,12 +190,18 @@ pub const COMMANDS: [&str; 32] = [
     "chain 1 5",
     "status",
     "settle",
+    "link cut B",
+    "link delay B 200ms",
+    "link drop B 30%",
+    "link lose accept commit B",
+    "link heal",
     "help",
     "quit",
 ];
 
 /// Command lines, one word a line.
-pub const COMMAND_LINES: [&str; 13] = [
+pub const COMMAND_LINES: [&str; 15] = [
+    "diagram\na.jsonl\nb.jsonl\n--from\n1s\n--to\n2s\n--height\n3\n--output\nx.svg",
     "server\n--id\nA",
     "server\n--id\nS1\n--cluster\nS1=127.0.0.1:8001,S2=[::1]:8002\n--opening-balance\n7",
     "server\n--id\nA\n--redis\nredis://:secret@127.0.0.1:6379/3\n--allow-weak-redis",
@@ -203,6 +211,7 @@ pub const COMMAND_LINES: [&str; 13] = [
     "client\n--id\nA\n-c\nbalance\n--json\n-c\ntransfer B 30",
     "client\n--id\nA\n--connect\nlocalhost:8001\n--timeout\n2s\n--give-up-after\n15s",
     "client\n--id\nnorth\n--cluster\nnorth=h:1,south=h:2",
+    "play\nsets.csv\n--short\nwait\n--concurrent\n--opening-balance\n10\n--patience\n5s\n--traces\ndir\n--json",
     "audit\n--redis\nredis://h:1\n--redis\nredis://h:2/3\n--id\nA\n--id\nB\n--timeout\n2s",
     "audit\n--server\nA=h:1,B=h:2\n--server\nC=[::1]:3\nbank.jsonl\n--json",
     "export\n--redis\nredis://h:1\n--id\nA\n--csv\n--output\nbank.csv",

@@ -44,6 +44,8 @@ impl Cluster {
                 rejoin: false,
                 settle_at: None,
                 always_paxos: false,
+                allow_fault_injection: false,
+                trace: None,
                 timings: timings.clone(),
             };
             (id.clone(), config)

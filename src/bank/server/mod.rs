@@ -127,6 +127,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// Its present life.
+    pub fn life(&self) -> LifeId {
+        self.life
+    }
+
     /// Takes in something that happened.
     pub fn handle(&mut self, event: Event) {
         match event {

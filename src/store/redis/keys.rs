@@ -56,14 +56,17 @@ impl Keys {
         }
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> [&str; 9] {
+        let Keys { chain, log, accepted, balances, accounts, state, lives, owner, turn } = self;
+        [chain, log, accepted, balances, accounts, state, lives, owner, turn]
+    }
+
     /// The server of which a key is, if it is one of these.
     pub(super) fn owner_of(key: &str) -> Option<ServerId> {
         let (_, id) = key.strip_prefix("SERVER-")?.split_once('-')?;
         let id: ServerId = id.parse().ok()?;
-        let Keys { chain, log, accepted, balances, accounts, state, lives, owner, turn } =
-            Keys::of(&id);
-        let all = [chain, log, accepted, balances, accounts, state, lives, owner, turn];
-        all.iter().any(|known| known == key).then_some(id)
+        Keys::of(&id).all().contains(&key).then_some(id)
     }
 
     /// Where that is which the state machine calls `place`.

@@ -37,6 +37,7 @@ use crate::store::{BlockSource, Store, StoreError};
 mod balances;
 mod chain;
 mod keys;
+pub mod leftovers;
 mod link;
 mod reader;
 mod reply;

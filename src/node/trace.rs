@@ -1,0 +1,306 @@
+//! Notes down what happens at a server, a line each, for [`crate::trace`] to draw.
+//!
+//! Without `--trace` all of this is a look at a `None`. With it, whoever sends or takes in a message
+//! pays for a line in memory, and the event loop writes what there is at the end of each turn.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::bank::effects::{Batch, Event, Write};
+use crate::bank::ids::{ConnectionId, LifeId, ServerId};
+use crate::bank::paxos::message::Message;
+use crate::bank::request::{Outcome, Reply, Request};
+use crate::trace::record::{Brief, Loss, Place, Queue, Record, What};
+
+/// Text beyond this is written before the turn ends.
+const BUFFER: usize = 256 << 10;
+
+/// What a server notes down; nothing, mostly.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trace(Option<Arc<Tracer>>);
+
+#[derive(Debug)]
+struct Tracer {
+    server: ServerId,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Debug)]
+struct Notes {
+    name: String,
+    /// None once it has failed.
+    file: Option<BufWriter<File>>,
+    clock: u64,
+    /// What came over each connection.
+    arrived: BTreeMap<ConnectionId, Counts>,
+}
+
+/// How many messages went over a connection, by [`Queue`].
+#[derive(Debug, Default)]
+struct Counts {
+    small: u64,
+    bulky: u64,
+}
+
+impl Counts {
+    fn next(&mut self, queue: Queue) -> u64 {
+        let count = match queue {
+            Queue::Small => &mut self.small,
+            Queue::Bulky => &mut self.bulky,
+            // There is only one.
+            Queue::Answer => return 1,
+        };
+        *count += 1;
+        *count
+    }
+}
+
+impl Notes {
+    fn write(&mut self, server: &ServerId, what: What) {
+        let Some(file) = &mut self.file else { return };
+        self.clock += 1;
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let us = since.as_micros() as u64;
+        let record = Record { server: server.clone(), clock: self.clock, us, what };
+        let written = serde_json::to_writer(&mut *file, &record).map_err(io::Error::from);
+        let written = written.and_then(|()| file.write_all(b"\n"));
+        self.heed(written);
+    }
+
+    fn flush(&mut self) {
+        if let Some(file) = &mut self.file {
+            let flushed = file.flush();
+            self.heed(flushed);
+        }
+    }
+
+    /// A bank is not to stop for want of a picture.
+    fn heed(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            log::warn!("no more is traced: {} can't be written: {error}", self.name);
+            // Without another attempt to write what is left.
+            self.file.take().map(BufWriter::into_parts);
+        }
+    }
+}
+
+impl Tracer {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, what: What) {
+        self.notes().write(&self.server, what);
+    }
+}
+
+impl Trace {
+    /// The trace of a server, if there is to be one; it goes on where an earlier life's ended. A file
+    /// that can't be written is warned of, and that is all.
+    pub(crate) fn open(server: &ServerId, path: Option<&Path>) -> Trace {
+        let Some(path) = path else { return Trace(None) };
+        let name = path.display().to_string();
+        match open_for_more(path) {
+            Ok(file) => {
+                let file = Some(BufWriter::with_capacity(BUFFER, file));
+                let notes = Notes { name, file, clock: 0, arrived: BTreeMap::new() };
+                Trace(Some(Arc::new(Tracer { server: server.clone(), notes: Mutex::new(notes) })))
+            }
+            Err(error) => {
+                log::warn!("nothing is traced: {name} can't be written: {error}");
+                Trace(None)
+            }
+        }
+    }
+
+    /// A life begins.
+    pub(crate) fn begin(&self, life: LifeId) {
+        if let Some(tracer) = &self.0 {
+            let mut notes = tracer.notes();
+            notes.clock = 0;
+            notes.write(&tracer.server, What::Start { life });
+        }
+    }
+
+    /// What is noted down so far is to be read.
+    pub(crate) fn flush(&self) {
+        if let Some(tracer) = &self.0 {
+            tracer.notes().flush();
+        }
+    }
+
+    /// Something is taken in from a connection, a peer's if it is known whose.
+    pub(crate) fn came(&self, peer: Option<&ServerId>, socket: &TcpStream, event: &Event) {
+        let Some(tracer) = &self.0 else { return };
+        let (id, message) = match event {
+            Event::Greeted(id, hello) => (id, Message::Hello(hello.clone())),
+            Event::Received(id, message) => (id, message.clone()),
+            Event::Request(_, _, request) => {
+                return asked_for(request).into_iter().for_each(|what| {
+                    tracer.note(What::Asked { what: what.into() });
+                });
+            }
+            Event::Closed(id) => {
+                tracer.notes().arrived.remove(id);
+                return;
+            }
+            _ => return,
+        };
+        let (Some(from), Some(connection)) = (peer.cloned(), dialled_by_them(socket)) else {
+            return;
+        };
+        let (queue, brief) = (Queue::of(&message), Brief::of(&message));
+        let mut notes = tracer.notes();
+        let number = notes.arrived.entry(*id).or_default().next(queue);
+        let place = Place { connection, queue, number };
+        notes.write(&tracer.server, What::Received { from, place, message: brief });
+    }
+
+    /// A peer's hello is answered, over the connection that it came on.
+    pub(crate) fn answered(&self, peer: Option<&ServerId>, socket: &TcpStream, answer: &Message) {
+        let Some(tracer) = &self.0 else { return };
+        let (Some(to), Some(connection)) = (peer.cloned(), dialled_by_them(socket)) else { return };
+        let place = Place { connection, queue: Queue::Answer, number: 1 };
+        tracer.note(What::Sent { to, place, message: Brief::of(answer) });
+    }
+
+    /// There was no link for a message.
+    pub(crate) fn lost(&self, to: &ServerId, message: &Message) {
+        if let Some(tracer) = &self.0 {
+            let message = Brief::of(message);
+            tracer.note(What::Lost { to: to.clone(), why: Loss::NoLink, message });
+        }
+    }
+
+    /// A client is answered.
+    pub(crate) fn replied(&self, reply: &Reply) {
+        if let (Some(tracer), Some(what)) = (&self.0, answer_in_a_word(reply)) {
+            tracer.note(What::Answered { what: what.into() });
+        }
+    }
+
+    /// A turn's writes are durable.
+    pub(crate) fn durable(&self, batch: &Batch) {
+        let Some(tracer) = self.0.as_ref().filter(|_| !batch.writes.is_empty()) else { return };
+        let mut notes = tracer.notes();
+        let mut note = |what| notes.write(&tracer.server, what);
+        note(What::Durable { turn: batch.number.0, writes: batch.writes.len() });
+        for write in &batch.writes {
+            match write {
+                Write::Promise(ballot) => note(What::Promised { ballot: ballot.to_string() }),
+                Write::Accept { ballot, block } => note(What::Accepted {
+                    height: block.height(),
+                    ballot: ballot.to_string(),
+                    hash: block.hash().short(),
+                }),
+                Write::Append { block, .. } => note(What::Appended {
+                    height: block.height(),
+                    hash: block.hash().short(),
+                    proposer: block.block().proposer.clone(),
+                    entries: block.block().len(),
+                }),
+                Write::Log(_) | Write::Activate => {}
+            }
+        }
+    }
+
+    /// What is to be noted down of the connection that was dialled to a peer.
+    pub(crate) fn of_link(&self, to: &ServerId, socket: &TcpStream) -> Option<Arc<LinkTrace>> {
+        let (tracer, connection) = (Arc::clone(self.0.as_ref()?), dialled_by_us(socket)?);
+        Some(Arc::new(LinkTrace { tracer, to: to.clone(), connection, sent: Mutex::default() }))
+    }
+}
+
+/// The trace of one connection that was dialled.
+#[derive(Debug)]
+pub(crate) struct LinkTrace {
+    tracer: Arc<Tracer>,
+    to: ServerId,
+    connection: String,
+    sent: Mutex<Counts>,
+}
+
+impl LinkTrace {
+    /// Notes down what becomes of a message. Others that send meanwhile wait, so that the order in
+    /// which messages are noted down is that in which they are queued.
+    pub(crate) fn send(&self, message: Message, queue: impl FnOnce(Message) -> Option<Loss>) {
+        let (brief, kind) = (Brief::of(&message), Queue::of(&message));
+        let mut notes = self.tracer.notes();
+        let to = self.to.clone();
+        let what = match queue(message) {
+            Some(why) => What::Lost { to, why, message: brief },
+            None => {
+                let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+                let (connection, number) = (self.connection.clone(), sent.next(kind));
+                let place = Place { connection, queue: kind, number };
+                What::Sent { to, place, message: brief }
+            }
+        };
+        notes.write(&self.tracer.server, what);
+    }
+
+    /// The peer answered the hello.
+    pub(crate) fn was_answered(&self, event: &Event) {
+        if let Event::LinkAnswered(from, answer) = event {
+            let connection = self.connection.clone();
+            let place = Place { connection, queue: Queue::Answer, number: 1 };
+            let (from, message) = (from.clone(), Brief::of(answer));
+            self.tracer.note(What::Received { from, place, message });
+        }
+    }
+}
+
+/// Opens a file to write behind what is there, beginning with a new line.
+fn open_for_more(path: &Path) -> io::Result<File> {
+    let mut file = File::options().read(true).append(true).create(true).open(path)?;
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(-1)).is_ok() {
+        file.read_exact(&mut last)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+fn dialled_by_us(socket: &TcpStream) -> Option<String> {
+    let (local, remote) = (socket.local_addr().ok()?, socket.peer_addr().ok()?);
+    Some(format!("{}-{}", local.port(), remote.port()))
+}
+
+fn dialled_by_them(socket: &TcpStream) -> Option<String> {
+    let (local, remote) = (socket.local_addr().ok()?, socket.peer_addr().ok()?);
+    Some(format!("{}-{}", remote.port(), local.port()))
+}
+
+fn asked_for(request: &Request) -> Option<&'static str> {
+    match request {
+        Request::One(instruction) if instruction.action.payer().is_none() => Some("open"),
+        Request::One(_) => Some("transfer"),
+        Request::Batch(_) => Some("batch"),
+        Request::Settle => Some("settle"),
+        _ => None,
+    }
+}
+
+fn answer_in_a_word(reply: &Reply) -> Option<&'static str> {
+    Some(match reply {
+        Reply::One(outcome) => match outcome {
+            Outcome::Accepted { .. } => "accepted",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Unavailable { .. } => "unavailable",
+            Outcome::Invalid { .. } => "invalid",
+            Outcome::LinkedFailed { .. } => "linked failed",
+            Outcome::WrongServer { .. } => "wrong server",
+            Outcome::Expired { .. } => "expired",
+        },
+        Reply::Batch { .. } => "batch",
+        Reply::Settled { .. } => "settled",
+        _ => return None,
+    })
+}

@@ -1,0 +1,347 @@
+//! The plain dialect: one command a line, as at the prompt, with the client before it; and faults
+//! and checks. Pure.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use crate::bank::amount::Amount;
+use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ledger::entry::Action;
+use crate::bank::limits::MAX_SERVERS;
+use crate::bank::request::Instruction;
+use crate::client;
+use crate::client::commands::Command;
+use crate::client::time::parse_time;
+use crate::play::expect;
+use crate::play::fault;
+use crate::play::script::{Act, Cast, Place, Step, Wrong};
+
+/// What a line may begin with, for who began it otherwise.
+const COMMANDS: &str = "a client and what it says, such as A: transfer B 30; a triplet such as \
+    (A, B, 30); or one of servers, opening, await, kill, start, pause, resume, cut, delay, drop, lose, \
+    heal, settle, wait, show, say, expect";
+
+/// A word of a line, and its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word<'a> {
+    pub text: &'a str,
+    pub column: usize,
+}
+
+/// A line, word by word.
+pub(super) struct Words<'a> {
+    pub line: usize,
+    words: Vec<Word<'a>>,
+    next: usize,
+    /// Behind the last word.
+    end: usize,
+}
+
+impl<'a> Words<'a> {
+    /// The words of a text that begins at this column.
+    pub(super) fn of(text: &'a str, line: usize, column: usize) -> Words<'a> {
+        let mut words = Vec::new();
+        let mut start = None;
+        let characters = text.char_indices().chain([(text.len(), ' ')]);
+        for ((index, character), column) in characters.zip(column..) {
+            match (character.is_whitespace(), start) {
+                (false, None) => start = Some((index, column)),
+                (true, Some((from, column))) => {
+                    words.push(Word { text: &text[from..index], column });
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        let end = words.last().map_or(column, |last| last.column + last.text.chars().count());
+        Words { line, words, next: 0, end }
+    }
+
+    /// Takes the next word, if there is one.
+    pub(super) fn take(&mut self) -> Option<Word<'a>> {
+        let word = self.words.get(self.next).copied();
+        self.next += usize::from(word.is_some());
+        word
+    }
+
+    /// The next word, left where it is.
+    pub(super) fn peek(&self) -> Option<&'a str> {
+        self.words.get(self.next).map(|word| word.text)
+    }
+
+    /// Takes the next word if it is this one.
+    pub(super) fn take_if(&mut self, text: &str) -> bool {
+        let is_next = self.peek() == Some(text);
+        self.next += usize::from(is_next);
+        is_next
+    }
+
+    /// Takes a value of which the error says what was expected.
+    pub(super) fn value<T: FromStr<Err: ToString>>(&mut self, right: &str) -> Result<T, Wrong> {
+        let word = self.take().ok_or_else(|| self.missing(right))?;
+        word.text.parse().map_err(|error: T::Err| {
+            let error = error.to_string();
+            self.wrong(
+                word,
+                if error.contains(word.text) { error } else { found(word.text, &error) },
+            )
+        })
+    }
+
+    /// Takes a server's name.
+    pub(super) fn server(&mut self, right: &str, cast: &mut Cast) -> Result<ServerId, Wrong> {
+        let column = self.column();
+        let server = self.value(right)?;
+        cast.acts(&server, Place { line: self.line, column });
+        Ok(server)
+    }
+
+    /// Where the next word is, or would be.
+    pub(super) fn column(&self) -> usize {
+        self.words.get(self.next).map_or(self.end, |word| word.column)
+    }
+
+    /// Whatever else is there is one word too many.
+    pub(super) fn end(&mut self, right: &str) -> Result<(), Wrong> {
+        match self.take() {
+            None => Ok(()),
+            Some(word) => Err(self.wrong(word, found(word.text, &format!("expected: {right}")))),
+        }
+    }
+
+    pub(super) fn missing(&self, right: &str) -> Wrong {
+        Wrong::new(self.line, self.end, format!("the line ends here; expected: {right}"))
+    }
+
+    pub(super) fn wrong(&self, word: Word<'_>, what: impl Into<String>) -> Wrong {
+        Wrong::new(self.line, word.column, what)
+    }
+}
+
+/// What was found, as much of it as is needed to see which word is meant, and what is right.
+pub(super) fn found(word: &str, right: &str) -> String {
+    format!("{:?}: {right}", word.chars().take(80).collect::<String>())
+}
+
+pub(super) fn parse(
+    text: &str,
+    cast: &mut Cast,
+    opening: &mut Option<Amount>,
+    steps: &mut Vec<Step>,
+    wrongs: &mut Vec<Wrong>,
+) {
+    for (whole, line) in text.split('\n').zip(1..) {
+        let bare = without_comment(whole);
+        let mut words = Words::of(bare, line, 1);
+        let column = words.column();
+        let act = match words.peek() {
+            None => continue,
+            Some("servers") => declare(words, cast).map(|()| None),
+            Some("opening") => open_with(words, opening).map(|()| None),
+            Some(_) => act(bare, &mut words, cast).map(Some),
+        };
+        match act {
+            Ok(None) if !steps.is_empty() => {
+                let what = "servers and opening come before the first step";
+                wrongs.push(Wrong::new(line, column, what));
+            }
+            Ok(None) => {}
+            Ok(Some(act)) => {
+                let (place, text) = (Place { line, column }, bare.trim().to_owned());
+                steps.push(Step { place, text, act });
+            }
+            Err(wrong) => wrongs.push(wrong),
+        }
+    }
+}
+
+/// A title is shown as it is; anywhere else, what follows a # is for those who read the file.
+fn without_comment(line: &str) -> &str {
+    if line.split_whitespace().next() == Some("say") {
+        return line;
+    }
+    line.split_once('#').map_or(line, |(before, _)| before)
+}
+
+fn declare(mut words: Words<'_>, cast: &mut Cast) -> Result<(), Wrong> {
+    const RIGHT: &str = "servers ID ID…, once, such as: servers A B C D E";
+    let first = words.take();
+    if let (Some(word), true) = (first, cast.declared.is_some()) {
+        return Err(words.wrong(word, format!("the servers are known already; expected: {RIGHT}")));
+    }
+    let mut servers = BTreeSet::new();
+    while words.peek().is_some() || servers.is_empty() {
+        let column = words.column();
+        let server: ServerId = words.value(RIGHT)?;
+        if servers.len() == MAX_SERVERS {
+            let what = format!("{server} is one server too many: a bank has at most {MAX_SERVERS}");
+            return Err(Wrong::new(words.line, column, what));
+        }
+        if servers.contains(&server) {
+            let what = format!("server {server} is there twice; expected: {RIGHT}");
+            return Err(Wrong::new(words.line, column, what));
+        }
+        servers.insert(server);
+    }
+    cast.declared = Some(servers);
+    Ok(())
+}
+
+fn open_with(mut words: Words<'_>, opening: &mut Option<Amount>) -> Result<(), Wrong> {
+    const RIGHT: &str = "opening UNITS, once, such as: opening 10";
+    let first = words.take();
+    if let (Some(word), true) = (first, opening.is_some()) {
+        let what = format!("the opening balance is known already; expected: {RIGHT}");
+        return Err(words.wrong(word, what));
+    }
+    let amount = words.value(RIGHT)?;
+    words.end(RIGHT)?;
+    *opening = Some(amount);
+    Ok(())
+}
+
+/// A line that does something.
+fn act(line: &str, words: &mut Words<'_>, cast: &mut Cast) -> Result<Act, Wrong> {
+    let Some(first) = words.peek() else { return Err(words.missing(COMMANDS)) };
+    if let Some(act) = say(line, words, cast) {
+        return act;
+    }
+    let column = words.column();
+    words.take();
+    match first {
+        "await" => match words.peek() {
+            None => Ok(Act::Await(None)),
+            Some(_) => one_server(words, cast, "await [ID], such as: await A")
+                .map(|server| Act::Await(Some(server))),
+        },
+        "kill" => one_server(words, cast, "kill ID, such as: kill B").map(Act::Kill),
+        "start" => one_server(words, cast, "start ID, such as: start B").map(Act::Start),
+        "pause" => one_server(words, cast, "pause ID, such as: pause B").map(Act::Pause),
+        "resume" => one_server(words, cast, "resume ID, such as: resume B").map(Act::Resume),
+        "cut" | "delay" | "drop" | "lose" => fault::parse(first, words, cast).map(Act::Break),
+        "heal" => words.end("heal, alone: it ends all faults of links").map(|()| Act::Heal),
+        "settle" => {
+            let server = one_server(words, cast, "settle ID, such as: settle A")?;
+            Ok(Act::Say { server, command: Command::Settle, behind: false })
+        }
+        "wait" => {
+            const RIGHT: &str = "wait TIME, such as: wait 2s";
+            let word = words.take().ok_or_else(|| words.missing(RIGHT))?;
+            let time = parse_time(word.text)
+                .map_err(|error| words.wrong(word, found(word.text, &error)))?;
+            words.end(RIGHT)?;
+            Ok(Act::Wait(time))
+        }
+        "show" => {
+            let mut servers = Vec::new();
+            while words.peek().is_some() {
+                servers.push(words.server("show [ID…], such as: show A B", cast)?);
+            }
+            Ok(Act::Show(servers))
+        }
+        "say" => Ok(Act::Title(line.trim().trim_start_matches("say").trim().to_owned())),
+        "expect" => expect::parse(words, cast).map(Act::Expect),
+        unknown => {
+            let what = found(unknown, &format!("expected: {COMMANDS}"));
+            Err(Wrong::new(words.line, column, what))
+        }
+    }
+}
+
+fn one_server(words: &mut Words<'_>, cast: &mut Cast, right: &str) -> Result<ServerId, Wrong> {
+    let server = words.server(right, cast)?;
+    words.end(right)?;
+    Ok(server)
+}
+
+// ── What clients say ─────────────────────────────────────────────────────────────────────────────
+
+/// `A: transfer B 30`, `(A, B, 30)`; with an & behind it if nobody waits for the answer yet. None if
+/// the line is not of that kind.
+fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wrong>> {
+    let (line, behind) = match line.trim_end().strip_suffix('&') {
+        Some(rest) => (rest, true),
+        None => (line, false),
+    };
+    let place = |text: &str| Place {
+        line: words.line,
+        column: line[..line.len() - text.len()].chars().count() + 1,
+    };
+    let trimmed = line.trim_start();
+    if trimmed.starts_with('(') {
+        let triplet = triplet(trimmed.trim_end(), place(trimmed), cast);
+        return Some(triplet.map(|(server, command)| Act::Say { server, command, behind }));
+    }
+    let (client, command) = trimmed.split_once(':')?;
+    // A colon may stand in what a title says.
+    let is_name = client.split_whitespace().count() == 1;
+    is_name.then(|| {
+        let (command, name) = (command.trim_start(), client.trim_end());
+        let server = name.parse::<ServerId>().map_err(|error| {
+            let at = place(trimmed);
+            Wrong { place: at, what: format!("{error}; expected: {COMMANDS}") }
+        })?;
+        cast.acts(&server, place(trimmed));
+        let command = command_of(command, &server, place(command), cast)?;
+        Ok(Act::Say { server, command, behind })
+    })
+}
+
+/// A triplet as a transfer, and the server that it goes to: the sender's.
+pub(super) fn triplet(
+    text: &str,
+    place: Place,
+    cast: &mut Cast,
+) -> Result<(ServerId, Command), Wrong> {
+    const RIGHT: &str = "expected: (FROM, TO, AMOUNT), such as: (A, B, 30)";
+    let wrong = |what: String| Wrong { place, what };
+    if !text.starts_with('(') {
+        return Err(wrong(found(text, RIGHT)));
+    }
+    // A triplet says who pays; whose prompt it is typed at does not matter.
+    let anybody: AccountId = "A".parse().expect("an account");
+    let command = client::parse::parse(text, &anybody).map_err(wrong)?;
+    let Some(Command::One(instruction)) = command else {
+        return Err(wrong(found(text, RIGHT)));
+    };
+    let payer = instruction.action.payer().map_or("", AccountId::home);
+    let server: ServerId = payer.parse().map_err(|error| wrong(format!("{error}")))?;
+    cast.acts(&server, place);
+    mention_payees(std::slice::from_ref(&instruction), place, cast);
+    Ok((server, Command::One(instruction)))
+}
+
+fn command_of(
+    text: &str,
+    server: &ServerId,
+    place: Place,
+    cast: &mut Cast,
+) -> Result<Command, Wrong> {
+    const RIGHT: &str = "a command as at the prompt, such as A: transfer B 30";
+    let wrong = |what: String| Wrong { place, what };
+    match client::parse::parse(text, &AccountId::of(server)).map_err(wrong)? {
+        None => Err(wrong(format!("{server} says nothing; expected: {RIGHT}"))),
+        Some(Command::Quit | Command::Help(_) | Command::Watch(_) | Command::Again) => {
+            let what = "nobody is at a prompt here; expected";
+            Err(wrong(format!("{}: {what}: {RIGHT}", text.trim())))
+        }
+        Some(command) => {
+            match &command {
+                Command::One(instruction) => {
+                    mention_payees(std::slice::from_ref(instruction), place, cast);
+                }
+                Command::Batch(instructions) => mention_payees(instructions, place, cast),
+                _ => {}
+            }
+            Ok(command)
+        }
+    }
+}
+
+fn mention_payees(instructions: &[Instruction], place: Place, cast: &mut Cast) {
+    for instruction in instructions {
+        if let Action::Transfer { to, .. } = &instruction.action {
+            cast.is_paid(to, place);
+        }
+    }
+}

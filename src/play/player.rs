@@ -1,0 +1,338 @@
+//! Plays a script: lets clients speak, faults happen, and looks whether what is expected is so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::bank::ids::ServerId;
+use crate::client::commands::{Command, Response};
+use crate::client::session::{Ending, Failure};
+use crate::play::check::{Last, chain, check};
+use crate::play::figures::Figures;
+use crate::play::look::Look;
+use crate::play::promises;
+use crate::play::report::Report;
+use crate::play::script::{Act, Script, Step, list};
+use crate::play::short::Short;
+use crate::play::stage::Stage;
+use crate::play::teller::{Done, Teller};
+use crate::play::why::{Seen, why};
+
+/// Why a play does not go on.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Nobody reads what it prints, as after `head`.
+    Unread,
+    /// It can't, for this reason.
+    Cannot(String),
+}
+
+impl From<String> for Stop {
+    fn from(why: String) -> Stop {
+        Stop::Cannot(why)
+    }
+}
+
+impl From<&str> for Stop {
+    fn from(why: &str) -> Stop {
+        Stop::Cannot(why.into())
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Stop::Unread,
+            _ => Stop::Cannot(format!("what happens can't be told: {error}")),
+        }
+    }
+}
+
+/// How a script is played.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Transfers that follow each other are all under way at once, but for those of one client.
+    pub concurrent: bool,
+    /// One that the bank can't cover waits for money.
+    pub short_waits: bool,
+    /// How long what is expected may take to come about.
+    pub patience: Duration,
+}
+
+/// Something said, and not answered yet.
+struct Asked<'a> {
+    step: &'a Step,
+    server: ServerId,
+    command: Command,
+    /// The home's height then, and how far its trace went.
+    height: Option<u64>,
+    trace: u64,
+    /// It was looked at before, and waits for money since.
+    again: bool,
+}
+
+/// Plays one script. What goes wrong with the play itself, rather than in it, stops it.
+pub(super) struct Player<'a, O> {
+    script: &'a Script,
+    manner: Manner,
+    pub stage: Stage,
+    pub report: Report<O>,
+    pub figures: Figures,
+    pub short: Short<'a>,
+    tellers: BTreeMap<ServerId, Teller>,
+    to_done: Sender<Done>,
+    done: Receiver<Done>,
+    under_way: BTreeMap<usize, Asked<'a>>,
+    tickets: usize,
+    last: Option<Last>,
+}
+
+impl<'a, O: Write> Player<'a, O> {
+    pub(super) fn new(
+        script: &'a Script,
+        manner: Manner,
+        stage: Stage,
+        report: Report<O>,
+    ) -> Player<'a, O> {
+        let (to_done, done) = channel();
+        Player {
+            script,
+            manner,
+            stage,
+            report,
+            figures: Figures::default(),
+            short: Short::default(),
+            tellers: BTreeMap::new(),
+            to_done,
+            done,
+            under_way: BTreeMap::new(),
+            tickets: 0,
+            last: None,
+        }
+    }
+
+    /// Plays all of it.
+    pub(super) fn play(&mut self) -> Result<(), Stop> {
+        let script = self.script;
+        for (index, step) in script.steps.iter().enumerate() {
+            self.stage.look_for_the_dead()?;
+            self.step(step)?;
+            // Transfers that follow each other are waited for together, if they are to be concurrent.
+            let next = script.steps.get(index + 1).map(|step| &step.act);
+            let goes_on = is_transfer(&step.act) && next.is_some_and(is_transfer);
+            if self.manner.concurrent && is_transfer(&step.act) && !goes_on {
+                self.wait_for(|_| true)?;
+            }
+            if !goes_on || !self.manner.concurrent {
+                self.look_again()?;
+            }
+        }
+        self.wait_for(|_| true)?;
+        self.look_again()
+    }
+
+    fn step(&mut self, step: &'a Step) -> Result<(), Stop> {
+        match &step.act {
+            Act::Say { server, command, behind } => {
+                let ticket = self.say(step, server, command.clone(), false)?;
+                let together = self.manner.concurrent && is_transfer(&step.act);
+                match ticket {
+                    Some(_) if *behind => self.done(step, "asked"),
+                    Some(ticket) if !together => self.wait_for(|other| other == ticket),
+                    _ => Ok(()),
+                }
+            }
+            Act::Await(None) => self.wait_for(|_| true),
+            Act::Await(Some(client)) => {
+                let of = |asked: &Asked<'_>| asked.server == *client;
+                let tickets: Vec<usize> =
+                    self.under_way.iter().filter(|(_, asked)| of(asked)).map(|(t, _)| *t).collect();
+                self.wait_for(|ticket| tickets.contains(&ticket))
+            }
+            Act::Kill(id) => {
+                let did = self.stage.kill(id);
+                self.done(step, if did { "killed" } else { "it doesn't run" })
+            }
+            Act::Start(id) => {
+                let did = self.stage.start(id)?;
+                self.done(step, if did { "started" } else { "it runs" })
+            }
+            Act::Pause(id) => {
+                let did = self.stage.pause(id, true)?;
+                self.done(step, if did { "stands still" } else { "it stands still already" })
+            }
+            Act::Resume(id) => {
+                let did = self.stage.pause(id, false)?;
+                self.done(step, if did { "goes on" } else { "it goes on already" })
+            }
+            Act::Break(faults) => {
+                self.stage.break_links(faults)?;
+                self.done(step, "done")
+            }
+            Act::Heal => {
+                self.stage.heal()?;
+                self.done(step, "done")
+            }
+            Act::Wait(time) => {
+                thread::sleep(*time);
+                self.done(step, "done")
+            }
+            Act::Show(servers) => self.show(step, servers),
+            Act::Title(title) => told(self.report.title(step, title)),
+            Act::Expect(expect) => {
+                let (last, patience) = (self.last.as_ref(), self.manner.patience);
+                let result = check(expect, last, &mut self.stage, patience);
+                told(self.report.checked(step, &result))
+            }
+            Act::Set { live, .. } => self.begin_set(step, live),
+        }
+    }
+
+    fn done(&mut self, step: &Step, what: &str) -> Result<(), Stop> {
+        told(self.report.done(step, what))
+    }
+
+    /// Kills who is not to run, starts who is, and waits until these know each other.
+    fn begin_set(&mut self, step: &Step, live: &BTreeSet<ServerId>) -> Result<(), Stop> {
+        let (mut killed, mut started) = (Vec::new(), Vec::new());
+        for id in &self.script.servers {
+            if !live.contains(id) && self.stage.kill(id) {
+                killed.push(id);
+            }
+        }
+        for id in live {
+            if self.stage.start(id)? {
+                started.push(id);
+            }
+        }
+        self.stage.wait_until_calm()?;
+        let words = |what: &str, ids: &[&ServerId]| match ids {
+            [] => String::new(),
+            ids => format!("{what} {}; ", list(ids.iter().copied())),
+        };
+        let running = match live.is_empty() {
+            true => "nobody runs".into(),
+            false => format!("{} run", list(live)),
+        };
+        let text = words("killed", &killed) + &words("started", &started) + &running;
+        self.done(step, &text)
+    }
+
+    /// Shows logs, chains and balances of servers.
+    fn show(&mut self, step: &Step, servers: &[ServerId]) -> Result<(), Stop> {
+        let live = self.stage.live();
+        let servers: Vec<ServerId> =
+            if servers.is_empty() { live.into_iter().collect() } else { servers.to_vec() };
+        let look = Look::at(&mut self.stage, servers);
+        told(self.report.shown(step, &look, &look.in_words()))
+    }
+
+    // ── Clients ──────────────────────────────────────────────────────────────────────────────────
+
+    /// Lets a client say something. None if its server doesn't run: that is the answer.
+    fn say(
+        &mut self,
+        step: &'a Step,
+        server: &ServerId,
+        command: Command,
+        again: bool,
+    ) -> Result<Option<usize>, Stop> {
+        // Of a server that stands still nothing can be seen.
+        let status = self.stage.status(server).ok();
+        let height = status.and_then(|status| status.height);
+        let trace = promises::end_of(&self.stage.trace_of(server));
+        let asked = Asked { step, server: server.clone(), command, height, trace, again };
+        if !self.stage.runs(server) {
+            let failure = Failure::NotSent(format!("{server} doesn't run"));
+            let response = refuse(&asked.command, &failure);
+            return self.answer(asked, response, Duration::ZERO).map(|()| None);
+        }
+        if !self.tellers.contains_key(server) {
+            let options = self.stage.client_of(server).ok_or("no such server")?;
+            let teller = Teller::new(&options, self.to_done.clone())?;
+            self.tellers.insert(server.clone(), teller);
+        }
+        self.tickets += 1;
+        self.tellers[server].tell(self.tickets, asked.command.clone())?;
+        self.under_way.insert(self.tickets, asked);
+        Ok(Some(self.tickets))
+    }
+
+    /// Waits until all of these are answered.
+    fn wait_for(&mut self, which: impl Fn(usize) -> bool) -> Result<(), Stop> {
+        while self.under_way.keys().any(|ticket| which(*ticket)) {
+            let done = self.done.recv().map_err(|_| "a client has ended")?;
+            let Done { ticket, response, began, ended } = done;
+            let Some(asked) = self.under_way.remove(&ticket) else { continue };
+            if is_transfer(&asked.step.act) {
+                self.figures.took(began, ended);
+            }
+            self.answer(asked, response, ended - began)?;
+        }
+        Ok(())
+    }
+
+    /// An answer is there.
+    fn answer(&mut self, asked: Asked<'a>, response: Response, took: Duration) -> Result<(), Stop> {
+        let endings: &[Ending] = match &response {
+            Response::One(ending) => std::slice::from_ref(ending),
+            Response::Batch(endings) => endings,
+            _ => &[],
+        };
+        let mut seen = Seen::default();
+        if let (Some(height), false) = (asked.height, endings.is_empty()) {
+            let blocks = chain(&mut self.stage, &asked.server, height + 1);
+            seen.blocks = blocks.unwrap_or_default();
+            seen.promised = promises::since(&self.stage.trace_of(&asked.server), asked.trace);
+        }
+        let mut why = endings.first().map(|first| why(&asked.server, first, &seen));
+        if !endings.is_empty() {
+            self.last = Some(Last { endings: endings.to_vec(), took });
+        }
+        if self.manner.short_waits && Short::concerns(endings) {
+            let Asked { step, server, command, again, .. } = asked;
+            self.short.wait(step, server, command, &mut self.stage);
+            // It is told once that it waits.
+            let why = why.as_deref().filter(|_| !again);
+            return why.map_or(Ok(()), |why| told(self.report.waits(step, &response, why, took)));
+        }
+        self.figures.count(endings, took);
+        if asked.again {
+            why = why.map(|why| format!("it had waited: {why}"));
+        }
+        told(self.report.answered(asked.step, &response, why.as_deref(), took))
+    }
+
+    /// Looks again at what waits for money, where there is a new block or a server was started.
+    fn look_again(&mut self) -> Result<(), Stop> {
+        while let Some(waiting) = self.short.next(&mut self.stage) {
+            let ticket = self.say(waiting.step, &waiting.server, waiting.command, true)?;
+            if let Some(ticket) = ticket {
+                self.wait_for(|other| other == ticket)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a step is a transfer, or several.
+fn is_transfer(act: &Act) -> bool {
+    matches!(act, Act::Say { command: Command::One(_) | Command::Batch(_), .. })
+}
+
+/// What comes of a command that is not sent.
+fn refuse(command: &Command, failure: &Failure) -> Response {
+    match command {
+        Command::One(_) => Response::One(Ending::NotDone(failure.clone())),
+        Command::Batch(all) => {
+            Response::Batch(all.iter().map(|_| Ending::NotDone(failure.clone())).collect())
+        }
+        _ => Response::Failed(failure.clone()),
+    }
+}
+
+fn told(result: io::Result<()>) -> Result<(), Stop> {
+    Ok(result?)
+}

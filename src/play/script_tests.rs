@@ -1,0 +1,272 @@
+//! Tests of [`super`]: both dialects, and each way to get them wrong.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::bank::ledger::entry::{Action, Via};
+use crate::bank::request::{Instruction, Start};
+use crate::play::expect::Expected;
+use crate::wire::link::Fault;
+use crate::wire::messages::Messages;
+
+fn good(text: &str) -> Script {
+    parse(text).unwrap_or_else(|wrongs| panic!("{text:?}: {wrongs:?}"))
+}
+
+fn acts(text: &str) -> Vec<Act> {
+    good(text).steps.into_iter().map(|step| step.act).collect()
+}
+
+fn server(id: &str) -> ServerId {
+    id.parse().unwrap()
+}
+
+fn ids(names: &str) -> BTreeSet<ServerId> {
+    names.split_whitespace().map(server).collect()
+}
+
+fn pays(from: &str, to: &str, amount: u64) -> Act {
+    let amount = Amount::new(amount).unwrap();
+    let (payer, to) = (from.parse().unwrap(), to.parse().unwrap());
+    let action = Action::Transfer { from: payer, to, amount };
+    let command = Command::One(Instruction::plain(action));
+    Act::Say { server: server(from.split('/').next().unwrap()), command, behind: false }
+}
+
+#[test]
+fn clients_speak_as_at_the_prompt() {
+    assert_eq!(acts("A: transfer B 30"), [pays("A", "B", 30)]);
+    assert_eq!(acts("  A:t B 30 # rent\r\n"), [pays("A", "B", 30)]);
+    assert_eq!(
+        acts("(A, B, 30)\n\n# nothing\n(A/x, B, 5)"),
+        [pays("A", "B", 30), pays("A/x", "B", 5)]
+    );
+    let Act::Say { behind: true, .. } = acts("A: transfer B 130 &")[0] else { panic!() };
+    let Act::Say { behind: true, .. } = acts("(A, B, 130)&")[0] else { panic!() };
+    let settle = Act::Say { server: server("A"), command: Command::Settle, behind: false };
+    assert_eq!(acts("settle A\nA: settle"), [settle.clone(), settle]);
+}
+
+#[test]
+fn faults_are_of_servers_and_of_links() {
+    let to = |from, peer, fault| (server(from), LinkFault { peer: server(peer), fault });
+    let broken = |faults: &[_]| Act::Break(faults.to_vec());
+    assert_eq!(acts("kill B\nstart B"), [Act::Kill(server("B")), Act::Start(server("B"))]);
+    assert_eq!(acts("pause B\nresume B"), [Act::Pause(server("B")), Act::Resume(server("B"))]);
+    assert_eq!(
+        acts("cut A B\ncut A -> B\nheal"),
+        [
+            broken(&[to("A", "B", Fault::Cut), to("B", "A", Fault::Cut)]),
+            broken(&[to("A", "B", Fault::Cut)]),
+            Act::Heal
+        ]
+    );
+    let messages = "accept".parse::<Messages>().unwrap().and("commit".parse().unwrap());
+    assert_eq!(
+        acts("delay A -> B 200ms\ndrop A -> B 30%\nlose commit accept A -> B"),
+        [
+            broken(&[to("A", "B", Fault::Delay { ms: 200 })]),
+            broken(&[to("A", "B", Fault::Drop { percent: 30 })]),
+            broken(&[to("A", "B", Fault::Lose { messages })]),
+        ]
+    );
+}
+
+#[test]
+fn each_expectation_is_understood() {
+    let units = |units| Amount::new(units).unwrap();
+    let account = |name: &str| name.parse().unwrap();
+    let outcome = |expected| Expect::Outcome(expected);
+    let (via, balance) = (None, None);
+    for (line, expect) in [
+        ("accepted", outcome(Expected::Accepted { via, balance })),
+        (
+            "accepted paxos balance 7",
+            outcome(Expected::Accepted { via: Some(Via::Paxos), balance: Some(units(7)) }),
+        ),
+        ("refused", outcome(Expected::Refused { consulted: vec![] })),
+        (
+            "refused consulted C A",
+            outcome(Expected::Refused { consulted: vec![server("A"), server("C")] }),
+        ),
+        ("unavailable", outcome(Expected::Unavailable { within: None })),
+        (
+            "unavailable within 10s",
+            outcome(Expected::Unavailable { within: Some(Duration::from_secs(10)) }),
+        ),
+        ("invalid", outcome(Expected::Invalid)),
+        ("unknown", outcome(Expected::Unknown)),
+        ("balance A/x 110", Expect::Balance(account("A/x"), units(110), server("A"))),
+        ("balance A 110 at B", Expect::Balance(account("A"), units(110), server("B"))),
+        ("committed A 140", Expect::Committed(account("A"), units(140), server("A"))),
+        ("log C empty", Expect::Log(server("C"), 0)),
+        ("log C 2", Expect::Log(server("C"), 2)),
+        ("height C 2", Expect::Height(server("C"), 2)),
+        ("blocks C 0 4 3", Expect::Blocks(server("C"), vec![0, 4, 3])),
+        ("linked C", Expect::Linked(server("C"))),
+        ("chains equal", Expect::ChainsEqual(vec![])),
+        ("chains equal A C", Expect::ChainsEqual(vec![server("A"), server("C")])),
+        ("total 300", Expect::Total(units(300))),
+        ("connected", Expect::Connected(None, true)),
+        ("connected A B", Expect::Connected(Some((server("A"), server("B"))), true)),
+        ("disconnected A B", Expect::Connected(Some((server("A"), server("B"))), false)),
+        ("known 1", Expect::Known(1)),
+        ("start B zombie", Expect::Started(server("B"), Start::Zombie)),
+        ("run B backing-off", Expect::Run(server("B"), "backing off".into())),
+        ("waiting B 1", Expect::Waiting(server("B"), 1)),
+        ("lost accept A -> B", Expect::Lost("accept".parse().unwrap(), server("A"), server("B"))),
+    ] {
+        assert_eq!(acts(&format!("expect {line}")), [Act::Expect(expect)], "{line}");
+    }
+}
+
+#[test]
+fn a_file_names_its_servers_or_is_about_the_usual_three() {
+    for (text, servers) in [
+        ("A: balance", "A B C"),
+        ("A: transfer B/x 3", "A B C"),
+        ("(A, E, 3)", "A E"),
+        ("kill D\nexpect connected F G", "D F G"),
+        ("servers north south\nnorth: transfer Z 3", "north south"),
+    ] {
+        assert_eq!(good(text).servers, ids(servers), "{text}");
+    }
+    assert_eq!(good("opening 10\nA: balance").opening, Amount::new(10));
+}
+
+#[test]
+fn a_course_s_file_is_read_however_it_was_saved() {
+    let set = |number, live: &str| Act::Set { number, live: ids(live) };
+    let expected = [
+        set(1, "S1 S2 S3"),
+        pays("S1", "S3", 45),
+        pays("S3", "S5", 55),
+        set(2, "S1 S4"),
+        pays("S4", "S1", 7),
+    ];
+    for text in [
+        "1,\"(S1, S3, 45)\",\"[S1, S2, S3]\"\n,\"(S3, S5, 55)\",\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
+        "Set Number,Transactions,Live Servers\r\n1,\"(S1, S3, 45)\",\"[S1, S2, S3]\"\r\n,\"(S3, S5, 55)\",\r\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\r\n",
+        "\u{feff}1 , \" (S1,S3,45)\" ,\"[ S1,S2 , S3]\"\n , \"(S3,S5,55)\" , \n\n2,\"(S4,S1,7)\",\"[S1,S4]\"",
+        "\u{feff}\"Set\",\"T\",\"L\"\n1,(S1, S3, 45),[S1, S2, S3],,\n,(S3, S5, 55),,,\n,,\n2,(S4, S1, 7),[S1, S4],,\n",
+    ] {
+        let script = good(text);
+        assert_eq!(script.servers, ids("S1 S2 S3 S4 S5"), "{text:?}");
+        let acts: Vec<Act> = script.steps.into_iter().map(|step| step.act).collect();
+        assert_eq!(acts, expected, "{text:?}");
+    }
+    // A set that is there for its servers; one in which nobody lives.
+    assert_eq!(acts("1,,[A]\n2,,[]"), [set(1, "A"), set(2, "")]);
+}
+
+#[test]
+fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
+    for (text, wrong) in [
+        ("A: balance\n  kill", "2:7: the line ends here; expected: kill ID, such as: kill B"),
+        ("kill B C", "1:8: \"C\": expected: kill ID, such as: kill B"),
+        ("kill B/x", "1:6: \"B/x\" is not a server id (1 to 16 letters, digits, '-' or '_')"),
+        ("kil B", "1:1: \"kil\": expected: a client and what it says, such as A: transfer B 30; a"),
+        ("A: transfr B 3", "1:4: unknown command \"transfr\"; did you mean transfer?"),
+        ("A:   transfer B x", "1:6: \"x\": an amount is a whole number of units"),
+        ("A:", "1:3: A says nothing; expected: a command as at the prompt"),
+        ("é: balance", "1:1: \"é\" is not a server id"),
+        ("A: quit", "1:4: quit: nobody is at a prompt here; expected: a command as at the prompt"),
+        ("(A, B)", "1:1: expected: (FROM, TO, AMOUNT), such as: (A, B, 30)"),
+        ("wait 2", "1:6: \"2\": the unit is missing; a time is a whole number and a unit: 500ms"),
+        (
+            "cut A A",
+            "1:7: a link is between two servers, not from A to itself; expected: cut ID ID",
+        ),
+        ("cut A ->", "1:9: the line ends here; expected: cut ID ID, both ways, or cut ID -> ID"),
+        ("cut A <- B", "1:7: \"<-\" is not a server id"),
+        ("delay A B 61s", "1:11: \"61s\": a delay is 1 to 60000 milliseconds, not 61000"),
+        ("drop A B 30", "1:10: \"30\": expected: drop ID ID PERCENT or drop ID -> ID PERCENT"),
+        ("drop A B 0%", "1:10: \"0%\": of messages 1 to 100 percent can be dropped, not 0"),
+        ("lose comit A -> B", "1:6: \"comit\" is no message; there are heartbeat, rejoin, prepare"),
+        ("heal A", "1:6: \"A\": expected: heal, alone: it ends all faults of links"),
+        ("expect", "1:7: the line ends here; expected: expect accepted, refused, unavailable"),
+        ("expect balence A 1", "1:8: \"balence\": expected: expect accepted, refused"),
+        ("expect balance A", "1:17: the line ends here; expected: expect balance ACCOUNT UNITS"),
+        ("expect balance A -1", "1:18: \"-1\": an amount is a whole number of units"),
+        (
+            "expect balance A 1 2",
+            "1:20: \"2\": expected: nothing behind that, or a # and a comment",
+        ),
+        ("expect log C full", "1:14: \"full\": expected: expect log SERVER empty, or a number"),
+        ("expect chains A", "1:15: \"A\": expected: expect chains equal [ID…], such as"),
+        ("expect start A dead", "1:16: \"dead\": expected: expect start SERVER baby or zombie"),
+        (
+            "expect lost accept A B",
+            "1:23: the line ends here; expected: expect lost MESSAGE ID -> ID",
+        ),
+        ("servers", "1:8: the line ends here; expected: servers ID ID…, once, such as"),
+        ("servers A A", "1:11: server A is there twice; expected: servers ID ID…, once"),
+        ("servers A\nservers B", "2:1: the servers are known already; expected: servers ID ID…"),
+        ("servers A B\nkill C", "2:6: C is none of the servers of this file, which are A, B"),
+        ("A: balance\nopening 5", "2:1: servers and opening come before the first step"),
+        ("opening much", "1:9: \"much\": an amount is a whole number of units"),
+        ("servers A B C D E F G H I J", "1:27: J is one server too many: a bank has at most 9"),
+        ("(A,B,1)\n(C,D,1)\n(E,F,1)\n(G,H,1)\n(I,J,1)", "5:1: J is one server too many"),
+        ("# nothing\n", "1:1: nothing is played here; a step is such as A: transfer B 30"),
+        ("", "1:1: nothing is played here"),
+        ("1,x,[A]", "1:3: \"x\": expected: (FROM, TO, AMOUNT), such as: (A, B, 30)"),
+        ("1,\"(A, B, 3)\"", "1:1: 2 columns; expected: a row of three columns: a set's number"),
+        ("1,\"(A, B, 3),[A]", "1:3: this quotation mark has no other one on its line; expected"),
+        ("1,\"(A, B, 3)\",\"[A]\",more", "1:21: \"more\": a fourth column; expected: a row of"),
+        ("one,\"(A, B, 3)\",[A]\n", "1:1: \"one,\\\"(A,\": expected: a client and what it says"),
+        ("1,,[A]\none,,[A]", "2:1: \"one\": expected a set's number, a whole number such as 1"),
+        (
+            "2,,[A]\n2,,[A]",
+            "2:1: \"2\": expected a number above that of the set before, which is 2",
+        ),
+        (",\"(A, B, 3)\",", "1:1: no set has begun yet; expected: a row of three columns"),
+        ("1,\"(A, B, 3)\",", "1:15: the live servers of this set are missing; expected them in"),
+        ("1,,[A]\n,,[A]", "2:3: live servers without a set's number; expected that in the first"),
+        ("1,,A", "1:4: \"A\": expected the live servers in brackets, such as [S1, S2, S3]"),
+        ("1,,\"[S1, S 2]\"", "1:10: \"S 2\" is not a server id"),
+        ("1,,[A,]", "1:7: \"\" is not a server id"),
+        ("1,\" (A, B, much)\",[A]", "1:5: \"much\": an amount is a whole number of units"),
+    ] {
+        let wrongs = parse(text).expect_err(text);
+        let first = wrongs[0].to_string();
+        assert!(first.starts_with(wrong), "{text:?}\n  is told: {first}\n  and not: {wrong}");
+    }
+}
+
+#[test]
+fn all_wrong_lines_are_told_but_not_without_end() {
+    let wrongs = parse("kill\nA: balance\nstart\n").unwrap_err();
+    assert_eq!(wrongs.iter().map(|wrong| wrong.place.line).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(parse(&"kill\n".repeat(1000)).unwrap_err().len(), MAX_WRONGS);
+    let long = parse(&format!("{} B", "k".repeat(1 << 20))).unwrap_err();
+    assert!(long[0].what.len() < 1000, "{} bytes", long[0].what.len());
+}
+
+/// Lines of both dialects, whole and in pieces.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => prop::sample::select(vec![
+            "A: ", "transfer", " B ", "30", "(A, B, 30)", "\n", "\r\n", ",", "\"", "[A, B]", "expect ",
+            "lose ", "accept ", "-> ", "&", "# ", "1,", "cut ", "%", "balance ", "\u{feff}", "servers ",
+            "Set Number,T,L", "say ", "kill ", "wait 2s", "é", "at ", "opening ",
+        ]).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(pieces in prop::collection::vec(piece(), 0..24)) {
+        let text = pieces.concat();
+        match parse(&text) {
+            Ok(script) => prop_assert!((1..=MAX_SERVERS).contains(&script.servers.len())),
+            Err(wrongs) => {
+                prop_assert!(!wrongs.is_empty());
+                let lines = text.split('\n').count();
+                for Wrong { place: Place { line, column }, .. } in wrongs {
+                    prop_assert!((1..=lines).contains(&line) && column >= 1);
+                }
+            }
+        }
+    }
+}

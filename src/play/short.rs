@@ -1,0 +1,73 @@
+//! Transfers that the bank could not cover and that wait for money.
+//!
+//! A server answers each request, so it is asked anew, under a new name: what was refused has not
+//! happened. That is worth while when its home has a new block, or a server was started.
+
+use crate::bank::ids::ServerId;
+use crate::bank::request::Outcome;
+use crate::client::commands::Command;
+use crate::client::session::Ending;
+use crate::play::check::is_unavailable;
+use crate::play::script::Step;
+use crate::play::stage::Stage;
+
+/// What has to change before it is looked at again: the home's height, or the number of starts.
+type Mark = (Option<u64>, usize);
+
+/// One that waits.
+#[derive(Debug)]
+pub(super) struct Waiting<'a> {
+    /// Where it stands in the file.
+    pub step: &'a Step,
+    /// Its home.
+    pub server: ServerId,
+    /// What it asks.
+    pub command: Command,
+    mark: Mark,
+}
+
+/// Those that wait, the longest first.
+#[derive(Debug, Default)]
+pub(super) struct Short<'a> {
+    waiting: Vec<Waiting<'a>>,
+}
+
+impl<'a> Short<'a> {
+    /// Whether something that ended so can wait: it has not happened, for want of money or of servers.
+    pub(super) fn concerns(endings: &[Ending]) -> bool {
+        let waits = |ending: &Ending| {
+            matches!(ending, Ending::Decided(Outcome::Refused { .. })) || is_unavailable(ending)
+        };
+        // Of several, some have happened perhaps.
+        endings.len() == 1 && endings.iter().all(waits)
+    }
+
+    /// Lets it wait.
+    pub(super) fn wait(
+        &mut self,
+        step: &'a Step,
+        server: ServerId,
+        command: Command,
+        stage: &mut Stage,
+    ) {
+        let mark = mark(&server, stage);
+        self.waiting.push(Waiting { step, server, command, mark });
+    }
+
+    /// Takes the first for which something has changed.
+    pub(super) fn next(&mut self, stage: &mut Stage) -> Option<Waiting<'a>> {
+        let changed =
+            |one: &Waiting<'_>| stage.runs(&one.server) && mark(&one.server, stage) != one.mark;
+        let place = self.waiting.iter().position(changed)?;
+        Some(self.waiting.remove(place))
+    }
+
+    /// Those that wait still.
+    pub(super) fn left(&self) -> &[Waiting<'a>] {
+        &self.waiting
+    }
+}
+
+fn mark(server: &ServerId, stage: &mut Stage) -> Mark {
+    (stage.status(server).ok().and_then(|status| status.height), stage.starts())
+}

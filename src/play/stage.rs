@@ -1,0 +1,354 @@
+//! The bank that is played with: servers as processes of this very program, on a Redis, in a folder
+//! that is gone afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::bank::amount::Amount;
+use crate::bank::ids::ServerId;
+use crate::bank::request::{Reply, Request, Status};
+use crate::client;
+use crate::client::session::Session;
+use crate::play::Options;
+use crate::play::process::{Folder, Guarded, end_of};
+use crate::play::redis::Redis;
+use crate::play::script::list;
+use crate::wire::Answer;
+use crate::wire::link::{LinkFault, LinkFaults, LinkOrder};
+
+/// What each server is told. A run waits for the logs of all servers that are connected, so that what
+/// comes of it doesn't depend on how fast this machine is.
+const FLAGS: [&str; 9] = [
+    "--allow-fault-injection",
+    "--heartbeat",
+    "200ms",
+    "--redial-most",
+    "200ms",
+    "--gather",
+    "4s",
+    "--gather-covered",
+    "4s",
+];
+
+/// How long servers may take to found the bank, and one of them to come back.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a look at a server may take.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// A server of the play.
+#[derive(Debug)]
+struct Actor {
+    address: String,
+    process: Option<Guarded>,
+    is_paused: bool,
+    starts: usize,
+    /// For looking at it; its client has a session of its own.
+    glance: Session,
+}
+
+/// The bank. All that it started ends when this is dropped, in the order of the fields.
+#[derive(Debug)]
+pub(super) struct Stage {
+    actors: BTreeMap<ServerId, Actor>,
+    redis: Redis,
+    folder: Folder,
+    traces: PathBuf,
+    opening: Amount,
+    faults: Vec<(ServerId, LinkFault)>,
+}
+
+impl Stage {
+    /// A bank of these servers, founded, with all of them connected.
+    pub(super) fn set(
+        servers: &BTreeSet<ServerId>,
+        opening: Amount,
+        options: &Options,
+    ) -> Result<Stage, String> {
+        let new_folder =
+            || Folder::new().map_err(|error| format!("no temporary folder can be had: {error}"));
+        let (redis, folder) = match &options.redis {
+            Some(url) => (Redis::borrow(url, servers)?, new_folder()?),
+            None => {
+                let program = Redis::program()?;
+                let folder = new_folder()?;
+                (Redis::start(program, &folder)?, folder)
+            }
+        };
+        let actors = free_addresses(servers.len())?.into_iter().zip(servers);
+        let actors = actors.map(|(address, id)| {
+            let glance = Session::new(&glance(id, &address));
+            let actor = Actor { address, process: None, is_paused: false, starts: 0, glance };
+            (id.clone(), actor)
+        });
+        let (actors, faults) = (actors.collect(), Vec::new());
+        let traces = match &options.traces {
+            Some(kept) => kept_folder(kept)?,
+            None => folder.path().to_owned(),
+        };
+        let mut stage = Stage { actors, redis, folder, traces, opening, faults };
+        for id in servers {
+            stage.launch(id)?;
+        }
+        stage.wait_until("the bank is open", Stage::is_connected)?;
+        Ok(stage)
+    }
+
+    // ── Servers that run, and that don't ─────────────────────────────────────────────────────────
+
+    /// Kills a server; false if it didn't run.
+    pub(super) fn kill(&mut self, id: &ServerId) -> bool {
+        let Some(actor) = self.actors.get_mut(id) else { return false };
+        actor.is_paused = false;
+        actor.process.take().is_some()
+    }
+
+    /// Starts a server again, and waits until it answers. False if it ran.
+    pub(super) fn start(&mut self, id: &ServerId) -> Result<bool, String> {
+        if self.runs(id) {
+            return Ok(false);
+        }
+        self.launch(id)?;
+        self.wait_until(&format!("{id} answers"), |stage| stage.status(id).is_ok())?;
+        // The ways stay as broken as they were.
+        let own = self.faults.iter().filter(|(from, _)| from == id);
+        for (_, fault) in own.cloned().collect::<Vec<_>>() {
+            self.order(id, &LinkOrder::Break(fault))?;
+        }
+        Ok(true)
+    }
+
+    /// Lets a server stand still, or go on. False if it did already.
+    pub(super) fn pause(&mut self, id: &ServerId, pause: bool) -> Result<bool, String> {
+        let actor = self.actors.get_mut(id).ok_or_else(|| format!("{id} is no server"))?;
+        let Some(process) = &actor.process else { return Err(format!("{id} doesn't run")) };
+        if actor.is_paused == pause {
+            return Ok(false);
+        }
+        process.signal(if pause { "STOP" } else { "CONT" })?;
+        actor.is_paused = pause;
+        Ok(true)
+    }
+
+    /// Whether its process is there.
+    pub(super) fn runs(&self, id: &ServerId) -> bool {
+        self.actors.get(id).is_some_and(|actor| actor.process.is_some())
+    }
+
+    /// The servers that run and don't stand still.
+    pub(super) fn live(&self) -> BTreeSet<ServerId> {
+        let live = |actor: &Actor| actor.process.is_some() && !actor.is_paused;
+        self.actors.iter().filter(|(_, actor)| live(actor)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// How often servers were started so far.
+    pub(super) fn starts(&self) -> usize {
+        self.actors.values().map(|actor| actor.starts).sum()
+    }
+
+    /// What each server's account held at first.
+    pub(super) fn opening(&self) -> Amount {
+        self.opening
+    }
+
+    /// All servers of the bank.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &ServerId> {
+        self.actors.keys()
+    }
+
+    /// What a client of a server is told on its command line.
+    pub(super) fn client_of(&self, id: &ServerId) -> Option<client::Options> {
+        let address = self.actors.get(id)?.address.clone();
+        Some(client::Options {
+            id: id.clone(),
+            address,
+            timeout: client::DEFAULT_TIMEOUT,
+            give_up_after: client::DEFAULT_GIVE_UP_AFTER,
+            json: false,
+            commands: Vec::new(),
+        })
+    }
+
+    fn launch(&mut self, id: &ServerId) -> Result<(), String> {
+        let cluster: Vec<String> =
+            self.actors.iter().map(|(id, actor)| format!("{id}={}", actor.address)).collect();
+        let program = std::env::current_exe()
+            .map_err(|error| format!("this program can't find itself: {error}"))?;
+        let mut command = Command::new(program);
+        command.args(["server", "--id", id.as_str(), "--cluster", &cluster.join(",")]);
+        command.args(["--redis", self.redis.url()]);
+        command.args(["--opening-balance", &self.opening.to_string()]).args(FLAGS);
+        command.arg("--trace").arg(self.trace_of(id));
+        let log = self.log_of(id);
+        let process = Guarded::start(&command, &log)
+            .map_err(|error| format!("server {id} can't be started: {error}"))?;
+        if let Some(actor) = self.actors.get_mut(id) {
+            (actor.process, actor.starts) = (Some(process), actor.starts + 1);
+        }
+        Ok(())
+    }
+
+    fn log_of(&self, id: &ServerId) -> PathBuf {
+        self.folder.path().join(format!("{id}.log"))
+    }
+
+    /// Where a server notes down what it tells and is told.
+    pub(super) fn trace_of(&self, id: &ServerId) -> PathBuf {
+        self.traces.join(format!("{id}.jsonl"))
+    }
+
+    /// The end of each server's log.
+    pub(super) fn logs(&self) -> String {
+        let end =
+            |id| format!("The end of the log of server {id}:\n{}", end_of(&self.log_of(id), 15));
+        self.actors.keys().map(end).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// Polls until it is so.
+    fn wait_until(&mut self, what: &str, is_so: impl Fn(&mut Stage) -> bool) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            self.look_for_the_dead()?;
+            if Instant::now() > deadline {
+                return Err(format!("in vain waited until {what}\n\n{}", self.logs()));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// A server that ended by itself ends the play.
+    pub(super) fn look_for_the_dead(&mut self) -> Result<(), String> {
+        for (id, actor) in &mut self.actors {
+            if actor.process.as_mut().is_some_and(|process| process.ended().is_some()) {
+                let log = self.folder.path().join(format!("{id}.log"));
+                return Err(format!("server {id} ended by itself:\n{}", end_of(&log, 15)));
+            }
+        }
+        Ok(())
+    }
+
+    // ── Links ────────────────────────────────────────────────────────────────────────────────────
+
+    /// Lets these be wrong from now on.
+    pub(super) fn break_links(&mut self, faults: &[(ServerId, LinkFault)]) -> Result<(), String> {
+        for (from, fault) in faults {
+            self.faults.push((from.clone(), fault.clone()));
+            // One that doesn't run is told when it is started.
+            if self.runs(from) {
+                self.order(from, &LinkOrder::Break(fault.clone()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all faults of links.
+    pub(super) fn heal(&mut self) -> Result<(), String> {
+        self.faults.clear();
+        let running: Vec<ServerId> =
+            self.actors.keys().filter(|id| self.runs(id)).cloned().collect();
+        running.iter().try_for_each(|id| self.order(id, &LinkOrder::Heal(None)).map(drop))
+    }
+
+    /// Asks a server something about its links.
+    pub(super) fn order(&mut self, id: &ServerId, order: &LinkOrder) -> Result<LinkFaults, String> {
+        let actor = self.asked(id)?;
+        actor.glance.order(order).map_err(|failure| format!("{id} doesn't answer: {failure}"))
+    }
+
+    // ── Looking at servers ───────────────────────────────────────────────────────────────────────
+
+    /// What a server says to something that changes nothing.
+    pub(super) fn ask(&mut self, id: &ServerId, request: &Request) -> Result<Answer, String> {
+        let actor = self.asked(id)?;
+        actor.glance.ask(request).map_err(|failure| format!("{id} doesn't answer: {failure}"))
+    }
+
+    /// How a server is.
+    pub(super) fn status(&mut self, id: &ServerId) -> Result<Status, String> {
+        match self.ask(id, &Request::Status)? {
+            Answer::Reply(Reply::Status(status)) => Ok(*status),
+            _ => Err(format!("{id} answers another question")),
+        }
+    }
+
+    /// The session for looking at a server.
+    pub(super) fn glance(&mut self, id: &ServerId) -> Result<&mut Session, String> {
+        Ok(&mut self.asked(id)?.glance)
+    }
+
+    fn asked(&mut self, id: &ServerId) -> Result<&mut Actor, String> {
+        let actor = self.actors.get_mut(id).ok_or_else(|| format!("{id} is no server"))?;
+        match (&actor.process, actor.is_paused) {
+            (None, _) => Err(format!("{id} doesn't run")),
+            (_, true) => Err(format!("{id} stands still")),
+            _ => Ok(actor),
+        }
+    }
+
+    /// Whether all servers that run are open and hear each other.
+    pub(super) fn is_connected(&mut self) -> bool {
+        let live = self.live();
+        live.iter().all(|id| self.hears_exactly(id, &live))
+    }
+
+    /// Waits until those that run hear each other and nobody else, and hold the same blocks.
+    pub(super) fn wait_until_calm(&mut self) -> Result<(), String> {
+        let live = self.live();
+        self.wait_until(&format!("{} hear each other", list(&live)), |stage| {
+            let heads: BTreeSet<_> =
+                live.iter().map(|id| stage.status(id).ok().map(|status| status.head)).collect();
+            heads.len() <= 1 && live.iter().all(|id| stage.hears_exactly(id, &live))
+        })
+    }
+
+    fn hears_exactly(&mut self, id: &ServerId, live: &BTreeSet<ServerId>) -> bool {
+        let Ok(status) = self.status(id) else { return false };
+        status.active && status.peers.iter().all(|peer| peer.connected == live.contains(&peer.id))
+    }
+}
+
+/// A folder for traces, with none of an earlier play in it.
+fn kept_folder(path: &Path) -> Result<PathBuf, String> {
+    let wrong =
+        |error: io::Error| format!("the traces can't be kept in {}: {error}", path.display());
+    fs::create_dir_all(path).map_err(wrong)?;
+    match fs::read_dir(path).map_err(wrong)?.next() {
+        None => path.canonicalize().map_err(wrong),
+        Some(_) => Err(wrong(io::Error::other("it is not empty"))),
+    }
+}
+
+fn glance(id: &ServerId, address: &str) -> client::Options {
+    client::Options {
+        id: id.clone(),
+        address: address.to_owned(),
+        timeout: GLANCE,
+        give_up_after: GLANCE,
+        json: false,
+        commands: Vec::new(),
+    }
+}
+
+/// Loopback addresses that nobody listens at now. They are below the ports that systems give to
+/// connections, or else one of those could take a server's while that is killed.
+fn free_addresses(count: usize) -> Result<Vec<String>, String> {
+    let (mut found, mut held) = (Vec::new(), Vec::new());
+    for _ in 0..1_000 {
+        if found.len() == count {
+            return Ok(found);
+        }
+        let address = format!("127.0.0.1:{}", fastrand::u16(20_000..32_000));
+        if let Ok(listener) = TcpListener::bind(&address) {
+            found.push(address);
+            held.push(listener);
+        }
+    }
+    Err("there are no free ports from 20000 to 32000".into())
+}

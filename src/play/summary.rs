@@ -1,0 +1,75 @@
+//! What is left when the play is over, with its figures, and whether money and chains are as they must
+//! be.
+
+use serde::Serialize;
+
+use crate::bank::amount::Amount;
+use crate::bank::ids::ServerId;
+use crate::play::check::total;
+use crate::play::figures::Told;
+use crate::play::look::Look;
+use crate::play::short::Waiting;
+use crate::play::stage::Stage;
+
+/// All of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    #[serde(flatten)]
+    look: Look,
+    /// Transfers that wait for money still, as they stand in the file.
+    waiting: Vec<String>,
+    figures: Told,
+    /// Checks of this play.
+    passed: usize,
+    failed: usize,
+    /// What must be so always and is not.
+    wrong: Vec<String>,
+}
+
+impl Summary {
+    /// Looks at all servers.
+    pub(super) fn of(
+        stage: &mut Stage,
+        waiting: &[Waiting<'_>],
+        figures: Told,
+        passed: usize,
+        failed: usize,
+    ) -> Summary {
+        let servers: Vec<ServerId> = stage.servers().cloned().collect();
+        let expected = Amount::new(stage.opening().units() * servers.len() as u64);
+        let look = Look::at(stage, servers);
+        let mut wrong: Vec<String> = look.fork().into_iter().collect();
+        if !stage.live().is_empty()
+            && let Some(expected) = expected
+            && let Err(found) = total(stage, expected)
+        {
+            wrong.push(format!("all accounts together must hold {expected}: {found}"));
+        }
+        let mut waiting: Vec<(usize, &str)> =
+            waiting.iter().map(|one| (one.step.place.line, one.step.text.as_str())).collect();
+        waiting.sort_unstable();
+        let waiting = waiting.iter().map(|(line, text)| format!("line {line}: {text}")).collect();
+        Summary { look, waiting, figures, passed, failed, wrong }
+    }
+
+    /// Whether all is as it must be, and was as it was expected.
+    pub(super) fn is_green(&self) -> bool {
+        self.failed == 0 && self.wrong.is_empty()
+    }
+
+    /// For people.
+    pub(super) fn in_words(&self) -> String {
+        let mut text = format!("\nAt the end\n{}", self.look.in_words());
+        for waiting in &self.waiting {
+            text += &format!("      still waits for money: {waiting}\n");
+        }
+        for line in self.figures.in_words().lines() {
+            text += &format!("      {line}\n");
+        }
+        for wrong in &self.wrong {
+            text += &format!("      WRONG: {wrong}\n");
+        }
+        let Summary { passed, failed, .. } = self;
+        text + &format!("\n{passed} checks passed, {failed} failed\n")
+    }
+}

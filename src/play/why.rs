@@ -1,0 +1,74 @@
+//! Why a transfer ended as it did, in words: from its own log, by a Paxos run, or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::entry::Via;
+use crate::bank::request::Outcome;
+use crate::client::session::Ending;
+use crate::play::check::is_unavailable;
+use crate::play::script::list;
+use crate::wire::reply::HashedBlock;
+
+/// What was seen of a home around a transfer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// The blocks that it appended meanwhile.
+    pub blocks: Vec<HashedBlock>,
+    /// The other servers of which it got promises.
+    pub promised: BTreeSet<ServerId>,
+}
+
+/// How a transfer was accepted.
+pub(super) fn via_in_words(via: Via) -> &'static str {
+    match via {
+        Via::Local => "locally",
+        Via::Paxos => "after a Paxos run",
+    }
+}
+
+/// Why it ended so.
+pub(super) fn why(home: &ServerId, ending: &Ending, seen: &Seen) -> String {
+    match ending {
+        Ending::Decided(Outcome::Accepted { via: Via::Local, .. }) => {
+            format!("local: what {home} knows covers it")
+        }
+        Ending::Decided(Outcome::Accepted { via: Via::Paxos, .. }) => {
+            let run = match list(&seen.promised) {
+                with if !with.is_empty() => format!("a Paxos run of {home} with {with}"),
+                _ if seen.blocks.iter().any(|block| block.proposer.as_ref() != Some(home)) => {
+                    "another server's Paxos run".into()
+                }
+                _ => format!("a Paxos run of {home}"),
+            };
+            let blocks: Vec<String> = seen.blocks.iter().map(block_in_words).collect();
+            if blocks.is_empty() { run } else { format!("{run}: {}", blocks.join("; ")) }
+        }
+        Ending::Decided(Outcome::Refused { consulted, not_consulted, .. }) => {
+            let not = match not_consulted.is_empty() {
+                true => String::new(),
+                false => format!(", not {}", list(not_consulted)),
+            };
+            format!("a Paxos run of {home} consulted {}{not}", list(consulted))
+        }
+        Ending::Decided(Outcome::LinkedFailed { .. }) => "all or none".into(),
+        Ending::Decided(Outcome::Unavailable { .. }) => {
+            format!("no Paxos run of {home} got through")
+        }
+        ending if is_unavailable(ending) => "it was not heard by its server".into(),
+        Ending::Unknown { .. } => "no answer: it may or may not have happened".into(),
+        _ => format!("{home} would not take it"),
+    }
+}
+
+/// `block 1 by A, 4 entries: 2 of A, 1 of B, 1 of C`.
+fn block_in_words(block: &HashedBlock) -> String {
+    let mut of: BTreeMap<&ServerId, usize> = BTreeMap::new();
+    for entry in &block.entries {
+        *of.entry(&entry.server).or_default() += 1;
+    }
+    let of: Vec<String> = of.into_iter().map(|(id, count)| format!("{count} of {id}")).collect();
+    let by = block.proposer.as_ref().map_or("nobody", ServerId::as_str);
+    let entries = if block.entries.len() == 1 { "entry" } else { "entries" };
+    format!("block {} by {by}, {} {entries}: {}", block.height, block.entries.len(), of.join(", "))
+}

@@ -1,0 +1,258 @@
+//! A line of a trace: one thing that happened at one server.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bank::ids::{LifeId, ServerId};
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::{Message, Vote};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// At which server.
+    pub server: ServerId,
+    /// Counts what happened there in one life: the server's own part of a logical clock. Whoever
+    /// merges traces gets the rest from sending and receiving.
+    pub clock: u64,
+    /// When, by that machine's clock, in microseconds since 1970. Nothing depends on it but what is
+    /// shown.
+    pub us: u64,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// The store was loaded. If there was a life before, then that has ended in a crash.
+    Start {
+        /// The life that begins.
+        life: LifeId,
+    },
+    /// A message was given to a connection. Whether it arrives only the receiver's trace tells.
+    Sent {
+        /// To whom.
+        to: ServerId,
+        /// Its place there.
+        place: Place,
+        /// What.
+        message: Brief,
+    },
+    /// A message was lost before it left.
+    Lost {
+        /// For whom it was.
+        to: ServerId,
+        /// Why.
+        why: Loss,
+        /// What.
+        message: Brief,
+    },
+    /// A message was taken in.
+    Received {
+        /// From whom.
+        from: ServerId,
+        /// Its place among what came on that connection.
+        place: Place,
+        /// What.
+        message: Brief,
+    },
+    /// Writes became durable.
+    Durable {
+        /// The turn's number.
+        turn: u64,
+        /// How many writes.
+        writes: usize,
+    },
+    /// A ballot was promised, durably.
+    Promised {
+        /// The ballot.
+        ballot: String,
+    },
+    /// A block was accepted, durably.
+    Accepted {
+        /// The block's height.
+        height: u64,
+        /// In which ballot.
+        ballot: String,
+        /// The beginning of the block's hash.
+        hash: String,
+    },
+    /// A block was appended, durably.
+    Appended {
+        /// The block's height.
+        height: u64,
+        /// The beginning of its hash.
+        hash: String,
+        /// Who built it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proposer: Option<ServerId>,
+        /// How many entries it holds.
+        entries: usize,
+    },
+    /// A client asked for something that changes accounts.
+    Asked {
+        /// For what: `transfer`, `open`, `batch`, `settle`.
+        what: String,
+    },
+    /// A client was answered.
+    Answered {
+        /// With what: an outcome's name, `batch`, `settled`, `error`.
+        what: String,
+    },
+}
+
+/// A message's place among those that went over one connection.
+///
+/// Small messages may overtake those with blocks, but not each other, nor do these. So the nth of its
+/// kind that is sent is the nth that is received: no message needs to carry a number for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The connection: where it was dialled from and to, as both ends see it.
+    pub connection: String,
+    /// Which of the connection's queues.
+    pub queue: Queue,
+    /// Counts from 1.
+    pub number: u64,
+}
+
+/// Messages that don't overtake each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Queue {
+    /// Small ones.
+    Small,
+    /// Those with blocks.
+    Bulky,
+    /// The answer to the hello, the one thing that goes the other way.
+    Answer,
+}
+
+impl Queue {
+    /// The one for a message over a dialled connection.
+    pub fn of(message: &Message) -> Queue {
+        if message.is_bulky() { Queue::Bulky } else { Queue::Small }
+    }
+}
+
+/// Why a message did not leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// There was no connection.
+    NoLink,
+    /// Too many were waiting.
+    QueueFull,
+    /// Somebody asked for it.
+    Fault,
+}
+
+/// As much of a message as a trace holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brief {
+    /// The protocol's word for it.
+    pub kind: String,
+    /// The height that it is about; the first, if it is about several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+    /// The ballot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ballot: Option<String>,
+    /// Of a promise, the ballot of the block accepted before; of a nack, the ballot promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// How many entries of a log or a block it carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<usize>,
+    /// How many blocks it asks for or carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<u64>,
+}
+
+impl Brief {
+    /// What a trace holds of a message.
+    pub fn of(message: &Message) -> Brief {
+        let mut brief = Brief { kind: message.name().into(), ..Brief::default() };
+        match message {
+            Message::Heartbeat(standing) => brief.height = Some(standing.height),
+            Message::Prepare { height, ballot, .. } => brief.about(*height, Some(ballot)),
+            Message::Promise { height, ballot, vote, .. } => {
+                brief.about(*height, Some(ballot));
+                match vote {
+                    Vote::Log { elements, .. } => {
+                        let entries = elements.iter().map(|element| element.records().len());
+                        brief.entries = Some(entries.sum());
+                    }
+                    Vote::Accepted { ballot, .. } => brief.before = Some(ballot.to_string()),
+                }
+            }
+            Message::Accept { height, ballot, block } => {
+                brief.about(*height, Some(ballot));
+                brief.entries = Some(block.block().len());
+            }
+            Message::Accepted { height, ballot, .. } => brief.about(*height, Some(ballot)),
+            Message::Commit { height, .. } => brief.about(*height, None),
+            Message::Nack { height, ballot, promised, .. } => {
+                brief.about(*height, Some(ballot));
+                brief.before = Some(promised.to_string());
+            }
+            Message::ReconcileAck { height } => brief.about(*height, None),
+            Message::BlocksRequest { from, to } => {
+                brief.about(*from, None);
+                brief.blocks = Some((to + 1).saturating_sub(*from));
+            }
+            Message::BlocksResponse { blocks } => {
+                brief.height = blocks.first().map(|block| block.height());
+                brief.blocks = Some(blocks.len() as u64);
+            }
+            Message::Hello(_)
+            | Message::Reject { .. }
+            | Message::Rejoin { .. }
+            | Message::ReconcileRequest => {}
+        }
+        brief
+    }
+
+    fn about(&mut self, height: u64, ballot: Option<&Ballot>) {
+        self.height = Some(height);
+        self.ballot = ballot.map(Ballot::to_string);
+    }
+
+    /// Whether it has to do with the block of this height.
+    pub fn concerns(&self, height: u64) -> bool {
+        let first = self.height.filter(|_| self.kind != "heartbeat");
+        first.is_some_and(|first| (first..first + self.blocks.unwrap_or(1)).contains(&height))
+    }
+
+    /// Whether it belongs to a run of Paxos or brings blocks: all that changes what servers hold.
+    pub fn is_of_the_protocol(&self) -> bool {
+        !matches!(
+            &*self.kind,
+            "heartbeat" | "hello" | "reject" | "reconcile_request" | "reconcile_ack"
+        )
+    }
+
+    /// In a few words, for an arrow.
+    pub fn label(&self) -> String {
+        let count = |count: u64, one: &str, many: &str| match count {
+            1 => format!("1 {one}"),
+            count => format!("{count} {many}"),
+        };
+        let mut label = self.kind.replace('_', " ");
+        if let Some(height) = self.height {
+            label += &format!(" {height}");
+        }
+        if let Some(ballot) = self.ballot.as_ref().filter(|_| self.kind != "accepted") {
+            label += &format!(" [{ballot}]");
+        }
+        let detail = match (&*self.kind, &self.before, self.entries, self.blocks) {
+            ("promise", Some(before), ..) => format!("accepted in [{before}]"),
+            ("nack", Some(before), ..) => format!("promised [{before}]"),
+            (_, _, Some(entries), _) => count(entries as u64, "entry", "entries"),
+            (_, _, _, Some(blocks)) => count(blocks, "block", "blocks"),
+            _ => return label,
+        };
+        format!("{label} ({detail})")
+    }
+}

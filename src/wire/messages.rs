@@ -1,0 +1,104 @@
+//! Some of the messages that servers send each other, by their names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// All but those that open a connection: without these there is none on which others could be lost.
+const NAMES: [&str; 12] = [
+    "heartbeat",
+    "rejoin",
+    "prepare",
+    "promise",
+    "accept",
+    "accepted",
+    "commit",
+    "nack",
+    "reconcile_request",
+    "reconcile_ack",
+    "blocks_request",
+    "blocks_response",
+];
+
+/// A set of names of messages, each a bit. Written as a list of the names.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<&str>", try_from = "Vec<String>")]
+pub struct Messages(u16);
+
+impl Messages {
+    /// None at all.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those of both sets.
+    pub fn and(self, others: Messages) -> Messages {
+        Messages(self.0 | others.0)
+    }
+
+    /// Whether the message of this name is among them.
+    pub fn contains(self, name: &str) -> bool {
+        name.parse::<Messages>().is_ok_and(|message| self.0 & message.0 != 0)
+    }
+
+    /// Their names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        NAMES.into_iter().filter(move |name| self.contains(name))
+    }
+}
+
+impl FromStr for Messages {
+    type Err = String;
+    /// The set of the one message of this name.
+    fn from_str(text: &str) -> Result<Messages, String> {
+        match NAMES.iter().position(|name| *name == text) {
+            Some(place) => Ok(Messages(1 << place)),
+            None => {
+                let text: String = text.chars().take(80).collect();
+                Err(format!("{text:?} is no message; there are {}", NAMES.join(", ")))
+            }
+        }
+    }
+}
+
+impl TryFrom<Vec<String>> for Messages {
+    type Error = String;
+    fn try_from(names: Vec<String>) -> Result<Messages, String> {
+        names.iter().try_fold(Messages::default(), |all, name| Ok(all.and(name.parse()?)))
+    }
+}
+
+impl From<Messages> for Vec<&str> {
+    fn from(messages: Messages) -> Self {
+        messages.names().collect()
+    }
+}
+
+impl fmt::Display for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl fmt::Debug for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_written_as_its_names() {
+        let set: Messages = serde_json::from_str(r#"["commit","accept"]"#).unwrap();
+        assert_eq!(serde_json::to_string(&set).unwrap(), r#"["accept","commit"]"#);
+        assert!(set.contains("commit") && !set.contains("promise") && !set.contains("hello"));
+        assert_eq!(set.to_string(), "accept, commit");
+        let error = "hello".parse::<Messages>().unwrap_err();
+        assert!(error.contains("\"hello\" is no message; there are heartbeat, "), "{error}");
+        assert!(serde_json::from_str::<Messages>(r#"["x"]"#).is_err());
+    }
+}
