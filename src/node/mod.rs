@@ -9,6 +9,7 @@
 //! outlet ────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
 //! peer ──────── dials one peer, keeps the link, writes to it
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
+//! checking ──── the check of the chain that a start left for later
 //! statements ── which blocks touch an account
 //! life ──────── how all of them learn that the node ends
 //! ```
@@ -28,7 +29,9 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::server::Server;
+use crate::bank::server::replay::Check;
 use crate::node::block_reader::{BlockReader, Job};
+use crate::node::checking::ToCheck;
 use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::exchange::Exchange;
@@ -38,6 +41,7 @@ use crate::node::peer::Dialler;
 use crate::store::Store;
 
 mod block_reader;
+mod checking;
 pub mod config;
 mod connection;
 mod event_loop;
@@ -125,11 +129,11 @@ impl Node {
         let cant_listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(cant_listen)?;
         let address = listener.local_addr().map_err(cant_listen)?;
-        let server = load(&config.for_server(), &mut *store).map_err(StartError::Load)?;
+        let (server, check) = load(&config.for_server(), &mut *store).map_err(StartError::Load)?;
         let life = Life::new();
         let mut node = Node { address, life, listener: None, others: Vec::new() };
         // On an error the node is dropped, and so killed.
-        node.spawn_all(&config, listener, store, server).map_err(StartError::Thread)?;
+        node.spawn_all(&config, listener, store, (server, check)).map_err(StartError::Thread)?;
         Ok(node)
     }
 
@@ -138,14 +142,16 @@ impl Node {
         config: &NodeConfig,
         listener: TcpListener,
         store: Box<dyn Store>,
-        server: Server,
+        (server, check): (Server, Option<Check>),
     ) -> io::Result<()> {
         let loading = Arc::new(AtomicBool::new(false));
         let (to_peers, peers) = crossbeam_channel::bounded(PEER_CHANNEL);
         let (to_clients, clients) = crossbeam_channel::bounded(CLIENT_CHANNEL);
         let (to_jobs, jobs) = crossbeam_channel::bounded(block_reader::JOBS);
         let (id, timings) = (config.id.clone(), config.timings.clone());
-        self.spawn_block_reader(&id, jobs, &*store)?;
+        let to_check = Arc::new(ToCheck::default());
+        to_check.leave(check);
+        self.spawn_block_reader(&id, jobs, &*store, Arc::clone(&to_check))?;
         self.spawn_diallers(config, &to_peers)?;
         let lobby = Lobby {
             id: id.clone(),
@@ -162,6 +168,7 @@ impl Node {
             loading,
             store,
             server,
+            to_check,
             peers,
             clients,
             exchange: Exchange::new(to_jobs),
@@ -179,8 +186,10 @@ impl Node {
         id: &ServerId,
         jobs: Receiver<Job>,
         store: &dyn Store,
+        to_check: Arc<ToCheck>,
     ) -> io::Result<()> {
-        let reader = BlockReader::new(id.clone(), store.reader());
+        let life = Arc::clone(&self.life);
+        let reader = BlockReader::new(id.clone(), store.reader(), life, to_check);
         let work = move || reader.run(&jobs);
         self.others.push(self.life.spawn(format!("{id}:blocks"), work)?);
         Ok(())

@@ -74,6 +74,8 @@ impl Stage {
         disk.balances = CONFIRMED.iter().map(account).collect();
         disk.stored.included =
             CONFIRMED.iter().map(|(name, _)| (id(name), Position::START)).collect();
+        disk.stored.instances =
+            CONFIRMED.iter().map(|(name, n)| (id(name), InstanceId(*n))).collect();
         let server = disk.load(config(), 1);
         let mut stage = Stage { disk, server };
         stage.meet_all();

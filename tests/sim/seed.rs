@@ -47,7 +47,6 @@ fn habits(dice: &mut Rng) -> Habits {
 /// Bounds so small that they are met all the time.
 fn small(dice: &mut Rng) -> Limits {
     Limits {
-        block_bytes: Limits::default().block_bytes,
         element: dice.usize(2..=8),
         block: dice.usize(4..=20),
         log: [5, 50][dice.usize(..2)],
@@ -56,6 +55,7 @@ fn small(dice: &mut Rng) -> Limits {
         sessions: 3,
         remembered: 4,
         remembered_in_all: 10,
+        ..Limits::default()
     }
 }
 

@@ -115,7 +115,16 @@ pub fn append_with(
 ) -> Write {
     let balances = balances.iter().map(|(name, units)| (account(name), amount(*units))).collect();
     let included = included(block);
-    Write::Append { block: block.clone(), from_accepted, trim, balances, included }
+    Write::Append {
+        block: block.clone(),
+        from_accepted,
+        trim,
+        balances,
+        included,
+        instances: instances(),
+        deposed: BTreeSet::new(),
+        sessions: SessionChanges::default(),
+    }
 }
 
 /// Appends a block that was not accepted here, with nothing else but the opening balances.

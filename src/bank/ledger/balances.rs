@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
+use crate::bank::ledger::digest::Digest;
 use crate::bank::ledger::directory::{AccountNumber, Directory};
 use crate::bank::ledger::entry::Action;
 use crate::bank::ledger::trial::{Changes, Trial, moved};
@@ -204,6 +205,19 @@ impl Balances {
             named.push((account, amount));
         }
         named
+    }
+
+    /// How many accounts the chain knows, and what they and their balances come to.
+    pub fn digest(&self) -> (usize, Digest) {
+        let mut digest = Digest::default();
+        let mut accounts = 0;
+        for (name, amount) in self.directory.names().zip(&self.committed) {
+            if let Some(amount) = amount.get() {
+                digest.add(name, amount);
+                accounts += 1;
+            }
+        }
+        (accounts, digest)
     }
 
     /// Forgets what the local log had added.

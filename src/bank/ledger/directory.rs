@@ -65,6 +65,11 @@ impl Directory {
         &self.names[self.span(number)]
     }
 
+    /// All names, in the order of their numbers.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.numbers().map(|number| self.name(number))
+    }
+
     fn bytes(&self, number: AccountNumber) -> &[u8] {
         &self.names.as_bytes()[self.span(number)]
     }

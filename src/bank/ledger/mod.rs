@@ -1,6 +1,7 @@
 //! The ledger: entries, elements, the local log, accounts and their balances, sessions.
 
 pub mod balances;
+pub mod digest;
 pub mod directory;
 pub mod element;
 pub mod entry;
