@@ -227,7 +227,7 @@ fn of_the_rest(c: &mut Connection) -> Vec<Damage> {
         ),
         damage("a balance of nobody's", balance("A/eve", "1"), ["SERVER-", "A"]),
         damage("a balance is gone", [command("HDEL", "BALANCES", &["B"])], ["SERVER-", "-A"]),
-        damage("another format", state("format", "3"), ["SERVER-STATE-A[format]", "only format 2"]),
+        damage("another format", state("format", "2"), ["SERVER-STATE-A[format]", "only format 3"]),
         damage(
             "no format",
             [command("HDEL", "STATE", &["format"])],

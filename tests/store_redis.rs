@@ -81,7 +81,7 @@ fn there_are_only_the_documented_keys_and_people_can_read_them() {
     let expected = [
         ("accepted", ballot(2)),
         ("active", "1".to_owned()),
-        ("format", "2".to_owned()),
+        ("format", "3".to_owned()),
         ("included", r#"{"A":{"epoch":1,"seq":2},"B":{"epoch":1,"seq":0}}"#.to_owned()),
         ("instance", stored.instance.to_string()),
         ("promised", ballot(3)),
@@ -143,14 +143,14 @@ fn a_store_of_another_format_is_refused() {
     say::<()>(c, &["DEL", "SERVER-ACCOUNTS-A"]);
     let entry = r#"[{"server":"A","epoch":1,"seq":5,"from":"A","to":"B","amount":5}]"#;
     say::<()>(c, &["LSET", "SERVER-LOG-A", "0", entry]);
-    for other in ["1", "3", "two"] {
+    for other in ["1", "2", "4", "two"] {
         say::<()>(c, &["HSET", "SERVER-STATE-A", "format", other, "colour", "blue"]);
         let before = dump(c);
         let error = redis.open().load().unwrap_err();
         assert!(matches!(error, StoreError::Unfit(_)), "{error}");
         let text = error.to_string();
         assert!(text.contains(&format!("SERVER-STATE-A[format] is {other:?}")), "{text}");
-        assert!(text.contains("only format 2") && text.contains("start the version"), "{text}");
+        assert!(text.contains("only format 3") && text.contains("start the version"), "{text}");
         assert_eq!(dump(c), before);
     }
 }

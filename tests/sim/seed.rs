@@ -94,6 +94,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
             always: false,
         },
         limits: if dice.u8(0..4) == 0 { small(&mut dice) } else { Limits::default() },
+        tail: [None, None, Some(1), Some(2), Some(3)][dice.usize(..5)],
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
     let mut world = World::new(seed, setting, faults);

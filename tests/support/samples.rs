@@ -1,6 +1,6 @@
 //! Elements, blocks and batches to store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use paxos_banking::bank::amount::Amount;
@@ -9,6 +9,7 @@ use paxos_banking::bank::effects::{Batch, Write};
 use paxos_banking::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
+use paxos_banking::bank::ledger::sessions::SessionChanges;
 use paxos_banking::bank::paxos::ballot::Ballot;
 
 /// A server's id.
@@ -65,7 +66,7 @@ pub fn genesis() -> SealedBlock {
     SealedBlock::genesis(Genesis {
         format: FORMAT,
         opening_balance: amount(100),
-        servers: BTreeMap::from([(server("A"), InstanceId(1)), (server("B"), InstanceId(2))]),
+        servers: instances(),
     })
 }
 
@@ -104,6 +105,11 @@ pub fn chain(blocks: usize, entries: u64) -> Vec<SealedBlock> {
 pub fn included(block: &SealedBlock) -> BTreeMap<ServerId, Position> {
     let end = |log: &[Element]| log.last().map_or(Position::START, Element::last);
     ["A", "B"].map(|id| (server(id), end(block.block().log(&server(id))))).into()
+}
+
+/// Each server's instance.
+pub fn instances() -> BTreeMap<ServerId, InstanceId> {
+    BTreeMap::from([(server("A"), InstanceId(1)), (server("B"), InstanceId(2))])
 }
 
 /// Appends a block.
