@@ -8,8 +8,8 @@ use crate::bank::effects::{Batch, Receipt, Write};
 use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
 use crate::bank::server::Config;
 use crate::bank::server::Server;
-use crate::bank::server::replay::Check;
 use crate::bank::server::recovery::{Recovery, RecoveryError};
+use crate::bank::server::replay::Check;
 use crate::bank::stored::Stored;
 
 /// What is on one server's disk.
