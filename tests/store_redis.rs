@@ -180,7 +180,7 @@ fn what_is_damaged_is_named_and_left_as_it_is() {
         (&["HSET", "SERVER-SESSIONS-A", "nobody", "1"], "SERVER-SESSIONS-A[nobody]"),
         (
             &["HSET", "SERVER-SESSIONS-A", "A.1.0.00000000000000aa.1", "-1"],
-            "SERVER-SESSIONS-A[A.1.0",
+            "SERVER-SESSIONS-A[A.1.0.00000000000000aa.1]",
         ),
         (&["HSET", "SERVER-STATE-A", "active", "no"], "SERVER-STATE-A[active]"),
         (&["HSET", "SERVER-STATE-A", "colour", "blue"], "SERVER-STATE-A[colour]"),
