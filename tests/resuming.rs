@@ -211,6 +211,6 @@ fn a_long_chain_is_checked_while_the_server_serves() {
     assert_eq!(pays(7), json!("expired"), "that is in a block which was not read");
     assert_eq!(pays(8), json!("accepted"));
     let history = json!({"history": {"account": "B", "limit": 1}});
-    assert_eq!(ask(&node, &history)["entries"].as_array().map(Vec::len), Some(1));
+    assert_eq!(ask(&node, &history)["lines"].as_array().map(Vec::len), Some(1));
     assert!(node.ended().is_none());
 }
