@@ -124,12 +124,11 @@ impl BlockReader {
             return self.statements.index_piece(&mut *self.store);
         };
         let blocks = match self.store.blocks(next, self.checking.last(), PIECE_TO_CHECK) {
-            Ok(blocks) => blocks,
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => {
+            Err(error @ StoreError::Corrupt { .. }) => {
                 self.end(ExitReason::Store(Arc::new(error)));
                 return Ok(false);
             }
+            blocks => blocks?,
         };
         self.statements.follow(&blocks);
         if let Err(reason) = self.checking.take(&blocks, &*self.store) {

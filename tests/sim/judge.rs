@@ -49,7 +49,6 @@ pub struct Judge {
     pub blockless: usize,
     /// The servers forget much.
     pub forgetful: bool,
-    /// The lives of servers that started from the chain's end.
     pub resumed: BTreeSet<u64>,
     /// Nothing has gone wrong for a while.
     pub calm: bool,

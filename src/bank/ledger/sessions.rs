@@ -362,6 +362,32 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_the_horizon_covers_never_comes_into_the_store_again() {
+        let mut sessions = Sessions::new(&Limits { sessions: 1, ..Limits::default() });
+        let (old, next) = (session(0, 1), session(1, 2));
+        let element = |session: &SessionId, number, seq| {
+            let Instruction { action, .. } = pays(5);
+            let request = Some(request(session, number));
+            let record = Record { action, request, via: Via::Local, linked: false };
+            Element::seal(Position { epoch: 1, seq }, vec![record])
+        };
+        let log = [element(&old, 8, 1), element(&old, 6, 2), element(&next, 1, 3)];
+        for element in &log {
+            sessions.recover(element.first(), &element.records()[0], false);
+        }
+        // It was forgotten before it came into the chain.
+        let changes = sessions.came_into_chain(&log[..1]);
+        assert_eq!((changes.highest.len(), changes.horizon), (0, Some(opened_at(&next))));
+        sessions.recover(log[1].first(), &log[1].records()[0], false);
+        let changes = sessions.came_into_chain(&log[1..2]);
+        assert_eq!(changes.highest.len(), 0, "6 is in the chain now, but so is 8");
+        let stored =
+            Sessions::restore(&Limits::default(), &changes.highest, changes.horizon, false);
+        let find = |number| stored.clone().find(&request(&old, number), &pays(5), FIRST);
+        assert_eq!([find(6), find(8), find(9)], [Found::Expired, Found::Expired, Found::Expired]);
+    }
+
+    #[test]
     fn a_new_session_works_however_many_were_opened_since_the_last_entry() {
         let mut sessions = small();
         for count in 1..=10 + 1 {

@@ -168,13 +168,14 @@ impl<'a> Turn<'a> {
                 some.iter().flat_map(|(session, highest)| [session.as_str(), highest]).collect();
             self.step("HSET", key, &arguments, Expected::Number);
         }
+        // Before what it covers is gone.
+        if let Some(horizon) = &changes.horizon {
+            self.set(&[(HORIZON_FIELD, &json(horizon))]);
+        }
         let forgotten: Vec<String> = changes.forgotten.iter().map(SessionId::to_string).collect();
         for some in forgotten.chunks(MOST_AT_ONCE) {
             let arguments: Vec<&str> = some.iter().map(String::as_str).collect();
             self.step("HDEL", key, &arguments, Expected::Exactly(arguments.len() as u64));
-        }
-        if let Some(horizon) = &changes.horizon {
-            self.set(&[(HORIZON_FIELD, &json(horizon))]);
         }
     }
 
