@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::blockchain::block::SealedBlock;
 use paxos_banking::bank::effects::Write;
-use paxos_banking::bank::ids::TurnNumber;
+use paxos_banking::bank::ids::{InstanceId, SessionId, TurnNumber};
 use paxos_banking::bank::ledger::entry::Position;
+use paxos_banking::bank::ledger::sessions::SessionChanges;
 use paxos_banking::bank::stored::Stored;
 use paxos_banking::store::Store;
 use support::disk::{Disk, after, commit, texts};
@@ -25,6 +26,8 @@ contract! {
     one_batch_may_hold_everything,
     balances_are_set_one_by_one,
     what_is_included_comes_back,
+    who_has_which_instance_comes_back,
+    what_is_known_of_sessions_comes_back,
     activation_stays,
     blocks_come_in_bounded_pieces,
     a_reader_follows_the_chain,
@@ -41,6 +44,10 @@ fn an_empty_store_gets_an_instance<D: Disk>() {
         blocks: 0,
         accounts: 0,
         included: BTreeMap::new(),
+        instances: BTreeMap::new(),
+        deposed: BTreeSet::new(),
+        sessions: BTreeMap::new(),
+        horizon: None,
         log: Vec::new(),
         promised: None,
         accepted: None,
@@ -178,6 +185,60 @@ fn what_is_included_comes_back<D: Disk>() {
         let expected = ends.map(|(id, seq)| (server(id), Position { epoch: 1, seq }));
         assert_eq!(stored.included, expected.into());
     }
+}
+
+/// Appends a block, changed.
+fn append_but(block: &SealedBlock, change: impl FnOnce(&mut Write)) -> Write {
+    let mut append = append(block);
+    change(&mut append);
+    append
+}
+
+fn who_has_which_instance_comes_back<D: Disk>() {
+    let blocks = chain(2, 2);
+    let rejoined = BTreeMap::from([(server("A"), InstanceId(1)), (server("B"), InstanceId(7))]);
+    let after_both = append_but(&blocks[1], |append| {
+        let Write::Append { instances, deposed, .. } = append else { return };
+        instances.clone_from(&rejoined);
+        deposed.extend([InstanceId(2), InstanceId(5)]);
+    });
+    let stored = after::<D>(vec![vec![append(&blocks[0])], vec![after_both]]);
+    assert_eq!(stored.instances, rejoined);
+    assert_eq!(stored.deposed, BTreeSet::from([InstanceId(2), InstanceId(5)]));
+    let stored = after::<D>(vec![vec![append(&blocks[0])]]);
+    assert_eq!((stored.instances, stored.deposed), (instances(), BTreeSet::new()));
+}
+
+fn what_is_known_of_sessions_comes_back<D: Disk>() {
+    let blocks = chain(4, 2);
+    let session =
+        |count: u64| -> SessionId { format!("A.1.0.00000000000000aa.{count}").parse().unwrap() };
+    let with = |block, highest: &[(u64, u64)], forgotten: &[u64], horizon: Option<u64>| {
+        let sessions_are = SessionChanges {
+            highest: highest.iter().map(|(count, number)| (session(*count), *number)).collect(),
+            forgotten: forgotten.iter().map(|count| session(*count)).collect(),
+            horizon: horizon.map(|seq| Position { epoch: 1, seq }),
+        };
+        append_but(block, |append| {
+            if let Write::Append { sessions, .. } = append {
+                *sessions = sessions_are;
+            }
+        })
+    };
+    let first = vec![append(&blocks[0]), with(&blocks[1], &[(1, 4), (2, 1)], &[], None)];
+    let second = vec![with(&blocks[2], &[(3, 9), (2, 6)], &[1], Some(1))];
+    let stored = after::<D>(vec![first.clone()]);
+    assert_eq!(stored.sessions, BTreeMap::from([(session(1), 4), (session(2), 1)]));
+    assert_eq!(stored.horizon, None);
+    let both = BTreeMap::from([(session(2), 6), (session(3), 9)]);
+    let stored = after::<D>(vec![first.clone(), second.clone()]);
+    assert_eq!(
+        (stored.sessions, stored.horizon),
+        (both.clone(), Some(Position { epoch: 1, seq: 1 }))
+    );
+    let third = vec![append(&blocks[3])];
+    let stored = after::<D>(vec![first, second, third]);
+    assert_eq!((stored.sessions, stored.horizon), (both, Some(Position { epoch: 1, seq: 1 })));
 }
 
 fn activation_stays<D: Disk>() {

@@ -81,9 +81,11 @@ fn there_are_only_the_documented_keys_and_people_can_read_them() {
     let expected = [
         ("accepted", ballot(2)),
         ("active", "1".to_owned()),
-        ("format", "2".to_owned()),
+        ("deposed", "[]".to_owned()),
+        ("format", "3".to_owned()),
         ("included", r#"{"A":{"epoch":1,"seq":2},"B":{"epoch":1,"seq":0}}"#.to_owned()),
         ("instance", stored.instance.to_string()),
+        ("instances", r#"{"A":"0000000000000001","B":"0000000000000002"}"#.to_owned()),
         ("promised", ballot(3)),
     ];
     assert_eq!(state, expected.map(|(field, value)| (field.to_owned(), value)).into());
@@ -143,14 +145,14 @@ fn a_store_of_another_format_is_refused() {
     say::<()>(c, &["DEL", "SERVER-ACCOUNTS-A"]);
     let entry = r#"[{"server":"A","epoch":1,"seq":5,"from":"A","to":"B","amount":5}]"#;
     say::<()>(c, &["LSET", "SERVER-LOG-A", "0", entry]);
-    for other in ["1", "3", "two"] {
+    for other in ["1", "2", "4", "two"] {
         say::<()>(c, &["HSET", "SERVER-STATE-A", "format", other, "colour", "blue"]);
         let before = dump(c);
         let error = redis.open().load().unwrap_err();
         assert!(matches!(error, StoreError::Unfit(_)), "{error}");
         let text = error.to_string();
         assert!(text.contains(&format!("SERVER-STATE-A[format] is {other:?}")), "{text}");
-        assert!(text.contains("only format 2") && text.contains("start the version"), "{text}");
+        assert!(text.contains("only format 3") && text.contains("start the version"), "{text}");
         assert_eq!(dump(c), before);
     }
 }
@@ -169,6 +171,17 @@ fn what_is_damaged_is_named_and_left_as_it_is() {
         (&["HDEL", "SERVER-STATE-A", "accepted"], "SERVER-STATE-A[accepted]"),
         (&["HDEL", "SERVER-STATE-A", "included"], "SERVER-STATE-A[included]"),
         (&["HSET", "SERVER-STATE-A", "included", r#"{"A":7}"#], "SERVER-STATE-A[included]"),
+        (&["HDEL", "SERVER-STATE-A", "instances"], "SERVER-STATE-A[instances]"),
+        (&["HSET", "SERVER-STATE-A", "instances", "[]"], "SERVER-STATE-A[instances]"),
+        (&["HDEL", "SERVER-STATE-A", "deposed"], "SERVER-STATE-A[deposed]"),
+        (&["HSET", "SERVER-STATE-A", "deposed", "x"], "SERVER-STATE-A[deposed]"),
+        (&["HSET", "SERVER-STATE-A", "horizon", "7"], "SERVER-STATE-A[horizon]"),
+        (&["SET", "SERVER-SESSIONS-A", "x"], "SERVER-SESSIONS-A"),
+        (&["HSET", "SERVER-SESSIONS-A", "nobody", "1"], "SERVER-SESSIONS-A[nobody]"),
+        (
+            &["HSET", "SERVER-SESSIONS-A", "A.1.0.00000000000000aa.1", "-1"],
+            "SERVER-SESSIONS-A[A.1.0.00000000000000aa.1]",
+        ),
         (&["HSET", "SERVER-STATE-A", "active", "no"], "SERVER-STATE-A[active]"),
         (&["HSET", "SERVER-STATE-A", "colour", "blue"], "SERVER-STATE-A[colour]"),
         (&["DEL", "SERVER-STATE-A"], "SERVER-STATE-A"),

@@ -1,11 +1,14 @@
 //! What a store keeps beside the chain, held against the chain.
 
+use std::collections::BTreeMap;
+
 use crate::audit::finding::Finding;
 use crate::audit::replay::Replay;
-use crate::audit::source::{Source, Standing};
-use crate::bank::ids::AccountId;
+use crate::audit::source::{Kept, Source, Standing};
+use crate::bank::ids::{AccountId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
+use crate::bank::ledger::sessions::opened_at;
 use crate::bank::stored::Place;
 
 /// The accounts that a log opens.
@@ -78,7 +81,50 @@ pub fn check(
             return wrong(Place::Included, what);
         }
     }
-    Ok(notes)
+    if kept.instances != *chain.all_instances() {
+        return wrong(Place::Instances, "they are not what follows from the chain".into());
+    }
+    if kept.deposed != *chain.all_deposed() {
+        return wrong(Place::Deposed, "they are not what follows from the chain".into());
+    }
+    match source.server() {
+        Some(server) => check_sessions(replay, source, kept, &server).map(|()| notes),
+        None => Ok(notes),
+    }
+}
+
+/// Checks what a store says of sessions: by it a late retry is known.
+fn check_sessions(
+    replay: &Replay,
+    source: &dyn Source,
+    kept: &Kept,
+    server: &ServerId,
+) -> Result<(), Finding> {
+    let wrong = |place: Place, what: String| Err(Finding::new(source.spot(&place), what));
+    let last = replay.chain().map(|chain| chain.included(server));
+    if kept.horizon > last {
+        return wrong(Place::Horizon, "it lies beyond the entries in the chain".into());
+    }
+    let own = replay.requests().highest().filter(|(session, _)| session.server == *server);
+    let own: BTreeMap<&SessionId, u64> = own.collect();
+    for (session, said) in &kept.sessions {
+        let what = match own.get(session) {
+            Some(right) if right == said => continue,
+            Some(right) => format!("{said} is there, and {right} follows from the chain"),
+            None => "the chain knows no such session".into(),
+        };
+        return wrong(Place::Session(session.clone()), what);
+    }
+    let missing = own.into_iter().find(|(session, _)| {
+        !kept.sessions.contains_key(session) && Some(opened_at(session)) >= kept.horizon
+    });
+    match missing {
+        Some((session, number)) => {
+            let what = format!("missing, and the chain holds {number}");
+            wrong(Place::Session(session.clone()), what)
+        }
+        None => Ok(()),
+    }
 }
 
 /// Checks what the server has promised and accepted for the next height.

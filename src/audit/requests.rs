@@ -25,6 +25,12 @@ impl Requests {
         }
     }
 
+    /// The highest number of each session, in the sessions' order.
+    pub fn highest(&self) -> impl Iterator<Item = (&SessionId, u64)> {
+        let last = |numbers: &Numbers| numbers.ranges.last_key_value().map(|(_, last)| *last);
+        self.sessions.iter().filter_map(move |(session, numbers)| Some((session, last(numbers)?)))
+    }
+
     /// Whether a request is there.
     pub fn contains(&self, request: &RequestId) -> bool {
         let numbers = self.sessions.get(&request.session);

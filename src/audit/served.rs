@@ -112,9 +112,15 @@ impl Source for ServerSource {
             Place::Log => self.spot_of("log", None),
             Place::Balances => self.spot_of_list(None),
             Place::Chain => self.spot_of("chain", None),
-            Place::Included | Place::Accepted | Place::Promised | Place::Lives => {
-                self.spot_of("status", None)
-            }
+            Place::Included
+            | Place::Instances
+            | Place::Deposed
+            | Place::Sessions
+            | Place::Session(_)
+            | Place::Horizon
+            | Place::Accepted
+            | Place::Promised
+            | Place::Lives => self.spot_of("status", None),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Where a server's chain and log are read from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::finding::{Spot, Trouble};
 use crate::audit::replay::Found;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, InstanceId, ServerId};
+use crate::bank::ids::{AccountId, InstanceId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
@@ -36,6 +36,14 @@ pub struct Kept {
     pub listed: u64,
     /// For each server, its last entry that is in the chain.
     pub included: BTreeMap<ServerId, Position>,
+    /// The instances that count for the next height.
+    pub instances: BTreeMap<ServerId, InstanceId>,
+    /// Those that can't count any more.
+    pub deposed: BTreeSet<InstanceId>,
+    /// The highest number of each session of this server's that is in the chain.
+    pub sessions: BTreeMap<SessionId, u64>,
+    /// Sessions opened before this may be left out of those.
+    pub horizon: Option<Position>,
     /// The ballot promised for the next height.
     pub promised: Option<Ballot>,
     /// The block accepted for the next height.

@@ -5,14 +5,15 @@
 //! [`Receipt`] that a store gives for exactly that turn. A shell that forgets to make a turn durable
 //! has nothing to send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, ConnectionId, ServerId, TurnNumber};
+use crate::bank::ids::{AccountId, ConnectionId, InstanceId, ServerId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
+use crate::bank::ledger::sessions::SessionChanges;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::{Query, Reply, Request};
@@ -118,6 +119,12 @@ pub enum Write {
         balances: Vec<(AccountId, Amount)>,
         /// For each server, its last entry that is in the chain then.
         included: BTreeMap<ServerId, Position>,
+        /// For each server, the instance whose votes count then.
+        instances: BTreeMap<ServerId, InstanceId>,
+        /// The instances that can't be their servers' any more then.
+        deposed: BTreeSet<InstanceId>,
+        /// What changes in what is known of the sessions in the chain.
+        sessions: SessionChanges,
     },
     /// Every server has confirmed block 0.
     Activate,

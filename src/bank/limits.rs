@@ -56,6 +56,9 @@ pub struct Limits {
     pub remembered: usize,
     /// How many requests of all sessions together are remembered, but for those of the newest session.
     pub remembered_in_all: usize,
+    /// About how many bytes of the chain's last blocks are read when a server starts. The rest of a
+    /// longer chain is checked while it serves.
+    pub tail: usize,
 }
 
 impl Default for Limits {
@@ -70,6 +73,7 @@ impl Default for Limits {
             sessions: 10_000,
             remembered: 10_000,
             remembered_in_all: 200_000,
+            tail: 4 << 20,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What a server finds in its store when it starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
@@ -27,6 +27,14 @@ pub struct Stored {
     pub accounts: u64,
     /// For each server, its last entry that is in the chain; empty before the founding.
     pub included: BTreeMap<ServerId, Position>,
+    /// For each server, the instance whose votes count for the next height; empty before the founding.
+    pub instances: BTreeMap<ServerId, InstanceId>,
+    /// The instances that can't be their servers' any more.
+    pub deposed: BTreeSet<InstanceId>,
+    /// The sessions of this server's entries in the chain, each with the highest number of it there.
+    pub sessions: BTreeMap<SessionId, u64>,
+    /// Sessions that were opened before this and are not among those have expired.
+    pub horizon: Option<Position>,
     /// The local log's elements, oldest first.
     pub log: Vec<Element>,
     /// The ballot promised for the next height.
@@ -46,6 +54,10 @@ impl Stored {
             blocks: 0,
             accounts: 0,
             included: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            deposed: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            horizon: None,
             log: Vec::new(),
             promised: None,
             accepted: None,
@@ -66,6 +78,16 @@ pub enum Place {
     Balance(AccountId),
     /// Which entries are in the chain.
     Included,
+    /// Each server's instance.
+    Instances,
+    /// The instances that are none any more.
+    Deposed,
+    /// The sessions in the chain as a whole.
+    Sessions,
+    /// The highest number of this session in the chain.
+    Session(SessionId),
+    /// The position before which sessions have expired.
+    Horizon,
     /// The local log as a whole.
     Log,
     /// The local log's element of this index.
@@ -86,6 +108,11 @@ impl fmt::Display for Place {
             Place::Balances => f.write_str("the balances"),
             Place::Balance(account) => write!(f, "the balance of {account}"),
             Place::Included => f.write_str("the entries in the chain"),
+            Place::Instances => f.write_str("the servers' instances"),
+            Place::Deposed => f.write_str("the deposed instances"),
+            Place::Sessions => f.write_str("the sessions in the chain"),
+            Place::Session(session) => write!(f, "session {session} in the chain"),
+            Place::Horizon => f.write_str("the horizon of the sessions"),
             Place::Log => f.write_str("the local log"),
             Place::Element(index) => write!(f, "element {index} of the local log"),
             Place::Accepted => f.write_str("the accepted block"),

@@ -1,5 +1,7 @@
-//! Reads the store for peers and clients, in pieces, apart from the event loop.
+//! Reads the store for peers and clients, in pieces, apart from the event loop; and checks the chain that
+//! a start left unread.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -8,6 +10,8 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Query, Reply};
+use crate::node::checking::{Checking, ToCheck};
+use crate::node::life::{ExitReason, Life};
 use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::peer::Post;
 use crate::node::statements::Statements;
@@ -22,7 +26,9 @@ const PIECE_FOR_CLIENT: usize = 512 << 10;
 const MAX_UNREAD: usize = 8;
 /// Jobs that may wait.
 pub(crate) const JOBS: usize = 64;
-/// While nobody asks, the index of statements takes one part in so many of a processor's time.
+/// About how much of the chain is checked at a time.
+const PIECE_TO_CHECK: usize = 256 << 10;
+/// What is done in the background takes one part in so many of a processor's time.
 const INDEX_SHARE: u32 = 10;
 /// How often the reader looks whether the chain has grown.
 const LOOK: Duration = Duration::from_millis(500);
@@ -69,37 +75,72 @@ fn decline(outlet: &Outlet, id: Option<u64>, why: &str) {
 pub(crate) struct BlockReader {
     store: Box<dyn BlockSource>,
     statements: Statements,
+    life: Arc<Life>,
+    to_check: Arc<ToCheck>,
+    checking: Checking,
 }
 
 impl BlockReader {
-    /// A reader of the store of server `id`.
-    pub(crate) fn new(id: ServerId, store: Box<dyn BlockSource>) -> BlockReader {
-        BlockReader { store, statements: Statements::new(id) }
+    /// A reader of the store of server `id`, and of what its loads leave to be checked.
+    pub(crate) fn new(
+        id: ServerId,
+        store: Box<dyn BlockSource>,
+        life: Arc<Life>,
+        to_check: Arc<ToCheck>,
+    ) -> BlockReader {
+        let (statements, checking) = (Statements::new(id), Checking::default());
+        BlockReader { store, statements, life, to_check, checking }
     }
 
-    /// Does jobs until the event loop gives no more, and meanwhile keeps the index of statements.
+    /// Does jobs until the event loop gives no more; meanwhile checks the chain, if that is to be done,
+    /// and keeps the index of statements.
     pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
-        let mut pause = LOOK;
+        let mut rest_until = Instant::now() + LOOK;
         loop {
-            match jobs.recv_timeout(pause) {
+            match jobs.recv_deadline(rest_until) {
                 Ok(job) => self.work(job),
-                Err(RecvTimeoutError::Timeout) => pause = self.index(),
+                Err(RecvTimeoutError::Timeout) => rest_until = Instant::now() + self.walk(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// Indexes one piece of the chain; returns how long to leave the processor to others.
-    fn index(&mut self) -> Duration {
+    /// Walks over one piece of the chain; returns how long to leave the processor to others.
+    fn walk(&mut self) -> Duration {
         let begun = Instant::now();
-        match self.statements.index_piece(&mut *self.store) {
+        match self.check_or_index() {
             Ok(true) => begun.elapsed() * (INDEX_SHARE - 1),
             Ok(false) => LOOK,
             Err(error) => {
-                log::debug!("the chain can't be read for statements: {error}");
+                log::debug!("the chain can't be read in the background: {error}");
                 LOOK
             }
         }
+    }
+
+    /// Checks the next blocks, and indexes them if it is their turn; or indexes. Says whether there were
+    /// any.
+    fn check_or_index(&mut self) -> Result<bool, StoreError> {
+        let Some(next) = self.checking.wants(&self.to_check) else {
+            return self.statements.index_piece(&mut *self.store);
+        };
+        let blocks = match self.store.blocks(next, self.checking.last(), PIECE_TO_CHECK) {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                self.end(ExitReason::Store(Arc::new(error)));
+                return Ok(false);
+            }
+            blocks => blocks?,
+        };
+        self.statements.follow(&blocks);
+        if let Err(reason) = self.checking.take(&blocks, &*self.store) {
+            self.end(reason);
+        }
+        Ok(!blocks.is_empty())
+    }
+
+    fn end(&self, reason: ExitReason) {
+        log::error!("this server ends: {reason}");
+        self.life.end(reason);
     }
 
     fn work(&mut self, job: Job) {

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Select};
 use crate::bank::effects::{Event, Level, Note, Turn};
 use crate::bank::paxos::message::Message;
 use crate::bank::server::{Config, Server};
+use crate::node::checking::ToCheck;
 use crate::node::config::Timings;
 use crate::node::exchange::Exchange;
 use crate::node::gate::Gate;
@@ -36,6 +37,7 @@ pub(crate) struct EventLoop {
     pub(crate) loading: Arc<AtomicBool>,
     pub(crate) store: Box<dyn Store>,
     pub(crate) server: Server,
+    pub(crate) to_check: Arc<ToCheck>,
     pub(crate) peers: Receiver<Incoming>,
     pub(crate) clients: Receiver<Incoming>,
     pub(crate) exchange: Exchange,
@@ -229,7 +231,11 @@ impl EventLoop {
                 Err(LoadError::Store(error)) if error.is_transient() => {
                     log::warn!("{error}; trying again");
                 }
-                loaded => return Ok(loaded?),
+                loaded => {
+                    let (server, check) = loaded?;
+                    self.to_check.leave(check);
+                    return Ok(server);
+                }
             }
         }
         Err(ExitReason::Killed)

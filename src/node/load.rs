@@ -3,14 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::server::recovery::{Recovery, RecoveryError};
+use crate::bank::server::replay::Check;
 use crate::bank::server::{Config, Server};
 use crate::bank::stored::Place;
 use crate::node::life::ExitReason;
 use crate::store::{ATTEMPTS, Store, StoreError, too_busy};
-
-/// About how much of the chain is held in memory at a time while it is checked.
-const PIECE: usize = 4 << 20;
 
 /// Why there is no state machine.
 #[derive(Debug)]
@@ -53,20 +52,23 @@ impl From<LoadError> for ExitReason {
     }
 }
 
-/// Looks at a store, lets the state machine recover from what is there, the chain piece by piece, and
-/// begins a life. A store that can't be used stays as it is, and with its owner.
+/// Looks at a store, lets the state machine recover from what is there, and begins a life. A store that
+/// can't be used stays as it is, and with its owner.
+///
+/// Of a long chain only the last blocks are read; what is still to be checked is returned with the
+/// server.
 ///
 /// # Errors
 /// If the store fails or can't be used, or what it holds is not this bank.
-pub fn load(config: &Config, store: &mut dyn Store) -> Result<Server, LoadError> {
+pub fn load(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Check>), LoadError> {
     for _ in 0..ATTEMPTS {
         match recover(config, store) {
             // What was read in pieces while somebody wrote need not fit together.
             Err(LoadError::Recovery(error)) if store.is_as_seen()? => {
-                return Err(named(error, store));
+                return Err(named(error, |place| store.name_of(place)));
             }
             Err(error @ LoadError::Store(_)) => return Err(error),
-            Ok(server) if store.begin()? => return Ok(server),
+            Ok(loaded) if store.begin()? => return Ok(loaded),
             // It is taken over all the same, or there would never be an end to it.
             Err(LoadError::Recovery(_)) => drop(store.begin()?),
             Ok(_) => {}
@@ -76,36 +78,85 @@ pub fn load(config: &Config, store: &mut dyn Store) -> Result<Server, LoadError>
 }
 
 /// Calls a place that is corrupt by the store's name for it.
-fn named(error: RecoveryError, store: &dyn Store) -> LoadError {
+pub(crate) fn named(error: RecoveryError, name_of: impl Fn(&Place) -> String) -> LoadError {
     match error {
         RecoveryError::Corrupt { place, what } => {
-            StoreError::Corrupt { key: store.name_of(&place), what }.into()
+            StoreError::Corrupt { key: name_of(&place), what }.into()
         }
         mismatch => mismatch.into(),
     }
 }
 
-fn recover(config: &Config, store: &mut dyn Store) -> Result<Server, LoadError> {
+fn recover(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Check>), LoadError> {
     let stored = store.look()?;
     let blocks = stored.blocks;
     let mut recovery = Recovery::begin(config.clone(), stored)?;
-    let mut next = 0;
-    while next < blocks {
-        let piece = store.blocks(next, blocks - 1, PIECE)?;
-        if piece.is_empty() {
-            let what = format!("{blocks} blocks are said to be there, but block {next} is not");
-            return Err(StoreError::Corrupt { key: store.name_of(&Place::Chain), what }.into());
+    if blocks > 0 {
+        recovery.append(block(store, 0)?)?;
+        let tail = tail(store, blocks, config.limits.tail)?;
+        match tail.len() as u64 + 1 == blocks {
+            true => tail.into_iter().try_for_each(|block| recovery.append(block))?,
+            false => recovery.resume(&tail)?,
         }
-        next += piece.len() as u64;
-        piece.into_iter().try_for_each(|block| recovery.append(block))?;
     }
     let mut from = 0;
     loop {
         let (piece, next) = store.balances(from)?;
         recovery.check_balances(&piece)?;
         if next == 0 {
-            return Ok(recovery.finish()?);
+            let check = recovery.check();
+            return Ok((recovery.finish()?, check));
         }
         from = next;
     }
+}
+
+/// The block at a height.
+fn block(store: &mut dyn Store, height: u64) -> Result<SealedBlock, LoadError> {
+    let block = store.blocks(height, height, 1)?.pop();
+    block.ok_or_else(|| missing(store, height))
+}
+
+fn missing(store: &dyn Store, height: u64) -> LoadError {
+    let what = format!("block {height} is said to be there, but is not");
+    StoreError::Corrupt { key: store.name_of(&Place::Chain), what }.into()
+}
+
+/// The last of so many blocks, but for block 0: as many as fit in about `room` bytes of text, and one at
+/// least if there is one.
+fn tail(
+    store: &mut dyn Store,
+    blocks: u64,
+    mut room: usize,
+) -> Result<Vec<SealedBlock>, LoadError> {
+    // The newest first.
+    let mut tail = Vec::new();
+    let mut next = blocks;
+    let mut count = 1;
+    while next > 1 {
+        let from = next.saturating_sub(count).max(1);
+        count = next - from;
+        let piece = store.blocks(from, next - 1, room)?;
+        let bytes: usize = piece.iter().map(|block| block.text().len()).sum();
+        match piece.len() as u64 {
+            0 => return Err(missing(store, from)),
+            // They are larger than those after them.
+            found if found < count => {
+                count = found;
+                continue;
+            }
+            _ if bytes > room && !tail.is_empty() => break,
+            _ => {}
+        }
+        tail.extend(piece.into_iter().rev());
+        next = from;
+        room = room.saturating_sub(bytes);
+        if room == 0 {
+            break;
+        }
+        let fit = (room as u64).saturating_mul(count) / (bytes as u64).max(1);
+        count = (2 * count).min(fit).max(1);
+    }
+    tail.reverse();
+    Ok(tail)
 }

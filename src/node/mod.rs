@@ -11,6 +11,7 @@
 //! gauges ────── what the event loop measures and counts beside its work, for status
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! told ───────── messages as lines of the log
+//! checking ──── the check of the chain that a start left for later
 //! statements ── which blocks touch an account
 //! faults ────── what somebody asked to be wrong with the links
 //! trace ─────── notes down what happens, for a picture of it
@@ -32,7 +33,9 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::server::Server;
+use crate::bank::server::replay::Check;
 use crate::node::block_reader::{BlockReader, Job};
+use crate::node::checking::ToCheck;
 use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::exchange::Exchange;
@@ -45,6 +48,7 @@ use crate::node::trace::Trace;
 use crate::store::Store;
 
 mod block_reader;
+mod checking;
 pub mod config;
 mod connection;
 mod event_loop;
@@ -143,11 +147,11 @@ impl Node {
         let cant_listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(cant_listen)?;
         let address = listener.local_addr().map_err(cant_listen)?;
-        let server = load(&config.for_server(), &mut *store).map_err(StartError::Load)?;
+        let (server, check) = load(&config.for_server(), &mut *store).map_err(StartError::Load)?;
         let life = Life::new();
         let mut node = Node { address, life, listener: None, others: Vec::new() };
         // On an error the node is dropped, and so killed.
-        node.spawn_all(&config, listener, store, server).map_err(StartError::Thread)?;
+        node.spawn_all(&config, listener, store, (server, check)).map_err(StartError::Thread)?;
         Ok(node)
     }
 
@@ -156,14 +160,16 @@ impl Node {
         config: &NodeConfig,
         listener: TcpListener,
         store: Box<dyn Store>,
-        server: Server,
+        (server, check): (Server, Option<Check>),
     ) -> io::Result<()> {
         let loading = Arc::new(AtomicBool::new(false));
         let (to_peers, peers) = crossbeam_channel::bounded(PEER_CHANNEL);
         let (to_clients, clients) = crossbeam_channel::bounded(CLIENT_CHANNEL);
         let (to_jobs, jobs) = crossbeam_channel::bounded(block_reader::JOBS);
         let (id, timings) = (config.id.clone(), config.timings.clone());
-        self.spawn_block_reader(&id, jobs, &*store)?;
+        let to_check = Arc::new(ToCheck::default());
+        to_check.leave(check);
+        self.spawn_block_reader(&id, jobs, &*store, Arc::clone(&to_check))?;
         let faults = config.allow_fault_injection.then(|| {
             let peers = config.peers().map(|(peer, _)| peer);
             Arc::new(Faults::new(&id, peers))
@@ -187,6 +193,7 @@ impl Node {
             loading,
             store,
             server,
+            to_check,
             peers,
             clients,
             exchange: Exchange::new(to_jobs, Gauges::new(id.clone())).traced(trace),
@@ -204,8 +211,10 @@ impl Node {
         id: &ServerId,
         jobs: Receiver<Job>,
         store: &dyn Store,
+        to_check: Arc<ToCheck>,
     ) -> io::Result<()> {
-        let reader = BlockReader::new(id.clone(), store.reader());
+        let life = Arc::clone(&self.life);
+        let reader = BlockReader::new(id.clone(), store.reader(), life, to_check);
         let work = move || reader.run(&jobs);
         self.others.push(self.life.spawn(format!("{id}:blocks"), work)?);
         Ok(())

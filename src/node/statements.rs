@@ -120,6 +120,15 @@ impl Statements {
         Ok(!blocks.is_empty())
     }
 
+    /// Indexes those of these blocks, read for another purpose, of which it is the turn.
+    pub(crate) fn follow(&mut self, blocks: &[SealedBlock]) {
+        for block in blocks {
+            if block.height() == self.next {
+                self.index(block);
+            }
+        }
+    }
+
     fn index(&mut self, block: &SealedBlock) {
         for (_, record) in block.block().records() {
             for account in record.action.subject().into_iter().chain(record.action.payee()) {

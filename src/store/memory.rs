@@ -1,13 +1,13 @@
 //! A store in memory, for in-process tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt, Write};
-use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::limits::MAX_PAGE;
@@ -73,6 +73,10 @@ struct Data {
     chain: Vec<SealedBlock>,
     balances: BTreeMap<AccountId, Amount>,
     included: BTreeMap<ServerId, Position>,
+    instances: BTreeMap<ServerId, InstanceId>,
+    deposed: BTreeSet<InstanceId>,
+    sessions: BTreeMap<SessionId, u64>,
+    horizon: Option<Position>,
     /// By their names.
     accounts: BTreeMap<String, AccountId>,
     log: Vec<Element>,
@@ -281,6 +285,10 @@ impl Data {
             blocks: self.chain.len() as u64,
             accounts: self.balances.len() as u64,
             included: self.included.clone(),
+            instances: self.instances.clone(),
+            deposed: self.deposed.clone(),
+            sessions: self.sessions.clone(),
+            horizon: self.horizon,
             log: self.log.clone(),
             promised: self.promised.clone(),
             accepted: self.accepted.clone(),
@@ -310,11 +318,25 @@ impl Data {
                 self.promised = Some(ballot.clone());
                 self.accepted = Some((ballot.clone(), block.clone()));
             }
-            Write::Append { block, from_accepted: _, trim, balances, included } => {
+            Write::Append {
+                block,
+                from_accepted: _,
+                trim,
+                balances,
+                included,
+                instances,
+                deposed,
+                sessions,
+            } => {
                 self.chain.push(block.clone());
                 self.log.drain(..*trim);
                 self.balances.extend(balances.iter().cloned());
                 self.included.clone_from(included);
+                self.instances.clone_from(instances);
+                self.deposed.clone_from(deposed);
+                self.sessions.retain(|session, _| !sessions.forgotten.contains(session));
+                self.sessions.extend(sessions.highest.clone());
+                self.horizon = sessions.horizon.or(self.horizon);
                 self.promised = None;
                 self.accepted = None;
             }

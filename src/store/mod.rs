@@ -144,6 +144,11 @@ pub struct AccountState {
 /// It sees what is durable, and no less than what was durable when it was asked. An error leaves it
 /// fit for the next question: after [`StoreError::Failed`] it connects again by itself.
 pub trait BlockSource: Send {
+    /// As [`Store::name_of`].
+    fn name_of(&self, place: &Place) -> String {
+        place.to_string()
+    }
+
     /// As [`Store::blocks`].
     fn blocks(
         &mut self,

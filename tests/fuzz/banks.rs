@@ -95,6 +95,7 @@ impl Bank {
             blocks: 1,
             accounts: opening.len() as u64,
             included: chain.all_included().clone(),
+            instances: chain.all_instances().clone(),
             ..Stored::empty(InstanceId(1))
         };
         let mut recovery = Recovery::begin(config(), stored).expect("a good store");

@@ -155,7 +155,7 @@ fn line(words: &[&str]) -> String {
 /// A store that was used once and belongs to no bank yet.
 fn baby() -> String {
     [
-        line(&["hset", "STATE", "format", "2"]),
+        line(&["hset", "STATE", "format", "3"]),
         line(&["hset", "STATE", "instance", "0000000000000001"]),
         line(&["set", "OWNER", "00000000000000aa-00000000000000bb"]),
         line(&["set", "TURN", "1"]),
@@ -170,6 +170,9 @@ fn founded() -> String {
     let mut lines = baby();
     lines += &line(&["hset", "STATE", "active", "1"]);
     lines += &line(&["hset", "STATE", "included", at_start]);
+    let instances = serde_json::to_string(&genesis().block().genesis.as_ref().unwrap().servers);
+    lines += &line(&["hset", "STATE", "instances", &instances.unwrap()]);
+    lines += &line(&["hset", "STATE", "deposed", "[]"]);
     lines += &line(&["rpush", "BLOCKCHAIN", genesis().text()]);
     for account in ["A", "B", "C"] {
         lines += &line(&["hset", "BALANCES", account, "100"]);
@@ -184,6 +187,7 @@ fn full() -> String {
     let included = r#"{"A":{"epoch":1,"seq":0},"B":{"epoch":1,"seq":5},"C":{"epoch":1,"seq":0}}"#;
     let mut lines = founded();
     lines += &line(&["hset", "STATE", "included", included]);
+    lines += &line(&["hset", "STATE", "horizon", r#"{"epoch":1,"seq":0}"#]);
     lines += &line(&["hset", "STATE", "promised", ballot]);
     lines += &line(&["hset", "STATE", "accepted", ballot]);
     for block in blocks() {

@@ -77,7 +77,8 @@ fn server_a(founded: bool) -> Server {
         active: founded,
         blocks: blocks.len() as u64,
         accounts: opening.len() as u64,
-        included: chain.map(|chain| chain.all_included().clone()).unwrap_or_default(),
+        included: chain.iter().flat_map(|chain| chain.all_included().clone()).collect(),
+        instances: chain.iter().flat_map(|chain| chain.all_instances().clone()).collect(),
         ..Stored::empty(InstanceId(1))
     };
     let addresses = configuration().servers.into_iter().map(|id| (id, String::new()));

@@ -53,7 +53,7 @@ impl Hash for Node {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Node { config, server, disk, stage, timers, own, life, panicked, stopped } = self;
         (config, server, stage, timers, own, life, panicked, stopped).hash(state);
-        let Disk { stored, balances, chain } = disk;
+        let Disk { stored, balances, chain, tail: _ } = disk;
         let Stored {
             instance,
             lives,
@@ -62,11 +62,16 @@ impl Hash for Node {
             blocks,
             accounts,
             included,
+            instances,
+            deposed,
+            sessions,
+            horizon,
             log,
             promised,
             accepted,
         } = stored;
         (instance, lives, turn, active, blocks, accounts).hash(state);
+        (instances, deposed, sessions, horizon).hash(state);
         (balances, included, log, promised, accepted, chain).hash(state);
     }
 }

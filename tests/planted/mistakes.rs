@@ -47,6 +47,8 @@ mistakes! {
     RefusedPaidLater: "a late copy of a refused transfer is paid",
     OldConnectionServed: "what comes on an old connection of a session is served",
     ForgottenIsNew: "a retry whose session was forgotten is new",
+    FloorNotStored: "a start from the chain's end forgets which numbers are in the chain",
+    HorizonLate: "a session leaves the store before the horizon that covers it",
     RefusedByEarlierRun: "a run refuses what came after it had prepared",
     RefusedThoughDebited: "a run refuses though the account was debited since",
     RefusedThoughCut: "a run refuses though a log was cut",

@@ -30,6 +30,8 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::RefusedUnheard, a_refusal_waits_for_connected_servers),
     (Mistake::OldConnectionServed, an_older_connection_of_a_session_is_not_served),
     (Mistake::ForgottenIsNew, a_forgotten_session_expires),
+    (Mistake::FloorNotStored, what_the_chain_holds_of_a_session_expires),
+    (Mistake::HorizonLate, a_session_leaves_the_store_with_a_horizon),
     (Mistake::LookUpsWithoutRest, runs_for_unknown_payees_rest),
     (Mistake::PatientHoldsUp, a_patient_transfer_holds_nothing_up),
     (Mistake::OneHoldsUpAll, an_account_that_waits_holds_up_no_other),
@@ -74,6 +76,8 @@ impl Stage {
         disk.balances = CONFIRMED.iter().map(account).collect();
         disk.stored.included =
             CONFIRMED.iter().map(|(name, _)| (id(name), Position::START)).collect();
+        disk.stored.instances =
+            CONFIRMED.iter().map(|(name, n)| (id(name), InstanceId(*n))).collect();
         let server = disk.load(config(), 1);
         let mut stage = Stage { disk, server };
         stage.meet_all();
@@ -184,9 +188,11 @@ fn numbered(action: Action, number: u64) -> Instruction {
 
 /// The log of a server that has paid A once.
 fn log(of: &str, amount: u64) -> Vec<Element> {
-    let action = pays(of, "A", amount);
-    let record = Record { action, request: None, via: Via::Local, linked: false };
-    vec![Element::seal(Position::START.next(), vec![record])]
+    vec![Element::seal(Position::START.next(), vec![record(pays(of, "A", amount))])]
+}
+
+fn record(action: Action) -> Record {
+    Record { action, request: None, via: Via::Local, linked: false }
 }
 
 fn prepare(height: u64, round: u64, of: &str) -> Message {
@@ -280,6 +286,34 @@ fn a_forgotten_session_expires() {
         sessions.open(&later, connection);
     }
     assert_eq!(sessions.find(&request, &old, connection), Found::Expired);
+}
+
+fn what_the_chain_holds_of_a_session_expires() {
+    let in_chain = BTreeMap::from([(session(1), 7)]);
+    let mut sessions = Sessions::restore(&Limits::default(), &in_chain, None, false);
+    let mut find = |number| {
+        let asked = numbered(pays("A", "B", 5), number);
+        sessions.find(&asked.request.clone().unwrap(), &asked, ConnectionId(1))
+    };
+    assert_eq!([find(3), find(7), find(8)], [Found::Expired, Found::Expired, Found::New]);
+}
+
+fn a_session_leaves_the_store_with_a_horizon() {
+    let limits = Limits { sessions: 1, ..Limits::default() };
+    let mut sessions = Sessions::new(&limits);
+    let old = numbered(pays("A", "B", 5), 1);
+    let request = old.request.clone().unwrap();
+    let at = Position::START.next();
+    let record = Record { request: old.request.clone(), ..record(old.action.clone()) };
+    sessions.recover(at, &record, false);
+    let changes = sessions.came_into_chain(&[Element::seal(at, vec![record])]);
+    assert_eq!(changes.highest, BTreeMap::from([(session(1), 1)]));
+    let later = SessionId::from(SessionName { opened_at: 1, ..(*session(2)).clone() });
+    sessions.open(&later, ConnectionId(1));
+    let changes = sessions.came_into_chain(&[]);
+    assert!(changes.forgotten.contains(&session(1)), "there is no room for it");
+    let mut again = Sessions::restore(&limits, &BTreeMap::new(), changes.horizon, false);
+    assert_eq!(again.find(&request, &old, ConnectionId(2)), Found::Expired);
 }
 
 fn runs_for_unknown_payees_rest() {

@@ -291,6 +291,7 @@ impl Stage {
         let chain = Chain::found(&genesis()).unwrap();
         disk.balances = chain.opening_balances().collect();
         disk.stored.included = chain.all_included().clone();
+        disk.stored.instances = chain.all_instances().clone();
         let server = disk.load(config, 1);
         let mut stage = Stage { disk, server };
         stage.turn();

@@ -9,6 +9,7 @@ use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
 use crate::bank::server::Config;
 use crate::bank::server::Server;
 use crate::bank::server::recovery::{Recovery, RecoveryError};
+use crate::bank::server::replay::Check;
 use crate::bank::stored::Stored;
 
 /// What is on one server's disk.
@@ -17,12 +18,14 @@ pub struct Disk {
     pub stored: Stored,
     pub balances: BTreeMap<AccountId, Amount>,
     pub chain: Vec<SealedBlock>,
+    /// How many blocks are read at its end, but for block 0, if not all.
+    pub tail: Option<usize>,
 }
 
 impl Disk {
     pub fn empty(instance: u64) -> Disk {
         let stored = Stored::empty(InstanceId(instance));
-        Disk { stored, balances: BTreeMap::new(), chain: Vec::new() }
+        Disk { stored, balances: BTreeMap::new(), chain: Vec::new(), tail: None }
     }
 
     /// Begins a new life and recovers the server.
@@ -37,12 +40,33 @@ impl Disk {
         self.stored.blocks = self.chain.len() as u64;
         self.stored.accounts = self.balances.len() as u64;
         let mut recovery = Recovery::begin(config, self.stored.clone())?;
-        for block in &self.chain {
-            recovery.append(block.clone())?;
+        match self.tail_read() {
+            Some(tail) => {
+                recovery.append(self.chain[0].clone())?;
+                recovery.resume(tail)?;
+            }
+            None => self.chain.iter().try_for_each(|block| recovery.append(block.clone()))?,
         }
         let balances: Vec<_> = self.balances.clone().into_iter().collect();
         recovery.check_balances(&balances)?;
+        self.check_the_rest(recovery.check())?;
         recovery.finish()
+    }
+
+    /// The last blocks, if those are all that is read of the chain.
+    pub fn tail_read(&self) -> Option<&[SealedBlock]> {
+        let first = self.chain.len().checked_sub(self.tail?).filter(|first| *first > 1)?;
+        Some(&self.chain[first..])
+    }
+
+    /// What a shell does in the background: here at once, so that no server lives on what is wrong.
+    fn check_the_rest(&self, check: Option<Check>) -> Result<(), RecoveryError> {
+        let Some(mut check) = check else { return Ok(()) };
+        for (height, block) in self.chain.iter().enumerate() {
+            let is_last = height + 1 == self.chain.len();
+            assert_eq!(check.take(block)?, is_last, "it ends with the last block");
+        }
+        Ok(())
     }
 
     pub fn commit(&mut self, batch: &Batch) -> Receipt {
@@ -61,7 +85,16 @@ impl Disk {
                 stored.promised = Some(ballot.clone());
                 stored.accepted = Some((ballot.clone(), block.clone()));
             }
-            Write::Append { block, from_accepted, trim, balances, included } => {
+            Write::Append {
+                block,
+                from_accepted,
+                trim,
+                balances,
+                included,
+                instances,
+                deposed,
+                sessions,
+            } => {
                 if *from_accepted {
                     let held = stored.accepted.as_ref().map(|(_, held)| held);
                     assert_eq!(held, Some(block), "moves the block that it names");
@@ -71,6 +104,13 @@ impl Disk {
                 stored.log.drain(..*trim);
                 self.balances.extend(balances.iter().cloned());
                 stored.included.clone_from(included);
+                stored.instances.clone_from(instances);
+                stored.deposed.clone_from(deposed);
+                for gone in &sessions.forgotten {
+                    assert!(stored.sessions.remove(gone).is_some(), "{gone} is not there");
+                }
+                stored.sessions.extend(sessions.highest.clone());
+                stored.horizon = sessions.horizon.or(stored.horizon);
                 (stored.promised, stored.accepted) = (None, None);
             }
             Write::Activate => stored.active = true,

@@ -49,6 +49,7 @@ pub struct Judge {
     pub blockless: usize,
     /// The servers forget much.
     pub forgetful: bool,
+    pub resumed: BTreeSet<u64>,
     /// Nothing has gone wrong for a while.
     pub calm: bool,
     /// The time.

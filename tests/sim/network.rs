@@ -45,7 +45,8 @@ impl World {
         self.leave_behind(id);
         let instance = self.rng.u64(..);
         self.tell(|| format!("{id} ── LOSES ITS STORE"));
-        self.disks.insert(id.clone(), Disk::empty(instance));
+        let tail = self.disks[id].tail;
+        self.disks.insert(id.clone(), Disk { tail, ..Disk::empty(instance) });
         self.hosts.get_mut(id).unwrap().config.rejoin = true;
         self.judge.books.lose(id, InstanceId(instance));
     }

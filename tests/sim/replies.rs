@@ -56,6 +56,9 @@ impl Judge {
             Outcome::Refused { reason, .. } => self.refused(index, reason, outcome),
             Outcome::Expired { .. } => {
                 assert!(self.forgetful, "{asked:?} is forgotten by one that forgets nothing");
+                if self.resumed.contains(&life) {
+                    self.marks.push(Mark::ExpiredByResuming);
+                }
             }
             Outcome::Unavailable { reason } if reason.contains(LOST) => {
                 let request = asked.request.as_ref().expect("a session's");
@@ -97,6 +100,10 @@ impl Judge {
         assert_eq!(settled.is_some(), asked.settled, "told if asked: {outcome:?}");
         let in_block = self.books.in_block.contains_key(&name);
         assert!(*settled != Some(true) || in_block, "{asked:?} is in no block, but {outcome:?}");
+        let of_life = asked.request.as_ref().map(|request| request.session.life.0);
+        if !repeated && self.resumed.contains(&life) && of_life.is_some_and(|of| of != life) {
+            self.marks.push(Mark::NewAfterResuming);
+        }
         let Some(request) = asked.request.as_ref().filter(|_| *repeated) else { return };
         if self.paid_in[request] != life {
             self.marks.push(Mark::AfterCrash);

@@ -47,7 +47,6 @@ fn habits(dice: &mut Rng) -> Habits {
 /// Bounds so small that they are met all the time.
 fn small(dice: &mut Rng) -> Limits {
     Limits {
-        block_bytes: Limits::default().block_bytes,
         element: dice.usize(2..=8),
         block: dice.usize(4..=20),
         log: [5, 50][dice.usize(..2)],
@@ -56,6 +55,7 @@ fn small(dice: &mut Rng) -> Limits {
         sessions: 3,
         remembered: 4,
         remembered_in_all: 10,
+        ..Limits::default()
     }
 }
 
@@ -94,6 +94,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
             always: false,
         },
         limits: if dice.u8(0..4) == 0 { small(&mut dice) } else { Limits::default() },
+        tail: [None, None, Some(1), Some(2), Some(3)][dice.usize(..5)],
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
     let mut world = World::new(seed, setting, faults);

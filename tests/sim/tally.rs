@@ -64,6 +64,8 @@ kinds! { Mark:
     SettledAlone = "a settlement that names a server not consulted",
     Cut = "a promise was cut",
     Expired = "a request was answered: expired",
+    ExpiredByResuming = "a server that started from the chain's end answered: expired",
+    NewAfterResuming = "and one such accepted a new number of an older session",
     PayeeFound = "a run found a foreign payee",
     PayeeUnknown = "a payee that nobody knew was refused",
     LinkedWaited = "a linked group waited for a run and happened",

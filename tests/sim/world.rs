@@ -32,6 +32,8 @@ pub struct Setting {
     /// When servers settle by themselves.
     pub habit: Habit,
     pub limits: Limits,
+    /// How many blocks a server that starts reads at the chain's end, if not all.
+    pub tail: Option<usize>,
 }
 
 pub struct Host {
@@ -94,7 +96,9 @@ impl World {
             dialled_by: BTreeMap::new(),
         };
         let hosts = ids.iter().map(|id| (id.clone(), host(id))).collect();
-        let disks = ids.iter().map(|id| (id.clone(), Disk::empty(rng.u64(..)))).collect();
+        let mut disk = || Disk { tail: setting.tail, ..Disk::empty(rng.u64(..)) };
+        let disks = ids.iter().map(|id| (id.clone(), disk())).collect();
+        let forgetful = setting.limits != Limits::default() || setting.tail.is_some();
         let clients = (ids.iter().cycle().take(setting.servers * setting.clients_each))
             .map(|id| Client::new(id.clone(), ids.clone(), setting.habits))
             .collect();
@@ -111,7 +115,7 @@ impl World {
             disks,
             old: OldStores::default(),
             clients,
-            judge: Judge::new(setting.opening, &ids, setting.limits != Limits::default()),
+            judge: Judge::new(setting.opening, &ids, forgetful),
             tally: Tally::default(),
         };
         for id in &ids {
@@ -246,7 +250,11 @@ impl World {
         let host = self.hosts.get_mut(id).unwrap();
         // Once the chain names the store, the operator's word is of no use any more, nor of harm.
         host.config.rejoin &= !forgets;
-        let server = self.disks.get_mut(id).unwrap().load(host.config.clone(), life);
+        let disk = self.disks.get_mut(id).unwrap();
+        let server = disk.load(host.config.clone(), life);
+        if disk.tail_read().is_some() {
+            self.judge.resumed.insert(life);
+        }
         host.life = life;
         host.server = Some(server);
         host.timers.clear();

@@ -214,7 +214,7 @@ pub fn of_the_rest(c: &mut Connection) -> Vec<Damage> {
         ),
         damage("a balance of nobody's", balance("A/eve", "1"), ["SERVER-", "A"]),
         damage("a balance is gone", [command("HDEL", "BALANCES", &["B"])], ["SERVER-", "-A"]),
-        damage("another format", state("format", "3"), ["SERVER-STATE-A[format]", "only format 2"]),
+        damage("another format", state("format", "2"), ["SERVER-STATE-A[format]", "only format 3"]),
         damage(
             "no format",
             [command("HDEL", "STATE", &["format"])],
@@ -231,6 +231,42 @@ pub fn of_the_rest(c: &mut Connection) -> Vec<Damage> {
             state("included", "{}"),
             ["STATE-A[included]", "not what follows"],
         ),
+        damage(
+            "no instances",
+            [command("HDEL", "STATE", &["instances"])],
+            ["[instances]", "missing"],
+        ),
+        damage(
+            "another instance that counts",
+            state("instances", r#"{"A":"00000000000000aa","B":"00000000000000bb"}"#),
+            ["STATE-A[instances]", "not what follows"],
+        ),
+        damage(
+            "an instance that was never deposed",
+            state("deposed", r#"["00000000000000ff"]"#),
+            ["STATE-A[deposed]", "not what follows"],
+        ),
+        damage(
+            "a horizon beyond all entries",
+            state("horizon", r#"{"epoch":1,"seq":99}"#),
+            ["STATE-A[horizon]", "beyond the entries"],
+        ),
+        damage(
+            "garbage for a horizon",
+            state("horizon", "x"),
+            ["STATE-A[horizon]", "expected value"],
+        ),
+        damage(
+            "a session that is not in the chain",
+            [command("HSET", "SESSIONS", &["A.1.0.00000000000000aa.9", "1"])],
+            ["SERVER-SESSIONS-A[A.1.0.00000000000000aa.9]", "knows no such session"],
+        ),
+        damage(
+            "no number of a session's",
+            [command("HSET", "SESSIONS", &["A.1.0.00000000000000aa.9", "many"])],
+            ["SERVER-SESSIONS-A[A.1.0.00000000000000aa.9]"],
+        ),
+        damage("sessions of another type", retyped("SESSIONS"), ["SERVER-SESSIONS-A", "WRONGTYPE"]),
         damage(
             "another instance",
             state("instance", "00000000000000aa"),

@@ -1,6 +1,6 @@
 //! Elements, blocks and batches to store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use paxos_banking::bank::amount::Amount;
@@ -9,6 +9,7 @@ use paxos_banking::bank::effects::{Batch, Write};
 use paxos_banking::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
+use paxos_banking::bank::ledger::sessions::SessionChanges;
 use paxos_banking::bank::paxos::ballot::Ballot;
 
 /// A server's id.
@@ -65,7 +66,7 @@ pub fn genesis() -> SealedBlock {
     SealedBlock::genesis(Genesis {
         format: FORMAT,
         opening_balance: amount(100),
-        servers: BTreeMap::from([(server("A"), InstanceId(1)), (server("B"), InstanceId(2))]),
+        servers: instances(),
     })
 }
 
@@ -106,6 +107,11 @@ pub fn included(block: &SealedBlock) -> BTreeMap<ServerId, Position> {
     ["A", "B"].map(|id| (server(id), end(block.block().log(&server(id))))).into()
 }
 
+/// Each server's instance.
+pub fn instances() -> BTreeMap<ServerId, InstanceId> {
+    BTreeMap::from([(server("A"), InstanceId(1)), (server("B"), InstanceId(2))])
+}
+
 /// Appends a block.
 pub fn append_with(
     block: &SealedBlock,
@@ -115,7 +121,16 @@ pub fn append_with(
 ) -> Write {
     let balances = balances.iter().map(|(name, units)| (account(name), amount(*units))).collect();
     let included = included(block);
-    Write::Append { block: block.clone(), from_accepted, trim, balances, included }
+    Write::Append {
+        block: block.clone(),
+        from_accepted,
+        trim,
+        balances,
+        included,
+        instances: instances(),
+        deposed: BTreeSet::new(),
+        sessions: SessionChanges::default(),
+    }
 }
 
 /// Appends a block that was not accepted here, with nothing else but the opening balances.

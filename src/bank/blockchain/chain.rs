@@ -15,15 +15,15 @@ use crate::bank::ledger::trial::{Changes, Trial};
 /// The chain up to its head.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Chain {
-    height: u64,
-    head: BlockHash,
-    genesis: Genesis,
-    genesis_hash: BlockHash,
-    included: BTreeMap<ServerId, Position>,
+    pub(super) height: u64,
+    pub(super) head: BlockHash,
+    pub(super) genesis: Genesis,
+    pub(super) genesis_hash: BlockHash,
+    pub(super) included: BTreeMap<ServerId, Position>,
     /// Each server's instance, whose votes count for the next height.
-    instances: BTreeMap<ServerId, InstanceId>,
+    pub(super) instances: BTreeMap<ServerId, InstanceId>,
     /// The instances in whose place others came, and those that came too late.
-    deposed: BTreeSet<InstanceId>,
+    pub(super) deposed: BTreeSet<InstanceId>,
 }
 
 /// Why a block can't be the next one.
@@ -190,6 +190,11 @@ impl Chain {
         self.deposed.contains(&instance)
     }
 
+    /// All such instances.
+    pub fn all_deposed(&self) -> &BTreeSet<InstanceId> {
+        &self.deposed
+    }
+
     /// The last entry of a server's that is in the chain.
     pub fn included(&self, server: &ServerId) -> Position {
         self.included.get(server).copied().unwrap_or(Position::START)
@@ -209,13 +214,27 @@ impl Chain {
         balances: &Balances,
         block: &SealedBlock,
     ) -> Result<Consequences, BlockError> {
-        let Block { height, previous, proposer, genesis, logs } = block.block();
+        let Block { height, previous, logs, .. } = block.block();
         if *height != self.height + 1 {
             return Err(BlockError::Height { expected: self.height + 1, found: *height });
         }
         if *previous != self.head {
             return Err(BlockError::Link { height: *height });
         }
+        self.verify_outline(block.block())?;
+        let mut included = self.included.clone();
+        let mut trial = balances.try_out(View::Committed);
+        for (server, log) in logs {
+            let last = self.follow(&mut trial, server, log)?;
+            included.insert(server.clone(), last);
+        }
+        let (instances, deposed) = self.rejoined(block.block(), &mut included);
+        Ok(Consequences { included, instances, deposed, changes: trial.into_changes() })
+    }
+
+    /// What a block must be like wherever in this chain it stands, but first.
+    pub(super) fn verify_outline(&self, block: &Block) -> Result<(), BlockError> {
+        let Block { proposer, genesis, logs, .. } = block;
         if genesis.is_some() {
             return Err(BlockError::Genesis("only block 0 may hold a genesis"));
         }
@@ -227,14 +246,7 @@ impl Chain {
         if logs.is_empty() || logs.values().any(Vec::is_empty) {
             return Err(BlockError::Empty);
         }
-        let mut included = self.included.clone();
-        let mut trial = balances.try_out(View::Committed);
-        for (server, log) in logs {
-            let last = self.follow(&mut trial, server, log)?;
-            included.insert(server.clone(), last);
-        }
-        let (instances, deposed) = self.rejoined(block.block(), &mut included);
-        Ok(Consequences { included, instances, deposed, changes: trial.into_changes() })
+        Ok(())
     }
 
     /// The instances after a block, and those that are none any more. A server that rejoins by it

@@ -2,4 +2,5 @@
 
 pub mod block;
 pub mod chain;
+mod head;
 pub mod reconcile;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
+use crate::bank::ledger::digest::Digest;
 use crate::bank::ledger::directory::{AccountNumber, Directory};
 use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::ledger::trial::{Changes, Trial, moved};
@@ -246,6 +247,17 @@ impl Balances {
             named.push((account, amount));
         }
         named
+    }
+
+    /// How many accounts the chain knows, and what they and their balances come to.
+    pub fn digest(&self) -> (usize, Digest) {
+        let mut digest = Digest::default();
+        let mut accounts = 0;
+        for (account, amount) in self.all_committed() {
+            digest.add(account.as_str(), amount);
+            accounts += 1;
+        }
+        (accounts, digest)
     }
 
     /// Forgets what the local log had added.

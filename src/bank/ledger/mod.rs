@@ -2,6 +2,7 @@
 
 pub mod balances;
 pub mod changed;
+pub mod digest;
 pub mod directory;
 pub mod element;
 pub mod entry;

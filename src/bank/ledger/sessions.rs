@@ -9,11 +9,18 @@
 //!
 //! After a crash the memory is rebuilt from the entries of chain and log. Requests that were answered
 //! otherwise than *accepted* are then unknown; DESIGN: "a new try is a new number".
+//!
+//! So that not all of the chain has to be read for that, the store knows the highest number of each
+//! session in the chain: what is not remembered up to there has expired. A session that is forgotten
+//! leaves the store with the next block, in the turn by which the store has a horizon that covers it.
+//! One that the horizon covers never comes into the store again: lower numbers would be all that is
+//! known of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bank::effects::WaitId;
 use crate::bank::ids::{ConnectionId, RequestId, SessionId};
+use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::limits::Limits;
 use crate::bank::request::{Instruction, Outcome};
@@ -61,6 +68,8 @@ struct Session {
     last_use: u64,
     /// Numbers up to here that are not in `requests` may have been forgotten.
     floor: u64,
+    /// The highest number that is in the chain, if the store knows of it.
+    in_chain: Option<u64>,
     requests: BTreeMap<u64, Remembered>,
 }
 
@@ -76,9 +85,27 @@ pub struct Sessions {
     remembered: usize,
     /// A session that is not remembered and was opened before this position may have been forgotten.
     horizon: Option<Position>,
+    /// The horizon that the store has, or is to have with the next block. It covers every session with
+    /// entries in the chain that the store doesn't know.
+    covered: Option<Position>,
+    /// Forgotten, and to leave the store with the next block.
+    forgotten: BTreeSet<SessionId>,
 }
 
-fn opened_at(session: &SessionId) -> Position {
+/// What changes in what a store knows of sessions, with a block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SessionChanges {
+    /// Sessions of this server's entries in the block, each with its highest number in the chain.
+    pub highest: BTreeMap<SessionId, u64>,
+    /// Those that are to be known no more. None of them is among the former.
+    pub forgotten: BTreeSet<SessionId>,
+    /// Sessions that were opened before this and are not in the store have expired, if there is such
+    /// a position.
+    pub horizon: Option<Position>,
+}
+
+/// Where its server's log ended when a session was opened: all its entries come after that.
+pub fn opened_at(session: &SessionId) -> Position {
     Position { epoch: session.epoch, seq: session.opened_at }
 }
 
@@ -92,7 +119,49 @@ impl Sessions {
             uses: 0,
             remembered: 0,
             horizon: None,
+            covered: None,
+            forgotten: BTreeSet::new(),
         }
+    }
+
+    /// Begins with what the store knows of the chain. Where all of the chain's entries are still to be
+    /// told ([`Sessions::recover`]), what isn't among them was never there; otherwise it has expired.
+    pub fn restore(
+        limits: &Limits,
+        in_chain: &BTreeMap<SessionId, u64>,
+        horizon: Option<Position>,
+        all_is_told: bool,
+    ) -> Sessions {
+        let covered = horizon;
+        let mut sessions = Sessions { horizon, covered, ..Sessions::new(limits) };
+        for (session, highest) in in_chain {
+            let state = sessions.touch(session);
+            state.in_chain = Some(*highest);
+            state.floor = if all_is_told || planted!(FloorNotStored) { 0 } else { *highest };
+        }
+        sessions
+    }
+
+    /// Entries of these elements have come into the chain: what the store has to know of that.
+    pub fn came_into_chain(&mut self, elements: &[Element]) -> SessionChanges {
+        let mut highest = BTreeMap::new();
+        let records = elements.iter().flat_map(Element::records);
+        for RequestId { session, number } in records.filter_map(|record| record.request.as_ref()) {
+            let opened = Some(opened_at(session));
+            match self.sessions.get_mut(session) {
+                Some(state) if state.in_chain.is_some() || opened >= self.covered => {
+                    let highest_yet = state.in_chain.unwrap_or_default().max(*number);
+                    state.in_chain = Some(highest_yet);
+                    highest.insert(session.clone(), highest_yet);
+                }
+                // Forgotten before it came into the chain, or already beyond the horizon.
+                _ => self.covered = self.covered.max(Some(opened_at(session).next())),
+            }
+        }
+        let forgotten = std::mem::take(&mut self.forgotten);
+        let late = planted!(HorizonLate) && !forgotten.is_empty();
+        let horizon = if late { None } else { self.covered };
+        SessionChanges { highest, forgotten, horizon }
     }
 
     /// Begins to remember a session that was just opened.
@@ -166,9 +235,16 @@ impl Sessions {
         }
     }
 
-    /// Remembers what is found in the chain or the log when the store is loaded.
-    pub fn recover(&mut self, at: Position, record: &Record) {
+    /// Remembers what is found in the log, or (`in_chain`) in the chain, when the store is loaded.
+    pub fn recover(&mut self, at: Position, record: &Record, in_chain: bool) {
         let Record { action, request, via, linked } = record;
+        // What has expired takes no place of one that has not.
+        let is_expired = |session: &SessionId| {
+            !self.sessions.contains_key(session) && Some(opened_at(session)) < self.horizon
+        };
+        if in_chain && request.as_ref().is_some_and(|request| is_expired(&request.session)) {
+            return;
+        }
         if let Some(request) = request.as_ref().filter(|_| !planted!(RetryPaidAfterCrash)) {
             self.remember(request, action, *linked, Fate::Accepted(at, *via));
         }
@@ -196,8 +272,12 @@ impl Sessions {
 
     fn forget_oldest(&mut self) {
         let Some((_, session)) = self.by_use.pop_first() else { return };
-        let forgotten = self.sessions.remove(&session);
-        self.remembered -= forgotten.map_or(0, |session| session.requests.len());
+        let Some(state) = self.sessions.remove(&session) else { return };
+        self.remembered -= state.requests.len();
+        if state.in_chain.is_some() {
+            self.covered = self.covered.max(Some(opened_at(&session).next()));
+            self.forgotten.insert(session.clone());
+        }
         // Sessions opened at the same position may be forgotten later, so those count as well.
         self.horizon = self.horizon.max(Some(opened_at(&session).next()));
     }
@@ -279,6 +359,32 @@ mod tests {
         assert_eq!(sessions.find(&request(&unseen, 1), &pays(5), SECOND), Found::New);
         sessions.remember(&request(&old, 2), &pays(5).action, false, accepted(9));
         assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Found::Expired);
+    }
+
+    #[test]
+    fn a_session_that_the_horizon_covers_never_comes_into_the_store_again() {
+        let mut sessions = Sessions::new(&Limits { sessions: 1, ..Limits::default() });
+        let (old, next) = (session(0, 1), session(1, 2));
+        let element = |session: &SessionId, number, seq| {
+            let Instruction { action, .. } = pays(5);
+            let request = Some(request(session, number));
+            let record = Record { action, request, via: Via::Local, linked: false };
+            Element::seal(Position { epoch: 1, seq }, vec![record])
+        };
+        let log = [element(&old, 8, 1), element(&old, 6, 2), element(&next, 1, 3)];
+        for element in &log {
+            sessions.recover(element.first(), &element.records()[0], false);
+        }
+        // It was forgotten before it came into the chain.
+        let changes = sessions.came_into_chain(&log[..1]);
+        assert_eq!((changes.highest.len(), changes.horizon), (0, Some(opened_at(&next))));
+        sessions.recover(log[1].first(), &log[1].records()[0], false);
+        let changes = sessions.came_into_chain(&log[1..2]);
+        assert_eq!(changes.highest.len(), 0, "6 is in the chain now, but so is 8");
+        let stored =
+            Sessions::restore(&Limits::default(), &changes.highest, changes.horizon, false);
+        let find = |number| stored.clone().find(&request(&old, number), &pays(5), FIRST);
+        assert_eq!([find(6), find(8), find(9)], [Found::Expired, Found::Expired, Found::Expired]);
     }
 
     #[test]

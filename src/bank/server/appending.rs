@@ -94,15 +94,26 @@ impl Server {
         let before = chain.included(&self.config.id);
         let changes = chain.append(block, consequences);
         let included = chain.all_included().clone();
+        let (instances, deposed) = (chain.all_instances().clone(), chain.all_deposed().clone());
         if rejoins {
             let base = chain.included(&self.config.id);
             self.log = LocalLog::new(base, Vec::new()).expect("nothing is missing in nothing");
-            recall(&mut self.sessions, block.block().log(&self.config.id));
+            recall(&mut self.sessions, block.block().log(&self.config.id), false);
         }
         self.knowledge.trim(chain);
         self.acceptor.clear();
         let balances = self.balances.commit(changes);
-        self.write(Write::Append { block: block.clone(), from_accepted, trim, balances, included });
+        let sessions = self.sessions.came_into_chain(block.block().log(&self.config.id));
+        self.write(Write::Append {
+            block: block.clone(),
+            from_accepted,
+            trim,
+            balances,
+            included,
+            instances,
+            deposed,
+            sessions,
+        });
         self.stop_gathering();
         // A run's own block is appended when the run is over.
         let beaten = match self.run.take() {

@@ -8,6 +8,7 @@ use crate::bank::blockchain::block::{FORMAT, Genesis, SealedBlock};
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::{Bound, Timer, Write};
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
+use crate::bank::ledger::sessions::SessionChanges;
 use crate::bank::paxos::message::{Hello, Message, Standing};
 
 /// What to do when the servers came to know different instances of each other while they founded.
@@ -324,6 +325,9 @@ impl Server {
             trim: 0,
             balances,
             included,
+            instances: chain.all_instances().clone(),
+            deposed: chain.all_deposed().clone(),
+            sessions: SessionChanges::default(),
         });
         self.chain = Some(chain);
         // The others wait for the word that this server has block 0 too.

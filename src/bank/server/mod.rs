@@ -37,6 +37,8 @@ mod proposing;
 mod reconciling;
 pub mod recovery;
 mod rejoining;
+pub mod replay;
+mod resuming;
 mod serving;
 pub mod settling;
 mod voting;

@@ -5,10 +5,12 @@ use std::fmt;
 
 use super::appending::Foreseen;
 use super::peers::Peer;
+use super::replay::{Claims, Replay, corrupt};
+use super::resuming::Trusted;
 use super::{Config, Server};
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::blockchain::chain::{BlockError, Chain};
+use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::reconcile::Reconcile;
 use crate::bank::effects::{Effects, Timer};
 use crate::bank::ids::{AccountId, LifeId, ServerId, TurnNumber};
@@ -48,21 +50,19 @@ impl fmt::Display for RecoveryError {
 
 impl std::error::Error for RecoveryError {}
 
-/// A server on its way back from its store: takes the chain block by block, then becomes a [`Server`].
+/// A server on its way back from its store: takes the chain block by block, or block 0 and the last ones
+/// ([`Recovery::resume`]), then becomes a [`Server`].
 #[derive(Debug)]
 pub struct Recovery {
-    config: Config,
-    stored: Stored,
+    pub(super) config: Config,
+    pub(super) stored: Stored,
     life: LifeId,
-    chain: Option<Chain>,
-    balances: Balances,
+    pub(super) replay: Replay,
+    /// Unless the whole chain was taken.
+    pub(super) trusted: Option<Trusted>,
     /// Stored balances that were compared.
     checked: u64,
-    sessions: Sessions,
-}
-
-fn corrupt<T>(place: Place, what: String) -> Result<T, RecoveryError> {
-    Err(RecoveryError::Corrupt { place, what })
+    pub(super) sessions: Sessions,
 }
 
 impl Recovery {
@@ -77,12 +77,13 @@ impl Recovery {
             false => stored.lives.last(),
         };
         let Some((life, _)) = present.copied() else {
-            return corrupt(Place::Lives, "there is none".into());
+            return corrupt(Place::Lives, "there is none");
         };
         config.limits.assert_sound();
-        let sessions = Sessions::new(&config.limits);
-        let balances = Balances::new(stored.instance.0);
-        Ok(Recovery { config, stored, life, chain: None, balances, checked: 0, sessions })
+        let Stored { instance, sessions, horizon, .. } = &stored;
+        let sessions = Sessions::restore(&config.limits, sessions, *horizon, true);
+        let replay = Replay::new(config.id.clone(), Claims::of(&stored), instance.0);
+        Ok(Recovery { config, stored, life, replay, trusted: None, checked: 0, sessions })
     }
 
     /// Takes the next block of the stored chain, from block 0 on.
@@ -90,26 +91,11 @@ impl Recovery {
     /// # Errors
     /// If the block is not the next one, or the bank is another one than was configured.
     pub fn append(&mut self, block: SealedBlock) -> Result<(), RecoveryError> {
-        // Where it stands, which need not be where it says that it belongs.
-        let height = self.chain.as_ref().map_or(0, |chain| chain.height() + 1);
-        let wrong = |error: BlockError| RecoveryError::Corrupt {
-            place: Place::Block(height),
-            what: error.to_string(),
-        };
-        match &mut self.chain {
-            None => {
-                let chain = Chain::found(&block).map_err(wrong)?;
-                self.check_genesis(&chain)?;
-                self.balances.found(chain.opening_balances());
-                self.chain = Some(chain);
-            }
-            Some(chain) => {
-                let consequences = chain.verify(&self.balances, &block).map_err(wrong)?;
-                let changes = chain.append(&block, consequences);
-                self.balances.commit(changes);
-            }
+        self.replay.append(&block)?;
+        if let Some(chain) = self.replay.chain.as_ref().filter(|chain| chain.height() == 0) {
+            self.check_genesis(chain)?;
         }
-        recall(&mut self.sessions, block.block().log(&self.config.id));
+        recall(&mut self.sessions, block.block().log(&self.config.id), true);
         Ok(())
     }
 
@@ -136,7 +122,7 @@ impl Recovery {
     fn check_instance(&self) -> Result<(), RecoveryError> {
         let Config { id, rejoin, .. } = &self.config;
         let instance = self.stored.instance;
-        let Some(chain) = &self.chain else { return Ok(()) };
+        let Some(chain) = &self.replay.chain else { return Ok(()) };
         let named = chain.instance(id).map(|named| named.to_string()).unwrap_or_default();
         if chain.is_deposed(instance) {
             return Err(RecoveryError::Mismatch(format!(
@@ -158,7 +144,7 @@ impl Recovery {
     /// # Errors
     /// If chain, balances, log and accepted block don't fit together.
     pub fn finish(mut self) -> Result<Server, RecoveryError> {
-        let blocks = self.chain.as_ref().map_or(0, |chain| chain.height() + 1);
+        let blocks = self.replay.blocks();
         if blocks != self.stored.blocks {
             let expected = self.stored.blocks;
             let what = format!("{expected} blocks should be there, {blocks} were read");
@@ -168,13 +154,14 @@ impl Recovery {
             self.stored.active || self.stored.promised.is_some() || self.stored.accepted.is_some();
         if blocks == 0 && beyond_founding {
             let what = "the server was open or has voted, but there is no block 0";
-            return corrupt(Place::Chain, what.into());
+            return corrupt(Place::Chain, what);
         }
         self.check_instance()?;
         self.check_derived()?;
         let log = self.recover_log()?;
         self.check_acceptor()?;
-        let Recovery { config, stored, life, chain, balances, sessions, .. } = self;
+        let Recovery { config, stored, life, replay, sessions, .. } = self;
+        let Replay { chain, balances, .. } = replay;
         let start = if stored.blocks == 0 { Start::Baby } else { Start::Zombie };
         let others = config.configuration.servers.iter().filter(|id| **id != config.id);
         let peers = others.map(|id| (id.clone(), Peer::default())).collect();
@@ -222,16 +209,20 @@ impl Recovery {
     }
 
     /// Compares stored balances with what follows from the chain, when all blocks were taken. Every
-    /// one of them has to be given; one that comes again does no harm.
+    /// one of them has to be given; one that comes again does no harm. A server that resumes takes
+    /// them from here.
     ///
     /// # Errors
     /// The first that differs.
     pub fn check_balances(&mut self, stored: &[(AccountId, Amount)]) -> Result<(), RecoveryError> {
+        if self.trusted.is_some() {
+            return self.trust_balances(stored);
+        }
         let differs = |(account, amount): &&(AccountId, Amount)| {
-            self.balances.committed(account) != Some(*amount)
+            self.replay.balances.committed(account) != Some(*amount)
         };
         if let Some((account, amount)) = stored.iter().find(differs) {
-            let what = match self.balances.committed(account) {
+            let what = match self.replay.balances.committed(account) {
                 Some(right) => format!("{amount} is there, and {right} follows from the chain"),
                 None => "the chain knows no such account".into(),
             };
@@ -243,36 +234,35 @@ impl Recovery {
 
     /// Compares what else is stored beside the chain with what follows from it.
     fn check_derived(&self) -> Result<(), RecoveryError> {
-        let (stored, known) = (self.stored.accounts, self.balances.accounts() as u64);
+        if let Some(trusted) = &self.trusted {
+            return self.check_trusted(trusted);
+        }
+        let (stored, known) = (self.stored.accounts, self.replay.balances.accounts() as u64);
         if stored != known || self.checked < known {
             let least = stored.min(self.checked);
             let what = format!("there are {least}, and the chain has {known} accounts");
             return corrupt(Place::Balances, what);
         }
-        let included = self.chain.as_ref().map(|chain| chain.all_included().clone());
-        if self.stored.included != included.unwrap_or_default() {
-            return corrupt(Place::Included, "they are not what follows from the chain".into());
-        }
-        Ok(())
+        self.replay.compare()
     }
 
     fn recover_log(&mut self) -> Result<LocalLog, RecoveryError> {
         let id = &self.config.id;
-        let base = self.chain.as_ref().map_or(Position::START, |chain| chain.included(id));
+        let base = self.replay.chain.as_ref().map_or(Position::START, |chain| chain.included(id));
         let mut elements = std::mem::take(&mut self.stored.log);
         if planted!(SeqRestarted) {
             elements.clear();
         }
         if !elements.is_empty() && !self.stored.active {
-            return corrupt(Place::Log, "it is there, though the bank was never open".into());
+            return corrupt(Place::Log, "it is there, though the bank was never open");
         }
         let log = LocalLog::new(base, elements.clone())
             .or_else(|(index, missing)| corrupt(Place::Element(index), does_not_go_on(missing)))?;
-        recall(&mut self.sessions, &elements);
-        self.balances.forget_log();
+        recall(&mut self.sessions, &elements, false);
+        self.replay.balances.forget_log();
         for (index, element) in elements.iter().enumerate() {
             for entry in element.entries(id) {
-                let applied = apply(&mut self.balances, id, &entry.record.action);
+                let applied = apply(&mut self.replay.balances, id, &entry.record.action);
                 applied.or_else(|error| {
                     corrupt(Place::Element(index), format!("entry {}: {error}", entry.seq))
                 })?;
@@ -286,15 +276,15 @@ impl Recovery {
             return corrupt(Place::Promised, format!("there is no ballot {promised}"));
         }
         let Some((ballot, block)) = &self.stored.accepted else { return Ok(()) };
-        let verified = match &self.chain {
+        let verified = match &self.replay.chain {
             None => return Ok(()),
-            Some(chain) => chain.verify(&self.balances, block),
+            Some(chain) => chain.verify(&self.replay.balances, block),
         };
         if let Err(error) = verified {
             return corrupt(Place::Accepted, error.to_string());
         }
         if self.stored.promised.as_ref() < Some(ballot) {
-            let what = "it is lower than that in which a block is accepted".into();
+            let what = "it is lower than that in which a block is accepted";
             return corrupt(Place::Promised, what);
         }
         Ok(())
@@ -314,11 +304,11 @@ fn apply(balances: &mut Balances, id: &ServerId, action: &Action) -> Result<(), 
     }
 }
 
-/// Remembers the requests of this server's entries.
-pub(super) fn recall(sessions: &mut Sessions, elements: &[Element]) {
+/// Remembers the requests of this server's entries, which are in the chain that is stored or not.
+pub(super) fn recall(sessions: &mut Sessions, elements: &[Element], in_chain: bool) {
     for element in elements {
         for (place, record) in element.records().iter().enumerate() {
-            sessions.recover(element.first().plus(place), record);
+            sessions.recover(element.first().plus(place), record, in_chain);
         }
     }
 }

@@ -13,6 +13,12 @@ pub(super) const PROMISED_FIELD: &str = "promised";
 pub(super) const ACCEPTED_FIELD: &str = "accepted";
 /// For each server, the position of its last entry that is in the chain.
 pub(super) const INCLUDED_FIELD: &str = "included";
+/// For each server, the instance whose votes count for the next height.
+pub(super) const INSTANCES_FIELD: &str = "instances";
+/// The instances that can't be their servers' any more.
+pub(super) const DEPOSED_FIELD: &str = "deposed";
+/// Sessions that were opened before this position and are not in [`Keys::sessions`] have expired.
+pub(super) const HORIZON_FIELD: &str = "horizon";
 /// 1 once every server has confirmed block 0.
 pub(super) const ACTIVE_FIELD: &str = "active";
 
@@ -27,6 +33,8 @@ pub(super) struct Keys {
     pub(super) accepted: String,
     /// Hash: each account's balance at the chain's head.
     pub(super) balances: String,
+    /// Hash: each session with entries in the chain, with the highest number of it there.
+    pub(super) sessions: String,
     /// Sorted set, all scores 0: the names of all accounts in the chain or in the local log.
     pub(super) accounts: String,
     /// Hash: the fields above.
@@ -48,6 +56,7 @@ impl Keys {
             log: key("LOG"),
             accepted: key("ACCEPTED"),
             balances: key("BALANCES"),
+            sessions: key("SESSIONS"),
             accounts: key("ACCOUNTS"),
             state: key("STATE"),
             lives: key("LIVES"),
@@ -57,9 +66,10 @@ impl Keys {
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> [&str; 9] {
-        let Keys { chain, log, accepted, balances, accounts, state, lives, owner, turn } = self;
-        [chain, log, accepted, balances, accounts, state, lives, owner, turn]
+    pub(super) fn all(&self) -> [&str; 10] {
+        let Keys { chain, log, accepted, balances, sessions, accounts, state, lives, owner, turn } =
+            self;
+        [chain, log, accepted, balances, sessions, accounts, state, lives, owner, turn]
     }
 
     /// The server of which a key is, if it is one of these.
@@ -77,6 +87,11 @@ impl Keys {
             Place::Balances => self.balances.clone(),
             Place::Balance(account) => format!("{}[{account}]", self.balances),
             Place::Included => format!("{}[{INCLUDED_FIELD}]", self.state),
+            Place::Instances => format!("{}[{INSTANCES_FIELD}]", self.state),
+            Place::Deposed => format!("{}[{DEPOSED_FIELD}]", self.state),
+            Place::Sessions => self.sessions.clone(),
+            Place::Session(session) => format!("{}[{session}]", self.sessions),
+            Place::Horizon => format!("{}[{HORIZON_FIELD}]", self.state),
             Place::Log => self.log.clone(),
             Place::Element(index) => format!("{}[{index}]", self.log),
             Place::Accepted => format!("{}[0]", self.accepted),

@@ -8,8 +8,9 @@
 //! | `SERVER-LOG-<id>` | list | the local log, one element per write |
 //! | `SERVER-ACCEPTED-<id>` | list | the accepted block, if there is one |
 //! | `SERVER-BALANCES-<id>` | hash | account → balance at the chain's head |
+//! | `SERVER-SESSIONS-<id>` | hash | session → highest number of it in the chain |
 //! | `SERVER-ACCOUNTS-<id>` | sorted set, scores 0 | all accounts' names, also those opened in the log |
-//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain) |
+//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `instances` (server → instance that counts), `deposed` (instances that don't any more), `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
 //! | `SERVER-LIVES-<id>` | list | each life, with the turn in which it began |
 //! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
 //! | `SERVER-TURN-<id>` | number | the turn counter |

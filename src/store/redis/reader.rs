@@ -9,6 +9,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::AccountId;
 use crate::bank::limits::MAX_PAGE;
 use crate::bank::request::Listed;
+use crate::bank::stored::Place;
 use crate::store::redis::chain;
 use crate::store::redis::keys::Keys;
 use crate::store::redis::link::{Link, Target};
@@ -53,6 +54,10 @@ impl Reader {
 }
 
 impl BlockSource for Reader {
+    fn name_of(&self, place: &Place) -> String {
+        self.keys.name_of(place)
+    }
+
     fn blocks(
         &mut self,
         from: u64,

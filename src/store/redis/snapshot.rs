@@ -1,21 +1,21 @@
 //! Everything that is stored of a server, but for the chain, read at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{Cmd, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
-use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::Stored;
 use crate::store::StoreError;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, FORMAT_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, Keys,
-    PROMISED_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, DEPOSED_FIELD, FORMAT_FIELD, HORIZON_FIELD, INCLUDED_FIELD,
+    INSTANCE_FIELD, INSTANCES_FIELD, Keys, PROMISED_FIELD,
 };
 use crate::store::redis::reply::{
     command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
@@ -45,7 +45,7 @@ pub(super) struct Snapshot {
 const LAST_TURN: TurnNumber = TurnNumber(i64::MAX.unsigned_abs() / 2);
 
 /// The number of commands in [`commands`].
-pub(super) const COMMANDS: usize = 9;
+pub(super) const COMMANDS: usize = 10;
 
 /// What to ask, for [`parse`].
 pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
@@ -57,6 +57,7 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
         all(&keys.lives),
         command("LLEN", &[&keys.chain]),
         command("HLEN", &[&keys.balances]),
+        command("HGETALL", &[&keys.sessions]),
         command("ZCARD", &[&keys.accounts]),
         all(&keys.log),
         all(&keys.accepted),
@@ -81,7 +82,8 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
 /// # Errors
 /// As above.
 pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
-    let [state, owner, turn, lives, blocks, balances, listed, log, accepted]: [Value; COMMANDS] =
+    let [state, owner, turn, lives, blocks, balances, sessions, listed, log, accepted]: [Value;
+        COMMANDS] =
         replies.try_into().map_err(|_| StoreError::Failed("replies are missing".into()))?;
     // The state comes first: in another format the rest may mean anything.
     let state = State::parse(&keys.state, fields(&keys.state, state)?)?;
@@ -90,6 +92,7 @@ pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapsho
     let lives = elements(&keys.lives, 0, lives)?;
     let blocks = length(&keys.chain, blocks)?;
     let accounts = length(&keys.balances, balances)?;
+    let sessions = parse_sessions(&keys.sessions, sessions)?;
     let listed = length(&keys.accounts, listed)?;
     let log = local_log(&keys.log, log)?;
     let accepted = elements(&keys.accepted, 0, accepted)?;
@@ -99,6 +102,7 @@ pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapsho
             (&keys.lives, !lives.is_empty()),
             (&keys.chain, blocks > 0),
             (&keys.balances, accounts > 0),
+            (&keys.sessions, !sessions.is_empty()),
             (&keys.accounts, listed > 0),
             (&keys.log, !log.is_empty()),
             (&keys.accepted, !accepted.is_empty()),
@@ -124,18 +128,28 @@ pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapsho
         accepted: parse_accepted(keys, &state, &accepted, blocks)?,
         promised: state.promised,
         included: state.included.unwrap_or_default(),
+        instances: state.instances.unwrap_or_default(),
+        deposed: state.deposed.unwrap_or_default(),
+        sessions,
+        horizon: state.horizon,
     };
     Ok(Snapshot { owner, stored: Some(stored), listed })
 }
 
 /// What follows from the chain is there if, and only if, there is a chain.
 fn check_derived(keys: &Keys, state: &State, blocks: u64, accounts: u64) -> Result<(), StoreError> {
-    let founded = state.active || state.included.is_some() || accounts > 0;
+    let State { included, instances, deposed, .. } = state;
+    let fields = [
+        (INCLUDED_FIELD, included.is_some()),
+        (INSTANCES_FIELD, instances.is_some()),
+        (DEPOSED_FIELD, deposed.is_some()),
+    ];
+    let founded = state.active || fields.iter().any(|(_, there)| *there) || accounts > 0;
     if blocks == 0 && founded {
         return Err(corrupt(&keys.chain, "missing, though the bank was founded"));
     }
-    if blocks > 0 && state.included.is_none() {
-        let place = format!("{}[{INCLUDED_FIELD}]", keys.state);
+    if let Some((field, _)) = fields.iter().find(|(_, there)| blocks > 0 && !there) {
+        let place = format!("{}[{field}]", keys.state);
         return Err(corrupt(&place, format!("missing, but {} is there", keys.chain)));
     }
     Ok(())
@@ -157,6 +171,9 @@ struct State {
     promised: Option<Ballot>,
     accepted: Option<Ballot>,
     included: Option<BTreeMap<ServerId, Position>>,
+    instances: Option<BTreeMap<ServerId, InstanceId>>,
+    deposed: Option<BTreeSet<InstanceId>>,
+    horizon: Option<Position>,
     active: bool,
 }
 
@@ -182,6 +199,9 @@ impl State {
         let promised = optional(&mut fields, key, PROMISED_FIELD)?;
         let accepted = optional(&mut fields, key, ACCEPTED_FIELD)?;
         let included = optional(&mut fields, key, INCLUDED_FIELD)?;
+        let instances = optional(&mut fields, key, INSTANCES_FIELD)?;
+        let deposed = optional(&mut fields, key, DEPOSED_FIELD)?;
+        let horizon = optional(&mut fields, key, HORIZON_FIELD)?;
         let active = match fields.remove(ACTIVE_FIELD).as_deref() {
             None => false,
             Some("1") => true,
@@ -191,7 +211,16 @@ impl State {
             return Err(corrupt(&place(field), "not a field of this program's"));
         }
         let instance = from_text(&instance, || place(INSTANCE_FIELD))?;
-        Ok(Some(State { instance, promised, accepted, included, active }))
+        Ok(Some(State {
+            instance,
+            promised,
+            accepted,
+            included,
+            instances,
+            deposed,
+            horizon,
+            active,
+        }))
     }
 }
 
@@ -203,6 +232,21 @@ fn optional<T: DeserializeOwned>(
 ) -> Result<Option<T>, StoreError> {
     let text = fields.remove(field);
     text.map(|text| from_json(&format!("{key}[{field}]"), &text)).transpose()
+}
+
+fn parse_sessions(key: &str, reply: Value) -> Result<BTreeMap<SessionId, u64>, StoreError> {
+    let parse = |(session, highest): (String, String)| {
+        let place = || format!("{key}[{session}]");
+        let number: u64 = from_text(&highest, place)?;
+        if number.to_string() != highest {
+            return Err(corrupt(
+                &place(),
+                format!("{highest:?}, where a request's number belongs"),
+            ));
+        }
+        Ok((from_text(&session, place)?, number))
+    };
+    fields(key, reply)?.into_iter().map(parse).collect()
 }
 
 fn parse_turn(key: &str, turn: Option<String>) -> Result<TurnNumber, StoreError> {

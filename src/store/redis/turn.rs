@@ -4,18 +4,17 @@
 //! those after it. So every single reply is looked at, and the commands come in such an order that
 //! what is cut short can be told from what is whole.
 
-use std::collections::BTreeMap;
-
 use redis::{Cmd, Value};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::Write;
-use crate::bank::ids::{AccountId, ServerId, TurnNumber};
-use crate::bank::ledger::entry::Position;
+use crate::bank::ids::{AccountId, SessionId, TurnNumber};
+use crate::bank::ledger::sessions::SessionChanges;
 use crate::bank::paxos::ballot::Ballot;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, INCLUDED_FIELD, Keys, PROMISED_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, DEPOSED_FIELD, HORIZON_FIELD, INCLUDED_FIELD, INSTANCES_FIELD,
+    Keys, PROMISED_FIELD,
 };
 use crate::store::redis::reply::{command, corrupt, unexpected};
 use crate::store::{StoreError, listing};
@@ -92,9 +91,24 @@ impl<'a> Turn<'a> {
                     self.accept(ballot, block, accepted == Some(block.hash()));
                     accepted = Some(block.hash());
                 }
-                Write::Append { block, from_accepted, trim, balances, included } => {
+                Write::Append {
+                    block,
+                    from_accepted,
+                    trim,
+                    balances,
+                    included,
+                    instances,
+                    deposed,
+                    sessions,
+                } => {
                     self.append(block, *from_accepted, *trim);
-                    self.follow(balances, included);
+                    self.set_balances(balances);
+                    self.set(&[
+                        (INCLUDED_FIELD, &json(included)),
+                        (INSTANCES_FIELD, &json(instances)),
+                        (DEPOSED_FIELD, &json(deposed)),
+                    ]);
+                    self.change_sessions(sessions);
                     self.list(&listing::opened(write));
                     self.clear();
                     accepted = None;
@@ -134,12 +148,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Sets what follows from the chain.
-    fn follow(
-        &mut self,
-        balances: &[(AccountId, Amount)],
-        included: &BTreeMap<ServerId, Position>,
-    ) {
+    fn set_balances(&mut self, balances: &[(AccountId, Amount)]) {
         for some in balances.chunks(MOST_AT_ONCE) {
             let amounts: Vec<String> = some.iter().map(|(_, amount)| amount.to_string()).collect();
             let pairs = some.iter().zip(&amounts);
@@ -147,7 +156,27 @@ impl<'a> Turn<'a> {
                 pairs.flat_map(|((account, _), amount)| [account.as_str(), amount]).collect();
             self.step("HSET", &self.keys.balances, &arguments, Expected::Number);
         }
-        self.set(&[(INCLUDED_FIELD, &json(included))]);
+    }
+
+    fn change_sessions(&mut self, changes: &SessionChanges) {
+        let key = &self.keys.sessions;
+        let highest: Vec<(String, String)> = (changes.highest.iter())
+            .map(|(session, highest)| (session.to_string(), highest.to_string()))
+            .collect();
+        for some in highest.chunks(MOST_AT_ONCE) {
+            let arguments: Vec<&str> =
+                some.iter().flat_map(|(session, highest)| [session.as_str(), highest]).collect();
+            self.step("HSET", key, &arguments, Expected::Number);
+        }
+        // Before what it covers is gone.
+        if let Some(horizon) = &changes.horizon {
+            self.set(&[(HORIZON_FIELD, &json(horizon))]);
+        }
+        let forgotten: Vec<String> = changes.forgotten.iter().map(SessionId::to_string).collect();
+        for some in forgotten.chunks(MOST_AT_ONCE) {
+            let arguments: Vec<&str> = some.iter().map(String::as_str).collect();
+            self.step("HDEL", key, &arguments, Expected::Exactly(arguments.len() as u64));
+        }
     }
 
     /// Adds to the list of accounts; those that are in it stay.

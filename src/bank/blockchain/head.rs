@@ -1,0 +1,88 @@
+//! The chain at its head, by its last blocks and what is stored with them: what a server resumes from.
+
+use std::collections::BTreeMap;
+
+use crate::bank::blockchain::block::{Block, SealedBlock};
+use crate::bank::blockchain::chain::{BlockError, Chain};
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::entry::Position;
+use crate::bank::stored::{Place, Stored};
+
+/// Whether a server that was at `last` may have rejoined since, and logged nothing.
+fn is_new_epoch(last: Position, now: Position) -> bool {
+    now.epoch > last.epoch && now.seq == 0
+}
+
+/// Whether this may be the first entry of a server that rejoined after `last`.
+fn begins_epoch(last: Position, first: Position) -> bool {
+    first.epoch > last.epoch && first.seq == 1
+}
+
+impl Chain {
+    /// The chain at its head, by its last blocks and what is stored with them, where this is what it
+    /// begins with.
+    ///
+    /// # Errors
+    /// What doesn't fit together, and where.
+    pub fn at_head(&self, tail: &[SealedBlock], stored: &Stored) -> Result<Chain, (Place, String)> {
+        let first = stored.blocks.saturating_sub(tail.len() as u64);
+        let mut ends: BTreeMap<&ServerId, Position> = BTreeMap::new();
+        let mut before: Option<&SealedBlock> = None;
+        for (height, block) in (first..).zip(tail) {
+            let wrong = |error: BlockError| (Place::Block(height), error.to_string());
+            if block.height() != height {
+                let found = block.height();
+                return Err(wrong(BlockError::Height { expected: height, found }));
+            }
+            if before.is_some_and(|before| block.block().previous != before.hash()) {
+                return Err(wrong(BlockError::Link { height }));
+            }
+            self.verify_outline(block.block()).map_err(wrong)?;
+            self.follow_loosely(&mut ends, block.block()).map_err(wrong)?;
+            before = Some(block);
+        }
+        let follows = |(server, last): (&&ServerId, &Position)| {
+            let included = stored.included.get(*server);
+            included.is_some_and(|included| *included == *last || is_new_epoch(*last, *included))
+        };
+        if !stored.included.keys().eq(self.included.keys()) || !ends.iter().all(follows) {
+            return Err((Place::Included, "they are not what the last blocks end with".into()));
+        }
+        if !stored.instances.keys().eq(self.included.keys()) {
+            return Err((Place::Instances, "they are not those of the bank's servers".into()));
+        }
+        Ok(Chain {
+            height: stored.blocks.saturating_sub(1),
+            head: before.map_or(self.head, SealedBlock::hash),
+            included: stored.included.clone(),
+            instances: stored.instances.clone(),
+            deposed: stored.deposed.clone(),
+            genesis: self.genesis.clone(),
+            genesis_hash: self.genesis_hash,
+        })
+    }
+
+    /// Lets a block's elements follow one on the other, as far as that is known.
+    fn follow_loosely<'a>(
+        &self,
+        ends: &mut BTreeMap<&'a ServerId, Position>,
+        block: &'a Block,
+    ) -> Result<(), BlockError> {
+        for (server, log) in &block.logs {
+            if !self.included.contains_key(server) {
+                return Err(BlockError::Stranger(server.clone()));
+            }
+            for element in log {
+                let found = element.first();
+                match ends.insert(server, element.last()) {
+                    Some(last) if found != last.next() && !begins_epoch(last, found) => {
+                        let (server, expected) = (server.clone(), last.next());
+                        return Err(BlockError::Sequence { server, expected, found });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
