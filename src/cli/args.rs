@@ -226,7 +226,7 @@ pub struct Play {
     pub redis: Option<String>,
 
     /// What each server's account holds at first [default: as the file says, or else 100]
-    #[arg(long, value_name = "UNITS")]
+    #[arg(long, value_name = "UNITS", allow_negative_numbers = true)]
     pub opening_balance: Option<Amount>,
 
     /// Send transfers that follow each other (of a set, for instance) all at once, those of each client

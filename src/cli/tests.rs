@@ -104,8 +104,9 @@ fn errors_say_what_was_wrong_and_what_is_right() {
         ("server --id A --settle-every 30", vec!["--settle-every", "unit is missing"]),
         ("server --id A --settle-at 0", vec!["--settle-at", "from 1 to 2000000"]),
         ("server --id A --settle-at 1s", vec!["--settle-at", "from 1 to 2000000"]),
-        ("server --id A --opening-balance -1", vec!["unexpected argument"]),
+        ("server --id A --opening-balance -1", vec!["-1", "whole number of units from 0"]),
         ("server --id A --opening-balance 1.5", vec!["whole number"]),
+        ("play demo.txt --opening-balance -1", vec!["-1", "whole number of units from 0"]),
         ("client --id A --timeout 1m", vec!["--timeout", "not be longer than --give-up-after"]),
     ] {
         let message = error(line);

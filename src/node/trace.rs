@@ -1,7 +1,8 @@
 //! Notes down what happens at a server, a line each, for [`crate::trace`] to draw.
 //!
 //! Without `--trace` all of this is a look at a `None`. With it, whoever sends or takes in a message
-//! pays for a line in memory, and the event loop writes what there is at the end of each turn.
+//! pays for a line in memory, and the event loop writes what there is before replies leave and at the
+//! end of each turn.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -171,6 +171,8 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ("A:", "1:3: A says nothing; expected: a command as at the prompt"),
         ("é: balance", "1:1: \"é\" is not a server id"),
         ("A: quit", "1:4: quit: nobody is at a prompt here; expected: a command as at the prompt"),
+        ("A: watch 5", "1:4: watch 5: nobody is at a prompt here"),
+        ("A: again", "1:4: again: nobody is at a prompt here"),
         ("(A, B)", "1:1: expected: (FROM, TO, AMOUNT), such as: (A, B, 30)"),
         ("wait 2", "1:6: \"2\": the unit is missing; a time is a whole number and a unit: 500ms"),
         (
