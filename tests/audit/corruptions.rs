@@ -41,7 +41,7 @@ fn of_the_chain() -> Vec<Corruption> {
         }, index(CHAIN, 3), "has the height 2";
         "another block 0", |c| edit(c, CHAIN, 0, "\"opening_balance\":100", "\"opening_balance\":101"),
             index(CHAIN, 0), "another bank: block 0 is";
-        "a block 0 of another format", |c| edit(c, CHAIN, 0, "\"format\":2", "\"format\":3"),
+        "a block 0 of another format", |c| edit(c, CHAIN, 0, "\"format\":3", "\"format\":2"),
             index(CHAIN, 0), "another format";
         "garbage for a block", |c| tell(c, &["LSET", CHAIN, "3", "hello"]),
             index(CHAIN, 3), "expected value";
@@ -141,7 +141,7 @@ fn of_the_rest() -> Vec<Corruption> {
             tell(c, &["RPUSH", BALANCES, "A", "1"]);
         }, key(BALANCES), "WRONGTYPE";
         "another format", |c| tell(c, &["HSET", STATE, "format", "7"]),
-            field(STATE, "format"), "only format 2";
+            field(STATE, "format"), "only format 3";
         "which entries are in the chain", |c| {
             let included: String = say(c, &["HGET", STATE, "included"]);
             let other = included.replacen("\"seq\":4", "\"seq\":5", 1);
