@@ -6,19 +6,30 @@
 use std::io::{self, Read};
 use std::panic;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 /// What the terminal was set to before keys were taken one by one; none while they are not.
 static BEFORE: Mutex<Option<String>> = Mutex::new(None);
 
-/// Counts the changes: odd while keys are taken one by one.
-static CHANGES: AtomicU64 = AtomicU64::new(0);
+static TURNS: Mutex<Turns> = Mutex::new(Turns { keys: false, switching: false, reading: None });
+static TURNED: Condvar = Condvar::new();
 
-/// What that was when the present read began.
-static READ_BEGAN: AtomicU64 = AtomicU64::new(0);
+/// Who may do what: no read begins while the terminal is being switched, so that it is known of each by
+/// which rules it began.
+#[derive(Debug)]
+struct Turns {
+    /// Keys come one by one.
+    keys: bool,
+    /// That is being changed.
+    switching: bool,
+    /// A read goes on; it began while keys came one by one, or not.
+    reading: Option<bool>,
+}
+
+fn turns() -> MutexGuard<'static, Turns> {
+    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Reads what is typed; 0 at the end of the input.
 ///
@@ -27,14 +38,39 @@ static READ_BEGAN: AtomicU64 = AtomicU64::new(0);
 /// [`Keys::one_by_one`]), which looks like the end of the input and isn't.
 pub(super) fn read_typed(buffer: &mut [u8]) -> io::Result<usize> {
     loop {
-        let changes = CHANGES.load(Ordering::SeqCst);
-        READ_BEGAN.store(changes, Ordering::SeqCst);
-        let count = io::stdin().read(buffer)?;
-        let in_lines = changes.is_multiple_of(2) && CHANGES.load(Ordering::SeqCst) == changes;
-        if count > 0 || in_lines {
-            return Ok(count);
+        let switching = |turns: &mut Turns| turns.switching;
+        let mut turns =
+            TURNED.wait_while(turns(), switching).unwrap_or_else(PoisonError::into_inner);
+        let by_keys = turns.keys;
+        turns.reading = Some(by_keys);
+        drop(turns);
+        let read = io::stdin().read(buffer);
+        self::turns().reading = None;
+        TURNED.notify_all();
+        match read {
+            Ok(0) if by_keys => {}
+            read => return read,
         }
     }
+}
+
+/// Switches the terminal, between two reads if the present one ends soon.
+fn switch(keys: bool, settings: &[&str]) -> bool {
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let mut turns = turns();
+    turns.switching = true;
+    // One that began by lines only ends with what is typed, and knows the end by either rules.
+    let soon = |turns: &mut Turns| turns.reading == Some(true);
+    let waited = TURNED.wait_timeout_while(turns, PATIENCE, soon);
+    drop(waited.unwrap_or_else(PoisonError::into_inner));
+    let done = stty(settings).is_some();
+    turns = self::turns();
+    turns.switching = false;
+    if done {
+        turns.keys = keys;
+    }
+    TURNED.notify_all();
+    done
 }
 
 fn before() -> MutexGuard<'static, Option<String>> {
@@ -69,10 +105,8 @@ impl Keys {
         restore_on_panic();
         // First, since the next line may do half of it and fail.
         let settings = before.insert(settings).clone();
-        CHANGES.fetch_add(1, Ordering::SeqCst);
-        if stty(&["-icanon", "-echo", "-isig", "min", "0", "time", "1"]).is_none() {
+        if !switch(true, &["-icanon", "-echo", "-isig", "min", "0", "time", "1"]) {
             stty(&[&settings]);
-            CHANGES.fetch_add(1, Ordering::SeqCst);
             *before = None;
             return None;
         }
@@ -90,14 +124,9 @@ impl Drop for Keys {
 
 /// Sets the terminal to what it was.
 fn restore() {
-    const PATIENCE: Duration = Duration::from_millis(500);
-    let Some(settings) = before().take() else { return };
-    stty(&[&settings]);
-    CHANGES.fetch_add(1, Ordering::SeqCst);
-    // The next end of the input is not to be lost on a read by the other rules.
-    let until = Instant::now() + PATIENCE;
-    while READ_BEGAN.load(Ordering::SeqCst) % 2 == 1 && Instant::now() < until {
-        thread::sleep(Duration::from_millis(5));
+    let settings = before().take();
+    if let Some(settings) = settings {
+        switch(false, &[&settings]);
     }
 }
 
