@@ -155,7 +155,7 @@ fn line(words: &[&str]) -> String {
 /// A store that was used once and belongs to no bank yet.
 fn baby() -> String {
     [
-        line(&["hset", "STATE", "format", "2"]),
+        line(&["hset", "STATE", "format", "3"]),
         line(&["hset", "STATE", "instance", "0000000000000001"]),
         line(&["set", "OWNER", "00000000000000aa-00000000000000bb"]),
         line(&["set", "TURN", "1"]),
