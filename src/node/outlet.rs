@@ -218,6 +218,16 @@ mod tests {
     }
 
     #[test]
+    fn a_short_reply_does_not_overtake_what_is_queued() {
+        let (outlet, outgoing, client) = connection();
+        outlet.send(Outgoing::Text("first\n".to_owned()));
+        outlet.reply(Some(2), reply(1));
+        assert_eq!(outgoing.len(), 2, "both are the writer's");
+        client.set_nonblocking(true).unwrap();
+        assert!(client.peek(&mut [0]).is_err(), "nothing has left");
+    }
+
+    #[test]
     fn what_a_client_does_not_read_blocks_only_the_writer_and_comes_whole_and_in_order() {
         const LENGTH: usize = 200_000;
         let (outlet, outgoing, client) = connection();
