@@ -13,7 +13,7 @@ use crate::bank::request::{ErrorCode, Query, Reply};
 use crate::node::checking::{Checking, ToCheck};
 use crate::node::life::{ExitReason, Life};
 use crate::node::outlet::{Outgoing, Outlet};
-use crate::node::peer::Post;
+use crate::node::link::Post;
 use crate::node::statements::Statements;
 use crate::store::{BlockSource, StoreError};
 use crate::wire::encode_chain;

@@ -11,7 +11,7 @@ use crate::node::block_reader::Job;
 use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
 use crate::node::outlet::{Outgoing, Outlet};
-use crate::node::peer::Link;
+use crate::node::link::Link;
 use crate::node::told;
 use crate::node::trace::Trace;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::bank::effects::Event;
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::node::outlet::Outlet;
-use crate::node::peer::Link;
+use crate::node::link::Link;
 
 /// An event for the state machine, with what the event loop needs to act on the effects.
 ///

@@ -7,7 +7,8 @@
 //! exchange ──── the event loop's tables: who is connected, and the way out to each
 //! gate ──────── holds clients back while there is too much to put into the next block
 //! outlet ────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
-//! peer ──────── dials one peer, keeps the link, writes to it
+//! peer ──────── dials one peer, and keeps the link
+//! link ──────── the way out to a peer: at once, or by two queues and a writer
 //! gauges ────── what the event loop measures and counts beside its work, for status
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! told ───────── messages as lines of the log
@@ -59,6 +60,7 @@ mod gauges;
 mod histogram;
 mod incoming;
 mod life;
+mod link;
 mod listener;
 mod load;
 mod outlet;

@@ -58,6 +58,11 @@ impl Socket {
         self.unwritten.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Takes that back: it could not be given.
+    pub(crate) fn will_not_write(&self) {
+        self.unwritten.fetch_sub(1, Ordering::SeqCst);
+    }
+
     /// The writer has nothing to do.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {

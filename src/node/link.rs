@@ -1,0 +1,260 @@
+//! A link to a peer that is up: the way out to it, and the thread that writes to it.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, select};
+
+use crate::bank::effects::Event;
+use crate::bank::paxos::message::{Message, Vote};
+use crate::node::faults::Weather;
+use crate::node::outlet::MAX_WRITE;
+use crate::node::socket::{Sent, Socket};
+use crate::node::trace::LinkTrace;
+use crate::trace::record::Loss;
+use crate::wire::encode_message;
+
+/// Small messages that may wait to be written to a peer.
+const PROTOCOL_QUEUE: usize = 1024;
+/// Messages with blocks that may wait; each can be megabytes.
+const BULK_QUEUE: usize = 16;
+
+/// Messages that a delayed link holds; beyond, they wait in the queues.
+const MOST_LATE: usize = 4 * PROTOCOL_QUEUE;
+
+/// What the event loop holds of a link that is up. Dropping it hangs up.
+///
+/// Each connection has its own: what was queued for an earlier one can't come out of a later one,
+/// where the hello has to be first.
+#[derive(Debug)]
+pub(crate) struct Link {
+    number: u64,
+    post: Post,
+}
+
+/// The way out to a peer: short messages at once, everything else by two queues and their writer.
+#[derive(Clone, Debug)]
+pub(crate) struct Post {
+    protocol: Sender<Queued>,
+    bulk: Sender<Queued>,
+    socket: Arc<Socket>,
+    weather: Option<Arc<Weather>>,
+    trace: Option<Arc<LinkTrace>>,
+}
+
+/// What the writer is given.
+#[derive(Debug)]
+enum Queued {
+    Message(Message),
+    /// What is left of a message of which the beginning was sent at once.
+    Left,
+}
+
+impl Queued {
+    fn text(&self) -> String {
+        match self {
+            Queued::Message(message) => encode_message(message),
+            Queued::Left => String::new(),
+        }
+    }
+}
+
+impl Link {
+    /// The link that connection `number` is, and what its writer needs.
+    pub(crate) fn new(
+        number: u64,
+        socket: &Arc<TcpStream>,
+        weather: Option<Arc<Weather>>,
+        trace: Option<Arc<LinkTrace>>,
+    ) -> (Link, Writer) {
+        let (to_protocol, protocol) = crossbeam_channel::bounded(PROTOCOL_QUEUE);
+        let (to_bulk, bulk) = crossbeam_channel::bounded(BULK_QUEUE);
+        let socket = Arc::new(Socket::new(Arc::clone(socket)));
+        let writer =
+            Writer { protocol, bulk, socket: Arc::clone(&socket), weather: weather.clone() };
+        let post = Post { protocol: to_protocol, bulk: to_bulk, socket, weather, trace };
+        (Link { number, post }, writer)
+    }
+
+    /// Counts the connections to one peer.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The way out.
+    pub(crate) fn post(&self) -> &Post {
+        &self.post
+    }
+
+    /// Ends the connection. Its threads notice, say so, and dial again.
+    pub(crate) fn hang_up(&self) {
+        self.post.socket.shutdown(Shutdown::Both);
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.hang_up();
+    }
+}
+
+impl Post {
+    /// Sends a message. A short one is on its way when this returns, without another thread having
+    /// to wake up, if nothing is queued before it. Never blocks: if the queue is full, the message is
+    /// lost, as it might be on the way; the protocol repeats what matters.
+    pub(crate) fn send(&self, message: Message) {
+        match &self.trace {
+            Some(trace) => trace.send(message, |message| self.send_or_queue(message)),
+            None => drop(self.send_or_queue(message)),
+        }
+    }
+
+    fn send_or_queue(&self, message: Message) -> Option<Loss> {
+        let mut is_late = false;
+        if let Some(weather) = &self.weather {
+            if weather.loses(message.name()) {
+                log::debug!("lost, as was asked: {}", message.name());
+                return Some(Loss::Fault);
+            }
+            is_late = weather.delay().is_some();
+        }
+        if !is_late && is_short(&message) {
+            match self.socket.send_at_once(encode_message(&message).as_bytes()) {
+                Sent::All => return None,
+                Sent::Beginning => return self.queue(&self.protocol, Queued::Left),
+                Sent::Nothing => {}
+            }
+        }
+        let queue = if message.is_bulky() { &self.bulk } else { &self.protocol };
+        self.queue(queue, Queued::Message(message))
+    }
+
+    fn queue(&self, queue: &Sender<Queued>, queued: Queued) -> Option<Loss> {
+        self.socket.will_write();
+        match queue.try_send(queued) {
+            Err(TrySendError::Full(Queued::Message(message))) => {
+                self.socket.will_not_write();
+                log::debug!("a peer is too slow for a message: {}", message.name());
+                Some(Loss::QueueFull)
+            }
+            // Half a message can't be lost.
+            Err(TrySendError::Full(Queued::Left)) => {
+                self.socket.shutdown(Shutdown::Both);
+                None
+            }
+            // That the connection has ended by now is as if it ended on the way.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
+        }
+    }
+
+    /// Notes down the peer's answer to the hello, if that is what the event is.
+    pub(crate) fn trace_answer(&self, event: &Event) {
+        if let Some(trace) = &self.trace {
+            trace.was_answered(event);
+        }
+    }
+}
+
+/// Whether it is written faster than another thread is woken up.
+fn is_short(message: &Message) -> bool {
+    const FEW: usize = 16 << 10;
+    let length = match message {
+        Message::Accept { block, .. }
+        | Message::Promise { vote: Vote::Accepted { block, .. }, .. } => block.text().len(),
+        Message::Promise { vote: Vote::Log { elements, .. }, .. } => {
+            elements.iter().map(|element| element.text().len()).sum()
+        }
+        // These come from the block reader, which has time.
+        Message::BlocksResponse { .. } => return false,
+        _ => 0,
+    };
+    length <= FEW
+}
+
+/// Writes what is queued for a peer.
+pub(crate) struct Writer {
+    protocol: Receiver<Queued>,
+    bulk: Receiver<Queued>,
+    socket: Arc<Socket>,
+    weather: Option<Arc<Weather>>,
+}
+
+impl Writer {
+    /// Writes small messages before blocks, until the link ends.
+    pub(crate) fn run(&self, hung_up: &Receiver<Infallible>) -> io::Result<()> {
+        loop {
+            let first = match self.protocol.try_recv() {
+                Ok(queued) => Ok(queued),
+                Err(TryRecvError::Disconnected) => return Ok(()),
+                Err(TryRecvError::Empty) => select! {
+                    recv(self.protocol) -> queued => queued,
+                    recv(self.bulk) -> queued => queued,
+                    recv(hung_up) -> _ => return Ok(()),
+                },
+            };
+            // The event loop has let go of the link.
+            let Ok(first) = first else { return Ok(()) };
+            match self.weather.as_ref().filter(|weather| weather.delay().is_some()) {
+                Some(weather) => self.write_late(first, weather, hung_up)?,
+                None => self.write_batch(&first)?,
+            }
+        }
+    }
+
+    fn write_batch(&self, first: &Queued) -> io::Result<()> {
+        let (mut text, mut items) = (first.text(), 1);
+        while text.len() < MAX_WRITE
+            && let Ok(queued) = self.protocol.try_recv()
+        {
+            text.push_str(&queued.text());
+            items += 1;
+        }
+        // One in each write, so that blocks get their turn however many small messages there are.
+        if let Ok(queued) = self.bulk.try_recv() {
+            text.push_str(&queued.text());
+            items += 1;
+        }
+        self.socket.write_all(text.as_bytes(), items)
+    }
+
+    /// Writes what is queued, in its order, each message when its delay has passed; until nothing is
+    /// late.
+    fn write_late(
+        &self,
+        first: Queued,
+        weather: &Weather,
+        hung_up: &Receiver<Infallible>,
+    ) -> io::Result<()> {
+        let nothing = crossbeam_channel::never();
+        let mut late = VecDeque::new();
+        let mut taken = Some(first);
+        loop {
+            let now = Instant::now();
+            let delay = weather.delay();
+            late.extend(taken.take().map(|queued| (now + delay.unwrap_or_default(), queued)));
+            // Once the delay is taken away, nothing waits for its end.
+            while late.front().is_some_and(|(due, _)| *due <= now || delay.is_none())
+                && let Some((_, queued)) = late.pop_front()
+            {
+                self.socket.write_all(queued.text().as_bytes(), 1)?;
+            }
+            let Some((due, _)) = late.front() else { return Ok(()) };
+            let is_full = late.len() >= MOST_LATE;
+            let protocol = if is_full { &nothing } else { &self.protocol };
+            let bulk = if is_full { &nothing } else { &self.bulk };
+            let next = select! {
+                recv(protocol) -> queued => queued,
+                recv(bulk) -> queued => queued,
+                recv(hung_up) -> _ => return Ok(()),
+                default(due.saturating_duration_since(now)) => continue,
+            };
+            // The event loop has let go of the link.
+            let Ok(next) = next else { return Ok(()) };
+            taken = Some(next);
+        }
+    }
+}
