@@ -19,7 +19,7 @@ use super::{Context, Fallible, Span};
 const MOST: u64 = 1_900_000;
 
 /// In so many pieces is measured what is compared.
-const SLICES: usize = 3;
+pub const SLICES: usize = 3;
 
 /// Transfers a line, connections to each server, and lines under way on each.
 const BATCHED: [(&str, usize, usize, usize); 2] =
@@ -125,7 +125,7 @@ fn run_single(context: &Context, report: &mut Report, run: usize) -> Fallible<()
     let mut alone = Slices::default();
     let (mut round_trip, mut relayed) = (new_histogram(), new_histogram());
     for _ in 0..SLICES {
-        let seconds = alone.add(context, &bank, 1, &mut told)?;
+        let seconds = alone.add(context.span(1.5), &bank, 1, &mut told)?;
         let Some((relay, redis)) = &bare else { continue };
         merge(&mut round_trip, &bare::round_trip(redis, seconds)?)?;
         merge(&mut relayed, &relay.latency(seconds)?)?;
@@ -134,8 +134,8 @@ fn run_single(context: &Context, report: &mut Report, run: usize) -> Fallible<()
     context.step(&format!("local: 64 and 256 clients, run {run}"));
     let (mut many, mut more, mut pushes) = (Slices::default(), Slices::default(), Vec::new());
     for _ in 0..SLICES {
-        let seconds = many.add(context, &bank, 64, &mut told)?;
-        more.add(context, &bank, 256, &mut told)?;
+        let seconds = many.add(context.span(1.5), &bank, 64, &mut told)?;
+        more.add(context.span(1.5), &bank, 256, &mut told)?;
         let Some((_, redis)) = &bare else { continue };
         pushes.push(bare::many_clients(redis, 64, seconds)?);
     }
@@ -158,8 +158,8 @@ fn run_single(context: &Context, report: &mut Report, run: usize) -> Fallible<()
     Ok(())
 }
 
-/// A measurement in pieces.
-struct Slices {
+/// A measurement in pieces, of clients that have one transfer in flight each.
+pub struct Slices {
     rates: Vec<f64>,
     latency: Histogram<u64>,
 }
@@ -171,15 +171,14 @@ impl Default for Slices {
 }
 
 impl Slices {
-    /// Measures one more; returns how long a slice is.
-    fn add(
+    /// Measures one more; returns how long a slice of the whole is.
+    pub fn add(
         &mut self,
-        context: &Context,
+        whole: Span,
         bank: &Bank,
         clients: usize,
         told: &mut Told,
     ) -> Fallible<f64> {
-        let whole = context.span(1.5);
         let (seconds, warm) = (whole.seconds / SLICES as f64, whole.warm / SLICES as f64);
         let span = Span { seconds, warm, most: whole.most };
         let ran = load(bank, &circle(bank, 1), Manner::Single { clients }, span, told)?;
@@ -188,7 +187,8 @@ impl Slices {
         Ok(seconds)
     }
 
-    fn report(&self, report: &mut Report, name: &str) {
+    /// Adds the figures of all pieces.
+    pub fn report(&self, report: &mut Report, name: &str) {
         report.add(name, Unit::PerSecond, mean(&self.rates));
         report.add_latency(name, &self.latency);
     }

@@ -10,46 +10,87 @@ use std::time::{Duration, Instant};
 use super::bank::{Bank, IDS};
 use super::check::{Told, check};
 use super::load::{Manner, wait_until};
-use super::local::{circle, load};
+use super::local::{SLICES, Slices, circle, load};
 use super::report::{Bound, Report, Unit};
 use super::{Context, Fallible};
 
 /// From one server to another.
 const DELAY: Duration = Duration::from_millis(50);
-/// The same everywhere: clients, each with one transfer in flight.
-const CLIENTS: Manner = Manner::Single { clients: 64 };
+/// The same everywhere, each with one transfer in flight.
+const CLIENTS: usize = 64;
 
+/// What is near and what is far is compared in slices that take turns: a machine that is shared is not the
+/// same from one second to the next.
 pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
-    let ways: [(&str, &[&str], bool); 3] = [
-        ("near", &[], false),
-        ("far", &[], true),
-        ("far, always Paxos", &["--always-paxos"], true),
-    ];
     for run in 1..=context.runs.min(3) {
-        for (name, flags, far) in ways {
-            context.step(&format!("wan: {name}, run {run}"));
-            let views = |servers: &BTreeMap<String, String>| {
-                if far { proxies(servers) } else { Ok(BTreeMap::new()) }
-            };
-            let bank = Bank::start_with(&context.setting, flags, views)?;
-            let mut told = Told::default();
-            let mut span = context.span(3.0);
-            // A run takes two round trips, and two more may be in its way.
-            span.seconds = span.seconds.max(if far { 1.5 } else { 0.0 });
-            let ran = load(&bank, &circle(&bank, 1), CLIENTS, span, &mut told)?;
-            bank.wait_until_quiet(!flags.is_empty())?;
-            report.checked(&check(&bank, &told)?);
-            report.add(name, Unit::PerSecond, ran.rate());
-            report.add_latency(name, &ran.latency());
-            report.add_timeline(name, &ran);
+        context.step(&format!("wan: near and far, run {run}"));
+        let (mut near, mut far) = (Place::new(context, false)?, Place::new(context, true)?);
+        for _ in 0..SLICES {
+            near.load(context)?;
+            far.load(context)?;
         }
+        near.end(report, "near")?;
+        far.end(report, "far")?;
+        context.step(&format!("wan: far, always Paxos, run {run}"));
+        always_paxos(context, report)?;
         let slowed = report.last("far: p50") / report.last("near: p50");
         report.add("p50, far / near", Unit::Ratio, slowed);
-        let gain = report.last("far") / report.last("far, always Paxos");
+        let gain = report.last("far") / report.last(ALWAYS);
         report.add("throughput, far / always Paxos", Unit::Ratio, gain);
     }
     report.ask("wan, p50 far / near", "p50, far / near", Bound::AtMost(1.1));
     report.ask("wan, local / always Paxos", "throughput, far / always Paxos", Bound::AtLeast(18.0));
+    Ok(())
+}
+
+const ALWAYS: &str = "far, always Paxos";
+
+/// A bank near or far, and what was measured there.
+struct Place {
+    bank: Bank,
+    told: Told,
+    slices: Slices,
+}
+
+impl Place {
+    fn new(context: &Context, far: bool) -> Fallible<Place> {
+        let bank = start(context, &[], far)?;
+        Ok(Place { bank, told: Told::default(), slices: Slices::default() })
+    }
+
+    fn load(&mut self, context: &Context) -> Fallible<()> {
+        self.slices.add(context.span(4.5), &self.bank, CLIENTS, &mut self.told)?;
+        Ok(())
+    }
+
+    fn end(self, report: &mut Report, name: &str) -> Fallible<()> {
+        self.bank.wait_until_quiet(false)?;
+        report.checked(&check(&self.bank, &self.told)?);
+        self.slices.report(report, name);
+        Ok(())
+    }
+}
+
+fn start(context: &Context, flags: &[&str], far: bool) -> Fallible<Bank> {
+    let views = |servers: &BTreeMap<String, String>| {
+        if far { proxies(servers) } else { Ok(BTreeMap::new()) }
+    };
+    Bank::start_with(&context.setting, flags, views)
+}
+
+fn always_paxos(context: &Context, report: &mut Report) -> Fallible<()> {
+    let bank = start(context, &["--always-paxos"], true)?;
+    let mut told = Told::default();
+    let mut span = context.span(3.0);
+    // A run takes two round trips, and two more may be in its way.
+    span.seconds = span.seconds.max(1.5);
+    let clients = Manner::Single { clients: CLIENTS };
+    let ran = load(&bank, &circle(&bank, 1), clients, span, &mut told)?;
+    bank.wait_until_quiet(true)?;
+    report.checked(&check(&bank, &told)?);
+    report.add(ALWAYS, Unit::PerSecond, ran.rate());
+    report.add_latency(ALWAYS, &ran.latency());
+    report.add_timeline(ALWAYS, &ran);
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use crate::bank::paxos::message::Message;
 use crate::node::block_reader::Job;
 use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
-use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::link::Link;
+use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::told;
 use crate::node::trace::Trace;
 

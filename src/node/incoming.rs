@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crate::bank::effects::Event;
 use crate::bank::ids::{ConnectionId, ServerId};
-use crate::node::outlet::Outlet;
 use crate::node::link::Link;
+use crate::node::outlet::Outlet;
 
 /// An event for the state machine, with what the event loop needs to act on the effects.
 ///
