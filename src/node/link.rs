@@ -49,7 +49,7 @@ pub(crate) struct Post {
 /// What the writer is given.
 #[derive(Debug)]
 enum Queued {
-    Message(Message),
+    Message(Box<Message>),
     /// What is left of a message of which the beginning was sent at once.
     Left,
 }
@@ -130,7 +130,7 @@ impl Post {
             }
         }
         let queue = if message.is_bulky() { &self.bulk } else { &self.protocol };
-        self.queue(queue, Queued::Message(message))
+        self.queue(queue, Queued::Message(Box::new(message)))
     }
 
     fn queue(&self, queue: &Sender<Queued>, queued: Queued) -> Option<Loss> {
@@ -256,5 +256,87 @@ impl Writer {
             let Ok(next) = next else { return Ok(()) };
             taken = Some(next);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Lines};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A link, its writer, and what arrives at the other end.
+    fn connection() -> (Link, Writer, Lines<BufReader<TcpStream>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let socket = Arc::new(listener.accept().unwrap().0);
+        let (link, writer) = Link::new(1, &socket, None, None);
+        (link, writer, BufReader::new(peer).lines())
+    }
+
+    fn ack(height: u64) -> Message {
+        Message::ReconcileAck { height }
+    }
+
+    fn blocks() -> Message {
+        Message::BlocksResponse { blocks: Vec::new() }
+    }
+
+    fn line(message: &Message) -> String {
+        encode_message(message).trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_short_message_needs_no_writer() {
+        let (link, writer, mut lines) = connection();
+        link.post().send(ack(7));
+        assert_eq!(lines.next().unwrap().unwrap(), line(&ack(7)));
+        assert!(writer.protocol.is_empty());
+    }
+
+    #[test]
+    fn what_a_peer_does_not_read_comes_whole_and_in_order() {
+        let (link, writer, mut lines) = connection();
+        let mut sent = 0;
+        // Until the socket is full, and some more.
+        while writer.protocol.len() < 20 {
+            link.post().send(ack(sent));
+            sent += 1;
+        }
+        let (_running, hung_up) = crossbeam_channel::bounded(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| writer.run(&hung_up));
+            for height in 0..sent {
+                assert_eq!(lines.next().unwrap().unwrap(), line(&ack(height)));
+            }
+            drop(link);
+        });
+    }
+
+    #[test]
+    fn what_finds_no_room_is_lost_and_nothing_waits_for_it() {
+        let (link, writer, mut lines) = connection();
+        for _ in 0..=BULK_QUEUE {
+            link.post().send(blocks());
+        }
+        link.post().send(ack(8));
+        assert_eq!((writer.bulk.len(), writer.protocol.len()), (BULK_QUEUE, 1));
+        let (hang_up, hung_up) = crossbeam_channel::bounded(0);
+        std::thread::scope(|scope| {
+            let written = scope.spawn(|| writer.run(&hung_up));
+            assert_eq!(lines.next().unwrap().unwrap(), line(&ack(8)), "small ones go first");
+            for _ in 0..BULK_QUEUE {
+                assert_eq!(lines.next().unwrap().unwrap(), line(&blocks()));
+            }
+            drop(hang_up);
+            written.join().unwrap().unwrap();
+        });
+        assert!(writer.socket.is_idle());
+        // The writer is gone; the way is free all the same.
+        link.post().send(ack(9));
+        assert_eq!(lines.next().unwrap().unwrap(), line(&ack(9)));
     }
 }
