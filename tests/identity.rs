@@ -186,6 +186,20 @@ fn a_server_that_starts_on_an_older_store_is_told_by_the_others() {
     stage.the_others_go_on();
 }
 
+/// Its turn counter fits, and nothing in its own store tells that there were more entries.
+#[test]
+fn a_server_that_starts_without_its_latest_entries_is_told_by_the_others() {
+    let mut stage = Stage::open();
+    assert_eq!(stage.pay("B", "C", 2)["seq"], 1);
+    assert_eq!(stage.pay("B", "C", 3)["seq"], 2);
+    stage.is_seen("B");
+    stage.bank.kill("B");
+    let () = say(&mut stage.bank.redis("B").connect(), &["RPOP", "SERVER-LOG-B"]);
+    stage.bank.start_server("B");
+    stage.ends_saying("B", &["the store of B was rolled back", "with entry 2", "--rejoin"]);
+    stage.the_others_go_on();
+}
+
 #[test]
 fn an_empty_store_under_a_known_id_stops_the_server_and_rejoins_on_its_operators_word() {
     let mut stage = Stage::open();

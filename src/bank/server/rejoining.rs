@@ -209,7 +209,7 @@ impl Server {
     pub(super) fn check_sightings(&mut self, hello: &Hello) -> Result<(), String> {
         let Hello { id, instance, lives, standing, .. } = hello;
         if let Some(seen) = hello.saw_you_at.filter(|seen| seen.instance == self.instance)
-            && !knows_of(&self.lives, self.turn, &seen)
+            && !has_been_there(&self.lives, self.turn, self.log.last(), &seen)
         {
             let reason = format!(
                 "the store of {} was rolled back: {id} saw it at turn {} with entry {}, and it has \
@@ -224,10 +224,13 @@ impl Server {
         // overtaken, on another connection.
         let seen = self.peers.get(id).and_then(|peer| peer.seen);
         match seen.filter(|seen| seen.instance == *instance && seen.life != hello.life) {
-            Some(seen) if !knows_of(lives, standing.turn, &seen) => Err(format!(
-                "the store of {id} was rolled back: it was seen at turn {}, and it has never been there",
-                seen.turn
-            )),
+            Some(seen) if !has_been_there(lives, standing.turn, standing.position, &seen) => {
+                Err(format!(
+                    "the store of {id} was rolled back: it was seen at turn {} with entry {}, and it \
+                     has never been there",
+                    seen.turn, seen.position.seq
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -245,9 +248,19 @@ pub fn cannot_rejoin(servers: usize) -> Option<String> {
     })
 }
 
-/// Whether a store whose latest lives are these, and whose last turn is `turn`, has been where it was
-/// seen. One that was seen long ago, in a life that isn't named any more, has.
-fn knows_of(lives: &[(LifeId, TurnNumber)], turn: TurnNumber, seen: &Sighting) -> bool {
+/// Whether a store whose latest lives are these, and whose last turn and entry are these, has been where
+/// it was seen. One that was seen long ago, in a life that isn't named any more, has.
+///
+/// Entries that were taken from the log's end leave no gap there, and don't change the turn.
+fn has_been_there(
+    lives: &[(LifeId, TurnNumber)],
+    turn: TurnNumber,
+    last: Position,
+    seen: &Sighting,
+) -> bool {
+    if seen.position > last {
+        return false;
+    }
     match lives.iter().position(|(life, _)| *life == seen.life) {
         Some(place) => match lives.get(place + 1) {
             Some((_, next_began)) => seen.turn < *next_began,
