@@ -23,7 +23,6 @@ fn open_bank(set_up: impl Fn(&mut Cluster)) -> Cluster {
     set_up(&mut cluster);
     cluster.start_all();
     cluster.wait_until_open();
-    ALL.iter().for_each(|id| cluster.wait_until_connected(id));
     cluster
 }
 

@@ -21,7 +21,6 @@ fn cluster(ids: &[&str]) -> Cluster {
     }
     cluster.start_all();
     cluster.wait_until_open();
-    ids.iter().for_each(|id| cluster.wait_until_connected(id));
     cluster
 }
 

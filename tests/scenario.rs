@@ -22,7 +22,6 @@ impl Play {
         let mut cluster = Cluster::new(&ALL, quick(), stores);
         cluster.start_all();
         cluster.wait_until_open();
-        ALL.iter().for_each(|id| cluster.wait_until_connected(id));
         Play { cluster }
     }
 

@@ -27,7 +27,6 @@ fn cluster(folder: &Path) -> Cluster {
     }
     cluster.start_all();
     cluster.wait_until_open();
-    IDS.iter().for_each(|id| cluster.wait_until_connected(id));
     cluster
 }
 

@@ -106,7 +106,8 @@ impl Cluster {
         });
     }
 
-    /// Waits until the bank is open as all the servers that run know it.
+    /// Waits until the bank is open as all the servers that run know it, and they hear each other: until
+    /// then a run leaves out who isn't heard yet.
     pub fn wait_until_open(&self) {
         for id in self.nodes.keys() {
             wait_until(&format!("{id} is active"), || {
@@ -114,6 +115,7 @@ impl Cluster {
                 status.is_some_and(|status| status["active"] == json!(true))
             });
         }
+        self.nodes.keys().for_each(|id| self.wait_until_connected(id.as_str()));
     }
 }
 
