@@ -7,12 +7,13 @@ use std::io::{self, Read};
 use std::panic;
 use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the terminal was set to before keys were taken one by one; none while they are not.
 static BEFORE: Mutex<Option<String>> = Mutex::new(None);
 
-static TURNS: Mutex<Turns> = Mutex::new(Turns { keys: false, switching: false, reading: None });
+static TURNS: Mutex<Turns> =
+    Mutex::new(Turns { keys: false, switching: false, reading: None, doubtful_until: None });
 static TURNED: Condvar = Condvar::new();
 
 /// Who may do what: no read begins while the terminal is being switched, so that it is known of each by
@@ -25,6 +26,9 @@ struct Turns {
     switching: bool,
     /// A read goes on; it began while keys came one by one, or not.
     reading: Option<bool>,
+    /// The present read was about to begin by lines when keys were asked for. If the switch overtook
+    /// it, it goes by keys, and has ended by then.
+    doubtful_until: Option<Instant>,
 }
 
 fn turns() -> MutexGuard<'static, Turns> {
@@ -45,10 +49,13 @@ pub(super) fn read_typed(buffer: &mut [u8]) -> io::Result<usize> {
         turns.reading = Some(by_keys);
         drop(turns);
         let read = io::stdin().read(buffer);
-        self::turns().reading = None;
+        let mut turns = self::turns();
+        (turns.reading, turns.doubtful_until) = (None, None);
+        let may_be_by_keys = by_keys || turns.keys || turns.switching;
+        drop(turns);
         TURNED.notify_all();
         match read {
-            Ok(0) if by_keys => {}
+            Ok(0) if may_be_by_keys => {}
             read => return read,
         }
     }
@@ -57,17 +64,22 @@ pub(super) fn read_typed(buffer: &mut [u8]) -> io::Result<usize> {
 /// Switches the terminal, between two reads if the present one ends soon.
 fn switch(keys: bool, settings: &[&str]) -> bool {
     const PATIENCE: Duration = Duration::from_millis(500);
+    /// Longer than a read by keys takes.
+    const DOUBT: Duration = Duration::from_millis(250);
     let mut turns = turns();
     turns.switching = true;
+    let doubt_ends = turns.doubtful_until.map(|until| until.duration_since(Instant::now()));
     // One that began by lines only ends with what is typed, and knows the end by either rules.
-    let soon = |turns: &mut Turns| turns.reading == Some(true);
-    let waited = TURNED.wait_timeout_while(turns, PATIENCE, soon);
+    let soon = |turns: &mut Turns| turns.reading == Some(true) || turns.doubtful_until.is_some();
+    let waited = TURNED.wait_timeout_while(turns, doubt_ends.unwrap_or(PATIENCE), soon);
     drop(waited.unwrap_or_else(PoisonError::into_inner));
     let done = stty(settings).is_some();
     turns = self::turns();
     turns.switching = false;
     if done {
         turns.keys = keys;
+        let is_doubtful = keys && turns.reading == Some(false);
+        turns.doubtful_until = is_doubtful.then(|| Instant::now() + DOUBT);
     }
     TURNED.notify_all();
     done
