@@ -107,7 +107,7 @@ impl Cluster {
     }
 
     /// Waits until the bank is open as all the servers that run know it, and they hear each other: until
-    /// then a run leaves out who isn't heard yet.
+    /// then a run may leave some of them out.
     pub fn wait_until_open(&self) {
         for id in self.nodes.keys() {
             wait_until(&format!("{id} is active"), || {
@@ -119,10 +119,13 @@ impl Cluster {
     }
 }
 
-/// Whether a server, by its status, hears another.
+/// Whether a server, by its status, hears another, and knows where that stands: a run doesn't wait for one of
+/// which it knows no height, as there may be when a bank has just been founded.
 pub fn hears(status: &Value, other: &str) -> bool {
     let peers = status["peers"].as_array();
-    peers.is_some_and(|peers| peers.iter().any(|p| p["id"] == other && p["connected"] == true))
+    peers.is_some_and(|peers| {
+        peers.iter().any(|p| p["id"] == other && p["connected"] == true && p["height"].is_u64())
+    })
 }
 
 /// Defaults with a short breath, for servers on one machine.
