@@ -7,10 +7,10 @@ use super::bank::{Bank, IDS};
 use super::check::{Told, check};
 use super::lines::Line;
 use super::load::{Load, Manner};
-use super::local::{all_accepted, circle, load};
+use super::local::{MOST, all_accepted, circle, load};
 use super::report::{Bound, Report, Unit};
 use super::settled::{FLAGS, FULL, watched_load_of};
-use super::{Context, Fallible};
+use super::{Context, Fallible, Span};
 
 /// What each account is given, by its server's own.
 const ENDOWMENT: u64 = 1_000_000;
@@ -183,18 +183,25 @@ impl Town {
     }
 
     fn local(&mut self, context: &Context, report: &mut Report, run: usize) -> Fallible<()> {
-        let paced = Manner::Paced { rate: context.size(300_000, 3_000) as f64 };
+        let rate = context.size(300_000, 3_000) as f64;
+        let span = context.span(1.0);
+        // Both fit into the logs, however long they are.
+        let paced_entries = (rate * span.seconds / IDS.len() as f64) as u64;
+        let most = span.most.min(MOST.saturating_sub(paced_entries));
+        let full_span = Span { most, ..span };
+        let paced = Manner::Paced { rate };
         for (name, how, each) in self.uses.clone() {
-            for (word, items, manner) in [("local", 1_000, FULL), ("paced", 100, paced)] {
+            for (word, items, manner, span) in
+                [("local", 1_000, FULL, full_span), ("paced", 100, paced, span)]
+            {
                 context.step(&format!("accounts: {word}, {name}, run {run}"));
                 let lines = self.lines(how, each, context.line(items));
-                let ran = load(&self.bank, &lines, manner, context.span(1.0), &mut self.told)?;
+                let ran = load(&self.bank, &lines, manner, span, &mut self.told)?;
                 let name = format!("{word}, {name}");
                 report.add(&name, Unit::PerSecond, ran.rate());
                 report.add_latency(&name, &ran.latency());
-                // The next load finds an empty log, however long this one was.
-                self.bank.settle()?;
             }
+            self.bank.settle()?;
         }
         Ok(())
     }

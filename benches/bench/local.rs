@@ -16,7 +16,7 @@ use super::tally::{Ran, new_histogram};
 use super::{Context, Fallible, Span};
 
 /// A local log holds no more than two million entries; a load ends before.
-const MOST: u64 = 1_900_000;
+pub const MOST: u64 = 1_900_000;
 
 /// In so many pieces is measured what is compared.
 pub const SLICES: usize = 3;
