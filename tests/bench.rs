@@ -12,6 +12,7 @@ use bench::load::Manner;
 use bench::local::{circle, load};
 use bench::tally::{Ack, Tally};
 use bench::{Fallible, Span};
+use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     if !bench::is_relay()
@@ -62,9 +63,42 @@ fn checks_find_what_is_wrong() -> Fallible<()> {
     let mut meddle = |words: &[&str]| {
         redis::cmd(words[0]).arg(&words[1..]).exec(&mut store).expect("Redis does it");
     };
-    meddle(&["HINCRBY", "SERVER-BALANCES-B", "C", "1"]);
-    wrong(&told, "B holds");
-    meddle(&["HINCRBY", "SERVER-BALANCES-B", "C", "-1"]);
+    let (balances, state) = ("SERVER-BALANCES-B", "SERVER-STATE-B");
+    let mut of_b = bank.store_of("B")?.expect("it is there");
+    let mut field = |key: &str, field: &str| -> String {
+        redis::cmd("HGET").arg(&[key, field]).query(&mut of_b).expect("it is there")
+    };
+    let (page, checkpoint) = (field(balances, "0"), field(state, "checkpoint"));
+    let spoilt = |spoil: fn(&mut Value)| {
+        let mut page = serde_json::from_str(&page).expect("a page");
+        spoil(&mut page);
+        page.to_string()
+    };
+    let more = spoilt(|page| {
+        page["balances"][2][1] = (page["balances"][2][1].as_u64().unwrap() + 1).into()
+    });
+    let less = spoilt(|page| drop(page["balances"].as_array_mut().unwrap().pop()));
+    let later = spoilt(|page| page["height"] = 1_000_000.into());
+    for (page, words) in
+        [(more, "B holds"), (less, "B lacks accounts"), (later, "page 0 of B needs block 1000000")]
+    {
+        meddle(&["HSET", balances, "0", &page]);
+        wrong(&told, words);
+    }
+    // What a page was at an older block is right as well, if no later one is said to be in it.
+    let opening = bank.opening;
+    let founded = json!([["A", opening], ["B", opening], ["C", opening]]);
+    let founded = json!({"height": 0, "balances": founded}).to_string();
+    meddle(&["HSET", balances, "0", &founded]);
+    meddle(&["HSET", state, "checkpoint", "0"]);
+    check(&bank, &told)?;
+    meddle(&["HSET", balances, "0", &founded.replacen("[\"A\",", "[\"A\",1", 1)]);
+    wrong(&told, "says of block 0");
+    meddle(&["HSET", balances, "0", &page]);
+    check(&bank, &told)?;
+    meddle(&["HSET", state, "checkpoint", "1000000"]);
+    wrong(&told, "needs block 1000000");
+    meddle(&["HSET", state, "checkpoint", &checkpoint]);
     meddle(&["LMOVE", "SERVER-BLOCKCHAIN-C", "ASIDE", "RIGHT", "RIGHT"]);
     wrong(&told, "differ from block");
     meddle(&["LMOVE", "ASIDE", "SERVER-BLOCKCHAIN-C", "RIGHT", "RIGHT"]);

@@ -10,7 +10,7 @@ use paxos_banking::bank::ids::{InstanceId, SessionId, TurnNumber};
 use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::ledger::sessions::SessionChanges;
 use paxos_banking::bank::stored::Stored;
-use paxos_banking::store::Store;
+use paxos_banking::store::{Store, StoreError};
 use support::disk::{Disk, after, commit, texts};
 use support::samples::*;
 
@@ -24,7 +24,11 @@ contract! {
     appending_moves_the_accepted_block,
     appending_another_block_forgets_the_accepted_one,
     one_batch_may_hold_everything,
-    balances_are_set_one_by_one,
+    a_page_replaces_the_one_that_was_there,
+    pages_come_back_in_pieces,
+    a_block_may_come_with_more_pages_than_one_command_takes,
+    the_checkpoint_comes_back,
+    a_page_that_is_not_there_is_named,
     what_is_included_comes_back,
     who_has_which_instance_comes_back,
     what_is_known_of_sessions_comes_back,
@@ -42,7 +46,8 @@ fn an_empty_store_gets_an_instance<D: Disk>() {
         turn: TurnNumber(1),
         active: false,
         blocks: 0,
-        accounts: 0,
+        pages: 0,
+        checkpoint: 0,
         included: BTreeMap::new(),
         instances: BTreeMap::new(),
         deposed: BTreeSet::new(),
@@ -157,24 +162,99 @@ fn one_batch_may_hold_everything<D: Disk>() {
     ]]);
     assert!(stored.active);
     assert_eq!((stored.blocks, stored.log), (2, vec![element(2..=2)]));
+    assert_eq!((stored.pages, stored.checkpoint), (1, 1));
     assert_eq!(stored.accepted, Some((ballot(3), blocks[2].clone())));
     assert_eq!(stored.promised, Some(ballot(3)));
 }
 
-fn balances_are_set_one_by_one<D: Disk>() {
-    let blocks = chain(2, 1);
+fn a_page_replaces_the_one_that_was_there<D: Disk>() {
+    let blocks = chain(3, 1);
     let most = (1 << 53) - 1;
-    let opening = [("B", 100), ("A/alice", most), ("A", 100)];
+    // In the order in which the chain opened them, which need not be that of their names.
+    let first = page(0, 0, &[("B", 100), ("A/alice", most), ("A", 100)]);
+    let second = page(1, 0, &[("A/bob", 7)]);
     let disk = D::new();
     let mut store = disk.open();
     let mut last = store.load().unwrap().turn.0;
-    commit(&mut store, &mut last, vec![append_with(&blocks[0], false, 0, &opening)]);
-    commit(&mut store, &mut last, vec![append_with(&blocks[1], false, 0, &[("B", 0)])]);
-    let (mut balances, next) = store.balances(0).unwrap();
-    balances.sort();
-    assert_eq!(next, 0);
-    let expected = [("A", 100), ("A/alice", most), ("B", 0)];
-    assert_eq!(balances, expected.map(|(name, units)| (account(name), amount(units))));
+    let both = append_pages(&blocks[0], vec![first, second.clone()], 0);
+    commit(&mut store, &mut last, vec![both]);
+    let newer = page(0, 1, &[("B", 0), ("A/alice", most), ("A", 200)]);
+    // A page may also become longer, and a block may come with none at all.
+    let longer = page(1, 2, &[("A/bob", 7), ("A/carol", 0)]);
+    commit(&mut store, &mut last, vec![append_pages(&blocks[1], vec![newer.clone()], 1)]);
+    assert_eq!(store.pages(0, 2).unwrap(), [newer.clone(), second]);
+    commit(&mut store, &mut last, vec![append_pages(&blocks[2], vec![longer.clone()], 2)]);
+    commit(&mut store, &mut last, vec![append(&block_after(&blocks[2], vec![element(9..=9)]))]);
+    assert_eq!(store.pages(0, 2).unwrap(), [newer.clone(), longer.clone()]);
+    let mut again = disk.open();
+    assert_eq!(again.load().unwrap().pages, 2);
+    assert_eq!(again.pages(0, 2).unwrap(), [newer, longer]);
+}
+
+fn pages_come_back_in_pieces<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let mut last = store.load().unwrap().turn.0;
+    let names: Vec<String> = (0..12).map(|number| format!("A/{number}")).collect();
+    let pages: Vec<_> =
+        (0..12).map(|number| page(number, 0, &[(&names[number as usize], 1)])).collect();
+    // Stored in another order than that of their numbers.
+    let turned = pages.iter().rev().cloned().collect();
+    commit(&mut store, &mut last, vec![append_pages(&genesis(), turned, 0)]);
+    for count in [1, 5, 12] {
+        let mut found = Vec::new();
+        while found.len() < pages.len() {
+            let from = found.len() as u64;
+            let piece = store.pages(from, count.min(12 - from)).unwrap();
+            assert_eq!(piece.len() as u64, count.min(12 - from));
+            found.extend(piece);
+        }
+        assert_eq!(found, pages);
+    }
+    assert_eq!(store.pages(10, 1).unwrap(), pages[10..11]);
+}
+
+fn a_block_may_come_with_more_pages_than_one_command_takes<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let mut last = store.load().unwrap().turn.0;
+    let names: Vec<String> = (0..200 * 256).map(|number| format!("A/{number:05}")).collect();
+    let balances: Vec<_> =
+        names.iter().zip(0..).map(|(name, units)| (name.as_str(), units)).collect();
+    let pages: Vec<_> =
+        (0..).zip(balances.chunks(256)).map(|(number, some)| page(number, 0, some)).collect();
+    commit(&mut store, &mut last, vec![append_pages(&genesis(), pages.clone(), 0)]);
+    let mut again = disk.open();
+    assert_eq!(again.load().unwrap().pages, 200);
+    assert!(again.pages(0, 200).unwrap() == pages, "as they were written");
+}
+
+fn the_checkpoint_comes_back<D: Disk>() {
+    let blocks = chain(4, 1);
+    let at = |index: usize, checkpoint| append_pages(&blocks[index], Vec::new(), checkpoint);
+    let first = vec![append(&blocks[0]), at(1, 0), at(2, 0)];
+    assert_eq!(after::<D>(vec![first.clone()]).checkpoint, 0);
+    let stored = after::<D>(vec![first.clone(), vec![at(3, 2)]]);
+    assert_eq!((stored.blocks, stored.checkpoint), (4, 2));
+    assert_eq!(after::<D>(vec![first, vec![at(3, 3)]]).checkpoint, 3);
+}
+
+fn a_page_that_is_not_there_is_named<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let mut last = store.load().unwrap().turn.0;
+    let [first, third] = [0, 2].map(|number| page(number, 0, &[("A", 100)]));
+    commit(&mut store, &mut last, vec![append_pages(&genesis(), vec![first, third], 0)]);
+    for (from, count, missing) in [(0, 3, 1), (1, 1, 1), (2, 2, 3), (7, 2, 7)] {
+        let mut store = disk.open();
+        store.look().unwrap();
+        match store.pages(from, count) {
+            Err(StoreError::Corrupt { key, what }) => {
+                assert!(key.contains(&missing.to_string()) && what == "missing", "{key}: {what}");
+            }
+            other => panic!("{from}, {count}: {other:?}"),
+        }
+    }
 }
 
 fn what_is_included_comes_back<D: Disk>() {

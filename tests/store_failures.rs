@@ -46,7 +46,6 @@ fn what_fails_inside_exec_is_noticed() {
         (&["LPOP", "SERVER-ACCEPTED-A"], "SERVER-ACCEPTED-A"),
         (&["LSET", "SERVER-ACCEPTED-A", "0", "{}"], "SERVER-ACCEPTED-A"),
         (&["SET", "SERVER-BALANCES-A", "x"], "SERVER-BALANCES-A"),
-        (&["SET", "SERVER-ACCOUNTS-A", "x"], "SERVER-ACCOUNTS-A"),
         (&["SET", "SERVER-STATE-A", "x"], "SERVER-STATE-A"),
         (&["LPUSH", "SERVER-TURN-A", "x"], "SERVER-TURN-A"),
     ];
@@ -65,20 +64,6 @@ fn what_fails_inside_exec_is_noticed() {
         // What was done of it is not taken for a turn.
         let error = store.commit(&batch(last + 2, promise(5))).unwrap_err();
         assert!(matches!(error, StoreError::Failed(_)), "{error}");
-    }
-}
-
-#[test]
-fn an_opening_that_can_not_be_listed_is_noticed() {
-    let redis = TestRedis::start();
-    let (mut store, last, _) = founded(&redis);
-    let c = &mut redis.connect();
-    say::<()>(c, &["DEL", "SERVER-ACCOUNTS-A"]);
-    say::<()>(c, &["SET", "SERVER-ACCOUNTS-A", "x"]);
-    let log = Write::Log(element_of(5, vec![opening("A/bob")]));
-    match store.commit(&batch(last + 1, vec![log])) {
-        Err(StoreError::Corrupt { key, .. }) => assert_eq!(key, "SERVER-ACCOUNTS-A"),
-        other => panic!("{other:?}"),
     }
 }
 
@@ -117,14 +102,13 @@ fn what_was_committed_outlives_a_redis_that_is_killed() {
     assert!(store.commit(&batch(last + 1, promise(7))).unwrap_err().is_transient());
     assert!(store.load().unwrap_err().is_transient());
     assert!(reader.blocks(0, 9, 1 << 20).unwrap_err().is_transient());
-    assert!(reader.account(&account("A"), true).unwrap_err().is_transient());
-    assert!(reader.accounts("", None, 9).unwrap_err().is_transient());
 
     redis.restart();
     let stored = store.load().unwrap();
     assert_eq!((stored.turn.0, stored.blocks, stored.lives.len()), (last + 1, 2, 2));
     assert_eq!((stored.promised, stored.log), (Some(ballot(6)), vec![]));
-    assert!(store.balances(0).unwrap().0.contains(&(account("A"), amount(70))));
+    let first = page(0, 1, &[("A", 70), ("A/alice", 0)]);
+    assert_eq!((stored.checkpoint, store.pages(0, stored.pages).unwrap()), (1, vec![first]));
     assert_eq!(stored.included, included(&blocks[1]));
     assert_eq!(texts(&reader.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks));
     commit(&mut store, &mut { stored.turn.0 }, promise(8));

@@ -26,7 +26,7 @@ fn options(allow_weak: bool) -> Options {
 }
 
 fn moved(block: &SealedBlock, trim: usize) -> Write {
-    append_with(block, true, trim, &[("A", 70)])
+    append_with(block, true, trim, &[("A", 70), ("B", 130)])
 }
 
 /// The elements of the local log.
@@ -57,7 +57,7 @@ fn there_are_only_the_documented_keys_and_people_can_read_them() {
     let c = &mut redis.connect();
     let keys: BTreeSet<String> = say(c, &["KEYS", "*"]);
     let lists = ["BLOCKCHAIN", "LOG", "ACCEPTED", "LIVES"];
-    let others = ["BALANCES", "ACCOUNTS", "STATE", "OWNER", "TURN"];
+    let others = ["BALANCES", "STATE", "OWNER", "TURN"];
     let names = lists.iter().chain(&others);
     assert_eq!(keys, names.map(|name| format!("SERVER-{name}-A")).collect());
 
@@ -67,11 +67,9 @@ fn there_are_only_the_documented_keys_and_people_can_read_them() {
     assert_eq!(list(c, "SERVER-ACCEPTED-A"), texts(&blocks[2..]));
     assert_eq!(list(c, "SERVER-LOG-A"), log().map(|element| element.text().to_owned()));
     assert_eq!(say::<u64>(c, &["GET", "SERVER-TURN-A"]), last);
-    let balances: BTreeMap<String, u64> = say(c, &["HGETALL", "SERVER-BALANCES-A"]);
-    assert_eq!(balances, BTreeMap::from([("A".to_owned(), 70)]));
-    let accounts: Vec<(String, u64)> =
-        say(c, &["ZRANGE", "SERVER-ACCOUNTS-A", "0", "-1", "WITHSCORES"]);
-    assert_eq!(accounts, [("A".to_owned(), 0), ("A/alice".to_owned(), 0)]);
+    let pages: BTreeMap<String, String> = say(c, &["HGETALL", "SERVER-BALANCES-A"]);
+    let first = r#"{"height":1,"balances":[["A",70],["B",130]]}"#;
+    assert_eq!(pages, BTreeMap::from([("0".to_owned(), first.to_owned())]));
 
     let stored = redis.open().load().unwrap();
     let (life, _) = stored.lives[0];
@@ -81,8 +79,9 @@ fn there_are_only_the_documented_keys_and_people_can_read_them() {
     let expected = [
         ("accepted", ballot(2)),
         ("active", "1".to_owned()),
+        ("checkpoint", "1".to_owned()),
         ("deposed", "[]".to_owned()),
-        ("format", "3".to_owned()),
+        ("format", "4".to_owned()),
         ("included", r#"{"A":{"epoch":1,"seq":2},"B":{"epoch":1,"seq":0}}"#.to_owned()),
         ("instance", stored.instance.to_string()),
         ("instances", r#"{"A":"0000000000000001","B":"0000000000000002"}"#.to_owned()),
@@ -142,17 +141,17 @@ fn a_store_of_another_format_is_refused() {
     let c = &mut redis.connect();
     // In another format the rest may mean anything: this is what there was in the first one.
     say::<()>(c, &["HDEL", "SERVER-STATE-A", "included"]);
-    say::<()>(c, &["DEL", "SERVER-ACCOUNTS-A"]);
+    say::<()>(c, &["HDEL", "SERVER-STATE-A", "checkpoint"]);
     let entry = r#"[{"server":"A","epoch":1,"seq":5,"from":"A","to":"B","amount":5}]"#;
     say::<()>(c, &["LSET", "SERVER-LOG-A", "0", entry]);
-    for other in ["1", "2", "4", "two"] {
+    for other in ["1", "2", "3", "5", "two"] {
         say::<()>(c, &["HSET", "SERVER-STATE-A", "format", other, "colour", "blue"]);
         let before = dump(c);
         let error = redis.open().load().unwrap_err();
         assert!(matches!(error, StoreError::Unfit(_)), "{error}");
         let text = error.to_string();
         assert!(text.contains(&format!("SERVER-STATE-A[format] is {other:?}")), "{text}");
-        assert!(text.contains("only format 3") && text.contains("start the version"), "{text}");
+        assert!(text.contains("only format 4") && text.contains("start the version"), "{text}");
         assert_eq!(dump(c), before);
     }
 }
@@ -176,6 +175,10 @@ fn what_is_damaged_is_named_and_left_as_it_is() {
         (&["HDEL", "SERVER-STATE-A", "deposed"], "SERVER-STATE-A[deposed]"),
         (&["HSET", "SERVER-STATE-A", "deposed", "x"], "SERVER-STATE-A[deposed]"),
         (&["HSET", "SERVER-STATE-A", "horizon", "7"], "SERVER-STATE-A[horizon]"),
+        (&["HDEL", "SERVER-STATE-A", "checkpoint"], "SERVER-STATE-A[checkpoint]"),
+        (&["HSET", "SERVER-STATE-A", "checkpoint", "x"], "SERVER-STATE-A[checkpoint]"),
+        (&["HSET", "SERVER-STATE-A", "checkpoint", "-1"], "SERVER-STATE-A[checkpoint]"),
+        (&["HSET", "SERVER-STATE-A", "checkpoint", "1.0"], "SERVER-STATE-A[checkpoint]"),
         (&["SET", "SERVER-SESSIONS-A", "x"], "SERVER-SESSIONS-A"),
         (&["HSET", "SERVER-SESSIONS-A", "nobody", "1"], "SERVER-SESSIONS-A[nobody]"),
         (
@@ -198,10 +201,6 @@ fn what_is_damaged_is_named_and_left_as_it_is() {
         (&["DEL", "SERVER-OWNER-A"], "SERVER-OWNER-A"),
         (&["LPUSH", "SERVER-OWNER-A", "x"], "SERVER-OWNER-A"),
         (&["LPUSH", "SERVER-BALANCES-A", "x"], "SERVER-BALANCES-A"),
-        (&["DEL", "SERVER-ACCOUNTS-A"], "SERVER-ACCOUNTS-A"),
-        (&["ZREM", "SERVER-ACCOUNTS-A", "A/alice"], "SERVER-ACCOUNTS-A"),
-        (&["ZADD", "SERVER-ACCOUNTS-A", "0", "B/nobody"], "SERVER-ACCOUNTS-A"),
-        (&["LPUSH", "SERVER-ACCOUNTS-A", "x"], "SERVER-ACCOUNTS-A"),
         (&["LSET", "SERVER-LOG-A", "1", "[{}]"], "SERVER-LOG-A[1]"),
         (&["LSET", "SERVER-LOG-A", "1", empty], "SERVER-LOG-A[1]"),
         (&["LSET", "SERVER-LOG-A", "0", &two_in_one], "SERVER-LOG-A[0]"),
@@ -286,59 +285,76 @@ fn a_damaged_block_is_named() {
     assert_eq!(reader.blocks(0, 0, 1).unwrap().len(), 1);
 }
 
+/// What a block reader reads is the chain alone.
 #[test]
 fn what_a_reader_finds_damaged_is_named() {
     let redis = TestRedis::start();
     let (store, _) = full(&redis);
     let c = &mut redis.connect();
-    let whole = dump(c);
     let mut reader = store.reader();
-    let a = account("A");
-    let damages: &[(&[&str], &str)] = &[
-        (&["HSET", "SERVER-BALANCES-A", "A", "much"], "SERVER-BALANCES-A[A]"),
-        (&["ZADD", "SERVER-ACCOUNTS-A", "0", "A b"], "SERVER-ACCOUNTS-A[A b]"),
-        (&["LSET", "SERVER-LOG-A", "1", "[]"], "SERVER-LOG-A[1]"),
-        (&["LPUSH", "SERVER-BALANCES-A", "x"], "SERVER-BALANCES-A"),
-        (&["LPUSH", "SERVER-ACCOUNTS-A", "x"], "SERVER-ACCOUNTS-A"),
-        (&["SET", "SERVER-LOG-A", "x"], "SERVER-LOG-A"),
-        (&["SET", "SERVER-BLOCKCHAIN-A", "x"], "SERVER-BLOCKCHAIN-A"),
-    ];
-    for (damage, place) in damages {
-        if matches!(damage[0], "SET" | "LPUSH") {
-            say::<()>(c, &["DEL", damage[1]]);
+    let place = "SERVER-BLOCKCHAIN-A";
+    let whole = dump(c);
+    say::<()>(c, &["DEL", place]);
+    say::<()>(c, &["SET", place, "x"]);
+    match reader.blocks(0, 9, 1 << 20) {
+        Err(StoreError::Corrupt { key, what }) => {
+            assert!(key == place && what.contains("WRONGTYPE"), "{key}: {what}");
         }
-        say::<()>(c, damage);
-        let account = reader.account(&a, true).map(drop);
-        let accounts = reader.accounts("A", None, 9).map(drop);
-        let mut found = Vec::new();
-        for outcome in [account, accounts] {
-            match outcome {
-                Ok(()) => {}
-                Err(StoreError::Corrupt { key, .. }) => found.push(key),
-                Err(error) => panic!("{damage:?}: {error}"),
-            }
-        }
-        assert!(!found.is_empty() && found.iter().all(|key| key == place), "{damage:?}: {found:?}");
-        restore(c, &whole);
+        other => panic!("{other:?}"),
     }
-    assert_eq!(reader.account(&a, true).unwrap().log, log());
+    restore(c, &whole);
+    say::<()>(c, &["DEL", "SERVER-BALANCES-A", "SERVER-LOG-A"]);
+    assert_eq!(texts(&reader.blocks(0, 9, 1 << 20).unwrap()), texts(&chain(2, 2)));
 }
 
-/// Balances are read in pieces after the rest, as blocks are, when the store is this process's already.
+/// Pages are read in pieces after the rest, as blocks are.
 #[test]
-fn a_damaged_balance_is_named_when_it_is_read() {
+fn a_damaged_page_is_named_when_it_is_read() {
     let redis = TestRedis::start();
     drop(full(&redis));
     let c = &mut redis.connect();
-    for value in ["-1", "1.5", "x"] {
-        say::<()>(c, &["HSET", "SERVER-BALANCES-A", "A", value]);
+    let page = |balances: &str| format!(r#"{{"height":1,"balances":{balances}}}"#);
+    let unfit = [
+        String::new(),
+        "x".to_owned(),
+        "\u{0}".to_owned(),
+        "70".to_owned(),
+        "{}".to_owned(),
+        r#"{"height":1}"#.to_owned(),
+        r#"{"balances":[]}"#.to_owned(),
+        r#"{"height":-1,"balances":[]}"#.to_owned(),
+        r#"{"height":1,"balances":[],"colour":"blue"}"#.to_owned(),
+        page(r#"{"A":70}"#),
+        page(r#"[["A"]]"#),
+        page(r#"[["A",70,1]]"#),
+        page(r#"[["A",-1]]"#),
+        page(r#"[["A",1.5]]"#),
+        page(r#"[["A","70"]]"#),
+        page(r#"[["A",9007199254740992]]"#),
+        page(r#"[["/a",70]]"#),
+        page(r#"[["A b",70]]"#),
+        page("[]") + "x",
+    ];
+    for text in unfit {
+        say::<()>(c, &["HSET", "SERVER-BALANCES-A", "0", &text]);
         let mut store = redis.open();
-        store.load().unwrap();
-        match store.balances(0) {
-            Err(StoreError::Corrupt { key, .. }) => assert_eq!(key, "SERVER-BALANCES-A[A]"),
-            other => panic!("{value}: {other:?}"),
+        store.look().unwrap();
+        match store.pages(0, 1) {
+            Err(StoreError::Corrupt { key, .. }) => assert_eq!(key, "SERVER-BALANCES-A[0]"),
+            other => panic!("{text}: {other:?}"),
         }
-        let kept: String = say(c, &["HGET", "SERVER-BALANCES-A", "A"]);
-        assert_eq!(kept, value);
+        let kept: String = say(c, &["HGET", "SERVER-BALANCES-A", "0"]);
+        assert_eq!(kept, text);
+    }
+    // A page that is there under another name is missing.
+    say::<()>(c, &["DEL", "SERVER-BALANCES-A"]);
+    say::<()>(c, &["HSET", "SERVER-BALANCES-A", "00", &page("[]")]);
+    let mut store = redis.open();
+    assert_eq!(store.look().unwrap().pages, 1);
+    match store.pages(0, 1) {
+        Err(StoreError::Corrupt { key, what }) => {
+            assert_eq!((key.as_str(), what.as_str()), ("SERVER-BALANCES-A[0]", "missing"));
+        }
+        other => panic!("{other:?}"),
     }
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::Fallible;
 use super::bank::{Bank, Talk};
+use super::checkpoint::Checkpoints;
 use super::tally::{Ran, Tally};
 
 /// Blocks or elements that are read at once.
@@ -99,9 +100,6 @@ fn check_stores(
         return Err(format!("the chain has changed the total to {total}"));
     }
     for (id, store) in &mut stores {
-        books.compare_balances(id, store)?;
-    }
-    for (id, store) in &mut stores {
         books.read_log(id, store)?;
     }
     let mut checked = Checked { entries: 0, in_chain: 0, blocks, how: "all chains and logs read" };
@@ -124,8 +122,10 @@ fn check_stores(
     Ok(checked)
 }
 
-/// Reads all chains side by side, and returns how many blocks they have.
+/// Reads all chains side by side, and returns how many blocks they have. The balances that are stored
+/// are compared on the way.
 fn read_chains(stores: &mut BTreeMap<String, Connection>, books: &mut Books) -> Fallible<u64> {
+    let mut checkpoints = Checkpoints::read(stores)?;
     let mut height = 0;
     loop {
         let mut first: Option<(String, Vec<String>)> = None;
@@ -154,9 +154,11 @@ fn read_chains(stores: &mut BTreeMap<String, Connection>, books: &mut Books) -> 
                     books.take_in(id, element)?;
                 }
             }
+            checkpoints.follow(block.height, &books.balances)?;
             height += 1;
         }
         if (piece.len() as isize) < PIECE {
+            checkpoints.end(&books.balances)?;
             return Ok(height as u64);
         }
     }
@@ -211,25 +213,6 @@ impl Books {
             }
         }
         Ok(())
-    }
-
-    /// The balances that a server holds at the head of its chain are these.
-    fn compare_balances(&self, id: &str, store: &mut Connection) -> Fallible<()> {
-        let key = format!("SERVER-BALANCES-{id}");
-        let mut scan = redis::cmd("HSCAN");
-        scan.arg(&key).cursor_arg(0).arg("COUNT").arg(1_000);
-        let pairs = scan.iter::<(String, i64)>(store).map_err(|error| format!("{key}: {error}"))?;
-        let mut seen = BTreeMap::new();
-        for pair in pairs {
-            let (account, balance) = pair.map_err(|error| format!("{key}: {error}"))?;
-            if self.balances.get(&account) != Some(&balance) {
-                return Err(format!(
-                    "{id} holds {balance} for {account}, which is not what its chain says"
-                ));
-            }
-            seen.insert(account, ());
-        }
-        if seen.len() == self.balances.len() { Ok(()) } else { Err(format!("{id} lacks accounts")) }
     }
 
     /// The local log goes on where the chain ends. What others pay in their logs is not counted on.

@@ -2,7 +2,8 @@
 //!
 //! [`args`] says what is to be measured; [`bank`] starts the servers, [`redis`] their store, both as
 //! [`process`]es in a [`place`]; [`load`] sends [`lines`] and keeps a [`tally`]; the scenarios are
-//! [`limit`], [`local`] and so on; [`check`] compares what clients were told with what is stored;
+//! [`limit`], [`local`] and so on; [`check`] compares what clients were told with what is stored,
+//! [`checkpoint`] does so with the balances;
 //! [`bare`] is what is compared with; [`report`], [`plots`] and [`page`] show it.
 
 mod accounts;
@@ -10,6 +11,7 @@ mod args;
 pub mod bank;
 mod bare;
 pub mod check;
+mod checkpoint;
 mod fault;
 mod growth;
 mod limit;

@@ -6,12 +6,12 @@ use crate::audit::finding::{Finding, Trouble};
 use crate::audit::kept;
 use crate::audit::log::check_log;
 use crate::audit::replay::Replay;
-use crate::audit::source::{Derived, Of, Source, Standing};
+use crate::audit::source::{Derived, Source, Standing};
 use crate::bank::ids::AccountId;
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::restoration::{Misfit, Restoration};
+use crate::bank::limits::PAGE;
 use crate::bank::stored::Place;
-
-/// So many accounts are asked for at once.
-const MOST_AT_ONCE: usize = 10_000;
 
 /// A source, and what was found in it.
 pub struct Examined {
@@ -29,6 +29,8 @@ pub struct Examined {
     pub notes: Vec<String>,
     /// Accounts that are listed, and that the chain didn't know when they were.
     unknown: Vec<AccountId>,
+    /// What a start from the stored pages comes to, where there are pages.
+    restored: Option<Restoration>,
 }
 
 impl Examined {
@@ -42,6 +44,7 @@ impl Examined {
             trouble: None,
             notes: Vec::new(),
             unknown: Vec::new(),
+            restored: None,
         };
         examined.trouble = examined.examine().err();
         examined.first = examined.replay.blocks();
@@ -67,9 +70,73 @@ impl Examined {
                 return Err(trouble);
             }
         };
-        self.go_on(standing.blocks)?;
-        // What follows from the chain comes in pieces, each of a moment of its own: so the chain is
-        // followed to where it was at that moment.
+        match standing.kept.as_ref().filter(|_| standing.blocks > 0) {
+            Some(kept) => self.restore(&standing, kept.checkpoint)?,
+            None => {
+                self.go_on(standing.blocks)?;
+                self.compare_told()?;
+            }
+        }
+        self.look_again()?;
+        self.compare_restored()
+    }
+
+    /// Reads the pages of balances. They are of different heights, and there may be newer ones all the
+    /// time: so the blocks since the checkpoint are let have their effect on them, as at a start.
+    fn restore(&mut self, standing: &Standing, checkpoint: u64) -> Result<(), Trouble> {
+        if checkpoint >= standing.blocks {
+            let spot = self.source.spot(&Place::Checkpoint);
+            let what = format!("{checkpoint} lies beyond the chain of {} blocks", standing.blocks);
+            return Err(Finding::new(spot, what).into());
+        }
+        self.go_on(checkpoint + 1)?;
+        let mut restored = Restoration::new(fastrand::u64(..), PAGE, checkpoint);
+        while let Some(piece) = self.source.derived()? {
+            for page in piece.pages {
+                if page.height >= piece.blocks {
+                    let spot = self.source.spot(&Place::Page(page.number));
+                    let what = format!("it is of height {}, which isn't there", page.height);
+                    return Err(Finding::new(spot, what).into());
+                }
+                restored.page(&page).map_err(|misfit| self.misfit(misfit))?;
+            }
+        }
+        self.restored = Some(restored);
+        Ok(())
+    }
+
+    fn misfit(&self, (place, what): Misfit) -> Trouble {
+        Finding::new(self.source.spot(&place), what).into()
+    }
+
+    /// Compares what the stored pages come to with what follows from the chain.
+    fn compare_restored(&self) -> Result<(), Trouble> {
+        let Some(restored) = &self.restored else { return Ok(()) };
+        let (restored, right) = (restored.balances(), self.replay.balances());
+        let place =
+            |account: &AccountId| restored.page_of(account).map_or(Place::Balances, Place::Page);
+        for (account, amount) in right.all_committed() {
+            let what = match restored.committed(&account) {
+                Some(found) if found == amount => continue,
+                Some(found) => {
+                    format!("{account} comes to {found} by it, and to {amount} by the chain")
+                }
+                None => format!("{account} is missing, which comes to {amount} by the chain"),
+            };
+            return Err(self.misfit((place(&account), what)));
+        }
+        match restored.all_committed().find(|(account, _)| right.committed(account).is_none()) {
+            None => Ok(()),
+            Some((account, amount)) => {
+                let what = format!("{account} holds {amount}, and the chain knows no such account");
+                Err(self.misfit((place(&account), what)))
+            }
+        }
+    }
+
+    /// Compares the balances that a server tells, page by page, each of a moment of its own: so the
+    /// chain is followed to where it was at that moment.
+    fn compare_told(&mut self) -> Result<(), Trouble> {
         let (mut at_first, mut seen) = (None, 0);
         while let Some(piece) = self.source.derived()? {
             self.go_on(piece.blocks)?;
@@ -77,8 +144,7 @@ impl Examined {
             seen += piece.balances.len() as u64;
             self.compare(piece)?;
         }
-        self.look_again()?;
-        // Where nobody says how many there are; accounts may have come meanwhile, but none may go.
+        // Nobody says how many there are; accounts may have come meanwhile, but none may go.
         match at_first.filter(|least| seen < *least) {
             None => Ok(()),
             Some(least) => {
@@ -122,16 +188,18 @@ impl Examined {
             }
             for found in piece {
                 // Where it stands, which need not be where it says that it belongs.
-                let height = self.replay.blocks();
-                self.replay
-                    .append(&found)
-                    .map_err(|what| Finding::new(self.source.spot(&Place::Block(height)), what))?;
+                let place = Place::Block(self.replay.blocks());
+                let block =
+                    self.replay.append(&found).map_err(|what| self.misfit((place, what)))?;
+                if let Some(restored) = &mut self.restored {
+                    restored.block(&block).map_err(|misfit| self.misfit(misfit))?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Compares what is stored of accounts with what follows from the chain.
+    /// Compares what is told of accounts with what follows from the chain.
     fn compare(&mut self, piece: Derived) -> Result<(), Trouble> {
         let balances = self.replay.balances();
         for (account, amount) in piece.balances {
@@ -158,57 +226,18 @@ impl Examined {
         Err(Finding::new(self.source.spot(&Place::Chain), what).into())
     }
 
-    /// Nobody is missing among the balances and the names, and nobody is there who isn't known.
-    fn check_accounts(&mut self, standing: &Standing) -> Result<(), Trouble> {
-        let opened: BTreeSet<&AccountId> = kept::opened_in(&standing.log).collect();
+    /// Nobody is told of who isn't known.
+    fn check_accounts(&self, standing: &Standing) -> Result<(), Trouble> {
+        let opened: BTreeSet<&AccountId> = standing.log.iter().flat_map(Element::opened).collect();
         let known = |account: &AccountId| {
             self.replay.balances().committed(account).is_some() || opened.contains(account)
         };
-        if let Some(stranger) = self.unknown.iter().find(|name| !known(name)) {
-            let spot = self.source.spot_of_list(Some(stranger));
-            let what = "it is listed, and neither the chain nor the log opens it";
-            return Err(Finding::new(spot, what).into());
-        }
-        let Some(kept) = &standing.kept else { return Ok(()) };
-        let (_, accounts) = self.replay.counted();
-        let named = accounts + opened.len() as u64;
-        let (stored, listed) = (kept.accounts, kept.listed);
-        if stored != accounts {
-            self.name_missing(Of::Balances)?;
-            let what = format!("{stored} accounts are there, and the chain has {accounts}");
-            return Err(Finding::new(self.source.spot(&Place::Balances), what).into());
-        }
-        if listed != named {
-            self.name_missing(Of::Names)?;
-            let what = format!("it lists {listed} accounts where {named} are known");
-            return Err(Finding::new(self.source.spot_of_list(None), what).into());
-        }
-        Ok(())
-    }
-
-    /// Finds the account of the chain's that is missing.
-    fn name_missing(&mut self, of: Of) -> Result<(), Trouble> {
-        let mut accounts = self.replay.balances().all_committed();
-        loop {
-            let some: Vec<_> = accounts.by_ref().take(MOST_AT_ONCE).collect();
-            let names: Vec<AccountId> = some.iter().map(|(account, _)| account.clone()).collect();
-            if names.is_empty() {
-                return Ok(());
+        match self.unknown.iter().find(|name| !known(name)) {
+            None => Ok(()),
+            Some(stranger) => {
+                let what = "it is listed, and neither the chain nor the log opens it".into();
+                Err(self.misfit((Place::Balance(stranger.clone()), what)))
             }
-            let Some(missing) = self.source.first_missing(&names, of)? else { continue };
-            let holds = some.iter().find(|(account, _)| *account == missing);
-            let holds = holds.map_or_else(String::new, |(_, amount)| amount.to_string());
-            return Err(match of {
-                Of::Balances => Finding::new(
-                    self.source.spot(&Place::Balance(missing)),
-                    format!("missing, and {holds} follows from the chain"),
-                ),
-                Of::Names => Finding::new(
-                    self.source.spot_of_list(Some(&missing)),
-                    "missing, though the account is in the chain",
-                ),
-            }
-            .into());
         }
     }
 }

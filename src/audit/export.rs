@@ -57,7 +57,7 @@ fn export(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
     let id = find(&premises, options.id.as_ref())?;
     let mut visitor = premises.visit(&id);
     let contents = visitor.contents().map_err(trouble)?;
-    let Some(stored) = contents.stored else {
+    let Some(stored) = contents else {
         return Err(Trouble::Unread(format!("the store of {id} was never used")));
     };
     match &options.output {

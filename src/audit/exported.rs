@@ -24,9 +24,9 @@ use serde_json::value::RawValue;
 
 use crate::audit::finding::{At, Finding, Spot, Trouble};
 use crate::audit::replay::Found;
-use crate::audit::source::{Derived, Of, Source, Standing};
+use crate::audit::source::{Derived, Source, Standing};
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
-use crate::bank::ids::{AccountId, InstanceId, ServerId};
+use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::stored::Place;
 use crate::wire::{LineRead, LineReader};
@@ -243,10 +243,6 @@ impl Source for FileSource {
         }
     }
 
-    fn spot_of_list(&self, _: Option<&AccountId>) -> Spot {
-        self.spot(&Place::Balances)
-    }
-
     fn standing(&mut self) -> Result<Option<Standing>, Trouble> {
         let log = self.read_rest()?;
         let instance = self.header.as_ref().map(|header| header.instance);
@@ -279,10 +275,6 @@ impl Source for FileSource {
     }
 
     fn derived(&mut self) -> Result<Option<Derived>, Trouble> {
-        Ok(None)
-    }
-
-    fn first_missing(&mut self, _: &[AccountId], _: Of) -> Result<Option<AccountId>, Trouble> {
         Ok(None)
     }
 }

@@ -20,7 +20,7 @@ pub struct Spot {
 pub enum At {
     /// Of a list's element, from 0; in a chain that is the height.
     Index(u64),
-    /// Of a hash or a sorted set.
+    /// Of a hash.
     Field(String),
     /// Of a file, from 1.
     Line(u64),
@@ -34,9 +34,8 @@ impl Spot {
         };
         let at = at.strip_suffix(']').unwrap_or(at);
         // An account may be called as a number is written.
-        let has_fields = ["STATE", "BALANCES", "ACCOUNTS"]
-            .iter()
-            .any(|kind| key.starts_with(&format!("SERVER-{kind}-")));
+        let has_fields =
+            ["STATE", "BALANCES"].iter().any(|kind| key.starts_with(&format!("SERVER-{kind}-")));
         let index = at.parse().ok().filter(|_| !has_fields);
         let at = index.map_or_else(|| At::Field(at.to_owned()), At::Index);
         Spot { key: key.to_owned(), at: Some(at) }

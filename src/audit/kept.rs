@@ -5,16 +5,10 @@ use std::collections::BTreeMap;
 use crate::audit::finding::Finding;
 use crate::audit::replay::Replay;
 use crate::audit::source::{Kept, Source, Standing};
-use crate::bank::ids::{AccountId, ServerId, SessionId};
-use crate::bank::ledger::element::Element;
+use crate::bank::ids::{ServerId, SessionId};
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::sessions::opened_at;
 use crate::bank::stored::Place;
-
-/// The accounts that a log opens.
-pub fn opened_in(log: &[Element]) -> impl Iterator<Item = &AccountId> {
-    log.iter().flat_map(Element::opened)
-}
 
 /// Whether the chain names this very store as its server's.
 pub fn takes_part(replay: &Replay, source: &dyn Source, standing: &Standing) -> bool {

@@ -10,6 +10,7 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Entry, Record};
+use crate::bank::limits::PAGE;
 use crate::wire::reply::HashedBlock;
 
 /// A block as it was found.
@@ -55,7 +56,7 @@ impl Replay {
     pub fn new(salt: u64) -> Replay {
         Replay {
             chain: None,
-            balances: Balances::new(salt),
+            balances: Balances::new(salt, PAGE),
             requests: Requests::default(),
             head: BlockHash::NONE,
             entries: 0,
@@ -109,11 +110,11 @@ impl Replay {
         opening.map(|(_, amount)| u128::from(amount.units())).sum()
     }
 
-    /// Goes on with the next block.
+    /// Goes on with the next block; returns it.
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub fn append(&mut self, found: &Found) -> Result<(), String> {
+    pub fn append(&mut self, found: &Found) -> Result<SealedBlock, String> {
         let block = match found {
             Found::Text(block) => block.clone(),
             Found::Told(told) => self.written_anew(told)?,
@@ -132,12 +133,12 @@ impl Replay {
                 let consequences = verified.map_err(|error| error.to_string())?;
                 check_requests(&mut self.requests, block.block())?;
                 let changes = chain.append(&block, consequences);
-                self.balances.commit(changes);
+                self.balances.commit(changes, block.height());
             }
         }
         self.head = found.hash();
         self.entries += block.block().len() as u64;
-        Ok(())
+        Ok(block)
     }
 
     /// A block of the same content, linked to the blocks before it that were written anew.

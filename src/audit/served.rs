@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::audit::finding::{At, Finding, Spot, Trouble};
 use crate::audit::replay::{Found, elements_of};
-use crate::audit::source::{Derived, Of, Source, Standing};
+use crate::audit::source::{Derived, Source, Standing};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::Entry;
 use crate::bank::limits::MAX_PAGE;
@@ -110,9 +110,11 @@ impl Source for ServerSource {
                 self.spot_of("accounts", Some(At::Field(account.to_string())))
             }
             Place::Log => self.spot_of("log", None),
-            Place::Balances => self.spot_of_list(None),
+            Place::Balances => self.spot_of("accounts", None),
             Place::Chain => self.spot_of("chain", None),
-            Place::Included
+            Place::Page(_)
+            | Place::Checkpoint
+            | Place::Included
             | Place::Instances
             | Place::Deposed
             | Place::Sessions
@@ -122,10 +124,6 @@ impl Source for ServerSource {
             | Place::Promised
             | Place::Lives => self.spot_of("status", None),
         }
-    }
-
-    fn spot_of_list(&self, account: Option<&AccountId>) -> Spot {
-        self.spot_of("accounts", account.map(|account| At::Field(account.to_string())))
     }
 
     fn standing(&mut self) -> Result<Option<Standing>, Trouble> {
@@ -184,9 +182,5 @@ impl Source for ServerSource {
             return Ok(Some(derived));
         }
         Err(self.unread("its accounts can't be read: blocks come all the time"))
-    }
-
-    fn first_missing(&mut self, _: &[AccountId], _: Of) -> Result<Option<AccountId>, Trouble> {
-        Ok(None)
     }
 }

@@ -9,6 +9,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{AccountId, InstanceId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
+use crate::bank::ledger::pages::Page;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::Place;
 
@@ -30,10 +31,8 @@ pub struct Standing {
 pub struct Kept {
     /// Every server has confirmed block 0.
     pub active: bool,
-    /// How many accounts have a balance.
-    pub accounts: u64,
-    /// How many accounts' names are listed.
-    pub listed: u64,
+    /// The pages of balances have at least the blocks up to this height.
+    pub checkpoint: u64,
     /// For each server, its last entry that is in the chain.
     pub included: BTreeMap<ServerId, Position>,
     /// The instances that count for the next height.
@@ -57,17 +56,10 @@ pub struct Derived {
     pub blocks: u64,
     /// Balances by the chain.
     pub balances: Vec<(AccountId, Amount)>,
-    /// Accounts that are listed, which may be opened in the log and not be in the chain yet.
+    /// Accounts that are listed without one: opened in the log, and not in the chain yet.
     pub names: Vec<AccountId>,
-}
-
-/// Which of what is kept for each account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
-    /// Its balance.
-    Balances,
-    /// Its name in the list of all.
-    Names,
+    /// The next pages of balances, where those are in pages.
+    pub pages: Vec<Page>,
 }
 
 /// One server's chain and log, wherever they are. Its owner may be writing meanwhile.
@@ -80,9 +72,6 @@ pub trait Source {
 
     /// How people find a place in it.
     fn spot(&self, place: &Place) -> Spot;
-
-    /// How people find an account in the list of all, or that list.
-    fn spot_of_list(&self, account: Option<&AccountId>) -> Spot;
 
     /// What is there beside the chain. None if it was never used.
     ///
@@ -108,14 +97,4 @@ pub trait Source {
     /// # Errors
     /// If it can't be read or understood.
     fn derived(&mut self) -> Result<Option<Derived>, Trouble>;
-
-    /// The first of these accounts of which something is missing.
-    ///
-    /// # Errors
-    /// If it can't be read.
-    fn first_missing(
-        &mut self,
-        accounts: &[AccountId],
-        of: Of,
-    ) -> Result<Option<AccountId>, Trouble>;
 }

@@ -2,35 +2,29 @@
 
 use crate::audit::finding::{Finding, Spot, Trouble};
 use crate::audit::replay::Found;
-use crate::audit::source::{Derived, Kept, Of, Source, Standing};
-use crate::bank::ids::{AccountId, ServerId};
+use crate::audit::source::{Derived, Kept, Source, Standing};
+use crate::bank::ids::ServerId;
 use crate::bank::stored::Place;
 use crate::store::StoreError;
-use crate::store::redis::visitor::{Premises, Visitor};
+use crate::store::redis::visitor::{Pages, Premises, Visitor};
 
 /// So much text of blocks is read at a time.
 const PIECE: usize = 8 << 20;
-
-/// What of the accounts is read next.
-enum Next {
-    Balances(u64),
-    Names(u64),
-    Nothing,
-}
 
 /// A server's store.
 pub struct StoreSource {
     id: ServerId,
     place: String,
     visitor: Visitor,
-    next: Next,
+    /// The next page of balances; none after the last.
+    next: Option<u64>,
 }
 
 impl StoreSource {
     /// That of the server `id` in a Redis.
     pub fn new(premises: &Premises, id: ServerId) -> StoreSource {
         let (place, visitor) = (premises.place(), premises.visit(&id));
-        StoreSource { id, place, visitor, next: Next::Balances(0) }
+        StoreSource { id, place, visitor, next: Some(0) }
     }
 }
 
@@ -55,21 +49,15 @@ impl Source for StoreSource {
         Spot::of_redis(&self.visitor.name_of(place))
     }
 
-    fn spot_of_list(&self, account: Option<&AccountId>) -> Spot {
-        Spot::of_redis(&self.visitor.name_of_list(account))
-    }
-
     fn standing(&mut self) -> Result<Option<Standing>, Trouble> {
-        let contents = self.visitor.contents().map_err(trouble)?;
-        let listed = contents.listed;
-        Ok(contents.stored.map(|stored| Standing {
+        let stored = self.visitor.contents().map_err(trouble)?;
+        Ok(stored.map(|stored| Standing {
             blocks: stored.blocks,
             log: stored.log,
             instance: Some(stored.instance),
             kept: Some(Kept {
                 active: stored.active,
-                accounts: stored.accounts,
-                listed,
+                checkpoint: stored.checkpoint,
                 included: stored.included,
                 instances: stored.instances,
                 deposed: stored.deposed,
@@ -91,37 +79,9 @@ impl Source for StoreSource {
     }
 
     fn derived(&mut self) -> Result<Option<Derived>, Trouble> {
-        let piece = match self.next {
-            Next::Balances(from) => self.visitor.balances(from),
-            Next::Names(from) => self.visitor.listed(from),
-            Next::Nothing => return Ok(None),
-        };
-        let piece = piece.map_err(trouble)?;
-        let mut derived = Derived { blocks: piece.blocks, ..Derived::default() };
-        let is_last = piece.next == 0;
-        match self.next {
-            Next::Balances(_) => {
-                derived.balances = piece.accounts;
-                self.next = if is_last { Next::Names(0) } else { Next::Balances(piece.next) };
-            }
-            Next::Names(_) | Next::Nothing => {
-                let scored = piece.accounts.iter().find(|(_, score)| score.units() != 0);
-                if let Some((account, score)) = scored {
-                    let spot = self.spot_of_list(Some(account));
-                    return Err(Finding::new(spot, format!("its score is {score}, not 0")).into());
-                }
-                derived.names = piece.accounts.into_iter().map(|(account, _)| account).collect();
-                self.next = if is_last { Next::Nothing } else { Next::Names(piece.next) };
-            }
-        }
-        Ok(Some(derived))
-    }
-
-    fn first_missing(
-        &mut self,
-        accounts: &[AccountId],
-        of: Of,
-    ) -> Result<Option<AccountId>, Trouble> {
-        self.visitor.first_missing(accounts, of == Of::Names).map_err(trouble)
+        let Some(next) = self.next else { return Ok(None) };
+        let Pages { blocks, pages, more } = self.visitor.pages(next).map_err(trouble)?;
+        self.next = more.then_some(next + pages.len() as u64);
+        Ok(Some(Derived { blocks, pages, ..Derived::default() }))
     }
 }

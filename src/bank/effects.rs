@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, ConnectionId, InstanceId, ServerId, TurnNumber};
+use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
+use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::sessions::SessionChanges;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message};
@@ -107,7 +107,7 @@ pub enum Write {
         block: SealedBlock,
     },
     /// Appends a block to the chain; takes the included elements off the front of the local log;
-    /// sets balances; clears the acceptor's promise and accepted block. In this order.
+    /// replaces pages of balances; clears the acceptor's promise and accepted block. In this order.
     Append {
         /// The block.
         block: SealedBlock,
@@ -115,8 +115,10 @@ pub enum Write {
         from_accepted: bool,
         /// How many elements leave the local log.
         trim: usize,
-        /// The committed balances that change, each account's new one.
-        balances: Vec<(AccountId, Amount)>,
+        /// Pages of the balances by the chain up to this block: not all that change by it.
+        pages: Vec<Page>,
+        /// The stored pages have at least the blocks up to this height then.
+        checkpoint: u64,
         /// For each server, its last entry that is in the chain then.
         included: BTreeMap<ServerId, Position>,
         /// For each server, the instance whose votes count then.

@@ -1,5 +1,6 @@
 //! Names: of servers, accounts, store instances, lives, sessions and connections.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -157,6 +158,12 @@ impl AccountId {
     /// The account of this name, if it is one.
     pub(crate) fn from_bytes(name: &[u8]) -> Option<AccountId> {
         is_account(name).then(|| AccountId(ShortText::of_bytes(name)))
+    }
+}
+
+impl Borrow<[u8]> for AccountId {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 

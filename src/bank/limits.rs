@@ -15,6 +15,9 @@ pub const MAX_WAIT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// marks.
 pub const MAX_ENTRY_TEXT: usize = 400;
 
+/// How many accounts are on a page of stored balances. All that read a store have to agree on it.
+pub const PAGE: usize = 256;
+
 /// A server's share of a block, at the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -59,6 +62,11 @@ pub struct Limits {
     /// About how many bytes of the chain's last blocks are read when a server starts. The rest of a
     /// longer chain is checked while it serves.
     pub tail: usize,
+    /// How many accounts are on a page of stored balances.
+    pub page: usize,
+    /// With a block comes one page of balances, and one more for so many bytes of its text. So as much
+    /// of the chain has to be read after the pages as they come in, at the most.
+    pub bytes_per_page: usize,
 }
 
 impl Default for Limits {
@@ -74,6 +82,9 @@ impl Default for Limits {
             remembered: 10_000,
             remembered_in_all: 200_000,
             tail: 4 << 20,
+            page: PAGE,
+            // About twice as many as a page has: the pages are a third of what is written then.
+            bytes_per_page: 8 << 10,
         }
     }
 }
@@ -91,8 +102,8 @@ impl Limits {
     /// If any is 0.
     pub fn assert_sound(&self) {
         let Limits { element, block, block_bytes, log, accounts, waiting, .. } = self;
-        let Limits { sessions, remembered, remembered_in_all, .. } = self;
-        let bounds = [element, block, block_bytes, log, accounts, waiting];
+        let Limits { sessions, remembered, remembered_in_all, page, bytes_per_page, .. } = self;
+        let bounds = [element, block, block_bytes, log, accounts, waiting, page, bytes_per_page];
         let mut all = bounds.into_iter().chain([sessions, remembered, remembered_in_all]);
         assert!(all.all(|limit| *limit > 0), "a limit of 0: {self:?}");
     }

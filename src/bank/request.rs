@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
+use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Position, Via};
 pub use crate::bank::status::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
 
@@ -130,16 +131,20 @@ pub enum Query {
         before: Option<Cursor>,
         /// The most entries wanted.
         limit: usize,
+        /// What was known when it was asked.
+        state: AccountState,
     },
-    /// Accounts by the beginning of their names.
-    Accounts {
-        /// What the names begin with.
-        prefix: String,
-        /// The last name of the page before.
-        after: Option<AccountId>,
-        /// The most accounts wanted.
-        limit: usize,
-    },
+}
+
+/// What a server knows of an account, all of it at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AccountState {
+    /// The number of blocks in the chain.
+    pub blocks: u64,
+    /// What the account holds by those blocks; none if it is not in the chain yet.
+    pub committed: Option<Amount>,
+    /// The local log's elements, of whatever accounts, oldest first; empty where they aren't needed.
+    pub log: Vec<Element>,
 }
 
 /// What became of a transfer or an opening.

@@ -9,7 +9,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 
-/// What a store holds of a server, but for the chain and the balances, which are read in pieces.
+/// What a store holds of a server, but for the chain and the pages of balances, which are read in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The store's instance id.
@@ -22,9 +22,10 @@ pub struct Stored {
     pub active: bool,
     /// The number of blocks in the chain.
     pub blocks: u64,
-    /// The number of accounts of which there is a balance at the chain's head. The balances are read in
-    /// pieces, too.
-    pub accounts: u64,
+    /// The number of pages of balances.
+    pub pages: u64,
+    /// The pages have at least the blocks up to this height.
+    pub checkpoint: u64,
     /// For each server, its last entry that is in the chain; empty before the founding.
     pub included: BTreeMap<ServerId, Position>,
     /// For each server, the instance whose votes count for the next height; empty before the founding.
@@ -52,7 +53,8 @@ impl Stored {
             turn: TurnNumber(0),
             active: false,
             blocks: 0,
-            accounts: 0,
+            pages: 0,
+            checkpoint: 0,
             included: BTreeMap::new(),
             instances: BTreeMap::new(),
             deposed: BTreeSet::new(),
@@ -74,8 +76,12 @@ pub enum Place {
     Block(u64),
     /// The balances as a whole.
     Balances,
-    /// An account's balance.
+    /// A page of balances.
+    Page(u32),
+    /// An account's balance, where those are not in pages.
     Balance(AccountId),
+    /// The height up to which the pages have all blocks.
+    Checkpoint,
     /// Which entries are in the chain.
     Included,
     /// Each server's instance.
@@ -106,6 +112,8 @@ impl fmt::Display for Place {
             Place::Chain => f.write_str("the chain"),
             Place::Block(height) => write!(f, "the chain at height {height}"),
             Place::Balances => f.write_str("the balances"),
+            Place::Page(number) => write!(f, "page {number} of the balances"),
+            Place::Checkpoint => f.write_str("the checkpoint of the balances"),
             Place::Balance(account) => write!(f, "the balance of {account}"),
             Place::Included => f.write_str("the entries in the chain"),
             Place::Instances => f.write_str("the servers' instances"),

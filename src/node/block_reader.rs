@@ -166,13 +166,10 @@ impl BlockReader {
                 let more = blocks.last().is_some_and(|last| last.height() < *to);
                 Outgoing::Text(encode_chain(id, &blocks, more))
             }
-            Query::History { account, before, limit } => {
-                let page = self.statements.page(&mut *self.store, account, *before, *limit)?;
+            Query::History { account, before, limit, state } => {
+                let store = &mut *self.store;
+                let page = self.statements.page(store, account, *before, *limit, state)?;
                 Outgoing::Reply(id, page)
-            }
-            Query::Accounts { prefix, after, limit } => {
-                let (accounts, more) = self.store.accounts(prefix, after.as_ref(), *limit)?;
-                Outgoing::Reply(id, Reply::Accounts { accounts, more })
             }
         })
     }

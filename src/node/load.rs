@@ -11,6 +11,11 @@ use crate::bank::stored::Place;
 use crate::node::life::ExitReason;
 use crate::store::{ATTEMPTS, Store, StoreError, too_busy};
 
+/// So many pages of balances are read at a time.
+const PAGES: u64 = 64;
+/// About so much of the chain is read at a time.
+const PIECE: usize = 4 << 20;
+
 /// Why there is no state machine.
 #[derive(Debug)]
 pub enum LoadError {
@@ -90,25 +95,46 @@ pub(crate) fn named(error: RecoveryError, name_of: impl Fn(&Place) -> String) ->
 fn recover(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Check>), LoadError> {
     let stored = store.look()?;
     let blocks = stored.blocks;
+    let pages = stored.pages;
     let mut recovery = Recovery::begin(config.clone(), stored)?;
     if blocks > 0 {
         recovery.append(block(store, 0)?)?;
+        read_pages(store, pages, &mut recovery)?;
         let tail = tail(store, blocks, config.limits.tail)?;
-        match tail.len() as u64 + 1 == blocks {
-            true => tail.into_iter().try_for_each(|block| recovery.append(block))?,
-            false => recovery.resume(&tail)?,
+        let first = blocks - tail.len() as u64;
+        if first == 1 {
+            tail.into_iter().try_for_each(|block| recovery.append(block))?;
+        } else {
+            catch_up(store, first, &mut recovery)?;
+            recovery.resume(&tail)?;
         }
     }
-    let mut from = 0;
-    loop {
-        let (piece, next) = store.balances(from)?;
-        recovery.check_balances(&piece)?;
-        if next == 0 {
-            let check = recovery.check();
-            return Ok((recovery.finish()?, check));
-        }
-        from = next;
+    let check = recovery.check();
+    Ok((recovery.finish()?, check))
+}
+
+/// Lets the recovery have so many pages of balances.
+fn read_pages(store: &mut dyn Store, pages: u64, recovery: &mut Recovery) -> Result<(), LoadError> {
+    let mut next = 0;
+    while next < pages {
+        let piece = store.pages(next, PAGES.min(pages - next))?;
+        piece.iter().try_for_each(|page| recovery.page(page))?;
+        next += piece.len() as u64;
     }
+    Ok(())
+}
+
+/// Lets the balances have the blocks before `end` that some page lacks.
+fn catch_up(store: &mut dyn Store, end: u64, recovery: &mut Recovery) -> Result<(), LoadError> {
+    while recovery.first_missing() < end {
+        let next = recovery.first_missing();
+        let piece = store.blocks(next, end - 1, PIECE)?;
+        if piece.is_empty() {
+            return Err(missing(store, next));
+        }
+        piece.iter().try_for_each(|block| recovery.catch_up(block))?;
+    }
+    Ok(())
 }
 
 /// The block at a height.

@@ -14,7 +14,7 @@ use crate::bank::blockchain::block::{Block, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
-use crate::bank::request::{Cursor, ErrorCode, Reply, StatementLine};
+use crate::bank::request::{AccountState, Cursor, ErrorCode, Reply, StatementLine};
 use crate::store::{BlockSource, StoreError};
 
 /// About how much of the chain is indexed at a time.
@@ -168,9 +168,8 @@ impl Statements {
         account: &AccountId,
         before: Option<Cursor>,
         limit: usize,
+        state: &AccountState,
     ) -> Result<Reply, StoreError> {
-        let at_home = account.is_of(&self.server);
-        let state = store.account(account, at_home && before.is_none())?;
         while self.next < state.blocks && self.index_piece(store)? {}
         let committed = state.committed.unwrap_or_default();
         let mut page = Page { account, limit, lines: Vec::new() };
@@ -208,13 +207,17 @@ impl Page<'_> {
         let mut lines = VecDeque::new();
         let mut left_out = 0;
         let mut balance = committed;
-        let entries = log.iter().flat_map(|element| element.entries(server));
-        for entry in entries.filter(|entry| entry.record.action.touches(self.account)) {
-            balance = after(self.account, balance, &entry.record.action).unwrap_or(balance);
-            lines.push_front(StatementLine { height: None, balance, entry });
-            if lines.len() > self.limit {
-                lines.pop_back();
-                left_out += 1;
+        for element in log {
+            // The event loop has it too, and does without what is read of it here.
+            let element = element.apart();
+            let touches = |entry: &Entry| entry.record.action.touches(self.account);
+            for entry in element.entries(server).filter(touches) {
+                balance = after(self.account, balance, &entry.record.action).unwrap_or(balance);
+                lines.push_front(StatementLine { height: None, balance, entry });
+                if lines.len() > self.limit {
+                    lines.pop_back();
+                    left_out += 1;
+                }
             }
         }
         self.lines.extend(lines);

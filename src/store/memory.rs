@@ -1,23 +1,19 @@
 //! A store in memory, for in-process tests.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt, Write};
-use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, SessionId, TurnNumber};
+use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
-use crate::bank::limits::MAX_PAGE;
+use crate::bank::ledger::pages::Page;
 use crate::bank::paxos::ballot::Ballot;
-use crate::bank::request::Listed;
 use crate::bank::stored::Stored;
-use crate::store::listing;
 use crate::store::piece::Piece;
 use crate::store::shape::Shape;
-use crate::store::{AccountState, BlockSource, Store, StoreError};
+use crate::store::{BlockSource, Store, StoreError};
 
 /// How the next commit is to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +67,13 @@ struct Data {
     turn: TurnNumber,
     active: bool,
     chain: Vec<SealedBlock>,
-    balances: BTreeMap<AccountId, Amount>,
+    pages: BTreeMap<u32, Page>,
+    checkpoint: u64,
     included: BTreeMap<ServerId, Position>,
     instances: BTreeMap<ServerId, InstanceId>,
     deposed: BTreeSet<InstanceId>,
     sessions: BTreeMap<SessionId, u64>,
     horizon: Option<Position>,
-    /// By their names.
-    accounts: BTreeMap<String, AccountId>,
     log: Vec<Element>,
     promised: Option<Ballot>,
     accepted: Option<(Ballot, SealedBlock)>,
@@ -193,10 +188,16 @@ impl Store for MemoryStore {
         Ok(read_piece(&self.disk, from, to, max_bytes))
     }
 
-    fn balances(&mut self, _from: u64) -> Result<(Vec<(AccountId, Amount)>, u64), StoreError> {
+    fn pages(&mut self, from: u64, count: u64) -> Result<Vec<Page>, StoreError> {
         let disk = lock(&self.disk);
-        let all = disk.data.balances.iter().map(|(account, amount)| (account.clone(), *amount));
-        Ok((all.collect(), 0))
+        let page = |number: u64| {
+            let page = u32::try_from(number).ok().and_then(|number| disk.data.pages.get(&number));
+            page.cloned().ok_or_else(|| StoreError::Corrupt {
+                key: format!("page {number}"),
+                what: "missing".into(),
+            })
+        };
+        (from..from + count).map(page).collect()
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {
@@ -243,36 +244,6 @@ impl BlockSource for MemoryReader {
     ) -> Result<Vec<SealedBlock>, StoreError> {
         Ok(read_piece(&self.disk, from, to, max_bytes))
     }
-
-    fn account(&mut self, account: &AccountId, with_log: bool) -> Result<AccountState, StoreError> {
-        let data = &lock(&self.disk).data;
-        Ok(AccountState {
-            blocks: data.chain.len() as u64,
-            committed: data.balances.get(account).copied(),
-            log: if with_log { data.log.clone() } else { Vec::new() },
-        })
-    }
-
-    fn accounts(
-        &mut self,
-        prefix: &str,
-        after: Option<&AccountId>,
-        limit: usize,
-    ) -> Result<(Vec<Listed>, bool), StoreError> {
-        let data = &lock(&self.disk).data;
-        let from = (listing::begin(prefix, after), Bound::Unbounded);
-        let mut names = data
-            .accounts
-            .range::<str, _>(from)
-            .map(|(_, account)| account)
-            .take_while(|account| account.as_str().starts_with(prefix));
-        let listed = |account: &AccountId| Listed {
-            account: account.clone(),
-            committed: data.balances.get(account).copied(),
-        };
-        let page = names.by_ref().take(limit.min(MAX_PAGE)).map(listed).collect();
-        Ok((page, names.next().is_some()))
-    }
 }
 
 impl Data {
@@ -283,7 +254,8 @@ impl Data {
             turn: self.turn,
             active: self.active,
             blocks: self.chain.len() as u64,
-            accounts: self.balances.len() as u64,
+            pages: self.pages.len() as u64,
+            checkpoint: self.checkpoint,
             included: self.included.clone(),
             instances: self.instances.clone(),
             deposed: self.deposed.clone(),
@@ -308,9 +280,6 @@ impl Data {
     }
 
     fn apply(&mut self, write: &Write) {
-        for account in listing::opened(write) {
-            self.accounts.insert(account.as_str().to_owned(), account.clone());
-        }
         match write {
             Write::Log(element) => self.log.push(element.clone()),
             Write::Promise(ballot) => self.promised = Some(ballot.clone()),
@@ -322,7 +291,8 @@ impl Data {
                 block,
                 from_accepted: _,
                 trim,
-                balances,
+                pages,
+                checkpoint,
                 included,
                 instances,
                 deposed,
@@ -330,7 +300,8 @@ impl Data {
             } => {
                 self.chain.push(block.clone());
                 self.log.drain(..*trim);
-                self.balances.extend(balances.iter().cloned());
+                self.pages.extend(pages.iter().map(|page| (page.number, page.clone())));
+                self.checkpoint = *checkpoint;
                 self.included.clone_from(included);
                 self.instances.clone_from(instances);
                 self.deposed.clone_from(deposed);

@@ -5,15 +5,11 @@
 
 use std::fmt;
 
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt};
-use crate::bank::ids::AccountId;
-use crate::bank::ledger::element::Element;
-use crate::bank::request::Listed;
+use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 
-pub(crate) mod listing;
 pub mod memory;
 mod piece;
 pub mod redis;
@@ -85,7 +81,7 @@ pub trait Store: Send {
     /// Whether nobody has written since the look.
     fn is_as_seen(&mut self) -> Result<bool, StoreError>;
 
-    /// Looks, and begins, without a closer look at the chain and at the balances.
+    /// Looks, and begins, without a closer look at the chain and at the pages.
     fn load(&mut self) -> Result<Stored, StoreError> {
         for _ in 0..ATTEMPTS {
             let stored = self.look()?;
@@ -110,9 +106,8 @@ pub trait Store: Send {
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError>;
 
-    /// Reads a piece of the balances at the chain's head: from 0, then from where the last piece said
-    /// that the next begins, until that is 0. An account may come more than once.
-    fn balances(&mut self, from: u64) -> Result<(Vec<(AccountId, Amount)>, u64), StoreError>;
+    /// Reads so many pages of balances (at least one) that must be there, from page `from` on.
+    fn pages(&mut self, from: u64, count: u64) -> Result<Vec<Page>, StoreError>;
 
     /// Makes the writes of one turn durable, all or none, and only if this process still owns the
     /// store and the turn counter then is the batch's number. A batch without writes changes nothing:
@@ -128,18 +123,7 @@ pub(crate) fn too_busy() -> StoreError {
     StoreError::Failed("others keep writing to it".into())
 }
 
-/// What a store holds of one account, all of it at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountState {
-    /// The number of blocks in the chain.
-    pub blocks: u64,
-    /// What the account holds by those blocks; none if it is not in the chain yet.
-    pub committed: Option<Amount>,
-    /// The local log's elements, of whatever accounts, oldest first; empty unless asked for.
-    pub log: Vec<Element>,
-}
-
-/// Reads a server's chain and what follows from it, apart from its event loop.
+/// Reads a server's chain, apart from its event loop.
 ///
 /// It sees what is durable, and no less than what was durable when it was asked. An error leaves it
 /// fit for the next question: after [`StoreError::Failed`] it connects again by itself.
@@ -156,27 +140,4 @@ pub trait BlockSource: Send {
         to: u64,
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError>;
-
-    /// What an account holds by the chain, how long that chain is and, with `with_log`, the local
-    /// log that goes on from there: no turn comes between these. An account that is nowhere holds
-    /// none; that is no error.
-    ///
-    /// # Errors
-    /// If the store can't be read, or holds there what can't be understood.
-    fn account(&mut self, account: &AccountId, with_log: bool) -> Result<AccountState, StoreError>;
-
-    /// The accounts of which the names begin with `prefix`, from the first one after `after` on, in
-    /// the order of their names' bytes; at most `limit` and at most
-    /// [`MAX_PAGE`](crate::bank::limits::MAX_PAGE). And whether there are more. All accounts are
-    /// listed that are in the chain or opened in the own local log. Takes time for what is returned,
-    /// not for what is there.
-    ///
-    /// # Errors
-    /// If the store can't be read, or holds there what can't be understood.
-    fn accounts(
-        &mut self,
-        prefix: &str,
-        after: Option<&AccountId>,
-        limit: usize,
-    ) -> Result<(Vec<Listed>, bool), StoreError>;
 }

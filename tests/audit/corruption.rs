@@ -48,6 +48,14 @@ pub fn edit(c: &mut Connection, key: &str, index: u64, from: &str, to: &str) {
     tell(c, &["LSET", key, &index, &text.replacen(from, to, 1)]);
 }
 
+/// Replaces a part of a page of A's balances, once.
+pub fn edit_page(c: &mut Connection, from: &str, to: &str) {
+    let key = "SERVER-BALANCES-A";
+    let text: String = say(c, &["HGET", key, "0"]);
+    assert!(text.contains(from), "{key}[0] is {text}");
+    tell(c, &["HSET", key, "0", &text.replacen(from, to, 1)]);
+}
+
 /// Puts these texts in the place of a list.
 pub fn rewrite<'a>(c: &mut Connection, key: &str, texts: impl IntoIterator<Item = &'a str>) {
     tell(c, &["DEL", key]);

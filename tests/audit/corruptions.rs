@@ -4,7 +4,7 @@ use paxos_banking::audit::{SOUND, WRONG};
 use serde_json::Value;
 
 use crate::banks::{audit_redis, blocks, elements, next_block, nothing, sound, told};
-use crate::corruption::{Corruption, edit, field, forge, index, key, rewrite, tell};
+use crate::corruption::{Corruption, edit, edit_page, field, forge, index, key, rewrite, tell};
 use crate::support::damage::{dump, restore, written};
 use crate::support::redis::say;
 
@@ -13,7 +13,6 @@ const LOG: &str = "SERVER-LOG-A";
 const ACCEPTED: &str = "SERVER-ACCEPTED-A";
 const BALANCES: &str = "SERVER-BALANCES-A";
 const STATE: &str = "SERVER-STATE-A";
-const ACCOUNTS: &str = "SERVER-ACCOUNTS-A";
 
 macro_rules! corruptions {
     ($($what:literal, $make:expr, $at:expr, $says:literal;)*) => {
@@ -41,7 +40,7 @@ fn of_the_chain() -> Vec<Corruption> {
         }, index(CHAIN, 3), "has the height 2";
         "another block 0", |c| edit(c, CHAIN, 0, "\"opening_balance\":100", "\"opening_balance\":101"),
             index(CHAIN, 0), "another bank: block 0 is";
-        "a block 0 of another format", |c| edit(c, CHAIN, 0, "\"format\":3", "\"format\":2"),
+        "a block 0 of another format", |c| edit(c, CHAIN, 0, "\"format\":4", "\"format\":3"),
             index(CHAIN, 0), "another format";
         "garbage for a block", |c| tell(c, &["LSET", CHAIN, "3", "hello"]),
             index(CHAIN, 3), "expected value";
@@ -73,7 +72,20 @@ fn of_the_chain() -> Vec<Corruption> {
             tell(c, &["RPOP", CHAIN]);
             tell(c, &["DEL", ACCEPTED]);
             tell(c, &["HDEL", STATE, "accepted", "promised"]);
-        }, field(BALANCES, "B"), "82 is there, and 85 follows from the chain";
+        }, field(STATE, "checkpoint"), "4 lies beyond the chain of 4 blocks";
+        "the same, and the checkpoint made right", |c| {
+            tell(c, &["RPOP", CHAIN]);
+            tell(c, &["DEL", ACCEPTED]);
+            tell(c, &["HDEL", STATE, "accepted", "promised"]);
+            tell(c, &["HSET", STATE, "checkpoint", "3"]);
+        }, field(BALANCES, "0"), "it is of height 4, which isn't there";
+        "the same, and the page's height made right as well", |c| {
+            tell(c, &["RPOP", CHAIN]);
+            tell(c, &["DEL", ACCEPTED]);
+            tell(c, &["HDEL", STATE, "accepted", "promised"]);
+            tell(c, &["HSET", STATE, "checkpoint", "3"]);
+            edit_page(c, "\"height\":4", "\"height\":3");
+        }, field(STATE, "included"), "the last entry of";
     }
 }
 
@@ -120,28 +132,8 @@ fn of_the_log() -> Vec<Corruption> {
 
 fn of_the_rest() -> Vec<Corruption> {
     corruptions! {
-        "a balance", |c| tell(c, &["HINCRBY", BALANCES, "A/alice", "1"]),
-            field(BALANCES, "A/alice"), "46 is there, and 45 follows from the chain";
-        "a balance that is no number", |c| tell(c, &["HSET", BALANCES, "B", "much"]),
-            field(BALANCES, "B"), "an amount is";
-        "money for nobody, so that the total is another", |c| {
-            tell(c, &["HSET", BALANCES, "A/eve", "500"]);
-            tell(c, &["ZADD", ACCOUNTS, "0", "A/eve"]);
-        }, field(BALANCES, "A/eve"), "the chain knows no such account";
-        "a balance is gone", |c| tell(c, &["HDEL", BALANCES, "C"]),
-            field(BALANCES, "C"), "missing, and 128 follows from the chain";
-        "a name is gone", |c| tell(c, &["ZREM", ACCOUNTS, "A/alice"]),
-            field(ACCOUNTS, "A/alice"), "missing";
-        "a name of nobody's", |c| tell(c, &["ZADD", ACCOUNTS, "0", "A/eve"]),
-            field(ACCOUNTS, "A/eve"), "neither the chain nor the log opens it";
-        "a name with a score", |c| tell(c, &["ZADD", ACCOUNTS, "3", "A"]),
-            field(ACCOUNTS, "A"), "its score is 3";
-        "balances of another type", |c| {
-            tell(c, &["DEL", BALANCES]);
-            tell(c, &["RPUSH", BALANCES, "A", "1"]);
-        }, key(BALANCES), "WRONGTYPE";
         "another format", |c| tell(c, &["HSET", STATE, "format", "7"]),
-            field(STATE, "format"), "only format 3";
+            field(STATE, "format"), "only format 4";
         "which entries are in the chain", |c| {
             let included: String = say(c, &["HGET", STATE, "included"]);
             let other = included.replacen("\"seq\":4", "\"seq\":5", 1);
@@ -170,6 +162,77 @@ fn of_the_rest() -> Vec<Corruption> {
     }
 }
 
+/// A has one page, with A, B, C and A/alice on it, which has all blocks.
+fn of_pages() -> Vec<Corruption> {
+    corruptions! {
+        "a balance", |c| edit_page(c, "[\"A/alice\",45]", "[\"A/alice\",46]"),
+            field(BALANCES, "0"), "A/alice comes to 46 by it, and to 45 by the chain";
+        "a balance that is no number", |c| edit_page(c, "[\"B\",82]", "[\"B\",\"much\"]"),
+            field(BALANCES, "0"), "an amount is";
+        "money for nobody, so that the total is another",
+            |c| edit_page(c, "[\"A/alice\",45]", "[\"A/alice\",45],[\"A/eve\",500]"),
+            field(BALANCES, "0"), "A/eve holds 500, and the chain knows no such account";
+        "a balance is gone", |c| edit_page(c, "[\"C\",128],", ""),
+            key(BALANCES), "C is missing, which comes to 128 by the chain";
+        "an account twice", |c| edit_page(c, "[\"B\",82]", "[\"B\",82],[\"A\",45]"),
+            field(BALANCES, "0"), "A was there before";
+        "two accounts in each other's place", |c| edit_page(c, "[\"B\",82],[\"C\"", "[\"C\",82],[\"B\""),
+            field(BALANCES, "0"), "B comes to 128 by it, and to 82 by the chain";
+        "a page without accounts",
+            |c| tell(c, &["HSET", BALANCES, "0", "{\"height\":4,\"balances\":[]}"]),
+            field(BALANCES, "0"), "it holds 0 accounts";
+        "a page that is no page", |c| tell(c, &["HSET", BALANCES, "0", "{}"]),
+            field(BALANCES, "0"), "missing field";
+        "a page that is no JSON", |c| tell(c, &["HSET", BALANCES, "0", "hello"]),
+            field(BALANCES, "0"), "expected value";
+        "a page too many", |c| {
+            tell(c, &["HSET", BALANCES, "1", "{\"height\":4,\"balances\":[[\"A/eve\",0]]}"]);
+        }, field(BALANCES, "0"), "it is not full, and page 1 is there";
+        "a page under a name that is no number", |c| tell(c, &["HSET", BALANCES, "x", "{}"]),
+            field(BALANCES, "1"), "missing";
+        "a page is gone, and another one is there", |c| {
+            let page: String = say(c, &["HGET", BALANCES, "0"]);
+            tell(c, &["DEL", BALANCES]);
+            tell(c, &["HSET", BALANCES, "1", &page]);
+        }, field(BALANCES, "0"), "missing";
+        "no pages", |c| tell(c, &["DEL", BALANCES]), key(BALANCES), "A is missing";
+        "balances of another type", |c| {
+            tell(c, &["DEL", BALANCES]);
+            tell(c, &["RPUSH", BALANCES, "A", "1"]);
+        }, key(BALANCES), "WRONGTYPE";
+        "a page from a block that isn't there",
+            |c| edit_page(c, "\"height\":4", "\"height\":5"),
+            field(BALANCES, "0"), "it is of height 5, which isn't there";
+        "a page that says that it is older", |c| {
+            edit_page(c, "\"height\":4", "\"height\":3");
+            tell(c, &["HSET", STATE, "checkpoint", "3"]);
+        }, field(BALANCES, "0"), "B comes to 79 by it, and to 82 by the chain";
+        "a page that says that it is older than an account on it", |c| {
+            edit_page(c, "\"height\":4", "\"height\":0");
+            tell(c, &["HSET", STATE, "checkpoint", "0"]);
+        }, field(BALANCES, "0"), "A/alice is there, and only block 1 opens it";
+        "an older page than the checkpoint says", |c| tell(c, &["HSET", BALANCES, "0", FOUNDED]),
+            field(BALANCES, "0"), "A comes to 100 by it, and to 45 by the chain";
+        "a page that lacks an account which it says it has", |c| {
+            edit_page(c, ",[\"A/alice\",45]", "");
+            tell(c, &["HSET", STATE, "checkpoint", "0"]);
+        }, field(BALANCES, "0"), "A/alice is missing, which block 1 opens";
+        "a page that can't have been before a block", |c| {
+            tell(c, &["HSET", BALANCES, "0", &FOUNDED.replacen("100", "0", 1)]);
+            tell(c, &["HSET", STATE, "checkpoint", "0"]);
+        }, field(BALANCES, "0"), "A can't have held 0 before block 1";
+        "no checkpoint", |c| tell(c, &["HDEL", STATE, "checkpoint"]),
+            field(STATE, "checkpoint"), "missing";
+        "a checkpoint beyond the chain", |c| tell(c, &["HSET", STATE, "checkpoint", "5"]),
+            field(STATE, "checkpoint"), "5 lies beyond the chain of 5 blocks";
+        "a checkpoint that is no number", |c| tell(c, &["HSET", STATE, "checkpoint", "4.0"]),
+            field(STATE, "checkpoint"), "invalid type";
+    }
+}
+
+/// The page with which the bank was founded.
+const FOUNDED: &str = r#"{"height":0,"balances":[["A",100],["B",100],["C",100]]}"#;
+
 /// The ballot that nobody can reach.
 const FAR: &str = r#"{"round":18446744073709551615,"server":"B","life":"0000000000000001"}"#;
 
@@ -190,9 +253,8 @@ fn between_stores() -> Vec<Corruption> {
                 tell(c, &["DEL", "SERVER-BLOCKCHAIN-C"]);
                 tell(c, &["RPUSH", "SERVER-BLOCKCHAIN-C", &genesis]);
             }
-            tell(c, &["DEL", "SERVER-BALANCES-C", "SERVER-ACCOUNTS-C"]);
-            tell(c, &["HSET", "SERVER-BALANCES-C", "A", "7", "B", "7", "C", "7"]);
-            tell(c, &["ZADD", "SERVER-ACCOUNTS-C", "0", "A", "0", "B", "0", "C"]);
+            tell(c, &["HSET", "SERVER-BALANCES-C", "0", &FOUNDED.replace("100", "7")]);
+            tell(c, &["HSET", "SERVER-STATE-C", "checkpoint", "0"]);
             let start = r#"{"epoch":1,"seq":0}"#;
             let included = format!(r#"{{"A":{start},"B":{start},"C":{start}}}"#);
             tell(c, &["HSET", "SERVER-STATE-C", "included", &included]);
@@ -210,6 +272,7 @@ fn each_corruption_is_found_and_named_by_its_place() {
     assert_eq!(before.status, SOUND, "{}", before.report);
     let mut all = of_the_chain();
     all.extend(of_the_log());
+    all.extend(of_pages());
     all.extend(of_the_rest());
     all.extend(between_stores());
     let mut wrong = Vec::new();

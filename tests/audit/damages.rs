@@ -8,6 +8,7 @@ use crate::banks::audit_redis;
 use crate::support::damage::{
     Damage, bank_with_a_history, do_all, dump, of_chain, of_the_rest, restore, written,
 };
+use crate::support::pages::{of_older_pages, of_pages};
 
 /// These are wrong only by a server's own configuration, or seen from a place later on.
 const ELSEWHERE: [&str; 2] = ["a block of another bank", "a block 0 for another store"];
@@ -22,6 +23,7 @@ fn what_keeps_a_server_from_starting_is_found_and_nothing_is_written() {
     let whole = dump(c);
     assert_eq!(audit_redis(&url).status, SOUND);
     let mut damages = of_chain(c);
+    damages.extend(of_pages(c));
     damages.extend(of_the_rest(c));
     let mut wrong = Vec::new();
     for Damage { what, commands, says } in damages {
@@ -52,4 +54,18 @@ fn what_keeps_a_server_from_starting_is_found_and_nothing_is_written() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert_eq!(audit_redis(&url).report["first"], json!(Value::Null));
+}
+
+#[test]
+fn what_a_server_starts_from_is_sound_though_the_pages_are_older() {
+    let mut bank = bank_with_a_history();
+    let redis = bank.redis("A");
+    let (c, url) = (&mut redis.connect(), redis.url());
+    let whole = dump(c);
+    for commands in of_older_pages(c) {
+        do_all(c, &commands);
+        let audited = audit_redis(&url);
+        assert_eq!(audited.status, SOUND, "{commands:?}: {}", audited.report);
+        restore(c, &whole);
+    }
 }

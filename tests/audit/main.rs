@@ -11,3 +11,4 @@ mod damages;
 mod files;
 mod rejoined;
 mod running;
+mod told;

@@ -8,6 +8,7 @@ use paxos_banking::bank::blockchain::chain::Chain;
 use paxos_banking::bank::effects::{Bound, Event, Level, Receipt, Timer, TimerCommand, Write};
 use paxos_banking::bank::ids::{AccountId, ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
 use paxos_banking::bank::ledger::entry::Position;
+use paxos_banking::bank::ledger::pages::Page;
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing};
 use paxos_banking::bank::request::Reply;
@@ -93,14 +94,15 @@ impl Bank {
             turn: TurnNumber(1),
             active: true,
             blocks: 1,
-            accounts: opening.len() as u64,
+            pages: 1,
             included: chain.all_included().clone(),
             instances: chain.all_instances().clone(),
             ..Stored::empty(InstanceId(1))
         };
         let mut recovery = Recovery::begin(config(), stored).expect("a good store");
         recovery.append(genesis()).expect("a good block");
-        recovery.check_balances(&opening).expect("good balances");
+        let page = Page { number: 0, height: 0, balances: opening.clone() };
+        recovery.page(&page).expect("a good page");
         let server = recovery.finish().expect("a good store");
         let committed = opening.into_iter().collect();
         let mut bank = Bank { server, committed, timers: BTreeSet::new() };
@@ -170,8 +172,8 @@ impl Bank {
             Write::Append { .. } => "writes a block",
             Write::Activate => "writes that it is open",
         });
-        let Write::Append { balances, .. } = write else { return };
-        self.committed.extend(balances.iter().cloned());
+        let Write::Append { pages, .. } = write else { return };
+        self.committed.extend(pages.iter().flat_map(|page| page.balances.clone()));
         let total: u64 = self.committed.values().map(|amount| amount.units()).sum();
         assert_eq!(total, 3 * OPENING, "the total changed: {:?}", self.committed);
     }
@@ -214,6 +216,7 @@ pub fn hear_reply(number: Option<u64>, reply: &Reply, heard: &Heard) {
         (Reply::Balance { .. }, _) => heard.accepted("a balance"),
         (Reply::Status(_), _) => heard.accepted("a status"),
         (Reply::Session { .. }, _) => heard.accepted("a session"),
+        (Reply::Accounts { .. }, _) => heard.accepted("a list of accounts"),
         _ => heard.accepted("another reply"),
     }
 }

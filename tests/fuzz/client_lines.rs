@@ -59,7 +59,7 @@ impl Target for ClientLines {
             "a status",
             "reads History",
             "reads Chain",
-            "reads Accounts",
+            "a list of accounts",
             "writes an entry",
             "not UTF-",
             "not JSON",

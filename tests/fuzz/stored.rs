@@ -13,8 +13,8 @@ use crate::samples::{blocks, later_block, log_of_a};
 use crate::support::redis::TestRedis;
 use crate::target::{Heard, Target};
 
-const KEYS: [&str; 9] =
-    ["BLOCKCHAIN", "LOG", "ACCEPTED", "BALANCES", "ACCOUNTS", "STATE", "LIVES", "OWNER", "TURN"];
+const KEYS: [&str; 8] =
+    ["BLOCKCHAIN", "LOG", "ACCEPTED", "BALANCES", "STATE", "LIVES", "OWNER", "TURN"];
 
 pub struct StoredValues {
     redis: TestRedis,
@@ -39,16 +39,14 @@ impl StoredValues {
         pipe.cmd("FLUSHALL").ignore();
         for line in input.split(|byte| *byte == b'\n') {
             let words: Vec<&[u8]> = line.split(|byte| *byte == b'\t').collect();
-            let ([b"set", key, rest @ ..]
-            | [b"rpush", key, rest @ ..]
-            | [b"hset", key, rest @ ..]
-            | [b"zadd", key, rest @ ..]) = &words[..]
+            let ([b"set", key, rest @ ..] | [b"rpush", key, rest @ ..] | [b"hset", key, rest @ ..]) =
+                &words[..]
             else {
                 continue;
             };
             let Some(key) = KEYS.iter().find(|known| known.as_bytes() == *key) else { continue };
             let command = std::str::from_utf8(words[0]).expect("one of those");
-            let needed = if matches!(command, "hset" | "zadd") { 2 } else { 1 };
+            let needed = if command == "hset" { 2 } else { 1 };
             if rest.len() == needed {
                 pipe.cmd(command).arg(format!("SERVER-{key}-A")).arg(rest);
             }
@@ -68,11 +66,17 @@ impl StoredValues {
         pipe.query(&mut *self.connection.borrow_mut()).expect("Redis answers")
     }
 
+    /// What all that is on pages comes to. Each sample has one page, which is of one moment.
     fn total(&self) -> u64 {
         let ask = redis::cmd("HGETALL").arg("SERVER-BALANCES-A").clone();
-        let balances: BTreeMap<String, u64> =
-            ask.query(&mut *self.connection.borrow_mut()).expect("balances");
-        balances.values().sum()
+        let pages: BTreeMap<String, String> =
+            ask.query(&mut *self.connection.borrow_mut()).expect("pages");
+        let of_page = |text: &String| -> u64 {
+            let page: serde_json::Value = serde_json::from_str(text).expect("a page");
+            let balances = page["balances"].as_array().expect("balances");
+            balances.iter().map(|pair| pair[1].as_u64().expect("an amount")).sum()
+        };
+        pages.values().map(of_page).sum()
     }
 
     fn load(&self) -> Result<(), LoadError> {
@@ -94,7 +98,13 @@ impl Target for StoredValues {
     fn samples(&self) -> Vec<Vec<u8>> {
         let of_another = founded() + &line(&["hset", "STATE", "instance", "00000000000000aa"]);
         let retyped = line(&["set", "LOG", "x"]) + &full();
-        [full(), baby(), founded(), of_another, retyped].map(String::into_bytes).into()
+        // The page with which the bank was founded, and the blocks since.
+        let older = full()
+            + &line(&["hset", "BALANCES", "0", FOUNDED])
+            + &line(&["hset", "STATE", "checkpoint", "0"]);
+        let second = full() + &line(&["hset", "BALANCES", "1", FOUNDED]);
+        let samples = [full(), baby(), founded(), of_another, retyped, older, second];
+        samples.map(String::into_bytes).into()
     }
 
     fn read(&self, input: &[u8], heard: &Heard) {
@@ -131,7 +141,12 @@ impl Target for StoredValues {
             "not a field of this program's",
             "only format",
             "is out of order",
-            "accounts where",
+            "it is not full",
+            " comes to ",
+            "was there before",
+            "is missing",
+            "beyond the chain",
+            "it is of height",
             "elements instead of one",
             "the block there has the height",
             "lower than the ballot",
@@ -152,10 +167,13 @@ fn line(words: &[&str]) -> String {
     words.join("\t") + "\n"
 }
 
+/// The page of a bank in which nothing has happened.
+const FOUNDED: &str = r#"{"height":0,"balances":[["A",100],["B",100],["C",100]]}"#;
+
 /// A store that was used once and belongs to no bank yet.
 fn baby() -> String {
     [
-        line(&["hset", "STATE", "format", "3"]),
+        line(&["hset", "STATE", "format", "4"]),
         line(&["hset", "STATE", "instance", "0000000000000001"]),
         line(&["set", "OWNER", "00000000000000aa-00000000000000bb"]),
         line(&["set", "TURN", "1"]),
@@ -174,10 +192,8 @@ fn founded() -> String {
     lines += &line(&["hset", "STATE", "instances", &instances.unwrap()]);
     lines += &line(&["hset", "STATE", "deposed", "[]"]);
     lines += &line(&["rpush", "BLOCKCHAIN", genesis().text()]);
-    for account in ["A", "B", "C"] {
-        lines += &line(&["hset", "BALANCES", account, "100"]);
-        lines += &line(&["zadd", "ACCOUNTS", "0", account]);
-    }
+    lines += &line(&["hset", "STATE", "checkpoint", "0"]);
+    lines += &line(&["hset", "BALANCES", "0", FOUNDED]);
     lines
 }
 
@@ -197,11 +213,8 @@ fn full() -> String {
         lines += &line(&["rpush", "LOG", element.text()]);
     }
     lines += &line(&["rpush", "ACCEPTED", later_block().text()]);
-    for (account, balance) in [("A", "163"), ("B", "30"), ("B/x", "0"), ("C", "107")] {
-        lines += &line(&["hset", "BALANCES", account, balance]);
-    }
-    for account in ["B/x", "A/alice"] {
-        lines += &line(&["zadd", "ACCOUNTS", "0", account]);
-    }
+    let held = r#"[["A",163],["B",30],["C",107],["B/x",0]]"#;
+    lines += &line(&["hset", "STATE", "checkpoint", "2"]);
+    lines += &line(&["hset", "BALANCES", "0", &format!(r#"{{"height":2,"balances":{held}}}"#)]);
     lines
 }

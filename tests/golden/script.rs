@@ -194,7 +194,7 @@ impl Stage {
                 self.follows(&words::block(block), &words::entries_of(block));
             }
             self.follows("local log", &words::log(name, &host.disk.stored.log));
-            let balances = host.disk.balances.iter();
+            let balances = host.disk.pages.values().flat_map(|page| &page.balances);
             let mut balances: Vec<String> =
                 balances.map(|(account, balance)| format!("{account} {balance}")).collect();
             balances.sort();

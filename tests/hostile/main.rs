@@ -14,6 +14,7 @@ use paxos_banking::bank::ids::{
 };
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
+use paxos_banking::bank::ledger::pages::Page;
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
@@ -76,7 +77,7 @@ fn server_a(founded: bool) -> Server {
         turn: TurnNumber(1),
         active: founded,
         blocks: blocks.len() as u64,
-        accounts: opening.len() as u64,
+        pages: u64::from(founded),
         included: chain.iter().flat_map(|chain| chain.all_included().clone()).collect(),
         instances: chain.iter().flat_map(|chain| chain.all_instances().clone()).collect(),
         ..Stored::empty(InstanceId(1))
@@ -91,8 +92,10 @@ fn server_a(founded: bool) -> Server {
         limits: Limits::default(),
     };
     let mut recovery = Recovery::begin(config, stored).unwrap();
-    blocks.into_iter().for_each(|block| recovery.append(block).unwrap());
-    recovery.check_balances(&opening).unwrap();
+    for block in blocks {
+        recovery.append(block).unwrap();
+        recovery.page(&Page { number: 0, height: 0, balances: opening.clone() }).unwrap();
+    }
     recovery.finish().unwrap()
 }
 

@@ -53,14 +53,15 @@ impl Hash for Node {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Node { config, server, disk, stage, timers, own, life, panicked, stopped } = self;
         (config, server, stage, timers, own, life, panicked, stopped).hash(state);
-        let Disk { stored, balances, chain, tail: _ } = disk;
+        let Disk { stored, pages: stored_pages, chain, tail: _ } = disk;
         let Stored {
             instance,
             lives,
             turn,
             active,
             blocks,
-            accounts,
+            pages,
+            checkpoint,
             included,
             instances,
             deposed,
@@ -70,9 +71,9 @@ impl Hash for Node {
             promised,
             accepted,
         } = stored;
-        (instance, lives, turn, active, blocks, accounts).hash(state);
+        (instance, lives, turn, active, blocks, pages, checkpoint).hash(state);
         (instances, deposed, sessions, horizon).hash(state);
-        (balances, included, log, promised, accepted, chain).hash(state);
+        (stored_pages, included, log, promised, accepted, chain).hash(state);
     }
 }
 

@@ -76,6 +76,8 @@ mistakes! {
     DeposedGoesOn: "a replaced store goes on, and its votes count",
     RejoinDeposesAnybody: "a second rejoin replaces the store that came by the first",
     OldEpochGoesOn: "a server that rejoined goes on with the older epoch's numbers",
+    CheckpointAtHead: "the pages of balances are said to have all blocks",
+    PageHeightIgnored: "a start lets a block change balances that it has changed before",
     LookUpsWithoutRest: "runs for unknown payees follow each other without a rest",
 }
 

@@ -10,6 +10,7 @@ use crate::bank::ids::{
 };
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::sessions::{Fate, Found, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::paxos::ballot::Ballot;
@@ -73,7 +74,8 @@ impl Stage {
         disk.chain.push(genesis());
         disk.stored.active = true;
         let account = |(name, _): &(&str, u64)| (name.parse().unwrap(), Amount::new(100).unwrap());
-        disk.balances = CONFIRMED.iter().map(account).collect();
+        let balances = CONFIRMED.iter().map(account).collect();
+        disk.pages.insert(0, Page { number: 0, height: 0, balances });
         disk.stored.included =
             CONFIRMED.iter().map(|(name, _)| (id(name), Position::START)).collect();
         disk.stored.instances =

@@ -47,7 +47,7 @@ fn founded() -> (Chain, Balances) {
     let opening_balance = Amount::new(100).unwrap();
     let chain =
         Chain::found(&SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers }));
-    let (chain, mut balances) = (chain.unwrap(), Balances::new(1));
+    let (chain, mut balances) = (chain.unwrap(), Balances::new(1, 4));
     balances.found(chain.opening_balances());
     (chain, balances)
 }
@@ -168,7 +168,7 @@ proptest! {
                 continue;
             }
             let changes = chain.append(&block, verified.unwrap());
-            balances.commit(changes);
+            balances.commit(changes, block.height());
             for (id, log) in &mut logs {
                 let last = log.last();
                 prop_assert_eq!(log.trim(&promised[id]), Ok(promised[id].len()));

@@ -34,7 +34,7 @@ fn action() -> impl Strategy<Value = Action> {
 type Plain = BTreeMap<AccountId, u64>;
 
 fn founded() -> (Balances, Plain) {
-    let mut balances = Balances::new(7);
+    let mut balances = Balances::new(7, 2);
     let accounts = FOUNDED.map(|name| name.parse::<AccountId>().unwrap());
     let opening = Amount::new(OPENING).unwrap();
     balances.found(accounts.clone().map(|account| (account, opening)));
@@ -127,14 +127,13 @@ proptest! {
         }
         for piece in log {
             let mut trial = balances.try_out(View::Committed);
+            trial.is_own(true);
             for action in &piece {
                 prop_assert_eq!(trial.apply(action), Ok(()));
                 happen(&mut committed, action).unwrap();
             }
             let changes = trial.into_changes();
-            for (account, amount) in balances.commit(changes) {
-                prop_assert_eq!(committed[&account], amount.units());
-            }
+            balances.commit(changes, 1);
             prop_assert!(agree(&balances, View::Committed, &committed));
             prop_assert!(agree(&balances, View::Local, &local));
         }

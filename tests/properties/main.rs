@@ -3,6 +3,7 @@
 
 mod blocks;
 mod ledger;
+mod pages;
 mod values;
 mod wire;
 

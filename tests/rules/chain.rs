@@ -14,7 +14,7 @@ use crate::stage::*;
 /// The chain and the balances after block 0.
 fn founded() -> (Chain, Balances) {
     let chain = Chain::found(&genesis()).unwrap();
-    let mut balances = Balances::new(1);
+    let mut balances = Balances::new(1, 4);
     balances.found(chain.opening_balances());
     (chain, balances)
 }

@@ -259,11 +259,14 @@ fn a_payee_in_a_block_of_another_server_is_known_from_then_on() {
     let one = block_of(&genesis(), [("B", element_of(1, [opens("B/bob"), pays("B", "B/bob", 3)]))]);
     stage.hear(OF_B, accept("B", 1, &one));
     let said = stage.hear(OF_B, commit(&one));
-    let [.., Write::Append { balances, included, trim: 0, .. }] = &said.writes[..] else {
+    let [.., Write::Append { pages, included, trim: 0, .. }] = &said.writes[..] else {
         panic!("{said:?}")
     };
-    let named = balances.iter().map(|(name, held)| (name.as_str(), held.units()));
-    assert_eq!(named.collect::<Vec<_>>(), [("B", OPENING - 3), ("B/bob", 3)]);
+    let [page] = &pages[..] else { panic!("{pages:?}") };
+    let named = page.balances.iter().map(|(name, held)| (name.as_str(), held.units()));
+    let expected = [("A", OPENING), ("B", OPENING - 3), ("C", OPENING), ("B/bob", 3)];
+    assert_eq!((page.number, page.height), (0, 1));
+    assert_eq!(named.collect::<Vec<_>>(), expected);
     assert_eq!(included[&id("B")].seq, 2);
     assert_eq!(words(&ask(&mut stage, pays("A", "B/bob", 7))), ["1 leaves 9993 (Local)"]);
     assert_eq!(stage.status().accounts, 4);

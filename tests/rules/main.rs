@@ -8,6 +8,7 @@ mod elements;
 mod founding;
 mod groups;
 mod ledger;
+mod listing;
 mod messages;
 mod patience;
 mod proposing;

@@ -4,10 +4,11 @@ use paxos_banking::bank::effects::{Event, Timer, TimerCommand};
 use paxos_banking::bank::ids::{AccountId, InstanceId, TurnNumber};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::Position;
+use paxos_banking::bank::ledger::pages::Page;
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::{Outcome, Start};
-use paxos_banking::bank::server::recovery::{Recovery, RecoveryError};
+use paxos_banking::bank::server::recovery::RecoveryError;
 use paxos_banking::bank::server::{Config, Server};
 
 use crate::disk::Disk;
@@ -25,17 +26,10 @@ fn disk() -> Disk {
     stage.disk
 }
 
-fn recover_as(config: Config, disk: Disk) -> Result<Server, RecoveryError> {
-    let mut stored = disk.stored;
-    stored.blocks = disk.chain.len() as u64;
-    stored.accounts = disk.balances.len() as u64;
-    let mut recovery = Recovery::begin(config, stored)?;
-    for block in disk.chain {
-        recovery.append(block)?;
-    }
-    let balances: Vec<_> = disk.balances.into_iter().collect();
-    recovery.check_balances(&balances)?;
-    recovery.finish()
+fn recover_as(config: Config, mut disk: Disk) -> Result<Server, RecoveryError> {
+    disk.stored.blocks = disk.chain.len() as u64;
+    disk.stored.pages = disk.pages.len() as u64;
+    disk.recover(config)?.finish()
 }
 
 /// Why a changed disk is refused.
@@ -88,9 +82,8 @@ fn a_store_whose_chain_is_not_whole_is_refused() {
     says(refused(|disk| disk.chain.push(genesis())), "the chain at height 2: it is block 0");
     let mut disk = disk();
     disk.stored.blocks = 3;
-    let mut recovery = Recovery::begin(config(), disk.stored).unwrap();
-    disk.chain.into_iter().for_each(|block| recovery.append(block).unwrap());
-    let why = recovery.finish().map(drop).unwrap_err().to_string();
+    disk.stored.pages = 1;
+    let why = disk.recover(config()).unwrap().finish().map(drop).unwrap_err().to_string();
     says(why, "the store is corrupt: the chain: 3 blocks should be there, 2 were read");
 }
 
@@ -101,7 +94,8 @@ fn a_store_without_block_0_holds_nothing_else() {
         let why = refused(|disk| {
             disk.chain.clear();
             disk.stored.log.clear();
-            disk.balances.clear();
+            disk.pages.clear();
+            disk.stored.checkpoint = 0;
             disk.stored.included.clear();
             let (promised, accepted) = (disk.stored.promised.take(), accepted(disk));
             match part {
@@ -117,11 +111,24 @@ fn a_store_without_block_0_holds_nothing_else() {
 
 #[test]
 fn a_store_whose_balances_do_not_follow_is_refused() {
-    let b = || "B".parse::<AccountId>().unwrap();
-    let why = refused(|disk| disk.balances.retain(|name, _| *name != b()));
-    says(why, "the balances: there are 2, and the chain has 3 accounts");
-    let why = refused(|disk| disk.balances.extend([(b(), units(OPENING))]));
-    says(why, "the balance of B: 10000 is there, and 9997 follows from the chain");
+    fn b() -> AccountId {
+        "B".parse().unwrap()
+    }
+    let page = |disk: &mut Disk, change: fn(&mut Page)| change(disk.pages.get_mut(&0).unwrap());
+    let why = refused(|disk| page(disk, |page| page.balances.retain(|(name, _)| *name != b())));
+    says(why, "the balances: B is missing");
+    let why = refused(|disk| page(disk, |page| page.balances[1].1 = units(OPENING)));
+    says(why, "page 0 of the balances: B comes to 10000, and 9997 follows from the chain");
+    let why = refused(|disk| page(disk, |page| page.balances.push((b(), units(1)))));
+    says(why, "page 0 of the balances: B was there before");
+    let why = refused(|disk| page(disk, |page| page.height = 2));
+    says(why, "page 0 of the balances: it is of height 2, which the chain has not");
+    let why = refused(|disk| disk.stored.checkpoint = 2);
+    says(why, "the checkpoint of the balances: 2 lies beyond the chain of 2 blocks");
+    // One that says less than there is makes a start longer, and harms nobody.
+    let mut early = disk();
+    early.stored.checkpoint = 0;
+    recover_as(config(), early).unwrap();
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use paxos_banking::bank::effects::{Bound, Event, Timer, WaitId, Write};
 use paxos_banking::bank::ids::{ConnectionId, LifeId, RequestId, SessionName};
+use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::limits::MAX_LOG_PAGE;
-use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Query, Reply, Request};
+use paxos_banking::bank::request::{
+    AccountState, Cursor, ErrorCode, Instruction, Outcome, Query, Reply, Request,
+};
 use paxos_banking::bank::server::Server;
 
 use crate::stage::*;
@@ -185,7 +188,10 @@ fn pages_are_read_from_the_store_within_their_bounds() {
     let (connection, id, account) = (CLIENT, Some(1), account("B"));
     let read = |limit| {
         let account = account.clone();
-        Bound::Read { connection, id, query: Query::History { account, before: None, limit } }
+        // Another's account has nothing in this log.
+        let state = AccountState { blocks: 1, committed: Some(units(OPENING)), log: vec![] };
+        let query = Query::History { account, before: None, limit, state };
+        Bound::Read { connection, id, query }
     };
     assert_eq!(history("B", 0), [read(1)]);
     assert_eq!(history("B", 7), [read(7)]);
@@ -194,16 +200,25 @@ fn pages_are_read_from_the_store_within_their_bounds() {
         panic!("there is no such account")
     };
     assert_eq!((*error, message.as_str()), (ErrorCode::UnknownAccount, "there is no account A/x"));
-    let mut accounts = |limit| {
-        let (prefix, after) = ("A/".into(), Some(account.clone()));
-        stage.request(Request::Accounts { prefix, after, limit }).bound
+}
+
+#[test]
+fn a_statement_goes_on_from_the_chain_with_the_log_of_that_moment() {
+    let mut stage = Stage::open();
+    stage.pay(7, 1);
+    let mut state = |before| {
+        let request = Request::History { account: account("A"), before, limit: 9 };
+        match &stage.request(request).bound[..] {
+            [Bound::Read { query: Query::History { state, .. }, .. }] => state.clone(),
+            other => panic!("{other:?}"),
+        }
     };
-    let read = |limit| {
-        let (prefix, after) = ("A/".into(), Some(account.clone()));
-        Bound::Read { connection, id, query: Query::Accounts { prefix, after, limit } }
-    };
-    assert_eq!(accounts(0), [read(1)]);
-    assert_eq!(accounts(5_000), [read(1_000)]);
+    let AccountState { blocks, committed, log } = state(None);
+    assert_eq!((blocks, committed), (1, Some(units(OPENING))));
+    assert_eq!(log.iter().map(Element::entries_held).sum::<usize>(), 1);
+    // A further page doesn't come to the log any more.
+    let cursor = Cursor { height: 0, place: 0, balance: units(OPENING) };
+    assert_eq!(state(Some(cursor)).log, []);
 }
 
 #[test]

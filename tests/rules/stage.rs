@@ -11,6 +11,7 @@ use paxos_banking::bank::ids::{
 };
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
+use paxos_banking::bank::ledger::pages::Page;
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
@@ -289,7 +290,8 @@ impl Stage {
         disk.chain.push(genesis());
         disk.stored.active = true;
         let chain = Chain::found(&genesis()).unwrap();
-        disk.balances = chain.opening_balances().collect();
+        let balances = chain.opening_balances().collect();
+        disk.pages.insert(0, Page { number: 0, height: 0, balances });
         disk.stored.included = chain.all_included().clone();
         disk.stored.instances = chain.all_instances().clone();
         let server = disk.load(config, 1);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt, Write};
-use crate::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
+use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
+use crate::bank::ledger::pages::Page;
 use crate::bank::server::Config;
 use crate::bank::server::Server;
 use crate::bank::server::recovery::{Recovery, RecoveryError};
@@ -16,7 +16,7 @@ use crate::bank::stored::Stored;
 #[derive(Clone, Debug)]
 pub struct Disk {
     pub stored: Stored,
-    pub balances: BTreeMap<AccountId, Amount>,
+    pub pages: BTreeMap<u32, Page>,
     pub chain: Vec<SealedBlock>,
     /// How many blocks are read at its end, but for block 0, if not all.
     pub tail: Option<usize>,
@@ -25,7 +25,7 @@ pub struct Disk {
 impl Disk {
     pub fn empty(instance: u64) -> Disk {
         let stored = Stored::empty(InstanceId(instance));
-        Disk { stored, balances: BTreeMap::new(), chain: Vec::new(), tail: None }
+        Disk { stored, pages: BTreeMap::new(), chain: Vec::new(), tail: None }
     }
 
     /// Begins a new life and recovers the server.
@@ -38,19 +38,29 @@ impl Disk {
         self.stored.turn = TurnNumber(self.stored.turn.0 + 1);
         self.stored.lives.push((LifeId(life), self.stored.turn));
         self.stored.blocks = self.chain.len() as u64;
-        self.stored.accounts = self.balances.len() as u64;
-        let mut recovery = Recovery::begin(config, self.stored.clone())?;
-        match self.tail_read() {
-            Some(tail) => {
-                recovery.append(self.chain[0].clone())?;
-                recovery.resume(tail)?;
-            }
-            None => self.chain.iter().try_for_each(|block| recovery.append(block.clone()))?,
-        }
-        let balances: Vec<_> = self.balances.clone().into_iter().collect();
-        recovery.check_balances(&balances)?;
+        self.stored.pages = self.pages.len() as u64;
+        let recovery = self.recover(config)?;
         self.check_the_rest(recovery.check())?;
         recovery.finish()
+    }
+
+    /// Lets a recovery have what is there, as a shell does.
+    pub fn recover(&self, config: Config) -> Result<Recovery, RecoveryError> {
+        let mut recovery = Recovery::begin(config, self.stored.clone())?;
+        let Some((genesis, others)) = self.chain.split_first() else { return Ok(recovery) };
+        recovery.append(genesis.clone())?;
+        self.pages.values().try_for_each(|page| recovery.page(page))?;
+        match self.tail_read() {
+            Some(tail) => {
+                let between = recovery.first_missing() as usize..self.chain.len() - tail.len();
+                self.chain[between.start.min(between.end)..between.end]
+                    .iter()
+                    .try_for_each(|block| recovery.catch_up(block))?;
+                recovery.resume(tail)?;
+            }
+            None => others.iter().try_for_each(|block| recovery.append(block.clone()))?,
+        }
+        Ok(recovery)
     }
 
     /// The last blocks, if those are all that is read of the chain.
@@ -89,7 +99,8 @@ impl Disk {
                 block,
                 from_accepted,
                 trim,
-                balances,
+                pages,
+                checkpoint,
                 included,
                 instances,
                 deposed,
@@ -102,7 +113,8 @@ impl Disk {
                 assert_eq!(block.height(), self.chain.len() as u64, "no gap in the chain");
                 self.chain.push(block.clone());
                 stored.log.drain(..*trim);
-                self.balances.extend(balances.iter().cloned());
+                self.pages.extend(pages.iter().map(|page| (page.number, page.clone())));
+                stored.checkpoint = *checkpoint;
                 stored.included.clone_from(included);
                 stored.instances.clone_from(instances);
                 stored.deposed.clone_from(deposed);

@@ -95,8 +95,10 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         },
         limits: if dice.u8(0..4) == 0 { small(&mut dice) } else { Limits::default() },
         tail: [None, None, Some(1), Some(2), Some(3)][dice.usize(..5)],
+        page: None,
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
+    let setting = Setting { page: [None, Some(1), Some(2)][dice.usize(..3)], ..setting };
     let mut world = World::new(seed, setting, faults);
     world.trace = trace;
     while world.step(FAULTY) {}

@@ -64,6 +64,7 @@ kinds! { Mark:
     SettledAlone = "a settlement that names a server not consulted",
     Cut = "a promise was cut",
     Expired = "a request was answered: expired",
+    BehindInPages = "a start had pages of balances that lacked blocks",
     ExpiredByResuming = "a server that started from the chain's end answered: expired",
     NewAfterResuming = "and one such accepted a new number of an older session",
     PayeeFound = "a run found a foreign payee",
@@ -114,7 +115,7 @@ impl Tally {
         self.marks[mark as usize] += 1;
     }
 
-    fn mark_if(&mut self, condition: bool, mark: Mark) {
+    pub fn mark_if(&mut self, condition: bool, mark: Mark) {
         self.marks[mark as usize] += u64::from(condition);
     }
 

@@ -34,6 +34,8 @@ pub struct Setting {
     pub limits: Limits,
     /// How many blocks a server that starts reads at the chain's end, if not all.
     pub tail: Option<usize>,
+    /// How many accounts are on a page of balances, one of which comes with a block, if not as usual.
+    pub page: Option<usize>,
 }
 
 pub struct Host {
@@ -78,6 +80,10 @@ impl World {
             .collect();
         let opening_balance = Amount::new(setting.opening).unwrap();
         let configuration = Configuration { servers: ids.clone(), opening_balance };
+        let mut limits = setting.limits.clone();
+        if let Some(page) = setting.page {
+            limits = Limits { page, bytes_per_page: usize::MAX, ..limits };
+        }
         let host = |id: &ServerId| Host {
             config: Config {
                 id: id.clone(),
@@ -85,7 +91,7 @@ impl World {
                 addresses: ids.iter().map(|id| (id.clone(), format!("{id}:1"))).collect(),
                 rejoin: false,
                 habit: setting.habit.clone(),
-                limits: setting.limits.clone(),
+                limits: limits.clone(),
             },
             server: None,
             life: 0,
@@ -252,9 +258,11 @@ impl World {
         host.config.rejoin &= !forgets;
         let disk = self.disks.get_mut(id).unwrap();
         let server = disk.load(host.config.clone(), life);
+        let is_behind = disk.stored.checkpoint + 1 < disk.chain.len() as u64;
         if disk.tail_read().is_some() {
             self.judge.resumed.insert(life);
         }
+        self.tally.mark_if(is_behind, Mark::BehindInPages);
         host.life = life;
         host.server = Some(server);
         host.timers.clear();

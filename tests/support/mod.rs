@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod damage;
 pub mod disk;
 pub mod guard;
+pub mod pages;
 pub mod process;
 pub mod redis;
 pub mod samples;

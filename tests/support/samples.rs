@@ -9,6 +9,7 @@ use paxos_banking::bank::effects::{Batch, Write};
 use paxos_banking::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
+use paxos_banking::bank::ledger::pages::Page;
 use paxos_banking::bank::ledger::sessions::SessionChanges;
 use paxos_banking::bank::paxos::ballot::Ballot;
 
@@ -112,21 +113,27 @@ pub fn instances() -> BTreeMap<ServerId, InstanceId> {
     BTreeMap::from([(server("A"), InstanceId(1)), (server("B"), InstanceId(2))])
 }
 
-/// Appends a block.
+/// A page of balances.
+pub fn page(number: u32, height: u64, balances: &[(&str, u64)]) -> Page {
+    let balances = balances.iter().map(|(name, units)| (account(name), amount(*units))).collect();
+    Page { number, height, balances }
+}
+
+/// Appends a block, with page 0 of the balances if there are any.
 pub fn append_with(
     block: &SealedBlock,
     from_accepted: bool,
     trim: usize,
     balances: &[(&str, u64)],
 ) -> Write {
-    let balances = balances.iter().map(|(name, units)| (account(name), amount(*units))).collect();
-    let included = included(block);
+    let first = (!balances.is_empty()).then(|| page(0, block.height(), balances));
     Write::Append {
         block: block.clone(),
         from_accepted,
         trim,
-        balances,
-        included,
+        pages: first.into_iter().collect(),
+        checkpoint: block.height(),
+        included: included(block),
         instances: instances(),
         deposed: BTreeSet::new(),
         sessions: SessionChanges::default(),
@@ -137,6 +144,15 @@ pub fn append_with(
 pub fn append(block: &SealedBlock) -> Write {
     let opening: &[_] = if block.height() == 0 { &[("A", 100), ("B", 100)] } else { &[] };
     append_with(block, false, 0, opening)
+}
+
+/// Appends a block as [`append`] does, but with these pages.
+pub fn append_pages(block: &SealedBlock, with: Vec<Page>, checkpoint_is: u64) -> Write {
+    let mut write = append(block);
+    if let Write::Append { pages, checkpoint, .. } = &mut write {
+        (*pages, *checkpoint) = (with, checkpoint_is);
+    }
+    write
 }
 
 /// Accepts a block.

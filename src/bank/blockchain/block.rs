@@ -21,7 +21,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Entry, Record};
 
 /// The format of blocks, messages and stored values. It changes with any of them.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// The SHA-256 of a block's text, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -214,6 +214,19 @@ impl Chain {
         balances: &Balances,
         block: &SealedBlock,
     ) -> Result<Consequences, BlockError> {
+        self.verify_at(None, balances, block)
+    }
+
+    /// The same at a server of which the local balances have the own log already.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn verify_at(
+        &self,
+        home: Option<&ServerId>,
+        balances: &Balances,
+        block: &SealedBlock,
+    ) -> Result<Consequences, BlockError> {
         let Block { height, previous, logs, .. } = block.block();
         if *height != self.height + 1 {
             return Err(BlockError::Height { expected: self.height + 1, found: *height });
@@ -225,6 +238,7 @@ impl Chain {
         let mut included = self.included.clone();
         let mut trial = balances.try_out(View::Committed);
         for (server, log) in logs {
+            trial.is_own(home == Some(server));
             let last = self.follow(&mut trial, server, log)?;
             included.insert(server.clone(), last);
         }

@@ -4,10 +4,13 @@ use std::fmt;
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
+use crate::bank::ledger::changed::Change;
 use crate::bank::ledger::digest::Digest;
 use crate::bank::ledger::directory::{AccountNumber, Directory};
 use crate::bank::ledger::entry::{Action, Record};
+use crate::bank::ledger::pages::{Page, Pages, Place};
 use crate::bank::ledger::trial::{Changes, Trial, moved};
+use crate::bank::request::Listed;
 
 /// Why an entry can't take effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +74,13 @@ pub enum View {
 ///
 /// An account of this server's is known from the moment it is opened here; another's, only from the
 /// chain.
+///
+/// Those by the chain are stored in pages, and not all of them with each block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Balances(Directory<Holding>);
+pub struct Balances {
+    accounts: Directory<Holding>,
+    pages: Pages,
+}
 
 /// What one account holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -80,6 +88,19 @@ struct Holding {
     /// None for an account that is not in the chain yet.
     committed: Sparse,
     local: Amount,
+    /// Where it is stored, once it is in the chain.
+    place: Place,
+}
+
+impl Holding {
+    /// Goes on to a new balance by the chain.
+    fn follow(&mut self, Change { amount, own }: Change) {
+        let units = |amount: Amount| amount.units() as i64;
+        let by_all = units(amount) - units(self.committed.get().unwrap_or_default());
+        let local = u64::try_from(units(self.local) + (by_all - own)).ok().and_then(Amount::new);
+        self.local = local.expect("the local balance lacks nothing but its own account's entries");
+        self.committed = amount.into();
+    }
 }
 
 /// An `Option<Amount>` in eight bytes.
@@ -107,38 +128,58 @@ impl From<Amount> for Sparse {
 }
 
 impl Balances {
-    /// No accounts. `salt` as for [`Directory::new`].
-    pub fn new(salt: u64) -> Balances {
-        Balances(Directory::new(salt))
+    /// No accounts. `salt` as for [`Directory::new`]; `page` is how many are to be on a page.
+    pub fn new(salt: u64, page: usize) -> Balances {
+        Balances { accounts: Directory::new(salt), pages: Pages::new(page) }
     }
 
     /// Adds the accounts that the chain begins with.
     pub fn found(&mut self, accounts: impl IntoIterator<Item = (AccountId, Amount)>) {
         for (account, amount) in accounts {
-            let number = self.0.add(&account);
-            *self.0.at_mut(number) = Holding { committed: amount.into(), local: amount };
+            let number = self.enter(&account, amount);
+            self.accounts.at_mut(number).local = amount;
+            self.pages.touch(self.accounts.at(number).place, 0);
         }
+    }
+
+    /// Gives an account a place, and a balance by the chain.
+    fn enter(&mut self, account: &AccountId, amount: Amount) -> AccountNumber {
+        let number = self.accounts.add(account);
+        let place = self.pages.add(number);
+        let holding = self.accounts.at_mut(number);
+        (holding.committed, holding.place) = (amount.into(), place);
+        number
     }
 
     /// How many accounts are known.
     pub fn accounts(&self) -> usize {
-        self.0.len()
+        self.accounts.len()
+    }
+
+    /// How many accounts are in the chain.
+    pub fn in_chain(&self) -> usize {
+        self.pages.accounts()
+    }
+
+    /// The number of the page on which an account is, once that is in the chain.
+    pub fn page_of(&self, account: &AccountId) -> Option<u32> {
+        self.on_page(account).map(|(_, page, _)| page)
     }
 
     /// Every account that is in the chain, with what it holds by it.
     pub fn all_committed(&self) -> impl Iterator<Item = (AccountId, Amount)> + '_ {
-        let all = self.0.iter();
+        let all = self.accounts.iter();
         all.filter_map(|(account, holding)| Some((account.clone(), holding.committed.get()?)))
     }
 
     pub(super) fn find(&self, account: &AccountId) -> Option<AccountNumber> {
-        self.0.find(account)
+        self.accounts.find(account)
     }
 
     pub(super) fn at(&self, view: View, number: AccountNumber) -> Option<Amount> {
         match view {
-            View::Committed => self.0.at(number).committed.get(),
-            View::Local => Some(self.0.at(number).local),
+            View::Committed => self.accounts.at(number).committed.get(),
+            View::Local => Some(self.accounts.at(number).local),
         }
     }
 
@@ -185,7 +226,7 @@ impl Balances {
     ) -> Result<Weighed, LedgerError> {
         let known = |account: &AccountId, number: Option<AccountNumber>| {
             let number = number.or_else(|| self.find(account))?;
-            Some((number, self.0.at(number).local))
+            Some((number, self.accounts.at(number).local))
         };
         moved(from, to, amount, [known(from, found[0]), known(to, found[1])]).map(Weighed)
     }
@@ -193,7 +234,7 @@ impl Balances {
     /// Lets a transfer that was just weighed take effect; returns what the payer holds then.
     pub fn take(&mut self, Weighed(holdings): Weighed) -> Amount {
         for (number, amount) in holdings {
-            self.0.at_mut(number).local = amount;
+            self.accounts.at_mut(number).local = amount;
         }
         holdings[0].1
     }
@@ -208,7 +249,9 @@ impl Balances {
                 let weighed = self.weigh(from, to, *amount, [None; 2])?;
                 self.take(weighed);
             }
-            Action::Open { account } if self.find(account).is_none() => drop(self.0.add(account)),
+            Action::Open { account } if self.find(account).is_none() => {
+                self.accounts.add(account);
+            }
             Action::Open { account } => return Err(LedgerError::Exists(account.clone())),
             Action::Rejoin { .. } => {}
         }
@@ -233,37 +276,119 @@ impl Balances {
         Ok(())
     }
 
-    /// Takes over what a trial by the committed balances came to, as what the chain says now; returns
-    /// the new balances by name.
-    pub fn commit(&mut self, changes: Changes) -> Vec<(AccountId, Amount)> {
-        let mut named = Vec::with_capacity(changes.changed.len() + changes.opened.len());
-        for (number, amount) in changes.changed {
-            self.0.at_mut(number).committed = amount.into();
-            named.push((self.0.name(number).clone(), amount));
+    /// Takes over what a trial by the committed balances came to, as what the chain says now that the
+    /// block at this height was appended. What others' logs make of it, the local balances follow.
+    pub fn commit(&mut self, changes: Changes, height: u64) {
+        for (number, change) in changes.changed {
+            let holding = self.accounts.at_mut(number);
+            holding.follow(change);
+            self.pages.touch(holding.place, height);
         }
-        for (account, amount) in changes.opened {
-            let number = self.0.add(&account);
-            self.0.at_mut(number).committed = amount.into();
-            named.push((account, amount));
+        for (account, change) in changes.opened {
+            let number = self.enter(&account, Amount::ZERO);
+            let holding = self.accounts.at_mut(number);
+            holding.follow(change);
+            self.pages.touch(holding.place, height);
         }
-        named
+    }
+
+    /// The pages that the store is to have with the block at the head, which is of this height: those
+    /// that it lacks for longest, and so many at the most.
+    pub fn late_pages(&mut self, most: usize, height: u64) -> Vec<Page> {
+        let mut pages = Vec::new();
+        while pages.len() < most
+            && let Some((number, accounts)) = self.pages.write_next()
+        {
+            let balance = |account: &AccountNumber| {
+                let committed = self.accounts.at(*account).committed.get();
+                (self.accounts.name(*account).clone(), committed.expect("it is in the chain"))
+            };
+            let balances = accounts.iter().map(balance).collect();
+            pages.push(Page { number, height, balances });
+        }
+        pages
+    }
+
+    /// The height up to which all blocks are in the pages that the store has, where `head` is that of
+    /// the chain.
+    pub fn checkpoint(&self, head: u64) -> u64 {
+        self.pages.checkpoint(head)
+    }
+
+    /// A part of the list of all accounts, as
+    /// [`Request::Accounts`](crate::bank::request::Request::Accounts) asks for it; and whether it goes
+    /// on.
+    pub fn list(
+        &self,
+        prefix: &str,
+        after: Option<&AccountId>,
+        limit: usize,
+    ) -> (Vec<Listed>, bool) {
+        let mut found = self.accounts.names_from(prefix, after);
+        let listed = |account: &AccountId| Listed {
+            account: account.clone(),
+            committed: self.committed(account),
+        };
+        let page = found.by_ref().take(limit).map(listed).collect();
+        (page, found.next().is_some())
     }
 
     /// How many accounts the chain knows, and what they and their balances come to.
     pub fn digest(&self) -> (usize, Digest) {
         let mut digest = Digest::default();
-        let mut accounts = 0;
         for (account, amount) in self.all_committed() {
             digest.add(account.as_str(), amount);
-            accounts += 1;
         }
-        (accounts, digest)
+        (self.pages.accounts(), digest)
     }
 
     /// Forgets what the local log had added.
     pub fn forget_log(&mut self) {
-        for Holding { committed, local } in self.0.values_mut() {
+        for Holding { committed, local, .. } in self.accounts.values_mut() {
             *local = committed.get().unwrap_or_default();
         }
+    }
+}
+
+/// For a [`Restoration`](super::restoration::Restoration).
+impl Balances {
+    /// How many accounts a page has.
+    pub(super) fn page_size(&self) -> usize {
+        self.pages.size()
+    }
+
+    /// Whether the next account is the first of this page.
+    pub(super) fn is_at_page(&self, page: u32) -> bool {
+        self.pages.accounts() == page as usize * self.pages.size()
+    }
+
+    /// The page of the next account.
+    pub(super) fn next_page(&self) -> u32 {
+        self.pages.page_of(self.pages.next())
+    }
+
+    /// Adds an account as it is stored.
+    pub(super) fn restore(&mut self, account: &AccountId, amount: Amount) {
+        self.enter(account, amount);
+    }
+
+    /// Adds an account that the block at this height opens.
+    pub(super) fn open_committed(&mut self, account: &AccountId, height: u64) {
+        let number = self.enter(account, Amount::ZERO);
+        self.pages.touch(self.accounts.at(number).place, height);
+    }
+
+    /// Where an account in the chain is, and on which page, and what it holds by the chain.
+    pub(super) fn on_page(&self, account: &AccountId) -> Option<(AccountNumber, u32, Amount)> {
+        let number = self.find(account)?;
+        let holding = self.accounts.at(number);
+        Some((number, self.pages.page_of(holding.place), holding.committed.get()?))
+    }
+
+    /// Sets what an account in the chain holds after the block at this height.
+    pub(super) fn set_committed(&mut self, number: AccountNumber, amount: Amount, height: u64) {
+        let holding = self.accounts.at_mut(number);
+        holding.committed = amount.into();
+        self.pages.touch(holding.place, height);
     }
 }

@@ -3,23 +3,36 @@
 use crate::bank::amount::Amount;
 use crate::bank::ledger::directory::AccountNumber;
 
+/// What becomes of an account's balance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The new one.
+    pub amount: Amount,
+    /// How much of the difference this server's own log makes. By that alone a balance is never below
+    /// zero nor above the total of all, so it fits.
+    pub own: i64,
+}
+
 /// Balances by number, in the order in which their accounts came. A block may change tens of thousands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
-    balances: Vec<(AccountNumber, Amount)>,
+    balances: Vec<(AccountNumber, Change)>,
     /// Places in the list plus one; open addressing with linear probing, at most half full, its length a
     /// power of two.
     index: Vec<u32>,
 }
 
-impl Changed {
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.balances.len()
+impl Change {
+    /// Sets the balance, of which the own log makes so much more.
+    pub(super) fn set(&mut self, amount: Amount, own: i64) {
+        self.amount = amount;
+        self.own += own;
     }
+}
 
-    /// The balance set last.
-    pub(super) fn get(&self, number: AccountNumber) -> Option<Amount> {
+impl Changed {
+    /// What was set last.
+    pub(super) fn get(&self, number: AccountNumber) -> Option<Change> {
         if self.index.is_empty() {
             return None;
         }
@@ -27,16 +40,16 @@ impl Changed {
         Some(self.balances[place as usize].1)
     }
 
-    /// Sets a balance.
-    pub(super) fn set(&mut self, number: AccountNumber, amount: Amount) {
+    /// Sets a balance, of which the own log makes so much more.
+    pub(super) fn set(&mut self, number: AccountNumber, amount: Amount, own: i64) {
         if 2 * (self.balances.len() + 1) > self.index.len() {
             self.grow();
         }
         let slot = self.slot(number);
         match self.index[slot].checked_sub(1) {
-            Some(place) => self.balances[place as usize].1 = amount,
+            Some(place) => self.balances[place as usize].1.set(amount, own),
             None => {
-                self.balances.push((number, amount));
+                self.balances.push((number, Change { amount, own }));
                 self.index[slot] = self.balances.len() as u32;
             }
         }
@@ -65,8 +78,8 @@ impl Changed {
 }
 
 impl IntoIterator for Changed {
-    type Item = (AccountNumber, Amount);
-    type IntoIter = std::vec::IntoIter<(AccountNumber, Amount)>;
+    type Item = (AccountNumber, Change);
+    type IntoIter = std::vec::IntoIter<(AccountNumber, Change)>;
     fn into_iter(self) -> Self::IntoIter {
         self.balances.into_iter()
     }
@@ -89,13 +102,12 @@ mod tests {
         for step in 0..10_000u64 {
             let number = numbers[(step * step % 4_999) as usize];
             let amount = Amount::new(step).unwrap();
-            changed.set(number, amount);
-            expected.insert(number, amount);
+            changed.set(number, amount, -1);
+            expected.entry(number).or_insert(Change::default()).set(amount, -1);
         }
         for number in &numbers {
             assert_eq!(changed.get(*number), expected.get(number).copied());
         }
-        assert_eq!(changed.len(), expected.len());
         assert_eq!(changed.into_iter().collect::<BTreeMap<_, _>>(), expected);
     }
 }

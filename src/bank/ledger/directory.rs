@@ -1,6 +1,8 @@
 //! The accounts' names, and a dense number for each: a bank may have millions of them.
 
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
+use std::ops::Bound;
 
 use crate::bank::ids::AccountId;
 
@@ -43,6 +45,8 @@ pub struct Directory<T = ()> {
     index: Vec<Slot>,
     /// Makes names that meet in the index hard to choose from outside.
     salt: u64,
+    /// In the order of their bytes.
+    names: BTreeSet<AccountId>,
 }
 
 impl<T: Hash> Hash for Directory<T> {
@@ -55,7 +59,7 @@ impl<T: Hash> Hash for Directory<T> {
 impl<T: Default> Directory<T> {
     /// A directory without accounts. `salt` is the server's own and need not be known outside.
     pub fn new(salt: u64) -> Directory<T> {
-        Directory { accounts: Vec::new(), index: Vec::new(), salt }
+        Directory { accounts: Vec::new(), index: Vec::new(), salt, names: BTreeSet::new() }
     }
 
     /// How many accounts there are.
@@ -88,6 +92,22 @@ impl<T: Default> Directory<T> {
         self.accounts.iter()
     }
 
+    /// The names that begin with `prefix`, from the first one after `after` on, in the order of their
+    /// bytes.
+    pub fn names_from<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&AccountId>,
+    ) -> impl Iterator<Item = &'a AccountId> {
+        let prefix = prefix.as_bytes();
+        let begin = match after.map(AccountId::as_bytes) {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let names = self.names.range::<[u8], _>((begin, Bound::Unbounded));
+        names.take_while(move |name| name.as_bytes().starts_with(prefix))
+    }
+
     /// What is known of each, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.accounts.iter_mut().map(|(_, known)| known)
@@ -117,6 +137,7 @@ impl<T: Default> Directory<T> {
             self.index[slot] = Slot { tag, number };
             assert!(!self.index[slot].is_free(), "fewer accounts than numbers");
             self.accounts.push((account.clone(), T::default()));
+            self.names.insert(account.clone());
         }
         AccountNumber(self.index[slot].number)
     }

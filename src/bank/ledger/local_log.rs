@@ -71,6 +71,11 @@ impl LocalLog {
         all.any(|element| element.records().iter().any(|record| record.action == *action))
     }
 
+    /// All elements, oldest first, and what is in none yet, as one.
+    pub fn elements(&self) -> impl Iterator<Item = Element> {
+        self.elements.iter().cloned().chain(self.open_element())
+    }
+
     /// What is in no element yet, as the element that it would be.
     fn open_element(&self) -> Option<Element> {
         let first = self.base.plus(self.sealed).next();

@@ -7,6 +7,8 @@ pub mod directory;
 pub mod element;
 pub mod entry;
 pub mod local_log;
+pub mod pages;
 pub(crate) mod quick;
+pub mod restoration;
 pub mod sessions;
 pub mod trial;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::balances::{Balances, Found, LedgerError, View};
-use crate::bank::ledger::changed::Changed;
+use crate::bank::ledger::changed::{Change, Changed};
 use crate::bank::ledger::directory::AccountNumber;
 use crate::bank::ledger::entry::{Action, Record};
 
@@ -15,13 +15,15 @@ pub struct Trial<'a> {
     base: &'a Balances,
     view: View,
     changes: Changes,
+    /// What is applied now is of this server's own log.
+    own: bool,
 }
 
 /// The accounts whose balance is another than before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     pub(super) changed: Changed,
-    pub(super) opened: BTreeMap<AccountId, Amount>,
+    pub(super) opened: BTreeMap<AccountId, Change>,
 }
 
 /// What the two accounts hold after a transfer: payer, then payee; and where they are. `known` is where
@@ -60,7 +62,13 @@ enum Place {
 
 impl<'a> Trial<'a> {
     pub(super) fn new(base: &'a Balances, view: View) -> Trial<'a> {
-        Trial { base, view, changes: Changes::default() }
+        Trial { base, view, changes: Changes::default(), own: false }
+    }
+
+    /// Whether what is applied from now on is of this server's own log, which the local balances have
+    /// already.
+    pub fn is_own(&mut self, own: bool) {
+        self.own = own;
     }
 
     fn find(&self, account: &AccountId) -> Option<(Place, Amount)> {
@@ -75,10 +83,10 @@ impl<'a> Trial<'a> {
     ) -> Option<(Place, Amount)> {
         match number.and_then(|number| Some((number, self.base.at(self.view, number)?))) {
             Some((number, before)) => {
-                let amount = self.changes.changed.get(number).unwrap_or(before);
-                Some((Place::Base(number), amount))
+                let change = self.changes.changed.get(number);
+                Some((Place::Base(number), change.map_or(before, |change| change.amount)))
             }
-            None => Some((Place::Opened, *self.changes.opened.get(account)?)),
+            None => Some((Place::Opened, self.changes.opened.get(account)?.amount)),
         }
     }
 
@@ -99,7 +107,7 @@ impl<'a> Trial<'a> {
                 Err(LedgerError::Exists(account.clone()))
             }
             Action::Open { account } => {
-                self.changes.opened.insert(account.clone(), Amount::ZERO);
+                self.changes.opened.insert(account.clone(), Change::default());
                 Ok(())
             }
             Action::Transfer { from, to, amount } => {
@@ -135,15 +143,19 @@ impl<'a> Trial<'a> {
     ) -> Result<(), LedgerError> {
         let known = [self.find_at(from, payer), self.find_at(to, payee)];
         let [(payer, debited), (payee, credited)] = moved(from, to, amount, known)?;
-        self.set(payer, from, debited);
-        self.set(payee, to, credited);
+        let own = if self.own { amount.units() as i64 } else { 0 };
+        self.set(payer, from, debited, -own);
+        self.set(payee, to, credited, own);
         Ok(())
     }
 
-    fn set(&mut self, place: Place, account: &AccountId, amount: Amount) {
+    fn set(&mut self, place: Place, account: &AccountId, amount: Amount, own: i64) {
         match place {
-            Place::Base(number) => self.changes.changed.set(number, amount),
-            Place::Opened => drop(self.changes.opened.insert(account.clone(), amount)),
+            Place::Base(number) => self.changes.changed.set(number, amount, own),
+            Place::Opened => {
+                let opened = self.changes.opened.get_mut(account);
+                opened.expect("it was found there").set(amount, own);
+            }
         }
     }
 
@@ -174,7 +186,7 @@ mod tests {
     }
 
     fn balances() -> Balances {
-        let mut balances = Balances::new(1);
+        let mut balances = Balances::new(1, 2);
         balances.found(["A", "B"].map(|name| (account(name), units(100))));
         balances
     }
@@ -214,9 +226,10 @@ mod tests {
         let x = account("A/x");
         assert_eq!((balances.local(&x), balances.committed(&x)), (Some(units(10)), None));
         let mut trial = balances.try_out(View::Committed);
+        trial.is_own(true);
         trial.apply(&opens("A/x")).unwrap();
         let changes = trial.into_changes();
-        assert_eq!(balances.commit(changes), [(x.clone(), Amount::ZERO)]);
+        balances.commit(changes, 1);
         assert_eq!(balances.local(&x), Some(units(10)));
         assert_eq!(balances.committed(&x), Some(Amount::ZERO));
         balances.forget_log();

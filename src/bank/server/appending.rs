@@ -10,6 +10,7 @@ use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::local_log::LocalLog;
+use crate::bank::ledger::pages::Page;
 use crate::bank::paxos::message::content;
 use crate::bank::paxos::proposer::Run;
 
@@ -59,10 +60,7 @@ impl Server {
     pub(super) fn append(&mut self, block: &SealedBlock) -> Result<(), AppendError> {
         let consequences = match self.foreseen.recall(block) {
             Some(consequences) => consequences,
-            None => {
-                let verified = self.chain().verify(&self.balances, block);
-                verified.map_err(AppendError::Block)?
-            }
+            None => self.verify(block).map_err(AppendError::Block)?,
         };
         let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
         if consequences.deposes(self.instance) && !planted!(DeposedGoesOn) {
@@ -80,16 +78,6 @@ impl Server {
             self.stop(self.log_contradicted(block));
             return Err(AppendError::Stopped);
         };
-        for (server, log) in &block.block().logs {
-            if *server != self.config.id || rejoins {
-                // Covered by the committed balances, which the local ones can only exceed here: for
-                // another's account they lack nothing but that account's own entries.
-                for element in log {
-                    let applied = self.balances.apply_all(element.records());
-                    applied.expect("a verified entry takes effect on the local balances");
-                }
-            }
-        }
         let chain = self.chain.as_mut().expect("checked above");
         let before = chain.included(&self.config.id);
         let changes = chain.append(block, consequences);
@@ -102,13 +90,15 @@ impl Server {
         }
         self.knowledge.trim(chain);
         self.acceptor.clear();
-        let balances = self.balances.commit(changes);
+        self.balances.commit(changes, block.height());
+        let (pages, checkpoint) = self.pages_for(block);
         let sessions = self.sessions.came_into_chain(block.block().log(&self.config.id));
         self.write(Write::Append {
             block: block.clone(),
             from_accepted,
             trim,
-            balances,
+            pages,
+            checkpoint,
             included,
             instances,
             deposed,
@@ -137,6 +127,24 @@ impl Server {
         let height = block.height();
         self.info(format!("block {height} of {by} appended: {}{beaten}", content(block)));
         Ok(())
+    }
+
+    /// Whether a block can be the next one, and what would follow from it here.
+    pub(super) fn verify(&self, block: &SealedBlock) -> Result<Consequences, BlockError> {
+        // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
+        let home = (!self.rejoins()).then_some(&self.config.id);
+        self.chain().verify_at(home, &self.balances, block)
+    }
+
+    /// The pages of balances that are written with a block, and what the store has then.
+    pub(super) fn pages_for(&mut self, block: &SealedBlock) -> (Vec<Page>, u64) {
+        let height = block.height();
+        let most = match height {
+            0 => usize::MAX,
+            _ => 1 + block.text().len() / self.config.limits.bytes_per_page,
+        };
+        let pages = self.balances.late_pages(most, height);
+        (pages, self.balances.checkpoint(height))
     }
 
     fn log_contradicted(&self, block: &SealedBlock) -> String {

@@ -315,15 +315,16 @@ impl Server {
         if !(named || self.config.rejoin) || !self.config.configuration.matches(genesis) {
             return self.warn("a block 0 of another bank was ignored".into());
         }
-        let balances: Vec<_> = chain.opening_balances().collect();
         let included = chain.all_included().clone();
-        self.balances.found(balances.iter().cloned());
+        self.balances.found(chain.opening_balances());
+        let (pages, checkpoint) = self.pages_for(block);
         self.info(format!("block 0, genesis: {}", block.hash().short()));
         self.write(Write::Append {
             block: block.clone(),
             from_accepted: false,
             trim: 0,
-            balances,
+            pages,
+            checkpoint,
             included,
             instances: chain.all_instances().clone(),
             deposed: chain.all_deposed().clone(),

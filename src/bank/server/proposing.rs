@@ -121,8 +121,7 @@ impl Server {
     fn read_vote(&mut self, from: &ServerId, vote: Vote) -> Result<Promised, String> {
         match vote {
             Vote::Accepted { ballot, block } => {
-                let verified = self.chain().verify(&self.balances, &block);
-                verified.map_err(|error| error.to_string())?;
+                self.verify(&block).map_err(|error| error.to_string())?;
                 Ok(Promised::Accepted(ballot, block))
             }
             Vote::Log { elements, cut } => {

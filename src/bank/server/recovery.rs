@@ -6,9 +6,7 @@ use std::fmt;
 use super::appending::Foreseen;
 use super::peers::Peer;
 use super::replay::{Claims, Replay, corrupt};
-use super::resuming::Trusted;
 use super::{Config, Server};
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::reconcile::Reconcile;
@@ -18,6 +16,8 @@ use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position};
 use crate::bank::ledger::local_log::LocalLog;
+use crate::bank::ledger::pages::Page;
+use crate::bank::ledger::restoration::Restoration;
 use crate::bank::ledger::sessions::Sessions;
 use crate::bank::paxos::acceptor::Acceptor;
 use crate::bank::request::Start;
@@ -50,18 +50,18 @@ impl fmt::Display for RecoveryError {
 
 impl std::error::Error for RecoveryError {}
 
-/// A server on its way back from its store: takes the chain block by block, or block 0 and the last ones
-/// ([`Recovery::resume`]), then becomes a [`Server`].
+/// A server on its way back from its store: takes block 0, the pages of balances, and the rest of the
+/// chain, or its last blocks ([`Recovery::resume`]); then becomes a [`Server`].
 #[derive(Debug)]
 pub struct Recovery {
     pub(super) config: Config,
     pub(super) stored: Stored,
     life: LifeId,
     pub(super) replay: Replay,
-    /// Unless the whole chain was taken.
-    pub(super) trusted: Option<Trusted>,
-    /// Stored balances that were compared.
-    checked: u64,
+    /// The balances by the chain, as far as pages and blocks were taken.
+    pub(super) restoration: Restoration,
+    /// Not the whole chain was taken.
+    pub(super) resumed: bool,
     pub(super) sessions: Sessions,
 }
 
@@ -83,20 +83,59 @@ impl Recovery {
         let Stored { instance, sessions, horizon, .. } = &stored;
         let sessions = Sessions::restore(&config.limits, sessions, *horizon, true);
         let replay = Replay::new(config.id.clone(), Claims::of(&stored), instance.0);
-        Ok(Recovery { config, stored, life, replay, trusted: None, checked: 0, sessions })
+        let restoration = Restoration::new(instance.0, config.limits.page, stored.checkpoint);
+        Ok(Recovery { config, stored, life, replay, restoration, resumed: false, sessions })
     }
 
-    /// Takes the next block of the stored chain, from block 0 on.
+    /// Takes the next block of the stored chain, from block 0 on. After that, all pages have to be given
+    /// before the next one.
     ///
     /// # Errors
-    /// If the block is not the next one, or the bank is another one than was configured.
+    /// If the block is not the next one, or the bank is another one than was configured, or a page can't
+    /// be from before this block.
     pub fn append(&mut self, block: SealedBlock) -> Result<(), RecoveryError> {
         self.replay.append(&block)?;
+        self.catch_up(&block)?;
         if let Some(chain) = self.replay.chain.as_ref().filter(|chain| chain.height() == 0) {
             self.check_genesis(chain)?;
+            let Stored { checkpoint, blocks, .. } = &self.stored;
+            if checkpoint >= blocks {
+                let what = format!("{checkpoint} lies beyond the chain of {blocks} blocks");
+                return corrupt(Place::Checkpoint, what);
+            }
         }
         recall(&mut self.sessions, block.block().log(&self.config.id), true);
         Ok(())
+    }
+
+    /// Takes the next page of balances, from page 0 on.
+    ///
+    /// # Errors
+    /// If it can't be that.
+    pub fn page(&mut self, page: &Page) -> Result<(), RecoveryError> {
+        if page.height >= self.stored.blocks {
+            let what = format!("it is of height {}, which the chain has not", page.height);
+            return corrupt(Place::Page(page.number), what);
+        }
+        self.restoration.page(page).or_else(|(place, what)| corrupt(place, what))
+    }
+
+    /// The first block that some page lacks.
+    pub fn first_missing(&self) -> u64 {
+        self.restoration.height() + 1
+    }
+
+    /// Lets the balances follow a block that comes next after the checkpoint, or after the one that was
+    /// given last. Those that come before may be given, too.
+    ///
+    /// # Errors
+    /// If a page can't be from before this block.
+    pub fn catch_up(&mut self, block: &SealedBlock) -> Result<(), RecoveryError> {
+        self.restoration.block(block).or_else(|(place, what)| corrupt(place, what))
+    }
+
+    pub(super) fn page_of(&self, account: &AccountId) -> Place {
+        self.restoration.balances().page_of(account).map_or(Place::Balances, Place::Page)
     }
 
     fn check_genesis(&self, chain: &Chain) -> Result<(), RecoveryError> {
@@ -158,6 +197,9 @@ impl Recovery {
         }
         self.check_instance()?;
         self.check_derived()?;
+        // What the whole chain came to was compared; these know which pages are late.
+        let none = Restoration::new(0, self.config.limits.page, 0);
+        self.replay.balances = std::mem::replace(&mut self.restoration, none).into_balances();
         let log = self.recover_log()?;
         self.check_acceptor()?;
         let Recovery { config, stored, life, replay, sessions, .. } = self;
@@ -208,40 +250,27 @@ impl Recovery {
         Ok(server)
     }
 
-    /// Compares stored balances with what follows from the chain, when all blocks were taken. Every
-    /// one of them has to be given; one that comes again does no harm. A server that resumes takes
-    /// them from here.
-    ///
-    /// # Errors
-    /// The first that differs.
-    pub fn check_balances(&mut self, stored: &[(AccountId, Amount)]) -> Result<(), RecoveryError> {
-        if self.trusted.is_some() {
-            return self.trust_balances(stored);
-        }
-        let differs = |(account, amount): &&(AccountId, Amount)| {
-            self.replay.balances.committed(account) != Some(*amount)
-        };
-        if let Some((account, amount)) = stored.iter().find(differs) {
-            let what = match self.replay.balances.committed(account) {
-                Some(right) => format!("{amount} is there, and {right} follows from the chain"),
-                None => "the chain knows no such account".into(),
-            };
-            return corrupt(Place::Balance(account.clone()), what);
-        }
-        self.checked += stored.len() as u64;
-        Ok(())
-    }
-
     /// Compares what else is stored beside the chain with what follows from it.
     fn check_derived(&self) -> Result<(), RecoveryError> {
-        if let Some(trusted) = &self.trusted {
-            return self.check_trusted(trusted);
+        if self.resumed {
+            return self.check_trusted();
         }
-        let (stored, known) = (self.stored.accounts, self.replay.balances.accounts() as u64);
-        if stored != known || self.checked < known {
-            let least = stored.min(self.checked);
-            let what = format!("there are {least}, and the chain has {known} accounts");
-            return corrupt(Place::Balances, what);
+        let (restored, right) = (self.restoration.balances(), &self.replay.balances);
+        for (account, amount) in right.all_committed() {
+            let what = match restored.committed(&account) {
+                Some(restored) if restored == amount => continue,
+                Some(restored) => {
+                    format!("{account} comes to {restored}, and {amount} follows from the chain")
+                }
+                None => format!("{account} is missing"),
+            };
+            return corrupt(self.page_of(&account), what);
+        }
+        if restored.in_chain() != right.in_chain() {
+            let unknown = restored.all_committed().find(|(id, _)| right.committed(id).is_none());
+            let (unknown, _) = unknown.expect("there are more of them");
+            let what = format!("{unknown} is there, and the chain knows no such account");
+            return corrupt(self.page_of(&unknown), what);
         }
         self.replay.compare()
     }

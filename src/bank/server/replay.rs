@@ -11,6 +11,7 @@ use crate::bank::ledger::digest::Digest;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::sessions::opened_at;
+use crate::bank::limits::PAGE;
 use crate::bank::stored::{Place, Stored};
 
 pub(super) fn corrupt<T>(place: Place, what: impl Into<String>) -> Result<T, RecoveryError> {
@@ -66,7 +67,13 @@ pub(super) struct Replay {
 impl Replay {
     /// Before block 0. `salt` as for [`Balances::new`].
     pub(super) fn new(id: ServerId, claims: Claims, salt: u64) -> Replay {
-        Replay { id, claims, chain: None, balances: Balances::new(salt), highest: BTreeMap::new() }
+        Replay {
+            id,
+            claims,
+            chain: None,
+            balances: Balances::new(salt, PAGE),
+            highest: BTreeMap::new(),
+        }
     }
 
     /// How many blocks it has taken.
@@ -91,7 +98,7 @@ impl Replay {
             Some(chain) => {
                 let consequences = chain.verify(&self.balances, block).map_err(wrong)?;
                 let changes = chain.append(block, consequences);
-                self.balances.commit(changes);
+                self.balances.commit(changes, block.height());
             }
         }
         self.see_sessions(block.block().log(&self.id))

@@ -8,7 +8,7 @@ use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId, SessionName
 use crate::bank::ledger::balances::LedgerError;
 use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::limits::{MAX_LOG_PAGE, MAX_PAGE};
-use crate::bank::request::{ErrorCode, PeerStatus, Query, Reply, Request, Status};
+use crate::bank::request::{AccountState, ErrorCode, PeerStatus, Query, Reply, Request, Status};
 
 fn unknown(account: AccountId) -> Reply {
     let message = LedgerError::UnknownAccount(account).to_string();
@@ -38,21 +38,32 @@ impl Server {
             Request::History { account, before, limit } => {
                 if self.balances.local(&account).is_some() {
                     let limit = limit.clamp(1, MAX_PAGE);
-                    let query = Query::History { account, before, limit };
+                    let state = self.account_state(&account, before.is_none());
+                    let query = Query::History { account, before, limit, state };
                     return self.read(connection, id, query);
                 }
                 unknown(account)
             }
             Request::Accounts { prefix, after, limit } => {
                 let limit = limit.clamp(1, MAX_PAGE);
-                let query = Query::Accounts { prefix, after, limit };
-                return self.read(connection, id, query);
+                let (accounts, more) = self.balances.list(&prefix, after.as_ref(), limit);
+                Reply::Accounts { accounts, more }
             }
             Request::Session => self.open_session(connection),
             Request::Balance(account) => self.balance(account),
             Request::Log { after } => self.log_page(after),
         };
         self.effects.bind(Bound::Reply(connection, id, reply));
+    }
+
+    /// What a statement of the account has to start from; with the log if that can hold anything of it.
+    fn account_state(&self, account: &AccountId, with_log: bool) -> AccountState {
+        let at_home = account.is_of(&self.config.id);
+        AccountState {
+            blocks: self.chain().height() + 1,
+            committed: self.balances.committed(account),
+            log: if at_home && with_log { self.log.elements().collect() } else { Vec::new() },
+        }
     }
 
     fn read(&mut self, connection: ConnectionId, id: Option<u64>, query: Query) {

@@ -147,8 +147,7 @@ impl Server {
     /// Whether a block links to the head, verifies, and takes from this server's log exactly a
     /// beginning of it; and what would follow from it.
     fn acceptable(&self, block: &SealedBlock) -> Result<Consequences, String> {
-        let verified = self.chain().verify(&self.balances, block);
-        let consequences = verified.map_err(|error| error.to_string())?;
+        let consequences = self.verify(block).map_err(|error| error.to_string())?;
         match self.log.begins_with(block.block().log(&self.config.id)) {
             true => Ok(consequences),
             false => Err("its entries of this server are not those of its log".into()),

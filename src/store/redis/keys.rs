@@ -19,6 +19,8 @@ pub(super) const INSTANCES_FIELD: &str = "instances";
 pub(super) const DEPOSED_FIELD: &str = "deposed";
 /// Sessions that were opened before this position and are not in [`Keys::sessions`] have expired.
 pub(super) const HORIZON_FIELD: &str = "horizon";
+/// All pages in [`Keys::balances`] have at least the blocks up to this height.
+pub(super) const CHECKPOINT_FIELD: &str = "checkpoint";
 /// 1 once every server has confirmed block 0.
 pub(super) const ACTIVE_FIELD: &str = "active";
 
@@ -31,12 +33,10 @@ pub(super) struct Keys {
     pub(super) log: String,
     /// List of at most one element: the accepted block. A list, so that it can be moved to the chain.
     pub(super) accepted: String,
-    /// Hash: each account's balance at the chain's head.
+    /// Hash: each page of the balances by the chain.
     pub(super) balances: String,
     /// Hash: each session with entries in the chain, with the highest number of it there.
     pub(super) sessions: String,
-    /// Sorted set, all scores 0: the names of all accounts in the chain or in the local log.
-    pub(super) accounts: String,
     /// Hash: the fields above.
     pub(super) state: String,
     /// List: each life with the turn in which it began.
@@ -57,7 +57,6 @@ impl Keys {
             accepted: key("ACCEPTED"),
             balances: key("BALANCES"),
             sessions: key("SESSIONS"),
-            accounts: key("ACCOUNTS"),
             state: key("STATE"),
             lives: key("LIVES"),
             owner: key("OWNER"),
@@ -66,10 +65,9 @@ impl Keys {
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> [&str; 10] {
-        let Keys { chain, log, accepted, balances, sessions, accounts, state, lives, owner, turn } =
-            self;
-        [chain, log, accepted, balances, sessions, accounts, state, lives, owner, turn]
+    pub(super) fn all(&self) -> [&str; 9] {
+        let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn } = self;
+        [chain, log, accepted, balances, sessions, state, lives, owner, turn]
     }
 
     /// The server of which a key is, if it is one of these.
@@ -85,7 +83,9 @@ impl Keys {
             Place::Chain => self.chain.clone(),
             Place::Block(height) => format!("{}[{height}]", self.chain),
             Place::Balances => self.balances.clone(),
-            Place::Balance(account) => format!("{}[{account}]", self.balances),
+            Place::Page(number) => format!("{}[{number}]", self.balances),
+            Place::Balance(_) => self.balances.clone(),
+            Place::Checkpoint => format!("{}[{CHECKPOINT_FIELD}]", self.state),
             Place::Included => format!("{}[{INCLUDED_FIELD}]", self.state),
             Place::Instances => format!("{}[{INSTANCES_FIELD}]", self.state),
             Place::Deposed => format!("{}[{DEPOSED_FIELD}]", self.state),

@@ -7,10 +7,9 @@
 //! | `SERVER-BLOCKCHAIN-<id>` | list | committed blocks; index = height |
 //! | `SERVER-LOG-<id>` | list | the local log, one element per write |
 //! | `SERVER-ACCEPTED-<id>` | list | the accepted block, if there is one |
-//! | `SERVER-BALANCES-<id>` | hash | account → balance at the chain's head |
+//! | `SERVER-BALANCES-<id>` | hash | page number → a page of balances: `height`, the last block that is in it, and `balances`, pairs of account and balance |
 //! | `SERVER-SESSIONS-<id>` | hash | session → highest number of it in the chain |
-//! | `SERVER-ACCOUNTS-<id>` | sorted set, scores 0 | all accounts' names, also those opened in the log |
-//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `instances` (server → instance that counts), `deposed` (instances that don't any more), `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
+//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `checkpoint` (all pages have at least the blocks up to this height), `instances` (server → instance that counts), `deposed` (instances that don't any more), `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
 //! | `SERVER-LIVES-<id>` | list | each life, with the turn in which it began |
 //! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
 //! | `SERVER-TURN-<id>` | number | the turn counter |
@@ -22,24 +21,25 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt};
-use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 use crate::store::redis::keys::Keys;
 use crate::store::redis::link::{Link, Target};
 use crate::store::redis::reader::Reader;
+use crate::store::redis::reply::exactly;
 use crate::store::redis::takeover::{Coming, Known, Takeover, run_turn};
 use crate::store::redis::turn::Turn;
 use crate::store::shape::Shape;
 use crate::store::{BlockSource, Store, StoreError};
 
-mod balances;
 mod chain;
 mod keys;
 pub mod leftovers;
 mod link;
+mod pages;
 mod reader;
 mod reply;
 mod settings;
@@ -177,11 +177,13 @@ impl Store for RedisStore {
         Ok(blocks)
     }
 
-    fn balances(&mut self, from: u64) -> Result<(Vec<(AccountId, Amount)>, u64), StoreError> {
+    fn pages(&mut self, from: u64, count: u64) -> Result<Vec<Page>, StoreError> {
         let mut hold = self.take_hold()?;
-        let piece = balances::read(&mut hold.link, &self.keys.balances, from)?;
+        let key = &self.keys.balances;
+        let [reply] = exactly(hold.link.request(&[pages::ask(key, from, count)])?)?;
+        let pages = pages::parse(key, from, reply)?;
         self.hold = Some(hold);
-        Ok(piece)
+        Ok(pages)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {

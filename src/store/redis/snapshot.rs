@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
 use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
-use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::Stored;
 use crate::store::StoreError;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, DEPOSED_FIELD, FORMAT_FIELD, HORIZON_FIELD, INCLUDED_FIELD,
-    INSTANCE_FIELD, INSTANCES_FIELD, Keys, PROMISED_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD, HORIZON_FIELD,
+    INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, Keys, PROMISED_FIELD,
 };
 use crate::store::redis::reply::{
     command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
@@ -37,15 +36,13 @@ pub(super) struct Snapshot {
     pub(super) owner: Option<String>,
     /// The server's state; none if the store is empty. (A load that was cut short leaves an owner.)
     pub(super) stored: Option<Stored>,
-    /// How many accounts' names are listed.
-    pub(super) listed: u64,
 }
 
 /// Half of what Redis can count to: nobody counts so far, and the counter has to go on.
 const LAST_TURN: TurnNumber = TurnNumber(i64::MAX.unsigned_abs() / 2);
 
 /// The number of commands in [`commands`].
-pub(super) const COMMANDS: usize = 10;
+pub(super) const COMMANDS: usize = 9;
 
 /// What to ask, for [`parse`].
 pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
@@ -58,7 +55,6 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
         command("LLEN", &[&keys.chain]),
         command("HLEN", &[&keys.balances]),
         command("HGETALL", &[&keys.sessions]),
-        command("ZCARD", &[&keys.accounts]),
         all(&keys.log),
         all(&keys.accepted),
     ]
@@ -70,20 +66,7 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
 /// [`StoreError::Corrupt`] if anything is there that this program doesn't write, and
 /// [`StoreError::Unfit`] if it is of another format.
 pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
-    let snapshot = parse_unlisted(keys, replies)?;
-    if let Some(stored) = &snapshot.stored {
-        check_listed(&keys.accounts, snapshot.listed, stored.accounts, &stored.log)?;
-    }
-    Ok(snapshot)
-}
-
-/// The same for who can say which of the accounts is not listed, or has no balance.
-///
-/// # Errors
-/// As above.
-pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
-    let [state, owner, turn, lives, blocks, balances, sessions, listed, log, accepted]: [Value;
-        COMMANDS] =
+    let [state, owner, turn, lives, blocks, balances, sessions, log, accepted]: [Value; COMMANDS] =
         replies.try_into().map_err(|_| StoreError::Failed("replies are missing".into()))?;
     // The state comes first: in another format the rest may mean anything.
     let state = State::parse(&keys.state, fields(&keys.state, state)?)?;
@@ -91,9 +74,8 @@ pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapsho
     let turn = text(&keys.turn, turn)?;
     let lives = elements(&keys.lives, 0, lives)?;
     let blocks = length(&keys.chain, blocks)?;
-    let accounts = length(&keys.balances, balances)?;
+    let pages = length(&keys.balances, balances)?;
     let sessions = parse_sessions(&keys.sessions, sessions)?;
-    let listed = length(&keys.accounts, listed)?;
     let log = local_log(&keys.log, log)?;
     let accepted = elements(&keys.accepted, 0, accepted)?;
     let Some(state) = state else {
@@ -101,21 +83,20 @@ pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapsho
             (&keys.turn, turn.is_some()),
             (&keys.lives, !lives.is_empty()),
             (&keys.chain, blocks > 0),
-            (&keys.balances, accounts > 0),
+            (&keys.balances, pages > 0),
             (&keys.sessions, !sessions.is_empty()),
-            (&keys.accounts, listed > 0),
             (&keys.log, !log.is_empty()),
             (&keys.accepted, !accepted.is_empty()),
         ];
         return match others.iter().find(|(_, there)| *there) {
             Some((other, _)) => Err(corrupt(&keys.state, format!("missing, but {other} is there"))),
-            None => Ok(Snapshot { owner, stored: None, listed }),
+            None => Ok(Snapshot { owner, stored: None }),
         };
     };
     if owner.is_none() {
         return Err(corrupt(&keys.owner, format!("missing, but {} is there", keys.state)));
     }
-    check_derived(keys, &state, blocks, accounts)?;
+    check_derived(keys, &state, blocks, pages)?;
     let turn = parse_turn(&keys.turn, turn)?;
     let stored = Stored {
         instance: state.instance,
@@ -123,7 +104,8 @@ pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapsho
         turn,
         active: state.active,
         blocks,
-        accounts,
+        pages,
+        checkpoint: state.checkpoint.unwrap_or_default(),
         log,
         accepted: parse_accepted(keys, &state, &accepted, blocks)?,
         promised: state.promised,
@@ -133,18 +115,19 @@ pub(super) fn parse_unlisted(keys: &Keys, replies: Vec<Value>) -> Result<Snapsho
         sessions,
         horizon: state.horizon,
     };
-    Ok(Snapshot { owner, stored: Some(stored), listed })
+    Ok(Snapshot { owner, stored: Some(stored) })
 }
 
 /// What follows from the chain is there if, and only if, there is a chain.
-fn check_derived(keys: &Keys, state: &State, blocks: u64, accounts: u64) -> Result<(), StoreError> {
-    let State { included, instances, deposed, .. } = state;
+fn check_derived(keys: &Keys, state: &State, blocks: u64, pages: u64) -> Result<(), StoreError> {
+    let State { included, instances, deposed, checkpoint, .. } = state;
     let fields = [
         (INCLUDED_FIELD, included.is_some()),
         (INSTANCES_FIELD, instances.is_some()),
         (DEPOSED_FIELD, deposed.is_some()),
+        (CHECKPOINT_FIELD, checkpoint.is_some()),
     ];
-    let founded = state.active || fields.iter().any(|(_, there)| *there) || accounts > 0;
+    let founded = state.active || fields.iter().any(|(_, there)| *there) || pages > 0;
     if blocks == 0 && founded {
         return Err(corrupt(&keys.chain, "missing, though the bank was founded"));
     }
@@ -153,16 +136,6 @@ fn check_derived(keys: &Keys, state: &State, blocks: u64, accounts: u64) -> Resu
         return Err(corrupt(&place, format!("missing, but {} is there", keys.chain)));
     }
     Ok(())
-}
-
-/// As many names are listed as there are accounts. (The log's are not in the chain yet.)
-fn check_listed(key: &str, listed: u64, accounts: u64, log: &[Element]) -> Result<(), StoreError> {
-    let opened = log.iter().flat_map(Element::opened).count();
-    let accounts = accounts + opened as u64;
-    if listed == accounts {
-        return Ok(());
-    }
-    Err(corrupt(key, format!("lists {listed} accounts where {accounts} are known")))
 }
 
 /// The hash of that name.
@@ -174,6 +147,7 @@ struct State {
     instances: Option<BTreeMap<ServerId, InstanceId>>,
     deposed: Option<BTreeSet<InstanceId>>,
     horizon: Option<Position>,
+    checkpoint: Option<u64>,
     active: bool,
 }
 
@@ -202,6 +176,7 @@ impl State {
         let instances = optional(&mut fields, key, INSTANCES_FIELD)?;
         let deposed = optional(&mut fields, key, DEPOSED_FIELD)?;
         let horizon = optional(&mut fields, key, HORIZON_FIELD)?;
+        let checkpoint = optional(&mut fields, key, CHECKPOINT_FIELD)?;
         let active = match fields.remove(ACTIVE_FIELD).as_deref() {
             None => false,
             Some("1") => true,
@@ -219,6 +194,7 @@ impl State {
             instances,
             deposed,
             horizon,
+            checkpoint,
             active,
         }))
     }

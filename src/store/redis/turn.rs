@@ -6,22 +6,25 @@
 
 use redis::{Cmd, Value};
 
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::Write;
-use crate::bank::ids::{AccountId, SessionId, TurnNumber};
+use crate::bank::ids::{SessionId, TurnNumber};
+use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::sessions::SessionChanges;
 use crate::bank::paxos::ballot::Ballot;
+use crate::store::StoreError;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, DEPOSED_FIELD, HORIZON_FIELD, INCLUDED_FIELD, INSTANCES_FIELD,
-    Keys, PROMISED_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, HORIZON_FIELD, INCLUDED_FIELD,
+    INSTANCES_FIELD, Keys, PROMISED_FIELD,
 };
+use crate::store::redis::pages;
 use crate::store::redis::reply::{command, corrupt, unexpected};
-use crate::store::{StoreError, listing};
 
-/// The most accounts of one command: Redis takes about a million words, and while it is at it
+/// The most sessions of one command: Redis takes about a million words, and while it is at it
 /// answers nobody else who shares it.
 const MOST_AT_ONCE: usize = 10_000;
+/// The most pages of one command.
+const PAGES_AT_ONCE: usize = 64;
 
 /// What Redis must answer.
 enum Expected {
@@ -82,10 +85,7 @@ impl<'a> Turn<'a> {
     pub(super) fn write(&mut self, writes: &[Write], mut accepted: Option<BlockHash>) {
         for write in writes {
             match write {
-                Write::Log(element) => {
-                    self.push(&self.keys.log, element.text());
-                    self.list(&listing::opened(write));
-                }
+                Write::Log(element) => self.push(&self.keys.log, element.text()),
                 Write::Promise(ballot) => self.set(&[(PROMISED_FIELD, &json(ballot))]),
                 Write::Accept { ballot, block } => {
                     self.accept(ballot, block, accepted == Some(block.hash()));
@@ -95,21 +95,22 @@ impl<'a> Turn<'a> {
                     block,
                     from_accepted,
                     trim,
-                    balances,
+                    pages,
+                    checkpoint,
                     included,
                     instances,
                     deposed,
                     sessions,
                 } => {
                     self.append(block, *from_accepted, *trim);
-                    self.set_balances(balances);
+                    self.set_pages(pages);
                     self.set(&[
                         (INCLUDED_FIELD, &json(included)),
                         (INSTANCES_FIELD, &json(instances)),
                         (DEPOSED_FIELD, &json(deposed)),
+                        (CHECKPOINT_FIELD, &checkpoint.to_string()),
                     ]);
                     self.change_sessions(sessions);
-                    self.list(&listing::opened(write));
                     self.clear();
                     accepted = None;
                 }
@@ -148,12 +149,11 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn set_balances(&mut self, balances: &[(AccountId, Amount)]) {
-        for some in balances.chunks(MOST_AT_ONCE) {
-            let amounts: Vec<String> = some.iter().map(|(_, amount)| amount.to_string()).collect();
-            let pairs = some.iter().zip(&amounts);
-            let arguments: Vec<&str> =
-                pairs.flat_map(|((account, _), amount)| [account.as_str(), amount]).collect();
+    fn set_pages(&mut self, pages: &[Page]) {
+        let texts = |page: &Page| [page.number.to_string(), pages::text(page)];
+        for some in pages.chunks(PAGES_AT_ONCE) {
+            let texts: Vec<String> = some.iter().flat_map(texts).collect();
+            let arguments: Vec<&str> = texts.iter().map(String::as_str).collect();
             self.step("HSET", &self.keys.balances, &arguments, Expected::Number);
         }
     }
@@ -176,15 +176,6 @@ impl<'a> Turn<'a> {
         for some in forgotten.chunks(MOST_AT_ONCE) {
             let arguments: Vec<&str> = some.iter().map(String::as_str).collect();
             self.step("HDEL", key, &arguments, Expected::Exactly(arguments.len() as u64));
-        }
-    }
-
-    /// Adds to the list of accounts; those that are in it stay.
-    fn list(&mut self, accounts: &[&AccountId]) {
-        for some in accounts.chunks(MOST_AT_ONCE) {
-            let arguments: Vec<&str> =
-                some.iter().flat_map(|account| ["0", account.as_str()]).collect();
-            self.step("ZADD", &self.keys.accounts, &arguments, Expected::Number);
         }
     }
 

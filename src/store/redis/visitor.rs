@@ -8,18 +8,20 @@ use std::collections::BTreeSet;
 
 use redis::Value;
 
-use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
-use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 use crate::store::StoreError;
 use crate::store::redis::keys::{FORMAT_FIELD, Keys};
 use crate::store::redis::link::{Link, Target};
 use crate::store::redis::reply::{borrowed, command, corrupt, exactly, length, values};
-use crate::store::redis::{Options, balances, chain, snapshot};
+use crate::store::redis::{Options, chain, pages, snapshot};
 
 /// Keys that are looked through at a time.
 const PIECE: &str = "1000";
+/// Pages that are read at a time.
+const PAGES: u64 = 64;
 
 /// A Redis that is only read.
 #[derive(Clone, Debug)]
@@ -72,24 +74,15 @@ impl Premises {
     }
 }
 
-/// What a store holds beside the chain and the balances, all at one moment.
+/// A few pages of balances.
 #[derive(Clone, Debug)]
-pub struct Contents {
-    /// The state, the local log, votes; none if the store was never used.
-    pub stored: Option<Stored>,
-    /// How many accounts' names are listed.
-    pub listed: u64,
-}
-
-/// Accounts, each with a number, in a piece of what follows from the chain.
-#[derive(Clone, Debug)]
-pub struct Accounts {
+pub struct Pages {
     /// How many blocks there were at that moment.
     pub blocks: u64,
-    /// The accounts; one may come more than once.
-    pub accounts: Vec<(AccountId, Amount)>,
-    /// Where the next piece begins; 0 if this was the last one.
-    pub next: u64,
+    /// The pages.
+    pub pages: Vec<Page>,
+    /// More are there.
+    pub more: bool,
 }
 
 /// Reads one server's store.
@@ -121,23 +114,17 @@ impl Visitor {
         self.keys.name_of(place)
     }
 
-    /// The list of all accounts' names, as [`Visitor::name_of`] names other places.
-    pub fn name_of_list(&self, account: Option<&AccountId>) -> String {
-        let key = &self.keys.accounts;
-        account.map_or_else(|| key.clone(), |account| format!("{key}[{account}]"))
-    }
-
-    /// Everything but the chain, the balances and the accounts' names.
+    /// Everything but the chain and the pages of balances; none if the store was never used.
     ///
     /// # Errors
     /// If it can't be read, or holds what can't be understood: also where it is of another format.
-    pub fn contents(&mut self) -> Result<Contents, StoreError> {
+    pub fn contents(&mut self) -> Result<Option<Stored>, StoreError> {
         let found = self.ask(|link, keys| {
             let replies = link.at_once(snapshot::commands(keys).into())?;
-            snapshot::parse_unlisted(keys, replies)
+            snapshot::parse(keys, replies)
         });
         match found {
-            Ok(found) => Ok(Contents { stored: found.stored, listed: found.listed }),
+            Ok(found) => Ok(found.stored),
             Err(StoreError::Unfit(what)) => {
                 let key = format!("{}[{FORMAT_FIELD}]", self.keys.state);
                 let what = what.strip_prefix(&key).map_or(what.as_str(), str::trim_start);
@@ -176,58 +163,27 @@ impl Visitor {
         self.ask(|link, keys| chain::read(link, &keys.chain, from, to, max_bytes))
     }
 
-    /// A piece of the balances, from 0 on.
+    /// A few pages of balances, from page `from` on.
     ///
     /// # Errors
-    /// If it can't be read or understood.
-    pub fn balances(&mut self, from: u64) -> Result<Accounts, StoreError> {
-        self.ask(|link, keys| scan(link, "HSCAN", &keys.chain, &keys.balances, from))
-    }
-
-    /// A piece of the list of all accounts, each with its score, from 0 on.
-    ///
-    /// # Errors
-    /// If it can't be read or understood.
-    pub fn listed(&mut self, from: u64) -> Result<Accounts, StoreError> {
-        self.ask(|link, keys| scan(link, "ZSCAN", &keys.chain, &keys.accounts, from))
-    }
-
-    /// The first of these accounts of which there is no balance, or no name in the list.
-    ///
-    /// # Errors
-    /// If it can't be read.
-    pub fn first_missing(
-        &mut self,
-        accounts: &[AccountId],
-        of_list: bool,
-    ) -> Result<Option<AccountId>, StoreError> {
+    /// If they can't be read or understood.
+    pub fn pages(&mut self, from: u64) -> Result<Pages, StoreError> {
         self.ask(|link, keys| {
-            let (name, key) = match of_list {
-                true => ("ZMSCORE", &keys.accounts),
-                false => ("HMGET", &keys.balances),
-            };
-            if accounts.is_empty() {
-                return Ok(None);
-            }
-            let mut ask = command(name, &[key]);
-            ask.arg(accounts.iter().map(AccountId::as_str).collect::<Vec<_>>());
-            let [reply] = exactly(link.request(&[ask])?)?;
-            let found = values(key, reply)?;
-            let missing = accounts.iter().zip(found).find(|(_, found)| *found == Value::Nil);
-            Ok(missing.map(|(account, _)| account.clone()))
+            let key = &keys.balances;
+            let ask = vec![
+                command("LLEN", &[&keys.chain]),
+                command("HLEN", &[key]),
+                pages::ask(key, from, PAGES),
+            ];
+            let [blocks, there, found] = exactly(link.at_once(ask)?)?;
+            let there = length(key, there)?.saturating_sub(from);
+            let mut found = values(key, found)?;
+            found.truncate(there.min(PAGES) as usize);
+            Ok(Pages {
+                blocks: length(&keys.chain, blocks)?,
+                pages: pages::parse(key, from, Value::Array(found))?,
+                more: there > PAGES,
+            })
         })
     }
-}
-
-fn scan(
-    link: &mut Link,
-    how: &str,
-    chain: &str,
-    key: &str,
-    from: u64,
-) -> Result<Accounts, StoreError> {
-    let ask = vec![command("LLEN", &[chain]), balances::scan(how, key, from)];
-    let [blocks, piece] = exactly(link.at_once(ask)?)?;
-    let (accounts, next) = balances::scanned(key, piece)?;
-    Ok(Accounts { blocks: length(chain, blocks)?, accounts, next })
 }

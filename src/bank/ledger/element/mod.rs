@@ -75,6 +75,11 @@ impl Element {
         })))
     }
 
+    /// The same, but by itself: what is read of it is not kept for all who share this one.
+    pub fn apart(&self) -> Element {
+        Element::open(&self.0.text).expect("what was written can be read")
+    }
+
     /// The position of the first entry.
     pub fn first(&self) -> Position {
         self.0.first

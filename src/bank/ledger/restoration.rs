@@ -1,0 +1,151 @@
+//! Balances as they are at the chain's head, from pages that were stored earlier and the blocks since.
+
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::ids::AccountId;
+use crate::bank::ledger::balances::Balances;
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Action;
+use crate::bank::ledger::pages::Page;
+use crate::bank::stored::Place;
+
+/// What is wrong, and where.
+pub type Misfit = (Place, String);
+
+/// Takes all pages, from page 0 on; then the blocks after the checkpoint, one after the other. Each
+/// account gets of a block what its page has not yet.
+#[derive(Clone, Debug)]
+pub struct Restoration {
+    balances: Balances,
+    /// The page's heights, by their numbers.
+    heights: Vec<u64>,
+    /// The last block that was taken; before the first one, the checkpoint.
+    height: u64,
+}
+
+impl Restoration {
+    /// Before page 0. The pages hold at least the blocks up to `checkpoint`. `salt` and `size` as for
+    /// [`Balances::new`].
+    pub fn new(salt: u64, size: usize, checkpoint: u64) -> Restoration {
+        Restoration { balances: Balances::new(salt, size), heights: Vec::new(), height: checkpoint }
+    }
+
+    /// The last block that was taken; before the first one, the checkpoint.
+    pub fn height(&self) -> u64 {
+        self.height
+    }
+
+    /// What has come of it so far.
+    pub fn balances(&self) -> &Balances {
+        &self.balances
+    }
+
+    /// What has come of it.
+    pub fn into_balances(self) -> Balances {
+        self.balances
+    }
+
+    /// Takes the next page.
+    ///
+    /// # Errors
+    /// If it can't be that.
+    pub fn page(&mut self, page: &Page) -> Result<(), Misfit> {
+        let wrong = |what: String| Err((Place::Page(page.number), what));
+        let number = self.heights.len();
+        if page.number as usize != number {
+            return wrong(format!("page {number} was to come"));
+        }
+        if !self.balances.is_at_page(page.number) {
+            // One that isn't full must be the last.
+            let before = page.number.saturating_sub(1);
+            let what = format!("it is not full, and page {number} is there");
+            return Err((Place::Page(before), what));
+        }
+        let (held, room) = (page.balances.len(), self.balances.page_size());
+        if held == 0 || held > room {
+            return wrong(format!("it holds {held} accounts, and has room for {room}"));
+        }
+        for (account, amount) in &page.balances {
+            if self.balances.committed(account).is_some() {
+                return wrong(format!("{account} was there before"));
+            }
+            self.balances.restore(account, *amount);
+        }
+        self.heights.push(page.height);
+        Ok(())
+    }
+
+    /// Takes the next block, when all pages were taken. Those up to the checkpoint may come, too.
+    ///
+    /// # Errors
+    /// If the pages can't have come before it.
+    ///
+    /// # Panics
+    /// If a block was left out.
+    pub fn block(&mut self, block: &SealedBlock) -> Result<(), Misfit> {
+        let height = block.height();
+        if height <= self.height {
+            return Ok(());
+        }
+        assert_eq!(height, self.height + 1, "one block after the other");
+        let elements = || block.block().logs.values().flatten();
+        let mut opened: Vec<&AccountId> = elements().flat_map(Element::opened).collect();
+        opened.sort_unstable();
+        opened.into_iter().try_for_each(|account| self.open(account, height))?;
+        for record in elements().flat_map(Element::records) {
+            if let Action::Transfer { from, to, amount } = &record.action {
+                self.change(from, height, |balance| balance.minus(*amount))?;
+                self.change(to, height, |balance| balance.plus(*amount))?;
+            }
+        }
+        self.height = height;
+        Ok(())
+    }
+
+    fn open(&mut self, account: &AccountId, height: u64) -> Result<(), Misfit> {
+        match self.balances.page_of(account) {
+            Some(page) if self.has(page, height) => return Ok(()),
+            Some(page) => {
+                let what = format!("{account} is there, and only block {height} opens it");
+                return Err((Place::Page(page), what));
+            }
+            None => {}
+        }
+        let next = self.balances.next_page();
+        if self.has(next, height) {
+            let what = format!("{account} is missing, which block {height} opens");
+            return Err((Place::Page(next), what));
+        }
+        self.balances.open_committed(account, height);
+        Ok(())
+    }
+
+    /// Lets a block change what an account holds, if its page is from before that block.
+    fn change(
+        &mut self,
+        account: &AccountId,
+        height: u64,
+        change: impl FnOnce(Amount) -> Option<Amount>,
+    ) -> Result<(), Misfit> {
+        let Some((number, page, before)) = self.balances.on_page(account) else {
+            let what = format!("{account} is missing, and block {height} knows it");
+            return Err((Place::Balances, what));
+        };
+        if self.has(page, height) && !planted!(PageHeightIgnored) {
+            return Ok(());
+        }
+        match change(before) {
+            Some(after) => self.balances.set_committed(number, after, height),
+            None => {
+                let what = format!("{account} can't have held {before} before block {height}");
+                return Err((Place::Page(page), what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a page was stored with the block at this height.
+    fn has(&self, page: u32, height: u64) -> bool {
+        self.heights.get(page as usize).is_some_and(|stored| height <= *stored)
+    }
+}
