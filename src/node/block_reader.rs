@@ -26,6 +26,8 @@ const PIECE_FOR_CLIENT: usize = 512 << 10;
 const MAX_UNREAD: usize = 8;
 /// Jobs that may wait.
 pub(crate) const JOBS: usize = 64;
+/// Blocks that were just appended and may wait to be indexed. What finds no room is read from the store.
+pub(crate) const APPENDED: usize = 8;
 /// About how much of the chain is checked at a time.
 const PIECE_TO_CHECK: usize = 256 << 10;
 /// What is done in the background takes one part in so many of a processor's time.
@@ -75,21 +77,26 @@ fn decline(outlet: &Outlet, id: Option<u64>, why: &str) {
 pub(crate) struct BlockReader {
     store: Box<dyn BlockSource>,
     statements: Statements,
+    appended: Receiver<SealedBlock>,
+    /// One of those, of which it is not the turn yet.
+    ahead: Option<SealedBlock>,
     life: Arc<Life>,
     to_check: Arc<ToCheck>,
     checking: Checking,
 }
 
 impl BlockReader {
-    /// A reader of the store of server `id`, and of what its loads leave to be checked.
+    /// A reader of the store of server `id`, and of what its loads leave to be checked; `appended`
+    /// brings blocks that are in the store, as many as there is room for.
     pub(crate) fn new(
         id: ServerId,
         store: Box<dyn BlockSource>,
+        appended: Receiver<SealedBlock>,
         life: Arc<Life>,
         to_check: Arc<ToCheck>,
     ) -> BlockReader {
         let (statements, checking) = (Statements::new(id), Checking::default());
-        BlockReader { store, statements, life, to_check, checking }
+        BlockReader { store, statements, appended, ahead: None, life, to_check, checking }
     }
 
     /// Does jobs until the event loop gives no more; meanwhile checks the chain, if that is to be done,
@@ -122,6 +129,10 @@ impl BlockReader {
     /// any.
     fn check_or_index(&mut self) -> Result<bool, StoreError> {
         let Some(next) = self.checking.wants(&self.to_check) else {
+            if let Some(block) = self.next_appended() {
+                self.statements.follow(&[block]);
+                return Ok(true);
+            }
             return self.statements.index_piece(&mut *self.store);
         };
         let blocks = match self.store.blocks(next, self.checking.last(), PIECE_TO_CHECK) {
@@ -136,6 +147,18 @@ impl BlockReader {
             self.end(reason);
         }
         Ok(!blocks.is_empty())
+    }
+
+    /// The next block to be indexed, if the event loop has left it here.
+    fn next_appended(&mut self) -> Option<SealedBlock> {
+        let next = self.statements.next();
+        let mut blocks = self.ahead.take().into_iter().chain(self.appended.try_iter());
+        let block = blocks.find(|block| block.height() >= next)?;
+        if block.height() == next {
+            return Some(block);
+        }
+        self.ahead = Some(block);
+        None
     }
 
     fn end(&self, reason: ExitReason) {

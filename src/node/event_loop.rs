@@ -181,6 +181,7 @@ impl EventLoop {
             Some(self.store.commit(&batch).map_err(Broken::Store)?)
         };
         self.exchange.trace.durable(&batch);
+        self.exchange.durable(&batch);
         let now = Instant::now();
         self.exchange.gauges.turn(&batch, runs, begun, now);
         for command in timers {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crossbeam_channel::Sender;
 
-use crate::bank::effects::{Bound, Event};
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::effects::{Batch, Bound, Event, Write};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
 use crate::node::block_reader::Job;
@@ -28,6 +29,7 @@ pub(crate) struct Exchange {
     /// reader having been slow, may bring a retry of what was refused on a newer one.
     outdated: ConnectionId,
     jobs: Sender<Job>,
+    appended: Sender<SealedBlock>,
     pub(crate) gauges: Gauges,
     pub(crate) trace: Trace,
 }
@@ -42,7 +44,11 @@ struct Connection {
 
 impl Exchange {
     /// Nobody is connected yet.
-    pub(crate) fn new(jobs: Sender<Job>, gauges: Gauges) -> Exchange {
+    pub(crate) fn new(
+        jobs: Sender<Job>,
+        appended: Sender<SealedBlock>,
+        gauges: Gauges,
+    ) -> Exchange {
         Exchange {
             connections: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -50,6 +56,7 @@ impl Exchange {
             newest: ConnectionId(0),
             outdated: ConnectionId(0),
             jobs,
+            appended,
             gauges,
             trace: Trace::default(),
         }
@@ -58,6 +65,16 @@ impl Exchange {
     /// The same, with what passes noted down.
     pub(crate) fn traced(self, trace: Trace) -> Exchange {
         Exchange { trace, ..self }
+    }
+
+    /// Lets the block reader have the blocks that are durable now, if it has room for them: it needn't
+    /// read them from the store.
+    pub(crate) fn durable(&self, batch: &Batch) {
+        for write in &batch.writes {
+            if let Write::Append { block, .. } = write {
+                let _ = self.appended.try_send(block.clone());
+            }
+        }
     }
 
     /// Takes note of what comes in, and returns what the state machine has to know of it. What comes
@@ -233,8 +250,7 @@ mod tests {
             Incoming::Opened(ConnectionId(id), Outlet::new(Arc::new(socket)).0)
         };
         let closed = |id| Incoming::Connection(ConnectionId(id), Event::Closed(ConnectionId(id)));
-        let mut exchange =
-            Exchange::new(crossbeam_channel::bounded(1).0, Gauges::new("A".parse().unwrap()));
+        let mut exchange = exchange_of(Gauges::new("A".parse().unwrap()));
         exchange.admit(opened(2));
         exchange.forget();
         exchange.admit(opened(1));
@@ -248,7 +264,7 @@ mod tests {
     fn who_greets_anew_is_not_listened_to_where_it_greeted_before() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let gauges = Gauges::new("A".parse().unwrap());
-        let mut exchange = Exchange::new(crossbeam_channel::bounded(1).0, gauges);
+        let mut exchange = exchange_of(gauges);
         let mut greet = |id: u64, peer: &str| {
             let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let outlet = Outlet::new(Arc::new(listener.accept().unwrap().0)).0;
@@ -268,6 +284,11 @@ mod tests {
             let nothing = (&open).read(&mut [0]).unwrap_err();
             assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
         }
+    }
+
+    fn exchange_of(gauges: Gauges) -> Exchange {
+        let (jobs, appended) = (crossbeam_channel::bounded(1).0, crossbeam_channel::bounded(1).0);
+        Exchange::new(jobs, appended, gauges)
     }
 
     fn hello(id: &str) -> Hello {

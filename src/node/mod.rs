@@ -30,12 +30,12 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::server::Server;
 use crate::bank::server::replay::Check;
-use crate::node::block_reader::{BlockReader, Job};
+use crate::node::block_reader::BlockReader;
 use crate::node::checking::ToCheck;
 use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
@@ -171,7 +171,11 @@ impl Node {
         let (id, timings) = (config.id.clone(), config.timings.clone());
         let to_check = Arc::new(ToCheck::default());
         to_check.leave(check);
-        self.spawn_block_reader(&id, jobs, &*store, Arc::clone(&to_check))?;
+        let (to_appended, appended) = crossbeam_channel::bounded(block_reader::APPENDED);
+        let (life, check) = (Arc::clone(&self.life), Arc::clone(&to_check));
+        let reader = BlockReader::new(id.clone(), store.reader(), appended, life, check);
+        let read = move || reader.run(&jobs);
+        self.others.push(self.life.spawn(format!("{id}:blocks"), read)?);
         let faults = config.allow_fault_injection.then(|| {
             let peers = config.peers().map(|(peer, _)| peer);
             Arc::new(Faults::new(&id, peers))
@@ -198,27 +202,13 @@ impl Node {
             to_check,
             peers,
             clients,
-            exchange: Exchange::new(to_jobs, Gauges::new(id.clone())).traced(trace),
+            exchange: Exchange::new(to_jobs, to_appended, Gauges::new(id.clone())).traced(trace),
             waiting: Waiting::new(timings.clone()),
             timings,
         };
         self.others.push(self.life.spawn(format!("{id}:events"), || event_loop.run())?);
         let listen = move || listener::listen(listener, &lobby);
         self.listener = Some(self.life.spawn(format!("{id}:listener"), listen)?);
-        Ok(())
-    }
-
-    fn spawn_block_reader(
-        &mut self,
-        id: &ServerId,
-        jobs: Receiver<Job>,
-        store: &dyn Store,
-        to_check: Arc<ToCheck>,
-    ) -> io::Result<()> {
-        let life = Arc::clone(&self.life);
-        let reader = BlockReader::new(id.clone(), store.reader(), life, to_check);
-        let work = move || reader.run(&jobs);
-        self.others.push(self.life.spawn(format!("{id}:blocks"), work)?);
         Ok(())
     }
 

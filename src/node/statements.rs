@@ -40,15 +40,17 @@ struct Newest {
     hasher: RandomState,
 }
 
-/// An account's hash, and its last posting.
+/// An account's hash, and its last posting, with the height of that: so that for a block which touches
+/// an account a second time nothing else has to be fetched.
 #[derive(Clone, Copy)]
 struct Slot {
     hash: u32,
     posting: u32,
+    height: u32,
 }
 
 impl Slot {
-    const FREE: Slot = Slot { hash: 0, posting: NONE };
+    const FREE: Slot = Slot { hash: 0, posting: NONE, height: 0 };
 }
 
 impl Newest {
@@ -73,8 +75,9 @@ impl Newest {
         self.slots[self.place(self.hash(account))].posting
     }
 
-    /// Sets the last posting; returns the one before.
-    fn replace(&mut self, account: &AccountId, posting: u32) -> u32 {
+    /// Sets the last posting of the accounts of this hash, and returns the one before; none if that is
+    /// of this height.
+    fn replace(&mut self, hash: u32, posting: u32, height: u32) -> Option<u32> {
         if 4 * (self.used + 1) > 3 * self.slots.len() {
             let length = (2 * self.slots.len()).max(16);
             let slots = std::mem::replace(&mut self.slots, vec![Slot::FREE; length]);
@@ -83,11 +86,14 @@ impl Newest {
                 self.slots[place] = slot;
             }
         }
-        let hash = self.hash(account);
         let place = self.place(hash);
-        let before = std::mem::replace(&mut self.slots[place], Slot { hash, posting });
+        let before = self.slots[place];
+        if before.posting != NONE && before.height == height {
+            return None;
+        }
+        self.slots[place] = Slot { hash, posting, height };
         self.used += usize::from(before.posting == NONE);
-        before.posting
+        Some(before.posting)
     }
 }
 
@@ -130,23 +136,25 @@ impl Statements {
     }
 
     fn index(&mut self, block: &SealedBlock) {
-        for (_, record) in block.block().records() {
-            for account in record.action.subject().into_iter().chain(record.action.payee()) {
-                self.post(account, block.height());
+        let height = u32::try_from(block.height()).expect("fewer blocks than 2^32");
+        let records = block.block().records();
+        let touched = records.flat_map(|(_, record)| {
+            record.action.subject().into_iter().chain(record.action.payee())
+        });
+        // All at once: a processor then fetches the places of several at a time.
+        let hashes: Vec<u32> = touched.map(|account| self.newest.hash(account)).collect();
+        for hash in hashes {
+            let posting = u32::try_from(self.postings.len()).expect("fewer postings than 2^32");
+            if let Some(previous) = self.newest.replace(hash, posting, height) {
+                self.postings.push(Posting { height, previous });
             }
         }
         self.next = block.height() + 1;
     }
 
-    fn post(&mut self, account: &AccountId, height: u64) {
-        let height = u32::try_from(height).expect("fewer blocks than 2^32");
-        let last = self.postings.get(self.newest.of(account) as usize);
-        if last.is_some_and(|last| last.height == height) {
-            return;
-        }
-        let posting = u32::try_from(self.postings.len()).expect("fewer postings than 2^32");
-        let previous = self.newest.replace(account, posting);
-        self.postings.push(Posting { height, previous });
+    /// The height of the next block to be indexed.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
     }
 
     /// The heights of the blocks up to `height` that touch an account, the highest first.
@@ -272,8 +280,10 @@ mod tests {
         let mut newest = Newest::default();
         let account = |number: u32| format!("A/{number}").parse::<AccountId>().unwrap();
         for posting in 0..3_000 {
-            let before = newest.replace(&account(posting % 1_000), posting);
-            assert_eq!(before, if posting < 1_000 { NONE } else { posting - 1_000 });
+            let hash = newest.hash(&account(posting % 1_000));
+            let before = if posting < 1_000 { NONE } else { posting - 1_000 };
+            assert_eq!(newest.replace(hash, posting, posting), Some(before));
+            assert_eq!(newest.replace(hash, posting + 1, posting), None, "of the same height");
         }
         assert!((0..1_000).all(|number| newest.of(&account(number)) == number + 2_000));
         assert_eq!(newest.of(&account(1_000)), NONE);
