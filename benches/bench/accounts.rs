@@ -39,35 +39,40 @@ struct Town {
     uses: Vec<(String, Use, usize)>,
 }
 
+/// One run of one kind of load.
+type Measure = fn(&mut Town, &Context, &mut Report, usize) -> Fallible<()>;
+
 pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
+    // What is settled meanwhile is not local load. Servers that start anew without the habit would check
+    // a long chain meanwhile, and that isn't either: so each kind has banks of its own.
+    measure(context, report, &FLAGS, Town::settled)?;
+    measure(context, report, &[], Town::local)?;
+    ask(report);
+    Ok(())
+}
+
+fn measure(
+    context: &Context,
+    report: &mut Report,
+    flags: &[&str],
+    measure: Measure,
+) -> Fallible<()> {
     let few = context.size(10_000, 30);
     let many = context.size(1_000_000, 90);
     let mut towns = Vec::new();
     for (name, accounts) in [("one each", 0), ("10,000", few), ("1,000,000", many)] {
         context.step(&format!("accounts: opening {name}"));
-        towns.push(Town::found(context, name, accounts)?);
+        towns.push(Town::found(context, flags, name, accounts)?);
     }
-    let runs = context.runs.min(3);
-    for run in 1..=runs {
+    for run in 1..=context.runs.min(3) {
         for town in &mut towns {
-            town.settled(context, report, run)?;
-        }
-    }
-    // What is settled meanwhile is not local load: the same stores, by servers without the habit.
-    for town in &mut towns {
-        context.step("accounts: starting the servers without the habit of settling");
-        town.bank.restart_with(&[])?;
-    }
-    for run in 1..=runs {
-        for town in &mut towns {
-            town.local(context, report, run)?;
+            measure(town, context, report, run)?;
         }
     }
     for town in &towns {
         context.step("accounts: checking");
         report.checked(&check(&town.bank, &town.told)?);
     }
-    ask(report);
     Ok(())
 }
 
@@ -108,8 +113,8 @@ fn compare(report: &mut Report, what: &str, accounts: &str, end: &str) -> String
 }
 
 impl Town {
-    fn found(context: &Context, name: &str, accounts: usize) -> Fallible<Town> {
-        let bank = Bank::start(&context.setting, &FLAGS)?;
+    fn found(context: &Context, flags: &[&str], name: &str, accounts: usize) -> Fallible<Town> {
+        let bank = Bank::start(&context.setting, flags)?;
         let each = accounts / IDS.len();
         let uses = match each {
             0 => vec![(name.to_owned(), Use::Own, 0)],
@@ -146,7 +151,7 @@ impl Town {
         let ran = load.run()?;
         self.told.add(&ran);
         all_accepted(&ran)?;
-        self.bank.wait_until_quiet(true)
+        self.bank.settle()
     }
 
     fn lines(&self, how: Use, each: usize, items: usize) -> BTreeMap<String, Vec<Line>> {

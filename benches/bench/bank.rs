@@ -160,14 +160,6 @@ impl Bank {
         self.running.clear();
     }
 
-    /// Kills all servers and starts them on the same stores with these flags.
-    pub fn restart_with(&mut self, flags: &[&str]) -> Fallible<()> {
-        self.stop_servers();
-        self.flags = flags.iter().map(|flag| flag.to_string()).collect();
-        IDS.iter().try_for_each(|id| self.start_server(id))?;
-        self.wait_until_open()
-    }
-
     /// The process of a server.
     pub fn process(&self, id: &str) -> Option<&Guarded> {
         self.running.get(id)
