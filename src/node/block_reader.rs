@@ -73,13 +73,44 @@ fn decline(outlet: &Outlet, id: Option<u64>, why: &str) {
     outlet.send(Outgoing::Reply(id, Reply::Error { error: ErrorCode::Store, message }));
 }
 
+/// Blocks that the event loop has appended and left to be indexed: not all.
+struct Left {
+    appended: Receiver<SealedBlock>,
+    /// One of those, of which it is not the turn yet.
+    ahead: Option<SealedBlock>,
+}
+
+impl Left {
+    /// The block at that height, if it is among them. Earlier ones go.
+    fn take(&mut self, height: u64) -> Option<SealedBlock> {
+        let mut blocks = self.ahead.take().into_iter().chain(self.appended.try_iter());
+        let block = blocks.find(|block| block.height() >= height)?;
+        if block.height() == height {
+            return Some(block);
+        }
+        self.ahead = Some(block);
+        None
+    }
+}
+
+/// Indexes the next block, or a few; says whether there were any.
+fn index_next(
+    statements: &mut Statements,
+    left: &mut Left,
+    store: &mut dyn BlockSource,
+) -> Result<bool, StoreError> {
+    match left.take(statements.next()) {
+        Some(block) => statements.follow(&[block]),
+        None => return statements.index_piece(store),
+    }
+    Ok(true)
+}
+
 /// The thread's own: its view of the store, and what it has learnt from that.
 pub(crate) struct BlockReader {
     store: Box<dyn BlockSource>,
     statements: Statements,
-    appended: Receiver<SealedBlock>,
-    /// One of those, of which it is not the turn yet.
-    ahead: Option<SealedBlock>,
+    left: Left,
     life: Arc<Life>,
     to_check: Arc<ToCheck>,
     checking: Checking,
@@ -96,7 +127,14 @@ impl BlockReader {
         to_check: Arc<ToCheck>,
     ) -> BlockReader {
         let (statements, checking) = (Statements::new(id), Checking::default());
-        BlockReader { store, statements, appended, ahead: None, life, to_check, checking }
+        BlockReader {
+            store,
+            statements,
+            left: Left { appended, ahead: None },
+            life,
+            to_check,
+            checking,
+        }
     }
 
     /// Does jobs until the event loop gives no more; meanwhile checks the chain, if that is to be done,
@@ -129,11 +167,7 @@ impl BlockReader {
     /// any.
     fn check_or_index(&mut self) -> Result<bool, StoreError> {
         let Some(next) = self.checking.wants(&self.to_check) else {
-            if let Some(block) = self.next_appended() {
-                self.statements.follow(&[block]);
-                return Ok(true);
-            }
-            return self.statements.index_piece(&mut *self.store);
+            return index_next(&mut self.statements, &mut self.left, &mut *self.store);
         };
         let blocks = match self.store.blocks(next, self.checking.last(), PIECE_TO_CHECK) {
             Err(error @ StoreError::Corrupt { .. }) => {
@@ -147,18 +181,6 @@ impl BlockReader {
             self.end(reason);
         }
         Ok(!blocks.is_empty())
-    }
-
-    /// The next block to be indexed, if the event loop has left it here.
-    fn next_appended(&mut self) -> Option<SealedBlock> {
-        let next = self.statements.next();
-        let mut blocks = self.ahead.take().into_iter().chain(self.appended.try_iter());
-        let block = blocks.find(|block| block.height() >= next)?;
-        if block.height() == next {
-            return Some(block);
-        }
-        self.ahead = Some(block);
-        None
     }
 
     fn end(&self, reason: ExitReason) {
@@ -205,5 +227,66 @@ impl BlockReader {
             }
         };
         post.send(Message::BlocksResponse { blocks });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::bank::amount::Amount;
+    use crate::bank::blockchain::block::{Block, BlockHash};
+    use crate::bank::ledger::element::Element;
+    use crate::bank::ledger::entry::{Action, Position, Record, Via};
+    use crate::bank::request::AccountState;
+
+    /// The heights that were read of this chain.
+    struct Chain(Vec<SealedBlock>, Vec<u64>);
+
+    impl BlockSource for Chain {
+        fn blocks(&mut self, from: u64, _: u64, _: usize) -> Result<Vec<SealedBlock>, StoreError> {
+            let block = self.0.get(from as usize).cloned();
+            self.1.extend(block.iter().map(SealedBlock::height));
+            Ok(block.into_iter().collect())
+        }
+    }
+
+    /// In each block A pays B 1.
+    fn block(height: u64) -> SealedBlock {
+        let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
+        let action = Action::Transfer { from, to, amount: Amount::new(1).unwrap() };
+        let record = Record { action, request: None, via: Via::Local, linked: false };
+        let element = Element::seal(Position { epoch: 1, seq: height + 1 }, vec![record]);
+        let logs = BTreeMap::from([("A".parse().unwrap(), vec![element])]);
+        let (previous, proposer) = (BlockHash::NONE, None);
+        SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
+    }
+
+    /// Indexes a chain of six blocks, of which these were left by the event loop; returns which ones were
+    /// read for that.
+    fn read_beside(left: &[u64]) -> Vec<u64> {
+        let (sender, appended) = crossbeam_channel::bounded(APPENDED);
+        left.iter().for_each(|height| sender.send(block(*height)).unwrap());
+        let mut chain = Chain((0..6).map(block).collect(), Vec::new());
+        let mut statements = Statements::new("A".parse().unwrap());
+        let mut left = Left { appended, ahead: None };
+        while index_next(&mut statements, &mut left, &mut chain).unwrap() {}
+        let read = std::mem::take(&mut chain.1);
+        let account = "B".parse().unwrap();
+        let state = AccountState { blocks: 6, committed: Amount::new(106), log: Vec::new() };
+        let page = statements.page(&mut chain, &account, None, 9, &state).unwrap();
+        let Reply::History { lines, .. } = page else { panic!("{page:?}") };
+        let heights: Vec<_> = lines.iter().filter_map(|line| line.height).collect();
+        assert_eq!(heights, [5, 4, 3, 2, 1, 0], "each once");
+        read
+    }
+
+    #[test]
+    fn what_the_event_loop_leaves_is_not_read_again() {
+        assert_eq!(read_beside(&[]), [0, 1, 2, 3, 4, 5]);
+        assert!(read_beside(&[0, 1, 2, 3, 4, 5]).is_empty());
+        assert_eq!(read_beside(&[2, 3]), [0, 1, 4, 5]);
+        assert_eq!(read_beside(&[1, 4]), [0, 2, 3, 5]);
     }
 }
