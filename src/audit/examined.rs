@@ -112,26 +112,7 @@ impl Examined {
     /// Compares what the stored pages come to with what follows from the chain.
     fn compare_restored(&self) -> Result<(), Trouble> {
         let Some(restored) = &self.restored else { return Ok(()) };
-        let (restored, right) = (restored.balances(), self.replay.balances());
-        let place =
-            |account: &AccountId| restored.page_of(account).map_or(Place::Balances, Place::Page);
-        for (account, amount) in right.all_committed() {
-            let what = match restored.committed(&account) {
-                Some(found) if found == amount => continue,
-                Some(found) => {
-                    format!("{account} comes to {found} by it, and to {amount} by the chain")
-                }
-                None => format!("{account} is missing, which comes to {amount} by the chain"),
-            };
-            return Err(self.misfit((place(&account), what)));
-        }
-        match restored.all_committed().find(|(account, _)| right.committed(account).is_none()) {
-            None => Ok(()),
-            Some((account, amount)) => {
-                let what = format!("{account} holds {amount}, and the chain knows no such account");
-                Err(self.misfit((place(&account), what)))
-            }
-        }
+        restored.compare(self.replay.balances()).map_err(|misfit| self.misfit(misfit))
     }
 
     /// Compares the balances that a server tells, page by page, each of a moment of its own: so the

@@ -116,9 +116,9 @@ fn a_store_whose_balances_do_not_follow_is_refused() {
     }
     let page = |disk: &mut Disk, change: fn(&mut Page)| change(disk.pages.get_mut(&0).unwrap());
     let why = refused(|disk| page(disk, |page| page.balances.retain(|(name, _)| *name != b())));
-    says(why, "the balances: B is missing");
+    says(why, "the balances: B is missing, which comes to 9997 by the chain");
     let why = refused(|disk| page(disk, |page| page.balances[1].1 = units(OPENING)));
-    says(why, "page 0 of the balances: B comes to 10000, and 9997 follows from the chain");
+    says(why, "page 0 of the balances: B comes to 10000 by it, and to 9997 by the chain");
     let why = refused(|disk| page(disk, |page| page.balances.push((b(), units(1)))));
     says(why, "page 0 of the balances: B was there before");
     let why = refused(|disk| page(disk, |page| page.height = 2));

@@ -143,7 +143,7 @@ impl Balances {
     }
 
     /// Gives an account a place, and a balance by the chain.
-    fn enter(&mut self, account: &AccountId, amount: Amount) -> AccountNumber {
+    pub(super) fn enter(&mut self, account: &AccountId, amount: Amount) -> AccountNumber {
         let number = self.accounts.add(account);
         let place = self.pages.add(number);
         let holding = self.accounts.at_mut(number);
@@ -365,11 +365,6 @@ impl Balances {
     /// The page of the next account.
     pub(super) fn next_page(&self) -> u32 {
         self.pages.page_of(self.pages.next())
-    }
-
-    /// Adds an account as it is stored.
-    pub(super) fn restore(&mut self, account: &AccountId, amount: Amount) {
-        self.enter(account, amount);
     }
 
     /// Adds an account that the block at this height opens.

@@ -40,6 +40,32 @@ impl Restoration {
         &self.balances
     }
 
+    /// Compares what has come of it with what follows from the chain.
+    ///
+    /// # Errors
+    /// The first account that differs.
+    pub fn compare(&self, right: &Balances) -> Result<(), Misfit> {
+        let place = |account| self.balances.page_of(account).map_or(Place::Balances, Place::Page);
+        for (account, amount) in right.all_committed() {
+            let what = match self.balances.committed(&account) {
+                Some(found) if found == amount => continue,
+                Some(found) => {
+                    format!("{account} comes to {found} by it, and to {amount} by the chain")
+                }
+                None => format!("{account} is missing, which comes to {amount} by the chain"),
+            };
+            return Err((place(&account), what));
+        }
+        let mut all = self.balances.all_committed();
+        match all.find(|(account, _)| right.committed(account).is_none()) {
+            None => Ok(()),
+            Some((account, amount)) => {
+                let what = format!("{account} holds {amount}, and the chain knows no such account");
+                Err((place(&account), what))
+            }
+        }
+    }
+
     /// What has come of it.
     pub fn into_balances(self) -> Balances {
         self.balances
@@ -69,7 +95,7 @@ impl Restoration {
             if self.balances.committed(account).is_some() {
                 return wrong(format!("{account} was there before"));
             }
-            self.balances.restore(account, *amount);
+            self.balances.enter(account, *amount);
         }
         self.heights.push(page.height);
         Ok(())

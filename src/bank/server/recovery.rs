@@ -255,23 +255,8 @@ impl Recovery {
         if self.resumed {
             return self.check_trusted();
         }
-        let (restored, right) = (self.restoration.balances(), &self.replay.balances);
-        for (account, amount) in right.all_committed() {
-            let what = match restored.committed(&account) {
-                Some(restored) if restored == amount => continue,
-                Some(restored) => {
-                    format!("{account} comes to {restored}, and {amount} follows from the chain")
-                }
-                None => format!("{account} is missing"),
-            };
-            return corrupt(self.page_of(&account), what);
-        }
-        if restored.in_chain() != right.in_chain() {
-            let unknown = restored.all_committed().find(|(id, _)| right.committed(id).is_none());
-            let (unknown, _) = unknown.expect("there are more of them");
-            let what = format!("{unknown} is there, and the chain knows no such account");
-            return corrupt(self.page_of(&unknown), what);
-        }
+        let compared = self.restoration.compare(&self.replay.balances);
+        compared.or_else(|(place, what)| corrupt(place, what))?;
         self.replay.compare()
     }
 
