@@ -80,7 +80,7 @@ fn an_accepted_block_is_proposed_at_once_and_unchanged() {
 #[test]
 fn what_can_not_be_promised_does_not_count() {
     let mut stage = waiting_for(6);
-    let wrong_log = vec![element("C", 1)];
+    let wrong_log = vec![element_of(2, [pays("B", "A", 1)])];
     let unlinked = block_after(&block_after(&genesis(), &[]), &[("C", 1)]);
     let unlinked = Vote::Accepted { ballot: ballot(0, "C"), block: unlinked };
     let stranger = Message::Promise {
@@ -100,6 +100,26 @@ fn what_can_not_be_promised_does_not_count() {
     assert!(stage.hear(OF_B, promise("B", 1, vec![element("B", 1)])).timers.is_empty());
     let block = stage.hear(OF_C, promise("C", 1, vec![element("C", 1)])).proposal().unwrap();
     assert_eq!(block.block().logs, [(id("C"), vec![element("C", 1)])].into());
+}
+
+#[test]
+fn a_promised_log_that_can_not_be_in_a_block_is_dropped_and_the_run_goes_on() {
+    let mut stage = waiting_for(6);
+    stage.hear(OF_B, promise("B", 1, vec![element("C", 1)]));
+    let said = stage.time_out(SHORT);
+    assert!(said.proposal().is_none() && said.notes("a promise of B is wrong"), "{said:?}");
+    // Without it there is no majority; B is asked again, for all of its log.
+    assert_eq!(stage.time_out(Timer::Repeat).asked(), [id("B"), id("C")]);
+    let said = stage.hear(OF_C, promise("C", 1, vec![element("C", 1)]));
+    assert!(said.sets(SHORT) && said.proposal().is_none(), "B may still answer: {said:?}");
+    let overdraft = element_of(1, [pays("B", "A", 1), pays("B", "C", OPENING)]);
+    let said = stage.hear(OF_B, promise("B", 1, vec![overdraft]));
+    assert!(said.notes("entry 2 of B: B holds only 9999"), "{said:?}");
+    assert!(said.proposal().is_none() && said.sets(SHORT), "A and C are a majority: {said:?}");
+    let block = stage.time_out(SHORT).proposal().unwrap();
+    assert_eq!(block.block().logs, [(id("C"), vec![element("C", 1)])].into());
+    let said = stage.hear(OF_C, accepted("C", 1, &block));
+    assert!(said.appends() && said.told().contains(&(id("B"), commit(&block))));
 }
 
 #[test]

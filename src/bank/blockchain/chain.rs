@@ -313,10 +313,12 @@ impl Chain {
         self.follow(&mut balances.try_out(View::Committed), server, log).map(drop)
     }
 
-    /// Lets the beginning of a server's log come after the head; returns where it ends.
-    fn follow(
+    /// Whether elements go on where the chain's entries of a server end; returns where they end.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with them.
+    pub fn verify_sequence(
         &self,
-        trial: &mut Trial<'_>,
         server: &ServerId,
         log: &[Element],
     ) -> Result<Position, BlockError> {
@@ -330,6 +332,20 @@ impl Chain {
                     found: element.first(),
                 });
             }
+            last = element.last();
+        }
+        Ok(last)
+    }
+
+    /// Lets the beginning of a server's log come after the head; returns where it ends.
+    fn follow(
+        &self,
+        trial: &mut Trial<'_>,
+        server: &ServerId,
+        log: &[Element],
+    ) -> Result<Position, BlockError> {
+        let last = self.verify_sequence(server, log)?;
+        for element in log {
             let wrong = |place: usize, error| BlockError::Entry {
                 server: server.clone(),
                 position: element.first().plus(place),
@@ -345,7 +361,6 @@ impl Chain {
             if let Some(subject) = records.get(own.len()).and_then(elsewhere) {
                 return Err(wrong(own.len(), LedgerError::NotHome(subject)));
             }
-            last = element.last();
         }
         Ok(last)
     }

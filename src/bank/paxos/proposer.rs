@@ -6,7 +6,6 @@ use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::{BlockError, Chain};
 use crate::bank::effects::WaitId;
 use crate::bank::ids::ServerId;
-use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::element::Element;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::Message;
@@ -178,22 +177,27 @@ impl Knowledge {
         chain.genesis().servers.keys().map(|server| (server.clone(), last(server))).collect()
     }
 
-    /// Adds what a server promised after what is known of it.
+    /// Adds what a server promised after what is known of it. What its entries do is looked at when they
+    /// are in a block.
     ///
     /// # Errors
-    /// If that doesn't go on from there or can't be of that server's log; nothing is added.
+    /// If that doesn't go on from there; nothing is added.
     pub fn learn(
         &mut self,
         chain: &Chain,
-        balances: &Balances,
         server: &ServerId,
         elements: &[Element],
     ) -> Result<(), BlockError> {
         let mut log = self.log(server).to_vec();
         log.extend_from_slice(elements);
-        chain.verify_log(balances, server, &log)?;
+        chain.verify_sequence(server, &log)?;
         self.0.insert(server.clone(), log);
         Ok(())
+    }
+
+    /// Forgets what a server promised.
+    pub fn forget(&mut self, server: &ServerId) {
+        self.0.remove(server);
     }
 
     /// The logs of a block of these servers' entries.

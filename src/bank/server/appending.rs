@@ -24,21 +24,17 @@ pub enum AppendError {
 }
 
 /// What would follow from the block that was verified last, so that it needn't be worked out twice: a
-/// block is verified when it is accepted and, as a rule, appended a moment later.
+/// block is verified when it is proposed or accepted and, as a rule, appended a moment later.
 ///
 /// Not a part of the state, from which it follows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Foreseen(Option<(BlockHash, Consequences)>);
 
 impl Foreseen {
-    pub(super) fn remember(&mut self, block: &SealedBlock, consequences: Consequences) {
-        self.0 = Some((block.hash(), consequences));
-    }
-
-    /// That of this block. It names the head that it comes after by hash, and so the balances.
-    fn recall(&mut self, block: &SealedBlock) -> Option<Consequences> {
-        let (hash, consequences) = self.0.take()?;
-        (hash == block.hash()).then_some(consequences)
+    /// Whether it is that of this block, which names the head that it comes after by hash, and so the
+    /// balances.
+    fn is_of(&self, block: &SealedBlock) -> bool {
+        self.0.as_ref().is_some_and(|(hash, _)| *hash == block.hash())
     }
 }
 
@@ -58,10 +54,8 @@ impl Server {
     /// Appends a block that was chosen, in one turn: the chain grows, the included entries leave the
     /// log, the acceptor's slot is cleared, a run for this height dies.
     pub(super) fn append(&mut self, block: &SealedBlock) -> Result<(), AppendError> {
-        let consequences = match self.foreseen.recall(block) {
-            Some(consequences) => consequences,
-            None => self.verify(block).map_err(AppendError::Block)?,
-        };
+        self.foresee(block).map_err(AppendError::Block)?;
+        let (_, consequences) = self.foreseen.0.take().expect("it was foreseen just now");
         let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
         if consequences.deposes(self.instance) && !planted!(DeposedGoesOn) {
             self.stop(self.deposed_by(block));
@@ -129,11 +123,15 @@ impl Server {
         Ok(())
     }
 
-    /// Whether a block can be the next one, and what would follow from it here.
-    pub(super) fn verify(&self, block: &SealedBlock) -> Result<Consequences, BlockError> {
-        // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
-        let home = (!self.rejoins()).then_some(&self.config.id);
-        self.chain().verify_at(home, &self.balances, block)
+    /// Whether a block can be the next one. What would follow from it here is remembered.
+    pub(super) fn foresee(&mut self, block: &SealedBlock) -> Result<(), BlockError> {
+        if !self.foreseen.is_of(block) {
+            // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
+            let home = (!self.rejoins()).then_some(&self.config.id);
+            let consequences = self.chain().verify_at(home, &self.balances, block)?;
+            self.foreseen = Foreseen(Some((block.hash(), consequences)));
+        }
+        Ok(())
     }
 
     /// The pages of balances that are written with a block, and what the store has then.

@@ -6,6 +6,7 @@ use super::Server;
 use super::waiting::Need;
 use super::weighing::Verdict;
 use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
+use crate::bank::blockchain::chain::BlockError;
 use crate::bank::effects::Timer;
 use crate::bank::ids::{InstanceId, LifeId, ServerId};
 use crate::bank::paxos::ballot::Ballot;
@@ -121,12 +122,12 @@ impl Server {
     fn read_vote(&mut self, from: &ServerId, vote: Vote) -> Result<Promised, String> {
         match vote {
             Vote::Accepted { ballot, block } => {
-                self.verify(&block).map_err(|error| error.to_string())?;
+                self.foresee(&block).map_err(|error| error.to_string())?;
                 Ok(Promised::Accepted(ballot, block))
             }
             Vote::Log { elements, cut } => {
                 let chain = self.chain.as_ref().expect("an active server has a chain");
-                let learnt = self.knowledge.learn(chain, &self.balances, from, &elements);
+                let learnt = self.knowledge.learn(chain, from, &elements);
                 learnt.map_err(|error| error.to_string())?;
                 Ok(Promised::Log { cut })
             }
@@ -209,7 +210,11 @@ impl Server {
                 let previous = self.chain().head();
                 let proposer = Some(self.config.id.clone());
                 let block = Block { height, previous, proposer, genesis: None, logs };
-                (SealedBlock::seal(block), Origin::Built { consulted, cut })
+                let block = SealedBlock::seal(block);
+                if let Err(problem) = self.foresee(&block) {
+                    return self.drop_bad_promises(consulted, &problem);
+                }
+                (block, Origin::Built { consulted, cut })
             }
         };
         let whose = if origin == Origin::Adopted { "the block accepted before" } else { "a block" };
@@ -219,6 +224,33 @@ impl Server {
             run.phase = Phase::Accepting { block, origin, accepted: BTreeSet::new() };
         }
         self.ask_all();
+    }
+
+    /// A block of these servers' logs can't be. Goes on with the promises of those whose log can.
+    fn drop_bad_promises(&mut self, servers: BTreeSet<ServerId>, problem: &BlockError) {
+        let mut culprits = Vec::new();
+        for server in servers {
+            let log = self.knowledge.log(&server);
+            if let Err(problem) = self.chain().verify_log(&self.balances, &server, log) {
+                culprits.push((server, problem));
+            }
+        }
+        if culprits.is_empty() {
+            // Each log spends by itself no more than its accounts hold, so together they can't either.
+            self.warn(format!("no block can be made of logs that are good each: {problem}"));
+            self.drop_run();
+            return self.back_off();
+        }
+        for (server, problem) in culprits {
+            self.warn(format!("a promise of {server} is wrong: {problem}"));
+            self.knowledge.forget(&server);
+            if let Some(Run { phase: Phase::Preparing { promises, gathering }, .. }) = &mut self.run
+            {
+                promises.remove(&server);
+                *gathering = Gathering::NotYet;
+            }
+        }
+        self.weigh_promises();
     }
 
     fn conclude_without_block(&mut self, consulted: BTreeSet<ServerId>, cut: bool) {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Server;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
-use crate::bank::blockchain::chain::Consequences;
 use crate::bank::effects::{Bound, Timer, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::limits::Share;
@@ -115,14 +114,10 @@ impl Server {
         if height > next && !planted!(EarlyAcceptTaken) {
             return self.start_reconciling();
         }
-        if height == next {
-            match self.acceptable(&block) {
-                Ok(consequences) => self.foreseen.remember(&block, consequences),
-                Err(problem) => {
-                    let what = format!("the block that {from} proposes is not accepted: {problem}");
-                    return self.warn(what);
-                }
-            }
+        if height == next
+            && let Err(problem) = self.look_at_proposed(&block)
+        {
+            return self.warn(format!("the block that {from} proposes is not accepted: {problem}"));
         }
         match self.acceptor.accept(&ballot, &block) {
             Answer::PromisedHigher(promised) => {
@@ -145,11 +140,11 @@ impl Server {
     }
 
     /// Whether a block links to the head, verifies, and takes from this server's log exactly a
-    /// beginning of it; and what would follow from it.
-    fn acceptable(&self, block: &SealedBlock) -> Result<Consequences, String> {
-        let consequences = self.verify(block).map_err(|error| error.to_string())?;
+    /// beginning of it.
+    fn look_at_proposed(&mut self, block: &SealedBlock) -> Result<(), String> {
+        self.foresee(block).map_err(|error| error.to_string())?;
         match self.log.begins_with(block.block().log(&self.config.id)) {
-            true => Ok(consequences),
+            true => Ok(()),
             false => Err("its entries of this server are not those of its log".into()),
         }
     }
