@@ -155,6 +155,16 @@ impl AccountId {
         self.0.as_bytes()
     }
 
+    /// A number that the name is scattered to; without the salt nobody can tell which names meet.
+    pub(crate) fn scatter(&self, salt: u64) -> u64 {
+        self.0.scatter(salt)
+    }
+
+    /// Adds the name to a text.
+    pub(crate) fn append_to(&self, text: &mut Vec<u8>) {
+        self.0.append_to(text);
+    }
+
     /// The account of this name, if it is one.
     pub(crate) fn from_bytes(name: &[u8]) -> Option<AccountId> {
         is_account(name).then(|| AccountId(ShortText::of_bytes(name)))

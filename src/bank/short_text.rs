@@ -38,6 +38,52 @@ impl ShortText {
         }
     }
 
+    /// A number that the text is scattered to: eight bytes at a time are multiplied into what came before,
+    /// and both halves of the product are kept. Without the salt nobody can tell which texts meet.
+    pub(crate) fn scatter(&self, salt: u64) -> u64 {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let fold = |state: u64, word: u64| {
+            let product = u128::from(state ^ word) * u128::from((ODD ^ salt.rotate_left(32)) | 1);
+            product as u64 ^ (product >> 64) as u64
+        };
+        let state = match &self.0 {
+            Held::Inline(length, bytes) => {
+                // What is beyond the text is zeros, and most texts end before.
+                let (words, rest) = bytes.as_chunks();
+                let mut state = fold(salt, u64::from(*length));
+                for (word, begin) in words.iter().zip([0, 8]) {
+                    if *length > begin {
+                        state = fold(state, u64::from_le_bytes(*word));
+                    }
+                }
+                let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+                if *length > 16 { fold(state, rest) } else { state }
+            }
+            Held::Long(text) => {
+                let fold_chunk = |state, chunk: &[u8]| {
+                    let word =
+                        chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+                    fold(state, word)
+                };
+                text.as_bytes().chunks(8).fold(fold(salt, text.len() as u64), fold_chunk)
+            }
+        };
+        fold(state, ODD)
+    }
+
+    /// Adds the text to another's bytes.
+    pub(crate) fn append_to(&self, text: &mut Vec<u8>) {
+        match &self.0 {
+            // To add a fixed number of bytes and take some back costs less than to add a few.
+            Held::Inline(length, bytes) => {
+                let end = text.len() + usize::from(*length);
+                text.extend_from_slice(bytes);
+                text.truncate(end);
+            }
+            Held::Long(long) => text.extend_from_slice(long.as_bytes()),
+        }
+    }
+
     /// The text of these bytes, which are UTF-8, as ASCII is.
     pub(crate) fn of_bytes(text: &[u8]) -> ShortText {
         let mut bytes = [0; INLINE];
@@ -93,6 +139,8 @@ impl Hash for ShortText {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -100,6 +148,9 @@ mod tests {
         let texts = (0..=INLINE + 2).map(|length| "x".repeat(length)).collect::<Vec<_>>();
         for text in &texts {
             assert_eq!(ShortText::from(text.as_str()).as_str(), text);
+            let mut after = b"before ".to_vec();
+            ShortText::from(text.as_str()).append_to(&mut after);
+            assert_eq!(after, format!("before {text}").into_bytes());
             for other in &texts {
                 let (one, two) = (ShortText::from(text.as_str()), ShortText::from(other.as_str()));
                 assert_eq!(one.cmp(&two), text.cmp(other));
@@ -107,5 +158,27 @@ mod tests {
             }
         }
         assert_eq!(std::mem::size_of::<ShortText>(), 24);
+    }
+
+    #[test]
+    fn texts_are_scattered() {
+        let texts = (0..=INLINE + 2).flat_map(|length| {
+            let text = "x".repeat(length);
+            let others = (0..length).map(|place| {
+                let mut bytes = text.clone().into_bytes();
+                bytes[place] = b'y';
+                String::from_utf8(bytes).unwrap()
+            });
+            others.chain([text.clone()]).collect::<Vec<_>>()
+        });
+        let texts: Vec<ShortText> = texts.map(|text| ShortText::from(text.as_str())).collect();
+        let scattered: BTreeSet<u64> = texts.iter().map(|text| text.scatter(7)).collect();
+        assert_eq!(scattered.len(), texts.len(), "each byte counts");
+        assert!(texts.iter().all(|text| text.scatter(7) != text.scatter(8)), "and the salt");
+        // Low and high bits are used apart from each other.
+        for shift in [0, 32] {
+            let cells: BTreeSet<u64> = scattered.iter().map(|n| n >> shift & 0xff).collect();
+            assert!(cells.len() > 150, "{} of 256 for {} texts", cells.len(), texts.len());
+        }
     }
 }

@@ -205,12 +205,21 @@ impl Balances {
 
     /// The payers' and payees' numbers, as far as the accounts are known. All at once: with many accounts
     /// nearly each of them has to be fetched from memory, and so a processor fetches several at a time.
-    pub fn find_all<'a>(&self, actions: impl Iterator<Item = &'a Action>) -> Vec<Found> {
-        let find = |action: &Action| match action {
-            Action::Transfer { from, to, .. } => [self.find(from), self.find(to)],
+    pub fn find_all<'a>(&self, actions: impl Iterator<Item = &'a Action> + Clone) -> Vec<Found> {
+        let guess = |action: &Action| match action {
+            Action::Transfer { from, to, .. } => {
+                [self.accounts.guess(from), self.accounts.guess(to)]
+            }
             Action::Open { .. } | Action::Rejoin { .. } => [None; 2],
         };
-        actions.map(find).collect()
+        let mut all: Vec<Found> = actions.clone().map(guess).collect();
+        for (action, [payer, payee]) in actions.zip(&mut all) {
+            if let Action::Transfer { from, to, .. } = action {
+                *payer = payer.and_then(|guess| self.accounts.confirm(from, guess));
+                *payee = payee.and_then(|guess| self.accounts.confirm(to, guess));
+            }
+        }
+        all
     }
 
     /// What a transfer would do to the local balances. `found` may be from before accounts were opened.

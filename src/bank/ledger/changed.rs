@@ -14,7 +14,7 @@ pub struct Change {
 }
 
 /// Balances by number, in the order in which their accounts came. A block may change tens of thousands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Changed {
     balances: Vec<(AccountNumber, Change)>,
     /// Places in the list plus one; open addressing with linear probing, at most half full, its length a
@@ -30,22 +30,38 @@ impl Change {
     }
 }
 
+impl PartialEq for Changed {
+    fn eq(&self, other: &Changed) -> bool {
+        // The index follows from it.
+        self.balances == other.balances
+    }
+}
+
+impl Eq for Changed {}
+
 impl Changed {
-    /// What was set last.
-    pub(super) fn get(&self, number: AccountNumber) -> Option<Change> {
+    /// What was set last, and where the index holds the number or would: a good place for
+    /// [`Changed::set`] to begin at, if there was [room](Changed::reserve).
+    pub(super) fn find(&self, number: AccountNumber) -> (usize, Option<Change>) {
         if self.index.is_empty() {
-            return None;
+            return (0, None);
         }
-        let place = self.index[self.slot(number)].checked_sub(1)?;
-        Some(self.balances[place as usize].1)
+        let slot = self.slot(number, self.begin(number));
+        let place = self.index[slot].checked_sub(1);
+        (slot, place.map(|place| self.balances[place as usize].1))
     }
 
-    /// Sets a balance, of which the own log makes so much more.
-    pub(super) fn set(&mut self, number: AccountNumber, amount: Amount, own: i64) {
-        if 2 * (self.balances.len() + 1) > self.index.len() {
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, more: usize) {
+        while 2 * (self.balances.len() + more) > self.index.len() {
             self.grow();
         }
-        let slot = self.slot(number);
+    }
+
+    /// Sets a balance, of which the own log makes so much more. `slot` is where it was found, or not,
+    /// since room was made.
+    pub(super) fn set(&mut self, slot: usize, number: AccountNumber, amount: Amount, own: i64) {
+        let slot = self.slot(number, slot);
         match self.index[slot].checked_sub(1) {
             Some(place) => self.balances[place as usize].1.set(amount, own),
             None => {
@@ -58,20 +74,24 @@ impl Changed {
     fn grow(&mut self) {
         self.index = vec![0; (4 * self.index.len()).max(16)];
         for place in 0..self.balances.len() {
-            let slot = self.slot(self.balances[place].0);
+            let number = self.balances[place].0;
+            let slot = self.slot(number, self.begin(number));
             self.index[slot] = place as u32 + 1;
         }
     }
 
-    /// Where the index holds the number, or would. Numbers are dense, so to spread them is enough.
-    fn slot(&self, number: AccountNumber) -> usize {
-        let mask = self.index.len() - 1;
+    /// Where to begin to look for a number. Numbers are dense, so to spread them is enough.
+    fn begin(&self, number: AccountNumber) -> usize {
         let spread = (number.index() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let mut slot = spread as usize & mask;
+        spread as usize & (self.index.len() - 1)
+    }
+
+    /// Where the index holds the number, or would, from this slot on.
+    fn slot(&self, number: AccountNumber, mut slot: usize) -> usize {
         while let Some(place) = self.index[slot].checked_sub(1)
             && self.balances[place as usize].0 != number
         {
-            slot = (slot + 1) & mask;
+            slot = (slot + 1) & (self.index.len() - 1);
         }
         slot
     }
@@ -98,15 +118,21 @@ mod tests {
         let numbers: Vec<AccountNumber> =
             (0..5_000).map(|n| directory.add(&format!("A/{n}").parse().unwrap())).collect();
         let (mut changed, mut expected) = (Changed::default(), BTreeMap::new());
-        assert_eq!(changed.get(numbers[0]), None);
+        assert_eq!(changed.find(numbers[0]).1, None);
         for step in 0..10_000u64 {
-            let number = numbers[(step * step % 4_999) as usize];
-            let amount = Amount::new(step).unwrap();
-            changed.set(number, amount, -1);
-            expected.entry(number).or_insert(Change::default()).set(amount, -1);
+            let pair = [step * step % 4_999, step * step * step % 4_993];
+            let pair = pair.map(|place| numbers[place as usize]);
+            changed.reserve(2);
+            // The second may have been looked for in the very place that the first then takes.
+            let slots = pair.map(|number| changed.find(number).0);
+            for (number, slot) in pair.into_iter().zip(slots) {
+                let amount = Amount::new(step).unwrap();
+                changed.set(slot, number, amount, -1);
+                expected.entry(number).or_insert(Change::default()).set(amount, -1);
+            }
         }
         for number in &numbers {
-            assert_eq!(changed.get(*number), expected.get(number).copied());
+            assert_eq!(changed.find(*number).1, expected.get(number).copied());
         }
         assert_eq!(changed.into_iter().collect::<BTreeMap<_, _>>(), expected);
     }

@@ -122,6 +122,36 @@ impl<T: Default> Directory<T> {
         (!slot.is_free()).then_some(AccountNumber(slot.number))
     }
 
+    /// The account that most probably is this one, or none if it isn't there: found by its tag, before
+    /// its name is looked at.
+    ///
+    /// For many accounts at once: guess all, then [confirm](Directory::confirm) all. Steps that need
+    /// little else between what they fetch from memory let the processor fetch more at a time.
+    pub fn guess(&self, account: &AccountId) -> Option<AccountNumber> {
+        if self.index.is_empty() {
+            return None;
+        }
+        let (mut slot, tag) = self.begin(account);
+        loop {
+            let found = self.index[slot];
+            if found.is_free() {
+                return None;
+            }
+            if found.tag == tag {
+                return Some(AccountNumber(found.number));
+            }
+            slot = self.next(slot);
+        }
+    }
+
+    /// What [`Directory::find`] finds, given what was guessed since the last account was added.
+    pub fn confirm(&self, account: &AccountId, guess: AccountNumber) -> Option<AccountNumber> {
+        match self.name(guess) == account {
+            true => Some(guess),
+            false => self.find(account),
+        }
+    }
+
     /// Adds an account of which nothing is known yet, or finds it.
     ///
     /// # Panics
@@ -153,36 +183,26 @@ impl<T: Default> Directory<T> {
 
     /// Where the index holds the name, or would; and the name's tag.
     fn slot(&self, account: &AccountId) -> (usize, u32) {
-        let mask = self.index.len() - 1;
-        let scattered = scatter(self.salt, account.as_bytes());
-        let (mut slot, tag) = (scattered as usize & mask, (scattered >> 32) as u32);
+        let (mut slot, tag) = self.begin(account);
         loop {
             let found = self.index[slot];
             let is_it = || self.accounts[found.number as usize].0 == *account;
             if found.is_free() || (found.tag == tag && is_it()) {
                 return (slot, tag);
             }
-            slot = (slot + 1) & mask;
+            slot = self.next(slot);
         }
     }
-}
 
-/// A number that a name is scattered to: eight bytes at a time are multiplied into what came before, and
-/// both halves of the product are kept. Without the salt nobody can tell which names meet.
-fn scatter(salt: u64, name: &[u8]) -> u64 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let fold = |state: u64, word: u64| {
-        let product = u128::from(state ^ word) * u128::from((ODD ^ salt.rotate_left(32)) | 1);
-        product as u64 ^ (product >> 64) as u64
-    };
-    let mut state = fold(salt, name.len() as u64);
-    let (words, rest) = name.as_chunks();
-    for word in words {
-        state = fold(state, u64::from_le_bytes(*word));
+    /// Where to begin to look for the name; and its tag.
+    fn begin(&self, account: &AccountId) -> (usize, u32) {
+        let scattered = account.scatter(self.salt);
+        (scattered as usize & (self.index.len() - 1), (scattered >> 32) as u32)
     }
-    let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    state = fold(state, rest);
-    fold(state, ODD)
+
+    fn next(&self, slot: usize) -> usize {
+        (slot + 1) & (self.index.len() - 1)
+    }
 }
 
 #[cfg(test)]
@@ -206,5 +226,20 @@ mod tests {
             assert_eq!(directory.find(&account(number)), Some(AccountNumber(number)));
             assert_eq!(*directory.name(AccountNumber(number)), account(number));
         }
+    }
+
+    #[test]
+    fn a_guess_is_right_or_put_right() {
+        let mut directory = Directory::<()>::new(7);
+        assert_eq!(directory.guess(&account(0)), None);
+        let numbers: Vec<_> = (0..100).map(|number| directory.add(&account(number))).collect();
+        for (name, number) in (0..).map(account).zip(&numbers) {
+            assert_eq!(directory.guess(&name), Some(*number));
+            for guess in &numbers {
+                assert_eq!(directory.confirm(&name, *guess), Some(*number));
+            }
+        }
+        assert_eq!(directory.guess(&account(100)), None);
+        assert_eq!(directory.confirm(&account(100), numbers[0]), None);
     }
 }

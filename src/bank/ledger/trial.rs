@@ -56,7 +56,8 @@ pub(super) fn moved<P>(
 
 /// Where a trial holds an account.
 enum Place {
-    Base(AccountNumber),
+    /// In the balances that it tries things out on; and where to look for it among those changed.
+    Base(AccountNumber, usize),
     Opened,
 }
 
@@ -83,8 +84,8 @@ impl<'a> Trial<'a> {
     ) -> Option<(Place, Amount)> {
         match number.and_then(|number| Some((number, self.base.at(self.view, number)?))) {
             Some((number, before)) => {
-                let change = self.changes.changed.get(number);
-                Some((Place::Base(number), change.map_or(before, |change| change.amount)))
+                let (slot, change) = self.changes.changed.find(number);
+                Some((Place::Base(number, slot), change.map_or(before, |change| change.amount)))
             }
             None => Some((Place::Opened, self.changes.opened.get(account)?.amount)),
         }
@@ -141,6 +142,7 @@ impl<'a> Trial<'a> {
         amount: Amount,
         [payer, payee]: Found,
     ) -> Result<(), LedgerError> {
+        self.changes.changed.reserve(2);
         let known = [self.find_at(from, payer), self.find_at(to, payee)];
         let [(payer, debited), (payee, credited)] = moved(from, to, amount, known)?;
         let own = if self.own { amount.units() as i64 } else { 0 };
@@ -151,7 +153,7 @@ impl<'a> Trial<'a> {
 
     fn set(&mut self, place: Place, account: &AccountId, amount: Amount, own: i64) {
         match place {
-            Place::Base(number) => self.changes.changed.set(number, amount, own),
+            Place::Base(number, slot) => self.changes.changed.set(slot, number, amount, own),
             Place::Opened => {
                 let opened = self.changes.opened.get_mut(account);
                 opened.expect("it was found there").set(amount, own);

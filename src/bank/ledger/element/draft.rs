@@ -105,9 +105,11 @@ fn write_record(text: &mut Vec<u8>, record: &Record, session: &mut Option<Sessio
     }
     let (request_key, marks_key, end) = match action {
         Action::Transfer { from, to, amount } => {
-            for part in [b"[\"", from.as_bytes(), b"\",\"", to.as_bytes(), b"\","] {
-                text.extend_from_slice(part);
-            }
+            text.extend_from_slice(b"[\"");
+            from.append_to(text);
+            text.extend_from_slice(b"\",\"");
+            to.append_to(text);
+            text.extend_from_slice(b"\",");
             push_number(text, amount.units());
             ("", "", b']')
         }
