@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, never, select};
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::ServerId;
@@ -26,12 +26,13 @@ const PIECE_FOR_CLIENT: usize = 512 << 10;
 const MAX_UNREAD: usize = 8;
 /// Jobs that may wait.
 pub(crate) const JOBS: usize = 64;
-/// Blocks that were just appended and may wait to be indexed. What finds no room is read from the store.
+/// Blocks that were just appended and may wait to be indexed. What finds no room is read from the store,
+/// and so is what comes after it until the index has caught up.
 pub(crate) const APPENDED: usize = 8;
 /// About how much of the chain is checked at a time.
 const PIECE_TO_CHECK: usize = 256 << 10;
-/// What is done in the background takes one part in so many of a processor's time.
-const INDEX_SHARE: u32 = 10;
+/// What is read in the background takes one part in so many of a processor's time.
+const READING_SHARE: u32 = 10;
 /// How often the reader looks whether the chain has grown.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -73,44 +74,11 @@ fn decline(outlet: &Outlet, id: Option<u64>, why: &str) {
     outlet.send(Outgoing::Reply(id, Reply::Error { error: ErrorCode::Store, message }));
 }
 
-/// Blocks that the event loop has appended and left to be indexed: not all.
-struct Left {
-    appended: Receiver<SealedBlock>,
-    /// One of those, of which it is not the turn yet.
-    ahead: Option<SealedBlock>,
-}
-
-impl Left {
-    /// The block at that height, if it is among them. Earlier ones go.
-    fn take(&mut self, height: u64) -> Option<SealedBlock> {
-        let mut blocks = self.ahead.take().into_iter().chain(self.appended.try_iter());
-        let block = blocks.find(|block| block.height() >= height)?;
-        if block.height() == height {
-            return Some(block);
-        }
-        self.ahead = Some(block);
-        None
-    }
-}
-
-/// Indexes the next block, or a few; says whether there were any.
-fn index_next(
-    statements: &mut Statements,
-    left: &mut Left,
-    store: &mut dyn BlockSource,
-) -> Result<bool, StoreError> {
-    match left.take(statements.next()) {
-        Some(block) => statements.follow(&[block]),
-        None => return statements.index_piece(store),
-    }
-    Ok(true)
-}
-
 /// The thread's own: its view of the store, and what it has learnt from that.
 pub(crate) struct BlockReader {
     store: Box<dyn BlockSource>,
     statements: Statements,
-    left: Left,
+    appended: Receiver<SealedBlock>,
     life: Arc<Life>,
     to_check: Arc<ToCheck>,
     checking: Checking,
@@ -127,25 +95,28 @@ impl BlockReader {
         to_check: Arc<ToCheck>,
     ) -> BlockReader {
         let (statements, checking) = (Statements::new(id), Checking::default());
-        BlockReader {
-            store,
-            statements,
-            left: Left { appended, ahead: None },
-            life,
-            to_check,
-            checking,
-        }
+        BlockReader { store, statements, appended, life, to_check, checking }
     }
 
     /// Does jobs until the event loop gives no more; meanwhile checks the chain, if that is to be done,
     /// and keeps the index of statements.
-    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
+    pub(crate) fn run(&mut self, jobs: &Receiver<Job>) {
         let mut rest_until = Instant::now() + LOOK;
         loop {
-            match jobs.recv_deadline(rest_until) {
-                Ok(job) => self.work(job),
-                Err(RecvTimeoutError::Timeout) => rest_until = Instant::now() + self.walk(),
-                Err(RecvTimeoutError::Disconnected) => return,
+            select! {
+                recv(jobs) -> job => match job {
+                    Ok(job) => self.work(job),
+                    Err(_) => return,
+                },
+                // Read and parsed already, it costs little: so it needn't wait, and must not, or there
+                // would soon be no room for the next ones.
+                recv(self.appended) -> block => match block {
+                    Ok(block) => self.statements.follow(&[block]),
+                    Err(_) => self.appended = never(),
+                },
+                default(rest_until.saturating_duration_since(Instant::now())) => {
+                    rest_until = Instant::now() + self.walk();
+                }
             }
         }
     }
@@ -154,7 +125,7 @@ impl BlockReader {
     fn walk(&mut self) -> Duration {
         let begun = Instant::now();
         match self.check_or_index() {
-            Ok(true) => begun.elapsed() * (INDEX_SHARE - 1),
+            Ok(true) => begun.elapsed() * (READING_SHARE - 1),
             Ok(false) => LOOK,
             Err(error) => {
                 log::debug!("the chain can't be read in the background: {error}");
@@ -167,7 +138,7 @@ impl BlockReader {
     /// any.
     fn check_or_index(&mut self) -> Result<bool, StoreError> {
         let Some(next) = self.checking.wants(&self.to_check) else {
-            return index_next(&mut self.statements, &mut self.left, &mut *self.store);
+            return self.statements.index_piece(&mut *self.store);
         };
         let blocks = match self.store.blocks(next, self.checking.last(), PIECE_TO_CHECK) {
             Err(error @ StoreError::Corrupt { .. }) => {
@@ -233,6 +204,8 @@ impl BlockReader {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::thread;
 
     use super::*;
     use crate::bank::amount::Amount;
@@ -241,13 +214,13 @@ mod tests {
     use crate::bank::ledger::entry::{Action, Position, Record, Via};
     use crate::bank::request::AccountState;
 
-    /// The heights that were read of this chain.
-    struct Chain(Vec<SealedBlock>, Vec<u64>);
+    /// A chain, and the heights that were read of it.
+    struct Chain(Vec<SealedBlock>, Arc<Mutex<Vec<u64>>>);
 
     impl BlockSource for Chain {
         fn blocks(&mut self, from: u64, _: u64, _: usize) -> Result<Vec<SealedBlock>, StoreError> {
             let block = self.0.get(from as usize).cloned();
-            self.1.extend(block.iter().map(SealedBlock::height));
+            self.1.lock().unwrap().extend(block.iter().map(SealedBlock::height));
             Ok(block.into_iter().collect())
         }
     }
@@ -263,30 +236,41 @@ mod tests {
         SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
     }
 
-    /// Indexes a chain of six blocks, of which these were left by the event loop; returns which ones were
-    /// read for that.
-    fn read_beside(left: &[u64]) -> Vec<u64> {
-        let (sender, appended) = crossbeam_channel::bounded(APPENDED);
-        left.iter().for_each(|height| sender.send(block(*height)).unwrap());
-        let mut chain = Chain((0..6).map(block).collect(), Vec::new());
-        let mut statements = Statements::new("A".parse().unwrap());
-        let mut left = Left { appended, ahead: None };
-        while index_next(&mut statements, &mut left, &mut chain).unwrap() {}
-        let read = std::mem::take(&mut chain.1);
+    /// A reader of a chain of six blocks, of which these are handed to it, indexes all; for that it reads
+    /// those.
+    fn reads_beside(handed: &[u64], expected: &[u64]) {
+        let (to_reader, appended) = crossbeam_channel::bounded(APPENDED);
+        handed.iter().for_each(|height| to_reader.send(block(*height)).unwrap());
+        let (to_jobs, jobs) = crossbeam_channel::bounded(1);
+        let read = Arc::new(Mutex::new(Vec::new()));
+        let chain = Box::new(Chain((0..6).map(block).collect(), read.clone()));
+        let (id, check) = ("A".parse().unwrap(), Arc::default());
+        let mut reader = BlockReader::new(id, chain, appended, Life::new(), check);
+        thread::scope(|scope| {
+            scope.spawn(|| reader.run(&jobs));
+            let begun = Instant::now();
+            while !to_reader.is_empty() || read.lock().unwrap().len() < expected.len() {
+                assert!(begun.elapsed() < Duration::from_secs(60), "only {read:?} of {expected:?}");
+                thread::sleep(Duration::from_millis(5));
+            }
+            drop(to_jobs);
+        });
+        assert_eq!(reader.statements.next(), 6);
+        assert_eq!(*read.lock().unwrap(), expected);
         let account = "B".parse().unwrap();
         let state = AccountState { blocks: 6, committed: Amount::new(106), log: Vec::new() };
-        let page = statements.page(&mut chain, &account, None, 9, &state).unwrap();
+        let page = reader.statements.page(&mut *reader.store, &account, None, 9, &state).unwrap();
         let Reply::History { lines, .. } = page else { panic!("{page:?}") };
         let heights: Vec<_> = lines.iter().filter_map(|line| line.height).collect();
         assert_eq!(heights, [5, 4, 3, 2, 1, 0], "each once");
-        read
     }
 
     #[test]
-    fn what_the_event_loop_leaves_is_not_read_again() {
-        assert_eq!(read_beside(&[]), [0, 1, 2, 3, 4, 5]);
-        assert!(read_beside(&[0, 1, 2, 3, 4, 5]).is_empty());
-        assert_eq!(read_beside(&[2, 3]), [0, 1, 4, 5]);
-        assert_eq!(read_beside(&[1, 4]), [0, 2, 3, 5]);
+    fn what_the_event_loop_hands_over_is_not_read_again() {
+        reads_beside(&[], &[0, 1, 2, 3, 4, 5]);
+        reads_beside(&[0, 1, 2, 3, 4, 5], &[]);
+        reads_beside(&[0, 1], &[2, 3, 4, 5]);
+        // What comes before its turn is read when that has come.
+        reads_beside(&[0, 3], &[1, 2, 3, 4, 5]);
     }
 }

@@ -173,7 +173,7 @@ impl Node {
         to_check.leave(check);
         let (to_appended, appended) = crossbeam_channel::bounded(block_reader::APPENDED);
         let (life, check) = (Arc::clone(&self.life), Arc::clone(&to_check));
-        let reader = BlockReader::new(id.clone(), store.reader(), appended, life, check);
+        let mut reader = BlockReader::new(id.clone(), store.reader(), appended, life, check);
         let read = move || reader.run(&jobs);
         self.others.push(self.life.spawn(format!("{id}:blocks"), read)?);
         let faults = config.allow_fault_injection.then(|| {

@@ -7,7 +7,6 @@
 //! earlier waits until it has caught up.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, SealedBlock};
@@ -33,11 +32,11 @@ struct Posting {
 
 /// Each account's last posting: open addressing with linear probing, at most three quarters full, its
 /// length a power of two.
-#[derive(Default)]
 struct Newest {
     slots: Vec<Slot>,
     used: usize,
-    hasher: RandomState,
+    /// Nobody outside can tell which accounts share a hash.
+    salt: u64,
 }
 
 /// An account's hash, and its last posting, with the height of that: so that for a block which touches
@@ -54,8 +53,12 @@ impl Slot {
 }
 
 impl Newest {
+    fn new() -> Newest {
+        Newest { slots: Vec::new(), used: 0, salt: fastrand::u64(..) }
+    }
+
     fn hash(&self, account: &AccountId) -> u32 {
-        (self.hasher.hash_one(account.as_str()) >> 32) as u32
+        (account.scatter(self.salt) >> 32) as u32
     }
 
     /// Where an account of this hash is, or would be.
@@ -116,7 +119,8 @@ struct Page<'a> {
 impl Statements {
     /// An index of nothing yet.
     pub(crate) fn new(server: ServerId) -> Statements {
-        Statements { server, newest: Newest::default(), postings: Vec::new(), next: 0 }
+        let newest = Newest::new();
+        Statements { server, newest, postings: Vec::new(), next: 0 }
     }
 
     /// Indexes the next blocks; says whether there were any.
@@ -153,6 +157,7 @@ impl Statements {
     }
 
     /// The height of the next block to be indexed.
+    #[cfg(test)]
     pub(crate) fn next(&self) -> u64 {
         self.next
     }
@@ -277,7 +282,7 @@ mod tests {
 
     #[test]
     fn every_account_has_its_last_posting() {
-        let mut newest = Newest::default();
+        let mut newest = Newest::new();
         let account = |number: u32| format!("A/{number}").parse::<AccountId>().unwrap();
         for posting in 0..3_000 {
             let hash = newest.hash(&account(posting % 1_000));
