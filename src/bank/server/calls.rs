@@ -73,7 +73,8 @@ impl Calls {
             return None;
         }
         let Call { connection, id, single, outcomes, .. } = self.open.remove(&ticket.call)?;
-        let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+        let known = outcomes.into_iter().map(|outcome| outcome.expect("none is missing"));
+        let mut outcomes: Vec<Outcome> = known.collect();
         let reply = match outcomes.pop() {
             Some(only) if single => Reply::One(only),
             last => {
