@@ -4,7 +4,8 @@
 #[path = "../benches/bench/mod.rs"]
 mod bench;
 
-use std::process::ExitCode;
+use std::fs;
+use std::process::{Command, ExitCode};
 
 use bench::bank::{Bank, Setting};
 use bench::check::{Told, check};
@@ -16,12 +17,30 @@ use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     if !bench::is_relay()
-        && let Err(error) = checks_find_what_is_wrong()
+        && let Err(error) = checks_find_what_is_wrong().and_then(|()| leftovers_are_removed())
     {
         eprintln!("the check of the benchmark: {error}");
         return ExitCode::FAILURE;
     }
     bench::smoke()
+}
+
+/// Of benchmarks that were interrupted, and nobody else's.
+fn leftovers_are_removed() -> Fallible<()> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let mut ended = Command::new("true").spawn().map_err(|error| error.to_string())?;
+    let names = |process: u32| [format!("run-{process}-0123abcd"), format!("run-{process}-mine")];
+    let own = names(std::process::id());
+    let gone = names(ended.id());
+    ended.wait().map_err(|error| error.to_string())?;
+    for name in own.iter().chain(&gone) {
+        fs::create_dir_all(folder.path().join(name).join("redis")).map_err(|e| e.to_string())?;
+    }
+    bench::place::remove_leftovers(folder.path());
+    let is_there = |name: &String| folder.path().join(name).exists();
+    assert!(own.iter().all(is_there), "this process is alive");
+    assert_eq!(gone.each_ref().map(is_there), [false, true], "one of a benchmark that has ended");
+    Ok(())
 }
 
 /// What clients were told, and one more entry of A.

@@ -132,6 +132,7 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
         std::fs::create_dir_all(folder)
             .map_err(|error| format!("{}: {error}", folder.display()))?;
     }
+    place::remove_leftovers(&folder);
     let on = place::file_system(&folder)?;
     let setting = Setting { program: program(), folder, running: arguments.running()? };
     let context = Context {

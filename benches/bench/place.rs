@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use super::Fallible;
 
@@ -28,6 +29,32 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// Removes the folders below `parent` of benchmarks that were interrupted: a million accounts' stores are
+/// gigabytes.
+pub fn remove_leftovers(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let owner = entry.file_name().to_str().and_then(owner);
+        if owner.is_some_and(|owner| !is_alive(owner)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// The process of which a folder of this name is.
+fn owner(name: &str) -> Option<u32> {
+    let (process, random) = name.strip_prefix("run-")?.split_once('-')?;
+    let is_hex = random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+    process.parse().ok().filter(|_| is_hex)
+}
+
+/// Whether there is a process of this number; yes if that can't be told.
+fn is_alive(process: u32) -> bool {
+    let mut ps = Command::new("ps");
+    let ps = ps.args(["-p", &process.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+    ps.status().map_or(true, |status| status.success())
 }
 
 /// The file system that a folder is on, as `ext4 on /dev/vda`; an error if it is kept in memory, where
