@@ -34,6 +34,11 @@ readonly SERVERS="A B C"
 REDIS_PORT_USUALLY=6379
 BASE_PORT_USUALLY=8001
 
+# For the servers, where the C library is glibc: what they free is kept for what comes next (under load
+# they would ask the system for the same memory over and over), and large tables are on huge pages.
+TUNABLES=glibc.malloc.trim_threshold=134217728:glibc.malloc.mmap_threshold=33554432
+readonly TUNABLES=${GLIBC_TUNABLES:-$TUNABLES:glibc.malloc.hugetlb=1}
+
 case ${PAXOS_BANKING_BIN:-/} in /*) ;; *) PAXOS_BANKING_BIN=$PWD/$PAXOS_BANKING_BIN ;; esac
 readonly CALLED_FROM=$PWD
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -252,7 +257,7 @@ is_open() { quick_status "$1" | grep -q '"active":true'; }
 start_server() {
     if alive "$1"; then say "server $1 runs already"; return; fi
     # shellcheck disable=SC2086  # SERVER_FLAGS holds several words
-    launch "$1" "$(recall binary)" server --id "$1" --cluster "$(cluster)" \
+    launch "$1" env "GLIBC_TUNABLES=$TUNABLES" "$(recall binary)" server --id "$1" --cluster "$(cluster)" \
         --redis "redis://127.0.0.1:$(recall redis-port)" ${SERVER_FLAGS:-}
 }
 
@@ -421,7 +426,8 @@ bench() {
         PAXOS_BANKING_BIN=$ROOT/target/bench/paxos-banking
         cp "$(target_folder)/release/paxos-banking" "$PAXOS_BANKING_BIN"
     fi
-    PAXOS_BANKING_BIN=$PAXOS_BANKING_BIN cargo bench --locked --bench bank -- "$@"
+    GLIBC_TUNABLES=$TUNABLES PAXOS_BANKING_BIN=$PAXOS_BANKING_BIN \
+        cargo bench --locked --bench bank -- "$@"
 }
 
 simulate() {
