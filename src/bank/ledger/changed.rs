@@ -120,20 +120,34 @@ mod tests {
         let (mut changed, mut expected) = (Changed::default(), BTreeMap::new());
         assert_eq!(changed.find(numbers[0]).1, None);
         for step in 0..10_000u64 {
-            let pair = [step * step % 4_999, step * step * step % 4_993];
-            let pair = pair.map(|place| numbers[place as usize]);
-            changed.reserve(2);
-            // The second may have been looked for in the very place that the first then takes.
-            let slots = pair.map(|number| changed.find(number).0);
-            for (number, slot) in pair.into_iter().zip(slots) {
-                let amount = Amount::new(step).unwrap();
-                changed.set(slot, number, amount, -1);
-                expected.entry(number).or_insert(Change::default()).set(amount, -1);
-            }
+            let number = numbers[(step * step % 4_999) as usize];
+            let amount = Amount::new(step).unwrap();
+            changed.reserve(1);
+            let (slot, _) = changed.find(number);
+            changed.set(slot, number, amount, -1);
+            expected.entry(number).or_insert(Change::default()).set(amount, -1);
         }
         for number in &numbers {
             assert_eq!(changed.find(*number).1, expected.get(number).copied());
         }
         assert_eq!(changed.into_iter().collect::<BTreeMap<_, _>>(), expected);
+    }
+
+    #[test]
+    fn two_that_were_looked_for_in_one_place_are_both_there() {
+        let mut directory = Directory::<()>::new(7);
+        let mut changed = Changed::default();
+        changed.reserve(2);
+        let mut number = |n: u32| directory.add(&format!("A/{n}").parse().unwrap());
+        let one = number(0);
+        let meets = |other: &AccountNumber| changed.begin(*other) == changed.begin(one);
+        let two = (1..).map(&mut number).find(meets).unwrap();
+        let slots = [one, two].map(|number| changed.find(number).0);
+        assert_eq!(slots[0], slots[1]);
+        for (number, slot) in [one, two].into_iter().zip(slots) {
+            changed.set(slot, number, Amount::ZERO, 5);
+        }
+        let own = [one, two].map(|number| changed.find(number).1.map(|change| change.own));
+        assert_eq!(own, [Some(5), Some(5)]);
     }
 }
