@@ -84,6 +84,20 @@ fn every_file_is_played() {
     assert_eq!(found, played);
 }
 
+/// However soon that was, and whatever was answered after it.
+#[test]
+fn what_is_expected_after_await_is_how_that_transfer_ended() {
+    let text = "servers A B C\n\
+        A: transfer B 5 &\n\
+        expect balance A 95\n\
+        B: transfer C 7\n\
+        expect accepted local balance 93\n\
+        await A\n\
+        expect accepted local balance 95\n";
+    let (code, told, errors) = play_text(text, &[]);
+    assert_eq!(code, 0, "{told}{errors}");
+}
+
 /// The lines of `--json`.
 fn json(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()

@@ -87,6 +87,9 @@ pub(super) struct Player<'a, O> {
     under_way: BTreeMap<usize, Asked<'a>>,
     tickets: usize,
     last: Option<Last>,
+    /// How transfers ended that nobody waited for just then, in the order of their answers. Who waits for
+    /// them later finds it here.
+    ended_before: Vec<(ServerId, Last)>,
 }
 
 impl<'a, O: Write> Player<'a, O> {
@@ -110,6 +113,7 @@ impl<'a, O: Write> Player<'a, O> {
             under_way: BTreeMap::new(),
             tickets: 0,
             last: None,
+            ended_before: Vec::new(),
         }
     }
 
@@ -144,13 +148,7 @@ impl<'a, O: Write> Player<'a, O> {
                     _ => Ok(()),
                 }
             }
-            Act::Await(None) => self.wait_for(|_| true),
-            Act::Await(Some(client)) => {
-                let of = |asked: &Asked<'_>| asked.server == *client;
-                let tickets: Vec<usize> =
-                    self.under_way.iter().filter(|(_, asked)| of(asked)).map(|(t, _)| *t).collect();
-                self.wait_for(|ticket| tickets.contains(&ticket))
-            }
+            Act::Await(client) => self.wait_behind(client.as_ref()),
             Act::Kill(id) => {
                 let did = self.stage.kill(id);
                 self.done(step, if did { "killed" } else { "it doesn't run" })
@@ -260,6 +258,17 @@ impl<'a, O: Write> Player<'a, O> {
         Ok(Some(self.tickets))
     }
 
+    /// Waits until all that this client asked behind other steps is answered, or all that any did.
+    fn wait_behind(&mut self, client: Option<&ServerId>) -> Result<(), Stop> {
+        let is_of = |server: &ServerId| client.is_none_or(|client| client == server);
+        for (_, last) in self.ended_before.extract_if(.., |(server, _)| is_of(server)) {
+            self.last = Some(last);
+        }
+        let under_way = self.under_way.iter().filter(|(_, asked)| is_of(&asked.server));
+        let tickets: Vec<usize> = under_way.map(|(ticket, _)| *ticket).collect();
+        self.wait_for(|ticket| tickets.contains(&ticket))
+    }
+
     /// Waits until all of these are answered.
     fn wait_for(&mut self, which: impl Fn(usize) -> bool) -> Result<(), Stop> {
         while self.under_way.keys().any(|ticket| which(*ticket)) {
@@ -269,7 +278,15 @@ impl<'a, O: Write> Player<'a, O> {
             if is_transfer(&asked.step.act) {
                 self.figures.took(began, ended);
             }
+            let (server, before) = (asked.server.clone(), self.last.take());
             self.answer(asked, response, ended - began)?;
+            self.last = match self.last.take() {
+                Some(last) if which(ticket) => Some(last),
+                last => {
+                    self.ended_before.extend(last.map(|last| (server, last)));
+                    before
+                }
+            };
         }
         Ok(())
     }
