@@ -35,6 +35,10 @@ impl Drop for Folder {
 /// gigabytes.
 pub fn remove_leftovers(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
+    if !is_alive(std::process::id()) {
+        // Not every `ps` can say.
+        return;
+    }
     for entry in entries.flatten() {
         let owner = entry.file_name().to_str().and_then(owner);
         if owner.is_some_and(|owner| !is_alive(owner)) {

@@ -118,8 +118,8 @@ impl<T: Default> Directory<T> {
         if self.index.is_empty() {
             return None;
         }
-        let slot = self.index[self.slot(account).0];
-        (!slot.is_free()).then_some(AccountNumber(slot.number))
+        let is_it = |number| self.name(number) == account;
+        self.held(self.slot(account, is_it).0)
     }
 
     /// The account that most probably is this one, or none if it isn't there: found by its tag, before
@@ -131,17 +131,7 @@ impl<T: Default> Directory<T> {
         if self.index.is_empty() {
             return None;
         }
-        let (mut slot, tag) = self.begin(account);
-        loop {
-            let found = self.index[slot];
-            if found.is_free() {
-                return None;
-            }
-            if found.tag == tag {
-                return Some(AccountNumber(found.number));
-            }
-            slot = self.next(slot);
-        }
+        self.held(self.slot(account, |_| true).0)
     }
 
     /// What [`Directory::find`] finds, given what was guessed since the last account was added.
@@ -161,7 +151,7 @@ impl<T: Default> Directory<T> {
         if 4 * (self.accounts.len() + 1) > 3 * self.index.len() {
             self.grow();
         }
-        let (slot, tag) = self.slot(account);
+        let (slot, tag) = self.slot(account, |number| self.name(number) == account);
         if self.index[slot].is_free() {
             let number = u32::try_from(self.accounts.len()).expect("fewer accounts than numbers");
             self.index[slot] = Slot { tag, number };
@@ -176,32 +166,30 @@ impl<T: Default> Directory<T> {
         let length = (2 * self.index.len()).max(16);
         self.index = vec![Slot::FREE; length];
         for (number, (account, _)) in (0..).zip(&self.accounts) {
-            let (slot, tag) = self.slot(account);
+            let (slot, tag) = self.slot(account, |number| self.name(number) == account);
             self.index[slot] = Slot { tag, number };
         }
     }
 
-    /// Where the index holds the name, or would; and the name's tag.
-    fn slot(&self, account: &AccountId) -> (usize, u32) {
-        let (mut slot, tag) = self.begin(account);
+    /// The account in a slot, if there is one.
+    fn held(&self, slot: usize) -> Option<AccountNumber> {
+        let slot = self.index[slot];
+        (!slot.is_free()).then_some(AccountNumber(slot.number))
+    }
+
+    /// Where the index holds the name, or would; and the name's tag. `is_it` is asked of those that have
+    /// the same tag.
+    fn slot(&self, account: &AccountId, is_it: impl Fn(AccountNumber) -> bool) -> (usize, u32) {
+        let mask = self.index.len() - 1;
+        let scattered = account.scatter(self.salt);
+        let (mut slot, tag) = (scattered as usize & mask, (scattered >> 32) as u32);
         loop {
             let found = self.index[slot];
-            let is_it = || self.accounts[found.number as usize].0 == *account;
-            if found.is_free() || (found.tag == tag && is_it()) {
+            if found.is_free() || (found.tag == tag && is_it(AccountNumber(found.number))) {
                 return (slot, tag);
             }
-            slot = self.next(slot);
+            slot = (slot + 1) & mask;
         }
-    }
-
-    /// Where to begin to look for the name; and its tag.
-    fn begin(&self, account: &AccountId) -> (usize, u32) {
-        let scattered = account.scatter(self.salt);
-        (scattered as usize & (self.index.len() - 1), (scattered >> 32) as u32)
-    }
-
-    fn next(&self, slot: usize) -> usize {
-        (slot + 1) & (self.index.len() - 1)
     }
 }
 
