@@ -167,13 +167,15 @@ impl EventLoop {
 
     fn finish_turn(&mut self) -> Result<(), Broken> {
         let Turn { batch, free, timers, notes, runs, stop, bound } = self.server.end_turn();
-        notes.iter().for_each(write_down);
         if let Some(stop) = stop {
+            notes.iter().for_each(write_down);
             return Err(Broken::Node(ExitReason::Stopped(stop)));
         }
         for (to, message) in free {
             self.exchange.send(&to, message);
         }
+        // Peers are at work meanwhile.
+        notes.iter().for_each(write_down);
         let begun = Instant::now();
         let receipt = if batch.writes.is_empty() {
             None
@@ -181,7 +183,6 @@ impl EventLoop {
             Some(self.store.commit(&batch).map_err(Broken::Store)?)
         };
         self.exchange.trace.durable(&batch);
-        self.exchange.durable(&batch);
         let now = Instant::now();
         self.exchange.gauges.turn(&batch, runs, begun, now);
         for command in timers {
@@ -192,6 +193,8 @@ impl EventLoop {
         for bound in bound.release(receipt) {
             self.waiting.own.extend(self.exchange.hand_out(bound));
         }
+        // Last: the block reader's waking up takes its time too.
+        self.exchange.durable(&batch);
         self.exchange.end_turn();
         self.exchange.trace.flush();
         Ok(())
