@@ -1,10 +1,11 @@
 //! Statements: which blocks touch an account, and pages of what they say of it.
 //!
-//! The index holds for each account the last block that touches it, and for each such block the one
-//! before: eight bytes for an account in a block. Accounts are known by hashes alone. Two that share one
-//! share their blocks, too: what is not theirs is passed over when a block is read. The index follows
-//! from the chain, so it is made anew after each start, in the background; a statement that is asked for
-//! earlier waits until it has caught up.
+//! The index holds for each block the hashes of the accounts that it touches, in order: four bytes for an
+//! account in a block, written one after the other and never moved, so that to keep it costs little while
+//! a million accounts pay each other. Whoever asks pays: one search in each block. Two accounts that share
+//! a hash share their blocks, too: what is not theirs is passed over when a block is read. The index
+//! follows from the chain, so it is made anew after each start, in the background; a statement that is
+//! asked for earlier waits until it has caught up.
 
 use std::collections::VecDeque;
 
@@ -19,94 +20,49 @@ use crate::store::{BlockSource, StoreError};
 /// About how much of the chain is indexed at a time.
 const PIECE: usize = 256 << 10;
 
-/// No posting.
-const NONE: u32 = u32::MAX;
-
-/// An account in a block.
-#[derive(Clone, Copy, Debug)]
-struct Posting {
-    height: u32,
-    /// The same account's posting before this one.
-    previous: u32,
+/// The index, and the server whose log goes on top of it.
+pub(crate) struct Statements {
+    server: ServerId,
+    touched: Touched,
 }
 
-/// Each account's last posting: open addressing with linear probing, at most three quarters full, its
-/// length a power of two.
-struct Newest {
-    slots: Vec<Slot>,
-    used: usize,
+/// For each block the hashes of the accounts that it touches, in ascending order. In a piece for each,
+/// since all of them in one would have to be copied now and then, to twice as much fresh memory.
+struct Touched {
+    blocks: Vec<Box<[u32]>>,
     /// Nobody outside can tell which accounts share a hash.
     salt: u64,
 }
 
-/// An account's hash, and its last posting, with the height of that: so that for a block which touches
-/// an account a second time nothing else has to be fetched.
-#[derive(Clone, Copy)]
-struct Slot {
-    hash: u32,
-    posting: u32,
-    height: u32,
-}
+impl Touched {
+    fn new() -> Touched {
+        Touched { blocks: Vec::new(), salt: fastrand::u64(..) }
+    }
 
-impl Slot {
-    const FREE: Slot = Slot { hash: 0, posting: NONE, height: 0 };
-}
-
-impl Newest {
-    fn new() -> Newest {
-        Newest { slots: Vec::new(), used: 0, salt: fastrand::u64(..) }
+    /// The height of the next block.
+    fn next(&self) -> u64 {
+        self.blocks.len() as u64
     }
 
     fn hash(&self, account: &AccountId) -> u32 {
         (account.scatter(self.salt) >> 32) as u32
     }
 
-    /// Where an account of this hash is, or would be.
-    fn place(&self, hash: u32) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut place = hash as usize & mask;
-        while self.slots[place].posting != NONE && self.slots[place].hash != hash {
-            place = (place + 1) & mask;
-        }
-        place
+    /// Adds the next block, which touches these accounts, some of them more than once.
+    fn add<'a>(&mut self, accounts: impl Iterator<Item = &'a AccountId>) {
+        let mut hashes: Vec<u32> = accounts.map(|account| self.hash(account)).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        self.blocks.push(hashes.into_boxed_slice());
     }
 
-    fn of(&self, account: &AccountId) -> u32 {
-        if self.slots.is_empty() {
-            return NONE;
-        }
-        self.slots[self.place(self.hash(account))].posting
+    /// The heights of the blocks up to `height` that touch an account, the highest first.
+    fn heights(&self, account: &AccountId, height: u64) -> impl Iterator<Item = u64> + '_ {
+        let hash = self.hash(account);
+        let blocks = height.saturating_add(1).min(self.next());
+        let touches = move |block: &u64| self.blocks[*block as usize].binary_search(&hash).is_ok();
+        (0..blocks).rev().filter(touches)
     }
-
-    /// Sets the last posting of the accounts of this hash, and returns the one before; none if that is
-    /// of this height.
-    fn replace(&mut self, hash: u32, posting: u32, height: u32) -> Option<u32> {
-        if 4 * (self.used + 1) > 3 * self.slots.len() {
-            let length = (2 * self.slots.len()).max(16);
-            let slots = std::mem::replace(&mut self.slots, vec![Slot::FREE; length]);
-            for slot in slots.into_iter().filter(|slot| slot.posting != NONE) {
-                let place = self.place(slot.hash);
-                self.slots[place] = slot;
-            }
-        }
-        let place = self.place(hash);
-        let before = self.slots[place];
-        if before.posting != NONE && before.height == height {
-            return None;
-        }
-        self.slots[place] = Slot { hash, posting, height };
-        self.used += usize::from(before.posting == NONE);
-        Some(before.posting)
-    }
-}
-
-/// The index, and the server whose log goes on top of it.
-pub(crate) struct Statements {
-    server: ServerId,
-    newest: Newest,
-    postings: Vec<Posting>,
-    /// The next block to be indexed.
-    next: u64,
 }
 
 /// A page in the making, the newest line first.
@@ -119,13 +75,12 @@ struct Page<'a> {
 impl Statements {
     /// An index of nothing yet.
     pub(crate) fn new(server: ServerId) -> Statements {
-        let newest = Newest::new();
-        Statements { server, newest, postings: Vec::new(), next: 0 }
+        Statements { server, touched: Touched::new() }
     }
 
     /// Indexes the next blocks; says whether there were any.
     pub(crate) fn index_piece(&mut self, chain: &mut dyn BlockSource) -> Result<bool, StoreError> {
-        let blocks = chain.blocks(self.next, u64::MAX, PIECE)?;
+        let blocks = chain.blocks(self.next(), u64::MAX, PIECE)?;
         blocks.iter().for_each(|block| self.index(block));
         Ok(!blocks.is_empty())
     }
@@ -133,44 +88,22 @@ impl Statements {
     /// Indexes those of these blocks, read for another purpose, of which it is the turn.
     pub(crate) fn follow(&mut self, blocks: &[SealedBlock]) {
         for block in blocks {
-            if block.height() == self.next {
+            if block.height() == self.next() {
                 self.index(block);
             }
         }
     }
 
     fn index(&mut self, block: &SealedBlock) {
-        let height = u32::try_from(block.height()).expect("fewer blocks than 2^32");
         let records = block.block().records();
-        let touched = records.flat_map(|(_, record)| {
+        self.touched.add(records.flat_map(|(_, record)| {
             record.action.subject().into_iter().chain(record.action.payee())
-        });
-        // All at once: a processor then fetches the places of several at a time.
-        let hashes: Vec<u32> = touched.map(|account| self.newest.hash(account)).collect();
-        for hash in hashes {
-            let posting = u32::try_from(self.postings.len()).expect("fewer postings than 2^32");
-            if let Some(previous) = self.newest.replace(hash, posting, height) {
-                self.postings.push(Posting { height, previous });
-            }
-        }
-        self.next = block.height() + 1;
+        }));
     }
 
     /// The height of the next block to be indexed.
-    #[cfg(test)]
     pub(crate) fn next(&self) -> u64 {
-        self.next
-    }
-
-    /// The heights of the blocks up to `height` that touch an account, the highest first.
-    fn heights(&self, account: &AccountId, height: u64) -> impl Iterator<Item = u64> + '_ {
-        let mut posting = self.newest.of(account);
-        let all = std::iter::from_fn(move || {
-            let Posting { height, previous } = *self.postings.get(posting as usize)?;
-            posting = previous;
-            Some(u64::from(height))
-        });
-        all.skip_while(move |found| *found > height)
+        self.touched.next()
     }
 
     /// A page of an account's statement, as [`Request::History`](crate::bank::request::Request)
@@ -183,7 +116,7 @@ impl Statements {
         limit: usize,
         state: &AccountState,
     ) -> Result<Reply, StoreError> {
-        while self.next < state.blocks && self.index_piece(store)? {}
+        while self.next() < state.blocks && self.index_piece(store)? {}
         let committed = state.committed.unwrap_or_default();
         let mut page = Page { account, limit, lines: Vec::new() };
         let left_out = page.add_log(&self.server, committed, &state.log);
@@ -191,7 +124,7 @@ impl Statements {
         let end = Cursor { height: head, place: Amount::MAX.units(), balance: committed };
         let mut cursor = before.unwrap_or(end);
         let mut next = None;
-        for height in self.heights(account, cursor.height) {
+        for height in self.touched.heights(account, cursor.height) {
             if height != cursor.height {
                 cursor = Cursor { height, place: Amount::MAX.units(), ..cursor };
             }
@@ -281,16 +214,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_account_has_its_last_posting() {
-        let mut newest = Newest::new();
-        let account = |number: u32| format!("A/{number}").parse::<AccountId>().unwrap();
-        for posting in 0..3_000 {
-            let hash = newest.hash(&account(posting % 1_000));
-            let before = if posting < 1_000 { NONE } else { posting - 1_000 };
-            assert_eq!(newest.replace(hash, posting, posting), Some(before));
-            assert_eq!(newest.replace(hash, posting + 1, posting), None, "of the same height");
+    fn a_block_is_found_by_each_account_that_it_touches() {
+        let mut touched = Touched::new();
+        let account = |number: u64| format!("A/{number}").parse::<AccountId>().unwrap();
+        // Block 0 touches nobody, block h > 0 account h three times, and all whose number divides h.
+        for height in 0..=300 {
+            let divisors = (1..=height).filter(|number| height % number == 0);
+            let accounts: Vec<_> = divisors.chain([height; 2]).map(account).collect();
+            touched.add(accounts.iter().filter(|_| height > 0));
         }
-        assert!((0..1_000).all(|number| newest.of(&account(number)) == number + 2_000));
-        assert_eq!(newest.of(&account(1_000)), NONE);
+        let heights =
+            |number, height| touched.heights(&account(number), height).collect::<Vec<_>>();
+        assert_eq!(heights(100, u64::MAX), [300, 200, 100]);
+        assert_eq!(heights(100, 299), [200, 100]);
+        assert_eq!(heights(100, 200), [200, 100]);
+        assert_eq!(heights(7, 30), [28, 21, 14, 7]);
+        assert_eq!(heights(1, 300), (1..=300).rev().collect::<Vec<_>>());
+        assert!(heights(301, u64::MAX).is_empty());
     }
 }
