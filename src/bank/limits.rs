@@ -64,9 +64,12 @@ pub struct Limits {
     pub tail: usize,
     /// How many accounts are on a page of stored balances.
     pub page: usize,
-    /// With a block comes one page of balances, and one more for so many bytes of its text. So as much
-    /// of the chain has to be read after the pages as they come in, at the most.
+    /// With a block comes one page of balances, and one more for so many bytes of its text or more, as
+    /// [`Limits::pages_with`] says.
     pub bytes_per_page: usize,
+    /// About how many bytes of the chain may have to be read after the pages as they come in, if that
+    /// doesn't take a page for fewer bytes than `bytes_per_page`.
+    pub bytes_after_pages: usize,
 }
 
 impl Default for Limits {
@@ -85,6 +88,8 @@ impl Default for Limits {
             page: PAGE,
             // About twice as many as a page has: the pages are a third of what is written then.
             bytes_per_page: 8 << 10,
+            // Half a second's work for a server that starts.
+            bytes_after_pages: 32 << 20,
         }
     }
 }
@@ -94,6 +99,12 @@ impl Limits {
     pub fn share(&self, servers: usize) -> Share {
         let entries = (self.block / servers).max(self.element);
         Share { entries, bytes: self.block_bytes / servers }
+    }
+
+    /// How many pages of balances, of so many that there are, come with a block of so many bytes at the
+    /// most.
+    pub fn pages_with(&self, bytes: usize, pages: usize) -> usize {
+        1 + bytes / self.bytes_per_page.max(self.bytes_after_pages / pages.max(1))
     }
 
     /// Checks what the protocol needs of them.
@@ -106,5 +117,25 @@ impl Limits {
         let bounds = [element, block, block_bytes, log, accounts, waiting, page, bytes_per_page];
         let mut all = bounds.into_iter().chain([sessions, remembered, remembered_in_all]);
         assert!(all.all(|limit| *limit > 0), "a limit of 0: {self:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_pages_are_written_faster_than_few_but_never_many_times_a_block() {
+        let limits = Limits { bytes_per_page: 8, bytes_after_pages: 1_000, ..Limits::default() };
+        let mebi = 1 << 20;
+        // All of the pages within 1,000 bytes of the chain…
+        assert_eq!(limits.pages_with(1_000, 1), 2);
+        assert_eq!(limits.pages_with(1_000, 50), 51);
+        assert_eq!(limits.pages_with(500, 50), 26);
+        // …but none for less than 8.
+        assert_eq!(limits.pages_with(1_000, 1_000), 126);
+        assert_eq!(limits.pages_with(1_000, mebi), 126);
+        assert_eq!(limits.pages_with(0, mebi), 1);
+        assert_eq!(limits.pages_with(1_000, 0), 2);
     }
 }

@@ -301,6 +301,11 @@ impl Balances {
         }
     }
 
+    /// How many pages there are.
+    pub fn pages(&self) -> usize {
+        self.pages.len()
+    }
+
     /// The pages that the store is to have with the block at the head, which is of this height: those
     /// that it lacks for longest, and so many at the most.
     pub fn late_pages(&mut self, most: usize, height: u64) -> Vec<Page> {

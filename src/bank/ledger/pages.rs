@@ -67,6 +67,11 @@ impl Pages {
         self.size
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.is_late.len()
+    }
+
     /// How many accounts there are.
     pub(super) fn accounts(&self) -> usize {
         self.accounts.len()

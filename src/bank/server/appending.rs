@@ -139,7 +139,7 @@ impl Server {
         let height = block.height();
         let most = match height {
             0 => usize::MAX,
-            _ => 1 + block.text().len() / self.config.limits.bytes_per_page,
+            _ => self.config.limits.pages_with(block.text().len(), self.balances.pages()),
         };
         let pages = self.balances.late_pages(most, height);
         (pages, self.balances.checkpoint(height))
