@@ -79,9 +79,11 @@ impl Books {
 
     /// Whether a server with so long a chain knows that another store has come in place of this one.
     pub fn knows_of_another(&self, server: &ServerId, old: InstanceId, blocks: usize) -> bool {
-        let mut named = self.named.iter().filter(|(_, (of, _))| of == server);
-        named.any(|(new, (_, height))| *new != old && *height < blocks as u64)
-            && self.instances[server] != old
+        let known =
+            |(_, (of, height)): &(_, &(ServerId, u64))| of == server && *height < blocks as u64;
+        // A third store's block may be on its way there.
+        let last = self.named.iter().filter(known).max_by_key(|(_, (_, height))| *height);
+        last.is_some_and(|(new, _)| *new != old) && self.instances[server] != old
     }
 
     /// A server that learns has appended a block: is it the one that names its store?
