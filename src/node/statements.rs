@@ -1,11 +1,10 @@
 //! Statements: which blocks touch an account, and pages of what they say of it.
 //!
 //! The index holds for each block the hashes of the accounts that it touches, in order: four bytes for an
-//! account in a block, written one after the other and never moved, so that to keep it costs little while
-//! a million accounts pay each other. Whoever asks pays: one search in each block. Two accounts that share
-//! a hash share their blocks, too: what is not theirs is passed over when a block is read. The index
-//! follows from the chain, so it is made anew after each start, in the background; a statement that is
-//! asked for earlier waits until it has caught up.
+//! account in a block. To keep it costs little, even while a million accounts pay each other; whoever asks
+//! pays: one search in each block. Two accounts that share a hash share their blocks, too: what is not
+//! theirs is passed over when a block is read. The index follows from the chain, so it is made anew after
+//! each start, in the background; a statement that is asked for earlier waits until it has caught up.
 
 use std::collections::VecDeque;
 

@@ -365,6 +365,7 @@ fn propose(server: &mut Server) -> (Ballot, SealedBlock) {
             server.handle(Event::Own(message));
         }
     }
+    settle_down(server);
     (ballot, accept.expect("a block is proposed"))
 }
 

@@ -136,69 +136,69 @@ pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "an entry comes late for a run",
-            53_150,
+            53_474,
             Bank { rounds: 2, ..fair(late_entry) },
         ),
-        exploration("a message twice", 17_024, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
+        exploration("a message twice", 17_090, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
         exploration(
             "a pair, a crash and a retry",
-            102_958,
+            104_047,
             in_order(with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
         exploration(
             "a settled transfer, a crash and a retry",
-            274_032,
+            274_599,
             with(fair(vec![settled(pays("B", "A", 5))]), |b| (b.crashes, b.retries) = (1, 1)),
         ),
         exploration(
             "a retry, and a turn of two events",
-            21_194,
+            21_298,
             with(fair(one_needs_a_run()), |b| (b.retries, b.shared_turns) = (1, 1)),
         ),
         exploration(
             "a round finished by another",
-            23_400,
+            23_896,
             with(later(one_needs_a_run()), |b| b.impatience = 1),
         ),
-        exploration("a run after a run", 3_152, later(one_needs_two_runs())),
+        exploration("a run after a run", 3_402, later(one_needs_two_runs())),
         exploration(
             "a new account is paid, and a turn of two events",
-            31_412,
+            31_520,
             with(fair(a_payee_is_new()), |b| b.shared_turns = 1),
         ),
         exploration(
             "a new account is asked for again",
-            5_464,
+            5_726,
             with(later(payees_are_asked_for_twice()), |b| b.passing = 1),
         ),
         exploration(
             "one waits for what is settled",
-            19_170,
+            19_700,
             in_order(with(fair(one_is_patient()), |b| b.passing = 1)),
         ),
         exploration(
             "one waits, and a crash",
-            40_902,
+            41_512,
             in_order(with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes) = (1, 1))),
         ),
         exploration(
             "one waits, and twice the money comes",
-            8_817,
+            8_857,
             with(Bank { rounds: 1, ..later(twice_comes_what_is_waited_for()) }, |b| b.retries = 1),
         ),
         exploration(
             "patience ends in the middle of a run",
-            35_361,
+            37_569,
             with(later(patience_ends()), |b| b.passing = 1),
         ),
         exploration(
             "a log is settled when it is long",
-            7_125,
+            7_153,
             Bank { habit: by_length(2), ..fair(two_pay()) },
         ),
         exploration(
             "a log is settled when it is old",
-            7_090,
+            7_228,
             in_order(Bank { habit: by_age(), ..with(fair(two_pay()), |b| b.passing = 1) }),
         ),
     ]
@@ -208,23 +208,23 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "impatience, and everything overtakes",
-            1_895_878,
+            1_901_904,
             with(Bank { rounds: 2, ..fair(one_needs_a_run()) }, |b| b.impatience = 1),
         ),
-        exploration("two compete", 1_537_296, later(two_need_runs())),
+        exploration("two compete", 1_589_388, later(two_need_runs())),
         exploration(
             "a pair, a crash, impatience and a retry, and everything overtakes",
-            4_032_586,
+            4_041_383,
             with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.impatience, b.retries) = (1, 1, 1)),
         ),
         exploration(
             "one waits, a crash and a retry, and everything overtakes",
-            598_849,
+            601_435,
             with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes, b.retries) = (1, 1, 1)),
         ),
         exploration(
             "a new account is paid, a crash and a retry",
-            951_843,
+            956_791,
             in_order(with(fair(a_payee_is_new()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
     ]

@@ -103,23 +103,51 @@ fn what_can_not_be_promised_does_not_count() {
 }
 
 #[test]
+fn the_others_have_a_block_before_it_is_looked_at_here() {
+    let mut stage = waiting_for(6);
+    stage.hear(OF_B, promise("B", 1, vec![element("B", 1)]));
+    stage.server.handle(Event::Received(OF_C, promise("C", 1, vec![element("C", 1)])));
+    let turn = stage.server.end_turn();
+    let asked = turn.free.iter().filter(|(_, message)| matches!(message, Message::Accept { .. }));
+    assert_eq!(asked.map(|(to, _)| to.as_str()).collect::<Vec<_>>(), ["B", "C"]);
+    assert!(turn.batch.writes.is_empty(), "{:?}", turn.batch);
+    let bound = turn.bound.release(None);
+    let [Bound::Own(own @ Message::Accept { .. })] = &bound[..] else { panic!("{bound:?}") };
+    stage.server.handle(Event::Own(own.clone()));
+    assert!(matches!(stage.turn().writes[..], [Write::Accept { .. }]));
+}
+
+#[test]
 fn a_promised_log_that_can_not_be_in_a_block_is_dropped_and_the_run_goes_on() {
     let mut stage = waiting_for(6);
     stage.hear(OF_B, promise("B", 1, vec![element("C", 1)]));
     let said = stage.time_out(SHORT);
+    assert!(said.proposal().is_some() && said.notes("not accepted: entry 1 of B"), "{said:?}");
+    assert!(said.writes.is_empty() && said.sets(Timer::BackOff { attempt: 1 }), "{said:?}");
+    // Once bitten, it looks before it asks.
+    assert_eq!(stage.time_out(Timer::BackOff { attempt: 1 }).asked(), [id("B"), id("C")]);
+    stage.hear(OF_B, promise("B", 2, vec![]));
+    let said = stage.time_out(SHORT);
     assert!(said.proposal().is_none() && said.notes("a promise of B is wrong"), "{said:?}");
     // Without it there is no majority; B is asked again, for all of its log.
     assert_eq!(stage.time_out(Timer::Repeat).asked(), [id("B"), id("C")]);
-    let said = stage.hear(OF_C, promise("C", 1, vec![element("C", 1)]));
+    let said = stage.hear(OF_C, promise("C", 2, vec![element("C", 1)]));
     assert!(said.sets(SHORT) && said.proposal().is_none(), "B may still answer: {said:?}");
     let overdraft = element_of(1, [pays("B", "A", 1), pays("B", "C", OPENING)]);
-    let said = stage.hear(OF_B, promise("B", 1, vec![overdraft]));
+    let said = stage.hear(OF_B, promise("B", 2, vec![overdraft]));
     assert!(said.notes("entry 2 of B: B holds only 9999"), "{said:?}");
     assert!(said.proposal().is_none() && said.sets(SHORT), "A and C are a majority: {said:?}");
     let block = stage.time_out(SHORT).proposal().unwrap();
     assert_eq!(block.block().logs, [(id("C"), vec![element("C", 1)])].into());
-    let said = stage.hear(OF_C, accepted("C", 1, &block));
+    let said = stage.hear(OF_C, accepted("C", 2, &block));
     assert!(said.appends() && said.told().contains(&(id("B"), commit(&block))));
+    // A good one, and it trusts them again.
+    let log = Vote::Log { elements: vec![element("C", 1)], cut: false };
+    let (ballot, instance) = (ballot(3, "A"), instance("B"));
+    let promise = Message::Promise { height: 2, ballot, instance, waiting: false, vote: log };
+    stage.hear(OF_B, promise);
+    let said = stage.time_out(SHORT);
+    assert!(said.proposal().is_some() && said.notes("not accepted: entry 1 of B"), "{said:?}");
 }
 
 #[test]

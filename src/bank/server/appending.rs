@@ -108,6 +108,7 @@ impl Server {
             None => String::new(),
         };
         self.finishing = false;
+        self.wary = false;
         self.look_again = true;
         if rejoins {
             let last = block.block().log(&self.config.id).last().map(Element::last);

@@ -105,6 +105,8 @@ pub struct Server {
     backing_off: bool,
     /// The last run was won while others waited: they go first.
     let_others_go: bool,
+    /// A block of promised logs could not be, and there was no good one since.
+    wary: bool,
     /// A block was accepted and nobody commits it: a run is needed for that alone.
     finishing: bool,
     waiting: Waiting,

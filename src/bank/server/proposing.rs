@@ -7,7 +7,7 @@ use super::waiting::Need;
 use super::weighing::Verdict;
 use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::BlockError;
-use crate::bank::effects::Timer;
+use crate::bank::effects::{Bound, Timer};
 use crate::bank::ids::{InstanceId, LifeId, ServerId};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote, content};
@@ -54,8 +54,11 @@ impl Server {
             }
         }
         self.set(Timer::Repeat);
-        if let Some(request) = self.request_of_run(&me) {
-            self.receive(me, request);
+        match self.request_of_run(&me) {
+            // A block takes long to verify: the others are to have it first.
+            Some(accept @ Message::Accept { .. }) => self.effects.bind(Bound::Own(accept)),
+            Some(prepare) => self.receive(me, prepare),
+            None => {}
         }
     }
 
@@ -211,7 +214,9 @@ impl Server {
                 let proposer = Some(self.config.id.clone());
                 let block = Block { height, previous, proposer, genesis: None, logs };
                 let block = SealedBlock::seal(block);
-                if let Err(problem) = self.foresee(&block) {
+                if self.wary
+                    && let Err(problem) = self.foresee(&block)
+                {
                     return self.drop_bad_promises(consulted, &problem);
                 }
                 (block, Origin::Built { consulted, cut })
@@ -224,6 +229,15 @@ impl Server {
             run.phase = Phase::Accepting { block, origin, accepted: BTreeSet::new() };
         }
         self.ask_all();
+    }
+
+    /// The block that this server proposed can't be, as it found when it was to accept it itself. The
+    /// next one is verified before anybody is asked.
+    pub(super) fn distrust_promises(&mut self) {
+        self.effects.runs.lost += 1;
+        self.wary = true;
+        self.drop_run();
+        self.back_off();
     }
 
     /// A block of these servers' logs can't be. Goes on with the promises of those whose log can.

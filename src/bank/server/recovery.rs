@@ -233,6 +233,7 @@ impl Recovery {
             attempt: 0,
             backing_off: false,
             let_others_go: false,
+            wary: false,
             finishing: false,
             waiting: Default::default(),
             look_again: false,

@@ -117,7 +117,13 @@ impl Server {
         if height == next
             && let Err(problem) = self.look_at_proposed(&block)
         {
-            return self.warn(format!("the block that {from} proposes is not accepted: {problem}"));
+            self.warn(format!("the block that {from} proposes is not accepted: {problem}"));
+            if from == self.config.id
+                && self.run.as_ref().is_some_and(|run| run.is(height, &ballot))
+            {
+                self.distrust_promises();
+            }
+            return;
         }
         match self.acceptor.accept(&ballot, &block) {
             Answer::PromisedHigher(promised) => {

@@ -66,28 +66,28 @@ pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "the old store pays, and comes back",
-            86_562,
+            89_186,
             with(one(THREE, vec![it_pays()]), |b| b.returns = true),
         ),
-        exploration("the newer store pays", 18_902, one(THREE, vec![the_newer_pays()])),
+        exploration("the newer store pays", 19_562, one(THREE, vec![the_newer_pays()])),
         exploration(
             "the newer store needs a run",
-            62_313,
+            62_973,
             one(THREE, vec![(3, pays("C", "B", 12))]),
         ),
         exploration(
             "it asks two others",
-            7_247,
+            7_775,
             with(none(), |b| (b.beats, b.newer_beats) = (0, 2)),
         ),
         exploration(
             "another competes",
-            18_606,
+            19_518,
             in_one_round(with(one(THREE, vec![b_pays_much()]), |b| b.beats = 0)),
         ),
         exploration(
             "two newer stores in one round",
-            111_683,
+            118_249,
             in_one_round(with(two(), |b| b.beats = 0)),
         ),
     ]
@@ -98,7 +98,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "another competes, and reaches the old store again",
-            298_305,
+            304_929,
             Bank {
                 one_way: true,
                 ..in_one_round(with(one(THREE, vec![b_pays_much()]), |b| {
@@ -108,33 +108,33 @@ pub fn deep() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "another competes, and the old store pays",
-            126_188,
+            131_810,
             in_one_round(with(one(THREE, vec![it_pays(), b_pays_much()]), |b| b.beats = 0)),
         ),
         exploration(
             "another competes, and hears of it late",
-            169_129,
+            176_013,
             in_one_round(one(THREE, vec![b_pays_much()])),
         ),
         exploration(
             "the old store competes, and comes back",
-            118_084,
+            119_892,
             in_one_round(with(one(THREE, vec![it_pays_much()]), |b| {
                 (b.beats, b.returns) = (0, true);
             })),
         ),
         exploration(
             "another crashes",
-            255_180,
+            271_446,
             with(none(), |b| (b.beats, b.crashes, b.newer_beats) = (0, 1, 2)),
         ),
         exploration(
             "what is said about the chain comes late",
-            106_667,
+            109_193,
             Bank { chatter_at_once: false, ..none() },
         ),
-        exploration("two newer stores", 1_878_608, two()),
-        exploration("of five servers", 23_299, of_five()),
+        exploration("two newer stores", 1_985_632, two()),
+        exploration("of five servers", 23_327, of_five()),
     ]
 }
 
