@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use paxos_banking::bank::blockchain::block::SealedBlock;
-use paxos_banking::bank::effects::{Bound, Event, Timer, Write};
+use paxos_banking::bank::effects::{Event, Timer, Write};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::paxos::message::{Message, Vote};
 use paxos_banking::bank::server::Server;
 
 use crate::{
     OF_B, ballot, block_of, element, end_turn, first_ballot, id, open_server, opens, overdraft,
-    pays, promise, settle_down,
+    pays, promise, run_out, settle_down,
 };
 
 /// Logs of B's that can't be.
@@ -72,9 +72,12 @@ fn ways_in(block: &SealedBlock) -> Vec<Message> {
     ]
 }
 
+fn is_of_block(write: &Write) -> bool {
+    matches!(write, Write::Accept { .. } | Write::Append { .. })
+}
+
 fn takes_block(server: &mut Server) -> bool {
-    let (writes, _) = end_turn(server);
-    writes.iter().any(|write| matches!(write, Write::Accept { .. } | Write::Append { .. }))
+    end_turn(server).0.iter().any(is_of_block)
 }
 
 fn assert_never_taken(what: &str, block: &SealedBlock) {
@@ -95,25 +98,6 @@ fn a_block_of_a_log_that_cannot_be_is_neither_accepted_nor_appended() {
     }
 }
 
-/// Whether it takes a block before it has nothing more to say to itself.
-fn takes_block_at_last(server: &mut Server) -> bool {
-    loop {
-        let (writes, bound) = end_turn(server);
-        if writes.iter().any(|write| matches!(write, Write::Accept { .. } | Write::Append { .. })) {
-            return true;
-        }
-        let own = bound.into_iter().filter_map(|bound| match bound {
-            Bound::Own(message) => Some(message),
-            _ => None,
-        });
-        let own: Vec<Message> = own.collect();
-        if own.is_empty() {
-            return false;
-        }
-        own.into_iter().for_each(|message| server.handle(Event::Own(message)));
-    }
-}
-
 #[test]
 fn a_promise_of_a_log_that_cannot_be_leads_to_no_block() {
     let good = ("can be", vec![element(1, [pays("B", "A", 1)])]);
@@ -124,7 +108,8 @@ fn a_promise_of_a_log_that_cannot_be_leads_to_no_block() {
         settle_down(&mut server);
         server.handle(Event::Received(OF_B, promise(&first_ballot(), log)));
         server.handle(Event::Timer(Timer::Gather { covered: false }));
-        assert_eq!(takes_block_at_last(&mut server), can_be, "a log that {what}");
+        let takes_it = run_out(&mut server).0.iter().any(is_of_block);
+        assert_eq!(takes_it, can_be, "a log that {what}");
     }
 }
 

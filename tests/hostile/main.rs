@@ -119,13 +119,20 @@ fn end_turn(server: &mut Server) -> (Vec<Write>, Vec<Bound>) {
 
 /// Goes on until nothing is left to be said to itself; returns the rest.
 fn settle_down(server: &mut Server) -> Vec<Bound> {
-    let mut said = Vec::new();
+    run_out(server).1
+}
+
+/// The same, with what was written.
+fn run_out(server: &mut Server) -> (Vec<Write>, Vec<Bound>) {
+    let (mut written, mut said) = (Vec::new(), Vec::new());
     loop {
+        let (writes, bound) = end_turn(server);
         let (own, rest): (Vec<Bound>, Vec<Bound>) =
-            end_turn(server).1.into_iter().partition(|bound| matches!(bound, Bound::Own(_)));
+            bound.into_iter().partition(|bound| matches!(bound, Bound::Own(_)));
+        written.extend(writes);
         said.extend(rest);
         if own.is_empty() {
-            return said;
+            return (written, said);
         }
         for bound in own {
             if let Bound::Own(message) = bound {

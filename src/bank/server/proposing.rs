@@ -231,13 +231,16 @@ impl Server {
         self.ask_all();
     }
 
-    /// The block that this server proposed can't be, as it found when it was to accept it itself. The
-    /// next one is verified before anybody is asked.
-    pub(super) fn distrust_promises(&mut self) {
-        self.effects.runs.lost += 1;
-        self.wary = true;
-        self.drop_run();
-        self.back_off();
+    /// The block that this server proposed in this ballot can't be, as it found when it was to accept it
+    /// itself. If it was built of promises, then the next one is verified before anybody is asked.
+    pub(super) fn distrust_promises(&mut self, height: u64, ballot: &Ballot) {
+        let run = self.run.as_ref().filter(|run| run.is(height, ballot)).map(|run| &run.phase);
+        if let Some(Phase::Accepting { origin: Origin::Built { .. }, .. }) = run {
+            self.effects.runs.lost += 1;
+            self.wary = true;
+            self.drop_run();
+            self.back_off();
+        }
     }
 
     /// A block of these servers' logs can't be. Goes on with the promises of those whose log can.

@@ -118,10 +118,8 @@ impl Server {
             && let Err(problem) = self.look_at_proposed(&block)
         {
             self.warn(format!("the block that {from} proposes is not accepted: {problem}"));
-            if from == self.config.id
-                && self.run.as_ref().is_some_and(|run| run.is(height, &ballot))
-            {
-                self.distrust_promises();
+            if from == self.config.id {
+                self.distrust_promises(height, &ballot);
             }
             return;
         }
