@@ -35,12 +35,19 @@ impl Slot {
     }
 }
 
+/// An account, on a cache line of its own: with many of them, what takes time is to fetch them, and so
+/// what is known of one comes with its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[repr(align(64))]
+struct Account<T> {
+    name: AccountId,
+    known: T,
+}
+
 /// Names to numbers and back, with what is to be known of each.
-///
-/// A name and what is known of it lie side by side: with many accounts, what takes time is to fetch them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory<T = ()> {
-    accounts: Vec<(AccountId, T)>,
+    accounts: Vec<Account<T>>,
     /// Open addressing with linear probing; at most three quarters full, its length a power of two.
     index: Vec<Slot>,
     /// Makes names that meet in the index hard to choose from outside.
@@ -74,22 +81,22 @@ impl<T: Default> Directory<T> {
 
     /// The name that has this number.
     pub fn name(&self, number: AccountNumber) -> &AccountId {
-        &self.accounts[number.index()].0
+        &self.accounts[number.index()].name
     }
 
     /// What is known of the account with this number.
     pub fn at(&self, number: AccountNumber) -> &T {
-        &self.accounts[number.index()].1
+        &self.accounts[number.index()].known
     }
 
     /// The same, to be changed.
     pub fn at_mut(&mut self, number: AccountNumber) -> &mut T {
-        &mut self.accounts[number.index()].1
+        &mut self.accounts[number.index()].known
     }
 
     /// All accounts, in the order of their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = &(AccountId, T)> {
-        self.accounts.iter()
+    pub fn iter(&self) -> impl Iterator<Item = (&AccountId, &T)> {
+        self.accounts.iter().map(|Account { name, known }| (name, known))
     }
 
     /// The names that begin with `prefix`, from the first one after `after` on, in the order of their
@@ -110,7 +117,7 @@ impl<T: Default> Directory<T> {
 
     /// What is known of each, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.accounts.iter_mut().map(|(_, known)| known)
+        self.accounts.iter_mut().map(|account| &mut account.known)
     }
 
     /// The number of an account.
@@ -156,7 +163,7 @@ impl<T: Default> Directory<T> {
             let number = u32::try_from(self.accounts.len()).expect("fewer accounts than numbers");
             self.index[slot] = Slot { tag, number };
             assert!(!self.index[slot].is_free(), "fewer accounts than numbers");
-            self.accounts.push((account.clone(), T::default()));
+            self.accounts.push(Account { name: account.clone(), known: T::default() });
             self.names.insert(account.clone());
         }
         AccountNumber(self.index[slot].number)
@@ -165,8 +172,8 @@ impl<T: Default> Directory<T> {
     fn grow(&mut self) {
         let length = (2 * self.index.len()).max(16);
         self.index = vec![Slot::FREE; length];
-        for (number, (account, _)) in (0..).zip(&self.accounts) {
-            let (slot, tag) = self.slot(account, |number| self.name(number) == account);
+        for (number, Account { name, .. }) in (0..).zip(&self.accounts) {
+            let (slot, tag) = self.slot(name, |number| self.name(number) == name);
             self.index[slot] = Slot { tag, number };
         }
     }
