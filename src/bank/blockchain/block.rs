@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use sha2::{Digest, Sha256};
 
 use crate::bank::amount::Amount;
@@ -175,15 +175,16 @@ impl Block {
 #[derive(Clone)]
 pub struct SealedBlock {
     block: Arc<Block>,
-    text: Arc<str>,
+    /// Known to be JSON, so that it goes into a message as it is.
+    text: Arc<RawValue>,
     hash: BlockHash,
 }
 
 impl SealedBlock {
     /// Writes down a block that was just built.
     pub fn seal(block: Block) -> SealedBlock {
-        let text = serde_json::to_string(&block).expect("a block has only string keys");
-        let hash = BlockHash::of(&text);
+        let text = to_raw_value(&block).expect("a block has only string keys");
+        let hash = BlockHash::of(text.get());
         SealedBlock { block: Arc::new(block), text: text.into(), hash }
     }
 
@@ -192,8 +193,18 @@ impl SealedBlock {
     /// # Errors
     /// Says where and why if the text is not a block.
     pub fn open(text: &str) -> Result<SealedBlock, serde_json::Error> {
-        let block = serde_json::from_str(text)?;
-        Ok(SealedBlock { block: Arc::new(block), text: text.into(), hash: BlockHash::of(text) })
+        let raw: &RawValue = serde_json::from_str(text)?;
+        if raw.get().len() < text.len() {
+            // What is stored, hashed and sent is the same, byte for byte.
+            return Err(de::Error::custom("there is space around it"));
+        }
+        SealedBlock::read(raw.to_owned())
+    }
+
+    fn read(text: Box<RawValue>) -> Result<SealedBlock, serde_json::Error> {
+        let block = serde_json::from_str(text.get())?;
+        let hash = BlockHash::of(text.get());
+        Ok(SealedBlock { block: Arc::new(block), text: text.into(), hash })
     }
 
     /// Block 0 of a bank. The same for every server that knows the same instances.
@@ -219,7 +230,7 @@ impl SealedBlock {
 
     /// The text that is hashed, sent and stored.
     pub fn text(&self) -> &str {
-        &self.text
+        self.text.get()
     }
 
     /// Its hash.
@@ -251,15 +262,13 @@ impl fmt::Debug for SealedBlock {
 
 impl Serialize for SealedBlock {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_str(&self.text).map_err(serde::ser::Error::custom)?;
-        raw.serialize(to)
+        self.text.serialize(to)
     }
 }
 
 impl<'de> Deserialize<'de> for SealedBlock {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(from)?;
-        SealedBlock::open(raw.get()).map_err(de::Error::custom)
+        SealedBlock::read(Box::deserialize(from)?).map_err(de::Error::custom)
     }
 }
 
@@ -284,6 +293,8 @@ mod tests {
         let reread = SealedBlock::open(&spaced).unwrap();
         assert_eq!(reread.block(), block.block());
         assert_ne!(reread.hash(), block.hash());
+        let around = SealedBlock::open(&format!("{}\n", block.text())).unwrap_err();
+        assert!(around.to_string().starts_with("there is space around it"), "{around}");
     }
 
     #[test]
