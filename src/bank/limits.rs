@@ -86,10 +86,10 @@ impl Default for Limits {
             remembered_in_all: 200_000,
             tail: 4 << 20,
             page: PAGE,
-            // About twice as many as a page has: the pages are a third of what is written then.
-            bytes_per_page: 8 << 10,
-            // Half a second's work for a server that starts.
-            bytes_after_pages: 32 << 20,
+            // About three times as many as a page has: the pages are a quarter of what is written then.
+            bytes_per_page: 16 << 10,
+            // Less than a second's work for a server that starts.
+            bytes_after_pages: 64 << 20,
         }
     }
 }
