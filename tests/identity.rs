@@ -8,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use paxos_banking::play::guard::Guarded;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use support::cluster::{Client, free_address, wait_until};
-use support::guard::Guarded;
 use support::process::{Bank, Setup};
 use support::redis::{TestRedis, say};
 
@@ -290,7 +290,7 @@ fn of_two_processes_on_one_store_the_earlier_one_stops() {
     let mut second = stage.bank.server_command("B");
     let address = free_address();
     second.args(["--listen", &address, "--heartbeat", "100ms"]);
-    let second = Guarded::start(&second, Stdio::null(), 0);
+    let second = Guarded::start(&second, Stdio::null()).expect("a shell");
     let status = || Client::try_connect(&address)?.try_ask(&json!({"status": {}}));
     wait_until("the second has loaded", || status().is_some());
     let turn = status().unwrap()["turn"].clone();

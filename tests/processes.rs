@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::request::Outcome;
 use paxos_banking::client::session::{Ending, Session};
+use paxos_banking::play::guard::Guarded;
 use serde_json::{Value, json};
 
 use support::cluster::{Client, wait_until};
-use support::guard::Guarded;
 use support::process::Bank;
 use support::redis::say;
 
@@ -233,7 +233,7 @@ fn nothing_outlives_a_test_that_is_hung_up_on() {
     // The program doesn't heed the signal; the one who holds the guard's input does.
     let mut program = Command::new("sh");
     program.args(["-c", "trap '' HUP TERM; while :; do sleep 0.05; done"]);
-    let mut guarded = Guarded::start(&program, Stdio::null(), 0);
+    let mut guarded = Guarded::start(&program, Stdio::null()).expect("a shell");
     let pid = guarded.pid().to_string();
     let of = |pid: &str| {
         let found = Command::new("ps").args(["-o", "ppid=", "-p", pid]).output().expect("ps runs");

@@ -7,13 +7,13 @@ use std::io::{Read, Seek};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use paxos_banking::play::guard::Guarded;
 use serde_json::json;
 
 use support::cluster::{Client, wait_until};
 use support::damage::{
     Damage, bank_with_a_history, do_all, dump, of_chain, of_the_rest, restore, written,
 };
-use support::guard::Guarded;
 use support::pages::{of_older_pages, of_pages};
 use support::process::Bank;
 
@@ -24,7 +24,7 @@ const KEYS: [&str; 8] =
 fn start(command: &Command) -> (Option<i32>, String) {
     let mut said = tempfile::tempfile().expect("a file");
     let errors = said.try_clone().expect("the same file");
-    let mut server = Guarded::start(command, errors.into(), 0);
+    let mut server = Guarded::start(command, errors.into()).expect("a shell");
     let until = Instant::now() + Duration::from_secs(20);
     while server.ended().is_none() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(10));

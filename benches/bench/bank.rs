@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Fallible;
 use super::place::Folder;
-use super::process::{Guarded, PATIENCE, free_port, wait_for};
+use super::process::{PATIENCE, Process, free_port, wait_for};
 use super::redis::{OwnRedis, connect};
 
 /// What each server's account opens with: more than any scenario moves.
@@ -49,7 +49,7 @@ pub struct Bank {
     setting: Setting,
     flags: Vec<String>,
     views: BTreeMap<String, BTreeMap<String, String>>,
-    running: BTreeMap<String, Guarded>,
+    running: BTreeMap<String, Process>,
     starts: usize,
     folder: Option<Folder>,
 }
@@ -145,7 +145,7 @@ impl Bank {
         arguments.extend(self.flags.iter().cloned());
         self.starts += 1;
         let log = folder.path().join(format!("{id}-{}.log", self.starts));
-        let process = Guarded::start(&self.setting.program, &arguments, log)?;
+        let process = Process::start(&self.setting.program, &arguments, log)?;
         self.running.insert(id.to_owned(), process);
         Ok(())
     }
@@ -161,7 +161,7 @@ impl Bank {
     }
 
     /// The process of a server.
-    pub fn process(&self, id: &str) -> Option<&Guarded> {
+    pub fn process(&self, id: &str) -> Option<&Process> {
         self.running.get(id)
     }
 

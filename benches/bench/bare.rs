@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use super::Fallible;
 use super::bank::Bank;
 use super::place::Folder;
-use super::process::{Guarded, free_port, wait_for};
+use super::process::{Process, free_port, wait_for};
 use super::redis::pack;
 use super::tally::new_histogram;
 
@@ -205,7 +205,7 @@ pub fn many_clients(redis: &str, clients: usize, seconds: f64) -> Fallible<f64> 
 
 /// A process that reads a line, does one `RPUSH`, answers: this very program, told to be one.
 pub struct Relay {
-    _process: Guarded,
+    _process: Process,
     address: String,
 }
 
@@ -215,7 +215,7 @@ impl Relay {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let address = format!("127.0.0.1:{}", free_port());
         let arguments = ["relay".to_owned(), address.clone(), redis.to_owned()];
-        let process = Guarded::start(&program, &arguments, folder.path().join("relay.log"))?;
+        let process = Process::start(&program, &arguments, folder.path().join("relay.log"))?;
         wait_for("the relay answers", || TcpStream::connect(&address).ok())?;
         Ok(Relay { _process: process, address })
     }

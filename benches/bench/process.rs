@@ -1,64 +1,49 @@
 //! Processes that don't outlive this one, even if it is killed.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use paxos_banking::play::guard::Guarded;
 
 use super::Fallible;
 
 /// How long anything is waited for. Only a failure waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Says the process's number, and runs it for as long as somebody holds the other end of standard
-/// input; the end of standard input kills it like a power cut.
-const GUARD: &str = r#"
-    exec 3<&0
-    "$@" </dev/null 3<&- >"$LOG" 2>&1 &
-    child=$!
-    echo "$child"
-    { read -r _; kill -KILL "$child"; } <&3 2>/dev/null &
-    guard=$!
-    wait "$child"
-    kill "$guard" 2>/dev/null
-"#;
-
-/// A process; dropping it kills it.
-pub struct Guarded {
-    shell: Child,
-    /// Its number.
-    pub pid: u32,
+/// A process of which it is kept what it says; dropping it kills it.
+pub struct Process {
+    guarded: Guarded,
     log: PathBuf,
 }
 
-impl Guarded {
-    /// Starts a program, in the folder of the sources; what it says is added to the file `log`.
-    pub fn start(program: &Path, arguments: &[String], log: PathBuf) -> Fallible<Guarded> {
-        let wrong =
-            |error: std::io::Error| format!("{} can't be started: {error}", program.display());
-        File::create(&log).map_err(wrong)?;
+impl Process {
+    /// Starts a program, in the folder of the sources; what it says comes into the file `log`.
+    pub fn start(program: &Path, arguments: &[String], log: PathBuf) -> Fallible<Process> {
+        // Redis says what it says to its output.
         let mut command = Command::new("sh");
-        command.args(["-c", GUARD, "sh"]).arg(program).args(arguments).env("LOG", &log);
+        command.args(["-c", "exec \"$@\" >&2", "sh"]).arg(program).args(arguments);
         // Runs are counted in what servers tell by default.
         command.env_remove("RUST_LOG");
         command.current_dir(env!("CARGO_MANIFEST_DIR"));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut shell = command.spawn().map_err(wrong)?;
-        let mut said = String::new();
-        let stdout = shell.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut said).map_err(wrong)?;
-        let pid =
-            said.trim().parse().map_err(|_| format!("{} has no number", program.display()))?;
-        Ok(Guarded { shell, pid, log })
+        let guarded = File::create(&log).and_then(|log| Guarded::start(&command, log.into()));
+        let guarded =
+            guarded.map_err(|error| format!("{} can't be started: {error}", program.display()))?;
+        Ok(Process { guarded, log })
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.guarded.pid()
     }
 
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
-        !matches!(self.shell.try_wait(), Ok(None))
+        self.guarded.ended().is_some()
     }
 
     /// What it said so far.
@@ -77,18 +62,11 @@ impl Guarded {
     /// Its resident memory, in bytes.
     pub fn memory(&self) -> Fallible<u64> {
         let mut ps = Command::new("ps");
-        let output = ps.args(["-o", "rss=", "-p", &self.pid.to_string()]).output();
+        let output = ps.args(["-o", "rss=", "-p", &self.pid().to_string()]).output();
         let output = output.map_err(|error| format!("ps: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let kilobytes: u64 = text.trim().parse().map_err(|_| format!("ps says {text:?}"))?;
         Ok(kilobytes * 1024)
-    }
-}
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
     }
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use redis::{Client, Connection};
 
 use super::Fallible;
-use super::process::{Guarded, PATIENCE, free_port, wait_for};
+use super::process::{PATIENCE, Process, free_port, wait_for};
 
 /// A `redis-server` on a free loopback port that reads the shipped `redis.conf`.
 pub struct OwnRedis {
-    process: Guarded,
+    process: Process,
     port: u16,
 }
 
@@ -23,7 +23,7 @@ impl OwnRedis {
         let text = |path: &Path| path.display().to_string();
         let arguments =
             [text(&conf), "--port".into(), port.to_string(), "--dir".into(), text(&data)];
-        let process = Guarded::start(&program()?, &arguments, folder.join("redis.log"))?;
+        let process = Process::start(&program()?, &arguments, folder.join("redis.log"))?;
         let mut redis = OwnRedis { process, port };
         let ready = wait_for("Redis answers", || {
             if redis.process.has_ended() {
@@ -32,7 +32,7 @@ impl OwnRedis {
             let mut connection = redis.connect().ok()?;
             let info: redis::InfoDict =
                 redis::cmd("INFO").arg("server").query(&mut connection).ok()?;
-            let ours = info.get::<u32>("process_id") == Some(redis.process.pid);
+            let ours = info.get::<u32>("process_id") == Some(redis.process.pid());
             ours.then_some(Ok(()))
         });
         ready??;

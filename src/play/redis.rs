@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bank::ids::ServerId;
-use crate::play::process::{Folder, Guarded, end_of};
+use crate::play::folder::{Folder, end_of, log_at};
+use crate::play::guard::Guarded;
 use crate::store::redis::leftovers;
 
 /// How long a Redis may take to start.
@@ -104,8 +105,8 @@ fn start_at(
     command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
     command.args(["--no-appendfsync-on-rewrite", "no", "--maxmemory-policy", "noeviction"]);
     command.args(["--aof-load-truncated", "no"]).arg("--dir").arg(data).arg("--logfile").arg(&log);
-    let mut process =
-        Guarded::start(&command, &log).map_err(|error| format!("{program}: {error}"))?;
+    let process = log_at(&log).and_then(|log| Guarded::start(&command, log));
+    let mut process = process.map_err(|error| format!("{program}: {error}"))?;
     let url = format!("redis://127.0.0.1:{port}/");
     loop {
         if process.ended().is_some() {

@@ -16,7 +16,8 @@ use crate::bank::request::{Reply, Request, Status};
 use crate::client;
 use crate::client::session::Session;
 use crate::play::Options;
-use crate::play::process::{Folder, Guarded, end_of};
+use crate::play::folder::{Folder, end_of, log_at};
+use crate::play::guard::Guarded;
 use crate::play::redis::Redis;
 use crate::play::script::list;
 use crate::wire::Answer;
@@ -186,8 +187,8 @@ impl Stage {
         command.args(["--opening-balance", &self.opening.to_string()]).args(FLAGS);
         command.arg("--trace").arg(self.trace_of(id));
         let log = self.log_of(id);
-        let process = Guarded::start(&command, &log)
-            .map_err(|error| format!("server {id} can't be started: {error}"))?;
+        let process = log_at(&log).and_then(|log| Guarded::start(&command, log));
+        let process = process.map_err(|error| format!("server {id} can't be started: {error}"))?;
         if let Some(actor) = self.actors.get_mut(id) {
             (actor.process, actor.starts) = (Some(process), actor.starts + 1);
         }

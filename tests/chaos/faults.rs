@@ -6,6 +6,7 @@ use redis::Connection;
 
 use crate::proxy::{Blow, Way};
 use crate::stage::Stage;
+use crate::support::process::signal;
 use crate::support::redis::{TestRedis, say};
 
 /// A kind of fault.
@@ -126,7 +127,7 @@ impl Fault {
                 stage.bank.ids().iter().for_each(|id| stage.bank.kill(id));
             }
             Kind::ServerStopped => {
-                stage.bank.process(&self.server).expect("it runs").signal("STOP");
+                signal(stage.bank.process(&self.server), "STOP");
             }
             Kind::ClientsCut => stage.doors[&self.server].strike(Blow::Cut),
             Kind::RepliesHeld => stage.doors[&self.server].change(|way| way.hold_back = true),
@@ -179,7 +180,7 @@ impl Fault {
                 let missing = if dice.bool() { 0 } else { dice.usize(1..150) };
                 redis.kill_while_writing(&commands, missing);
             }
-            Kind::RedisStopped => redis.process().expect("it runs").signal("STOP"),
+            Kind::RedisStopped => signal(redis.process(), "STOP"),
             Kind::RedisLoading => redis.restart_with(&["--key-load-delay", "300"], 0),
             Kind::RedisDiskFull => {
                 let size = redis.append_only_file().metadata().expect("a size").len();
@@ -216,7 +217,7 @@ impl Fault {
                 stage.bank.ids().iter().for_each(|id| stage.bank.start_server(id));
             }
             Kind::ServerStopped => {
-                stage.bank.process(&self.server).expect("it runs").signal("CONT");
+                signal(stage.bank.process(&self.server), "CONT");
             }
             Kind::ServerIsolated => {
                 stage.ways_of(&self.server).for_each(|way| way.change(|way| *way = Way::default()));
@@ -249,7 +250,7 @@ impl Fault {
             let _: redis::Value = say(connection, words);
         };
         match self.kind {
-            Kind::RedisStopped => redis.process().expect("it runs").signal("CONT"),
+            Kind::RedisStopped => signal(redis.process(), "CONT"),
             Kind::RedisPaused => tell(&["PING"]),
             Kind::RedisOutOfMemory => tell(&["CONFIG", "SET", "maxmemory", "0"]),
             Kind::RedisWithoutReplicas => tell(&["CONFIG", "SET", "min-replicas-to-write", "0"]),

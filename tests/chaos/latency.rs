@@ -7,7 +7,7 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::request::Outcome;
 use paxos_banking::client::session::{Ending, Session};
 
-use crate::support::process::{Bank, Setup};
+use crate::support::process::{Bank, Setup, signal};
 
 const ROUNDS: usize = 7;
 /// How long each condition is measured in each round.
@@ -45,13 +45,13 @@ pub fn measure() {
 fn under(third: Third, bank: &mut Bank, sessions: &mut [Session; 2]) -> (Duration, Duration) {
     match third {
         Third::Well => {}
-        Third::Stopped => bank.process("C").expect("it runs").signal("STOP"),
+        Third::Stopped => signal(bank.process("C"), "STOP"),
         Third::Killed => bank.kill("C"),
     }
     let measured = pay(sessions);
     match third {
         Third::Well => {}
-        Third::Stopped => bank.process("C").expect("it runs").signal("CONT"),
+        Third::Stopped => signal(bank.process("C"), "CONT"),
         Third::Killed => bank.start_server("C"),
     }
     bank.wait_until_connected();

@@ -5,7 +5,6 @@
 pub mod cluster;
 pub mod damage;
 pub mod disk;
-pub mod guard;
 pub mod pages;
 pub mod process;
 pub mod redis;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use paxos_banking::client::Options;
 use paxos_banking::client::session::Session;
+use paxos_banking::play::guard::Guarded;
 use serde_json::{Value, json};
 
 use super::cluster::{Client, PATIENCE, free_address, hears, wait_until};
-use super::guard::Guarded;
 use super::redis::TestRedis;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_paxos-banking");
@@ -141,7 +141,7 @@ impl Bank {
         *self.starts.entry(id.to_owned()).or_default() += 1;
         let log = self.log_file(id).map(|path| File::create(path).expect("a log"));
         let errors = log.map_or_else(Stdio::null, Stdio::from);
-        let server = Guarded::start(&command, errors, 0);
+        let server = Guarded::start(&command, errors).expect("a shell");
         let before = self.running.insert(id.to_string(), server);
         assert!(before.is_none(), "{id} was running");
     }
@@ -221,4 +221,9 @@ impl Bank {
                 && all[0].as_ref().is_some_and(|(_, length)| *length == json!(0))
         });
     }
+}
+
+/// Sends a process a signal, such as `STOP`. It may have ended meanwhile.
+pub fn signal(process: Option<&mut Guarded>, name: &str) {
+    let _ = process.expect("it was started").signal(name);
 }

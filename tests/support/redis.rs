@@ -8,10 +8,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use paxos_banking::play::guard::Guarded;
 use redis::{Client, Connection, FromRedisValue};
 use tempfile::TempDir;
-
-use super::guard::Guarded;
 
 /// How long a Redis may take to start. Generous: it is only waited for in full by a failing test.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -92,9 +91,16 @@ impl TestRedis {
     /// in blocks of 512 bytes, if that is not 0. Doesn't wait until it answers.
     pub fn restart_with(&mut self, arguments: &[&str], file_blocks: u64) {
         self.kill();
-        let mut command = self.command();
-        command.args(arguments);
-        self.running = Some(Guarded::start(&command, Stdio::null(), file_blocks));
+        let mut redis = self.command();
+        redis.args(arguments);
+        if file_blocks > 0 {
+            // A write beyond the bound fails, as on a full disk.
+            let mut bounded = Command::new("sh");
+            bounded.args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\""]);
+            bounded.arg(file_blocks.to_string()).arg(redis.get_program()).args(redis.get_args());
+            redis = bounded;
+        }
+        self.running = Some(Guarded::start(&redis, Stdio::null()).expect("a shell"));
     }
 
     /// The file to which it appends what it writes: `appendonly.aof.N.incr.aof`, the newest one.
@@ -117,7 +123,7 @@ impl TestRedis {
     /// Starts it, and waits until it answers. False if it ended instead, for want of the port.
     fn try_run(&mut self, port: u16, deadline: Instant) -> bool {
         self.port = port;
-        self.running = Some(Guarded::start(&self.command(), Stdio::null(), 0));
+        self.running = Some(Guarded::start(&self.command(), Stdio::null()).expect("a shell"));
         loop {
             assert!(Instant::now() < deadline, "Redis does not start: {}", self.log());
             let process = self.running.as_mut().expect("it was just started");
