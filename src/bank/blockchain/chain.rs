@@ -237,6 +237,7 @@ impl Chain {
         self.verify_outline(block.block())?;
         let mut included = self.included.clone();
         let mut trial = balances.try_out(View::Committed);
+        trial.expect(block.block().len());
         for (server, log) in logs {
             trial.is_own(home == Some(server));
             let last = self.follow(&mut trial, server, log)?;

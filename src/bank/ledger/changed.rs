@@ -53,8 +53,10 @@ impl Changed {
 
     /// Makes room for so many more.
     pub(super) fn reserve(&mut self, more: usize) {
-        while 2 * (self.balances.len() + more) > self.index.len() {
-            self.grow();
+        let places = 2 * (self.balances.len() + more);
+        if places > self.index.len() {
+            self.balances.reserve(more);
+            self.grow(places.next_power_of_two().max(16));
         }
     }
 
@@ -71,8 +73,8 @@ impl Changed {
         }
     }
 
-    fn grow(&mut self) {
-        self.index = vec![0; (4 * self.index.len()).max(16)];
+    fn grow(&mut self, places: usize) {
+        self.index = vec![0; places];
         for place in 0..self.balances.len() {
             let number = self.balances[place].0;
             let slot = self.slot(number, self.begin(number));

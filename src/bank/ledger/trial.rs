@@ -72,6 +72,11 @@ impl<'a> Trial<'a> {
         self.own = own;
     }
 
+    /// Makes room for so many transfers.
+    pub fn expect(&mut self, transfers: usize) {
+        self.changes.changed.reserve((2 * transfers).min(self.base.accounts()));
+    }
+
     fn find(&self, account: &AccountId) -> Option<(Place, Amount)> {
         self.find_at(account, self.base.find(account))
     }
