@@ -88,7 +88,7 @@ impl Default for Limits {
             page: PAGE,
             // About three times as many as a page has: the pages are a quarter of what is written then.
             bytes_per_page: 16 << 10,
-            // Less than a second's work for a server that starts.
+            // About a second's work for a server that starts.
             bytes_after_pages: 64 << 20,
         }
     }

@@ -126,9 +126,7 @@ impl Fault {
             Kind::AllServersKilled => {
                 stage.bank.ids().iter().for_each(|id| stage.bank.kill(id));
             }
-            Kind::ServerStopped => {
-                signal(stage.bank.process(&self.server), "STOP");
-            }
+            Kind::ServerStopped => signal(stage.bank.process(&self.server), "STOP"),
             Kind::ClientsCut => stage.doors[&self.server].strike(Blow::Cut),
             Kind::RepliesHeld => stage.doors[&self.server].change(|way| way.hold_back = true),
             Kind::ServerIsolated
@@ -216,9 +214,7 @@ impl Fault {
             Kind::AllServersKilled => {
                 stage.bank.ids().iter().for_each(|id| stage.bank.start_server(id));
             }
-            Kind::ServerStopped => {
-                signal(stage.bank.process(&self.server), "CONT");
-            }
+            Kind::ServerStopped => signal(stage.bank.process(&self.server), "CONT"),
             Kind::ServerIsolated => {
                 stage.ways_of(&self.server).for_each(|way| way.change(|way| *way = Way::default()));
             }

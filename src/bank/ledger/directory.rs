@@ -66,6 +66,7 @@ impl<T: Hash> Hash for Directory<T> {
 impl<T: Default> Directory<T> {
     /// A directory without accounts. `salt` is the server's own and need not be known outside.
     pub fn new(salt: u64) -> Directory<T> {
+        const { assert!(size_of::<Account<T>>() == 64, "an account fits on a cache line") };
         Directory { accounts: Vec::new(), index: Vec::new(), salt, names: BTreeSet::new() }
     }
 
