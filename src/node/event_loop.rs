@@ -17,6 +17,7 @@ use crate::node::checking::ToCheck;
 use crate::node::config::Timings;
 use crate::node::exchange::Exchange;
 use crate::node::gate::Gate;
+use crate::node::idle::Idle;
 use crate::node::incoming::Incoming;
 use crate::node::life::{ExitReason, Life};
 use crate::node::load::{LoadError, load};
@@ -50,6 +51,7 @@ pub(crate) struct Waiting {
     timers: Timers,
     own: VecDeque<Message>,
     gate: Gate,
+    idle: Idle,
     /// A link that is up. It opens a turn: what is said before in a turn is meant for the link
     /// before, and in a new one the hello has to be first.
     dialled: Option<Incoming>,
@@ -61,6 +63,7 @@ impl Waiting {
             timers: Timers::new(timings),
             own: VecDeque::new(),
             gate: Gate::default(),
+            idle: Idle::default(),
             dialled: None,
         }
     }
@@ -104,14 +107,19 @@ impl EventLoop {
         }
     }
 
-    /// Blocks until there is something to take in, or a timer runs out, or the node ends.
+    /// Waits until there is something to take in, or a timer runs out, or the node ends.
     fn wait(&self) {
         if !self.waiting.own.is_empty() || self.waiting.dialled.is_some() {
             return;
         }
+        let is_open = self.waiting.gate.shut_until().is_none();
+        let has_come = || !self.peers.is_empty() || (is_open && !self.clients.is_empty());
+        if self.waiting.idle.wait_awake(has_come) {
+            return;
+        }
         let mut select = Select::new();
         select.recv(&self.peers);
-        if self.waiting.gate.shut_until().is_none() {
+        if is_open {
             select.recv(&self.clients);
         }
         select.recv(self.life.over());
@@ -185,6 +193,7 @@ impl EventLoop {
         self.exchange.trace.durable(&batch);
         let now = Instant::now();
         self.exchange.gauges.turn(&batch, runs, begun, now);
+        self.waiting.idle.turn(&batch, now);
         for command in timers {
             self.waiting.timers.apply(command, now);
         }

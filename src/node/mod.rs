@@ -58,6 +58,7 @@ mod faults;
 mod gate;
 mod gauges;
 mod histogram;
+mod idle;
 mod incoming;
 mod life;
 mod link;
