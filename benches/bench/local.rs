@@ -23,7 +23,7 @@ pub const SLICES: usize = 3;
 
 /// Transfers a line, connections to each server, and lines under way on each.
 const BATCHED: [(&str, usize, usize, usize); 2] =
-    [("1,000 a line", 1_000, 2, 8), ("10 a line", 10, 2, 64)];
+    [("1,000 a line", 1_000, 2, 4), ("10 a line", 10, 2, 64)];
 
 pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
     for run in 1..=context.runs {
