@@ -9,6 +9,7 @@
 //! outlet ────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
 //! peer ──────── dials one peer, and keeps the link
 //! link ──────── the way out to a peer: at once, or by two queues and a writer
+//! idle ──────── how the event loop waits
 //! gauges ────── what the event loop measures and counts beside its work, for status
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! told ───────── messages as lines of the log
