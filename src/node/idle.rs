@@ -49,14 +49,16 @@ impl Idle {
     pub(crate) fn wait_awake(&self, has_come: impl Fn() -> bool) -> bool {
         let mut now = Instant::now();
         let Some(until) = self.awake_until(now) else { return false };
-        while now < until {
+        loop {
             if has_come() {
                 return true;
+            }
+            if now >= until {
+                return false;
             }
             thread::yield_now();
             now = Instant::now();
         }
-        false
     }
 }
 
