@@ -1,4 +1,8 @@
 //! `accounts`: many accounts, all alike or a few of them much in use.
+//!
+//! They are compared with each server's own account, whose name is one letter. How much of the difference
+//! is due to longer names, and not to the number of accounts, shows where only one of ten thousand pays at
+//! each server.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -7,25 +11,33 @@ use super::bank::{Bank, IDS};
 use super::check::{Told, check};
 use super::lines::Line;
 use super::load::{Load, Manner};
-use super::local::{MOST, all_accepted, circle, load};
+use super::local::{MOST, all_accepted, circle, circle_of, load};
 use super::report::{Bound, Report, Unit};
 use super::settled::{FLAGS, FULL, watched_load_of};
 use super::{Context, Fallible, Span};
 
 /// What each account is given, by its server's own.
 const ENDOWMENT: u64 = 1_000_000;
+/// What the one is given that pays alone: servers may differ for long in how much they take.
+const ENDOWMENT_OF_ONE: u64 = 10_000_000_000;
 /// Openings and endowments a line.
 const SETUP_ITEMS: usize = 5_000;
 /// How they are sent.
 const SETUP: Manner = Manner::Once { window: 4 };
 /// Lines that are written for each server, to be sent over and over.
 const LINES: usize = 200;
+/// What is compared with: a bank in which each server has its own account and no other.
+const OWN: &str = "one each";
+/// Of ten thousand accounts, one at each server is in use.
+const ONE: &str = "one of 10,000";
 
 /// Which accounts are in use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     /// Each server's own, and no other.
     Own,
+    /// One other at each server, the one that was opened last.
+    One,
     /// All the same.
     Uniform,
     /// Zipf's law: the second half as often as the first, the third a third as often.
@@ -51,20 +63,24 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
     Ok(())
 }
 
+/// Ten thousand accounts.
+fn few(context: &Context) -> usize {
+    context.size(10_000, 30)
+}
+
 fn measure(
     context: &Context,
     report: &mut Report,
     flags: &[&str],
     measure: Measure,
 ) -> Fallible<()> {
-    let few = context.size(10_000, 30);
     let many = context.size(1_000_000, 90);
     let mut towns = Vec::new();
-    for (name, accounts) in [("one each", 0), ("10,000", few), ("1,000,000", many)] {
+    for (name, accounts) in [(OWN, 0), ("10,000", few(context)), ("1,000,000", many)] {
         context.step(&format!("accounts: opening {name}"));
         towns.push(Town::found(context, flags, name, accounts)?);
     }
-    for run in 1..=context.runs.min(3) {
+    for run in 1..=context.runs {
         for town in &mut towns {
             measure(town, context, report, run)?;
         }
@@ -80,34 +96,36 @@ fn measure(
 fn ask(report: &mut Report) {
     for (accounts, least) in [("10,000", 0.8), ("1,000,000", 0.4)] {
         for how in ["uniform", "Zipf"] {
+            let many = format!("{accounts} {how}");
             for what in ["local", "settled"] {
-                let figure = compare(report, what, &format!("{accounts} {how}"), "");
-                report.ask(
-                    &format!("accounts, {accounts} {how}, {what}"),
-                    &figure,
-                    Bound::AtLeast(least),
-                );
+                let asked = format!("accounts, {many}, {what}");
+                let figure = compare(report, what, &many, OWN, "");
+                report.ask(&asked, &figure, Bound::AtLeast(least));
             }
-            let figure = compare(report, "paced", &format!("{accounts} {how}"), ": p99");
-            report.ask(
-                &format!("accounts, {accounts} {how}, paced p99"),
-                &figure,
-                Bound::AtMost(2.0),
-            );
+            let asked = format!("accounts, {many}, paced p99");
+            let figure = compare(report, "paced", &many, OWN, ": p99");
+            report.ask(&asked, &figure, Bound::AtMost(2.0));
+        }
+    }
+    for what in ["local", "settled"] {
+        compare(report, what, ONE, OWN, "");
+        for how in ["uniform", "Zipf"] {
+            compare(report, what, &format!("10,000 {how}"), ONE, "");
         }
     }
 }
 
-fn compare(report: &mut Report, what: &str, accounts: &str, end: &str) -> String {
-    let values = |name: String| {
+/// Adds the ratio of two kinds of load, run by run; returns its name.
+fn compare(report: &mut Report, what: &str, these: &str, those: &str, end: &str) -> String {
+    let values = |kind: &str| {
+        let name = format!("{what}, {kind}{end}");
         let figure = report.figures.iter().find(|figure| figure.name == name);
         figure.map(|figure| figure.values.clone()).unwrap_or_default()
     };
-    let own = values(format!("{what}, one each{end}"));
-    let these = values(format!("{what}, {accounts}{end}"));
-    let name = format!("{what}, {accounts} / one each{end}");
-    for (these, own) in these.iter().zip(&own) {
-        report.add(&name, Unit::Ratio, these / own.max(1.0));
+    let (numerators, denominators) = (values(these), values(those));
+    let name = format!("{what}, {these} / {those}{end}");
+    for (numerator, denominator) in numerators.iter().zip(&denominators) {
+        report.add(&name, Unit::Ratio, numerator / denominator.max(1.0));
     }
     name
 }
@@ -116,19 +134,26 @@ impl Town {
     fn found(context: &Context, flags: &[&str], name: &str, accounts: usize) -> Fallible<Town> {
         let bank = Bank::start(&context.setting, flags)?;
         let each = accounts / IDS.len();
-        let uses = match each {
-            0 => vec![(name.to_owned(), Use::Own, 0)],
-            _ => [("uniform", Use::Uniform), ("Zipf", Use::Zipf)]
-                .map(|(word, how)| (format!("{name} {word}"), how, each))
-                .into(),
-        };
+        let mut uses = Vec::new();
+        if each == 0 {
+            uses.push((name.to_owned(), Use::Own, 0));
+        } else {
+            uses.push((format!("{name} uniform"), Use::Uniform, each));
+            uses.push((format!("{name} Zipf"), Use::Zipf, each));
+        }
+        if accounts == few(context) {
+            uses.push((ONE.to_owned(), Use::One, each));
+        }
         let mut town = Town { bank, told: Told::default(), uses };
         if each > 0 {
             let items = context.size(SETUP_ITEMS, 10);
             let opened = |names: &[String], _: &str| Line::openings(names);
             let endowed = |names: &[String], id: &str| {
+                let alone = account(id, each - 1);
+                let gift =
+                    |name: &String| if *name == alone { ENDOWMENT_OF_ONE } else { ENDOWMENT };
                 let transfers: Vec<_> =
-                    names.iter().map(|name| (id, name.as_str(), ENDOWMENT)).collect();
+                    names.iter().map(|name| (id, name.as_str(), gift(name))).collect();
                 Line::batch(&transfers)
             };
             town.all_once(&setup(each, items, opened))?;
@@ -155,8 +180,10 @@ impl Town {
     }
 
     fn lines(&self, how: Use, each: usize, items: usize) -> BTreeMap<String, Vec<Line>> {
-        if how == Use::Own {
-            return circle(&self.bank, items);
+        match how {
+            Use::Own => return circle(&self.bank, items),
+            Use::One => return circle_of(&self.bank.ids(), items, |id| account(id, each - 1)),
+            Use::Uniform | Use::Zipf => {}
         }
         let mut dice = fastrand::Rng::with_seed(6);
         let pick = Pick::new(how, each);
@@ -179,7 +206,7 @@ impl Town {
         for (name, how, each) in self.uses.clone() {
             context.step(&format!("accounts: settled, {name}, run {run}"));
             let lines = self.lines(how, each, context.line(1_000));
-            let span = context.span(2.0);
+            let span = context.span(1.5);
             let (ran, watched) = watched_load_of(&self.bank, &lines, FULL, span, &mut self.told)?;
             let rate = watched.whole_rate(&ran);
             report.add(&format!("settled, {name}"), Unit::PerSecond, rate);
@@ -189,15 +216,15 @@ impl Town {
 
     fn local(&mut self, context: &Context, report: &mut Report, run: usize) -> Fallible<()> {
         let rate = context.size(300_000, 3_000) as f64;
-        let span = context.span(1.0);
+        let (full_span, paced_span) = (context.span(0.75), context.span(1.0));
         // Both fit into the logs, however long they are.
-        let paced_entries = (rate * span.seconds / IDS.len() as f64) as u64;
-        let most = span.most.min(MOST.saturating_sub(paced_entries));
-        let full_span = Span { most, ..span };
+        let paced_entries = (rate * paced_span.seconds / IDS.len() as f64) as u64;
+        let most = full_span.most.min(MOST.saturating_sub(paced_entries));
+        let full_span = Span { most, ..full_span };
         let paced = Manner::Paced { rate };
         for (name, how, each) in self.uses.clone() {
             for (word, items, manner, span) in
-                [("local", 1_000, FULL, full_span), ("paced", 100, paced, span)]
+                [("local", 1_000, FULL, full_span), ("paced", 100, paced, paced_span)]
             {
                 context.step(&format!("accounts: {word}, {name}, run {run}"));
                 let lines = self.lines(how, each, context.line(items));

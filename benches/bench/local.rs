@@ -43,12 +43,20 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
 
 /// For each server, lines of so many transfers of one unit, from its own account to the next one's.
 pub fn circle(bank: &Bank, items: usize) -> BTreeMap<String, Vec<Line>> {
-    let ids = bank.ids();
+    circle_of(&bank.ids(), items, |id| id.to_owned())
+}
+
+/// The same from another account at each of these servers to that at the next.
+pub fn circle_of(
+    ids: &[String],
+    items: usize,
+    account: impl Fn(&str) -> String,
+) -> BTreeMap<String, Vec<Line>> {
     let lines = |(place, id): (usize, &String)| {
-        let to = &ids[(place + 1) % ids.len()];
+        let (from, to) = (account(id), account(&ids[(place + 1) % ids.len()]));
         let line = match items {
-            1 => Line::single(id, to, 1),
-            _ => Line::batch(&vec![(id, to, 1); items]),
+            1 => Line::single(&from, &to, 1),
+            _ => Line::batch(&vec![(from, to, 1); items]),
         };
         (id.clone(), vec![line])
     };

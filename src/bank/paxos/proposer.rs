@@ -50,7 +50,8 @@ pub enum Phase {
 /// How a proposer waits for the other connected servers' promises once it has a majority.
 ///
 /// It could go on at once where those promised cover all that waits; but a server that is about to
-/// answer saves its log a run of its own, so it gets a moment.
+/// answer saves its log a run of its own, so it gets a moment. (Going on at once made a lone overdraft no
+/// faster, and with one client at each server a third fewer were served.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Gathering {
     /// It has no majority yet.
