@@ -26,7 +26,7 @@ const ITEMS: usize = 100;
 const SHARE: f64 = 0.5;
 
 pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
-    for run in 1..=context.runs.min(3) {
+    for run in 1..=context.runs {
         context.step(&format!("fault: what they can take, run {run}"));
         let mut bank = Bank::start(&context.setting, &FLAGS)?;
         let mut told = Told::default();
