@@ -216,6 +216,25 @@ fn who_only_settles_lets_the_run_of_another_go_first_once() {
 }
 
 #[test]
+fn who_lets_another_go_first_at_height_after_height_waits_no_longer_each_time() {
+    let mut stage = Stage::open();
+    let mut head = genesis();
+    stage.hear(OF_B, prepare("B", 1, &head));
+    stage.request(Request::Settle);
+    for seq in 1..=5 {
+        head = block_of(&head, [("B", element_of(seq, [pays("B", "A", 1)]))]);
+        assert!(stage.hear(OF_B, accept("B", seq, &head)).asked().is_empty());
+        assert!(stage.hear(OF_B, commit(&head)).appends());
+        stage.hear(OF_B, prepare("B", seq + 1, &head));
+        let said = stage.time_out(Timer::BackOff { attempt: 1 });
+        assert!(said.notes("the run of B may go first"), "{said:?}");
+        assert!(said.sets(Timer::BackOff { attempt: 1 }), "{said:?}");
+    }
+    // B is gone, and nobody else is in the way.
+    assert_eq!(stage.time_out(Timer::BackOff { attempt: 1 }).asked().len(), 2);
+}
+
+#[test]
 fn a_run_of_its_own_is_nothing_to_yield_to() {
     let mut stage = Stage::open();
     stage.pay(TOO_MUCH, 1);
