@@ -162,6 +162,16 @@ impl World {
         self.judge.books.knows_of_another(id, disk.stored.instance, blocks)
     }
 
+    /// Whether the answerer knew it when it answered. In the same turn it may have learnt it since.
+    fn knew_its_end(&self, index: usize, answer: &Message) -> bool {
+        let (Message::Hello(hello) | Message::Reject { hello, .. }) = answer else {
+            panic!("{answer:?} is no answer to a hello");
+        };
+        let OldStore { id, disk, .. } = &self.old.all[index];
+        let blocks = hello.standing.height as usize + 1;
+        self.judge.books.knows_of_another(id, disk.stored.instance, blocks)
+    }
+
     /// A client asks it for what it has, and knows no better.
     fn old_store_pays(&mut self, index: usize) {
         let id = &self.old.all[index].id;
@@ -186,7 +196,7 @@ impl World {
     pub fn old_store_is_answered(&mut self, index: usize, answer: Message) {
         let Some((connection, peer)) = self.old.all[index].dialled.take() else { return };
         let welcomed = matches!(answer, Message::Hello(_));
-        let replaced = self.knows_its_end(index, &peer);
+        let replaced = self.knew_its_end(index, &answer);
         let OldStore { id, disk, copy_of, .. } = &self.old.all[index];
         // Once that one has met the store in its place, it has forgotten the one before.
         let remembers = self.life(id) == 0;

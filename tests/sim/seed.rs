@@ -14,6 +14,8 @@ const FAULTY: u64 = 20_000;
 const HEALING: u64 = 120_000;
 /// What went wrong may show for so long.
 const CALMING: u64 = 12_000;
+/// Longer than anything waits for money, and for the run that looks for it then.
+const PATIENCE: u64 = 20_000;
 
 /// Few servers whose clients overdraw all at once, a network that is good but for who reaches whom,
 /// and deaths at the worst moments: what it takes for two proposers to meet at one acceptor.
@@ -57,6 +59,20 @@ fn small(dice: &mut Rng) -> Limits {
         remembered_in_all: 10,
         ..Limits::default()
     }
+}
+
+/// Lets all clients finish what they do, and settle.
+fn settle(world: &mut World) {
+    for client in 0..world.clients.len() {
+        world.clients[client].settles = true;
+        if std::mem::take(&mut world.clients[client].settled) {
+            world.wake_client(client, 500);
+        }
+    }
+    let end = world.now + HEALING;
+    let done = |world: &World| world.clients.iter().all(|c| c.is_done() && c.settled);
+    while !done(world) && world.step(end) {}
+    assert!(done(world), "not everything finished after the faults were healed");
 }
 
 /// Plays one seed.
@@ -107,14 +123,12 @@ pub fn simulate(seed: u64, trace: bool) -> World {
     let calm = world.now + CALMING;
     while world.step(calm) {}
     world.judge.calm = true;
-    for client in &mut world.clients {
-        client.left = 5;
-        client.settles = true;
-    }
-    let end = world.now + HEALING;
-    let done = |world: &World| world.clients.iter().all(|c| c.is_done() && c.settled);
-    while !done(&world) && world.step(end) {}
-    assert!(done(&world), "not everything finished after the faults were healed");
+    world.clients.iter_mut().for_each(|client| client.left = 5);
+    settle(&mut world);
+    // What is sent carelessly may wait for money still, and get it from what was settled now.
+    let over = world.now + PATIENCE;
+    while world.step(over) {}
+    settle(&mut world);
     // Let the last commits arrive.
     let end = world.now + 6_000;
     while world.step(end) {}
