@@ -57,7 +57,7 @@ pub enum Timer {
     Repeat,
     /// A proposer that lost, or that lets others go first, may try again. Longer with each attempt.
     BackOff {
-        /// Counts the attempts at one height that did not get through.
+        /// Counts the attempts in a row that did not get through.
         attempt: u32,
     },
     /// A block was accepted here a while ago and no commit was heard of.

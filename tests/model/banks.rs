@@ -211,7 +211,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
             1_901_904,
             with(Bank { rounds: 2, ..fair(one_needs_a_run()) }, |b| b.impatience = 1),
         ),
-        exploration("two compete", 1_596_840, later(two_need_runs())),
+        exploration("two compete", 1_589_388, later(two_need_runs())),
         exploration(
             "a pair, a crash, impatience and a retry, and everything overtakes",
             4_041_383,

@@ -1,6 +1,6 @@
 //! Replies that wait for a block, clients that settle, and a server's own habit.
 
-use paxos_banking::bank::effects::{Timer, WaitId};
+use paxos_banking::bank::effects::{Event, Timer, WaitId};
 use paxos_banking::bank::ledger::entry::Via;
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::Message;
@@ -216,7 +216,7 @@ fn who_only_settles_lets_the_run_of_another_go_first_once() {
 }
 
 #[test]
-fn who_lets_another_go_first_at_height_after_height_waits_no_longer_each_time() {
+fn who_always_lets_another_go_first_begins_at_once_when_that_one_is_gone() {
     let mut stage = Stage::open();
     let mut head = genesis();
     stage.hear(OF_B, prepare("B", 1, &head));
@@ -226,12 +226,12 @@ fn who_lets_another_go_first_at_height_after_height_waits_no_longer_each_time() 
         assert!(stage.hear(OF_B, accept("B", seq, &head)).asked().is_empty());
         assert!(stage.hear(OF_B, commit(&head)).appends());
         stage.hear(OF_B, prepare("B", seq + 1, &head));
-        let said = stage.time_out(Timer::BackOff { attempt: 1 });
+        let said = stage.time_out(Timer::BackOff { attempt: seq as u32 });
         assert!(said.notes("the run of B may go first"), "{said:?}");
-        assert!(said.sets(Timer::BackOff { attempt: 1 }), "{said:?}");
     }
-    // B is gone, and nobody else is in the way.
-    assert_eq!(stage.time_out(Timer::BackOff { attempt: 1 }).asked().len(), 2);
+    let said = stage.handle(Event::Closed(OF_B));
+    assert!(said.cancels(Timer::BackOff { attempt: 6 }), "{said:?}");
+    assert_eq!(said.asked().len(), 2, "{said:?}");
 }
 
 #[test]

@@ -145,6 +145,7 @@ impl Server {
             && known.incoming == Some(connection)
         {
             known.incoming = None;
+            self.stop_backing_off();
         }
     }
 

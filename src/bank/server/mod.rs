@@ -99,9 +99,8 @@ pub struct Server {
     knowledge: Knowledge,
     /// The highest round seen in any ballot.
     highest_round: u64,
-    /// Runs in a row that did not get through, or let others go first, and the height that they were for.
+    /// Runs in a row that did not get through.
     attempt: u32,
-    attempted: u64,
     /// The next run waits for the timer of that attempt.
     backing_off: bool,
     /// The last run was won while others waited: they go first.

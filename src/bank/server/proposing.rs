@@ -364,27 +364,27 @@ impl Server {
         ));
         self.effects.runs.lost += 1;
         self.drop_run();
-        // Settling, and finishing a round, yield to those who wait for money.
-        let yields = waiting && !self.waiting.has_transfers();
-        self.back_off_by(if yields { 3 } else { 1 });
-    }
-
-    /// Waits before the next run.
-    pub(super) fn back_off(&mut self) {
-        self.back_off_by(1);
-    }
-
-    /// Waits longer with each attempt at the same height. A block is what attempts are in each other's way
-    /// for: were they counted beyond it, whoever seldom wins would wait for a second, and then everybody
-    /// would, once the one that usually wins is gone.
-    fn back_off_by(&mut self, attempts: u32) {
-        let height = self.chain().height() + 1;
-        if self.attempted != height {
-            (self.attempted, self.attempt) = (height, 0);
+        if waiting && !self.waiting.has_transfers() {
+            // Settling, and finishing a round, yield to those who wait for money.
+            self.attempt = self.attempt.saturating_add(2);
         }
-        self.attempt = self.attempt.saturating_add(attempts);
+        self.back_off();
+    }
+
+    /// Waits, longer with each attempt, before the next run.
+    pub(super) fn back_off(&mut self) {
+        self.attempt = self.attempt.saturating_add(1);
         self.backing_off = true;
         self.set(Timer::BackOff { attempt: self.attempt });
+    }
+
+    /// A peer is gone. If that was the one that usually won, then there is nobody to wait for, and whoever
+    /// seldom wins has come to wait long.
+    pub(super) fn stop_backing_off(&mut self) {
+        if std::mem::take(&mut self.backing_off) {
+            self.cancel(Timer::BackOff { attempt: self.attempt });
+        }
+        self.attempt = 0;
     }
 
     fn drop_run(&mut self) {

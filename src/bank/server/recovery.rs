@@ -231,7 +231,6 @@ impl Recovery {
             run: None,
             knowledge: Default::default(),
             attempt: 0,
-            attempted: 0,
             backing_off: false,
             let_others_go: false,
             wary: false,

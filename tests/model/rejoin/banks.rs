@@ -98,7 +98,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "another competes, and reaches the old store again",
-            304_929,
+            310_739,
             Bank {
                 one_way: true,
                 ..in_one_round(with(one(THREE, vec![b_pays_much()]), |b| {
@@ -125,7 +125,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "another crashes",
-            271_446,
+            267_684,
             with(none(), |b| (b.beats, b.crashes, b.newer_beats) = (0, 1, 2)),
         ),
         exploration(
@@ -133,7 +133,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
             109_193,
             Bank { chatter_at_once: false, ..none() },
         ),
-        exploration("two newer stores", 1_985_632, two()),
+        exploration("two newer stores", 1_985_400, two()),
         exploration("of five servers", 23_327, of_five()),
     ]
 }
