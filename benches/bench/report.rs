@@ -40,11 +40,14 @@ impl Unit {
     }
 }
 
+/// A measured number: with a decimal where it is small.
 fn thousands(value: f64) -> String {
-    if value < 100.0 {
-        return format!("{value:.1}");
-    }
-    let digits = format!("{value:.0}");
+    if value < 100.0 { format!("{value:.1}") } else { grouped(value.round() as u64) }
+}
+
+/// A whole number, its digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()
         .rchunks(3)
@@ -169,8 +172,8 @@ impl Report {
         let Checked { entries, in_chain, blocks, how } = checked;
         self.checked.push(format!(
             "{} entries are there once, {} of them in {blocks} equal blocks; total conserved ({how})",
-            thousands(*entries as f64),
-            thousands(*in_chain as f64)
+            grouped(*entries),
+            grouped(*in_chain)
         ));
     }
 
