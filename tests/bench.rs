@@ -8,21 +8,41 @@ use std::fs;
 use std::process::{Command, ExitCode};
 
 use bench::bank::{Bank, Setting};
-use bench::check::{Told, check};
+use bench::check::{Checked, Told, check};
 use bench::load::Manner;
 use bench::local::{circle, load};
+use bench::report::{Report, Unit, write_json};
 use bench::tally::{Ack, Tally};
 use bench::{Fallible, Span};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     if !bench::is_relay()
-        && let Err(error) = checks_find_what_is_wrong().and_then(|()| leftovers_are_removed())
+        && let Err(error) = numbers_are_for_people()
+            .and_then(|()| checks_find_what_is_wrong())
+            .and_then(|()| leftovers_are_removed())
     {
         eprintln!("the check of the benchmark: {error}");
         return ExitCode::FAILURE;
     }
     bench::smoke()
+}
+
+/// Counts of a check are whole numbers; a measured number has a decimal where it is small, and one
+/// that is none is not made to look like one.
+fn numbers_are_for_people() -> Fallible<()> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let mut report = Report::new("local");
+    report.checked(&Checked { entries: 1_234_567, in_chain: 0, blocks: 15_575, how: "all of it" });
+    write_json(&[report], "", folder.path())?;
+    let json = fs::read_to_string(folder.path().join("results.json")).map_err(|e| e.to_string())?;
+    let says = "1,234,567 entries are there once, 0 of them in 15,575 equal blocks; \
+                total conserved (all of it)";
+    assert!(json.contains(says), "{json} instead of: {says}");
+    let shown =
+        [0.04, 99.0, 100.4, 999.6, 2_226_562.4, f64::NAN].map(|value| Unit::Count.show(value));
+    assert_eq!(shown, ["0.0", "99.0", "100", "1,000", "2,226,562", "NaN"]);
+    Ok(())
 }
 
 /// Of benchmarks that were interrupted, and nobody else's.

@@ -24,7 +24,7 @@ pub mod place;
 mod plots;
 mod process;
 mod redis;
-mod report;
+pub mod report;
 mod settled;
 pub mod tally;
 mod wan;

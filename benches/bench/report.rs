@@ -1,5 +1,6 @@
 //! What a scenario found: figures of each run, what was asked for, curves.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use hdrhistogram::Histogram;
@@ -42,11 +43,11 @@ impl Unit {
 
 /// A measured number: with a decimal where it is small.
 fn thousands(value: f64) -> String {
-    if value < 100.0 { format!("{value:.1}") } else { grouped(value.round() as u64) }
+    if value < 100.0 { format!("{value:.1}") } else { grouped(format_args!("{value:.0}")) }
 }
 
 /// A whole number, its digits in groups of three.
-fn grouped(number: u64) -> String {
+fn grouped(number: impl Display) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()
@@ -171,9 +172,10 @@ impl Report {
     pub fn checked(&mut self, checked: &Checked) {
         let Checked { entries, in_chain, blocks, how } = checked;
         self.checked.push(format!(
-            "{} entries are there once, {} of them in {blocks} equal blocks; total conserved ({how})",
-            grouped(*entries),
-            grouped(*in_chain)
+            "{} entries are there once, {} of them in {} equal blocks; total conserved ({how})",
+            grouped(entries),
+            grouped(in_chain),
+            grouped(blocks)
         ));
     }
 
