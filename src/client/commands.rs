@@ -1,15 +1,18 @@
-//! Commands carried out over a session.
+//! What a user can ask for, and what comes of it. [`execute`](crate::client::execute) leads from one to
+//! the other.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
+
+use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::request::{Cursor, Instruction, Listed, Reply, Request};
+use crate::client::ending::{Ending, Failure};
 use crate::client::help::Topic;
-use crate::client::inside::{self, AccountBalance, AllBalances};
-use crate::client::session::{Ending, Failure, Session, out_of_place};
-use crate::wire::Answer;
 use crate::wire::link::{LinkFaults, LinkOrder};
-use crate::wire::reply::{Blocks, HashedBlock};
+use crate::wire::reply::HashedBlock;
 
 /// A command of a user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,118 +165,48 @@ pub enum Response {
     Usage(String),
 }
 
-/// Carries a command out. `next` is the page that `more` asks for, if there is one. None is what
-/// `quit` comes to.
-pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> Option<Response> {
-    let result = match command {
-        Command::One(instruction) => Ok(Response::One(session.instruct(instruction))),
-        Command::Batch(instructions) => Ok(Response::Batch(session.instruct_all(instructions))),
-        Command::Again => Ok(again(session)),
-        Command::Balance(account) => reply(session, &Request::Balance(account)),
-        Command::Page(page) => show(session, &page),
-        Command::More => match next {
-            Some(page) => show(session, page),
-            None => Ok(Response::Usage(
-                "there is no page to go on with: more follows history, accounts or balances".into(),
-            )),
-        },
-        Command::Log(None) => log(session),
-        Command::Log(Some(server)) => session.at(&server).and_then(|mut there| log(&mut there)),
-        Command::Chain { from, to } => chain(session, from, to).map(Response::Chain),
-        Command::Block(height) => block(session, height),
-        Command::AllBalances { prefix } => inside::all_balances(session, &prefix),
-        // One look of them.
-        Command::Status | Command::Watch(_) => reply(session, &Request::Status),
-        Command::Settle => reply(session, &Request::Settle),
-        Command::Link(order) => session.order(&order).map(Response::Links),
-        Command::Help(topic) => Ok(Response::Help(topic)),
-        Command::Quit => return None,
-    };
-    Some(result.unwrap_or_else(Response::Failed))
+/// An account, as one server knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AccountBalance {
+    /// Its name.
+    pub account: AccountId,
+    /// Its local balance: committed, and the effects of the server's own log.
+    pub balance: Amount,
+    /// What it holds by the chain; none if it is not in the chain yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Amount>,
+    /// The chain's height.
+    pub height: u64,
 }
 
-pub(super) fn ask(session: &mut Session, request: &Request) -> Result<Reply, Failure> {
-    match session.ask(request)? {
-        Answer::Reply(reply) => Ok(reply),
-        _ => Err(out_of_place()),
-    }
+/// What all servers that answered know together: the longest chain and the logs that go on from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AllBalances {
+    /// In the order of their names.
+    pub balances: Vec<Sum>,
+    /// The height of the longest chain.
+    pub height: u64,
+    /// Whose chain that is.
+    pub chain_of: ServerId,
+    /// The servers that were asked, with the number of entries in the log of each that go on from
+    /// that chain.
+    pub logs: BTreeMap<ServerId, usize>,
+    /// Those that did not answer, and why.
+    pub silent: BTreeMap<ServerId, String>,
+    /// A block came whenever they were asked: what it took from the logs is not in here.
+    pub moved: bool,
 }
 
-fn reply(session: &mut Session, request: &Request) -> Result<Response, Failure> {
-    ask(session, request).map(Response::Reply)
-}
-
-fn again(session: &mut Session) -> Response {
-    match session.again() {
-        Some(mut endings) if endings.len() == 1 => Response::One(endings.remove(0)),
-        Some(endings) => Response::Batch(endings),
-        None => Response::Usage(
-            "nothing ended as unknown: again asks once more for what did, under the same name"
-                .into(),
-        ),
-    }
-}
-
-fn show(session: &mut Session, page: &Page) -> Result<Response, Failure> {
-    match page {
-        Page::History { account, limit, before } => {
-            let (account, limit) = (account.clone(), *limit);
-            let request = Request::History { account: account.clone(), before: *before, limit };
-            let reply = ask(session, &request)?;
-            let Reply::History { next, .. } = &reply else { return Err(out_of_place()) };
-            let next = next.map(|next| Page::History { account, limit, before: Some(next) });
-            Ok(Response::Page { reply, next })
-        }
-        Page::Accounts(list) => {
-            let reply = ask(session, &list.request())?;
-            let Reply::Accounts { accounts, more } = &reply else { return Err(out_of_place()) };
-            let next = list.next(accounts, *more).map(Page::Accounts);
-            Ok(Response::Page { reply, next })
-        }
-        Page::Balances(list) => inside::balances(session, list),
-    }
-}
-
-fn block(session: &mut Session, height: u64) -> Result<Response, Failure> {
-    if let Some(block) = chain(session, height, Some(height))?.pop() {
-        return Ok(Response::Block(Box::new(block)));
-    }
-    let Reply::Status(status) = ask(session, &Request::Status)? else { return Err(out_of_place()) };
-    let last =
-        status.height.map_or("there are none yet".into(), |height| format!("the last is {height}"));
-    Ok(Response::Usage(format!("there is no block {height}: {last}")))
-}
-
-fn log(session: &mut Session) -> Result<Response, Failure> {
-    let (server, entries) = inside::log_after(session, None)?;
-    Ok(Response::Reply(Reply::Log { server, entries, more: false }))
-}
-
-/// The chain, piece by piece.
-fn chain(session: &mut Session, from: u64, to: Option<u64>) -> Result<Vec<HashedBlock>, Failure> {
-    let mut all: Vec<HashedBlock> = Vec::new();
-    let mut next = from;
-    loop {
-        let Answer::Chain(Blocks { blocks, more }) =
-            session.ask(&Request::Chain { from: next, to })?
-        else {
-            return Err(out_of_place());
-        };
-        let heights = blocks.iter().map(|block| block.height);
-        if !heights.eq((next..).take(blocks.len())) {
-            return Err(Failure::NotUnderstood("blocks with a gap between them".into()));
-        }
-        let last = blocks.last().map(|block| block.height);
-        all.extend(blocks);
-        match last {
-            _ if !more => return Ok(all),
-            Some(last) => next = last + 1,
-            None => return Err(no_further()),
-        }
-    }
-}
-
-/// A server that says "more" and gets nowhere must not hold us for ever.
-pub(super) fn no_further() -> Failure {
-    Failure::NotUnderstood("there is more, but it doesn't come".into())
+/// An account by all that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sum {
+    /// Its name.
+    pub account: AccountId,
+    /// By the longest chain; none if it is not in there yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Amount>,
+    /// What all logs bring and take.
+    pub logs: i64,
+    /// Both together.
+    pub balance: i64,
 }

@@ -2,64 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Position};
 use crate::bank::limits::MAX_PAGE;
 use crate::bank::request::{ErrorCode, Listed, Reply, Request, Status};
-use crate::client::commands::{List, Page, Response, ask, no_further};
-use crate::client::session::{Failure, Session, out_of_place};
+use crate::client::commands::{AccountBalance, AllBalances, List, Page, Response, Sum};
+use crate::client::ending::Failure;
+use crate::client::session::{Session, ask, no_further, out_of_place};
 
 /// How often the servers are asked anew because a block came in between.
 const ATTEMPTS: usize = 5;
-
-/// An account, as one server knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AccountBalance {
-    /// Its name.
-    pub account: AccountId,
-    /// Its local balance: committed, and the effects of the server's own log.
-    pub balance: Amount,
-    /// What it holds by the chain; none if it is not in the chain yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub committed: Option<Amount>,
-    /// The chain's height.
-    pub height: u64,
-}
-
-/// What all servers that answered know together: the longest chain and the logs that go on from it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AllBalances {
-    /// In the order of their names.
-    pub balances: Vec<Sum>,
-    /// The height of the longest chain.
-    pub height: u64,
-    /// Whose chain that is.
-    pub chain_of: ServerId,
-    /// The servers that were asked, with the number of entries in the log of each that go on from
-    /// that chain.
-    pub logs: BTreeMap<ServerId, usize>,
-    /// Those that did not answer, and why.
-    pub silent: BTreeMap<ServerId, String>,
-    /// A block came whenever they were asked: what it took from the logs is not in here.
-    pub moved: bool,
-}
-
-/// An account by all that is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Sum {
-    /// Its name.
-    pub account: AccountId,
-    /// By the longest chain; none if it is not in there yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub committed: Option<Amount>,
-    /// What all logs bring and take.
-    pub logs: i64,
-    /// Both together.
-    pub balance: i64,
-}
 
 /// A page of what the accounts hold. Each is asked for by itself, so heights may differ.
 pub(super) fn balances(session: &mut Session, list: &List) -> Result<Response, Failure> {

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use crate::bank::ids::RequestId;
 use crate::bank::request::Outcome;
+use crate::client::commands::AccountBalance;
 use crate::client::commands::Response;
 use crate::client::exit::is_invalid;
 use crate::client::help::{about, all};
-use crate::client::inside::AccountBalance;
 use crate::client::session::{Ending, Failure};
 use crate::client::words::{not_done, unknown};
 use crate::wire::reply::HashedBlock;

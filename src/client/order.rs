@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bank::ids::RequestId;
 use crate::bank::request::{Instruction, Outcome, Request};
-use crate::client::session::{Ending, Failure};
+use crate::client::ending::{Ending, Failure};
 
 /// Instructions that are asked for together, until each has its ending.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::client::ending::Failure;
 use crate::client::interrupt::Interrupt;
-use crate::client::session::Failure;
 
 /// The pause before the first retry; doubled with each one…
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::client::Options;
-use crate::client::commands::{Command, Page, Response, execute};
+use crate::client::commands::{Command, Page, Response};
+use crate::client::execute::execute;
 use crate::client::exit::{Exit, exit_of};
 use crate::client::json::to_json;
 use crate::client::parse::parse;

@@ -396,6 +396,19 @@ fn right_server(endings: &[Ending]) -> Option<(ServerId, String)> {
     right.map(|(server, address)| (server.clone(), address.clone()))
 }
 
+/// Asks for something that is answered by a reply.
+pub(super) fn ask(session: &mut Session, request: &Request) -> Result<Reply, Failure> {
+    match session.ask(request)? {
+        Answer::Reply(reply) => Ok(reply),
+        _ => Err(out_of_place()),
+    }
+}
+
+/// A server that says "more" and gets nowhere must not hold us for ever.
+pub(super) fn no_further() -> Failure {
+    Failure::NotUnderstood("there is more, but it doesn't come".into())
+}
+
 /// What is said of a reply of another kind than the request calls for.
 pub(super) fn out_of_place() -> Failure {
     Failure::NotUnderstood("it answers another question".into())

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::bank::ids::AccountId;
 use crate::bank::request::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
-use crate::client::words::{names, plain};
+use crate::client::text::{names, plain};
 
 /// How a server is, in several lines.
 pub(super) fn status_in_words(status: &Status) -> String {

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use crate::bank::ids::{AccountId, RequestId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
 use crate::bank::request::{Listed, Outcome, Reply, StatementLine};
-use crate::client::commands::{Page, Response};
+use crate::client::commands::{AccountBalance, AllBalances, Page, Response, Sum};
 use crate::client::exit::is_invalid;
 use crate::client::help::{about, all};
-use crate::client::inside::{AccountBalance, AllBalances, Sum};
 use crate::client::session::{Ending, Failure};
 use crate::client::status::status_in_words;
+use crate::client::text::{names, plain};
 use crate::wire::link::{LinkFault, LinkFaults};
 use crate::wire::reply::HashedBlock;
 
@@ -283,13 +283,6 @@ fn consulted_in_words(consulted: &[ServerId], not_consulted: &[ServerId]) -> Str
     text
 }
 
-pub(super) fn names(servers: &[ServerId]) -> String {
-    match servers {
-        [] => "nobody".into(),
-        servers => servers.iter().map(ServerId::as_str).collect::<Vec<_>>().join(", "),
-    }
-}
-
 pub(super) fn unknown(request: &RequestId, reason: &str) -> String {
     format!(
         "{reason}; it may or may not have happened: if it has, the server's log or the chain \
@@ -299,11 +292,6 @@ pub(super) fn unknown(request: &RequestId, reason: &str) -> String {
 
 pub(super) fn not_done(failure: &Failure) -> String {
     format!("{failure}; it has not happened and will not")
-}
-
-/// A text from elsewhere, on one line and without what would make a terminal do things.
-pub(super) fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Instant;
 
 use crate::client::Options;
-use crate::client::commands::{Command, Page, Response, execute};
+use crate::client::commands::{Command, Page, Response};
+use crate::client::execute::execute;
 use crate::client::session::Session;
 
 /// What a client is to say.

@@ -1,0 +1,113 @@
+//! Commands carried out over a session.
+
+use crate::bank::request::{Reply, Request};
+use crate::client::commands::{Command, Page, Response};
+use crate::client::ending::Failure;
+use crate::client::inside;
+use crate::client::session::{Session, ask, no_further, out_of_place};
+use crate::wire::Answer;
+use crate::wire::reply::{Blocks, HashedBlock};
+
+/// Carries a command out. `next` is the page that `more` asks for, if there is one. None is what
+/// `quit` comes to.
+pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> Option<Response> {
+    let result = match command {
+        Command::One(instruction) => Ok(Response::One(session.instruct(instruction))),
+        Command::Batch(instructions) => Ok(Response::Batch(session.instruct_all(instructions))),
+        Command::Again => Ok(again(session)),
+        Command::Balance(account) => reply(session, &Request::Balance(account)),
+        Command::Page(page) => show(session, &page),
+        Command::More => match next {
+            Some(page) => show(session, page),
+            None => Ok(Response::Usage(
+                "there is no page to go on with: more follows history, accounts or balances".into(),
+            )),
+        },
+        Command::Log(None) => log(session),
+        Command::Log(Some(server)) => session.at(&server).and_then(|mut there| log(&mut there)),
+        Command::Chain { from, to } => chain(session, from, to).map(Response::Chain),
+        Command::Block(height) => block(session, height),
+        Command::AllBalances { prefix } => inside::all_balances(session, &prefix),
+        // One look of them.
+        Command::Status | Command::Watch(_) => reply(session, &Request::Status),
+        Command::Settle => reply(session, &Request::Settle),
+        Command::Link(order) => session.order(&order).map(Response::Links),
+        Command::Help(topic) => Ok(Response::Help(topic)),
+        Command::Quit => return None,
+    };
+    Some(result.unwrap_or_else(Response::Failed))
+}
+
+fn reply(session: &mut Session, request: &Request) -> Result<Response, Failure> {
+    ask(session, request).map(Response::Reply)
+}
+
+fn again(session: &mut Session) -> Response {
+    match session.again() {
+        Some(mut endings) if endings.len() == 1 => Response::One(endings.remove(0)),
+        Some(endings) => Response::Batch(endings),
+        None => Response::Usage(
+            "nothing ended as unknown: again asks once more for what did, under the same name"
+                .into(),
+        ),
+    }
+}
+
+fn show(session: &mut Session, page: &Page) -> Result<Response, Failure> {
+    match page {
+        Page::History { account, limit, before } => {
+            let (account, limit) = (account.clone(), *limit);
+            let request = Request::History { account: account.clone(), before: *before, limit };
+            let reply = ask(session, &request)?;
+            let Reply::History { next, .. } = &reply else { return Err(out_of_place()) };
+            let next = next.map(|next| Page::History { account, limit, before: Some(next) });
+            Ok(Response::Page { reply, next })
+        }
+        Page::Accounts(list) => {
+            let reply = ask(session, &list.request())?;
+            let Reply::Accounts { accounts, more } = &reply else { return Err(out_of_place()) };
+            let next = list.next(accounts, *more).map(Page::Accounts);
+            Ok(Response::Page { reply, next })
+        }
+        Page::Balances(list) => inside::balances(session, list),
+    }
+}
+
+fn block(session: &mut Session, height: u64) -> Result<Response, Failure> {
+    if let Some(block) = chain(session, height, Some(height))?.pop() {
+        return Ok(Response::Block(Box::new(block)));
+    }
+    let Reply::Status(status) = ask(session, &Request::Status)? else { return Err(out_of_place()) };
+    let last =
+        status.height.map_or("there are none yet".into(), |height| format!("the last is {height}"));
+    Ok(Response::Usage(format!("there is no block {height}: {last}")))
+}
+
+fn log(session: &mut Session) -> Result<Response, Failure> {
+    let (server, entries) = inside::log_after(session, None)?;
+    Ok(Response::Reply(Reply::Log { server, entries, more: false }))
+}
+
+/// The chain, piece by piece.
+fn chain(session: &mut Session, from: u64, to: Option<u64>) -> Result<Vec<HashedBlock>, Failure> {
+    let mut all: Vec<HashedBlock> = Vec::new();
+    let mut next = from;
+    loop {
+        let Answer::Chain(Blocks { blocks, more }) =
+            session.ask(&Request::Chain { from: next, to })?
+        else {
+            return Err(out_of_place());
+        };
+        let heights = blocks.iter().map(|block| block.height);
+        if !heights.eq((next..).take(blocks.len())) {
+            return Err(Failure::NotUnderstood("blocks with a gap between them".into()));
+        }
+        let last = blocks.last().map(|block| block.height);
+        all.extend(blocks);
+        match last {
+            _ if !more => return Ok(all),
+            Some(last) => next = last + 1,
+            None => return Err(no_further()),
+        }
+    }
+}
