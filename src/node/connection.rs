@@ -21,7 +21,8 @@ use crate::node::faults::Faults;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::outlet::{Outgoing, Outlet, write_out};
-use crate::wire::link::{Asked, LinkOrder};
+use crate::wire::asked::Asked;
+use crate::wire::link::LinkOrder;
 use crate::wire::{
     LineRead, LineReader, MAX_CLIENT_LINE, MAX_PEER_LINE, encode_faults, encode_reply,
     is_peer_line, parse_asked, parse_message,

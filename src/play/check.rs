@@ -11,9 +11,10 @@ use crate::bank::request::{Outcome, Reply, Request, Start};
 use crate::client::commands::{Command, Response};
 use crate::client::execute::execute;
 use crate::client::session::Ending;
+use crate::play::cast::list;
 use crate::play::expect::{Expect, Expected};
-use crate::play::script::list;
 use crate::play::stage::Stage;
+use crate::play::why::{is_unavailable, via_in_words};
 use crate::wire::Answer;
 use crate::wire::link::LinkOrder;
 use crate::wire::reply::HashedBlock;
@@ -130,7 +131,7 @@ fn one_outcome(expected: &Expected, ending: &Ending, took: Duration) -> Result<(
             Ending::Decided(Outcome::Accepted { via, balance, .. }),
         ) => {
             if wanted.is_some_and(|wanted| wanted != *via) {
-                return Err(format!("it was accepted {}", super::why::via_in_words(*via)));
+                return Err(format!("it was accepted {}", via_in_words(*via)));
             }
             match wanted_balance {
                 Some(wanted) if wanted != balance => {
@@ -161,15 +162,6 @@ fn one_outcome(expected: &Expected, ending: &Ending, took: Duration) -> Result<(
             let words = crate::client::words::to_words(&Response::One(ending.clone()));
             Err(format!("it was {}", words.trim_end()))
         }
-    }
-}
-
-/// Whether it has not happened for want of servers.
-pub(super) fn is_unavailable(ending: &Ending) -> bool {
-    match ending {
-        Ending::Decided(Outcome::Unavailable { .. }) => true,
-        Ending::NotDone(failure) => !crate::client::exit::is_invalid(failure),
-        _ => false,
     }
 }
 

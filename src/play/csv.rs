@@ -6,8 +6,11 @@
 use std::collections::BTreeSet;
 
 use crate::bank::ids::ServerId;
-use crate::play::plain::{found, triplet};
-use crate::play::script::{Act, Cast, Place, Step, Wrong};
+use crate::play::cast::Cast;
+use crate::play::plain::triplet;
+use crate::play::script::{Act, Step};
+use crate::play::words::found;
+use crate::play::wrong::{Place, Wrong};
 
 const ROW: &str = "a row of three columns: a set's number, a transfer, the live servers, such as \
     1,\"(S1, S3, 45)\",\"[S1, S2, S3]\"; or, for the set's next transfer: ,\"(S3, S5, 55)\",";

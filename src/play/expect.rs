@@ -7,9 +7,10 @@ use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::Via;
 use crate::bank::request::Start;
 use crate::client::time::parse_time;
+use crate::play::cast::Cast;
 use crate::play::fault;
-use crate::play::plain::{Words, found};
-use crate::play::script::{Cast, Place, Wrong};
+use crate::play::words::{Words, found};
+use crate::play::wrong::{Place, Wrong};
 use crate::wire::messages::Messages;
 
 /// Something that is to be so, soon at the latest.

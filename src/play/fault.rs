@@ -2,8 +2,9 @@
 
 use crate::bank::ids::ServerId;
 use crate::client::time::parse_time;
-use crate::play::plain::{Words, found};
-use crate::play::script::{Cast, Wrong};
+use crate::play::cast::Cast;
+use crate::play::words::{Words, found};
+use crate::play::wrong::Wrong;
 use crate::wire::link::{Fault, LinkFault};
 use crate::wire::messages::Messages;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::bank::ledger::entry::Via;
 use crate::bank::request::Outcome;
 use crate::client::session::Ending;
-use crate::play::check::is_unavailable;
+use crate::play::why::is_unavailable;
 
 /// What is counted.
 #[derive(Debug, Default)]

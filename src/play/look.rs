@@ -12,8 +12,8 @@ use crate::client::commands::{Command, Response};
 use crate::client::execute::execute;
 use crate::client::json::to_json;
 use crate::client::words::to_words;
+use crate::play::cast::list;
 use crate::play::check::{accounts, balance};
-use crate::play::script::list;
 use crate::play::stage::Stage;
 use crate::wire::reply::HashedBlock;
 

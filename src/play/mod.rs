@@ -1,7 +1,7 @@
 //! Scenario files: a bank of processes, what clients say to it, what goes wrong, and what is to come
 //! of it, from one file.
 //!
-//! [`script`] reads a file, in either of its dialects (plain text, or a course's CSV), before
+//! [`reading`] reads a file, in either of its dialects (plain text, or a course's CSV), before
 //! anything is started; [`expect`] is what it may expect. Then the stage is set: servers as processes
 //! of this program on a Redis in a temporary folder. The player lets clients speak, each a thread with
 //! a session of [`client`](crate::client), kills and starts servers, breaks links, and checks. Whatever
@@ -22,6 +22,7 @@ use crate::play::script::Script;
 use crate::play::stage::Stage;
 use crate::play::summary::Summary;
 
+mod cast;
 mod check;
 mod csv;
 pub mod expect;
@@ -33,6 +34,7 @@ mod look;
 mod plain;
 mod player;
 mod promises;
+pub mod reading;
 mod redis;
 mod report;
 pub mod script;
@@ -41,6 +43,8 @@ mod stage;
 mod summary;
 mod teller;
 mod why;
+mod words;
+pub mod wrong;
 
 /// All was as expected.
 const GREEN: u8 = 0;
@@ -106,7 +110,7 @@ fn read(options: &Options) -> Result<Script, String> {
         let column = String::from_utf8_lossy(lines[lines.len() - 1]).chars().count() + 1;
         format!("{name}:{}:{column}: this is not UTF-8, in which files are written", lines.len())
     })?;
-    script::parse(&text).map_err(|wrongs| {
+    reading::parse(&text).map_err(|wrongs| {
         let lines: Vec<String> = wrongs.iter().map(|wrong| format!("{name}:{wrong}")).collect();
         lines.join("\n")
     })
@@ -119,7 +123,7 @@ fn play(options: &Options, script: &Script) -> Result<bool, Stop> {
     let Options { concurrent, short_waits, patience, .. } = *options;
     let stage = Stage::set(&script.servers, opening, options)?;
     let mut report = Report::new(io::stdout(), options.json);
-    let servers = script::list(&script.servers);
+    let servers = cast::list(&script.servers);
     let setting = format!("{}: {servers} open with {opening} each", options.file.display());
     report.text(&setting)?;
     let manner = Manner { concurrent, short_waits, patience };

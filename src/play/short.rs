@@ -7,9 +7,9 @@ use crate::bank::ids::ServerId;
 use crate::bank::request::Outcome;
 use crate::client::commands::Command;
 use crate::client::session::Ending;
-use crate::play::check::is_unavailable;
 use crate::play::script::Step;
 use crate::play::stage::Stage;
+use crate::play::why::is_unavailable;
 
 /// What has to change before it is looked at again: the home's height, or the number of starts.
 type Mark = (Option<u64>, usize);

@@ -16,10 +16,10 @@ use crate::bank::request::{Reply, Request, Status};
 use crate::client;
 use crate::client::session::Session;
 use crate::play::Options;
+use crate::play::cast::list;
 use crate::play::folder::{Folder, end_of, log_at};
 use crate::play::guard::Guarded;
 use crate::play::redis::Redis;
-use crate::play::script::list;
 use crate::wire::Answer;
 use crate::wire::link::{LinkFault, LinkFaults, LinkOrder};
 

@@ -6,8 +6,7 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::entry::Via;
 use crate::bank::request::Outcome;
 use crate::client::session::Ending;
-use crate::play::check::is_unavailable;
-use crate::play::script::list;
+use crate::play::cast::list;
 use crate::wire::reply::HashedBlock;
 
 /// What was seen of a home around a transfer.
@@ -71,4 +70,13 @@ fn block_in_words(block: &HashedBlock) -> String {
     let by = block.proposer.as_ref().map_or("nobody", ServerId::as_str);
     let entries = if block.entries.len() == 1 { "entry" } else { "entries" };
     format!("block {} by {by}, {} {entries}: {}", block.height, block.entries.len(), of.join(", "))
+}
+
+/// Whether it has not happened for want of servers.
+pub(super) fn is_unavailable(ending: &Ending) -> bool {
+    match ending {
+        Ending::Decided(Outcome::Unavailable { .. }) => true,
+        Ending::NotDone(failure) => !crate::client::exit::is_invalid(failure),
+        _ => false,
+    }
 }

@@ -1,6 +1,10 @@
 //! Tests of [`super`].
 
 use super::*;
+use crate::bank::ids::AccountId;
+use crate::bank::request::Request;
+use crate::wire::asked::{Asked, parse_asked};
+use crate::wire::parse_request;
 
 fn home() -> AccountId {
     "A".parse().unwrap()

@@ -6,18 +6,21 @@
 //! they say it over. Every stage has its own errors, and all that is wrong with a line is found here:
 //! the state machine sees only what is well formed.
 
+pub mod asked;
 mod batch;
 mod fields;
 pub mod lines;
 pub mod link;
+mod link_lines;
 pub mod message;
 pub mod messages;
 mod outcomes;
 pub mod reply;
 pub mod request;
 
+pub use asked::parse_asked;
 pub use lines::{LineRead, LineReader};
-pub use link::{encode_faults, encode_order, parse_asked, parse_faults};
+pub use link_lines::{encode_faults, encode_order, parse_faults};
 pub use message::{encode_message, is_peer_line, parse_message};
 pub use reply::{Answer, encode_chain, encode_reply, parse_reply};
 pub use request::{encode_request, parse_request};

@@ -2,7 +2,7 @@
 
 use paxos_banking::bank::effects::Event;
 use paxos_banking::bank::ids::AccountId;
-use paxos_banking::wire::link::Asked;
+use paxos_banking::wire::asked::Asked;
 use paxos_banking::wire::{encode_order, encode_request, parse_asked, parse_request};
 
 use crate::banks::{Bank, CLIENT, hear_reply, id};

@@ -1,6 +1,7 @@
 //! Scenario files, in both dialects.
 
-use paxos_banking::play::script::{Act, MAX_WRONGS, parse};
+use paxos_banking::play::reading::{MAX_WRONGS, parse};
+use paxos_banking::play::script::Act;
 
 use crate::target::{Heard, Target};
 

@@ -2,11 +2,20 @@
 
 use proptest::prelude::*;
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use super::*;
+use crate::bank::amount::Amount;
+use crate::bank::ids::ServerId;
 use crate::bank::ledger::entry::{Action, Via};
+use crate::bank::limits::MAX_SERVERS;
 use crate::bank::request::{Instruction, Start};
-use crate::play::expect::Expected;
-use crate::wire::link::Fault;
+use crate::client::commands::Command;
+use crate::play::expect::{Expect, Expected};
+use crate::play::script::Act;
+use crate::play::wrong::Place;
+use crate::wire::link::{Fault, LinkFault};
 use crate::wire::messages::Messages;
 
 fn good(text: &str) -> Script {

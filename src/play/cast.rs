@@ -1,0 +1,73 @@
+//! The servers that a scenario file speaks of.
+
+use std::collections::BTreeSet;
+
+use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::limits::MAX_SERVERS;
+use crate::play::wrong::{Place, Wrong};
+
+/// The servers of a file that names none.
+const USUAL_SERVERS: [&str; 3] = ["A", "B", "C"];
+
+/// Which servers there are, and who is spoken of.
+#[derive(Debug, Default)]
+pub(super) struct Cast {
+    /// Named by a line `servers …`.
+    pub declared: Option<BTreeSet<ServerId>>,
+    /// Each server that does something or is done something to, where that is first.
+    pub acting: Vec<(ServerId, Place)>,
+    /// The same for those that money is sent to. They make a file without that line one server
+    /// longer, and with it, perhaps, one mistake richer that the file is about.
+    pub paid: Vec<(ServerId, Place)>,
+}
+
+impl Cast {
+    pub(super) fn acts(&mut self, server: &ServerId, place: Place) {
+        mention(&mut self.acting, server, place);
+    }
+
+    pub(super) fn is_paid(&mut self, account: &AccountId, place: Place) {
+        if let Ok(home) = account.home().parse() {
+            mention(&mut self.paid, &home, place);
+        }
+    }
+
+    /// The servers of the bank.
+    pub(super) fn servers(&self, wrongs: &mut Vec<Wrong>) -> BTreeSet<ServerId> {
+        if let Some(declared) = &self.declared {
+            for (server, place) in &self.acting {
+                if !declared.contains(server) {
+                    let (all, what) = (list(declared), "servers of this file");
+                    let what = format!("{server} is none of the {what}, which are {all}");
+                    wrongs.push(Wrong { place: *place, what });
+                }
+            }
+            return declared.clone();
+        }
+        let mut servers: BTreeSet<ServerId> = BTreeSet::new();
+        let mut mentioned: Vec<&(ServerId, Place)> = self.acting.iter().chain(&self.paid).collect();
+        mentioned.sort_by_key(|(_, place)| *place);
+        for (server, place) in mentioned {
+            if servers.insert(server.clone()) && servers.len() == MAX_SERVERS + 1 {
+                let what = "server too many: a bank has at most";
+                let what = format!("{server} is one {what} {MAX_SERVERS}");
+                wrongs.push(Wrong { place: *place, what });
+            }
+        }
+        let usual: BTreeSet<ServerId> =
+            USUAL_SERVERS.iter().filter_map(|name| name.parse().ok()).collect();
+        // A file that speaks of A and B alone is about the usual three.
+        if servers.is_subset(&usual) { usual } else { servers }
+    }
+}
+
+fn mention(mentioned: &mut Vec<(ServerId, Place)>, server: &ServerId, place: Place) {
+    if mentioned.iter().all(|(known, _)| known != server) {
+        mentioned.push((server.clone(), place));
+    }
+}
+
+/// Names in a row.
+pub(super) fn list<'a>(servers: impl IntoIterator<Item = &'a ServerId>) -> String {
+    servers.into_iter().map(ServerId::as_str).collect::<Vec<_>>().join(", ")
+}

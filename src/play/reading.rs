@@ -1,0 +1,38 @@
+//! Reads a scenario file, whichever dialect it speaks. Pure: text in, steps or errors out.
+
+use crate::play::cast::Cast;
+use crate::play::script::Script;
+use crate::play::wrong::Wrong;
+use crate::play::{csv, plain};
+
+/// How many wrong lines are told. Whoever sees so many has taken another file.
+pub const MAX_WRONGS: usize = 20;
+
+/// Reads a file, in the dialect that it is in.
+///
+/// # Errors
+/// What is wrong, in the order of the lines.
+pub fn parse(text: &str) -> Result<Script, Vec<Wrong>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut cast = Cast::default();
+    let (mut wrongs, mut opening, mut steps) = (Vec::new(), None, Vec::new());
+    if csv::is_csv(text) {
+        steps = csv::parse(text, &mut cast, &mut wrongs);
+    } else {
+        plain::parse(text, &mut cast, &mut opening, &mut steps, &mut wrongs);
+    }
+    if steps.is_empty() && wrongs.is_empty() {
+        wrongs.push(Wrong::new(1, 1, "nothing is played here; a step is such as A: transfer B 30"));
+    }
+    let servers = cast.servers(&mut wrongs);
+    if wrongs.is_empty() {
+        return Ok(Script { servers, opening, steps });
+    }
+    wrongs.sort_by_key(|wrong| wrong.place);
+    wrongs.truncate(MAX_WRONGS);
+    Err(wrongs)
+}
+
+#[cfg(test)]
+#[path = "reading_tests.rs"]
+mod tests;
