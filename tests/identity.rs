@@ -303,3 +303,50 @@ fn of_two_processes_on_one_store_the_earlier_one_stops() {
     assert_eq!(paid.unwrap()["outcome"], json!("accepted"));
     drop(second);
 }
+
+/// Bug: with all stores lost, all servers founded a new bank without a word. Cause: they can't tell that
+/// from the first start. Fix: who is told its bank founds none; and founding is a warning.
+#[test]
+fn servers_that_were_told_their_bank_found_no_other_when_all_stores_are_lost() {
+    let mut stage = Stage::open();
+    let status = stage.bank.ask("A", &json!({"status": {}})).unwrap();
+    let hash = status["bank"].as_str().expect("the hash of block 0").to_owned();
+    wait_until("it is a warning", || stage.log("A").contains(&format!("--bank {hash}")));
+    assert!(stage.log("A").contains("WARN  founded a NEW bank"), "{}", stage.log("A"));
+    let told = ["--bank", &hash[..16]];
+    stage.bank.kill("B");
+    stage.bank.start_server_with("B", &told);
+    assert_eq!(stage.pay("B", "C", 1)["outcome"], "accepted");
+
+    let ids = ["A", "B", "C"];
+    ids.iter().for_each(|id| stage.bank.kill(id));
+    for redis in &stage.bank.stores {
+        let () = say(&mut redis.connect(), &["FLUSHALL"]);
+    }
+    ids.iter().for_each(|id| stage.bank.start_server_with(id, &told));
+    for id in ids {
+        let empty = format!("the store of {id} is empty, and {id} was told to serve only bank");
+        stage.ends_saying(id, &[&empty, "Nothing was written"]);
+        assert_eq!(keys(stage.bank.redis(id)), 0, "it has written nothing");
+    }
+    stage.bank.start_all();
+    wait_until("who isn't told founds one", || stage.log("C").contains("founded a NEW bank"));
+    stage.bank.kill("B");
+    stage.bank.start_server_with("B", &told);
+    stage.ends_saying("B", &["holds another bank than B was told to serve"]);
+}
+
+#[test]
+fn a_rejoin_into_a_bank_that_is_named_goes_through_and_into_another_it_does_not() {
+    let mut stage = Stage::open();
+    let status = stage.bank.ask("A", &json!({"status": {}})).unwrap();
+    let hash = status["bank"].as_str().expect("the hash of block 0").to_owned();
+    stage.bank.kill("B");
+    stage.put_back(None);
+    let other = "0".repeat(64);
+    stage.bank.start_server_with("B", &["--rejoin", "--bank", &other]);
+    wait_until("B hears of the wrong bank", || stage.log("B").contains("serves only 0000"));
+    stage.bank.kill("B");
+    stage.bank.start_server_with("B", &["--rejoin", "--bank", &hash]);
+    wait_until("B has rejoined", || stage.log("B").contains("done: B has rejoined"));
+}

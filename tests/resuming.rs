@@ -182,6 +182,7 @@ fn start(redis: &TestRedis) -> Result<Node, StartError> {
         cluster,
         opening_balance: amount(OPENING),
         rejoin: false,
+        bank: None,
         settle_at: None,
         always_paxos: false,
         timings: quick(),

@@ -13,7 +13,7 @@
 //! [`export`] writes a chain and a log to a file that can be audited in turn, or as a table.
 //!
 //! Exit status: 0, all is sound; 1, something is wrong; 2, wrong usage; 3, something can't be read, and
-//! nothing wrong was found in the rest.
+//! nothing wrong was found in the rest; 4, all could be read and nothing is wrong, but a store holds no bank.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -53,6 +53,8 @@ pub const SOUND: u8 = 0;
 pub const WRONG: u8 = 1;
 /// Something can't be read.
 pub const UNREAD: u8 = 3;
+/// A store holds no bank.
+pub const NO_BANK: u8 = 4;
 
 /// What is to be audited, and how.
 #[derive(Clone, Debug)]
@@ -89,6 +91,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
     match &report {
         _ if report.first.is_some() => WRONG,
         _ if report.is_incomplete() || written.is_err() => UNREAD,
+        _ if report.lacks_a_bank() => NO_BANK,
         _ => SOUND,
     }
 }

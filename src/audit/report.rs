@@ -13,7 +13,7 @@ use crate::bank::ids::ServerId;
 /// What was found.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Nothing is wrong, and all could be read.
+    /// Nothing is wrong, all could be read, and there is a bank in each.
     pub sound: bool,
     /// The first thing that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +59,9 @@ pub struct One {
     /// Why it can't be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
+    /// It can be read, and holds no block 0: there is no bank in it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub no_bank: bool,
     /// What is worth knowing and not wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -99,7 +102,7 @@ impl Report {
             absent: across.absent,
         });
         let mut report = Report { sound: false, first, stores, across: together, unread };
-        report.sound = report.first.is_none() && !report.is_incomplete();
+        report.sound = report.first.is_none() && !report.is_incomplete() && !report.lacks_a_bank();
         report
     }
 
@@ -108,6 +111,15 @@ impl Report {
         let of_one = self.stores.iter().any(|one| one.unread.is_some());
         let across = self.across.as_ref().is_some_and(|across| !across.unread.is_empty());
         !self.unread.is_empty() || of_one || across
+    }
+
+    /// Some store holds no bank: it was never used, is another one than was meant, or lost what it held.
+    pub fn lacks_a_bank(&self) -> bool {
+        self.stores.iter().any(|one| one.no_bank)
+    }
+
+    fn without_a_bank(&self) -> Vec<&str> {
+        self.stores.iter().filter(|one| one.no_bank).map(|one| one.name.as_str()).collect()
     }
 
     /// For people.
@@ -120,9 +132,16 @@ impl Report {
         match &self.first {
             Some(finding) => writeln!(to, "WRONG. The first thing: {finding}"),
             None if self.sound => writeln!(to, "sound"),
+            None if !self.is_incomplete() => {
+                writeln!(to, "NO BANK in {}", self.without_a_bank().join(", "))
+            }
             None => writeln!(to, "nothing wrong was found, but not all could be read"),
         }
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The first thing that is wrong, in the order of the stores. What others say of a store's chain comes
@@ -164,6 +183,7 @@ impl One {
             accounts,
             total,
             opened_with: replay.opened_with(),
+            no_bank: blocks == 0 && examined.is_sound(),
             wrong,
             unread,
             notes: examined.notes.clone(),
@@ -188,6 +208,10 @@ impl One {
         match (&self.wrong, &self.unread) {
             (Some(finding), _) => writeln!(to, "  WRONG    {finding}"),
             (None, Some(why)) => writeln!(to, "  UNREAD   {why}"),
+            (None, None) if self.no_bank => writeln!(
+                to,
+                "  NO BANK  it holds no block 0: if a bank was here, the store was lost, or is another one"
+            ),
             (None, None) => writeln!(to, "  sound"),
         }
     }

@@ -61,6 +61,9 @@ pub struct Status {
     pub active: bool,
     /// Whom the founding waits for.
     pub waiting_for: Vec<ServerId>,
+    /// The hash of block 0, which names the bank; none before the founding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank: Option<BlockHash>,
     /// The last block held; none before the founding.
     pub height: Option<u64>,
     /// That block's hash.

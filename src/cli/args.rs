@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::blockchain::bank_name::BankName;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
@@ -108,6 +109,12 @@ pub struct Server {
     /// up, never start a server on it again: what it accepts from now on is lost
     #[arg(long)]
     pub rejoin: bool,
+
+    /// The bank that this server serves, by the hash of its block 0 or the first 16 digits of that or more
+    /// (a client's status shows it). With it the server founds no bank: on an empty store, or on another
+    /// bank's, it says so and ends [default: on an empty store, found a NEW bank with the others]
+    #[arg(long, value_name = "HASH")]
+    pub bank: Option<BankName>,
 
     #[command(flatten)]
     pub times: Times,

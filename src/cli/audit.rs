@@ -13,7 +13,8 @@ use super::values::{Cluster, parse_redis_url};
 #[derive(Args)]
 #[command(after_help = "It writes nothing, and servers may run meanwhile.\n\n\
                         Exit status: 0 all is sound; 1 something is wrong; 2 wrong usage; \
-                        3 something can't be read, and nothing wrong was found in the rest.")]
+                        3 something can't be read, and nothing wrong was found in the rest; \
+                        4 all could be read and nothing is wrong, but a store holds no bank.")]
 pub struct Audit {
     /// Files that `export` wrote
     #[arg(value_name = "FILE")]

@@ -106,6 +106,7 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         cluster: cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect(),
         opening_balance,
         rejoin: server.rejoin,
+        bank: server.bank,
         settle_at: server.settle_at,
         always_paxos: server.always_paxos,
         allow_fault_injection: server.allow_fault_injection,

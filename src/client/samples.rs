@@ -139,6 +139,7 @@ pub(super) fn status() -> Status {
         turn: TurnNumber(3),
         active: true,
         waiting_for: vec![],
+        bank: None,
         height: Some(4),
         head: BlockHash::NONE,
         included: [(server("A"), Position { epoch: 1, seq: 4 })].into(),
@@ -180,6 +181,7 @@ pub(super) fn full_status() -> Status {
     let mut status = status();
     let ballot = |round, id| Ballot { round, server: server(id), life: LifeId(1) };
     status.run = "preparing".into();
+    status.bank = Some(BlockHash::NONE);
     status.ballot = Some(ballot(7, "A"));
     status.promised = Some(ballot(7, "A"));
     (status.answered, status.unanswered) = (vec![server("A"), server("B")], vec![server("C")]);

@@ -31,6 +31,9 @@ pub(super) fn status_in_words(status: &Status) -> String {
         round_in_words(status)
     );
     // Writing to a text can't fail.
+    if let Some(bank) = &status.bank {
+        let _ = write!(text, "\n  bank {bank}");
+    }
     if let Some(measured) = measured {
         let _ = write!(text, "\n{}", measured_in_words(measured));
     }
@@ -178,6 +181,7 @@ mod tests {
                height 4 (head 00000000), log 2 (the oldest 2.5s old; 40 entries/s), waiting 0, \
                accounts 5, turn 3\n  \
                block 5: proposer, preparing, ballot 7.A: asking C… A, B promised\n  \
+               bank 0000000000000000000000000000000000000000000000000000000000000000\n  \
                transfers: 12 accepted, 3 refused, 1 unavailable; runs: 5 started, 3 won, 1 lost\n  \
                latency of the last minute: local p50 640 µs, p99 1.3 ms, of 11; Paxos none\n  \
                Redis: last round trip 512 µs, p50 447 µs, p99 895 µs; last error 1m 1s ago: the \

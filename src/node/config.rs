@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bank::amount::Amount;
+use crate::bank::blockchain::bank_name::BankName;
 use crate::bank::effects::Timer;
 use crate::bank::ids::ServerId;
 use crate::bank::limits::Limits;
@@ -25,6 +26,8 @@ pub struct NodeConfig {
     pub opening_balance: Amount,
     /// Its store was lost for good: it is to rejoin with the one that it is given.
     pub rejoin: bool,
+    /// The only bank that it serves; none if it may found one.
+    pub bank: Option<BankName>,
     /// The local log is settled when it holds so many entries, if at all.
     pub settle_at: Option<usize>,
     /// No transfer is answered before it is in a block. To compare with; a bank has no use for it.
@@ -53,6 +56,7 @@ impl NodeConfig {
             configuration,
             addresses: self.cluster.clone(),
             rejoin: self.rejoin,
+            bank: self.bank.clone(),
             habit: Habit { by_age, by_length: self.settle_at, always: self.always_paxos },
             limits: Limits::default(),
         }

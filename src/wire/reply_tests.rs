@@ -215,6 +215,7 @@ fn every_reply() -> Vec<(Request, Reply)> {
         turn: TurnNumber(3),
         active: false,
         waiting_for: vec![server("C")],
+        bank: Some(BlockHash::NONE),
         height: None,
         head: BlockHash::NONE,
         included: [(server("A"), Position { epoch: 1, seq: 4 })].into(),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use paxos_banking::audit::{Options, SOUND, WRONG};
+use paxos_banking::audit::{NO_BANK, Options, SOUND, WRONG};
 use serde_json::json;
 
 use crate::banks::{accepted, audit, audit_files, nothing, told};
@@ -125,7 +125,7 @@ fn what_is_wrong_is_found_while_servers_run() {
 }
 
 #[test]
-fn a_store_without_a_bank_is_sound() {
+fn a_store_without_a_bank_is_not_taken_for_sound() {
     let mut bank = Bank::new(&["A", "B"]);
     bank.start_server("A");
     let stores = Options { redis: vec![bank.redis("A").url()], ..nothing() };
@@ -133,7 +133,17 @@ fn a_store_without_a_bank_is_sound() {
     let notes = || audit(&stores).report["stores"][0]["notes"].to_string();
     wait_until("A has an instance", || notes().contains("not founded yet"));
     let found = audit(&stores);
-    assert_eq!((found.status, &found.report["across"]), (SOUND, &json!(null)), "{}", found.report);
+    assert_eq!(
+        (found.status, &found.report["across"]),
+        (NO_BANK, &json!(null)),
+        "{}",
+        found.report
+    );
+    assert_eq!(
+        (&found.report["sound"], &found.report["stores"][0]["no_bank"]),
+        (&json!(false), &json!(true))
+    );
+    assert!(told(&stores).contains("\nNO BANK in A in Redis at"), "{}", told(&stores));
     bank.kill("A");
     tell(&mut bank.redis("A").connect(), &["RPUSH", "SERVER-LOG-A", LOGGED]);
     let found = audit(&stores);

@@ -73,6 +73,7 @@ pub fn config() -> Config {
         configuration: configuration(),
         addresses: addresses.collect(),
         rejoin: false,
+        bank: None,
         habit: Habit::default(),
         limits: Limits::default(),
     }

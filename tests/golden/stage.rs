@@ -136,6 +136,7 @@ impl Stage {
             configuration: Configuration { servers, opening_balance },
             addresses: NAMES.iter().map(|name| (id(name), String::new())).collect(),
             rejoin: false,
+            bank: None,
             habit: Habit::default(),
             limits: Limits::default(),
         };

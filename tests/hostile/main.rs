@@ -88,6 +88,7 @@ fn server_a(founded: bool) -> Server {
         configuration: configuration(),
         addresses: addresses.collect(),
         rejoin: false,
+        bank: None,
         habit: Habit::default(),
         limits: Limits::default(),
     };

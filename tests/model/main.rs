@@ -53,6 +53,7 @@ fn config(name: &str, servers: &[&str], habit: Habit) -> Config {
         configuration,
         addresses,
         rejoin: false,
+        bank: None,
         habit,
         limits: Limits::default(),
     }

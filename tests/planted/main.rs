@@ -22,6 +22,7 @@ mod cluster;
 mod disk;
 #[path = "../sim/faults.rs"]
 mod faults;
+mod founding;
 #[path = "../sim/judge.rs"]
 mod judge;
 #[path = "../sim/lost.rs"]

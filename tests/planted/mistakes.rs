@@ -41,6 +41,7 @@ mistakes! {
     OpenElementPromised: "a promise speaks of an element that still grows",
     SeqRestarted: "sequence numbers start again after a crash",
     FoundedByMajority: "the bank opens when a majority has block 0",
+    FoundsThoughTold: "a server that was told its bank founds one",
     RetryPaidAgain: "a retry is paid again",
     WaitingPaidAgain: "a retry of a transfer that waits is another transfer",
     RetryPaidAfterCrash: "a retry after a crash is paid again",

@@ -19,6 +19,7 @@ use crate::bank::request::{Instruction, Request};
 use crate::bank::server::settling::Habit;
 use crate::bank::server::{Config, Server};
 use crate::disk::Disk;
+use crate::founding;
 use crate::mistakes::Mistake;
 use crate::scenes;
 
@@ -38,6 +39,7 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::OneHoldsUpAll, an_account_that_waits_holds_up_no_other),
     (Mistake::GroupInOneQueue, a_linked_group_holds_up_all_that_it_debits),
     (Mistake::PatienceIgnoresDebits, a_debit_spares_a_patient_transfer_of_this_run),
+    (Mistake::FoundsThoughTold, founding::a_server_that_was_told_its_bank_founds_none),
     (Mistake::VotesAtOnce, scenes::nothing_is_said_before_the_chain_names_the_store),
     (Mistake::CountedAtOnce, scenes::the_new_store_does_not_help_to_choose_the_block_that_names_it),
     (Mistake::DeposedGoesOn, scenes::an_old_store_stops_at_the_block_that_replaces_it),
@@ -56,7 +58,7 @@ fn configuration() -> Configuration {
     Configuration { servers, opening_balance: Amount::new(100).unwrap() }
 }
 
-fn genesis() -> SealedBlock {
+pub fn genesis() -> SealedBlock {
     let servers = CONFIRMED.iter().map(|(name, n)| (id(name), InstanceId(*n))).collect();
     let opening_balance = configuration().opening_balance;
     SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers })
@@ -137,18 +139,19 @@ impl Stage {
     }
 }
 
-fn config() -> Config {
+pub fn config() -> Config {
     Config {
         id: id("A"),
         configuration: configuration(),
         addresses: CONFIRMED.iter().map(|(name, _)| (id(name), "there".into())).collect(),
         rejoin: false,
+        bank: None,
         habit: Habit::default(),
         limits: Limits::default(),
     }
 }
 
-fn hello(of: &str, instance: u64) -> Hello {
+pub fn hello(of: &str, instance: u64) -> Hello {
     let standing = Standing {
         genesis: Some(genesis().hash()),
         active: true,

@@ -86,6 +86,7 @@ impl Cluster {
             configuration: Configuration { servers: self.ids.clone(), opening_balance },
             addresses: self.ids.iter().map(|id| (id.clone(), "there".into())).collect(),
             rejoin,
+            bank: None,
             habit: Default::default(),
             limits: Default::default(),
         }

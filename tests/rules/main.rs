@@ -10,6 +10,7 @@ mod groups;
 mod ledger;
 mod listing;
 mod messages;
+mod named;
 mod patience;
 mod proposing;
 mod reconciling;

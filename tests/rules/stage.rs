@@ -60,6 +60,7 @@ pub fn config() -> Config {
         addresses: ["A", "B", "C"].map(address).into(),
         habit: Habit::default(),
         rejoin: false,
+        bank: None,
         limits: Limits::default(),
     }
 }

@@ -90,6 +90,7 @@ impl World {
                 configuration: configuration.clone(),
                 addresses: ids.iter().map(|id| (id.clone(), format!("{id}:1"))).collect(),
                 rejoin: false,
+                bank: None,
                 habit: setting.habit.clone(),
                 limits: limits.clone(),
             },

@@ -42,6 +42,7 @@ impl Cluster {
                 listen: listen.clone(),
                 opening_balance: Amount::new(100).unwrap(),
                 rejoin: false,
+                bank: None,
                 settle_at: None,
                 always_paxos: false,
                 allow_fault_injection: false,

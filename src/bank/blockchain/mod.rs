@@ -1,5 +1,6 @@
 //! The blockchain: blocks, the chain's head, reconciling.
 
+pub mod bank_name;
 pub mod block;
 pub mod chain;
 mod head;

@@ -165,6 +165,7 @@ impl Server {
         if ours != theirs {
             return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
         }
+        self.check_told(hello)?;
         self.check_bank(hello)?;
         self.check_instances(hello)?;
         self.check_sightings(hello)
@@ -266,15 +267,16 @@ impl Server {
     /// Takes in where a peer stands.
     pub(super) fn learn_standing(&mut self, peer: &ServerId, standing: Standing) {
         let own = self.height();
-        let Some(known) = self.peers.get_mut(peer) else { return };
         let Some(genesis) = standing.genesis else { return };
-        match &self.chain {
-            Some(chain) if chain.genesis_hash() != genesis => {
-                if !std::mem::replace(&mut known.forked, true) {
-                    self.warn(format!("{peer} has founded another bank. {FOUND_AGAIN}"));
-                }
-                return;
+        let is_of_our_bank = self.is_of_our_bank(&genesis);
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        if !is_of_our_bank {
+            if !std::mem::replace(&mut known.forked, true) {
+                self.warn(format!("{peer} has founded another bank. {FOUND_AGAIN}"));
             }
+            return;
+        }
+        match &self.chain {
             Some(_) => {
                 known.confirmed = true;
                 known.holds(standing.height, own);
@@ -290,7 +292,7 @@ impl Server {
     /// Writes block 0 once all instances are known. If a peer has it already, reconciling brings it.
     pub(super) fn found(&mut self) {
         if self.chain.is_some()
-            || self.config.rejoin
+            || !self.may_found()
             || self.peers.values().any(|peer| peer.height.is_some())
         {
             return;
@@ -313,13 +315,14 @@ impl Server {
         };
         let genesis = chain.genesis();
         let named = chain.instance(&self.config.id) == Some(self.instance);
-        if !(named || self.config.rejoin) || !self.config.configuration.matches(genesis) {
+        let ours = self.config.serves(&block.hash()) && self.config.configuration.matches(genesis);
+        if !(named || self.config.rejoin) || !ours {
             return self.warn("a block 0 of another bank was ignored".into());
         }
         let included = chain.all_included().clone();
         self.balances.found(chain.opening_balances());
         let (pages, checkpoint) = self.pages_for(block);
-        self.info(format!("block 0, genesis: {}", block.hash().short()));
+        self.tell_founded(block);
         self.write(Write::Append {
             block: block.clone(),
             from_accepted: false,
@@ -369,6 +372,7 @@ impl Server {
         };
         match self.active {
             true => Vec::new(),
+            false if self.waits_for_its_bank().is_some() => self.without_block_0(),
             false => {
                 self.peers.iter().filter(|(_, p)| missing(p)).map(|(id, _)| id.clone()).collect()
             }

@@ -5,11 +5,12 @@
 //! is made durable and its outbox released, then the next `handle`.
 //!
 //! The folder follows DESIGN.md: [`recovery`] from the store; `founding` (handshakes, heartbeats,
-//! block 0); `serving` (clients' requests), `instructing` (transfers and openings), `waiting` and
+//! block 0) and `named` (which bank); `serving` (clients' requests), `instructing` (transfers and openings), `waiting` and
 //! `weighing` (what the local balances do not cover), [`settling`]; `proposing` and `voting` (Paxos); `appending` and `reconciling` (the chain).
 
 use std::collections::BTreeMap;
 
+use crate::bank::blockchain::bank_name::BankName;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::reconcile::Reconcile;
 use crate::bank::effects::{
@@ -32,6 +33,7 @@ mod appending;
 mod calls;
 mod founding;
 mod instructing;
+mod named;
 mod peers;
 mod proposing;
 mod reconciling;
@@ -65,6 +67,8 @@ pub struct Config {
     pub addresses: BTreeMap<ServerId, String>,
     /// The store of this server was lost for good, says the operator: it is to rejoin with another.
     pub rejoin: bool,
+    /// The only bank that it serves, if it was told: then it founds none.
+    pub bank: Option<BankName>,
     /// When it settles by itself.
     pub habit: Habit,
     /// How much it holds at a time.

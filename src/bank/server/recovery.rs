@@ -97,6 +97,7 @@ impl Recovery {
         self.replay.append(&block)?;
         self.catch_up(&block)?;
         if let Some(chain) = self.replay.chain.as_ref().filter(|chain| chain.height() == 0) {
+            self.check_bank()?;
             self.check_genesis(chain)?;
             let Stored { checkpoint, blocks, .. } = &self.stored;
             if checkpoint >= blocks {
@@ -195,6 +196,7 @@ impl Recovery {
             let what = "the server was open or has voted, but there is no block 0";
             return corrupt(Place::Chain, what);
         }
+        self.check_bank()?;
         self.check_instance()?;
         self.check_derived()?;
         // What the whole chain came to was compared; these know which pages are late.
@@ -347,6 +349,9 @@ impl Server {
             ),
         };
         self.info(text);
+        if let Some(why) = self.waits_for_its_bank().filter(|_| !self.config.rejoin) {
+            self.warn(why);
+        }
         // A bank of one server needs nobody's word.
         self.found();
     }

@@ -88,6 +88,9 @@ impl Server {
                 self.config.id
             );
         }
+        if let Some(why) = self.waits_for_its_bank() {
+            return why;
+        }
         let names: Vec<String> = self.waits_for().iter().map(|id| id.to_string()).collect();
         format!("the bank is not open yet: {} waits for {}", self.config.id, names.join(", "))
     }
@@ -156,6 +159,7 @@ impl Server {
             turn: self.turn,
             active: self.active,
             waiting_for: self.waits_for(),
+            bank: self.chain.as_ref().map(Chain::genesis_hash),
             height: self.height(),
             head: self.chain.as_ref().map_or(BlockHash::NONE, Chain::head),
             included: self.chain.as_ref().map(|c| c.all_included().clone()).unwrap_or_default(),
