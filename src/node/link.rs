@@ -339,4 +339,25 @@ mod tests {
         link.post().send(ack(9));
         assert_eq!(lines.next().unwrap().unwrap(), line(&ack(9)));
     }
+
+    /// Bug: a message of which only the beginning was sent at once was taken for sent, and its end left
+    /// with the next one, if there was one. Fix: its end is given to the writer.
+    #[test]
+    fn the_last_message_comes_whole_though_nothing_follows_it() {
+        let (link, writer, mut lines) = connection();
+        let mut sent = 0;
+        while !writer.socket.is_torn() && writer.protocol.is_empty() {
+            link.post().send(ack(sent));
+            sent += 1;
+        }
+        let (_running, hung_up) = crossbeam_channel::bounded(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| writer.run(&hung_up));
+            for height in 0..sent {
+                assert_eq!(lines.next().unwrap().unwrap(), line(&ack(height)));
+            }
+            drop(link);
+        });
+        assert!(!writer.socket.is_torn() && writer.socket.is_idle());
+    }
 }

@@ -191,6 +191,7 @@ impl Drop for Closing<'_> {
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
+    use std::time::Duration;
 
     use super::*;
     use crate::bank::request::ErrorCode;
@@ -257,5 +258,31 @@ mod tests {
             );
             drop(outlet);
         });
+    }
+
+    /// Bug: a reply of which only the beginning was sent at once was taken for sent, and its end left
+    /// with the next one, if there was one. Fix: its end is given to the writer.
+    #[test]
+    fn the_last_reply_comes_whole_though_nothing_follows_it() {
+        let (outlet, outgoing, client) = connection();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let (socket, owed) = outlet.for_writer();
+        let mut sent = 0;
+        while !socket.is_torn() && outgoing.is_empty() {
+            assert!(owed.owe(Duration::from_secs(20)));
+            outlet.reply(Some(sent), reply(200_000));
+            sent += 1;
+        }
+        let (_running, over) = crossbeam_channel::bounded(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| write_out(&outgoing, &socket, &owed, &over));
+            let mut lines = BufReader::new(client).lines();
+            for id in 0..sent {
+                let line = lines.next().unwrap().unwrap();
+                assert_eq!(line, encode_reply(Some(id), &reply(200_000)).trim_end());
+            }
+            drop(outlet);
+        });
+        assert!(!socket.is_torn() && socket.is_idle());
     }
 }

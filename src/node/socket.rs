@@ -69,6 +69,12 @@ impl Socket {
         self.unwritten.load(Ordering::SeqCst) == 0
     }
 
+    /// The beginning of something was sent, and its end was not.
+    #[cfg(test)]
+    pub(crate) fn is_torn(&self) -> bool {
+        !self.rest.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Sends what there is room for, if nothing is before it. Doesn't block.
     pub(crate) fn send_at_once(&self, bytes: &[u8]) -> Sent {
         let Some(flags) = DONT_WAIT else { return Sent::Nothing };

@@ -11,4 +11,5 @@ mod damages;
 mod files;
 mod rejoined;
 mod running;
+mod sessions;
 mod told;

@@ -8,4 +8,5 @@ pub mod disk;
 pub mod pages;
 pub mod process;
 pub mod redis;
+pub mod relay;
 pub mod samples;
