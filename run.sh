@@ -16,6 +16,7 @@
 #   ./run.sh down               ends everything that it started; the bank's data stay
 #   ./run.sh clean              the same, and forgets the data
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
+#   ./run.sh stores [NAME]      tries a bank on each Redis and Valkey that README.md names, and kills it under load
 #   ./run.sh bench [ARG…]       measures, and checks what came of it; bench --help says what
 #   ./run.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
 #   ./run.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
@@ -417,6 +418,12 @@ run_tests() {
     cargo test --locked "$@"
 }
 
+stores() {
+    .ci/install-redis
+    .ci/install-stores all
+    cargo test --locked --test stores -- --include-ignored --nocapture --test-threads 1 "$@"
+}
+
 bench() {
     .ci/install-redis
     if [ -z "${PAXOS_BANKING_BIN:-}" ]; then
@@ -497,7 +504,7 @@ main() {
         up) start_everything; open_terminals ;;
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
         diagram) . tests/diagram.sh; diagram "$@" ;;
-        start | status | down | clean | client | audit | window | play | bench | simulate | chaos | fuzz) "$command" "$@" ;;
+        start | status | down | clean | client | audit | window | play | stores | bench | simulate | chaos | fuzz) "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_server "$@" ;;
         test) run_tests "$@" ;;

@@ -27,7 +27,10 @@ const NOT_DRAWN: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let status = match cli::parse(std::env::args_os()) {
+    // One that is no text is no URL either, and is told so.
+    let redis = std::env::var_os(cli::REDIS_VARIABLE);
+    let redis = redis.map(|url| url.to_string_lossy().into_owned()).filter(|url| !url.is_empty());
+    let status = match cli::parse(std::env::args_os(), redis) {
         Ok(Config::Server(server)) => {
             start_log(&server.node.id, LevelFilter::Info);
             log::error!("stopped: {}", run_server(*server));
@@ -76,7 +79,7 @@ fn run_server(server: cli::Server) -> String {
             log::info!("listening on {}", node.address());
             node.wait().to_string()
         }
-        Err(error @ StartError::Load(LoadError::Store(StoreError::Failed(_)))) => format!(
+        Err(error @ StartError::Load(LoadError::Store(StoreError::Unreachable(_)))) => format!(
             "{error}. Does Redis run there? `redis-server ./redis.conf` starts one; --redis URL names \
              another place"
         ),

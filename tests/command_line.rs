@@ -1,5 +1,7 @@
 //! The command line of the binary: its help, its errors, its exit statuses. No server is needed.
 
+mod support;
+
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -78,6 +80,14 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
         (vec!["audit"], "there is nothing to audit: name a Redis by --redis URL"),
         (vec!["audit", "--redis", "localhost"], "redis://HOST:PORT"),
         (vec!["audit", "redis://h:1"], "it goes with --redis"),
+        (vec!["audit", "--redis", "redis://h:1?db=3"], "?db= would be ignored"),
+        (vec!["export", "--redis", "redis://h/one"], "a database's number"),
+        (vec!["play", "f", "--redis", "rediss://h"], "rediss:// is TLS"),
+        (vec!["server", "--id", "A", "--redis", "redis://u@h"], "names a user and no password"),
+        (
+            vec!["server", "--id", "A", "--redis-password-file", "/no/where"],
+            "/no/where: it can't be read",
+        ),
         (vec!["audit", "--server", "A"], "is not ID=HOST:PORT"),
         (vec!["audit", "--server", "127.0.0.1:8001"], "is not ID=HOST:PORT"),
         (vec!["audit", "--id", "A"], "--redis <URL>"),
@@ -117,6 +127,60 @@ fn what_cannot_be_read_is_said_and_ends_with_status_3() {
     }
     let assert = paxos_banking(&["export", "--redis", &redis, "--timeout", "300ms"]).code(3);
     assert!(stderr(&assert.stdout("")).contains("Redis at 127.0.0.1"));
+}
+
+/// Whatever is wrong with it, a Redis's password isn't repeated.
+#[test]
+fn a_password_is_never_shown() {
+    let at = format!("127.0.0.1:{}", nobody().rsplit(':').next().unwrap());
+    let urls = [
+        format!("redis://:secret@{at}"),
+        format!("redis://:secret@{at}?db=3"),
+        format!("redis://:secret@{at}/x"),
+        format!("rediss://:secret@{at}"),
+        format!("http://:secret@{at}"),
+        format!("redis://:secret@{at}#x"),
+        "redis://:secret@:1".to_owned(),
+        "redis://:secret@h:99999".to_owned(),
+        ":secret@h:1".to_owned(),
+    ];
+    let file = "tests/scenarios/demo.txt";
+    let commands: [&[&str]; 4] =
+        [&["server", "--id", "A"], &["audit"], &["export"], &["play", file]];
+    for url in &urls {
+        for command in commands {
+            let by_flag = paxos_banking(&[command, &["--redis", url]].concat()).failure();
+            let mut program = Command::new(env!("CARGO_BIN_EXE_paxos-banking"));
+            let by_variable =
+                program.args(command).env("PAXOS_BANKING_REDIS", url).assert().failure();
+            for assert in [by_flag, by_variable] {
+                let said = stdout(&assert) + &stderr(&assert);
+                assert!(!said.contains("secret") && !said.is_empty(), "{command:?} {url}: {said}");
+                let sentences = said.replace("]...", "");
+                assert!(!sentences.contains("..") && !said.contains("os error"), "{said}");
+            }
+        }
+        let assert = paxos_banking(&["audit", url]).failure();
+        assert!(!stderr(&assert).contains("secret") || url.starts_with(':'), "{}", stderr(&assert));
+    }
+}
+
+#[test]
+fn whether_redis_runs_there_is_asked_only_if_nothing_answered() {
+    let cluster = format!("A={}", nobody());
+    let start = |redis: &str| {
+        let arguments = ["server", "--id", "A", "--redis-timeout", "300ms", "--cluster", &cluster];
+        let assert = paxos_banking(&[&arguments[..], &["--redis", redis]].concat()).code(1);
+        stderr(&assert)
+    };
+    let said = start(&format!("redis://{}", nobody()));
+    assert!(said.contains("nothing listens there") && said.contains("Does Redis run"), "{said}");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let said = start(&format!("redis://{}", silent.local_addr().unwrap()));
+    assert!(said.contains("no answer within 300 ms. Does Redis run there?"), "{said}");
+    let redis = support::redis::TestRedis::start();
+    let said = start(&format!("{}99", redis.url()));
+    assert!(said.contains("no database of that number") && !said.contains("Does Redis"), "{said}");
 }
 
 #[test]

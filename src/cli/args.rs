@@ -10,7 +10,8 @@ use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
 use super::audit::{Audit, Export};
-use super::values::{Address, Cluster, parse_entries, parse_redis_url};
+use super::redis::PasswordFile;
+use super::values::{Address, Cluster, parse_entries};
 
 /// A bank replicated over a few servers.
 #[derive(Parser)]
@@ -62,8 +63,12 @@ pub struct Server {
     pub membership: Membership,
 
     /// Where this server's state is kept; servers may share one Redis or have one each
-    #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379", value_parser = parse_redis_url)]
-    pub redis: String,
+    /// [default: what PAXOS_BANKING_REDIS holds, or else redis://127.0.0.1:6379]
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+
+    #[command(flatten)]
+    pub password_file: PasswordFile,
 
     /// What each server's account holds when the bank is founded; the same for every server
     #[arg(long, value_name = "UNITS", default_value = "100", allow_negative_numbers = true)]
@@ -228,9 +233,13 @@ pub struct Play {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// A Redis that may be used, in which nothing is left [default: one is started, and ended]
-    #[arg(long, value_name = "URL", value_parser = parse_redis_url)]
+    /// A Redis that may be used, in which nothing is left
+    /// [default: what PAXOS_BANKING_REDIS holds, or else one is started, and ended]
+    #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
+
+    #[command(flatten)]
+    pub password_file: PasswordFile,
 
     /// What each server's account holds at first [default: as the file says, or else 100]
     #[arg(long, value_name = "UNITS", allow_negative_numbers = true)]

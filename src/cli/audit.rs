@@ -8,7 +8,8 @@ use paxos_banking::audit;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
-use super::values::{Cluster, parse_redis_url};
+use super::redis::{self, PasswordFile};
+use super::values::Cluster;
 
 #[derive(Args)]
 #[command(after_help = "It writes nothing, and servers may run meanwhile.\n\n\
@@ -20,12 +21,16 @@ pub struct Audit {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// A Redis with servers' stores; may be repeated
-    #[arg(long, value_name = "URL", value_parser = parse_redis_url)]
+    /// A Redis with servers' stores; may be repeated [default: what PAXOS_BANKING_REDIS holds, if
+    /// nothing else is to be audited]
+    #[arg(long, value_name = "URL")]
     pub redis: Vec<String>,
 
+    #[command(flatten)]
+    pub password_file: PasswordFile,
+
     /// Only this server's store; may be repeated [default: all that are there]
-    #[arg(long = "id", value_name = "ID", requires = "redis")]
+    #[arg(long = "id", value_name = "ID")]
     pub ids: Vec<ServerId>,
 
     /// A running server, asked as clients ask it; may be repeated, or name several, separated by
@@ -47,9 +52,12 @@ pub struct Audit {
                         Exit status: 0 all is written; 1 the store is wrong; 2 wrong usage; 3 it can't \
                         be read, or the output not written.")]
 pub struct Export {
-    /// The Redis with the server's store
-    #[arg(long, value_name = "URL", value_parser = parse_redis_url)]
-    pub redis: String,
+    /// The Redis with the server's store [default: what PAXOS_BANKING_REDIS holds]
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+
+    #[command(flatten)]
+    pub password_file: PasswordFile,
 
     /// Whose store [default: the only one that is there]
     #[arg(long, value_name = "ID")]
@@ -68,8 +76,9 @@ pub struct Export {
     pub timeout: Duration,
 }
 
-pub fn check_audit(arguments: Audit) -> Result<audit::Options, String> {
-    let Audit { files, redis, ids, servers, json, timeout } = arguments;
+/// Checks what only the flags together can get wrong. `variable` is the environment's URL.
+pub fn check_audit(arguments: Audit, variable: Option<String>) -> Result<audit::Options, String> {
+    let Audit { files, redis, password_file, ids, servers, json, timeout } = arguments;
     if let Some(mistaken) = files.iter().find_map(|file| flag_for(file.to_str()?)) {
         return Err(mistaken);
     }
@@ -77,7 +86,13 @@ pub fn check_audit(arguments: Audit) -> Result<audit::Options, String> {
         .into_iter()
         .flat_map(|some| some.0.into_iter().map(|(id, at)| (id, at.into_string())))
         .collect();
-    if redis.is_empty() && servers.is_empty() && files.is_empty() {
+    let nothing_else = servers.is_empty() && files.is_empty();
+    let variable = variable.filter(|_| nothing_else || !ids.is_empty());
+    let redis = redis::urls(redis, variable, &password_file)?;
+    if redis.is_empty() && !ids.is_empty() {
+        return Err("--id picks among the stores of a Redis, which --redis <URL> names".into());
+    }
+    if redis.is_empty() && nothing_else {
         return Err("there is nothing to audit: name a Redis by --redis URL, a running server by \
                     --server ID=HOST:PORT, or files that export wrote"
             .into());
@@ -87,17 +102,29 @@ pub fn check_audit(arguments: Audit) -> Result<audit::Options, String> {
 
 /// What is to be said of a file's name that looks as if a flag had been forgotten.
 fn flag_for(name: &str) -> Option<String> {
-    let flag = match name {
-        _ if parse_redis_url(name).is_ok() => "--redis",
-        _ if name.parse::<Cluster>().is_ok() => "--server",
-        _ => return None,
-    };
-    Some(format!("{name} is no file's name: it goes with {flag}, as in {flag} {name}"))
+    // It may hold a password, and is not repeated.
+    if ["redis://", "rediss://", "unix://", "valkey://"].iter().any(|at| name.starts_with(at)) {
+        return Some(
+            "the URL of a Redis is no file's name: it goes with --redis, as in --redis \
+             redis://HOST:PORT"
+                .into(),
+        );
+    }
+    name.parse::<Cluster>().ok()?;
+    Some(format!("{name} is no file's name: it goes with --server, as in --server {name}"))
 }
 
-pub fn check_export(arguments: Export) -> audit::export::Options {
-    let Export { redis, id, csv, output, timeout } = arguments;
-    audit::export::Options { redis, id, csv, output, timeout }
+/// The same for an export.
+pub fn check_export(
+    arguments: Export,
+    variable: Option<String>,
+) -> Result<audit::export::Options, String> {
+    let Export { redis, password_file, id, csv, output, timeout } = arguments;
+    let redis = redis::url(redis, variable, &password_file)?.ok_or(
+        "the Redis with the server's store is not named: --redis <URL> names it, or \
+         PAXOS_BANKING_REDIS",
+    )?;
+    Ok(audit::export::Options { redis, id, csv, output, timeout })
 }
 
 #[cfg(test)]
@@ -106,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_forgotten_flag_is_named() {
-        assert!(flag_for("redis://127.0.0.1:6379").unwrap().contains("with --redis"));
+        let url = flag_for("redis://:secret@127.0.0.1:6379?db=1").unwrap();
+        assert!(url.contains("with --redis") && !url.contains("secret"), "{url}");
         assert!(flag_for("A=127.0.0.1:8001,B=h:2").unwrap().contains("with --server"));
         assert_eq!(flag_for("bank.jsonl"), None);
     }

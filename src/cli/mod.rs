@@ -1,10 +1,12 @@
-//! Arguments -> a validated configuration. Nothing is done here: no file, no socket, no output.
+//! Arguments -> a validated configuration. Nothing is done here: no socket, no output, and no file but
+//! that with a Redis's password.
 //!
 //! [`args`] says what each flag looks like, [`values`] reads single values, and this file checks
 //! what only the flags together can get wrong.
 
 mod args;
 mod audit;
+mod redis;
 mod values;
 
 use std::ffi::OsString;
@@ -19,10 +21,14 @@ use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
 use paxos_banking::node::{NodeConfig, Timings};
 use paxos_banking::play;
-use paxos_banking::store::redis;
+use paxos_banking::store::redis::Options as RedisOptions;
 use paxos_banking::trace::Choice;
 
 use args::{Arguments, Command, Membership};
+pub use redis::VARIABLE as REDIS_VARIABLE;
+
+/// Where a server looks for its Redis if nobody says.
+const USUAL_REDIS: &str = "redis://127.0.0.1:6379";
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -54,25 +60,28 @@ pub struct Diagram {
 pub struct Server {
     pub node: NodeConfig,
     pub redis: String,
-    pub redis_options: redis::Options,
+    pub redis_options: RedisOptions,
 }
 
-/// Reads the command line, the program's name first.
+/// Reads the command line, the program's name first. `variable` is the URL that the environment has for
+/// Redis.
 ///
 /// # Errors
 /// What was wrong and what is right; or the help or version that was asked for.
-pub fn parse<I, T>(arguments: I) -> Result<Config, clap::Error>
+pub fn parse<I, T>(arguments: I, variable: Option<String>) -> Result<Config, clap::Error>
 where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
     let (name, config) = match Arguments::try_parse_from(arguments)?.command {
-        Command::Server(server) => ("server", check_server(*server)),
+        Command::Server(server) => ("server", check_server(*server, variable)),
         Command::Client(client) => ("client", check_client(client)),
-        Command::Play(play) => ("play", Ok(Config::Play(play_options(play)))),
+        Command::Play(play) => ("play", play_options(play, variable).map(Config::Play)),
         Command::Diagram(diagram) => ("diagram", check_diagram(diagram)),
-        Command::Audit(args) => ("audit", audit::check_audit(args).map(Config::Audit)),
-        Command::Export(args) => ("export", Ok(Config::Export(audit::check_export(args)))),
+        Command::Audit(args) => ("audit", audit::check_audit(args, variable).map(Config::Audit)),
+        Command::Export(args) => {
+            ("export", audit::check_export(args, variable).map(Config::Export))
+        }
     };
     config.map_err(|message| {
         // Built first: only then do a subcommand's usage lines name the whole program.
@@ -83,8 +92,11 @@ where
     })
 }
 
-fn check_server(server: args::Server) -> Result<Config, String> {
-    let args::Server { membership, times, opening_balance, .. } = server;
+fn check_server(server: args::Server, variable: Option<String>) -> Result<Config, String> {
+    let args::Server { membership, times, opening_balance, password_file, .. } = server;
+    let default = || USUAL_REDIS.to_owned();
+    let variable = Some(variable.unwrap_or_else(default));
+    let redis = redis::url(server.redis, variable, &password_file)?.unwrap_or_else(default);
     let own_address = own_address(&membership)?;
     let Membership { id, cluster } = membership;
     check_total(opening_balance, cluster.0.len())?;
@@ -113,12 +125,12 @@ fn check_server(server: args::Server) -> Result<Config, String> {
         trace: server.trace,
         timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };
-    let redis_options = redis::Options {
+    let redis_options = RedisOptions {
         allow_weak: server.allow_weak_redis,
         connect_timeout: times.redis_timeout,
         timeout: times.redis_timeout,
     };
-    Ok(Config::Server(Box::new(Server { node, redis: server.redis, redis_options })))
+    Ok(Config::Server(Box::new(Server { node, redis, redis_options })))
 }
 
 fn timings(times: &args::Times) -> Timings {
@@ -177,10 +189,11 @@ fn check_client(client: args::Client) -> Result<Config, String> {
     }))
 }
 
-fn play_options(play: args::Play) -> play::Options {
-    let args::Play { file, redis, concurrent, patience, traces, json, .. } = play;
+fn play_options(play: args::Play, variable: Option<String>) -> Result<play::Options, String> {
+    let args::Play { file, redis, password_file, concurrent, patience, traces, json, .. } = play;
+    let redis = redis::url(redis, variable, &password_file)?;
     let (opening, short_waits) = (play.opening_balance, matches!(play.short, args::Short::Wait));
-    play::Options { file, redis, opening, concurrent, short_waits, patience, traces, json }
+    Ok(play::Options { file, redis, opening, concurrent, short_waits, patience, traces, json })
 }
 
 fn check_diagram(diagram: args::Diagram) -> Result<Config, String> {

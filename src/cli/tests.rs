@@ -3,7 +3,7 @@
 use super::*;
 
 fn parse_words(line: &str) -> Result<Config, clap::Error> {
-    parse(std::iter::once("paxos-banking").chain(line.split_whitespace()))
+    parse(std::iter::once("paxos-banking").chain(line.split_whitespace()), None)
 }
 
 fn server(line: &str) -> Server {

@@ -1,4 +1,4 @@
-//! The values that flags take: addresses, clusters, URLs, numbers of entries. Each error says what was wrong
+//! The values that flags take: addresses, clusters, numbers of entries. Each error says what was wrong
 //! and what would be right.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::limits::{Limits, MAX_SERVERS};
-use redis::IntoConnectionInfo;
 
 /// Where a server can be reached, or listens: `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,16 +85,6 @@ impl FromStr for Cluster {
     }
 }
 
-/// Checks that `text` is a Redis URL. It isn't connected to.
-pub fn parse_redis_url(text: &str) -> Result<String, String> {
-    match text.into_connection_info() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!(
-            "{error}; right is redis://HOST:PORT, or redis://:PASSWORD@HOST:PORT/DATABASE"
-        )),
-    }
-}
-
 /// Reads how many entries the local log may hold before it is settled.
 pub fn parse_entries(text: &str) -> Result<usize, String> {
     let most = Limits::default().log;
@@ -156,16 +145,6 @@ mod tests {
         ] {
             let error = text.parse::<Cluster>().unwrap_err();
             assert!(error.contains(part), "{text:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_redis_url_is_checked_without_connecting() {
-        assert!(parse_redis_url("redis://127.0.0.1:6379").is_ok());
-        assert!(parse_redis_url("redis://:secret@example.org/3").is_ok());
-        for wrong in ["127.0.0.1:6379", "http://127.0.0.1", "redis://:x", ""] {
-            let error = parse_redis_url(wrong).unwrap_err();
-            assert!(error.contains("redis://HOST:PORT"), "{wrong:?}: {error}");
         }
     }
 

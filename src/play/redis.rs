@@ -58,8 +58,10 @@ impl Redis {
 
     /// Uses one that runs. Servers of these names must have nothing in it.
     pub(super) fn borrow(url: &str, servers: &BTreeSet<ServerId>) -> Result<Redis, String> {
-        let wrong = |error: String| format!("the Redis at {url} can't be used: {error}");
-        if let Some(key) = leftovers::any(url, servers).map_err(wrong)? {
+        // Not its URL, which may hold a password.
+        let wrong = |error: String| format!("the play's Redis can't be used: {error}");
+        let held = leftovers::any(url, servers).map_err(|error| wrong(error.to_string()))?;
+        if let Some(key) = held {
             return Err(wrong(format!(
                 "it holds {key}, so a server of that name has its state there; a play needs names \
                  that are not in use"
@@ -81,7 +83,7 @@ impl Drop for Redis {
         if let Redis::Borrowed { url, servers } = self
             && let Err(error) = leftovers::forget(url, &*servers)
         {
-            log::warn!("the play's keys are left in the Redis at {url}: {error}");
+            log::warn!("the play's keys are left in its Redis: {error}");
         }
     }
 }

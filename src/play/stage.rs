@@ -183,7 +183,8 @@ impl Stage {
             .map_err(|error| format!("this program can't find itself: {error}"))?;
         let mut command = Command::new(program);
         command.args(["server", "--id", id.as_str(), "--cluster", &cluster.join(",")]);
-        command.args(["--redis", self.redis.url()]);
+        // Not on its command line, which everybody on the machine can read: it may hold a password.
+        command.env("PAXOS_BANKING_REDIS", self.redis.url());
         command.args(["--opening-balance", &self.opening.to_string()]).args(FLAGS);
         command.arg("--trace").arg(self.trace_of(id));
         let log = self.log_of(id);

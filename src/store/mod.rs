@@ -19,8 +19,12 @@ mod shape;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// It can't be reached, or failed. Trying again may help.
+    /// Nothing answers where it should be. Trying again may help.
+    Unreachable(String),
+    /// It answers, but failed. Trying again may help.
     Failed(String),
+    /// It has confirmed a write that is not on its disk. Trying again may help.
+    Unflushed(String),
     /// It holds something that is not what this program writes: the key, the index, what is wrong.
     Corrupt {
         /// Where.
@@ -39,7 +43,10 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreError::Failed(what) => write!(f, "the store failed: {what}"),
+            StoreError::Unreachable(what) => write!(f, "the store can't be reached: {what}"),
+            StoreError::Failed(what) | StoreError::Unflushed(what) => {
+                write!(f, "the store failed: {what}")
+            }
             StoreError::Corrupt { key, what } => write!(f, "the store is corrupt: {key}: {what}"),
             StoreError::Unfit(what) => write!(f, "the store is unfit: {what}"),
             StoreError::Fenced(what) => write!(f, "the store was taken over: {what}"),
@@ -53,7 +60,8 @@ impl std::error::Error for StoreError {}
 impl StoreError {
     /// Whether connecting and loading again can help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, StoreError::Failed(_))
+        use StoreError::{Failed, Unflushed, Unreachable};
+        matches!(self, Unreachable(_) | Failed(_) | Unflushed(_))
     }
 }
 
@@ -126,7 +134,7 @@ pub(crate) fn too_busy() -> StoreError {
 /// Reads a server's chain, apart from its event loop.
 ///
 /// It sees what is durable, and no less than what was durable when it was asked. An error leaves it
-/// fit for the next question: after [`StoreError::Failed`] it connects again by itself.
+/// fit for the next question: after a failure it connects again by itself.
 pub trait BlockSource: Send {
     /// As [`Store::name_of`].
     fn name_of(&self, place: &Place) -> String {

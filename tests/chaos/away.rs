@@ -17,7 +17,7 @@ pub fn measure() {
     for (blocks, entries_each) in [(10_000, 1), (20, 5_000)] {
         let flags = "--opening-balance 100000000";
         let flags = flags.split_whitespace().map(str::to_owned).collect();
-        let setup = Setup { redis_each: true, flags, logs: None };
+        let setup = Setup { redis_each: true, flags, ..Setup::default() };
         let mut bank = Bank::set_up(&["A", "B", "C"], setup);
         bank.start_all();
         bank.kill("C");

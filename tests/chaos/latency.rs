@@ -28,7 +28,8 @@ const ALL: [Third; 3] = [Third::Well, Third::Stopped, Third::Killed];
 pub fn measure() {
     let flags = "--opening-balance 100000000 --settle-every 500ms";
     let flags = flags.split_whitespace().map(str::to_owned).collect();
-    let mut bank = Bank::set_up(&["A", "B", "C"], Setup { redis_each: true, flags, logs: None });
+    let mut bank =
+        Bank::set_up(&["A", "B", "C"], Setup { redis_each: true, flags, ..Setup::default() });
     bank.start_all();
     let mut sessions = ["A", "B"].map(|id| bank.session(id));
     pay(&mut sessions);

@@ -28,7 +28,10 @@ impl Stage {
     pub fn open(ids: &[&str], redis_each: bool, more_flags: &str, logs: &Path) -> Stage {
         let flags = FLAGS.split_whitespace().chain(more_flags.split_whitespace());
         let flags = flags.map(str::to_owned).collect();
-        let mut bank = Bank::set_up(ids, Setup { redis_each, flags, logs: Some(logs.into()) });
+        let mut bank = Bank::set_up(
+            ids,
+            Setup { redis_each, flags, logs: Some(logs.into()), ..Setup::default() },
+        );
         let ids = bank.ids();
         let doors = ids.iter().map(|id| (id.clone(), Proxy::start(bank.address(id)))).collect();
         let mut ways = BTreeMap::new();

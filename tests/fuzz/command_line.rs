@@ -23,7 +23,7 @@ impl Target for CommandLine {
     fn read(&self, input: &[u8], heard: &Heard) {
         let text = String::from_utf8_lossy(input);
         let words = std::iter::once("paxos-banking").chain(text.split('\n'));
-        match parse(words) {
+        match parse(words, None) {
             Ok(Config::Server(server)) => {
                 assert!(server.node.cluster.contains_key(&server.node.id));
                 assert!(!server.redis.is_empty() && !server.redis_options.timeout.is_zero());

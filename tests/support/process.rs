@@ -12,7 +12,7 @@ use paxos_banking::play::guard::Guarded;
 use serde_json::{Value, json};
 
 use super::cluster::{Client, PATIENCE, free_address, hears, wait_until};
-use super::redis::TestRedis;
+use super::redis::{Program, TestRedis};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_paxos-banking");
 
@@ -27,11 +27,14 @@ pub struct Setup {
     pub flags: Vec<String>,
     /// The folder for the servers' logs, one for each start, if anybody wants them.
     pub logs: Option<PathBuf>,
+    /// What runs as Redis, and its flags.
+    pub store: (Program, Vec<String>),
 }
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { redis_each: false, flags: FLAGS.map(str::to_owned).into(), logs: None }
+        let flags = FLAGS.map(str::to_owned).into();
+        Setup { redis_each: false, flags, logs: None, store: Default::default() }
     }
 }
 
@@ -57,9 +60,11 @@ impl Bank {
     /// The same, set up in another way.
     pub fn set_up(ids: &[&str], setup: Setup) -> Bank {
         let stores = if setup.redis_each { ids.len() } else { 1 };
+        let (program, flags) = &setup.store;
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         Bank {
+            stores: (0..stores).map(|_| TestRedis::run(program, &flags)).collect(),
             setup,
-            stores: (0..stores).map(|_| TestRedis::start()).collect(),
             addresses: ids.iter().map(|id| (id.to_string(), free_address())).collect(),
             routes: BTreeMap::new(),
             running: BTreeMap::new(),

@@ -15,9 +15,25 @@ use tempfile::TempDir;
 /// How long a Redis may take to start. Generous: it is only waited for in full by a failing test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A program that is a Redis, or a relative.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Where it is.
+    pub path: PathBuf,
+    /// A folder with libraries that the system lacks.
+    pub libraries: PathBuf,
+}
+
+impl Default for Program {
+    fn default() -> Program {
+        Program { path: "redis-server".into(), libraries: PathBuf::new() }
+    }
+}
+
 /// A `redis-server` on a free loopback port, with its data in a temporary directory. It is killed,
 /// and its data removed, when this is dropped.
 pub struct TestRedis {
+    program: Program,
     directory: TempDir,
     arguments: Vec<String>,
     port: u16,
@@ -32,7 +48,13 @@ impl TestRedis {
 
     /// One with further settings, such as `["--appendonly", "no"]`; the last one counts.
     pub fn start_with(arguments: &[&str]) -> TestRedis {
+        TestRedis::run(&Program::default(), arguments)
+    }
+
+    /// The same by another program.
+    pub fn run(program: &Program, arguments: &[&str]) -> TestRedis {
         let mut redis = TestRedis {
+            program: program.clone(),
             directory: tempfile::tempdir().expect("a temporary directory"),
             arguments: arguments.iter().map(|argument| argument.to_string()).collect(),
             port: 0,
@@ -160,7 +182,10 @@ impl TestRedis {
 
     fn command(&self) -> Command {
         let path = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(&self.program.path);
+        if !self.program.libraries.as_os_str().is_empty() {
+            command.env("LD_LIBRARY_PATH", &self.program.libraries);
+        }
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--daemonize", "no", "--save", "", "--dir", &path(self.data())]);
         command.args(["--appendonly", "yes", "--appendfsync", "always"]);

@@ -1,14 +1,12 @@
 //! What servers have left in a Redis that is theirs only for a while.
 
-use std::time::Duration;
-
-use redis::Connection;
-
 use crate::bank::ids::ServerId;
+use crate::store::StoreError;
+use crate::store::redis::Options;
 use crate::store::redis::keys::Keys;
-
-/// How long Redis may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
+use crate::store::redis::link::Link;
+use crate::store::redis::reply::{command, length};
+use crate::store::redis::target::Target;
 
 /// A key there that belongs to a server of one of these names, if there is any.
 ///
@@ -17,13 +15,13 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub fn any<'a>(
     url: &str,
     servers: impl IntoIterator<Item = &'a ServerId>,
-) -> Result<Option<String>, String> {
-    let mut connection = connect(url)?;
+) -> Result<Option<String>, StoreError> {
+    let mut link = connect(url)?;
     for server in servers {
-        for key in Keys::of(server).all() {
-            let exists: bool =
-                redis::cmd("EXISTS").arg(key).query(&mut connection).map_err(said)?;
-            if exists {
+        let keys = Keys::of(server);
+        let asked = keys.all().map(|key| command("EXISTS", &[key]));
+        for (key, reply) in keys.all().into_iter().zip(link.request(&asked)?) {
+            if length(key, reply)? > 0 {
                 return Ok(Some(key.to_owned()));
             }
         }
@@ -38,20 +36,17 @@ pub fn any<'a>(
 pub fn forget<'a>(
     url: &str,
     servers: impl IntoIterator<Item = &'a ServerId>,
-) -> Result<(), String> {
-    let mut connection = connect(url)?;
-    servers.into_iter().try_for_each(|server| {
-        redis::cmd("DEL").arg(&Keys::of(server).all()).exec(&mut connection).map_err(said)
-    })
+) -> Result<(), StoreError> {
+    let mut link = connect(url)?;
+    for server in servers {
+        for reply in link.request(&[command("DEL", &Keys::of(server).all())])? {
+            length("DEL", reply)?;
+        }
+    }
+    Ok(())
 }
 
-fn connect(url: &str) -> Result<Connection, String> {
-    let client = redis::Client::open(url).map_err(said)?;
-    let connection = client.get_connection_with_timeout(TIMEOUT).map_err(said)?;
-    connection.set_read_timeout(Some(TIMEOUT)).map_err(said)?;
-    Ok(connection)
-}
-
-fn said(error: redis::RedisError) -> String {
-    error.to_string()
+fn connect(url: &str) -> Result<Link, StoreError> {
+    let Options { connect_timeout, timeout, .. } = Options::default();
+    Link::open(&Target::parse(url, connect_timeout, timeout)?)
 }

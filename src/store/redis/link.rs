@@ -2,52 +2,12 @@
 
 use std::time::Duration;
 
-use redis::io::tcp::TcpSettings;
-use redis::{Client, Cmd, Connection, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, Value};
+use redis::{Client, Cmd, Connection, ErrorKind, RedisError, ServerError, Value};
 
 use crate::store::StoreError;
-use crate::store::redis::reply::{command, text, unexpected, words};
-
-/// Where a Redis is, and how long to wait for it.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    info: ConnectionInfo,
-    connect_timeout: Duration,
-    timeout: Duration,
-}
-
-impl Target {
-    /// Understands a URL.
-    pub(super) fn parse(
-        url: &str,
-        connect_timeout: Duration,
-        timeout: Duration,
-    ) -> Result<Target, StoreError> {
-        let info = url
-            .into_connection_info()
-            .map_err(|error| StoreError::Unfit(format!("not the URL of a Redis: {error}")))?;
-        // The replies are taken apart by hand, so the protocol is not left to the URL. A turn is
-        // one write, whose last packet must not wait for the first one's acknowledgement.
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
-        let info = info
-            .set_redis_settings(settings)
-            .set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        Ok(Target { info, connect_timeout, timeout })
-    }
-
-    /// Where it is, for people. The URL itself may hold a password.
-    pub(super) fn place(&self) -> String {
-        match self.info.redis_settings().db() {
-            0 => self.info.addr().to_string(),
-            database => format!("{}/{database}", self.info.addr()),
-        }
-    }
-
-    /// An error of this Redis's, or on the way to it.
-    fn failed(&self, error: impl std::fmt::Display) -> StoreError {
-        StoreError::Failed(format!("Redis at {}: {error}", self.info.addr()))
-    }
-}
+use crate::store::redis::reply::{command, text, unexpected};
+use crate::store::redis::target::Target;
+use crate::store::redis::words::{lost, refusal, span};
 
 /// What came of a guarded transaction.
 pub(super) struct Transaction {
@@ -56,16 +16,20 @@ pub(super) struct Transaction {
     pub(super) replies: Option<Vec<Value>>,
     /// The guarded key's value, from which on the next transaction is guarded.
     pub(super) guard: Option<String>,
+    /// Whether the disk has it, and everything before it; if not, why.
+    pub(super) flushed: Result<(), StoreError>,
 }
 
 /// A connection. After an error it is of no further use: replies may still be under way.
 pub(super) struct Link {
     connection: Connection,
     target: Target,
+    /// It is asked whether a turn is on the disk: it knows `WAITAOF`.
+    knows_waitaof: bool,
 }
 
 impl Link {
-    /// Connects.
+    /// Connects, and logs in.
     pub(super) fn open(target: &Target) -> Result<Link, StoreError> {
         let open = || {
             let connection = Client::open(target.info.clone())?
@@ -74,19 +38,58 @@ impl Link {
             connection.set_write_timeout(Some(target.timeout))?;
             Ok(connection)
         };
-        let connection = open().map_err(|error: redis::RedisError| target.failed(error))?;
-        Ok(Link { connection, target: target.clone() })
+        let nobody = |error: RedisError| {
+            let why = lost(&error, target.connect_timeout);
+            StoreError::Unreachable(format!("Redis at {}: {why}", target.place()))
+        };
+        let connection = open().map_err(nobody)?;
+        let mut link = Link { connection, target: target.clone(), knows_waitaof: false };
+        link.log_in()?;
+        Ok(link)
+    }
+
+    /// Says who it is, and chooses the database. Each refusal has a name of its own.
+    fn log_in(&mut self) -> Result<(), StoreError> {
+        let mut commands = Vec::new();
+        if let Some(login) = &self.target.login {
+            let user = login.user.as_deref();
+            let words: Vec<&str> = user.into_iter().chain([login.password.as_str()]).collect();
+            commands.push(command("AUTH", &words));
+        }
+        // Also where it is 0: what asks for a password says so here.
+        commands.push(command("SELECT", &[&self.target.database.to_string()]));
+        let replies = self.exchange(&commands).map_err(|error| {
+            let why = lost(&error, self.target.timeout);
+            match error.kind() {
+                ErrorKind::Parse => self.target.failed(why),
+                // What says nothing to this has said nothing at all.
+                _ => StoreError::Unreachable(format!("{}: {why}", self.place())),
+            }
+        })?;
+        for reply in replies {
+            match reply {
+                // A user who may not choose is there already.
+                Value::ServerError(error)
+                    if error.code() == "NOPERM" && self.target.database == 0 => {}
+                Value::ServerError(error) => return Err(self.target.failed(refusal(&error))),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Sends all commands at once and returns as many replies, errors among them.
     pub(super) fn request(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, StoreError> {
+        self.exchange(commands)
+            .map_err(|error| self.target.failed(lost(&error, self.target.timeout)))
+    }
+
+    fn exchange(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, RedisError> {
         let mut bytes = Vec::new();
         commands.iter().for_each(|command| command.write_packed_command(&mut bytes));
-        let target = &self.target;
-        let connection = &mut self.connection;
-        connection.send_packed_command(&bytes).map_err(|error| target.failed(error))?;
+        self.connection.send_packed_command(&bytes)?;
         // Not `req_packed_commands`: it goes on to wait for the other replies after a time-out.
-        let reply = |_| connection.recv_response().map_err(|error| target.failed(error));
+        let reply = |_| self.connection.recv_response();
         commands.iter().map(reply).collect()
     }
 
@@ -100,8 +103,17 @@ impl Link {
         replies.ok_or_else(|| unexpected("EXEC", &Value::Nil))
     }
 
+    /// From here on asks whether what is written is on the disk.
+    pub(super) fn ask_for_flushes(&mut self) {
+        self.knows_waitaof = true;
+    }
+
     /// `MULTI`, the commands, `EXEC`; and then, for the next transaction, `WATCH` and `GET` of the
-    /// key `guard`. All in one round trip.
+    /// key `guard`; and then, if Redis knows it, `WAITAOF`. All in one round trip.
+    ///
+    /// `WAITAOF` is about what this connection has written before, so it may stand anywhere behind
+    /// `EXEC`. (Within the transaction it wouldn't wait.) It is the last, so that the guard is in
+    /// force while Redis waits for its disk.
     pub(super) fn transaction(
         &mut self,
         guard: &str,
@@ -110,7 +122,12 @@ impl Link {
         let count = commands.len();
         let mut all = wrapped(commands);
         all.extend([command("WATCH", &[guard]), command("GET", &[guard])]);
+        all.extend(self.knows_waitaof.then(|| wait_for_flush(self.flush_millis())));
         let mut replies = self.request(&all)?;
+        let flushed = match self.knows_waitaof {
+            true => self.flushed(&replies.pop().unwrap_or_default()),
+            false => Ok(()),
+        };
         let (Some(value), Some(watched), Some(executed)) =
             (replies.pop(), replies.pop(), replies.pop())
         else {
@@ -118,7 +135,63 @@ impl Link {
         };
         replies.push(watched);
         let replies = self.executed(&replies, executed, count)?;
-        Ok(Transaction { replies, guard: text(guard, value)? })
+        Ok(Transaction { replies, guard: text(guard, value)?, flushed })
+    }
+
+    /// Waits on for what a transaction has written, and was not on the disk in time.
+    pub(super) fn wait_on(&mut self) -> Result<(), StoreError> {
+        let replies = self.request(&[wait_for_flush(self.flush_millis())])?;
+        self.flushed(&replies.into_iter().next().unwrap_or_default())
+    }
+
+    /// Redis gives up before we do: then it can still say that it has.
+    fn flush_millis(&self) -> u64 {
+        (self.target.timeout.as_millis() as u64 * 3 / 4).max(1)
+    }
+
+    /// What `WAITAOF` says: on how many disks it is, this Redis's and its replicas'.
+    fn flushed(&self, reply: &Value) -> Result<(), StoreError> {
+        match reply {
+            Value::Array(disks) => match disks.first() {
+                Some(Value::Int(1..)) => Ok(()),
+                _ => Err(StoreError::Unflushed(format!(
+                    "Redis at {}: it has confirmed a write and not flushed it to its disk within {}; \
+                     either the disk is slow, or appendonly was switched on and the first rewrite of \
+                     its append-only file isn't done, before which it keeps nothing",
+                    self.target.place(),
+                    span(Duration::from_millis(self.flush_millis())),
+                ))),
+            },
+            Value::ServerError(error) => Err(self.failed(error)),
+            other => Err(unexpected("WAITAOF", other)),
+        }
+    }
+
+    /// Where it is, for people.
+    pub(super) fn place(&self) -> String {
+        format!("Redis at {}", self.target.place())
+    }
+
+    /// What Redis refused.
+    pub(super) fn failed(&self, error: &ServerError) -> StoreError {
+        self.target.failed(refusal(error))
+    }
+
+    /// A command that it doesn't have, or not for this user on these keys.
+    pub(super) fn missing(&self, name: &str, keys: &str, error: &ServerError) -> StoreError {
+        let on = if keys.is_empty() { String::new() } else { format!(" on {keys}") };
+        let said = refusal(error);
+        if said.contains("NOPERM") {
+            return self.target.failed(format!(
+                "this user may not use {name}{on} ({said}); README.md has the line for ACL SETUSER \
+                 that gives a server's user what it needs"
+            ));
+        }
+        StoreError::Unfit(format!(
+            "{}: it lacks the command {name}; a server needs Redis 6.2 or later, or Valkey, with its \
+             commands under their own names",
+            self.place()
+        ))
     }
 
     /// What `EXEC` replied, given the replies to what came `beside` it; none if a guarded key was
@@ -132,7 +205,7 @@ impl Link {
         // What Redis refused to queue makes EXEC fail as well; the first refusal says why.
         for reply in beside {
             if let Value::ServerError(error) = reply {
-                return Err(self.target.failed(words(error)));
+                return Err(self.target.failed(refusal(error)));
             }
         }
         match executed {
@@ -141,6 +214,12 @@ impl Link {
             other => Err(unexpected("EXEC", &other)),
         }
     }
+}
+
+/// Asks whether this Redis's own disk has what the connection has written, and waits for it so long at
+/// the most; 0 would be for ever.
+pub(super) fn wait_for_flush(millis: u64) -> Cmd {
+    command("WAITAOF", &["1", "0", &millis.to_string()])
 }
 
 /// The commands between `MULTI` and `EXEC`.

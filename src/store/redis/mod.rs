@@ -16,9 +16,10 @@
 //!
 //! A turn is one round trip: `MULTI`, `INCR` of the turn counter, the writes, `EXEC`; and then
 //! `WATCH` and `GET` of the owner, which guard the next turn. With `appendfsync always` Redis
-//! answers it when it is on the disk.
+//! answers it when it is on the disk; and where it knows `WAITAOF`, that is asked for too.
 
 use std::fmt;
+use std::thread;
 use std::time::Duration;
 
 use crate::bank::blockchain::block::SealedBlock;
@@ -27,10 +28,13 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 use crate::store::redis::keys::Keys;
-use crate::store::redis::link::{Link, Target};
+use crate::store::redis::link::Link;
+use crate::store::redis::probe::Found;
 use crate::store::redis::reader::Reader;
 use crate::store::redis::reply::exactly;
+use crate::store::redis::settings::Durability;
 use crate::store::redis::takeover::{Coming, Known, Takeover, run_turn};
+use crate::store::redis::target::Target;
 use crate::store::redis::turn::Turn;
 use crate::store::shape::Shape;
 use crate::store::{BlockSource, Store, StoreError};
@@ -40,13 +44,16 @@ mod keys;
 pub mod leftovers;
 mod link;
 mod pages;
+mod probe;
 mod reader;
 mod reply;
 mod settings;
 mod snapshot;
 mod takeover;
+pub mod target;
 mod turn;
 pub mod visitor;
+mod words;
 
 /// How to use a Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,9 +121,62 @@ impl RedisStore {
             .ok_or_else(|| StoreError::Failed("it was not loaded since it failed".into()))
     }
 
+    /// A connection to a Redis that is fit. What will be in a moment is waited for by a process that
+    /// starts; to one that runs it is a failure, after which it tries again.
+    fn connect(&self) -> Result<Link, StoreError> {
+        let mut link = Link::open(&self.target)?;
+        let mut is_fit = || self.is_fit(&mut link);
+        match is_fit()? {
+            Ok(()) => {}
+            Err(why) if self.known.is_some() => return Err(self.target.failed(why)),
+            Err(why) => patiently(why, is_fit)?,
+        }
+        Ok(link)
+    }
+
+    /// Whether Redis can be used; the inner error says what has to come to its end first.
+    fn is_fit(&self, link: &mut Link) -> Result<Result<(), String>, StoreError> {
+        let waitaof = match probe::check(link, &self.keys)? {
+            Found::Everything { waitaof } => waitaof,
+            Found::Loading => {
+                return Ok(Err("it is still reading its file".to_owned()));
+            }
+        };
+        Ok(match settings::check(link, waitaof, self.allow_weak)? {
+            Durability::Sound => {
+                if waitaof {
+                    link.ask_for_flushes();
+                }
+                Ok(())
+            }
+            Durability::Weak => Ok(()),
+            Durability::NotYet(why) => Err(why),
+        })
+    }
+
     fn takeover(&self) -> Takeover<'_> {
         Takeover { keys: &self.keys, process: self.process, known: self.known }
     }
+}
+
+/// Asks until it is so, and says from time to time what it waits for.
+fn patiently(
+    mut why: String,
+    mut is_so: impl FnMut() -> Result<Result<(), String>, StoreError>,
+) -> Result<(), StoreError> {
+    const PAUSE: Duration = Duration::from_millis(100);
+    const PAUSES_UNTIL_SAID: u32 = 100;
+    for pauses in 0.. {
+        if pauses % PAUSES_UNTIL_SAID == 0 {
+            log::warn!("waiting for Redis: {why}");
+        }
+        thread::sleep(PAUSE);
+        match is_so()? {
+            Ok(()) => break,
+            Err(now) => why = now,
+        }
+    }
+    Ok(())
 }
 
 fn not_looked_at() -> StoreError {
@@ -132,8 +192,7 @@ impl fmt::Debug for RedisStore {
 impl Store for RedisStore {
     fn look(&mut self) -> Result<Stored, StoreError> {
         self.hold = None;
-        let mut link = Link::open(&self.target)?;
-        settings::check(&mut link, self.allow_weak)?;
+        let mut link = self.connect()?;
         let (stored, coming) = self.takeover().look(&mut link)?;
         // A new token for each look: a turn of an earlier one that is still on its way, after a
         // time-out, must find that it is too late.
@@ -145,8 +204,16 @@ impl Store for RedisStore {
     fn begin(&mut self) -> Result<bool, StoreError> {
         let mut hold = self.take_hold()?;
         let Some(coming) = hold.coming.take() else { return Err(not_looked_at()) };
-        if !self.takeover().begin(&mut hold.link, &hold.token, &coming)? {
-            return Ok(false);
+        match self.takeover().begin(&mut hold.link, &hold.token, &coming) {
+            // Nobody has heard of this life yet.
+            Err(StoreError::Unflushed(why)) if self.known.is_none() => {
+                patiently(why, || match hold.link.wait_on() {
+                    Err(StoreError::Unflushed(why)) => Ok(Err(why)),
+                    flushed => flushed.map(Ok),
+                })?;
+            }
+            Ok(false) => return Ok(false),
+            begun => drop(begun?),
         }
         self.known = Some(Known { instance: coming.instance, turn: coming.turn });
         self.hold = Some(hold);

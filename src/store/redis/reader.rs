@@ -4,7 +4,8 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::stored::Place;
 use crate::store::redis::chain;
 use crate::store::redis::keys::Keys;
-use crate::store::redis::link::{Link, Target};
+use crate::store::redis::link::Link;
+use crate::store::redis::target::Target;
 use crate::store::{BlockSource, StoreError};
 
 /// Reads what the owner of the store writes; connects when it is first asked.
@@ -28,7 +29,7 @@ impl Reader {
         if let Some(mut link) = self.link.take() {
             match question(&mut link, &self.keys) {
                 // The connection may only have died of old age: a new one will tell.
-                Err(StoreError::Failed(_)) => {}
+                Err(error) if error.is_transient() => {}
                 outcome => {
                     self.link = Some(link);
                     return outcome;

@@ -6,16 +6,12 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use redis::{Cmd, ServerError, Value};
+use redis::{Cmd, Value};
 use serde::de::DeserializeOwned;
 
 use crate::bank::ledger::element::Element;
 use crate::store::StoreError;
-
-/// Redis's words about a command that failed.
-pub(super) fn words(error: &ServerError) -> String {
-    format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
-}
+use crate::store::redis::words::refusal;
 
 /// A command with its arguments.
 pub(super) fn command(name: &str, arguments: &[&str]) -> Cmd {
@@ -51,8 +47,8 @@ pub(super) fn excerpt(text: &str) -> String {
 /// A reply that doesn't fit the command: Redis's own error, or something else altogether.
 pub(super) fn unexpected(key: &str, reply: &Value) -> StoreError {
     match reply {
-        Value::ServerError(error) if error.code() == "WRONGTYPE" => corrupt(key, words(error)),
-        Value::ServerError(error) => StoreError::Failed(format!("{key}: {}", words(error))),
+        Value::ServerError(error) if error.code() == "WRONGTYPE" => corrupt(key, refusal(error)),
+        Value::ServerError(error) => StoreError::Failed(format!("{key}: {}", refusal(error))),
         other => StoreError::Failed(format!("{key}: Redis answered {}", sketch(other))),
     }
 }

@@ -163,7 +163,8 @@ pub(super) fn run_turn(
         expected.check(replies)?;
     }
     match done.guard.as_deref() {
-        Some(owner) if owner == token && done.replies.is_some() => Ok(()),
+        // Only now: who was fenced off has to hear that first.
+        Some(owner) if owner == token && done.replies.is_some() => done.flushed,
         None => Err(StoreError::Strange(format!("{} is gone: the store was lost", keys.owner))),
         owner => Err(taken_over(keys, owner)),
     }

@@ -14,8 +14,9 @@ use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 use crate::store::StoreError;
 use crate::store::redis::keys::{FORMAT_FIELD, Keys};
-use crate::store::redis::link::{Link, Target};
+use crate::store::redis::link::Link;
 use crate::store::redis::reply::{borrowed, command, corrupt, exactly, length, values};
+use crate::store::redis::target::Target;
 use crate::store::redis::{Options, chain, pages, snapshot};
 
 /// Keys that are looked through at a time.

@@ -1,0 +1,106 @@
+//! Whether a Redis has every command that a server will ever use, and lets this user use it on this
+//! server's keys: asked when it connects, not found out by the first block that is to be committed.
+//!
+//! Each command is queued in a transaction that is then discarded. Redis looks for a command, and
+//! whether the user may use it on these keys, when it queues it; and it carries out nothing before
+//! `EXEC`. So this takes no rights beyond those that are asked about, on any version.
+
+use redis::{Cmd, Value};
+
+use crate::store::StoreError;
+use crate::store::redis::keys::Keys;
+use crate::store::redis::link::{Link, wait_for_flush};
+use crate::store::redis::reply::command;
+use crate::store::redis::words::refusal;
+
+/// What was found.
+pub(super) enum Found {
+    /// All that is needed is there.
+    Everything {
+        /// `WAITAOF`, which says whether a write is on the disk: from Redis 7.2 on.
+        waitaof: bool,
+    },
+    /// It is still reading its file.
+    Loading,
+}
+
+/// A command that is used, and on which keys.
+struct Use {
+    command: Cmd,
+    name: &'static str,
+    keys: String,
+}
+
+/// Looks for all of them.
+pub(super) fn check(link: &mut Link, keys: &Keys) -> Result<Found, StoreError> {
+    let uses = uses(keys);
+    // Alone: without a transaction, what follows would be carried out.
+    let begun = link.request(&[command("MULTI", &[])])?;
+    if let Some(Value::ServerError(error)) = begun.first() {
+        return match error.code() {
+            "LOADING" => Ok(Found::Loading),
+            "ERR" | "NOPERM" => Err(link.missing("MULTI", "", error)),
+            _ => Err(link.failed(error)),
+        };
+    }
+    let mut commands: Vec<Cmd> = uses.iter().map(|one| one.command.clone()).collect();
+    // The empty transaction ends the watch, too.
+    let others = [("DISCARD", ""), ("WATCH", keys.owner.as_str()), ("MULTI", ""), ("EXEC", "")];
+    commands.extend(others.map(|(name, on)| match on {
+        "" => command(name, &[]),
+        key => command(name, &[key]),
+    }));
+    let replies = link.request(&commands)?;
+    let named = uses.iter().map(|one| (one.name, one.keys.as_str())).chain(others);
+    let mut waitaof = true;
+    for ((name, on), reply) in named.zip(replies) {
+        let Value::ServerError(error) = reply else { continue };
+        match (error.code(), name) {
+            ("LOADING", _) => return Ok(Found::Loading),
+            ("ERR", "WAITAOF") => waitaof = false,
+            ("ERR" | "NOPERM", _) | ("EXECABORT", "EXEC") => {
+                return Err(link.missing(name, on, &error));
+            }
+            ("MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN", _) => {
+                return Err(StoreError::Unfit(format!("{}: {}", link.place(), refusal(&error))));
+            }
+            ("READONLY" | "MASTERDOWN" | "NOAUTH", _) => return Err(link.failed(&error)),
+            // It is full, or short of replicas: it has the command, and what is refused will be told.
+            _ => {}
+        }
+    }
+    Ok(Found::Everything { waitaof })
+}
+
+/// Every command that a server uses, on each key that it uses it on.
+fn uses(keys: &Keys) -> Vec<Use> {
+    let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn } = keys;
+    // The youngest first: it says best what is missing.
+    let mut moved = command("LMOVE", &[accepted, chain]);
+    moved.arg(&["LEFT", "RIGHT"]);
+    let mut uses =
+        vec![Use { command: moved, name: "LMOVE", keys: format!("{accepted} and {chain}") }];
+    let each: [(&str, &[&String], &[&str]); 12] = [
+        ("GET", &[owner, turn], &[]),
+        ("SET", &[owner], &["x"]),
+        ("INCR", &[turn], &[]),
+        ("RPUSH", &[chain, log, accepted, lives], &["x"]),
+        ("LRANGE", &[chain, log, accepted, lives], &["0", "-1"]),
+        ("LTRIM", &[log, accepted, lives], &["0", "-1"]),
+        ("LLEN", &[chain, log], &[]),
+        ("HSET", &[balances, sessions, state], &["x", "x"]),
+        ("HDEL", &[sessions, state], &["x"]),
+        ("HGETALL", &[sessions, state], &[]),
+        ("HLEN", &[balances], &[]),
+        ("HMGET", &[balances], &["x"]),
+    ];
+    for (name, keys, arguments) in each {
+        uses.extend(keys.iter().map(|key| {
+            let mut command = command(name, &[key]);
+            command.arg(arguments);
+            Use { command, name, keys: key.to_string() }
+        }));
+    }
+    uses.push(Use { command: wait_for_flush(1), name: "WAITAOF", keys: String::new() });
+    uses
+}
