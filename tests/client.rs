@@ -344,11 +344,15 @@ fn a_batch_follows_to_the_right_server_only_if_nothing_of_it_happened() {
     let failed = r#"{"outcome":"linked_failed","reason":"number 1"}"#;
     let mixed = format!(r#"{{"id":ID,"server":"A","epoch":1,"outcomes":[[1,70],{{{wrong}}}]}}"#);
     let all = format!(r#"{{"id":ID,"outcomes":[{{{wrong}}},{failed}]}}"#);
-    let a = Fake::start(vec![session(SESSION), say(&mixed), say(&all)]);
+    let elsewhere = wrong_server("127.0.0.1:0");
+    let apart = format!(r#"{{"id":ID,"outcomes":[{{{wrong}}},{{{elsewhere}}}]}}"#);
+    let a = Fake::start(vec![session(SESSION), say(&mixed), say(&apart), say(&all)]);
     let mut session = Session::new(&options(&a));
-    let endings = session.instruct_all(pair());
-    assert!(matches!(endings[1], Ending::Decided(Outcome::WrongServer { .. })), "{endings:?}");
-    assert!(b.asked().is_empty());
+    for _ in [mixed, apart] {
+        let endings = session.instruct_all(pair());
+        assert!(matches!(endings[1], Ending::Decided(Outcome::WrongServer { .. })), "{endings:?}");
+        assert!(b.asked().is_empty());
+    }
     assert!(session.instruct_all(pair()).iter().all(is_accepted));
     assert_eq!(b.asked()[1].name(), (SESSION_OF_B.into(), 1));
 }

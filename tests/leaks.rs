@@ -6,8 +6,9 @@ mod support;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use paxos_banking::node::{MAX_CLIENTS, ROOM_FOR_PEERS};
+use paxos_banking::node::{MAX_CLIENTS, ROOM_FOR_PEERS, Timings};
 use paxos_banking::store::memory::MemoryStore;
 use serde_json::{Value, json};
 use support::cluster::{Client, Cluster, Stores, quick, server, wait_until};
@@ -38,15 +39,28 @@ fn open_files() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Server `V` of a bank with `W`, who is away; and the hello that V would believe W.
-fn server_and_hello() -> (Cluster, Value) {
+/// Server `V` of a bank with `W`, and where W would listen.
+fn server_and_listener() -> (Cluster, TcpListener) {
     let stores: Stores = Box::new(|_| Box::new(MemoryStore::new()));
-    let mut cluster = Cluster::new(&["V", "W"], quick(), stores);
+    let timings = Timings { handshake: Duration::from_millis(300), ..quick() };
+    let mut cluster = Cluster::new(&["V", "W"], timings, stores);
     let listener = TcpListener::bind(&cluster.configs[&server("W")].listen).unwrap();
     cluster.start("V");
-    let mut hello = Client::over(listener.accept().unwrap().0).read().unwrap();
+    (cluster, listener)
+}
+
+/// The hello that V would believe W, made of V's own.
+fn hello_of_w(dialled: &mut Client) -> Value {
+    let mut hello = dialled.read().unwrap();
     hello["hello"]["id"] = json!("W");
     hello["hello"]["instance"] = json!("00000000000000aa");
+    hello
+}
+
+/// V, with W away; and the hello that it would believe W.
+fn server_and_hello() -> (Cluster, Value) {
+    let (cluster, listener) = server_and_listener();
+    let hello = hello_of_w(&mut Client::over(listener.accept().unwrap().0));
     (cluster, hello)
 }
 
@@ -121,4 +135,28 @@ fn clients_that_come_and_go_leave_nothing_behind() {
     // With a request under way that nobody answers any more, and within a line.
     come_and_go(&cluster, |stream| Client::over(stream).send(b"{\"status\":{}}\n{\"sta"));
     come_and_go(&cluster, drop);
+}
+
+#[test]
+fn a_peer_that_does_not_answer_the_hello_is_not_waited_for() {
+    let _alone = alone();
+    let (_cluster, listener) = server_and_listener();
+    let silent = listener.accept().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    wait_until("V dials anew", || listener.accept().is_ok());
+    drop(silent);
+}
+
+/// Nothing is said to who dialled but the answer to the hello, however long that is ago.
+#[test]
+fn a_link_lasts_though_its_peer_has_nothing_more_to_say() {
+    let _alone = alone();
+    let (_cluster, listener) = server_and_listener();
+    let mut dialled = Client::over(listener.accept().unwrap().0);
+    let hello = hello_of_w(&mut dialled);
+    dialled.send(format!("{hello}\n").as_bytes());
+    // Ten times as long as the answer could have taken.
+    for _ in 0..30 {
+        assert!(dialled.read().is_some());
+    }
 }

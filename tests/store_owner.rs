@@ -19,6 +19,7 @@ contract! {
     a_load_fences_even_one_that_has_not_written,
     of_many_processes_that_load_at_once_one_remains,
     a_store_that_failed_must_be_loaded_again,
+    nothing_is_written_before_a_life_begins,
     a_process_may_load_again,
     a_lost_store_is_noticed_by_a_write,
     a_lost_store_is_noticed_by_a_load,
@@ -146,6 +147,20 @@ fn a_store_that_failed_must_be_loaded_again<D: Disk>() {
     assert!(matches!(error, StoreError::Failed(_)), "{error}");
     let mut last = store.load().unwrap().turn.0;
     commit(&mut store, &mut last, promise(1));
+}
+
+fn nothing_is_written_before_a_life_begins<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let mut last = store.load().unwrap().turn.0;
+    commit(&mut store, &mut last, promise(1));
+    for next in [last + 1, last + 2] {
+        store.look().unwrap();
+        let error = store.commit(&batch(next, promise(2))).unwrap_err();
+        assert!(matches!(error, StoreError::Failed(_)), "{error}");
+    }
+    let found = disk.open().load().unwrap();
+    assert_eq!((found.turn.0, found.promised), (last + 1, Some(ballot(1))));
 }
 
 fn a_process_may_load_again<D: Disk>() {

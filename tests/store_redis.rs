@@ -161,12 +161,14 @@ fn what_is_damaged_is_named_and_left_as_it_is() {
     let empty = r#"{"epoch":1,"seq":7,"entries":[]}"#;
     let two_in_one = log().map(|element| element.text().to_owned()).concat();
     let lives = r#"{"life":"00000000000000ff","turn":999}"#;
+    let lower = r#"{"round":1,"server":"B","life":"000000000000000b"}"#;
     let damages: &[(&[&str], &str)] = &[
         (&["HDEL", "SERVER-STATE-A", "format"], "SERVER-STATE-A[format]"),
         (&["HDEL", "SERVER-STATE-A", "instance"], "SERVER-STATE-A[instance]"),
         (&["HSET", "SERVER-STATE-A", "instance", "x"], "SERVER-STATE-A[instance]"),
         (&["HSET", "SERVER-STATE-A", "promised", "{}"], "SERVER-STATE-A[promised]"),
         (&["HDEL", "SERVER-STATE-A", "promised"], "SERVER-STATE-A[promised]"),
+        (&["HSET", "SERVER-STATE-A", "promised", lower], "SERVER-STATE-A[promised]"),
         (&["HDEL", "SERVER-STATE-A", "accepted"], "SERVER-STATE-A[accepted]"),
         (&["HDEL", "SERVER-STATE-A", "included"], "SERVER-STATE-A[included]"),
         (&["HSET", "SERVER-STATE-A", "included", r#"{"A":7}"#], "SERVER-STATE-A[included]"),

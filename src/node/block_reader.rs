@@ -204,6 +204,7 @@ impl BlockReader {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::net::{TcpListener, TcpStream};
     use std::sync::Mutex;
     use std::thread;
 
@@ -272,5 +273,38 @@ mod tests {
         reads_beside(&[0, 1], &[2, 3, 4, 5]);
         // What comes before its turn is read when that has come.
         reads_beside(&[0, 3], &[1, 2, 3, 4, 5]);
+    }
+
+    /// A source that gives no answer.
+    struct Broken;
+
+    impl BlockSource for Broken {
+        fn blocks(&mut self, _: u64, _: u64, _: usize) -> Result<Vec<SealedBlock>, StoreError> {
+            Err(StoreError::Failed("as the test wants it".into()))
+        }
+    }
+
+    #[test]
+    fn a_client_whose_question_is_not_answered_is_told_why() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (outlet, outgoing) = Outlet::new(Arc::new(listener.accept().unwrap().0));
+        let ask = || {
+            let query = Query::Chain { from: 0, to: 5 };
+            Job::ForClient { outlet: outlet.clone(), id: Some(7), query }
+        };
+        let told = || match outgoing.try_iter().last() {
+            Some(Outgoing::Reply(Some(7), Reply::Error { message, .. })) => message,
+            other => panic!("{other:?}"),
+        };
+        ask().decline();
+        assert!(told().contains("too much is being read"));
+        let (id, check) = ("A".parse().unwrap(), Arc::default());
+        let mut reader = BlockReader::new(id, Box::new(Broken), never(), Life::new(), check);
+        reader.work(ask());
+        assert!(told().contains("the store gives no answer"));
+        (0..MAX_UNREAD).for_each(|_| outlet.send(Outgoing::Left));
+        reader.work(ask());
+        assert!(told().contains("read the earlier replies first"));
     }
 }

@@ -284,5 +284,27 @@ mod tests {
             drop(outlet);
         });
         assert!(!socket.is_torn() && socket.is_idle());
+        assert_eq!(owed.replies(), 0, "all is paid");
+        assert!(!owed.owe(Duration::from_secs(60)), "nothing will be paid any more");
+    }
+
+    #[test]
+    fn what_the_writer_writes_is_paid_as_well() {
+        let (outlet, outgoing, client) = connection();
+        let (socket, owed) = outlet.for_writer();
+        let (_running, over) = crossbeam_channel::bounded(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| write_out(&outgoing, &socket, &owed, &over));
+            assert!((0..3).all(|_| owed.owe(Duration::from_secs(20))));
+            outlet.send(Outgoing::Text("1\n".to_owned()));
+            outlet.send(Outgoing::Reply(Some(2), reply(1)));
+            assert_eq!(BufReader::new(&client).lines().take(2).count(), 2);
+            while owed.replies() > 1 {
+                std::thread::yield_now();
+            }
+            outlet.disconnect();
+            assert!(!owed.owe(Duration::from_secs(60)), "nobody reads any more");
+            drop(outlet);
+        });
     }
 }

@@ -45,6 +45,12 @@ impl Owed {
         !debt.closed
     }
 
+    /// How many are owed.
+    #[cfg(test)]
+    pub(crate) fn replies(&self) -> usize {
+        self.debt().replies
+    }
+
     /// Notes that so many were written.
     pub(crate) fn pay(&self, replies: usize) {
         let mut debt = self.debt();

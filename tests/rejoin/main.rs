@@ -25,6 +25,7 @@ macro_rules! scenes {
 
 scenes! {
     a_server_rejoins_and_counts_anew,
+    what_is_lost_is_said_as_far_as_anybody_has_seen_it,
     retries_of_the_older_epoch_get_what_became_of_them,
     nothing_is_said_before_the_chain_names_the_store,
     the_new_store_does_not_help_to_choose_the_block_that_names_it,

@@ -45,6 +45,19 @@ pub fn a_server_rejoins_and_counts_anew() {
     assert_eq!(cluster.pay("C2", "B", 1), Some((2, 2)), "it needs no --rejoin any more");
 }
 
+/// The others have not all seen as much of the lost store.
+pub fn what_is_lost_is_said_as_far_as_anybody_has_seen_it() {
+    let mut cluster = with_history();
+    cluster.run(1_000);
+    cluster.part("B", "C");
+    assert_eq!(cluster.pay("C", "A", 1), Some((1, 3)));
+    cluster.run(1_000);
+    lose(&mut cluster);
+    cluster.run(3_000);
+    let done = cluster.nodes["C2"].done.clone().expect("its operator is told");
+    assert!(done.contains("at least up to C.1.3, which A has seen"), "{done}");
+}
+
 fn named(cluster: &mut Cluster, of: Name, amount: u64, number: u64) -> Instruction {
     let session = cluster.session(of);
     pays(of, "B", amount, Some(RequestId { session, number }))

@@ -1,12 +1,14 @@
 //! Rules of the protocol that show only at one server, step by step: what it says, writes and sets
 //! its timers to, and what it ignores.
 
+mod abreast;
 mod chain;
 #[path = "../sim/disk.rs"]
 mod disk;
 mod elements;
 mod founding;
 mod groups;
+mod keeping;
 mod ledger;
 mod listing;
 mod messages;
@@ -17,6 +19,7 @@ mod reconciling;
 mod recovery;
 mod serving;
 mod settling;
+mod sightings;
 mod stage;
 mod voting;
 mod waiting;

@@ -277,3 +277,16 @@ fn settling_ends_with_a_block_or_when_all_logs_are_empty() {
     assert!(said.cancels(Timer::Repeat) && !said.appends());
     assert_eq!(stage.status().run, "idle");
 }
+
+#[test]
+fn who_has_won_backs_off_as_briefly_as_at_first() {
+    let mut stage = waiting_for(5);
+    assert!(stage.hear(OF_B, nack("B", 1, 2, true)).sets(Timer::BackOff { attempt: 1 }));
+    stage.time_out(Timer::BackOff { attempt: 1 });
+    assert!(stage.hear(OF_B, nack("B", 3, 4, true)).sets(Timer::BackOff { attempt: 2 }));
+    stage.time_out(Timer::BackOff { attempt: 2 });
+    let said = stage.win(5, vec![], vec![]);
+    assert!(matches!(said.outcomes()[..], [Outcome::Refused { .. }]), "{said:?}");
+    stage.pay(OPENING + 5, 2);
+    assert!(stage.hear(OF_B, nack("B", 6, 7, true)).sets(Timer::BackOff { attempt: 1 }));
+}

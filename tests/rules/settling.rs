@@ -252,3 +252,14 @@ fn a_settlement_is_told_by_the_run_that_began_after_it() {
     let settled = |said: &Said| said.replies().iter().any(|r| matches!(r, Reply::Settled { .. }));
     assert!(!settled(&said) && said.asked().len() == 2, "{said:?}");
 }
+
+#[test]
+fn a_retry_of_one_that_waits_may_ask_to_be_told_when_it_is_in_a_block() {
+    let mut stage = Stage::open();
+    stage.pay(OPENING + 5, 1);
+    assert!(pay_settled(&mut stage, OPENING + 5, 1).outcomes().is_empty());
+    let said = stage.win(1, vec![element("B", 5)], vec![]);
+    assert!(said.appends() && said.outcomes().is_empty(), "it is only in the log: {said:?}");
+    let said = stage.time_out(Timer::Deadline(WaitId(2)));
+    assert_eq!(settled(&said), [Some(false)]);
+}

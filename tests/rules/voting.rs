@@ -208,3 +208,30 @@ fn a_commit_from_further_on_appends_nothing_that_was_only_accepted() {
     assert!(!said.appends());
     assert_eq!(said.free, [(id("C"), Message::BlocksRequest { from: 1, to: 3 })]);
 }
+
+#[test]
+fn a_round_that_was_to_be_finished_and_is_committed_after_all_needs_no_run_any_more() {
+    let mut stage = Stage::open();
+    let one = block_after(&genesis(), &[("B", 1)]);
+    stage.hear(OF_B, accept("B", 1, &one));
+    assert_eq!(stage.time_out(Timer::FinishRound).asked().len(), 2);
+    let said = stage.hear(OF_B, commit(&one));
+    assert!(said.appends() && said.asked().is_empty(), "{said:?}");
+    assert_eq!(stage.status().run, "idle");
+}
+
+/// Its text is in the store already, and may be megabytes.
+#[test]
+fn a_block_that_was_accepted_is_not_written_again_when_it_is_appended() {
+    let mut stage = Stage::open();
+    let one = block_after(&genesis(), &[("B", 1)]);
+    let moved = |said: &Said| {
+        said.writes.iter().any(|write| matches!(write, Write::Append { from_accepted: true, .. }))
+    };
+    stage.hear(OF_B, accept("B", 1, &one));
+    assert!(moved(&stage.hear(OF_B, commit(&one))));
+    let two = block_of(&one, [("B", element_of(2, [pays("B", "A", 1)]))]);
+    stage.hear(OF_B, commit(&two));
+    let said = stage.hear(OF_B, Message::BlocksResponse { blocks: vec![two] });
+    assert!(said.appends() && !moved(&said), "that one was never accepted here");
+}
