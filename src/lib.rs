@@ -10,7 +10,8 @@
 //!
 //! Beside them, [`trace`] draws what servers noted down of the protocol.
 //!
-//! Beside them stands [`audit`], which reads what servers have stored and takes nothing on trust.
+//! Beside them stands [`audit`], which reads what servers have stored and takes nothing on trust, and
+//! [`mend`], which looks at what a power cut left of Redis's file.
 //!
 //! # One transfer, followed through
 //!
@@ -64,6 +65,7 @@ macro_rules! planted {
 pub mod audit;
 pub mod bank;
 pub mod client;
+pub mod mend;
 pub mod node;
 pub mod play;
 pub mod store;

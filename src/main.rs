@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use log::LevelFilter;
 use paxos_banking::audit;
 use paxos_banking::client;
+use paxos_banking::mend;
 use paxos_banking::node::{LoadError, Node, StartError};
 use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::RedisStore;
@@ -58,6 +59,9 @@ fn main() -> ExitCode {
         Ok(Config::Export(options)) => {
             start_log(&"export", LevelFilter::Warn);
             audit::export::run(&options, &mut io::stdout().lock(), &mut io::stderr())
+        }
+        Ok(Config::Mend(options)) => {
+            mend::run(&options, &mut io::stdout().lock(), &mut io::stderr())
         }
         Err(error) => {
             // If this can't be printed, there is nobody left to tell.

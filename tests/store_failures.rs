@@ -200,7 +200,7 @@ fn the_bytes_of_a_block_go_to_redis_once() {
 /// to pass at the second start after it. Cause: with `aof-load-truncated yes`, its default, Redis
 /// takes away the command that was cut, but not the `MULTI` and the commands before it, and so they
 /// are executed by the `EXEC` of the next turn when it reads its file again. Fix: with `no`, which a
-/// server insists on, Redis doesn't start with such a file, and `redis-check-aof` cuts off all of it.
+/// server insists on, Redis doesn't start with such a file, and `paxos-banking mend` cuts off all of it.
 #[test]
 fn a_turn_that_was_torn_by_a_power_cut_never_happens() {
     for missing in [0, 1, 20, 80] {

@@ -35,6 +35,8 @@ pub enum Command {
     Audit(Audit),
     /// Writes a server's chain and local log out: lines that can be audited, or a table
     Export(Export),
+    /// Looks at the folder of a Redis that doesn't run: is what it wrote whole, torn by a power cut, or damaged?
+    Mend(Mend),
     /// Plays a scenario file on a bank of its own, checks what the file expects, and leaves nothing behind
     Play(Play),
     /// Draws what servers noted down with --trace: who told whom what, as one SVG
@@ -266,6 +268,29 @@ pub struct Play {
     /// Print each step, and the end, as one line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "It cuts nothing off but the unfinished end of the last write, and only with --yes. Redis's own \
+                  repair, redis-check-aof --fix, cuts at the first place that it can't read, however much \
+                  stands behind.\n\n\
+                  Exit status: 0 all is whole, or was mended; 1 something is damaged, or can't be read: it says \
+                  what can be done; 2 wrong usage; 3 there is a torn tail, and --yes was not said."
+)]
+pub struct Mend {
+    /// The folder where Redis keeps its data: dir in its settings, such as ./data
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+
+    /// Cut off what a power cut left of a write that was not finished, and keep a copy of the file as it was
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Take zeros at the end of the file for such a write, too. A power cut can leave them; but a disk that lost
+    /// what had been confirmed may look the same
+    #[arg(long)]
+    pub zeros: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

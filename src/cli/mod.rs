@@ -19,6 +19,7 @@ use paxos_banking::audit::{Options as AuditOptions, export};
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
+use paxos_banking::mend;
 use paxos_banking::node::{NodeConfig, Timings};
 use paxos_banking::play;
 use paxos_banking::store::redis::Options as RedisOptions;
@@ -45,6 +46,8 @@ pub enum Config {
     Audit(AuditOptions),
     /// To write out what one has stored.
     Export(export::Options),
+    /// To look at a Redis's folder, and mend what a power cut left there.
+    Mend(mend::Options),
 }
 
 /// What to draw, and where.
@@ -82,6 +85,7 @@ where
         Command::Export(args) => {
             ("export", audit::check_export(args, variable).map(Config::Export))
         }
+        Command::Mend(mend) => ("mend", Ok(Config::Mend(mend_options(mend)))),
     };
     config.map_err(|message| {
         // Built first: only then do a subcommand's usage lines name the whole program.
@@ -194,6 +198,11 @@ fn play_options(play: args::Play, variable: Option<String>) -> Result<play::Opti
     let redis = redis::url(redis, variable, &password_file)?;
     let (opening, short_waits) = (play.opening_balance, matches!(play.short, args::Short::Wait));
     Ok(play::Options { file, redis, opening, concurrent, short_waits, patience, traces, json })
+}
+
+fn mend_options(mend: args::Mend) -> mend::Options {
+    let args::Mend { folder, yes, zeros } = mend;
+    mend::Options { folder, cut: yes, zeros }
 }
 
 fn check_diagram(diagram: args::Diagram) -> Result<Config, String> {

@@ -51,6 +51,10 @@ impl Target for CommandLine {
                 assert!(!options.redis.is_empty() && !options.timeout.is_zero());
                 heard.accepted("an export");
             }
+            Ok(Config::Mend(options)) => {
+                assert!(!options.folder.as_os_str().is_empty());
+                heard.accepted("a mending");
+            }
             Err(asked) if !asked.use_stderr() => heard.accepted("help"),
             // It repeats what was typed, which may be long; who typed it has seen that already.
             Err(error) => {
@@ -68,6 +72,7 @@ impl Target for CommandLine {
             "a diagram",
             "an audit",
             "an export",
+            "a mending",
             "help",
             "unrecognized subcommand",
             "unexpected argument",

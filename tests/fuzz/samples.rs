@@ -200,8 +200,9 @@ pub const COMMANDS: [&str; 37] = [
 ];
 
 /// Command lines, one word a line.
-pub const COMMAND_LINES: [&str; 15] = [
+pub const COMMAND_LINES: [&str; 16] = [
     "diagram\na.jsonl\nb.jsonl\n--from\n1s\n--to\n2s\n--height\n3\n--output\nx.svg",
+    "mend\n./data\n--yes\n--zeros",
     "server\n--id\nA",
     "server\n--id\nS1\n--cluster\nS1=127.0.0.1:8001,S2=[::1]:8002\n--opening-balance\n7",
     "server\n--id\nA\n--redis\nredis://:secret@127.0.0.1:6379/3\n--allow-weak-redis",

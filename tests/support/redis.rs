@@ -3,11 +3,12 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use paxos_banking::mend;
 use paxos_banking::play::guard::Guarded;
 use redis::{Client, Connection, FromRedisValue};
 use tempfile::TempDir;
@@ -125,15 +126,9 @@ impl TestRedis {
         self.running = Some(Guarded::start(&redis, Stdio::null()).expect("a shell"));
     }
 
-    /// The file to which it appends what it writes: `appendonly.aof.N.incr.aof`, the newest one.
+    /// The file to which it appends what it writes.
     pub fn append_only_file(&self) -> PathBuf {
-        let files = fs::read_dir(self.data().join("appendonlydir")).expect("a folder");
-        let number = |path: &PathBuf| {
-            let name = path.file_name()?.to_str()?.strip_suffix(".incr.aof")?;
-            name.rsplit('.').next()?.parse::<u64>().ok()
-        };
-        let paths = files.map(|file| file.expect("a file").path());
-        paths.max_by_key(number).expect("a file that is appended to")
+        append_only_file_in(&self.data())
     }
 
     /// A connection for looking at what is stored.
@@ -168,16 +163,13 @@ impl TestRedis {
         }
     }
 
-    /// Cuts off what was not wholly written when it was killed, as its log tells people to do.
+    /// Cuts off what was not wholly written when it was killed, and nothing else.
     fn repair(&self) {
-        let mut command = Command::new("redis-check-aof");
-        command.arg("--fix").arg(self.data().join("appendonlydir/appendonly.aof.manifest"));
-        command.stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut repair = command.spawn().expect("Redis comes with its own repair");
-        // It asks whether it may.
-        let answer = repair.stdin.take().expect("a pipe").write_all(b"y\n");
-        let repaired = repair.wait().expect("the end of the repair").success();
-        assert!(repaired && answer.is_ok(), "the append-only file can't be repaired");
+        let options = mend::Options { folder: self.data(), cut: true, zeros: false };
+        let mut said = Vec::new();
+        let status = mend::run(&options, &mut std::io::sink(), &mut said);
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(status, mend::WHOLE, "the append-only file can't be mended: {said}");
     }
 
     fn command(&self) -> Command {
@@ -221,6 +213,17 @@ impl TestRedis {
     fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_else(|error| format!("no log: {error}"))
     }
+}
+
+/// The file to which a Redis with its data in this folder appends: `appendonly.aof.N.incr.aof`, the newest one.
+pub fn append_only_file_in(folder: &Path) -> PathBuf {
+    let files = fs::read_dir(folder.join("appendonlydir")).expect("a folder");
+    let number = |path: &PathBuf| {
+        let name = path.file_name()?.to_str()?.strip_suffix(".incr.aof")?;
+        name.rsplit('.').next()?.parse::<u64>().ok()
+    };
+    let paths = files.map(|file| file.expect("a file").path());
+    paths.max_by_key(number).expect("a file that is appended to")
 }
 
 /// Says something to Redis, one word per argument.
