@@ -2,19 +2,19 @@
 #
 # PAXOS-Banking from one command.
 #
-#   ./run.sh                    everything up: Redis, three servers, and three clients in terminals
+#   ./run.sh                    everything up: three servers with a Redis each, and three clients in terminals
 #   ./run.sh demo               plays and checks a scenario in a folder and with ports of its own
 #   ./run.sh play FILE [ARG…]   the same for a scenario file: tests/scenarios has some; play --help says more
 #   ./run.sh diagram RUN [FILE] has servers run and draws who told whom what: competing (two proposers)
 #                               or leader-dies (after its block is accepted); into FILE, an SVG
 #   ./run.sh start ID           starts server A, B or C (again)
-#   ./run.sh kill ID            kills it as a power cut would (SIGKILL)
+#   ./run.sh kill ID            kills it as a power cut would (SIGKILL); kill redis-ID the Redis with its store
 #   ./run.sh client ID [ARG…]   a client of that server; the rest is for it, as in -c 'transfer B 30'
-#   ./run.sh log ID             follows that server's log
+#   ./run.sh log ID             follows that server's log; log redis-ID that of its Redis
 #   ./run.sh status             what runs where, and how it is
 #   ./run.sh audit [ARG…]       verifies what the servers have stored, also when none runs; audit --help
 #   ./run.sh down               ends everything that it started; the bank's data stay
-#   ./run.sh clean              the same, and forgets the data
+#   ./run.sh clean              the same, and forgets the data, and which bank they were of
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
 #   ./run.sh stores [NAME]      tries a bank on each Redis and Valkey that README.md names, and kills it under load
 #   ./run.sh bench [ARG…]       measures, and checks what came of it; bench --help says what
@@ -25,7 +25,7 @@
 #                               command-line, scenario-files or all: --minutes N for each, --seed S to begin with
 #   ./run.sh help               shows this
 #
-# Environment: REDIS_PORT and BASE_PORT (that of server A; B and C have the next two) fix ports that
+# Environment: REDIS_PORT and BASE_PORT (those of server A; B and C have the next two) fix ports that
 # are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown; SERVER_FLAGS
 # holds more flags for the servers; PAXOS_BANKING_BIN names a program to use instead of building one.
 
@@ -57,9 +57,10 @@ have() { command -v "$1" >/dev/null 2>&1; }
 use_folder() {
     DATA=$1
     STATE=$DATA/run.state
+    BANK=$DATA/bank
 }
 
-remember() { mkdir -p "$DATA/logs" "$DATA/redis"; printf '%s %s\n' "$1" "$2" >>"$STATE"; }
+remember() { mkdir -p "$DATA/logs"; printf '%s %s\n' "$1" "$2" >>"$STATE"; }
 
 recall() {
     [ ! -f "$STATE" ] ||
@@ -91,10 +92,15 @@ alive() {
 
 gone() { ! alive "$1"; }
 
-any_server_alive() {
-    local id
-    for id in $SERVERS; do alive "$id" && return; done
+any_alive() {
+    local name
+    for name in "$@"; do alive "$name" && return; done
     return 1
+}
+
+any_server_alive() {
+    # shellcheck disable=SC2086  # several words
+    any_alive $SERVERS
 }
 
 # launch NAME COMMAND…: in the background, for longer than this script lives.
@@ -122,6 +128,9 @@ await() {
     ready_or_gone() { "$@" || gone "$name"; }
     if ! wait_until 60 ready_or_gone "${@:2}" || gone "$name"; then
         tail -n 15 "$DATA/logs/$name.log" >&2
+        ! tail -n 1 "$DATA/logs/$name.log" | grep -q -e --rejoin ||
+            say "if the others hold the bank, SERVER_FLAGS=--rejoin ./run.sh start $name lets $name rejoin; README.md" \
+                "tells what is lost then. ./run.sh clean forgets the bank" >&2
         die "$name does not work; above is the end of $DATA/logs/$name.log"
     fi
 }
@@ -192,43 +201,91 @@ build() {
     remember binary "$binary"
 }
 
-# That something answers at the port is not enough: it has to be ours, and to have read its file.
-redis_is_ready() {
-    local info
-    info=$("$(redis_program cli)" -h 127.0.0.1 -p "$(recall redis-port)" INFO 2>/dev/null | tr -d '\r') &&
-        grep -qx "process_id:$(pid_of redis)" <<<"$info" && grep -qx loading:0 <<<"$info"
+# A Redis for each server: a disk that is lost is then one server's. A bank of before that has one for
+# all, and keeps it.
+shared_redis() { [ -n "$(ls -A "$DATA/redis" 2>/dev/null)" ]; }
+
+# redis_of ID: how the Redis with that server's store is called here, and its folder.
+redis_of() { if shared_redis; then echo redis; else echo "redis-$1"; fi; }
+
+all_redis() {
+    local id
+    if shared_redis; then echo redis; return; fi
+    for id in $SERVERS; do redis_of "$id"; done
 }
 
-# Cuts off what a power cut left half written. Redis is told not to start with such a file.
-mend_redis() {
-    local file
-    for file in "$DATA/redis/appendonlydir/appendonly.aof.manifest" "$DATA/redis/appendonly.aof"; do
-        [ ! -f "$file" ] || echo y | "$(redis_program check-aof)" --fix "$file" >"$DATA/logs/mend.log" 2>&1 ||
-            die "what Redis wrote can't be mended; $DATA/logs/mend.log says why"
+# redis_port NAME
+redis_port() {
+    local port id
+    port=$(recall redis-port)
+    for id in $SERVERS; do
+        case $1 in redis | "redis-$id") echo "$port"; return ;; esac
+        port=$((port + 1))
     done
 }
 
-start_redis() {
-    if alive redis; then keep_port redis-port REDIS_PORT; return; fi
-    .ci/install-redis
-    local port
-    if any_server_alive; then
+redis_url() { echo "redis://127.0.0.1:$(redis_port "$(redis_of "$1")")"; }
+
+# That something answers at the port is not enough: it has to be ours, and to have read its file.
+redis_is_ready() {
+    local info
+    info=$("$(redis_program cli)" -h 127.0.0.1 -p "$(redis_port "$1")" INFO 2>/dev/null | tr -d '\r') &&
+        grep -qx "process_id:$(pid_of "$1")" <<<"$info" && grep -qx loading:0 <<<"$info"
+}
+
+# Redis 6 takes no notice of what Redis 7 wrote, and begins with an empty store, without a word.
+refuse_downgrade() {
+    local version
+    version=$("$(redis_program server)" --version | sed -n 's/.* v=\([0-9]*\)\..*/\1/p')
+    [ ! -f "$1/appendonlydir/appendonly.aof.manifest" ] || [ "${version:-7}" -ge 7 ] ||
+        die "$1 was written by Redis 7 or later, and this is Redis $version, which would take it for empty:" \
+            "nothing is started; install Redis 7 or later"
+}
+
+# mend_redis NAME: cuts off what a power cut left half written, and nothing else. Redis is told not to start
+# with such a file.
+mend_redis() {
+    local folder=$DATA/$1
+    [ -d "$folder" ] || return 0
+    refuse_downgrade "$folder"
+    "$(recall binary)" mend --yes "$folder" >"$DATA/logs/mend.log" ||
+        die "nothing is started; what else is in $folder is told by $DATA/logs/mend.log"
+}
+
+choose_redis_ports() {
+    # shellcheck disable=SC2046  # several words
+    if any_server_alive || any_alive $(all_redis); then
         # These know it at one port only.
         keep_port redis-port REDIS_PORT
-        port=$(recall redis-port)
-    else
-        port=$(free_ports "${REDIS_PORT:-$REDIS_PORT_USUALLY}" 1 REDIS_PORT)
-        [ "$port" = "${REDIS_PORT:-$REDIS_PORT_USUALLY}" ] ||
-            say "port $REDIS_PORT_USUALLY is taken, by a Redis that isn't ours perhaps; that one is left" \
-                "alone, and ours takes port $port"
+        return
     fi
+    local wanted=${REDIS_PORT:-$REDIS_PORT_USUALLY} count port
+    count=$(all_redis | wc -l)
+    port=$(free_ports "$wanted" "$count" REDIS_PORT)
+    [ "$port" = "$wanted" ] ||
+        say "of the ports from $wanted to $((wanted + count - 1)) one is taken, by a Redis that isn't ours perhaps;" \
+            "that one is left alone, and ours begin at port $port"
     remember redis-port "$port"
-    # redis.conf names this folder, though the option after it names another.
+}
+
+launch_redis() {
+    mkdir -p "$DATA/$1"
+    launch "$1" "$(redis_program server)" ./redis.conf --port "$(redis_port "$1")" --dir "$DATA/$1"
+    await "$1" redis_is_ready "$1"
+    say "$1 is at 127.0.0.1:$(redis_port "$1"), its data in $DATA/$1"
+}
+
+# start_redis NAME…: none of them, if what one has written is damaged.
+start_redis() {
+    local name
+    .ci/install-redis
+    choose_redis_ports
+    ! shared_redis || any_alive redis ||
+        say "this bank was founded with one Redis for all servers, and keeps it"
+    # redis.conf names this folder, though an option names another.
     mkdir -p data
-    mend_redis
-    launch redis "$(redis_program server)" ./redis.conf --port "$port" --dir "$DATA/redis"
-    await redis redis_is_ready
-    say "Redis is at 127.0.0.1:$port, its data in $DATA/redis"
+    for name in "$@"; do alive "$name" || mend_redis "$name"; done
+    for name in "$@"; do alive "$name" || launch_redis "$name"; done
 }
 
 choose_ports() {
@@ -255,20 +312,32 @@ quick_status() { bank_client "$1" --timeout 500ms --give-up-after 1s --json -c s
 answers() { quick_status "$1" >/dev/null; }
 is_open() { quick_status "$1" | grep -q '"active":true'; }
 
+# Which bank this is outlives down, so that stores that were lost, or are not the bank's, can't be taken for new
+# ones: servers that know the hash of block 0 found nothing.
+remember_bank() {
+    local hash
+    hash=$(quick_status "$1" | sed -n 's/.*"active":true.*"bank":"\([0-9a-f]*\)".*/\1/p')
+    [ -z "$hash" ] || [ -f "$BANK" ] || echo "$hash" >"$BANK"
+}
+
+bank_flag() { [ ! -f "$BANK" ] || echo "--bank $(cat "$BANK")"; }
+
 start_server() {
     if alive "$1"; then say "server $1 runs already"; return; fi
     # shellcheck disable=SC2086  # SERVER_FLAGS holds several words
     launch "$1" env "GLIBC_TUNABLES=$TUNABLES" "$(recall binary)" server --id "$1" --cluster "$(cluster)" \
-        --redis "redis://127.0.0.1:$(recall redis-port)" ${SERVER_FLAGS:-}
+        --redis "$(redis_url "$1")" $(bank_flag) ${SERVER_FLAGS:-}
 }
 
 start_everything() {
     local id
     build
     choose_ports
-    start_redis
+    # shellcheck disable=SC2046  # several words
+    start_redis $(all_redis)
     for id in $SERVERS; do start_server "$id"; done
     for id in $SERVERS; do await "$id" is_open "$id"; done
+    remember_bank A
     say "servers run at $(cluster), their logs are in $DATA/logs"
 }
 
@@ -355,34 +424,43 @@ known_server() {
     esac
 }
 
+# A server, or a Redis.
+known_process() {
+    case " $(all_redis | tr '\n' ' ')" in
+        *" ${1:-?} "*) ;;
+        *) known_server "$@" ;;
+    esac
+}
+
 start() {
     known_server "$@"
     [ -x "$(recall binary)" ] || build
     choose_ports
-    start_redis
+    start_redis "$(redis_of "$1")"
     start_server "$1"
     await "$1" answers "$1"
+    remember_bank "$1"
     say "server $1 is up"
 }
 
-kill_server() {
-    known_server "$@"
-    if ! alive "$1"; then say "server $1 doesn't run"; return; fi
+kill_process() {
+    known_process "$@"
+    if ! alive "$1"; then say "$1 doesn't run"; return; fi
     end "$1" KILL
-    say "server $1 is killed; ./run.sh start $1 brings it back"
+    local id=${1#redis-}
+    say "$1 is killed; ./run.sh start ${id/redis/A} brings it back"
 }
 
 status() {
     local name all=0
     [ -f "$STATE" ] || die "nothing runs; ./run.sh starts it"
-    for name in redis $SERVERS; do
+    for name in $(all_redis) $SERVERS; do
         if ! alive "$name"; then all=1; echo "$name: doesn't run"; continue; fi
         echo "$name: process $(pid_of "$name"), log in $DATA/logs/$name.log"
-        if [ "$name" = redis ]; then
-            echo "  at 127.0.0.1:$(recall redis-port)"
-        else
-            bank_client "$name" --timeout 500ms --give-up-after 1s -c status 2>&1 | sed 's/^/  /' || all=1
-        fi
+        case $name in
+            redis*) echo "  at 127.0.0.1:$(redis_port "$name")" ;;
+            *) bank_client "$name" --timeout 500ms --give-up-after 1s -c status 2>&1 | sed 's/^/  /' || all=1 ;;
+        esac
     done
     [ -z "$(recall tmux)" ] || echo "terminals: tmux attach -t $(recall tmux)"
     return $all
@@ -393,6 +471,7 @@ down() {
     local name
     close_terminals
     for name in $SERVERS redis; do end "$name" TERM; done
+    for name in $SERVERS; do end "redis-$name" TERM; done
     rm -f "$STATE"
     say "all is down"
 }
@@ -480,8 +559,8 @@ fuzz() {
 }
 
 follow_log() {
-    known_server "$@"
-    [ -f "$DATA/logs/$1.log" ] || die "server $1 has no log here; ./run.sh start $1 starts it"
+    known_process "$@"
+    [ -f "$DATA/logs/$1.log" ] || die "$1 has no log here; ./run.sh start ${1#redis-} starts it"
     exec tail -n 200 -F "$DATA/logs/$1.log"
 }
 
@@ -492,8 +571,14 @@ client() {
 }
 
 audit() {
-    alive redis || die "its Redis does not run; ./run.sh start A starts it, and server A"
-    exec "$(recall binary)" audit --redis "redis://127.0.0.1:$(recall redis-port)" "$@"
+    local name urls=()
+    # shellcheck disable=SC2046  # several words
+    any_alive $(all_redis) || die "no Redis of ours runs; ./run.sh start A starts A's, and server A"
+    for name in $(all_redis); do
+        # Where one doesn't run, the audit names it among what it could not read.
+        urls+=(--redis "redis://127.0.0.1:$(redis_port "$name")")
+    done
+    exec "$(recall binary)" audit "${urls[@]}" "$@"
 }
 
 main() {
@@ -506,7 +591,7 @@ main() {
         diagram) . tests/diagram.sh; diagram "$@" ;;
         start | status | down | clean | client | audit | window | play | stores | bench | simulate | chaos | fuzz) "$command" "$@" ;;
         log) follow_log "$@" ;;
-        kill) kill_server "$@" ;;
+        kill) kill_process "$@" ;;
         test) run_tests "$@" ;;
         help | -h | --help) awk 'NR > 2 { if (!sub(/^# ?/, "")) exit; print }' run.sh ;;
         *) say "'$command' is not a command; ./run.sh help lists them" >&2; exit 2 ;;

@@ -76,7 +76,8 @@ begin() {
     local id
     build
     choose_ports
-    start_redis
+    # shellcheck disable=SC2046  # several words
+    start_redis $(all_redis)
     for id in $SERVERS; do start_traced "$id"; done
     for id in $SERVERS; do await "$id" is_open "$id"; done
     wait_until 20 hear_each_other || die "the servers don't hear each other"

@@ -9,4 +9,5 @@ pub mod pages;
 pub mod process;
 pub mod redis;
 pub mod relay;
+pub mod run_sh;
 pub mod samples;
