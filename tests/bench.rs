@@ -17,7 +17,7 @@ use bench::{Fallible, Span};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
-    if !bench::is_relay()
+    if !bench::is_helper()
         && let Err(error) = numbers_are_for_people()
             .and_then(|()| checks_find_what_is_wrong())
             .and_then(|()| leftovers_are_removed())
@@ -74,8 +74,7 @@ fn and_one_more(told: &Told, first: u64) -> Told {
 
 fn checks_find_what_is_wrong() -> Fallible<()> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let setting =
-        Setting { program: bench::program(), folder: folder.path().to_owned(), running: None };
+    let setting = Setting::new(bench::program(), folder.path().to_owned());
     let mut bank = Bank::start(&setting, &[])?;
     let mut told = Told::default();
     let span = Span { seconds: 60.0, warm: 0.0, most: 200 };

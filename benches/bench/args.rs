@@ -6,6 +6,7 @@ use clap::{Parser, ValueEnum};
 
 use super::Fallible;
 use super::bank::Running;
+use super::starve::Row;
 
 /// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +27,8 @@ pub enum Scenario {
     Fault,
     /// ten thousand and a million accounts
     Accounts,
+    /// greedy clients and peers that lie, row by row, on this build and on another one; only if named
+    Starve,
 }
 
 impl Scenario {
@@ -40,6 +43,7 @@ impl Scenario {
             Scenario::Growth => "growth",
             Scenario::Fault => "fault",
             Scenario::Accounts => "accounts",
+            Scenario::Starve => "starve",
         }
     }
 
@@ -79,6 +83,14 @@ pub struct Arguments {
     #[arg(long, value_name = "URL,…", requires = "cluster", value_delimiter = ',')]
     redis: Vec<String>,
 
+    /// Play `starve` with this server program too, and print what is found beside this build's
+    #[arg(long, value_name = "PROGRAM", value_parser = parse_program)]
+    pub beside: Option<PathBuf>,
+
+    /// What of `starve` to play [default: everything; all of it takes about ten minutes for two builds]
+    #[arg(long, value_name = "ROW,…", value_enum, value_delimiter = ',')]
+    pub rows: Vec<Row>,
+
     /// Where stores are kept while it runs; on a disk [default: target/bench]
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
@@ -100,7 +112,8 @@ impl Arguments {
         let wanted = |one: &Scenario| match (self.scenarios.is_empty(), &self.cluster) {
             (false, _) => self.scenarios.contains(one),
             (true, Some(_)) => one.joins(),
-            (true, None) => true,
+            // It says nothing of how fast a server is; small, it is to work like all others.
+            (true, None) => *one != Scenario::Starve || self.small,
         };
         all.filter(wanted).collect()
     }
@@ -133,4 +146,9 @@ impl Arguments {
 fn parse_seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.1..=600.0).contains(seconds));
     seconds.ok_or_else(|| "a number of seconds is from 0.1 to 600".to_owned())
+}
+
+fn parse_program(text: &str) -> Result<PathBuf, String> {
+    let program = std::fs::canonicalize(text).map_err(|error| error.to_string())?;
+    if program.is_file() { Ok(program) } else { Err("it is no file".to_owned()) }
 }

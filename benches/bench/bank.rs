@@ -27,6 +27,17 @@ pub struct Setting {
     pub folder: PathBuf,
     /// A bank that runs already, in place of one's own.
     pub running: Option<Running>,
+    /// Where its servers listen, in place of loopback.
+    pub listen: Option<String>,
+    /// How many files each server may open, in place of as many as this program.
+    pub open_files: Option<u32>,
+}
+
+impl Setting {
+    /// The usual one.
+    pub fn new(program: PathBuf, folder: PathBuf) -> Setting {
+        Setting { program, folder, running: None, listen: None, open_files: None }
+    }
 }
 
 /// A bank that runs already.
@@ -141,13 +152,30 @@ impl Bank {
         let words = ["server", "--id", id, "--cluster", &cluster, "--redis", &redis.url()];
         let mut arguments: Vec<String> = words.map(str::to_owned).into();
         arguments.extend(["--opening-balance".into(), opening]);
-        arguments.extend(["--listen".into(), self.addresses[id].clone()]);
+        arguments.extend(["--listen".into(), self.listens_at(id)]);
         arguments.extend(self.flags.iter().cloned());
         self.starts += 1;
         let log = folder.path().join(format!("{id}-{}.log", self.starts));
-        let process = Process::start(&self.setting.program, &arguments, log)?;
+        let limit = self.setting.open_files;
+        let process = Process::start_limited(&self.setting.program, &arguments, log, limit)?;
         self.running.insert(id.to_owned(), process);
         Ok(())
+    }
+
+    fn listens_at(&self, id: &str) -> String {
+        let address = &self.addresses[id];
+        match (&self.setting.listen, address.rsplit_once(':')) {
+            (Some(host), Some((_, port))) => format!("{host}:{port}"),
+            _ => address.clone(),
+        }
+    }
+
+    /// The end of what a server said, if it has ended.
+    pub fn last_words_of(&mut self, id: &str) -> Option<String> {
+        let process = self.running.get_mut(id)?;
+        process
+            .has_ended()
+            .then(|| process.last_words().lines().last().unwrap_or_default().to_owned())
     }
 
     /// Kills a server as a power cut would.
@@ -264,12 +292,16 @@ impl Talk {
         Ok(Talk { stream: BufReader::new(stream) })
     }
 
+    /// Sends something without waiting for what it is answered.
+    pub fn say(&mut self, what: &Value) -> Fallible<()> {
+        let sent = self.stream.get_ref().write_all(format!("{what}\n").as_bytes());
+        sent.map_err(|error| error.to_string())
+    }
+
     /// Sends a request and returns its reply.
     pub fn ask(&mut self, request: &Value) -> Fallible<Value> {
-        let mut line = format!("{request}\n");
-        let sent = self.stream.get_ref().write_all(line.as_bytes());
-        sent.map_err(|error| error.to_string())?;
-        line.clear();
+        self.say(request)?;
+        let mut line = String::new();
         let read = self.stream.read_line(&mut line);
         match read.map_err(|error| format!("no reply to {request}: {error}"))? {
             0 => Err(format!("no reply to {request}: the server hung up")),

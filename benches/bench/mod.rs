@@ -2,7 +2,7 @@
 //!
 //! [`args`] says what is to be measured; [`bank`] starts the servers, [`redis`] their store, both as
 //! [`process`]es in a [`place`]; [`load`] sends [`lines`] and keeps a [`tally`]; the scenarios are
-//! [`limit`], [`local`] and so on; [`check`] compares what clients were told with what is stored,
+//! [`limit`], [`local`] and so on, and [`starve`], which compares two builds; [`check`] compares what clients were told with what is stored,
 //! [`checkpoint`] does so with the balances;
 //! [`bare`] is what is compared with; [`report`], [`plots`] and [`page`] show it.
 
@@ -26,6 +26,7 @@ mod process;
 mod redis;
 pub mod report;
 mod settled;
+mod starve;
 pub mod tally;
 mod wan;
 
@@ -37,6 +38,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use args::{Arguments, Scenario};
 use bank::Setting;
 use report::Report;
+use starve::Row;
 
 /// What goes wrong is told to people, in words.
 pub type Fallible<T> = Result<T, String>;
@@ -57,6 +59,9 @@ pub struct Context {
     runs: usize,
     seconds: Option<f64>,
     small: bool,
+    /// Another build, to play `starve` with as well, and what of it is to be played.
+    beside: Option<PathBuf>,
+    rows: Vec<Row>,
     bar: ProgressBar,
 }
 
@@ -96,17 +101,20 @@ pub fn smoke() -> ExitCode {
     main_with(|_| vec!["--small".to_owned()])
 }
 
-/// Whether this process is a relay, not the benchmark.
-pub fn is_relay() -> bool {
-    std::env::args().nth(1).is_some_and(|word| word == "relay")
+/// Whether this process is a relay or some clients, not the benchmark.
+pub fn is_helper() -> bool {
+    std::env::args().nth(1).is_some_and(|word| word == "relay" || word == "clients")
 }
 
 fn main_with(wanted: impl FnOnce(Vec<String>) -> Vec<String>) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if is_relay()
-        && let [_, address, redis] = &words[..]
+    if is_helper()
+        && let [what, address, other] = &words[..]
     {
-        return bare::relay(address, redis);
+        return match &what[..] {
+            "relay" => bare::relay(address, other),
+            _ => starve::vanish::clients(address, other),
+        };
     }
     let arguments = args::parse(wanted(words));
     match run(&arguments, Path::new(env!("CARGO_MANIFEST_DIR"))) {
@@ -134,12 +142,14 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
     }
     place::remove_leftovers(&folder);
     let on = place::file_system(&folder)?;
-    let setting = Setting { program: program(), folder, running: arguments.running()? };
+    let setting = Setting { running: arguments.running()?, ..Setting::new(program(), folder) };
     let context = Context {
         setting,
         runs: arguments.runs(),
         seconds: arguments.seconds,
         small: arguments.small,
+        beside: arguments.beside.clone(),
+        rows: arguments.rows.clone(),
         bar: bar(arguments.scenarios().len()),
     };
     let about = format!("{}; stores on {on}; {} runs", place::machine(), context.runs);
@@ -189,6 +199,7 @@ impl Scenario {
             Scenario::Growth => growth::run(context, report),
             Scenario::Fault => fault::run(context, report),
             Scenario::Accounts => accounts::run(context, report),
+            Scenario::Starve => starve::run(context, report),
         }
     }
 }

@@ -24,9 +24,20 @@ pub struct Process {
 impl Process {
     /// Starts a program, in the folder of the sources; what it says comes into the file `log`.
     pub fn start(program: &Path, arguments: &[String], log: PathBuf) -> Fallible<Process> {
+        Process::start_limited(program, arguments, log, None)
+    }
+
+    /// The same of a program that may open so many files.
+    pub fn start_limited(
+        program: &Path,
+        arguments: &[String],
+        log: PathBuf,
+        open_files: Option<u32>,
+    ) -> Fallible<Process> {
+        let limit = open_files.map_or(String::new(), |files| format!("ulimit -n {files}; "));
         // Redis says what it says to its output.
         let mut command = Command::new("sh");
-        command.args(["-c", "exec \"$@\" >&2", "sh"]).arg(program).args(arguments);
+        command.args(["-c", &format!("{limit}exec \"$@\" >&2"), "sh"]).arg(program).args(arguments);
         // Runs are counted in what servers tell by default.
         command.env_remove("RUST_LOG");
         command.current_dir(env!("CARGO_MANIFEST_DIR"));

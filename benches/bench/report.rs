@@ -91,6 +91,25 @@ pub enum Bound {
     AtMost(f64),
 }
 
+impl Bound {
+    /// For people.
+    pub fn show(self, unit: Unit) -> String {
+        let (word, bound) = match self {
+            Bound::AtLeast(bound) => ("at least", bound),
+            Bound::AtMost(bound) => ("at most", bound),
+        };
+        format!("{word} {}", unit.show(bound))
+    }
+
+    /// Whether a value is within it; what is no number is not.
+    pub fn is_reached(self, value: f64) -> bool {
+        match self {
+            Bound::AtLeast(bound) => value >= bound,
+            Bound::AtMost(bound) => value <= bound,
+        }
+    }
+}
+
 struct Asked {
     what: String,
     figure: String,
@@ -119,13 +138,16 @@ pub struct Report {
     pub timelines: Vec<Timeline>,
     checked: Vec<String>,
     asked: Vec<Asked>,
+    /// Figures of two builds.
+    beside: Vec<Value>,
 }
 
 impl Report {
     /// One with nothing in it yet.
     pub fn new(scenario: &'static str) -> Report {
         let (figures, latencies, timelines) = (Vec::new(), Vec::new(), Vec::new());
-        Report { scenario, figures, latencies, timelines, checked: Vec::new(), asked: Vec::new() }
+        let (checked, asked, beside) = (Vec::new(), Vec::new(), Vec::new());
+        Report { scenario, figures, latencies, timelines, checked, asked, beside }
     }
 
     /// Adds this run's value of a figure.
@@ -160,6 +182,11 @@ impl Report {
     pub fn set_timeline(&mut self, name: &str, slice: f64, values: Vec<f64>) {
         self.timelines.retain(|timeline| timeline.name != name);
         self.timelines.push(Timeline { name: name.into(), slice, values });
+    }
+
+    /// Adds a line of a table of two builds, for programs.
+    pub fn add_beside(&mut self, line: Value) {
+        self.beside.push(line);
     }
 
     /// This run's value of a figure.
@@ -206,16 +233,13 @@ impl Report {
             let figure = self.figures.iter().find(|figure| figure.name == asked.figure);
             let figure = figure.expect("only known figures are asked for");
             let (measured, unit) = (figure.median(), figure.unit);
-            let (word, bound, reached) = match asked.bound {
-                Bound::AtLeast(bound) => ("at least", bound, measured >= bound),
-                Bound::AtMost(bound) => ("at most", bound, measured <= bound),
-            };
+            let (Bound::AtLeast(bound) | Bound::AtMost(bound)) = asked.bound;
             [
                 asked.what.clone(),
-                format!("{word} {}", unit.show(bound)),
+                asked.bound.show(unit),
                 unit.show(measured),
                 format!("{:.2}", measured / bound),
-                if reached { "reached" } else { "NOT reached" }.into(),
+                if asked.bound.is_reached(measured) { "reached" } else { "NOT reached" }.into(),
             ]
         })
     }
@@ -233,6 +257,7 @@ impl Report {
             "timelines": self.timelines.iter().map(timeline).collect::<Vec<_>>(),
             "asked": self.rows().collect::<Vec<_>>(),
             "checked": self.checked,
+            "beside": self.beside,
         })
     }
 }
