@@ -16,7 +16,7 @@ use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::sessions::SessionChanges;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message};
-use crate::bank::request::{Query, Reply, Request};
+use crate::bank::request::{Part, Query, Reply, Request};
 use crate::bank::status::Runs;
 
 /// Something that happened to a server.
@@ -38,6 +38,9 @@ pub enum Event {
     Closed(ConnectionId),
     /// A client asks. The number is the client's, to be repeated in the reply.
     Request(ConnectionId, Option<u64>, Request),
+    /// A client asks for a batch that is too long for one turn; this is a part of it. The parts of a
+    /// batch come in their order, with nothing else of that connection's between them.
+    Part(ConnectionId, Option<u64>, Part),
     /// A timer that was set has run out.
     Timer(Timer),
 }

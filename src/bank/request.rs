@@ -30,6 +30,18 @@ impl Instruction {
     }
 }
 
+/// A part of a [`Request::Batch`], which the shell takes in piece by piece so that nobody else has to
+/// wait for all of it. Linked instructions are never parted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// How many of the batch's instructions came before these.
+    pub before: usize,
+    /// These.
+    pub instructions: Vec<Instruction>,
+    /// How many are still to come.
+    pub after: usize,
+}
+
 /// A request of a client's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {

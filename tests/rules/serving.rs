@@ -6,7 +6,7 @@ use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::limits::MAX_LOG_PAGE;
 use paxos_banking::bank::request::{
-    AccountState, Cursor, ErrorCode, Instruction, Outcome, Query, Reply, Request,
+    AccountState, Cursor, ErrorCode, Instruction, Outcome, Part, Query, Reply, Request,
 };
 use paxos_banking::bank::server::Server;
 
@@ -243,4 +243,53 @@ fn an_account_that_was_just_opened_is_not_in_the_chain() {
 fn a_request_that_holds_nothing_is_answered_so() {
     let replies = Stage::open().request(Request::Batch(vec![])).replies();
     assert_eq!(replies, [Reply::Batch { outcomes: vec![] }]);
+}
+
+/// Two payments and, not covered, a third, taken in as a batch of three parts in as many turns.
+fn in_parts(stage: &mut Stage) -> Vec<Said> {
+    let amounts = [1, 2, OPENING];
+    let part = |(place, amount): (usize, &u64)| Part {
+        before: place,
+        instructions: vec![transfer(*amount, place as u64 + 1)],
+        after: amounts.len() - 1 - place,
+    };
+    let parts: Vec<Part> = amounts.iter().enumerate().map(part).collect();
+    parts.into_iter().map(|part| stage.handle(Event::Part(CLIENT, Some(1), part))).collect()
+}
+
+#[test]
+fn a_batch_in_parts_is_decided_part_by_part_and_answered_as_one() {
+    let mut stage = Stage::open();
+    let said = in_parts(&mut stage);
+    assert!(said.iter().all(|said| said.replies().is_empty()), "{said:?}");
+    assert_eq!(stage.status().log_length, 2, "the first two are done");
+    let outcomes = stage.win(1, vec![], vec![]).outcomes();
+    assert!(
+        matches!(
+            &outcomes[..],
+            [Outcome::Accepted { .. }, Outcome::Accepted { .. }, Outcome::Refused { .. }]
+        ),
+        "{outcomes:?}"
+    );
+}
+
+#[test]
+fn of_a_batch_that_is_refused_as_a_whole_no_later_part_is_decided() {
+    let mut stage = Stage::baby();
+    let said = in_parts(&mut stage);
+    let replies: Vec<Reply> = said.iter().flat_map(Said::replies).collect();
+    assert!(
+        matches!(&replies[..], [Reply::Error { error: ErrorCode::Unavailable, .. }]),
+        "{replies:?}"
+    );
+}
+
+#[test]
+fn the_parts_that_still_come_when_a_connection_has_ended_are_nothing() {
+    let mut stage = Stage::open();
+    let part = |before| Part { before, instructions: vec![transfer(1, 1)], after: 1 - before };
+    stage.handle(Event::Part(CLIENT, Some(1), part(0)));
+    stage.handle(Event::Closed(CLIENT));
+    let said = stage.handle(Event::Part(CLIENT, Some(1), part(1)));
+    assert!(said.writes.is_empty() && said.replies().is_empty(), "{said:?}");
 }

@@ -31,6 +31,8 @@ struct Call {
 pub(super) struct Calls {
     open: BTreeMap<u64, Call>,
     opened: u64,
+    /// For each connection, the call of which the remaining parts are still to come.
+    unfinished: BTreeMap<ConnectionId, u64>,
 }
 
 impl Calls {
@@ -49,6 +51,19 @@ impl Calls {
         self.opened
     }
 
+    /// The call that the next part on this connection belongs to; none if that is answered already.
+    pub fn unfinished(&self, connection: ConnectionId) -> Option<u64> {
+        self.unfinished.get(&connection).copied()
+    }
+
+    /// Notes whether further parts of the call are to come on this connection.
+    pub fn expect_more(&mut self, connection: ConnectionId, call: u64, more: bool) {
+        match more {
+            true => drop(self.unfinished.insert(connection, call)),
+            false => drop(self.unfinished.remove(&connection)),
+        }
+    }
+
     /// Nobody waits for this reply any more.
     pub fn forget(&mut self, call: u64) {
         self.open.remove(&call);
@@ -57,6 +72,7 @@ impl Calls {
     /// Forgets the requests of a connection that is gone.
     pub fn forget_connection(&mut self, connection: ConnectionId) {
         self.open.retain(|_, call| call.connection != connection);
+        self.unfinished.remove(&connection);
     }
 
     /// Notes an outcome; the reply, if it was the last one.

@@ -11,7 +11,7 @@ use crate::bank::ledger::balances::{LedgerError, View};
 use crate::bank::ledger::entry::{Action, Via};
 use crate::bank::ledger::sessions::{Fate, Found};
 use crate::bank::limits::MAX_WAIT_MS;
-use crate::bank::request::{ErrorCode, Instruction, Outcome};
+use crate::bank::request::{ErrorCode, Instruction, Outcome, Part};
 
 /// What is known of an instruction when it comes.
 pub(super) enum Seen {
@@ -41,18 +41,55 @@ impl Server {
             // There is no last outcome that would bring the reply.
             return self.reply_empty(connection, id);
         }
+        if let Some(call) = self.open_call(connection, id, &instructions, 0, single) {
+            self.decide(connection, (call, 0), instructions);
+        }
+    }
+
+    /// A part of a client's instructions, as [`Event::Part`](crate::bank::effects::Event) has it.
+    pub(super) fn part(&mut self, connection: ConnectionId, id: Option<u64>, part: Part) {
+        let Part { before, instructions, after } = part;
+        let call = match before {
+            0 => self.open_call(connection, id, &instructions, after, false),
+            _ => self.calls.unfinished(connection),
+        };
+        // Of what was refused as a whole, the rest is refused with it.
+        let Some(call) = call else { return };
+        self.calls.expect_more(connection, call, after > 0);
+        self.decide(connection, (call, before), instructions);
+    }
+
+    /// Opens the call of these instructions and so many `more`, unless nothing can be decided.
+    fn open_call(
+        &mut self,
+        connection: ConnectionId,
+        id: Option<u64>,
+        instructions: &[Instruction],
+        more: usize,
+        single: bool,
+    ) -> Option<u64> {
         let named = instructions.iter().any(|instruction| instruction.request.is_some());
         if !self.takes_part() && (named || self.rejoins()) {
             // What this server accepted with another store is not known before the chain names this
             // one, so nothing is decided.
-            return self.reply_error(connection, id, ErrorCode::Unavailable, self.not_open());
+            self.reply_error(connection, id, ErrorCode::Unavailable, self.not_open());
+            return None;
         }
-        let last = instructions.len() - 1;
-        let call = self.calls.open(connection, id, instructions.len(), single);
+        Some(self.calls.open(connection, id, instructions.len() + more, single))
+    }
+
+    /// Decides instructions, the first of which has this place in the call.
+    fn decide(
+        &mut self,
+        connection: ConnectionId,
+        (call, first): (u64, usize),
+        instructions: Vec<Instruction>,
+    ) {
+        let last = first + instructions.len() - 1;
         let takes_part = self.takes_part();
         let mut group = Vec::new();
         let found = self.balances.find_all(instructions.iter().map(|one| &one.action));
-        let all = instructions.into_iter().zip(found).enumerate();
+        let all = (first..).zip(instructions.into_iter().zip(found));
         for (place, (mut instruction, found)) in all {
             let (linked, ticket) = (instruction.linked, Ticket { call, place });
             if takes_part && !linked && group.is_empty() {

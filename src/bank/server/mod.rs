@@ -154,6 +154,7 @@ impl Server {
             Event::Own(message) => self.receive(self.config.id.clone(), message),
             Event::Closed(connection) => self.closed(connection),
             Event::Request(connection, id, request) => self.request(connection, id, request),
+            Event::Part(connection, id, part) => self.part(connection, id, part),
             Event::Timer(timer) => self.time_out(timer),
         }
         self.go_on();
