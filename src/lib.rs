@@ -65,6 +65,7 @@ macro_rules! planted {
 pub mod audit;
 pub mod bank;
 pub mod client;
+mod keepalive;
 pub mod mend;
 pub mod node;
 pub mod play;

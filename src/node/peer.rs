@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 use crate::bank::effects::Event;
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Message;
+use crate::keepalive::keep_alive;
 use crate::node::config::Timings;
 use crate::node::connection::is_time_out;
 use crate::node::faults::Weather;
@@ -108,6 +109,7 @@ impl Dialler {
             return Err(io::Error::other("nobody listens there"));
         }
         socket.set_nodelay(true)?;
+        keep_alive(&socket)?;
         socket.set_read_timeout(Some(self.timings.handshake))?;
         socket.set_write_timeout(Some(self.timings.unread))?;
         Ok(socket)

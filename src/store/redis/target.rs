@@ -8,6 +8,7 @@ use redis::{
     parse_redis_url,
 };
 
+use crate::keepalive;
 use crate::store::StoreError;
 
 /// What a URL has to look like.
@@ -71,7 +72,7 @@ impl Target {
         let settings = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2);
         let info = info
             .set_redis_settings(settings.set_skip_set_lib_name())
-            .set_tcp_settings(TcpSettings::default().set_nodelay(true));
+            .set_tcp_settings(tcp_settings());
         let login = password.map(|password| Login { user, password });
         Ok(Target { info, login, database, connect_timeout, timeout })
     }
@@ -208,6 +209,14 @@ fn check_socket_query(keys: &[&str]) -> Result<(), String> {
         return Err("it names a user and no password: pass=PASSWORD".to_owned());
     }
     Ok(())
+}
+
+/// What the system is told of each connection.
+fn tcp_settings() -> TcpSettings {
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive::probes());
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(keepalive::UNACKNOWLEDGED);
+    settings
 }
 
 #[cfg(test)]
