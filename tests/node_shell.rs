@@ -86,6 +86,53 @@ fn a_line_that_is_too_long_is_answered_and_ends_the_connection() {
 }
 
 #[test]
+fn a_line_has_to_end_in_time_however_slowly_it_goes_on() {
+    let store: Stores = Box::new(|_| Box::new(MemoryStore::new()));
+    let timings = Timings { line: Duration::from_millis(500), ..quick() };
+    let mut cluster = Cluster::new(&["slow"], timings, store);
+    cluster.start_all();
+    cluster.wait_until_open();
+    let mut idle = cluster.client("slow");
+    let mut trickles = cluster.client("slow");
+    trickles.ask(&json!({"balance": {}}));
+    let mut peer = cluster.client("slow");
+    peer.send(b"{\"hello\":");
+    let mut reader = Client::over(trickles.socket().try_clone().unwrap());
+    std::thread::scope(|scope| {
+        let ended = scope.spawn(move || (reader.read(), reader.read()));
+        wait_until("the line is cut off", || {
+            let _ = trickles.socket().write_all(b"x");
+            ended.is_finished()
+        });
+        let (reply, end) = ended.join().unwrap();
+        let reply = reply.expect("a word");
+        assert_eq!(reply["error"], json!("line_too_long"));
+        assert!(reply["message"].as_str().unwrap().contains("within 500ms"), "{reply}");
+        assert_eq!(end, None);
+    });
+    assert_eq!(peer.read().unwrap()["error"], json!("line_too_long"));
+    assert_eq!(idle.ask(&json!({"balance": {}}))["balance"], json!(100), "no line, no time");
+}
+
+#[test]
+fn a_batch_that_takes_several_turns_has_one_answer() {
+    let (cluster, _disks) = Cluster::in_memory(&["parts"]);
+    cluster.wait_until_open();
+    let mut client = cluster.client("parts");
+    client.ask(&json!({"open": {"account": "parts/x"}}));
+    let to_and_fro = [json!(["parts", "parts/x", 1]), json!(["parts/x", "parts", 1])];
+    let mut items: Vec<Value> = to_and_fro.iter().cycle().take(4_998).cloned().collect();
+    items.extend([json!(["parts", "parts", 1]), json!(["parts", "parts/x", 100])]);
+    let reply = client.ask(&json!({"batch": {"items": items}}));
+    let outcomes = reply["outcomes"].as_array().unwrap();
+    assert_eq!(outcomes.len(), 5_000);
+    let seqs = outcomes[..4_998].iter().map(|outcome| outcome[0].as_u64().unwrap());
+    assert!(seqs.eq(2..5_000), "in their order");
+    assert_eq!(outcomes[4_998]["outcome"], json!("invalid"));
+    assert_eq!(outcomes[4_999], json!([5_000, 0]));
+}
+
+#[test]
 fn who_sends_its_requests_and_hangs_up_halfway_still_gets_the_replies() {
     let (cluster, _disks) = Cluster::in_memory(&["half"]);
     cluster.wait_until_open();
@@ -198,7 +245,13 @@ fn a_crowd_of_clients_leaves_room_for_peers() {
     if open_files_allowed() < needed {
         return eprintln!("NOT TESTED: this needs {needed} open files (ulimit -n)");
     }
-    let (mut cluster, _disks) = Cluster::in_memory(&["M", "N"]);
+    let disks = [server("M"), server("N")].map(|id| (id, MemoryStore::new()));
+    let disks = std::collections::BTreeMap::from(disks);
+    let stores: Stores = Box::new(move |id| Box::new(disks[id].clone()));
+    // Nobody has been idle for so long that it would give way.
+    let timings = Timings { handshake: Duration::from_secs(60), ..quick() };
+    let mut cluster = Cluster::new(&["M", "N"], timings, stores);
+    cluster.start_all();
     cluster.wait_until_open();
     let mut early = cluster.client("M");
     early.ask(&json!({"status": {}}));

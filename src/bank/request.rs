@@ -102,6 +102,11 @@ pub struct Cursor {
     pub balance: Amount,
 }
 
+impl Cursor {
+    /// In place of a height: what was shown last is in the local log, and `place` is its seq.
+    pub const IN_LOG: u64 = Amount::MAX.units();
+}
+
 /// A line of an account's statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StatementLine {
@@ -155,8 +160,13 @@ pub struct AccountState {
     pub blocks: u64,
     /// What the account holds by those blocks; none if it is not in the chain yet.
     pub committed: Option<Amount>,
-    /// The local log's elements, of whatever accounts, oldest first; empty where they aren't needed.
+    /// The piece of the local log that is to be looked through, of whatever accounts, oldest first;
+    /// empty where none is.
     pub log: Vec<Element>,
+    /// The local log goes on before that piece.
+    pub older: bool,
+    /// What the account holds after that piece.
+    pub balance: Amount,
 }
 
 /// What became of a transfer or an opening.
@@ -247,10 +257,6 @@ pub enum ErrorCode {
     Store,
 }
 
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
 /// An answer. On the wire it stands beside the `id` of its request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
@@ -285,9 +291,6 @@ pub enum Reply {
         account: AccountId,
         /// The newest first.
         lines: Vec<StatementLine>,
-        /// Entries of the local log that are older than the last one shown and left out here.
-        #[serde(default, skip_serializing_if = "is_zero")]
-        left_out: u64,
         /// Where the next page goes on; none if this was the last one.
         #[serde(skip_serializing_if = "Option::is_none")]
         next: Option<Cursor>,

@@ -111,8 +111,7 @@ pub(super) fn history(last: bool) -> Response {
     let next = (!last).then_some(Cursor { height: 12, place: 3, balance: units(130) });
     let account = account("A");
     let page = |next| Page::History { account: account.clone(), limit: 2, before: Some(next) };
-    let left_out = if last { 0 } else { 4 };
-    let reply = Reply::History { account: account.clone(), lines, left_out, next };
+    let reply = Reply::History { account: account.clone(), lines, next };
     Response::Page { reply, next: next.map(page) }
 }
 

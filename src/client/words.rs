@@ -105,9 +105,10 @@ fn reply_in_words(reply: &Reply) -> String {
             };
             format!("{account}: {balance} ({committed})")
         }
-        Reply::History { account, lines, left_out, .. } => {
-            statement_in_words(account, lines, *left_out)
+        Reply::History { account, lines, next: Some(_) } if lines.is_empty() => {
+            format!("{account}: no entries in what was looked through so far")
         }
+        Reply::History { account, lines, .. } => statement_in_words(account, lines),
         Reply::Accounts { accounts, .. } if accounts.is_empty() => "no such accounts".into(),
         Reply::Accounts { accounts, .. } => {
             accounts.iter().map(listed_in_words).collect::<Vec<_>>().join("\n")
@@ -238,7 +239,7 @@ fn entry_in_words(entry: &Entry) -> String {
     format!("{server}.{epoch}.{seq}: {what}{marks}")
 }
 
-fn statement_in_words(account: &AccountId, lines: &[StatementLine], left_out: u64) -> String {
+fn statement_in_words(account: &AccountId, lines: &[StatementLine]) -> String {
     if lines.is_empty() {
         return format!("{account}: no entries");
     }
@@ -246,9 +247,6 @@ fn statement_in_words(account: &AccountId, lines: &[StatementLine], left_out: u6
     for StatementLine { height, balance, entry } in lines {
         let place = height.map_or("in the log".into(), |height| format!("block {height}"));
         let _ = write!(text, "\n  {place:<10}  {}; balance {balance}", entry_in_words(entry));
-    }
-    if left_out > 0 {
-        let _ = write!(text, "\n  {left_out} older ones in the log are left out; log shows them");
     }
     text
 }

@@ -68,14 +68,14 @@ fn people_read_pages_and_how_to_go_on() {
         "A, the newest first:\n  \
            in the log  A.1.7: A pays B 30; balance 70\n  \
            block 12    A.1.5: A pays B 30 (paxos); balance 100\n  \
-           4 older ones in the log are left out; log shows them\n  \
            to go on: more, or: history A 2 --before 12.3.130\n"
     );
     let last = to_words(&history(true));
     assert!(last.ends_with("(paxos); balance 100\n"), "{last}");
     let (account, lines) = ("A/x".parse().unwrap(), Vec::new());
-    let reply = Reply::History { account, lines, left_out: 0, next: None };
-    assert_eq!(to_words(&Response::Page { reply, next: None }), "A/x: no entries\n");
+    let reply = Reply::History { account, lines, next: None };
+    let none = Response::Page { reply, next: None };
+    assert_eq!(to_words(&none), "A/x: no entries\n");
     assert_eq!(
         to_words(&accounts()),
         "A/alice: 70 in the chain\nA/bob: not in the chain yet\n  \

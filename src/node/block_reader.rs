@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select};
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::ServerId;
@@ -24,8 +24,8 @@ const PIECE_FOR_PEER: usize = 4 << 20;
 const PIECE_FOR_CLIENT: usize = 512 << 10;
 /// A client that has so many replies unread gets nothing on top.
 const MAX_UNREAD: usize = 8;
-/// Jobs that may wait.
-pub(crate) const JOBS: usize = 64;
+/// Jobs that may wait, peers' and clients' each.
+const JOBS: usize = 64;
 /// Blocks that were just appended and may wait to be indexed. What finds no room is read from the store,
 /// and so is what comes after it until the index has caught up.
 pub(crate) const APPENDED: usize = 8;
@@ -59,12 +59,56 @@ pub(crate) enum Job {
     },
 }
 
+/// Where jobs are given. Peers' have a queue of their own, and go first: clients must not keep one from
+/// catching up.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    for_peers: Sender<Job>,
+    for_clients: Sender<Job>,
+}
+
+/// Where they are taken.
+#[derive(Debug)]
+pub(crate) struct ToDo {
+    for_peers: Receiver<Job>,
+    for_clients: Receiver<Job>,
+}
+
+impl Jobs {
+    /// No job yet.
+    pub(crate) fn new() -> (Jobs, ToDo) {
+        let (to_peers, for_peers) = crossbeam_channel::bounded(JOBS);
+        let (to_clients, for_clients) = crossbeam_channel::bounded(JOBS);
+        (Jobs { for_peers: to_peers, for_clients: to_clients }, ToDo { for_peers, for_clients })
+    }
+
+    /// Gives a job, if there is room for it. Never blocks.
+    pub(crate) fn order(&self, job: Job) {
+        let queue = match job {
+            Job::ForPeer { .. } => &self.for_peers,
+            Job::ForClient { .. } => &self.for_clients,
+        };
+        if let Err(declined) = queue.try_send(job) {
+            declined.into_inner().decline();
+        }
+    }
+}
+
 impl Job {
     /// There is no room for this job. A peer times out and asks again; a client is told.
-    pub(crate) fn decline(self) {
+    fn decline(self) {
         match self {
             Job::ForClient { outlet, id, .. } => decline(&outlet, id, "too much is being read"),
             Job::ForPeer { .. } => log::debug!("too many blocks are asked for: a peer has to wait"),
+        }
+    }
+}
+
+impl Job {
+    /// The store doesn't answer.
+    fn fail(self) {
+        if let Job::ForClient { outlet, id, .. } = self {
+            decline(&outlet, id, "the store gives no answer");
         }
     }
 }
@@ -82,6 +126,8 @@ pub(crate) struct BlockReader {
     life: Arc<Life>,
     to_check: Arc<ToCheck>,
     checking: Checking,
+    /// A client's job that goes on when peers have had theirs.
+    begun: Option<Job>,
 }
 
 impl BlockReader {
@@ -95,16 +141,32 @@ impl BlockReader {
         to_check: Arc<ToCheck>,
     ) -> BlockReader {
         let (statements, checking) = (Statements::new(id), Checking::default());
-        BlockReader { store, statements, appended, life, to_check, checking }
+        BlockReader { store, statements, appended, life, to_check, checking, begun: None }
     }
 
     /// Does jobs until the event loop gives no more; meanwhile checks the chain, if that is to be done,
     /// and keeps the index of statements.
-    pub(crate) fn run(&mut self, jobs: &Receiver<Job>) {
+    pub(crate) fn run(&mut self, to_do: &ToDo) {
         let mut rest_until = Instant::now() + LOOK;
         loop {
+            match to_do.for_peers.try_recv() {
+                Ok(job) => {
+                    self.work(job);
+                    continue;
+                }
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => {}
+            }
+            if let Some(job) = self.begun.take() {
+                self.work(job);
+                continue;
+            }
             select! {
-                recv(jobs) -> job => match job {
+                recv(to_do.for_peers) -> job => match job {
+                    Ok(job) => self.work(job),
+                    Err(_) => return,
+                },
+                recv(to_do.for_clients) -> job => match job {
                     Ok(job) => self.work(job),
                     Err(_) => return,
                 },
@@ -165,11 +227,37 @@ impl BlockReader {
             Job::ForClient { outlet, id, .. } if outlet.queued() >= MAX_UNREAD => {
                 decline(&outlet, id, "read the earlier replies first");
             }
-            Job::ForClient { outlet, id, query } => match self.answer(id, &query) {
+            Job::ForClient { ref query, .. } if self.has_to_index(query) => {
+                match self.statements.index_piece(&mut *self.store) {
+                    Ok(true) => self.begun = Some(job),
+                    // There is nothing more to be had.
+                    Ok(false) => self.answer_client(job),
+                    Err(error) => {
+                        log::warn!("the chain can't be read: {error}");
+                        job.fail();
+                    }
+                }
+            }
+            job => self.answer_client(job),
+        }
+    }
+
+    /// Whether the index lacks blocks that a client asks about.
+    fn has_to_index(&self, query: &Query) -> bool {
+        match query {
+            Query::History { state, .. } => self.statements.next() < state.blocks,
+            Query::Chain { .. } => false,
+        }
+    }
+
+    fn answer_client(&mut self, job: Job) {
+        match job {
+            Job::ForPeer { .. } => {}
+            Job::ForClient { ref outlet, id, ref query } => match self.answer(id, query) {
                 Ok(answer) => outlet.send(answer),
                 Err(error) => {
-                    log::warn!("{query:?} can't be answered: {error}");
-                    decline(&outlet, id, "the store gives no answer");
+                    log::warn!("a client's question can't be answered: {error}");
+                    job.fail();
                 }
             },
         }
@@ -202,109 +290,5 @@ impl BlockReader {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::net::{TcpListener, TcpStream};
-    use std::sync::Mutex;
-    use std::thread;
-
-    use super::*;
-    use crate::bank::amount::Amount;
-    use crate::bank::blockchain::block::{Block, BlockHash};
-    use crate::bank::ledger::element::Element;
-    use crate::bank::ledger::entry::{Action, Position, Record, Via};
-    use crate::bank::request::AccountState;
-
-    /// A chain, and the heights that were read of it.
-    struct Chain(Vec<SealedBlock>, Arc<Mutex<Vec<u64>>>);
-
-    impl BlockSource for Chain {
-        fn blocks(&mut self, from: u64, _: u64, _: usize) -> Result<Vec<SealedBlock>, StoreError> {
-            let block = self.0.get(from as usize).cloned();
-            self.1.lock().unwrap().extend(block.iter().map(SealedBlock::height));
-            Ok(block.into_iter().collect())
-        }
-    }
-
-    /// In each block A pays B 1.
-    fn block(height: u64) -> SealedBlock {
-        let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
-        let action = Action::Transfer { from, to, amount: Amount::new(1).unwrap() };
-        let record = Record { action, request: None, via: Via::Local, linked: false };
-        let element = Element::seal(Position { epoch: 1, seq: height + 1 }, vec![record]);
-        let logs = BTreeMap::from([("A".parse().unwrap(), vec![element])]);
-        let (previous, proposer) = (BlockHash::NONE, None);
-        SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
-    }
-
-    /// A reader of a chain of six blocks, of which these are handed to it, indexes all; for that it reads
-    /// those.
-    fn reads_beside(handed: &[u64], expected: &[u64]) {
-        let (to_reader, appended) = crossbeam_channel::bounded(APPENDED);
-        handed.iter().for_each(|height| to_reader.send(block(*height)).unwrap());
-        let (to_jobs, jobs) = crossbeam_channel::bounded(1);
-        let read = Arc::new(Mutex::new(Vec::new()));
-        let chain = Box::new(Chain((0..6).map(block).collect(), read.clone()));
-        let (id, check) = ("A".parse().unwrap(), Arc::default());
-        let mut reader = BlockReader::new(id, chain, appended, Life::new(), check);
-        thread::scope(|scope| {
-            scope.spawn(|| reader.run(&jobs));
-            let begun = Instant::now();
-            while !to_reader.is_empty() || read.lock().unwrap().len() < expected.len() {
-                assert!(begun.elapsed() < Duration::from_secs(60), "only {read:?} of {expected:?}");
-                thread::sleep(Duration::from_millis(5));
-            }
-            drop(to_jobs);
-        });
-        assert_eq!(reader.statements.next(), 6);
-        assert_eq!(*read.lock().unwrap(), expected);
-        let account = "B".parse().unwrap();
-        let state = AccountState { blocks: 6, committed: Amount::new(106), log: Vec::new() };
-        let page = reader.statements.page(&mut *reader.store, &account, None, 9, &state).unwrap();
-        let Reply::History { lines, .. } = page else { panic!("{page:?}") };
-        let heights: Vec<_> = lines.iter().filter_map(|line| line.height).collect();
-        assert_eq!(heights, [5, 4, 3, 2, 1, 0], "each once");
-    }
-
-    #[test]
-    fn what_the_event_loop_hands_over_is_not_read_again() {
-        reads_beside(&[], &[0, 1, 2, 3, 4, 5]);
-        reads_beside(&[0, 1, 2, 3, 4, 5], &[]);
-        reads_beside(&[0, 1], &[2, 3, 4, 5]);
-        // What comes before its turn is read when that has come.
-        reads_beside(&[0, 3], &[1, 2, 3, 4, 5]);
-    }
-
-    /// A source that gives no answer.
-    struct Broken;
-
-    impl BlockSource for Broken {
-        fn blocks(&mut self, _: u64, _: u64, _: usize) -> Result<Vec<SealedBlock>, StoreError> {
-            Err(StoreError::Failed("as the test wants it".into()))
-        }
-    }
-
-    #[test]
-    fn a_client_whose_question_is_not_answered_is_told_why() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (outlet, outgoing) = Outlet::new(Arc::new(listener.accept().unwrap().0));
-        let ask = || {
-            let query = Query::Chain { from: 0, to: 5 };
-            Job::ForClient { outlet: outlet.clone(), id: Some(7), query }
-        };
-        let told = || match outgoing.try_iter().last() {
-            Some(Outgoing::Reply(Some(7), Reply::Error { message, .. })) => message,
-            other => panic!("{other:?}"),
-        };
-        ask().decline();
-        assert!(told().contains("too much is being read"));
-        let (id, check) = ("A".parse().unwrap(), Arc::default());
-        let mut reader = BlockReader::new(id, Box::new(Broken), never(), Life::new(), check);
-        reader.work(ask());
-        assert!(told().contains("the store gives no answer"));
-        (0..MAX_UNREAD).for_each(|_| outlet.send(Outgoing::Left));
-        reader.work(ask());
-        assert!(told().contains("read the earlier replies first"));
-    }
-}
+#[path = "block_reader_tests.rs"]
+mod tests;

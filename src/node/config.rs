@@ -100,6 +100,8 @@ pub struct Timings {
     pub silence: Duration,
     /// How long a client or peer may leave what is written to it unread before it is disconnected.
     pub unread: Duration,
+    /// How long a client's line may take from its first byte to its end.
+    pub line: Duration,
 }
 
 impl Default for Timings {
@@ -121,6 +123,7 @@ impl Default for Timings {
             handshake: Duration::from_secs(2),
             silence: Duration::from_secs(15),
             unread: Duration::from_secs(10),
+            line: Duration::from_secs(10),
         }
     }
 }

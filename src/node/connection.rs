@@ -16,15 +16,21 @@ use crate::bank::effects::Event;
 use crate::bank::ids::{AccountId, ConnectionId, ServerId};
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::{ErrorCode, Reply};
+use crate::keepalive::keep_alive;
 use crate::node::config::Timings;
 use crate::node::faults::Faults;
-use crate::node::incoming::Incoming;
+use crate::node::guests::{Guests, Seat};
+use crate::node::incoming::{Ask, Incoming};
 use crate::node::life::Life;
+use crate::node::listener::refuse;
 use crate::node::outlet::{Outgoing, Outlet, write_out};
+use crate::node::owed::Untaken;
+use crate::node::queues::weight;
+use crate::node::room::{Room, Taken};
 use crate::wire::asked::Asked;
 use crate::wire::link::LinkOrder;
 use crate::wire::{
-    LineRead, LineReader, MAX_CLIENT_LINE, MAX_PEER_LINE, encode_faults, encode_reply,
+    LineRead, LineReader, MAX_CLIENT_LINE, MAX_PEER_LINE, Step, encode_faults, encode_reply,
     is_peer_line, parse_asked, parse_message,
 };
 
@@ -44,36 +50,61 @@ pub(crate) struct Lobby {
     pub(crate) clients: Sender<Incoming>,
     /// The store is being loaded again: there is no state machine to ask.
     pub(crate) loading: Arc<AtomicBool>,
+    /// The clients' places.
+    pub(crate) guests: Arc<Guests>,
+    /// How many connections beyond those are looked at.
+    pub(crate) to_look_at: usize,
+    /// Bytes for lines that are longer than usual, while they are read and handed in.
+    pub(crate) long_lines: Arc<Room>,
+    /// Items of heavy requests that wait for their turn.
+    pub(crate) untaken: Arc<Room>,
     /// The links' faults, if clients may ask for any.
     pub(crate) faults: Option<Arc<Faults>>,
 }
 
+/// A line of up to so many bytes needs no part of the room for long ones.
+const FREE_LINE: usize = 16 << 10;
+/// The room for long lines of all connections, in bytes: each takes as much as a line may have.
+pub(crate) const LONG_LINES: usize = 64 << 20;
+/// The room for items of heavy requests that wait for their turn, of all connections.
+pub(crate) const UNTAKEN: usize = 200_000;
+
+/// The stack of a thread that reads, with values nested as deep as the parser goes.
+pub(crate) const READER_STACK: usize = 512 << 10;
+/// The stack of a thread that writes.
+const WRITER_STACK: usize = 256 << 10;
+/// What the threads of a connection reserve for their stacks.
+pub(crate) const STACKS: usize = READER_STACK + WRITER_STACK;
+
 /// A connection is to end, and there is nothing more to say about it.
 struct Ended;
 
-/// Serves a connection to its end. On a crowded server only a peer is let in.
-pub(crate) fn serve(lobby: &Lobby, id: ConnectionId, socket: TcpStream, crowded: bool) {
-    let socket = Arc::new(socket);
+/// Serves a connection to its end. If all clients' places are taken, then only a peer is let in, or a
+/// client that asks for something at once while another one is idle.
+pub(crate) fn serve(lobby: &Lobby, id: ConnectionId, socket: Arc<TcpStream>) {
     let Some(_adopted) = lobby.life.adopt(&socket) else { return };
-    let patience = crowded.then_some(lobby.timings.handshake);
+    let (outlet, outgoing) = Outlet::new(Arc::clone(&socket));
+    let seat = lobby.guests.seat(id, &outlet);
+    let patience = seat.is_none().then_some(lobby.timings.handshake);
     let prepared = socket
         .set_nodelay(true)
+        .and_then(|()| keep_alive(&socket))
         .and_then(|()| socket.set_write_timeout(Some(lobby.timings.unread)))
         .and_then(|()| socket.set_read_timeout(patience));
     if let Err(error) = prepared {
         return log::debug!("connection {}: {error}", id.0);
     }
-    let (outlet, outgoing) = Outlet::new(Arc::clone(&socket));
     let (for_writer, owed) = outlet.for_writer();
     lobby.life.scope(|scope| {
         let name = format!("{}:{}-out", lobby.id, id.0);
         let writer = move || write_out(&outgoing, &for_writer, &owed, lobby.life.over());
-        if let Err(error) = lobby.life.spawn_scoped(scope, name, writer) {
-            return log::warn!("no thread for connection {}: {error}", id.0);
+        if let Err(error) = lobby.life.spawn_small(scope, (name, WRITER_STACK), writer) {
+            log::warn!("no thread for connection {}: {error}", id.0);
+            return refuse(&socket, "this server can have no thread more; try again later");
         }
-        // The reader takes the outlet with it, so that the writer ends once the event loop has
-        // let go of its own.
-        Reader { lobby, id, outlet, crowded }.run(&socket);
+        // The reader takes the outlet and the seat with it, so that the writer ends once the event loop
+        // has let go of its own.
+        Reader { lobby, id, outlet, patience, seat, long: None }.run(&socket);
     });
 }
 
@@ -81,26 +112,33 @@ struct Reader<'a> {
     lobby: &'a Lobby,
     id: ConnectionId,
     outlet: Outlet,
-    crowded: bool,
+    /// How long to wait for the first line, if all places are taken.
+    patience: Option<Duration>,
+    /// Its place among the clients.
+    seat: Option<Seat>,
+    /// Its part of the room for long lines, as long as it reads or hands in one.
+    long: Option<Taken>,
 }
 
 impl Reader<'_> {
-    fn run(self, socket: &TcpStream) {
+    fn run(mut self, socket: &TcpStream) {
         let mut lines = LineReader::new(socket);
-        let ended = match lines.read_line(MAX_CLIENT_LINE) {
-            Ok(LineRead::Line(line)) if is_peer_line(line) => match parse_message(line) {
-                Ok(Message::Hello(hello)) => self.serve_peer(hello, &mut lines),
+        let ended = match self.next_line(&mut lines) {
+            Ok(Step::Whole) if is_peer_line(whole(&lines)) => match parse_message(whole(&lines)) {
+                Ok(Message::Hello(hello)) => {
+                    self.seat = None;
+                    self.serve_peer(hello, &mut lines)
+                }
                 Ok(other) => self.refuse(&format!("it opens with a {}", other.name())),
                 Err(reason) => self.refuse(&reason),
             },
+            Ok(Step::Whole) if !self.has_place(socket) => self.turn_away(socket),
             // An idle client on a crowded server gets the same answer.
-            Ok(_) if self.crowded => self.turn_away(socket),
-            Err(error) if self.crowded && is_time_out(&error) => self.turn_away(socket),
+            Ok(_) if self.patience.is_some() => self.turn_away(socket),
+            Err(error) if self.patience.is_some() && is_time_out(&error) => self.turn_away(socket),
+            Err(error) if is_time_out(&error) => self.is_late(socket).map(drop),
             Ok(first) => match self.tell_opened(&self.lobby.clients) {
-                Ok(()) => {
-                    let first = self.client_step(first, socket);
-                    self.serve_client(first, socket, &mut lines)
-                }
+                Ok(()) => self.serve_client(first, socket, &mut lines),
                 Err(ended) => Err(ended),
             },
             Err(error) => self.give_up(&error.to_string()),
@@ -109,6 +147,45 @@ impl Reader<'_> {
         if ended.is_err() {
             self.outlet.disconnect();
         }
+    }
+
+    /// Whether the client has a place, if need be that of another one that has been idle for long.
+    fn has_place(&mut self, socket: &TcpStream) -> bool {
+        if self.seat.is_none() {
+            let (guests, least) = (&self.lobby.guests, self.lobby.timings.handshake);
+            self.seat = guests.seat_or_replace(self.id, &self.outlet, least);
+            if self.seat.is_some() && socket.set_read_timeout(None).is_ok() {
+                self.patience = None;
+            }
+        }
+        self.patience.is_none()
+    }
+
+    /// Reads the next line, which may come at any time, but has to end in time once it has begun.
+    fn next_line(&mut self, lines: &mut LineReader<&TcpStream>) -> io::Result<Step> {
+        self.long = None;
+        let mut until = None;
+        let step = loop {
+            match lines.step(MAX_CLIENT_LINE)? {
+                Step::Part => {}
+                step => break step,
+            }
+            let time = self.patience.unwrap_or(self.lobby.timings.line);
+            let end = *until.get_or_insert_with(|| Instant::now() + time);
+            if lines.held() > FREE_LINE && self.long.is_none() {
+                let is_pointless = || Instant::now() >= end || self.lobby.life.is_over();
+                self.long = self.lobby.long_lines.take(MAX_CLIENT_LINE, is_pointless);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            lines.get_ref().set_read_timeout(Some(left))?;
+        };
+        if until.is_some() {
+            lines.get_ref().set_read_timeout(self.patience)?;
+        }
+        Ok(step)
     }
 
     fn give_up(&self, reason: &str) -> Result<(), Ended> {
@@ -135,10 +212,16 @@ impl Reader<'_> {
         Err(Ended)
     }
 
+    /// Tells a client that its line has not ended in time.
+    fn is_late(&self, socket: &TcpStream) -> Result<bool, Ended> {
+        let time = self.lobby.timings.line;
+        let message = format!("a line has to end within {time:?} of its first byte");
+        self.say_last(ErrorCode::LineTooLong, message, socket).map(|()| false)
+    }
+
     fn discard(&self, mut socket: &TcpStream) {
-        let Timings { handshake, unread, .. } = self.lobby.timings;
         // A place that is reserved for peers is not to be taken for long.
-        let patience = if self.crowded { handshake } else { unread };
+        let patience = self.patience.unwrap_or(self.lobby.timings.unread);
         let until = Instant::now() + patience;
         let (mut buffer, mut discarded) = ([0; 16 << 10], 0);
         if socket.set_read_timeout(Some(patience)).is_err() {
@@ -161,16 +244,18 @@ impl Reader<'_> {
         channel.send(Incoming::Opened(self.id, self.outlet.clone())).map_err(|_| Ended)
     }
 
-    /// Goes on after the first step.
+    /// Serves a client that has said its first line.
     fn serve_client(
-        &self,
-        mut step: Result<bool, Ended>,
+        &mut self,
+        first: Step,
         socket: &TcpStream,
         lines: &mut LineReader<&TcpStream>,
     ) -> Result<(), Ended> {
+        let mut step = self.client_step(lines.after(first), socket);
         while let Ok(true) = step {
-            step = match lines.read_line(MAX_CLIENT_LINE) {
-                Ok(line) => self.client_step(line, socket),
+            step = match self.next_line(lines) {
+                Ok(read) => self.client_step(lines.after(read), socket),
+                Err(error) if is_time_out(&error) => self.is_late(socket),
                 Err(_) => Err(Ended),
             };
         }
@@ -202,24 +287,37 @@ impl Reader<'_> {
     fn client_line(&self, line: &[u8]) -> Result<(), Ended> {
         let came = Instant::now();
         let parsed = parse_asked(line, &self.lobby.home);
-        if !self.outlet.owed().owe(self.longest()) {
-            return Err(Ended);
-        }
+        let weight = match &parsed {
+            Ok((_, Asked::Request(request))) => weight(request),
+            _ => 1,
+        };
+        let owed = self.outlet.owed();
+        let is_little = owed.owe(weight, came, self.longest()).ok_or(Ended)?;
         let (id, reply) = match parsed {
             Ok((id, Asked::Link(order))) => {
                 self.outlet.send(Outgoing::Text(obey(self.lobby, id, &order)));
                 return Ok(());
             }
             Ok((id, _)) if self.lobby.loading.load(Ordering::Relaxed) => (id, out_of_order()),
-            Ok((id, Asked::Request(request))) => {
-                let event = Event::Request(self.id, id, request);
-                let request = Incoming::Request(self.id, event, came);
-                return self.lobby.clients.send(request).map_err(|_| Ended);
+            Ok((number, Asked::Request(request))) => {
+                let untaken = match is_little {
+                    true => None,
+                    false => Some(self.wait_for_room(weight)?),
+                };
+                let ask = Ask { number, request, came, weight, is_little, _untaken: untaken };
+                let asked = Incoming::Asked(self.id, ask);
+                return self.lobby.clients.send(asked).map_err(|_| Ended);
             }
             Err(wrong) => wrong,
         };
         self.outlet.send(Outgoing::Reply(id, reply));
         Ok(())
+    }
+
+    /// Waits until there is room for a heavy request among those that wait for their turn.
+    fn wait_for_room(&self, weight: usize) -> Result<Untaken, Ended> {
+        let taken = self.lobby.untaken.take(weight, || self.lobby.life.is_over()).ok_or(Ended)?;
+        Ok(self.outlet.owed().hand_in(weight, taken))
     }
 
     fn serve_peer(&self, hello: Hello, lines: &mut LineReader<&TcpStream>) -> Result<(), Ended> {
@@ -260,6 +358,14 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+}
+
+/// The line that was just read.
+fn whole<'a>(lines: &'a LineReader<&TcpStream>) -> &'a [u8] {
+    match lines.after(Step::Whole) {
+        LineRead::Line(line) => line,
+        _ => &[],
     }
 }
 

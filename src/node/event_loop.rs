@@ -1,6 +1,6 @@
 //! The central thread: owns the state machine and the store, and blocks on nobody else.
 //!
-//! A turn: take in what is waiting, peers and timers first, then clients up to a bound; make all
+//! A turn: take in what is waiting, peers and timers first, then clients in turn up to a bound; make all
 //! that follows from it durable in one write; then hand out what was bound to that.
 
 use std::collections::VecDeque;
@@ -21,14 +21,14 @@ use crate::node::idle::Idle;
 use crate::node::incoming::Incoming;
 use crate::node::life::{ExitReason, Life};
 use crate::node::load::{LoadError, load};
+use crate::node::queues::Queues;
 use crate::node::timers::{Timers, jittered_pause};
 use crate::store::{Store, StoreError};
 
 /// What peers say that is taken in within one turn, at the most.
 const PEERS_PER_TURN: usize = 256;
-/// What clients ask that is taken in within one turn, at the most. The more, the fewer writes; but
-/// peers and timers wait for so many.
-const CLIENTS_PER_TURN: usize = 512;
+/// What clients have sent that is sorted into their queues within one turn, at the most.
+const SORTED_PER_TURN: usize = 4_096;
 
 /// All that the central thread owns.
 pub(crate) struct EventLoop {
@@ -41,6 +41,7 @@ pub(crate) struct EventLoop {
     pub(crate) to_check: Arc<ToCheck>,
     pub(crate) peers: Receiver<Incoming>,
     pub(crate) clients: Receiver<Incoming>,
+    pub(crate) queues: Queues,
     pub(crate) exchange: Exchange,
     pub(crate) waiting: Waiting,
 }
@@ -113,6 +114,9 @@ impl EventLoop {
             return;
         }
         let is_open = self.waiting.gate.shut_until().is_none();
+        if is_open && !self.queues.is_empty() {
+            return;
+        }
         let has_come = || !self.peers.is_empty() || (is_open && !self.clients.is_empty());
         if self.waiting.idle.wait_awake(has_come) {
             return;
@@ -156,15 +160,22 @@ impl EventLoop {
     }
 
     fn take_in_clients(&mut self, now: Instant) {
-        for _ in 0..CLIENTS_PER_TURN {
-            if !self.waiting.gate.lets_in(self.server.is_crowded(), now) {
-                break;
-            }
-            match self.clients.try_recv() {
-                Ok(incoming) => self.admit(incoming),
-                Err(_) => break,
-            }
+        let mut sorted = self.sort(SORTED_PER_TURN);
+        let mut allowance = self.queues.begin(now);
+        while !self.queues.is_empty()
+            && self.waiting.gate.lets_in(self.server.is_crowded(), now)
+            && let Some(incoming) = self.queues.next(&mut allowance)
+        {
+            self.admit(incoming);
+            // What came meanwhile shares the turn.
+            sorted += self.sort(SORTED_PER_TURN - sorted);
         }
+    }
+
+    /// Puts what clients have sent into their queues, so many at the most; says how many.
+    fn sort(&mut self, most: usize) -> usize {
+        let come = self.clients.try_iter().take(most);
+        come.map(|incoming| self.queues.push(incoming)).count()
     }
 
     fn admit(&mut self, incoming: Incoming) {

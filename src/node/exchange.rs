@@ -8,7 +8,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Bound, Event, Write};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
-use crate::node::block_reader::Job;
+use crate::node::block_reader::{Job, Jobs};
 use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
 use crate::node::link::Link;
@@ -28,7 +28,7 @@ pub(crate) struct Exchange {
     /// Connections up to this one are from before everything was forgotten. One that opens late, its
     /// reader having been slow, may bring a retry of what was refused on a newer one.
     outdated: ConnectionId,
-    jobs: Sender<Job>,
+    jobs: Jobs,
     appended: Sender<SealedBlock>,
     pub(crate) gauges: Gauges,
     pub(crate) trace: Trace,
@@ -44,11 +44,7 @@ struct Connection {
 
 impl Exchange {
     /// Nobody is connected yet.
-    pub(crate) fn new(
-        jobs: Sender<Job>,
-        appended: Sender<SealedBlock>,
-        gauges: Gauges,
-    ) -> Exchange {
+    pub(crate) fn new(jobs: Jobs, appended: Sender<SealedBlock>, gauges: Gauges) -> Exchange {
         Exchange {
             connections: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -93,8 +89,12 @@ impl Exchange {
             }
             Incoming::Request(id, event, came) => {
                 let connection = self.connections.get_mut(&id)?;
-                if let Event::Request(_, number, _) = &event {
-                    connection.asked.came(*number, came);
+                match &event {
+                    Event::Request(_, number, _) => connection.asked.came(*number, came),
+                    Event::Part(_, number, part) if part.before == 0 => {
+                        connection.asked.came(*number, came);
+                    }
+                    _ => {}
                 }
                 self.trace.came(None, connection.outlet.socket(), &event);
                 Some(event)
@@ -118,6 +118,8 @@ impl Exchange {
                 self.trace.came(connection.peer.as_ref(), connection.outlet.socket(), &event);
                 Some(event)
             }
+            // It waits for its turn first.
+            Incoming::Asked(..) => None,
             Incoming::Silent(id) => {
                 // The way there is likely to be as dead as the way from there, and the system would
                 // go on trying for minutes.
@@ -175,7 +177,7 @@ impl Exchange {
                 {
                     asked.answered(id);
                     let outlet = outlet.clone();
-                    self.order(Job::ForClient { outlet, id, query });
+                    self.jobs.order(Job::ForClient { outlet, id, query });
                 }
             }
             Bound::SendBlocks { to, from, up_to } => {
@@ -183,7 +185,7 @@ impl Exchange {
                     log::debug!(
                         "to {to}: blocks_response blocks {from} to {up_to}, or as many as fit"
                     );
-                    self.order(Job::ForPeer { post: link.post().clone(), from, up_to });
+                    self.jobs.order(Job::ForPeer { post: link.post().clone(), from, up_to });
                 }
             }
         }
@@ -203,12 +205,6 @@ impl Exchange {
         // store of that server's, which is to know it and to greet again.
         let older = self.connections.range(..id).filter(|(_, older)| older.peer == connection.peer);
         older.for_each(|(_, older)| older.outlet.disconnect());
-    }
-
-    fn order(&self, job: Job) {
-        if let Err(declined) = self.jobs.try_send(job) {
-            declined.into_inner().decline();
-        }
     }
 
     /// Lets go of the connections that ended. Their writers end when all is written.
@@ -287,8 +283,7 @@ mod tests {
     }
 
     fn exchange_of(gauges: Gauges) -> Exchange {
-        let (jobs, appended) = (crossbeam_channel::bounded(1).0, crossbeam_channel::bounded(1).0);
-        Exchange::new(jobs, appended, gauges)
+        Exchange::new(Jobs::new().0, crossbeam_channel::bounded(1).0, gauges)
     }
 
     fn hello(id: &str) -> Hello {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// reason that the server doesn't know, then its clients are slow and not without an answer.
 const AT_MOST: Duration = Duration::from_millis(100);
 
-/// Stands between the clients' channel and the state machine. What is not let in stays in the channel;
+/// Stands between the clients' queues and the state machine. What is not let in stays in the queues;
 /// so readers stop reading, and then clients can't send.
 ///
 /// Reads no clock: the present is always given.

@@ -159,6 +159,18 @@ impl Life {
         thread::Builder::new().name(name).spawn_scoped(scope, move || watch.over(work))
     }
 
+    /// The same with a stack of so many bytes, for threads of which there are many.
+    pub(crate) fn spawn_small<'scope>(
+        self: &Arc<Life>,
+        scope: &'scope Scope<'scope, '_>,
+        (name, stack): (String, usize),
+        work: impl FnOnce() + Send + 'scope,
+    ) -> io::Result<()> {
+        let watch = self.watch(&name);
+        let builder = thread::Builder::new().name(name).stack_size(stack);
+        builder.spawn_scoped(scope, move || watch.over(work)).map(drop)
+    }
+
     /// A scope of threads. Should the one that opens it panic, then the others are told before it
     /// waits for them.
     pub(crate) fn scope<'env, T>(

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Scope;
 use std::time::Duration;
@@ -12,10 +13,10 @@ use crate::node::connection::{self, Lobby};
 use crate::wire::encode_reply;
 
 /// The most connections that clients may have. With all others a process stays below 1024 open
-/// files, which is what many systems allow.
+/// files, which is what many systems allow; where less is allowed, there are fewer.
 pub const MAX_CLIENTS: usize = 800;
-/// Beyond those, so many connections are opened to see whether a peer speaks: clients must not be
-/// able to keep the servers apart.
+/// Beyond those, so many connections are opened to see whether a peer speaks, or a client that asks for
+/// something: clients must not be able to keep the servers apart, nor those that are idle the others.
 pub const ROOM_FOR_PEERS: usize = 64;
 
 /// How long to wait after a connection could not be accepted, which is mostly for want of files.
@@ -35,6 +36,8 @@ pub(crate) fn listen(listener: TcpListener, lobby: &Lobby) {
                 Ok((socket, _)) => admit(scope, lobby, &open, ConnectionId(number), socket),
                 Err(error) => {
                     log::warn!("a connection could not be accepted: {error}");
+                    // A client's is missed the least.
+                    lobby.guests.dismiss_idlest(lobby.timings.handshake);
                     lobby.life.sleep(PAUSE);
                 }
             }
@@ -51,23 +54,26 @@ fn admit<'scope>(
     socket: TcpStream,
 ) {
     let place = Place::take(open);
-    if place.number > MAX_CLIENTS + ROOM_FOR_PEERS {
-        return refuse(socket);
+    if place.number > lobby.guests.places() + lobby.to_look_at {
+        return refuse(&socket, "too many connections are open here; try again later");
     }
+    let socket = Arc::new(socket);
     let name = format!("{}:{}-in", lobby.id, id.0);
+    let for_thread = Arc::clone(&socket);
     let serve = move || {
-        let crowded = place.number > MAX_CLIENTS;
-        connection::serve(lobby, id, socket, crowded);
+        connection::serve(lobby, id, for_thread);
         drop(place);
     };
-    if let Err(error) = lobby.life.spawn_scoped(scope, name, serve) {
+    if let Err(error) = lobby.life.spawn_small(scope, (name, connection::READER_STACK), serve) {
         log::warn!("no thread for connection {}: {error}", id.0);
+        refuse(&socket, "this server can have no thread more; try again later");
     }
 }
 
-/// A text as short as this never blocks on a fresh connection. Whether it arrives is not our care.
-fn refuse(mut socket: TcpStream) {
-    let message = "too many connections are open here; try again later".to_owned();
+/// Tells why a connection ends at once. A text as short as this never blocks on a fresh connection.
+/// Whether it arrives is not our care.
+pub(crate) fn refuse(mut socket: &TcpStream, why: &str) {
+    let message = why.to_owned();
     let line = encode_reply(None, &Reply::Error { error: ErrorCode::Unavailable, message });
     let _ = socket.write_all(line.as_bytes());
 }

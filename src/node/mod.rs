@@ -5,6 +5,9 @@
 //! connection ── bytes → lines → parsed and hashed → channels, peers' apart from clients'
 //! event_loop ── owns the state machine and the store: a turn, one durable write, then what is bound
 //! exchange ──── the event loop's tables: who is connected, and the way out to each
+//! queues ────── what clients have asked, connection by connection, and who is served next
+//! room ──────── what all connections together may hold (owed: what each may)
+//! guests ────── the clients' places; who is idle gives way
 //! gate ──────── holds clients back while there is too much to put into the next block
 //! outlet ────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
 //! peer ──────── dials one peer, and keeps the link
@@ -36,16 +39,19 @@ use crossbeam_channel::Sender;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::server::Server;
 use crate::bank::server::replay::Check;
-use crate::node::block_reader::BlockReader;
+use crate::node::block_reader::{BlockReader, Jobs};
 use crate::node::checking::ToCheck;
 use crate::node::connection::Lobby;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::exchange::Exchange;
 use crate::node::faults::Faults;
 use crate::node::gauges::Gauges;
+use crate::node::guests::Guests;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::peer::Dialler;
+use crate::node::queues::Queues;
+use crate::node::room::Room;
 use crate::node::trace::Trace;
 use crate::store::Store;
 
@@ -56,8 +62,10 @@ mod connection;
 mod event_loop;
 mod exchange;
 mod faults;
+mod files;
 mod gate;
 mod gauges;
+mod guests;
 mod histogram;
 mod idle;
 mod incoming;
@@ -68,6 +76,8 @@ mod load;
 mod outlet;
 mod owed;
 mod peer;
+mod queues;
+mod room;
 mod socket;
 mod statements;
 mod timers;
@@ -169,14 +179,14 @@ impl Node {
         let loading = Arc::new(AtomicBool::new(false));
         let (to_peers, peers) = crossbeam_channel::bounded(PEER_CHANNEL);
         let (to_clients, clients) = crossbeam_channel::bounded(CLIENT_CHANNEL);
-        let (to_jobs, jobs) = crossbeam_channel::bounded(block_reader::JOBS);
+        let (jobs, to_do) = Jobs::new();
         let (id, timings) = (config.id.clone(), config.timings.clone());
         let to_check = Arc::new(ToCheck::default());
         to_check.leave(check);
         let (to_appended, appended) = crossbeam_channel::bounded(block_reader::APPENDED);
         let (life, check) = (Arc::clone(&self.life), Arc::clone(&to_check));
         let mut reader = BlockReader::new(id.clone(), store.reader(), appended, life, check);
-        let read = move || reader.run(&jobs);
+        let read = move || reader.run(&to_do);
         self.others.push(self.life.spawn(format!("{id}:blocks"), read)?);
         let faults = config.allow_fault_injection.then(|| {
             let peers = config.peers().map(|(peer, _)| peer);
@@ -185,6 +195,7 @@ impl Node {
         let trace = Trace::open(&id, config.trace.as_deref());
         trace.begin(server.life());
         self.spawn_diallers(config, faults.as_deref(), &trace, &to_peers)?;
+        let places = files::look(config.cluster.len() - 1);
         let lobby = Lobby {
             id: id.clone(),
             home: AccountId::of(&id),
@@ -193,6 +204,10 @@ impl Node {
             peers: to_peers,
             clients: to_clients,
             loading: Arc::clone(&loading),
+            guests: Guests::new(places.clients),
+            to_look_at: places.to_look_at,
+            long_lines: Room::of(connection::LONG_LINES),
+            untaken: Room::of(connection::UNTAKEN),
             faults,
         };
         let event_loop = EventLoop {
@@ -204,7 +219,8 @@ impl Node {
             to_check,
             peers,
             clients,
-            exchange: Exchange::new(to_jobs, to_appended, Gauges::new(id.clone())).traced(trace),
+            queues: Queues::default(),
+            exchange: Exchange::new(jobs, to_appended, Gauges::new(id.clone())).traced(trace),
             waiting: Waiting::new(timings.clone()),
             timings,
         };

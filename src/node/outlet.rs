@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, select};
+use crossbeam_channel::{Receiver, Sender, select};
 
 use crate::bank::paxos::message::Message;
 use crate::bank::request::Reply;
@@ -33,6 +33,16 @@ pub(crate) enum Outgoing {
     End,
 }
 
+impl Outgoing {
+    /// How many outcomes it tells.
+    fn outcomes(&self) -> usize {
+        match self {
+            Outgoing::Reply(_, Reply::Batch { outcomes }) => outcomes.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// What the event loop and the block reader hold of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Outlet {
@@ -44,9 +54,11 @@ pub(crate) struct Outlet {
 impl Outlet {
     /// The outlet to a socket, and what [`write_out`] needs.
     pub(crate) fn new(socket: Arc<TcpStream>) -> (Outlet, Receiver<Outgoing>) {
-        let (queue, outgoing) = crossbeam_channel::bounded(QUEUE);
+        // Not `bounded`, which would have all its places in memory from the beginning: most connections
+        // never need one.
+        let (queue, outgoing) = crossbeam_channel::unbounded();
         let socket = Arc::new(Socket::new(socket));
-        (Outlet { queue, socket, owed: Arc::default() }, outgoing)
+        (Outlet { queue, socket, owed: Arc::new(Owed::new()) }, outgoing)
     }
 
     /// Sends a reply. A short one is on its way when this returns, without another thread having to
@@ -57,7 +69,7 @@ impl Outlet {
         }
         let text = encode_reply(id, &reply);
         match self.socket.send_at_once(text.as_bytes()) {
-            Sent::All => self.owed.pay(1),
+            Sent::All => self.owed.pay(1, 0),
             Sent::Beginning => self.send(Outgoing::Left),
             Sent::Nothing => self.send(Outgoing::Text(text)),
         }
@@ -65,11 +77,22 @@ impl Outlet {
 
     /// Queues this. Never blocks: who lets the queue fill up is disconnected.
     pub(crate) fn send(&self, outgoing: Outgoing) {
-        self.socket.will_write();
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(outgoing) {
+        if self.queue.len() >= QUEUE {
             log::warn!("disconnecting a client that has {QUEUE} replies unread");
-            self.disconnect();
+            return self.disconnect();
         }
+        self.socket.will_write();
+        self.owed.queue(outgoing.outcomes());
+        // That the writer has ended by now is as if the connection ended on the way.
+        let _ = self.queue.send(outgoing);
+    }
+
+    /// Says why the connection ends, if the client can still be told, and ends it.
+    pub(crate) fn dismiss(&self, reply: Reply) {
+        self.send(Outgoing::Reply(None, reply));
+        self.send(Outgoing::End);
+        // Its reader takes that for the client's last word.
+        self.socket.shutdown(Shutdown::Read);
     }
 
     /// The socket.
@@ -89,7 +112,7 @@ impl Outlet {
     }
 
     /// The replies that the client is owed.
-    pub(crate) fn owed(&self) -> &Owed {
+    pub(crate) fn owed(&self) -> &Arc<Owed> {
         &self.owed
     }
 
@@ -121,7 +144,7 @@ pub(crate) fn write_out(
             // The reader is to notice as well.
             return socket.shutdown(Shutdown::Both);
         }
-        owed.pay(batch.replies);
+        owed.pay(batch.replies, batch.outcomes);
         if batch.is_last {
             break;
         }
@@ -148,6 +171,7 @@ struct Batch {
     text: String,
     items: usize,
     replies: usize,
+    outcomes: usize,
     is_last: bool,
 }
 
@@ -166,6 +190,7 @@ impl Batch {
 
     fn add(&mut self, outgoing: Outgoing) {
         self.items += 1;
+        self.outcomes += outgoing.outcomes();
         let (text, replies) = match outgoing {
             Outgoing::Reply(id, reply) => (encode_reply(id, &reply), 1),
             Outgoing::Text(text) => (text, 1),
@@ -191,7 +216,7 @@ impl Drop for Closing<'_> {
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::bank::request::ErrorCode;
@@ -202,6 +227,11 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (outlet, outgoing) = Outlet::new(Arc::new(listener.accept().unwrap().0));
         (outlet, outgoing, client)
+    }
+
+    /// Whether one reply more can be owed.
+    fn is_owed(owed: &Owed) -> bool {
+        owed.owe(1, Instant::now(), Duration::from_secs(60)).is_some()
     }
 
     fn reply(length: usize) -> Reply {
@@ -269,7 +299,7 @@ mod tests {
         let (socket, owed) = outlet.for_writer();
         let mut sent = 0;
         while !socket.is_torn() && outgoing.is_empty() {
-            assert!(owed.owe(Duration::from_secs(20)));
+            assert!(is_owed(&owed));
             outlet.reply(Some(sent), reply(200_000));
             sent += 1;
         }
@@ -285,7 +315,7 @@ mod tests {
         });
         assert!(!socket.is_torn() && socket.is_idle());
         assert_eq!(owed.replies(), 0, "all is paid");
-        assert!(!owed.owe(Duration::from_secs(60)), "nothing will be paid any more");
+        assert!(!is_owed(&owed), "nothing will be paid any more");
     }
 
     #[test]
@@ -295,7 +325,7 @@ mod tests {
         let (_running, over) = crossbeam_channel::bounded(0);
         std::thread::scope(|scope| {
             scope.spawn(|| write_out(&outgoing, &socket, &owed, &over));
-            assert!((0..3).all(|_| owed.owe(Duration::from_secs(20))));
+            assert!((0..3).all(|_| is_owed(&owed)));
             outlet.send(Outgoing::Text("1\n".to_owned()));
             outlet.send(Outgoing::Reply(Some(2), reply(1)));
             assert_eq!(BufReader::new(&client).lines().take(2).count(), 2);
@@ -303,7 +333,7 @@ mod tests {
                 std::thread::yield_now();
             }
             outlet.disconnect();
-            assert!(!owed.owe(Duration::from_secs(60)), "nobody reads any more");
+            assert!(!is_owed(&owed), "nobody reads any more");
             drop(outlet);
         });
     }

@@ -1,48 +1,143 @@
 //! What a client is owed.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::node::room::Taken;
 
 /// How many replies a client may be owed before nothing more is read from it.
 pub(crate) const MAX_OWED: usize = 256;
+/// How many items of its requests may wait for their turn before nothing more is read; one request may
+/// always.
+pub(crate) const MAX_UNTAKEN: usize = 8_192;
+/// How many outcomes may wait to be written to it before nothing more is read.
+pub(crate) const MAX_UNWRITTEN: usize = 20_000;
+
+/// A client asks for little if it is owed no more replies than this, the present one counted…
+const FEW_REPLIES: usize = 8;
+/// …this one is no heavier…
+const FEW_ITEMS: usize = 16;
+/// …and none before was otherwise for so long: between two bursts it is owed nothing, too.
+const LITTLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Counts the replies that a client is owed.
 ///
-/// It holds a client back that asks faster than it reads, without holding anybody else; and it
-/// tells when a client that has said its last word has been answered.
-#[derive(Debug, Default)]
+/// It holds a client back that asks faster than it reads, without holding anybody else; it tells when a
+/// client that has said its last word has been answered, and who has been idle for how long.
+#[derive(Debug)]
 pub(crate) struct Owed {
     debt: Mutex<Debt>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Debt {
     replies: usize,
+    /// Items of requests that wait for their turn, but for those of a client that asks for little.
+    untaken: usize,
+    /// Outcomes that wait to be written.
+    unwritten: usize,
     /// The writer has ended: nothing will be paid any more.
     closed: bool,
+    /// So many threads wait for a change.
+    waiting: usize,
+    /// When it last asked.
+    asked: Instant,
+    /// When it last asked for much.
+    asked_much: Option<Instant>,
+}
+
+/// Items of a request that waits for its turn. Dropped when it is taken in.
+#[derive(Debug)]
+pub(crate) struct Untaken {
+    owed: Arc<Owed>,
+    items: usize,
+    _of_all: Taken,
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        let mut debt = self.owed.debt();
+        debt.untaken -= self.items;
+        self.owed.tell(&debt);
+    }
+}
+
+impl Debt {
+    fn is_too_much(&self, weight: usize) -> bool {
+        let untaken = self.untaken > 0 && self.untaken + weight > MAX_UNTAKEN;
+        !self.closed && (self.replies >= MAX_OWED || untaken || self.unwritten > MAX_UNWRITTEN)
+    }
 }
 
 impl Owed {
+    /// Nothing is owed.
+    pub(crate) fn new() -> Owed {
+        let debt = Debt {
+            replies: 0,
+            untaken: 0,
+            unwritten: 0,
+            closed: false,
+            waiting: 0,
+            asked: Instant::now(),
+            asked_much: None,
+        };
+        Owed { debt: Mutex::new(debt), changed: Condvar::new() }
+    }
+
     fn debt(&self) -> MutexGuard<'_, Debt> {
         self.debt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one reply more, once that is not too many. False if the connection ended meanwhile.
+    /// Wakes who waits for a change; where nobody does, no system call is made.
+    fn tell(&self, debt: &Debt) {
+        if debt.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits while something is so, but not for longer than this; says whether it still is.
+    fn wait_while<'a>(
+        &'a self,
+        mut debt: MutexGuard<'a, Debt>,
+        most: Duration,
+        is_so: impl Fn(&Debt) -> bool,
+    ) -> (MutexGuard<'a, Debt>, bool) {
+        if !is_so(&debt) {
+            return (debt, false);
+        }
+        debt.waiting += 1;
+        let (mut debt, waited) = self
+            .changed
+            .wait_timeout_while(debt, most, |debt| is_so(debt))
+            .unwrap_or_else(PoisonError::into_inner);
+        debt.waiting -= 1;
+        (debt, waited.timed_out())
+    }
+
+    /// Counts one reply more, to a request of this weight that came `at` that time, once that is not too
+    /// much. Says whether the client asks for little; None if the connection ended meanwhile.
     ///
     /// Some requests are never answered: a retry that comes after a later one, for instance. What
     /// was not paid in the time that any request may take is one of these, and is written off.
-    pub(crate) fn owe(&self, most: Duration) -> bool {
-        let too_many = |debt: &mut Debt| debt.replies >= MAX_OWED && !debt.closed;
-        let (mut debt, waited) = self
-            .changed
-            .wait_timeout_while(self.debt(), most, too_many)
-            .unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
+    pub(crate) fn owe(&self, weight: usize, at: Instant, most: Duration) -> Option<bool> {
+        let mut debt = self.debt();
+        loop {
+            let timed_out;
+            (debt, timed_out) = self.wait_while(debt, most, |debt| debt.is_too_much(weight));
+            if !timed_out {
+                break;
+            }
             debt.replies = 0;
         }
         debt.replies += 1;
-        !debt.closed
+        debt.asked = at;
+        if debt.replies > FEW_REPLIES || weight > FEW_ITEMS {
+            debt.asked_much = Some(at);
+        }
+        let is_over = |much: Instant| at.saturating_duration_since(much) >= LITTLE_AFTER;
+        let is_little = debt.asked_much.is_none_or(is_over);
+        (!debt.closed).then_some(is_little)
     }
 
     /// How many are owed.
@@ -51,35 +146,68 @@ impl Owed {
         self.debt().replies
     }
 
-    /// Notes that so many were written.
-    pub(crate) fn pay(&self, replies: usize) {
+    /// Counts items that wait for their turn, which have taken some of the room for all.
+    pub(crate) fn hand_in(self: &Arc<Owed>, items: usize, of_all: Taken) -> Untaken {
+        self.debt().untaken += items;
+        Untaken { owed: Arc::clone(self), items, _of_all: of_all }
+    }
+
+    /// Counts outcomes that wait to be written.
+    pub(crate) fn queue(&self, outcomes: usize) {
+        if outcomes > 0 {
+            self.debt().unwritten += outcomes;
+        }
+    }
+
+    /// Notes that so many replies were written, and with them so many outcomes that had waited.
+    pub(crate) fn pay(&self, replies: usize, outcomes: usize) {
         let mut debt = self.debt();
         debt.replies = debt.replies.saturating_sub(replies);
-        self.changed.notify_all();
+        debt.unwritten -= outcomes;
+        self.tell(&debt);
     }
 
     /// Nothing will be paid any more.
     pub(crate) fn close(&self) {
-        self.debt().closed = true;
-        self.changed.notify_all();
+        let mut debt = self.debt();
+        debt.closed = true;
+        self.tell(&debt);
+    }
+
+    /// When the client last asked, if it is owed nothing.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let debt = self.debt();
+        (debt.replies == 0 && !debt.closed).then_some(debt.asked)
+    }
+
+    /// Closes it if nothing is owed, so that nothing more is done for the client; says whether it was so.
+    pub(crate) fn close_if_idle(&self) -> bool {
+        let mut debt = self.debt();
+        let is_idle = debt.replies == 0 && !debt.closed;
+        debt.closed |= is_idle;
+        is_idle
     }
 
     /// Waits until nothing is owed or nothing will be paid any more, or for this long.
     pub(crate) fn wait_until_paid(&self, most: Duration) {
-        let unpaid = |debt: &mut Debt| debt.replies > 0 && !debt.closed;
-        drop(self.changed.wait_timeout_while(self.debt(), most, unpaid));
+        drop(self.wait_while(self.debt(), most, |debt| debt.replies > 0 && !debt.closed));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::room::Room;
 
     const LONG: Duration = Duration::from_secs(60);
 
+    fn owe(owed: &Owed, weight: usize, most: Duration) -> Option<bool> {
+        owed.owe(weight, Instant::now(), most)
+    }
+
     fn with_all_owed() -> Owed {
-        let owed = Owed::default();
-        assert!((0..MAX_OWED).all(|_| owed.owe(LONG)));
+        let owed = Owed::new();
+        assert!((0..MAX_OWED).all(|_| owe(&owed, 1, LONG).is_some()));
         owed
     }
 
@@ -87,17 +215,67 @@ mod tests {
     fn a_client_that_is_owed_much_is_held_back_until_some_is_paid() {
         let owed = with_all_owed();
         std::thread::scope(|scope| {
-            let reader = scope.spawn(|| owed.owe(LONG));
-            owed.pay(1);
-            assert!(reader.join().unwrap());
+            let reader = scope.spawn(|| owe(&owed, 1, LONG));
+            owed.pay(1, 0);
+            assert_eq!(reader.join().unwrap(), Some(false));
         });
         assert_eq!(owed.debt().replies, MAX_OWED);
     }
 
     #[test]
+    fn what_waits_for_its_turn_holds_its_client_back_until_it_is_taken_in() {
+        let (owed, room) = (Arc::new(Owed::new()), Room::of(MAX_UNTAKEN));
+        assert_eq!(owe(&owed, MAX_UNTAKEN, LONG), Some(false));
+        let untaken = owed.hand_in(MAX_UNTAKEN, room.take(MAX_UNTAKEN, || true).unwrap());
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| owe(&owed, 1, LONG));
+            drop(untaken);
+            assert!(reader.join().unwrap().is_some());
+        });
+        assert!(room.take(MAX_UNTAKEN, || true).is_some(), "there is room for others again");
+    }
+
+    #[test]
+    fn outcomes_that_are_not_read_hold_their_client_back() {
+        let owed = Owed::new();
+        owed.queue(MAX_UNWRITTEN + 1);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| owe(&owed, 1, LONG));
+            owed.pay(1, MAX_UNWRITTEN + 1);
+            assert_eq!(reader.join().unwrap(), Some(true));
+        });
+    }
+
+    #[test]
+    fn who_has_much_under_way_does_not_ask_for_little() {
+        let (owed, now) = (Owed::new(), Instant::now());
+        let owe = |weight, at| owed.owe(weight, at, LONG);
+        for _ in 0..FEW_REPLIES {
+            assert_eq!(owe(FEW_ITEMS, now), Some(true));
+        }
+        assert_eq!(owe(1, now), Some(false), "too many");
+        owed.pay(FEW_REPLIES + 1, 0);
+        assert_eq!(owe(1, now), Some(false), "it was just now");
+        let later = now + LITTLE_AFTER;
+        assert_eq!(owe(1, later), Some(true));
+        assert_eq!(owe(FEW_ITEMS + 1, later), Some(false), "too heavy");
+    }
+
+    #[test]
+    fn only_who_is_owed_nothing_is_idle() {
+        let owed = Owed::new();
+        assert!(owed.idle_since().is_some());
+        owe(&owed, 1, LONG);
+        assert!(owed.idle_since().is_none() && !owed.close_if_idle());
+        owed.pay(1, 0);
+        assert!(owed.close_if_idle());
+        assert_eq!(owe(&owed, 1, LONG), None, "nothing more is done for it");
+    }
+
+    #[test]
     fn what_is_never_answered_does_not_hold_it_back_for_ever() {
         let owed = with_all_owed();
-        assert!(owed.owe(Duration::from_millis(1)));
+        assert!(owe(&owed, 1, Duration::from_millis(1)).is_some());
         assert_eq!(owed.debt().replies, 1);
     }
 
@@ -105,7 +283,7 @@ mod tests {
     fn nobody_waits_for_a_connection_that_has_ended() {
         let owed = with_all_owed();
         owed.close();
-        assert!(!owed.owe(LONG));
+        assert_eq!(owe(&owed, 1, LONG), None);
         owed.wait_until_paid(LONG);
     }
 }

@@ -6,18 +6,29 @@
 //! theirs is passed over when a block is read. The index follows from the chain, so it is made anew after
 //! each start, in the background; a statement that is asked for earlier waits until it has caught up.
 
-use std::collections::VecDeque;
-
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::request::{AccountState, Cursor, ErrorCode, Reply, StatementLine};
 use crate::store::{BlockSource, StoreError};
 
 /// About how much of the chain is indexed at a time.
 const PIECE: usize = 256 << 10;
+
+/// A page ends when so many bytes of blocks were read for it, even if there is room for more lines.
+const PIECE_FOR_PAGE: usize = 1 << 20;
+/// It ends as well when so many blocks were looked at.
+const BLOCKS_LOOKED_AT: u64 = 200_000;
+
+/// What a look through the index finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touching {
+    /// A block that touches the account.
+    Block(u64),
+    /// That was enough for now.
+    GoOnAt(u64),
+}
 
 /// The index, and the server whose log goes on top of it.
 pub(crate) struct Statements {
@@ -55,12 +66,19 @@ impl Touched {
         self.blocks.push(hashes.into_boxed_slice());
     }
 
-    /// The heights of the blocks up to `height` that touch an account, the highest first.
-    fn heights(&self, account: &AccountId, height: u64) -> impl Iterator<Item = u64> + '_ {
+    /// The heights of the blocks up to `height` that touch an account, the highest first; beyond so many
+    /// blocks that are looked at, the one where to go on.
+    fn heights(
+        &self,
+        account: &AccountId,
+        height: u64,
+    ) -> impl Iterator<Item = Touching> + use<'_> {
         let hash = self.hash(account);
         let blocks = height.saturating_add(1).min(self.next());
-        let touches = move |block: &u64| self.blocks[*block as usize].binary_search(&hash).is_ok();
-        (0..blocks).rev().filter(touches)
+        let touches = move |block: u64| self.blocks[block as usize].binary_search(&hash).is_ok();
+        let end = blocks.saturating_sub(BLOCKS_LOOKED_AT);
+        let touching = (end..blocks).rev().filter(move |block| touches(*block));
+        touching.map(Touching::Block).chain((end > 0).then(|| Touching::GoOnAt(end - 1)))
     }
 }
 
@@ -115,29 +133,39 @@ impl Statements {
         limit: usize,
         state: &AccountState,
     ) -> Result<Reply, StoreError> {
-        while self.next() < state.blocks && self.index_piece(store)? {}
-        let committed = state.committed.unwrap_or_default();
         let mut page = Page { account, limit, lines: Vec::new() };
-        let left_out = page.add_log(&self.server, committed, &state.log);
-        let head = state.blocks.saturating_sub(1);
-        let end = Cursor { height: head, place: Amount::MAX.units(), balance: committed };
-        let mut cursor = before.unwrap_or(end);
-        let mut next = None;
-        for height in self.touched.heights(account, cursor.height) {
+        let is_in_log = |before: &Cursor| before.height == Cursor::IN_LOG;
+        let mut cursor = match before.filter(|before| !is_in_log(before)) {
+            Some(cursor) => cursor,
+            None => {
+                match page.add_log(&self.server, before.map(|before| before.place), state) {
+                    Some(None) => {}
+                    Some(next) => return Ok(page.reply(next)),
+                    None => return Ok(bad_cursor()),
+                }
+                let balance = state.committed.unwrap_or_default();
+                let head = state.blocks.saturating_sub(1);
+                Cursor { height: head, place: Amount::MAX.units(), balance }
+            }
+        };
+        let mut read = 0;
+        for touching in self.touched.heights(account, cursor.height) {
+            let (Touching::Block(height) | Touching::GoOnAt(height)) = touching;
             if height != cursor.height {
                 cursor = Cursor { height, place: Amount::MAX.units(), ..cursor };
             }
+            if read >= PIECE_FOR_PAGE || matches!(touching, Touching::GoOnAt(_)) {
+                return Ok(page.reply(Some(cursor)));
+            }
             let Some(block) = store.blocks(height, height, 1)?.pop() else { break };
+            read += block.text().len();
             match page.add_block(block.block(), &mut cursor) {
                 Some(true) => {}
-                Some(false) => {
-                    next = Some(cursor);
-                    break;
-                }
+                Some(false) => return Ok(page.reply(Some(cursor))),
                 None => return Ok(bad_cursor()),
             }
         }
-        Ok(Reply::History { account: account.clone(), lines: page.lines, left_out, next })
+        Ok(page.reply(None))
     }
 }
 
@@ -147,26 +175,44 @@ fn bad_cursor() -> Reply {
 }
 
 impl Page<'_> {
-    /// Adds the newest lines of the local log; returns how many older ones there are.
-    fn add_log(&mut self, server: &ServerId, committed: Amount, log: &[Element]) -> u64 {
-        let mut lines = VecDeque::new();
-        let mut left_out = 0;
-        let mut balance = committed;
-        for element in log {
+    /// The page as it is, and where the next one goes on.
+    fn reply(self, next: Option<Cursor>) -> Reply {
+        Reply::History { account: self.account.clone(), lines: self.lines, next }
+    }
+
+    /// Adds lines from a piece of the local log, from before seq `end` if that is given; returns where the
+    /// next page goes on if that is in the log, too. None if the page before can't have ended there.
+    fn add_log(
+        &mut self,
+        server: &ServerId,
+        end: Option<u64>,
+        state: &AccountState,
+    ) -> Option<Option<Cursor>> {
+        let (end, name) = (end.unwrap_or(u64::MAX), format!("\"{}\"", self.account));
+        let height = Cursor::IN_LOG;
+        let mut cursor = Cursor { height, place: end, balance: state.balance };
+        for element in state.log.iter().rev() {
+            // To read it costs ten times as much.
+            if !element.text().contains(&name) {
+                continue;
+            }
             // The event loop has it too, and does without what is read of it here.
             let element = element.apart();
-            let touches = |entry: &Entry| entry.record.action.touches(self.account);
-            for entry in element.entries(server).filter(touches) {
-                balance = after(self.account, balance, &entry.record.action).unwrap_or(balance);
-                lines.push_front(StatementLine { height: None, balance, entry });
-                if lines.len() > self.limit {
-                    lines.pop_back();
-                    left_out += 1;
+            let touches =
+                |entry: &Entry| entry.seq < end && entry.record.action.touches(self.account);
+            let touching: Vec<Entry> = element.entries(server).filter(touches).collect();
+            for entry in touching.into_iter().rev() {
+                if self.lines.len() >= self.limit {
+                    return Some(Some(cursor));
                 }
+                let balance = cursor.balance;
+                let before = before(self.account, balance, &entry.record.action)?;
+                cursor = Cursor { height, place: entry.seq, balance: before };
+                self.lines.push(StatementLine { height: None, balance, entry });
             }
         }
-        self.lines.extend(lines);
-        left_out
+        let first = state.log.first().map(|element| element.first().seq);
+        Some(first.filter(|_| state.older).map(|place| Cursor { place, ..cursor }))
     }
 
     /// Adds lines from a block's entries before the cursor, and moves it there; false if the page was
@@ -185,16 +231,6 @@ impl Page<'_> {
             self.lines.push(StatementLine { height: Some(block.height), balance, entry });
         }
         Some(true)
-    }
-}
-
-/// What an account holds after something, if that is possible.
-fn after(account: &AccountId, balance: Amount, action: &Action) -> Option<Amount> {
-    match action {
-        Action::Open { .. } => Some(Amount::ZERO),
-        Action::Transfer { from, amount, .. } if from == account => balance.minus(*amount),
-        Action::Transfer { amount, .. } => balance.plus(*amount),
-        Action::Rejoin { .. } => Some(balance),
     }
 }
 
@@ -222,8 +258,14 @@ mod tests {
             let accounts: Vec<_> = divisors.chain([height; 2]).map(account).collect();
             touched.add(accounts.iter().filter(|_| height > 0));
         }
-        let heights =
-            |number, height| touched.heights(&account(number), height).collect::<Vec<_>>();
+        let heights = |number, height| {
+            let heights =
+                touched.heights(&account(number), height).map(|touching| match touching {
+                    Touching::Block(height) => height,
+                    Touching::GoOnAt(_) => panic!("there are few"),
+                });
+            heights.collect::<Vec<_>>()
+        };
         assert_eq!(heights(100, u64::MAX), [300, 200, 100]);
         assert_eq!(heights(100, 299), [200, 100]);
         assert_eq!(heights(100, 200), [200, 100]);

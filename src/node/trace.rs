@@ -146,6 +146,9 @@ impl Trace {
                     tracer.note(What::Asked { what: what.into() });
                 });
             }
+            Event::Part(_, _, part) if part.before == 0 => {
+                return tracer.note(What::Asked { what: "batch".into() });
+            }
             Event::Closed(id) => {
                 tracer.notes().arrived.remove(id);
                 return;

@@ -15,6 +15,24 @@ pub enum LineRead<'a> {
     TooLong,
 }
 
+/// What one more piece of a stream brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The line goes on.
+    Part,
+    /// The line is whole: [`LineReader::line`] has it.
+    Whole,
+    /// As [`LineRead::End`].
+    End,
+    /// As [`LineRead::Cut`].
+    Cut,
+    /// As [`LineRead::TooLong`].
+    TooLong,
+}
+
+/// A line that has been so long keeps its memory for the next one.
+const KEPT: usize = 128 << 10;
+
 /// Reads lines of bounded length.
 ///
 /// An error such as a time-out loses nothing: the next call goes on where it happened.
@@ -42,31 +60,64 @@ impl<R: Read> LineReader<R> {
     /// # Errors
     /// Those of the stream.
     pub fn read_line(&mut self, max: usize) -> io::Result<LineRead<'_>> {
+        let step = loop {
+            match self.step(max)? {
+                Step::Part => {}
+                step => break step,
+            }
+        };
+        Ok(self.after(step))
+    }
+
+    /// Reads one piece of the next line, as [`read_line`](LineReader::read_line) does until it is whole.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn step(&mut self, max: usize) -> io::Result<Step> {
         if std::mem::take(&mut self.handed_out) {
             self.line.clear();
+            self.line.shrink_to(KEPT);
         }
-        loop {
-            let chunk = match self.stream.fill_buf() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                chunk => chunk?,
-            };
-            if chunk.is_empty() {
-                return Ok(if self.line.is_empty() { LineRead::End } else { LineRead::Cut });
+        let chunk = loop {
+            match self.stream.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                // Once more, since a borrow can't leave a loop; there is something, so it doesn't read.
+                Ok(_) => break self.stream.fill_buf()?,
             }
-            let newline = chunk.iter().position(|&byte| byte == b'\n');
-            let part = &chunk[..newline.unwrap_or(chunk.len())];
-            if part.len() > max.saturating_sub(self.line.len()) {
-                return Ok(LineRead::TooLong);
-            }
-            self.line.extend_from_slice(part);
-            let used = part.len() + usize::from(newline.is_some());
-            self.stream.consume(used);
-            if newline.is_some() {
-                self.handed_out = true;
-                let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-                return Ok(LineRead::Line(line));
-            }
+        };
+        if chunk.is_empty() {
+            return Ok(if self.line.is_empty() { Step::End } else { Step::Cut });
         }
+        let newline = chunk.iter().position(|&byte| byte == b'\n');
+        let part = &chunk[..newline.unwrap_or(chunk.len())];
+        if part.len() > max.saturating_sub(self.line.len()) {
+            return Ok(Step::TooLong);
+        }
+        self.line.extend_from_slice(part);
+        let used = part.len() + usize::from(newline.is_some());
+        self.stream.consume(used);
+        self.handed_out = newline.is_some();
+        Ok(if self.handed_out { Step::Whole } else { Step::Part })
+    }
+
+    /// What a step has come to.
+    ///
+    /// # Panics
+    /// If the line only goes on: there is nothing to be had of it yet.
+    pub fn after(&self, step: Step) -> LineRead<'_> {
+        match step {
+            Step::Part => panic!("the line goes on"),
+            Step::Whole => LineRead::Line(self.line.strip_suffix(b"\r").unwrap_or(&self.line)),
+            Step::End => LineRead::End,
+            Step::Cut => LineRead::Cut,
+            Step::TooLong => LineRead::TooLong,
+        }
+    }
+
+    /// How many bytes of a line that goes on there are.
+    pub fn held(&self) -> usize {
+        self.line.len()
     }
 }
 

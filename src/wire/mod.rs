@@ -19,7 +19,7 @@ pub mod reply;
 pub mod request;
 
 pub use asked::parse_asked;
-pub use lines::{LineRead, LineReader};
+pub use lines::{LineRead, LineReader, Step};
 pub use link_lines::{encode_faults, encode_order, parse_faults};
 pub use message::{encode_message, is_peer_line, parse_message};
 pub use reply::{Answer, encode_chain, encode_reply, parse_reply};

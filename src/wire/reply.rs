@@ -153,8 +153,6 @@ fn answer_to(request: &Request, text: &str) -> Result<Answer, String> {
         Request::History { .. } => reply!(History {
             account: AccountId,
             lines: Vec<StatementLine>,
-            #[serde(default)]
-            left_out: u64,
             next: Option<Cursor>
         }),
         Request::Accounts { .. } => reply!(Accounts { accounts: Vec<Listed>, more: bool }),

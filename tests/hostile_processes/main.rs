@@ -7,3 +7,4 @@ mod clients;
 mod lines;
 mod payer;
 mod peers;
+mod places;

@@ -189,7 +189,8 @@ fn pages_are_read_from_the_store_within_their_bounds() {
     let read = |limit| {
         let account = account.clone();
         // Another's account has nothing in this log.
-        let state = AccountState { blocks: 1, committed: Some(units(OPENING)), log: vec![] };
+        let (committed, balance) = (Some(units(OPENING)), units(OPENING));
+        let state = AccountState { blocks: 1, committed, log: vec![], older: false, balance };
         let query = Query::History { account, before: None, limit, state };
         Bound::Read { connection, id, query }
     };
@@ -213,8 +214,9 @@ fn a_statement_goes_on_from_the_chain_with_the_log_of_that_moment() {
             other => panic!("{other:?}"),
         }
     };
-    let AccountState { blocks, committed, log } = state(None);
-    assert_eq!((blocks, committed), (1, Some(units(OPENING))));
+    let AccountState { blocks, committed, log, older, balance } = state(None);
+    assert_eq!((blocks, committed, older), (1, Some(units(OPENING)), false));
+    assert_eq!(balance, units(OPENING - 7), "what it holds after all of the log");
     assert_eq!(log.iter().map(Element::entries_held).sum::<usize>(), 1);
     // A further page doesn't come to the log any more.
     let cursor = Cursor { height: 0, place: 0, balance: units(OPENING) };

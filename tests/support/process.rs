@@ -29,12 +29,15 @@ pub struct Setup {
     pub logs: Option<PathBuf>,
     /// What runs as Redis, and its flags.
     pub store: (Program, Vec<String>),
+    /// What the shell's `ulimit` is to bound for each server, such as `-n 256`, if anything.
+    pub bounds: Option<&'static str>,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
         let flags = FLAGS.map(str::to_owned).into();
-        Setup { redis_each: false, flags, logs: None, store: Default::default() }
+        let store = Default::default();
+        Setup { redis_each: false, flags, logs: None, store, bounds: None }
     }
 }
 
@@ -143,6 +146,12 @@ impl Bank {
     pub fn start_server_with(&mut self, id: &str, flags: &[&str]) {
         let mut command = self.server_command(id);
         command.args(&self.setup.flags).args(flags);
+        if let Some(bounds) = self.setup.bounds {
+            let mut bounded = Command::new("sh");
+            let script = format!("ulimit {bounds} && exec \"$@\"");
+            bounded.args(["-c", &script, "sh"]).arg(command.get_program()).args(command.get_args());
+            command = bounded;
+        }
         *self.starts.entry(id.to_owned()).or_default() += 1;
         let log = self.log_file(id).map(|path| File::create(path).expect("a log"));
         let errors = log.map_or_else(Stdio::null, Stdio::from);

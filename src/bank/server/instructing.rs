@@ -42,7 +42,7 @@ impl Server {
             return self.reply_empty(connection, id);
         }
         if let Some(call) = self.open_call(connection, id, &instructions, 0, single) {
-            self.decide(connection, (call, 0), instructions);
+            self.take_up(connection, (call, 0), instructions);
         }
     }
 
@@ -56,7 +56,7 @@ impl Server {
         // Of what was refused as a whole, the rest is refused with it.
         let Some(call) = call else { return };
         self.calls.expect_more(connection, call, after > 0);
-        self.decide(connection, (call, before), instructions);
+        self.take_up(connection, (call, before), instructions);
     }
 
     /// Opens the call of these instructions and so many `more`, unless nothing can be decided.
@@ -78,8 +78,8 @@ impl Server {
         Some(self.calls.open(connection, id, instructions.len() + more, single))
     }
 
-    /// Decides instructions, the first of which has this place in the call.
-    fn decide(
+    /// Takes up instructions, the first of which has this place in the call.
+    fn take_up(
         &mut self,
         connection: ConnectionId,
         (call, first): (u64, usize),

@@ -7,12 +7,24 @@ use crate::bank::effects::Bound;
 use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId, SessionName};
 use crate::bank::ledger::balances::LedgerError;
 use crate::bank::ledger::entry::{Entry, Position};
-use crate::bank::limits::{MAX_LOG_PAGE, MAX_PAGE};
-use crate::bank::request::{AccountState, ErrorCode, PeerStatus, Query, Reply, Request, Status};
+use crate::bank::limits::{
+    MAX_ELEMENTS_LOOKED_THROUGH, MAX_LOG_PAGE, MAX_LOOKED_THROUGH, MAX_PAGE,
+};
+use crate::bank::request::{
+    AccountState, Cursor, ErrorCode, PeerStatus, Query, Reply, Request, Status,
+};
 
 fn unknown(account: AccountId) -> Reply {
     let message = LedgerError::UnknownAccount(account).to_string();
     Reply::Error { error: ErrorCode::UnknownAccount, message }
+}
+
+fn moved_on() -> Reply {
+    let message =
+        "a block has come since the page before, and what was its end is in the chain now: \
+        begin with the first page"
+            .to_owned();
+    Reply::Error { error: ErrorCode::BadRequest, message }
 }
 
 impl Server {
@@ -38,11 +50,16 @@ impl Server {
             Request::History { account, before, limit } => {
                 if self.balances.local(&account).is_some() {
                     let limit = limit.clamp(1, MAX_PAGE);
-                    let state = self.account_state(&account, before.is_none());
-                    let query = Query::History { account, before, limit, state };
-                    return self.read(connection, id, query);
+                    match self.account_state(&account, before) {
+                        Some(state) => {
+                            let query = Query::History { account, before, limit, state };
+                            return self.read(connection, id, query);
+                        }
+                        None => moved_on(),
+                    }
+                } else {
+                    unknown(account)
                 }
-                unknown(account)
             }
             Request::Accounts { prefix, after, limit } => {
                 let limit = limit.clamp(1, MAX_PAGE);
@@ -56,14 +73,27 @@ impl Server {
         self.effects.bind(Bound::Reply(connection, id, reply));
     }
 
-    /// What a statement of the account has to start from; with the log if that can hold anything of it.
-    fn account_state(&self, account: &AccountId, with_log: bool) -> AccountState {
-        let at_home = account.is_of(&self.config.id);
-        AccountState {
+    /// What a page of the account's statement has to start from, with a piece of the log if that can
+    /// hold anything of it; none if the page before ended in the log, at what is in the chain by now.
+    fn account_state(&self, account: &AccountId, before: Option<Cursor>) -> Option<AccountState> {
+        let in_log = before.is_none_or(|before| before.height == Cursor::IN_LOG);
+        let end = before.map_or(u64::MAX, |before| before.place);
+        let local = self.balances.local(account).unwrap_or_default();
+        let mut state = AccountState {
             blocks: self.chain().height() + 1,
             committed: self.balances.committed(account),
-            log: if at_home && with_log { self.log.elements().collect() } else { Vec::new() },
+            log: Vec::new(),
+            older: false,
+            balance: before.map_or(local, |before| before.balance),
+        };
+        if in_log && account.is_of(&self.config.id) {
+            if end <= self.chain().included(&self.config.id).seq {
+                return None;
+            }
+            (state.log, state.older) =
+                self.log.before(end, MAX_LOOKED_THROUGH, MAX_ELEMENTS_LOOKED_THROUGH);
         }
+        Some(state)
     }
 
     fn read(&mut self, connection: ConnectionId, id: Option<u64>, query: Query) {

@@ -1,0 +1,138 @@
+//! The clients' places. Whoever is idle gives way to whoever asks for something.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::bank::ids::ConnectionId;
+use crate::bank::request::{ErrorCode, Reply};
+use crate::node::outlet::Outlet;
+
+/// Who has a place.
+#[derive(Debug)]
+pub(crate) struct Guests {
+    places: usize,
+    seated: Mutex<BTreeMap<ConnectionId, Outlet>>,
+}
+
+impl Guests {
+    /// Nobody has one of so many places.
+    pub(crate) fn new(places: usize) -> Arc<Guests> {
+        Arc::new(Guests { places, seated: Mutex::default() })
+    }
+
+    /// How many places there are.
+    pub(crate) fn places(&self) -> usize {
+        self.places
+    }
+
+    fn seated(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Outlet>> {
+        self.seated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a connection a place, if one is free.
+    pub(crate) fn seat(self: &Arc<Guests>, id: ConnectionId, outlet: &Outlet) -> Option<Seat> {
+        let mut seated = self.seated();
+        if seated.len() >= self.places {
+            return None;
+        }
+        seated.insert(id, outlet.clone());
+        Some(Seat { guests: Arc::clone(self), id })
+    }
+
+    /// The same; if none is free, then that of whoever has been idle the longest, and for so long at
+    /// least.
+    pub(crate) fn seat_or_replace(
+        self: &Arc<Guests>,
+        id: ConnectionId,
+        outlet: &Outlet,
+        least: Duration,
+    ) -> Option<Seat> {
+        // Somebody else may be as quick.
+        self.seat(id, outlet).or_else(|| {
+            self.dismiss_idlest(least);
+            self.seat(id, outlet)
+        })
+    }
+
+    /// Takes the place of whoever has been idle the longest, and for so long at least.
+    pub(crate) fn dismiss_idlest(&self, least: Duration) {
+        let mut seated = self.seated();
+        let idle = seated
+            .iter()
+            .filter_map(|(id, outlet)| Some((outlet.owed().idle_since()?, *id)))
+            .filter(|(since, _)| since.elapsed() >= least);
+        let Some((_, id)) = idle.min() else { return };
+        // It may be asking just now. Then nobody leaves: who comes next looks again.
+        if seated.get(&id).is_some_and(|outlet| outlet.owed().close_if_idle())
+            && let Some(outlet) = seated.remove(&id)
+        {
+            log::info!("connection {} gives way: it has been idle the longest", id.0);
+            let message = "others need this place, and this connection has been idle the longest; \
+                connect again"
+                .to_owned();
+            outlet.dismiss(Reply::Error { error: ErrorCode::Unavailable, message });
+        }
+    }
+}
+
+/// A client's place, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    guests: Arc<Guests>,
+    id: ConnectionId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.guests.seated().remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use super::*;
+    use crate::node::outlet::write_out;
+
+    /// An outlet with its writer, and the client's end.
+    fn connection() -> (Outlet, BufReader<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (outlet, outgoing) = Outlet::new(Arc::new(listener.accept().unwrap().0));
+        let (socket, owed) = outlet.for_writer();
+        thread::spawn(move || {
+            let (_running, over) = crossbeam_channel::bounded(0);
+            write_out(&outgoing, &socket, &owed, &over);
+        });
+        (outlet, BufReader::new(client))
+    }
+
+    #[test]
+    fn who_has_been_idle_the_longest_gives_way_and_is_told_why() {
+        let guests = Guests::new(2);
+        let (busy, _theirs) = connection();
+        let (idle, mut idles) = connection();
+        let (newcomer, _newcomers) = connection();
+        let now = std::time::Instant::now();
+        busy.owed().owe(1, now, Duration::ZERO);
+        let [_busy, _idle] = [(1, &busy), (2, &idle)]
+            .map(|(id, outlet)| guests.seat(ConnectionId(id), outlet).unwrap());
+        let id = ConnectionId(3);
+        assert!(guests.seat(id, &newcomer).is_none(), "all are taken");
+        let hour = Duration::from_secs(3600);
+        assert!(guests.seat_or_replace(id, &newcomer, hour).is_none(), "nobody is that idle");
+        let seat = guests.seat_or_replace(id, &newcomer, Duration::ZERO).unwrap();
+        let mut line = String::new();
+        idles.read_line(&mut line).unwrap();
+        assert!(line.contains("idle the longest"), "{line}");
+        assert_eq!(idles.read_line(&mut line).unwrap(), 0, "and that is the end");
+        assert!(idle.owed().owe(1, now, Duration::ZERO).is_none(), "nothing is done for it now");
+        assert!(busy.owed().owe(1, now, Duration::ZERO).is_some());
+        drop(seat);
+        assert!(guests.seat(ConnectionId(4), &newcomer).is_some(), "a place that is left is free");
+    }
+}
