@@ -282,6 +282,34 @@ mod tests {
         }
     }
 
+    /// Others hold its socket as well, so that it wouldn't be closed by itself.
+    #[test]
+    fn who_is_let_go_of_is_hung_up_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pair = || {
+            let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            theirs.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            (theirs, Arc::new(listener.accept().unwrap().0))
+        };
+        let peer: ServerId = "B".parse().unwrap();
+        let down = |number| Incoming::Link(number, peer.clone(), Event::LinkDown(peer.clone()));
+        let mut exchange = exchange_of(Gauges::new("A".parse().unwrap()));
+        let [mut first, mut second, mut client] = [pair(), pair(), pair()];
+        for (number, (_, ours)) in [(1, &first), (2, &second)] {
+            let (link, _) = Link::new(number, ours, None, None);
+            exchange.admit(Incoming::Dialled(peer.clone(), link));
+        }
+        assert_eq!(first.0.read(&mut [0]).unwrap(), 0, "another link has come in its place");
+        assert_eq!(exchange.admit(down(1)), None, "the other one is up");
+        let (outlet, _) = Outlet::new(Arc::clone(&client.1));
+        exchange.admit(Incoming::Opened(ConnectionId(1), outlet));
+        exchange.forget();
+        for theirs in [&mut second.0, &mut client.0] {
+            assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
+        }
+        assert_eq!(exchange.admit(down(2)), None, "it is forgotten");
+    }
+
     fn exchange_of(gauges: Gauges) -> Exchange {
         Exchange::new(Jobs::new().0, crossbeam_channel::bounded(1).0, gauges)
     }

@@ -139,6 +139,18 @@ fn of_a_batch_s_outcomes_those_that_say_nothing_more_are_short() {
     let back = parse_reply(line.as_bytes(), 3, &batch);
     assert_eq!(back, Ok(Some(Answer::Reply(Reply::Batch { outcomes }))));
 
+    // A retry's client is to know that it was paid before.
+    let again = match accepted("A", 6, Via::Local) {
+        Outcome::Accepted { server, epoch, seq, balance, via, settled, .. } => {
+            Outcome::Accepted { server, epoch, seq, balance, via, repeated: true, settled }
+        }
+        other => other,
+    };
+    let outcomes = vec![accepted("A", 2, Via::Local), again];
+    let line = encode_reply(Some(3), &Reply::Batch { outcomes: outcomes.clone() });
+    let back = parse_reply(line.as_bytes(), 3, &batch);
+    assert_eq!(back, Ok(Some(Answer::Reply(Reply::Batch { outcomes }))));
+
     let none_accepted = encode_reply(None, &Reply::Batch { outcomes: vec![invalid] });
     let whole = "{\"outcomes\":[{\"outcome\":\"invalid\",\"reason\":\"no\"}]}\n";
     assert_eq!(none_accepted, whole);
