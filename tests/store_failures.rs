@@ -221,3 +221,67 @@ fn a_turn_that_was_torn_by_a_power_cut_never_happens() {
         assert_eq!(stored.log.len(), 2);
     }
 }
+
+/// Closes all connections to Redis but this one, and waits until whoever had one would look at it first.
+fn hang_up(redis: &TestRedis) {
+    say::<u64>(&mut redis.connect(), &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    std::thread::sleep(Duration::from_millis(200));
+}
+
+/// Bug: a Redis with `timeout 60` closed the connection of a server that had nothing to write, and the next
+/// request was cut off: the server forgot everything, hung up on all, and began a new life. Cause: that the
+/// connection was closed was seen only when a turn had been sent on it. Fix: after a rest it is looked at
+/// first, and another is made.
+#[test]
+fn a_connection_that_was_closed_while_nothing_was_under_way_is_made_anew() {
+    let mut redis = TestRedis::start();
+    let mut store = redis.open();
+    let mut last = store.load().unwrap().turn.0;
+    hang_up(&redis);
+    commit(&mut store, &mut last, promise(1));
+    hang_up(&redis);
+    store.look_in().unwrap();
+    commit(&mut store, &mut last, promise(2));
+    redis.restart();
+    std::thread::sleep(Duration::from_millis(200));
+    commit(&mut store, &mut last, promise(3));
+    let found = redis.open().load().unwrap();
+    assert_eq!((found.promised, found.lives.len()), (Some(ballot(3)), 2), "its life went on");
+}
+
+/// The new connection watches nothing that happened before it was there.
+#[test]
+fn a_store_that_is_another_s_or_older_when_the_connection_is_made_anew_is_noticed() {
+    let damages: &[(&[&str], &str)] = &[
+        (&["DECR", "SERVER-TURN-A"], "it is at turn 1 and was at 2"),
+        (&["INCR", "SERVER-TURN-A"], "it is at turn 3 and was at 2"),
+        (&["DEL", "SERVER-TURN-A"], "it is at turn none"),
+        (&["SET", "SERVER-OWNER-A", "another"], "SERVER-OWNER-A is now another"),
+        (&["DEL", "SERVER-OWNER-A"], "SERVER-OWNER-A is gone"),
+        (&["HSET", "SERVER-STATE-A", "instance", "00000000000000ff"], "in the place of"),
+        (&["FLUSHALL"], "is gone: it was lost"),
+    ];
+    for (damage, words) in damages {
+        let redis = TestRedis::start();
+        let mut store = redis.open();
+        let mut last = store.load().unwrap().turn.0;
+        commit(&mut store, &mut last, promise(1));
+        let c = &mut redis.connect();
+        let () = say(c, damage);
+        hang_up(&redis);
+        let before: Option<String> = say(&mut redis.connect(), &["GET", "SERVER-TURN-A"]);
+        let error = store.commit(&batch(last + 1, promise(2))).unwrap_err();
+        assert!(!error.is_transient() && error.to_string().contains(words), "{error}");
+        let after: Option<String> = say(&mut redis.connect(), &["GET", "SERVER-TURN-A"]);
+        assert_eq!(before, after, "nothing is written");
+    }
+}
+
+#[test]
+fn who_looks_in_notices_a_redis_that_is_gone() {
+    let mut redis = TestRedis::start();
+    let mut store = redis.open();
+    store.load().unwrap();
+    redis.kill();
+    assert!(store.look_in().unwrap_err().is_transient());
+}

@@ -6,6 +6,7 @@ mod support;
 use paxos_banking::bank::blockchain::block::SealedBlock;
 use paxos_banking::bank::effects::{Receipt, Write};
 use paxos_banking::bank::ids::TurnNumber;
+use paxos_banking::bank::stored::LIVES_KEPT;
 use paxos_banking::store::memory::{Fault, MemoryStore};
 use paxos_banking::store::{Store, StoreError};
 use support::disk::{Disk, commit};
@@ -24,6 +25,8 @@ contract! {
     a_lost_store_is_noticed_by_a_write,
     a_lost_store_is_noticed_by_a_load,
     a_store_of_another_instance_is_noticed,
+    a_process_that_looks_in_finds_what_it_left,
+    only_the_latest_lives_are_kept,
 }
 
 fn a_wrong_turn_number_writes_nothing<D: Disk>() {
@@ -203,6 +206,43 @@ fn a_store_of_another_instance_is_noticed<D: Disk>() {
     disk.open().load().unwrap();
     let error = store.load().unwrap_err();
     assert!(matches!(error, StoreError::Strange(_)), "{error}");
+}
+
+fn a_process_that_looks_in_finds_what_it_left<D: Disk>() {
+    let (disk, begun) = (D::new(), |disk: &D| {
+        let mut store = disk.open();
+        let last = store.load().unwrap().turn.0;
+        (store, last)
+    });
+    assert!(disk.open().look_in().unwrap_err().is_transient(), "there is nothing of its own yet");
+    let (mut older, mut last) = begun(&disk);
+    older.look_in().unwrap();
+    commit(&mut older, &mut last, promise(1));
+    older.look_in().unwrap();
+    commit(&mut older, &mut last, promise(2));
+    let (mut newer, mut next) = begun(&disk);
+    let error = older.look_in().unwrap_err();
+    assert!(matches!(error, StoreError::Fenced(_)), "{error}");
+    assert!(older.commit(&batch(last + 1, promise(3))).is_err());
+    commit(&mut newer, &mut next, promise(4));
+    newer.look_in().unwrap();
+    disk.wipe();
+    let error = newer.look_in().unwrap_err();
+    assert!(matches!(error, StoreError::Strange(_)), "{error}");
+}
+
+fn only_the_latest_lives_are_kept<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let first = store.load().unwrap().lives[0];
+    for _ in 0..LIVES_KEPT {
+        store.load().unwrap();
+    }
+    let found = disk.open().load().unwrap();
+    assert_eq!((found.lives.len(), found.turn.0), (LIVES_KEPT, LIVES_KEPT as u64 + 2));
+    assert!(!found.lives.contains(&first));
+    let turns = found.lives.iter().map(|(_, turn)| turn.0);
+    assert!(turns.eq(3..=found.turn.0), "the latest, in their order");
 }
 
 #[test]

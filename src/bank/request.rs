@@ -255,6 +255,8 @@ pub enum ErrorCode {
     UnknownAccount,
     /// The server's store gave no answer; ask again.
     Store,
+    /// The server's store takes no writes, being full for instance: nothing was done. Reads are answered.
+    Full,
 }
 
 /// An answer. On the wire it stands beside the `id` of its request.

@@ -61,6 +61,9 @@ pub struct Status {
     pub active: bool,
     /// Whom the founding waits for.
     pub waiting_for: Vec<ServerId>,
+    /// Why the store takes no writes, if it takes none: then the server only reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_writes: Option<String>,
     /// The hash of block 0, which names the bank; none before the founding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bank: Option<BlockHash>,

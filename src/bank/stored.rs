@@ -9,12 +9,22 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 
+/// So many of a server's latest lives its store keeps. What the older ones are for is in DESIGN.md
+/// ("Founding and identity").
+pub const LIVES_KEPT: usize = 1_000;
+
+/// Forgets all lives but the latest.
+pub fn forget_oldest(lives: &mut Vec<(LifeId, TurnNumber)>) {
+    let oldest = lives.len().saturating_sub(LIVES_KEPT);
+    lives.drain(..oldest);
+}
+
 /// What a store holds of a server, but for the chain and the pages of balances, which are read in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The store's instance id.
     pub instance: InstanceId,
-    /// All lives, oldest first, with the turn in which each began; the last one is the present one.
+    /// The latest lives, oldest first, with the turn in which each began; the last one is the present one.
     pub lives: Vec<(LifeId, TurnNumber)>,
     /// The last turn.
     pub turn: TurnNumber,

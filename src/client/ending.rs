@@ -29,7 +29,9 @@ impl Failure {
     pub fn is_transient(&self) -> bool {
         match self {
             Failure::NotSent(_) | Failure::NoAnswer(_) => true,
-            Failure::Said(code, _) => matches!(code, ErrorCode::Unavailable | ErrorCode::Store),
+            Failure::Said(code, _) => {
+                matches!(code, ErrorCode::Unavailable | ErrorCode::Store | ErrorCode::Full)
+            }
             Failure::NotUnderstood(_)
             | Failure::WrongServer(_)
             | Failure::NoServer(_)

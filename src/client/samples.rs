@@ -139,6 +139,7 @@ pub(super) fn status() -> Status {
         active: true,
         waiting_for: vec![],
         bank: None,
+        no_writes: None,
         height: Some(4),
         head: BlockHash::NONE,
         included: [(server("A"), Position { epoch: 1, seq: 4 })].into(),

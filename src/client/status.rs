@@ -31,6 +31,9 @@ pub(super) fn status_in_words(status: &Status) -> String {
         round_in_words(status)
     );
     // Writing to a text can't fail.
+    if let Some(why) = &status.no_writes {
+        let _ = write!(text, "\n  READS ONLY: the store takes no writes: {}", plain(why));
+    }
     if let Some(bank) = &status.bank {
         let _ = write!(text, "\n  bank {bank}");
     }

@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
 
 use crate::bank::effects::{Event, Level, Note, Turn};
 use crate::bank::paxos::message::Message;
+use crate::bank::server::replay::Check;
 use crate::bank::server::{Config, Server};
 use crate::node::checking::ToCheck;
 use crate::node::config::Timings;
@@ -20,8 +21,9 @@ use crate::node::gate::Gate;
 use crate::node::idle::Idle;
 use crate::node::incoming::Incoming;
 use crate::node::life::{ExitReason, Life};
-use crate::node::load::{LoadError, load};
+use crate::node::load::{LoadError, Loaded, load_to_serve, rest};
 use crate::node::queues::Queues;
+use crate::node::resting::{Nap, Rests};
 use crate::node::timers::{Timers, jittered_pause};
 use crate::store::{Store, StoreError};
 
@@ -29,6 +31,9 @@ use crate::store::{Store, StoreError};
 const PEERS_PER_TURN: usize = 256;
 /// What clients have sent that is sorted into their queues within one turn, at the most.
 const SORTED_PER_TURN: usize = 4_096;
+
+/// How often a server that writes nothing looks whether its store is there and still its own.
+const LOOK_IN: Duration = Duration::from_secs(2);
 
 /// All that the central thread owns.
 pub(crate) struct EventLoop {
@@ -44,6 +49,7 @@ pub(crate) struct EventLoop {
     pub(crate) queues: Queues,
     pub(crate) exchange: Exchange,
     pub(crate) waiting: Waiting,
+    pub(crate) rests: Rests,
 }
 
 /// What the last turn left for the next ones.
@@ -56,6 +62,10 @@ pub(crate) struct Waiting {
     /// A link that is up. It opens a turn: what is said before in a turn is meant for the link
     /// before, and in a new one the hello has to be first.
     dialled: Option<Incoming>,
+    /// When the store was last heard.
+    store_heard: Instant,
+    /// The store takes no writes, and when to see whether it does.
+    nap: Option<Nap>,
 }
 
 impl Waiting {
@@ -66,6 +76,8 @@ impl Waiting {
             gate: Gate::default(),
             idle: Idle::default(),
             dialled: None,
+            store_heard: Instant::now(),
+            nap: None,
         }
     }
 }
@@ -73,6 +85,8 @@ impl Waiting {
 /// Why turns can't go on.
 enum Broken {
     Store(StoreError),
+    /// The store, which took no writes, lets this life begin.
+    Awake(Box<(Server, Option<Check>)>),
     Node(ExitReason),
 }
 
@@ -82,6 +96,10 @@ impl EventLoop {
         let reason = loop {
             let reason = match self.take_turns() {
                 Broken::Store(error) => self.start_over(error).err(),
+                Broken::Awake(loaded) => {
+                    self.awake(*loaded);
+                    None
+                }
                 Broken::Node(reason) => Some(reason),
             };
             if let Some(reason) = reason {
@@ -127,11 +145,10 @@ impl EventLoop {
             select.recv(&self.clients);
         }
         select.recv(self.life.over());
-        let deadlines = [self.waiting.timers.next_deadline(), self.waiting.gate.shut_until()];
-        match deadlines.into_iter().flatten().min() {
-            Some(deadline) => drop(select.ready_deadline(deadline)),
-            None => drop(select.ready()),
-        }
+        let Waiting { timers, gate, store_heard, nap, .. } = &self.waiting;
+        let look_in = nap.as_ref().map_or(*store_heard + LOOK_IN, |nap| nap.until);
+        let deadlines = [timers.next_deadline(), gate.shut_until()];
+        let _ = select.ready_deadline(deadlines.into_iter().flatten().fold(look_in, Instant::min));
     }
 
     fn take_in(&mut self) {
@@ -197,12 +214,16 @@ impl EventLoop {
         notes.iter().for_each(write_down);
         let begun = Instant::now();
         let receipt = if batch.writes.is_empty() {
+            self.look_in(begun)?;
             None
         } else {
             Some(self.store.commit(&batch).map_err(Broken::Store)?)
         };
         self.exchange.trace.durable(&batch);
         let now = Instant::now();
+        if receipt.is_some() {
+            self.waiting.store_heard = now;
+        }
         self.exchange.gauges.turn(&batch, runs, begun, now);
         self.waiting.idle.turn(&batch, now);
         for command in timers {
@@ -220,6 +241,28 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Looks whether the store is still there, if it was not heard for a while: nobody should have to pay to
+    /// find out that it is gone. If it took no writes: whether it does now.
+    fn look_in(&mut self, now: Instant) -> Result<(), Broken> {
+        match &mut self.waiting.nap {
+            Some(nap) if now >= nap.until => {
+                nap.until = now + self.rests.pause(&self.timings);
+                match nap.resting.try_to_begin(&self.config, &mut *self.store) {
+                    Ok(None) => {}
+                    Ok(Some(loaded)) => return Err(Broken::Awake(Box::new(loaded))),
+                    Err(LoadError::Store(error)) => return Err(Broken::Store(error)),
+                    Err(error) => return Err(Broken::Node(error.into())),
+                }
+            }
+            None if now.saturating_duration_since(self.waiting.store_heard) >= LOOK_IN => {
+                self.store.look_in().map_err(Broken::Store)?;
+                self.waiting.store_heard = Instant::now();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// After a store failure: forgets everything and comes back from what is durable.
     ///
     /// Whether the last turn is durable is not known, so nothing that followed from it may be said,
@@ -230,36 +273,93 @@ impl EventLoop {
             return Err(ExitReason::Store(Arc::new(error)));
         }
         self.exchange.gauges.failed(&error.to_string());
-        log::error!("{error}; forgetting everything and loading it again");
         self.loading.store(true, Ordering::Relaxed);
-        self.life.shut_sockets();
-        self.exchange.forget();
+        match &error {
+            StoreError::Refused(_) => {
+                log::warn!("{error}; nothing of the last turn was done, and clients are told so");
+                self.part(&error);
+            }
+            _ => {
+                log::error!("{error}; forgetting everything and loading it again");
+                self.life.shut_sockets();
+                self.exchange.forget();
+            }
+        }
         self.waiting = Waiting::new(self.timings.clone());
         // What is still in the channels needs no care: it comes from connections that the exchange
         // doesn't know any more, or begins with an opening, and then its end follows.
-        self.server = self.load_again()?;
-        self.exchange.trace.begin(self.server.life());
-        self.loading.store(false, Ordering::Relaxed);
-        self.exchange.gauges.loaded();
-        log::info!("the store is loaded again");
+        let Loaded { server, check, resting } = self.load_after(error)?;
+        if let Some(resting) = resting {
+            log::warn!(
+                "until the store takes writes ({}) this server only reads, and votes for nothing; it tries \
+                 again by itself",
+                resting.why
+            );
+            let until = Instant::now() + self.rests.pause(&self.timings);
+            self.waiting.nap = Some(Nap { resting, until });
+        }
+        self.go_on_with(server, check);
         Ok(())
     }
 
-    fn load_again(&mut self) -> Result<Server, ExitReason> {
+    /// A store that refused a turn is there, and can be read at once. Any other is left alone for a moment.
+    fn load_after(&mut self, error: StoreError) -> Result<Loaded, ExitReason> {
+        if let StoreError::Refused(why) = error {
+            match rest(&self.config, &mut *self.store, why) {
+                Err(LoadError::Store(error)) if error.is_transient() => {
+                    log::warn!("{error}; trying again");
+                }
+                loaded => return Ok(loaded?),
+            }
+        }
+        self.load_again()
+    }
+
+    /// Of a turn that the store refused, and what came after it, nothing has happened: clients are told.
+    fn part(&mut self, why: &StoreError) {
+        self.sort(usize::MAX);
+        while !self.queues.is_empty() {
+            let mut allowance = self.queues.begin(Instant::now());
+            while let Some(incoming) = self.queues.next(&mut allowance) {
+                self.exchange.admit(incoming);
+            }
+        }
+        self.exchange.part(why);
+    }
+
+    /// The store takes writes again, and a life has begun. Of the last one nothing is left to be known; who has
+    /// asked for something and was not heard yet is told that nothing was done.
+    fn awake(&mut self, (server, check): (Server, Option<Check>)) {
+        if let Some(nap) = self.waiting.nap.take() {
+            self.part(&StoreError::Refused(nap.resting.why));
+        }
+        self.waiting = Waiting::new(self.timings.clone());
+        self.go_on_with(server, check);
+    }
+
+    fn go_on_with(&mut self, server: Server, check: Option<Check>) {
+        self.to_check.leave(check);
+        self.server = server;
+        self.exchange.trace.begin(self.server.life());
+        self.loading.store(false, Ordering::Relaxed);
+        self.exchange.gauges.loaded();
+        if self.waiting.nap.is_none() {
+            self.rests.end();
+            log::info!("the store is loaded again");
+        }
+    }
+
+    fn load_again(&mut self) -> Result<Loaded, ExitReason> {
         for failures in 1.. {
             let pause = jittered_pause(self.timings.redial_after(failures));
             if !self.life.sleep(pause) {
                 break;
             }
-            match load(&self.config, &mut *self.store) {
+            match load_to_serve(&self.config, &mut *self.store) {
                 Err(LoadError::Store(error)) if error.is_transient() => {
                     log::warn!("{error}; trying again");
                 }
-                loaded => {
-                    let (server, check) = loaded?;
-                    self.to_check.leave(check);
-                    return Ok(server);
-                }
+                loaded => return Ok(loaded?),
             }
         }
         Err(ExitReason::Killed)

@@ -8,6 +8,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Bound, Event, Write};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
+use crate::bank::request::{ErrorCode, Reply};
 use crate::node::block_reader::{Job, Jobs};
 use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
@@ -15,6 +16,7 @@ use crate::node::link::Link;
 use crate::node::outlet::{Outgoing, Outlet};
 use crate::node::told;
 use crate::node::trace::Trace;
+use crate::store::StoreError;
 
 /// The event loop's connections and links. Nothing here blocks.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Exchange {
     /// Connections up to this one are from before everything was forgotten. One that opens late, its
     /// reader having been slow, may bring a retry of what was refused on a newer one.
     outdated: ConnectionId,
+    /// The requests that came in this turn.
+    asked_now: Vec<(ConnectionId, Option<u64>)>,
     jobs: Jobs,
     appended: Sender<SealedBlock>,
     pub(crate) gauges: Gauges,
@@ -51,6 +55,7 @@ impl Exchange {
             leaving: Vec::new(),
             newest: ConnectionId(0),
             outdated: ConnectionId(0),
+            asked_now: Vec::new(),
             jobs,
             appended,
             gauges,
@@ -89,12 +94,14 @@ impl Exchange {
             }
             Incoming::Request(id, event, came) => {
                 let connection = self.connections.get_mut(&id)?;
-                match &event {
-                    Event::Request(_, number, _) => connection.asked.came(*number, came),
-                    Event::Part(_, number, part) if part.before == 0 => {
-                        connection.asked.came(*number, came);
-                    }
-                    _ => {}
+                let number = match &event {
+                    Event::Request(_, number, _) => Some(*number),
+                    Event::Part(_, number, part) if part.before == 0 => Some(*number),
+                    _ => None,
+                };
+                if let Some(number) = number {
+                    connection.asked.came(number, came);
+                    self.asked_now.push((id, number));
                 }
                 self.trace.came(None, connection.outlet.socket(), &event);
                 Some(event)
@@ -212,6 +219,36 @@ impl Exchange {
         for id in self.leaving.drain(..) {
             self.connections.remove(&id);
         }
+        self.asked_now.clear();
+    }
+
+    /// Tells clients that the store took nothing of this turn: what was asked in it has not happened. Of what
+    /// was asked before and still waited, some may be in the log. Then hangs up on everybody.
+    pub(crate) fn part(&mut self, why: &StoreError) {
+        let now = format!("nothing was done about this request: {why}; try again when it does");
+        let before = format!(
+            "{why}, and what waited here is given up; ask again under the same name: whether it has \
+             happened is known by that"
+        );
+        for (id, number) in std::mem::take(&mut self.asked_now) {
+            if let Some(connection) = self.connections.get_mut(&id)
+                && connection.asked.answered(number).is_some()
+            {
+                let (error, message) = (ErrorCode::Full, now.clone());
+                connection.outlet.reply(number, Reply::Error { error, message });
+            }
+        }
+        for connection in self.connections.values_mut().filter(|of| of.peer.is_none()) {
+            while let Some(number) = connection.asked.oldest() {
+                connection.asked.answered(number);
+                let (error, message) = (ErrorCode::Store, before.clone());
+                connection.outlet.reply(number, Reply::Error { error, message });
+            }
+            connection.outlet.send(Outgoing::End);
+        }
+        self.connections.retain(|_, connection| connection.peer.is_some());
+        self.links.values().for_each(Link::hang_up);
+        self.forget();
     }
 
     /// Hangs up on everybody.
@@ -220,6 +257,7 @@ impl Exchange {
         self.connections.clear();
         self.links.clear();
         self.leaving.clear();
+        self.asked_now.clear();
         self.outdated = self.newest;
     }
 }

@@ -204,6 +204,11 @@ impl Asked {
         self.0.push_back((id, at));
     }
 
+    /// The number of the oldest, if there is one.
+    pub(crate) fn oldest(&self) -> Option<Option<u64>> {
+        self.0.front().map(|(id, _)| *id)
+    }
+
     /// When the one came that is being answered: nearly always the oldest.
     pub(crate) fn answered(&mut self, id: Option<u64>) -> Option<Instant> {
         let place = self.0.iter().position(|(asked, _)| *asked == id)?;

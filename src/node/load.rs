@@ -7,7 +7,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::server::recovery::{Recovery, RecoveryError};
 use crate::bank::server::replay::Check;
 use crate::bank::server::{Config, Server};
-use crate::bank::stored::Place;
+use crate::bank::stored::{Place, Stored};
 use crate::node::life::ExitReason;
 use crate::store::{ATTEMPTS, Store, StoreError, too_busy};
 
@@ -82,6 +82,75 @@ pub fn load(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Ch
     Err(too_busy().into())
 }
 
+/// What there is to go on with after a store failure.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) server: Server,
+    /// What is still to be checked.
+    pub(crate) check: Option<Check>,
+    /// The store takes no writes: the server only reads, in the life that it had.
+    pub(crate) resting: Option<Resting>,
+}
+
+/// A life that can't begin, since the store takes no writes.
+#[derive(Debug)]
+pub(crate) struct Resting {
+    /// What is there, as if the life had begun.
+    stored: Stored,
+    /// Why not.
+    pub(crate) why: String,
+}
+
+impl Resting {
+    /// Tries to begin the life. None if the store takes no writes as yet.
+    ///
+    /// # Errors
+    /// If the store fails, or somebody has written since it was looked at.
+    pub(crate) fn try_to_begin(
+        &self,
+        config: &Config,
+        store: &mut dyn Store,
+    ) -> Result<Option<(Server, Option<Check>)>, LoadError> {
+        match store.begin() {
+            Ok(true) => Ok(Some(recover_from(config, store, self.stored.clone(), None)?)),
+            Ok(false) => Err(too_busy().into()),
+            Err(StoreError::Refused(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// As [`load`]; but of a store that takes no writes, a server that reads, if the bank is open and it takes
+/// part in it.
+///
+/// # Errors
+/// As those of [`load`].
+pub(crate) fn load_to_serve(config: &Config, store: &mut dyn Store) -> Result<Loaded, LoadError> {
+    match load(config, store) {
+        Err(LoadError::Store(StoreError::Refused(why))) => rest(config, store, why),
+        loaded => loaded.map(|(server, check)| Loaded { server, check, resting: None }),
+    }
+}
+
+/// Of a store that takes no writes for this reason: a server that only reads.
+///
+/// # Errors
+/// As those of [`load`]; [`StoreError::Refused`] if there is no such server.
+pub(crate) fn rest(
+    config: &Config,
+    store: &mut dyn Store,
+    why: String,
+) -> Result<Loaded, LoadError> {
+    let stored = store.look()?;
+    // The life that is durable is still the present one.
+    let mut present = stored.clone();
+    present.lives.pop();
+    present.turn.0 -= 1;
+    let resting = Resting { stored, why };
+    let (server, _) = recover_from(config, store, present, Some(&resting.why))?;
+    Ok(Loaded { server, check: None, resting: Some(resting) })
+}
+
 /// Calls a place that is corrupt by the store's name for it.
 pub(crate) fn named(error: RecoveryError, name_of: impl Fn(&Place) -> String) -> LoadError {
     match error {
@@ -94,6 +163,16 @@ pub(crate) fn named(error: RecoveryError, name_of: impl Fn(&Place) -> String) ->
 
 fn recover(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Check>), LoadError> {
     let stored = store.look()?;
+    recover_from(config, store, stored, None)
+}
+
+/// From what was looked at to a server: one that only reads, if there is a reason for that.
+fn recover_from(
+    config: &Config,
+    store: &mut dyn Store,
+    stored: Stored,
+    rests: Option<&String>,
+) -> Result<(Server, Option<Check>), LoadError> {
     let blocks = stored.blocks;
     let pages = stored.pages;
     let mut recovery = Recovery::begin(config.clone(), stored)?;
@@ -110,6 +189,11 @@ fn recover(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Che
         }
     }
     let check = recovery.check();
+    let recovery = match rests {
+        Some(why) if !recovery.can_rest() => return Err(StoreError::Refused(why.clone()).into()),
+        Some(why) => recovery.resting(why.clone()),
+        None => recovery,
+    };
     Ok((recovery.finish()?, check))
 }
 

@@ -51,6 +51,7 @@ use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::peer::Dialler;
 use crate::node::queues::Queues;
+use crate::node::resting::Rests;
 use crate::node::room::Room;
 use crate::node::trace::Trace;
 use crate::store::Store;
@@ -77,6 +78,7 @@ mod outlet;
 mod owed;
 mod peer;
 mod queues;
+mod resting;
 mod room;
 mod socket;
 mod statements;
@@ -222,6 +224,7 @@ impl Node {
             queues: Queues::default(),
             exchange: Exchange::new(jobs, to_appended, Gauges::new(id.clone())).traced(trace),
             waiting: Waiting::new(timings.clone()),
+            rests: Rests::default(),
             timings,
         };
         self.others.push(self.life.spawn(format!("{id}:events"), || event_loop.run())?);

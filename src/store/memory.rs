@@ -10,7 +10,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::pages::Page;
 use crate::bank::paxos::ballot::Ballot;
-use crate::bank::stored::Stored;
+use crate::bank::stored::{Stored, forget_oldest};
 use crate::store::piece::Piece;
 use crate::store::shape::Shape;
 use crate::store::{BlockSource, Store, StoreError};
@@ -150,6 +150,7 @@ impl Store for MemoryStore {
         let mut stored = disk.data.stored(instance);
         stored.turn.0 += 1;
         stored.lives.push((life, stored.turn));
+        forget_oldest(&mut stored.lives);
         let coming = Some((seen, instance, life));
         self.hold = Some(Hold { owner, shape: Shape::of(&stored), coming });
         Ok(stored)
@@ -169,6 +170,7 @@ impl Store for MemoryStore {
         data.turn = shape.turn;
         data.instance = Some(instance);
         data.lives.push((life, data.turn));
+        forget_oldest(&mut data.lives);
         self.known = Some((instance, data.turn));
         self.hold = Some(Hold { owner, shape, coming: None });
         Ok(true)
@@ -177,6 +179,15 @@ impl Store for MemoryStore {
     fn is_as_seen(&mut self) -> Result<bool, StoreError> {
         let coming = self.hold.as_ref().and_then(|hold| hold.coming);
         Ok(coming.is_some_and(|(seen, ..)| lock(&self.disk).data.turn == seen))
+    }
+
+    fn look_in(&mut self) -> Result<(), StoreError> {
+        let Some(hold @ Hold { coming: None, .. }) = self.hold.take() else {
+            return Err(StoreError::Failed("it was not loaded since it failed".into()));
+        };
+        self.check_known(&lock(&self.disk).data)?;
+        self.hold = Some(hold);
+        Ok(())
     }
 
     fn blocks(

@@ -25,6 +25,9 @@ pub enum StoreError {
     Failed(String),
     /// It has confirmed a write that is not on its disk. Trying again may help.
     Unflushed(String),
+    /// It did nothing of what it was asked, and said why: it is full, say, or has too few replicas. It can be
+    /// read all the same. Trying again helps when that is over.
+    Refused(String),
     /// It holds something that is not what this program writes: the key, the index, what is wrong.
     Corrupt {
         /// Where.
@@ -47,6 +50,7 @@ impl fmt::Display for StoreError {
             StoreError::Failed(what) | StoreError::Unflushed(what) => {
                 write!(f, "the store failed: {what}")
             }
+            StoreError::Refused(why) => write!(f, "the store takes no writes: {why}"),
             StoreError::Corrupt { key, what } => write!(f, "the store is corrupt: {key}: {what}"),
             StoreError::Unfit(what) => write!(f, "the store is unfit: {what}"),
             StoreError::Fenced(what) => write!(f, "the store was taken over: {what}"),
@@ -60,8 +64,8 @@ impl std::error::Error for StoreError {}
 impl StoreError {
     /// Whether connecting and loading again can help.
     pub fn is_transient(&self) -> bool {
-        use StoreError::{Failed, Unflushed, Unreachable};
-        matches!(self, Unreachable(_) | Failed(_) | Unflushed(_))
+        use StoreError::{Failed, Refused, Unflushed, Unreachable};
+        matches!(self, Unreachable(_) | Failed(_) | Unflushed(_) | Refused(_))
     }
 }
 
@@ -83,11 +87,16 @@ pub trait Store: Send {
 
     /// Takes ownership of the store (an earlier owner's next write fails) and begins the life that was
     /// looked for; with it, in an empty store, comes the instance. All of that is durable if this
-    /// returns true. False if somebody wrote since the look, which is of no use then.
+    /// returns true. False if somebody wrote since the look, which is of no use then. After
+    /// [`StoreError::Refused`] it can be tried again, and the store be read meanwhile.
     fn begin(&mut self) -> Result<bool, StoreError>;
 
     /// Whether nobody has written since the look.
     fn is_as_seen(&mut self) -> Result<bool, StoreError>;
+
+    /// Whether the store is there, and as this process left it. Reads only, and little. A connection that
+    /// was closed while nothing was under way is no failure: then another one is made.
+    fn look_in(&mut self) -> Result<(), StoreError>;
 
     /// Looks, and begins, without a closer look at the chain and at the pages.
     fn load(&mut self) -> Result<Stored, StoreError> {

@@ -225,6 +225,7 @@ fn every_reply() -> Vec<(Request, Reply)> {
         active: false,
         waiting_for: vec![server("C")],
         bank: Some(BlockHash::NONE),
+        no_writes: Some("full".into()),
         height: None,
         head: BlockHash::NONE,
         included: [(server("A"), Position { epoch: 1, seq: 4 })].into(),

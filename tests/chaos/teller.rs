@@ -104,7 +104,9 @@ impl Teller {
             Reply::Batch { outcomes } => Ok(outcomes),
             // A store that fails may have kept what it was given.
             Reply::Error { error: ErrorCode::Store, .. } => Err(Failure::Open),
-            Reply::Error { error: ErrorCode::Unavailable, .. } => Err(Failure::NothingDone),
+            Reply::Error { error: ErrorCode::Unavailable | ErrorCode::Full, .. } => {
+                Err(Failure::NothingDone)
+            }
             other => panic!("{request:?} is answered by {other:?}"),
         }
     }

@@ -40,6 +40,9 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::GroupInOneQueue, a_linked_group_holds_up_all_that_it_debits),
     (Mistake::PatienceIgnoresDebits, a_debit_spares_a_patient_transfer_of_this_run),
     (Mistake::FoundsThoughTold, founding::a_server_that_was_told_its_bank_founds_none),
+    (Mistake::UnlistedLifeBelieved, founding::a_life_that_the_list_lacks_is_a_rollback),
+    (Mistake::ForgottenLifeRefused, founding::a_life_that_is_forgotten_is_no_rollback),
+    (Mistake::RestingVotes, founding::who_only_reads_does_not_vote),
     (Mistake::VotesAtOnce, scenes::nothing_is_said_before_the_chain_names_the_store),
     (Mistake::CountedAtOnce, scenes::the_new_store_does_not_help_to_choose_the_block_that_names_it),
     (Mistake::DeposedGoesOn, scenes::an_old_store_stops_at_the_block_that_replaces_it),
@@ -65,13 +68,13 @@ pub fn genesis() -> SealedBlock {
 }
 
 /// Server A of an open bank, and its disk.
-struct Stage {
-    disk: Disk,
-    server: Server,
+pub struct Stage {
+    pub disk: Disk,
+    pub server: Server,
 }
 
 impl Stage {
-    fn new() -> Stage {
+    pub fn new() -> Stage {
         let mut disk = Disk::empty(1);
         disk.chain.push(genesis());
         disk.stored.active = true;
@@ -94,7 +97,7 @@ impl Stage {
     }
 
     /// B and C are connected, on the connections 2 and 3.
-    fn meet_all(&mut self) {
+    pub fn meet_all(&mut self) {
         for (name, number) in &CONFIRMED[1..] {
             self.server.handle(Event::Greeted(ConnectionId(*number), hello(name, *number)));
             self.server.handle(Event::LinkUp(id(name)));
@@ -105,7 +108,7 @@ impl Stage {
     }
 
     /// Something comes, and the turn ends; returns what that writes and proposes.
-    fn hear(&mut self, connection: u64, message: Message) -> (Vec<Write>, Vec<Message>) {
+    pub fn hear(&mut self, connection: u64, message: Message) -> (Vec<Write>, Vec<Message>) {
         self.server.handle(Event::Received(ConnectionId(connection), message));
         self.turn()
     }

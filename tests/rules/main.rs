@@ -17,6 +17,7 @@ mod patience;
 mod proposing;
 mod reconciling;
 mod recovery;
+mod resting;
 mod serving;
 mod settling;
 mod sightings;

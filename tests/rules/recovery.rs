@@ -1,15 +1,16 @@
 //! What a store may hold, and what is said of one that holds something else.
 
 use paxos_banking::bank::effects::{Event, Timer, TimerCommand};
-use paxos_banking::bank::ids::{AccountId, InstanceId, TurnNumber};
+use paxos_banking::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::ledger::pages::Page;
 use paxos_banking::bank::paxos::ballot::Ballot;
-use paxos_banking::bank::paxos::message::Message;
+use paxos_banking::bank::paxos::message::{Hello, Message, Sighting};
 use paxos_banking::bank::request::{Outcome, Start};
 use paxos_banking::bank::server::recovery::RecoveryError;
 use paxos_banking::bank::server::{Config, Server};
+use paxos_banking::bank::stored::{LIVES_KEPT, forget_oldest};
 
 use crate::disk::Disk;
 use crate::stage::*;
@@ -195,4 +196,33 @@ fn lives_and_turns_are_told_in_a_greeting() {
     assert_eq!(hello.standing.turn, stage.disk.stored.turn);
     assert_eq!(hello.knows_you_as, Some(instance("B")));
     assert!(hello.standing.turn > TurnNumber(70));
+}
+
+/// Of more lives than a store keeps: what was seen before all that are listed is no rollback, what was seen
+/// since then, in a life that isn't listed, is one.
+#[test]
+fn lives_that_are_forgotten_are_believed_and_none_that_would_be_listed() {
+    let mut stage = Stage::open();
+    for life in 2..=LIVES_KEPT as u64 + 50 {
+        stage.server = stage.disk.load(config(), life);
+        forget_oldest(&mut stage.disk.stored.lives);
+    }
+    let oldest = stage.disk.stored.lives[0].1.0;
+    assert!(oldest > 1 && stage.disk.stored.lives.len() == LIVES_KEPT);
+    for (life, turn, stops) in [
+        (LifeId(1), 1, false),
+        (LifeId(77_777), oldest - 1, false),
+        (LifeId(77_777), oldest, true),
+        (stage.disk.stored.lives[500].0, oldest + 500, false),
+        (stage.disk.stored.lives[500].0, oldest + 501, true),
+    ] {
+        let mut disk = stage.disk.clone();
+        let server = disk.load(config(), 99_999);
+        let mut stage = Stage { disk, server };
+        let (turn, position) = (TurnNumber(turn), Position::START);
+        let seen = Sighting { instance: instance("A"), life, turn, position };
+        let said =
+            stage.handle(Event::Greeted(OF_B, Hello { saw_you_at: Some(seen), ..hello("B") }));
+        assert_eq!(said.stop.is_some(), stops, "{life:?} at {turn}");
+    }
 }

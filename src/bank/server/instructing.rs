@@ -50,6 +50,7 @@ impl Server {
     pub(super) fn part(&mut self, connection: ConnectionId, id: Option<u64>, part: Part) {
         let Part { before, instructions, after } = part;
         let call = match before {
+            0 if self.decline(connection, id) => None,
             0 => self.open_call(connection, id, &instructions, after, false),
             _ => self.calls.unfinished(connection),
         };

@@ -6,7 +6,8 @@
 //!
 //! The folder follows DESIGN.md: [`recovery`] from the store; `founding` (handshakes, heartbeats,
 //! block 0) and `named` (which bank); `serving` (clients' requests), `instructing` (transfers and openings), `waiting` and
-//! `weighing` (what the local balances do not cover), [`settling`]; `proposing` and `voting` (Paxos); `appending` and `reconciling` (the chain).
+//! `weighing` (what the local balances do not cover), [`settling`]; `resting`
+//! (reads alone); `proposing` and `voting` (Paxos); `appending` and `reconciling` (the chain).
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,7 @@ mod reconciling;
 pub mod recovery;
 mod rejoining;
 pub mod replay;
+mod resting;
 mod resuming;
 mod serving;
 pub mod settling;
@@ -131,6 +133,8 @@ pub struct Server {
     /// What the run that was just concluded allows to refuse.
     verdict: Option<Verdict>,
     reconcile: Reconcile,
+    /// Why it only reads, if it does.
+    rests: Option<String>,
     effects: Effects,
 }
 
@@ -164,6 +168,7 @@ impl Server {
     /// Ends the turn: what the events since the last one amount to.
     pub fn end_turn(&mut self) -> Turn {
         self.seal_log();
+        assert!(!self.rests() || self.effects.writes.is_empty(), "who only reads writes nothing");
         if !self.effects.writes.is_empty() {
             self.turn = TurnNumber(self.turn.0 + 1);
         }
@@ -173,6 +178,11 @@ impl Server {
     fn receive(&mut self, from: ServerId, message: Message) {
         if !message.is_possible(&from) {
             return self.warn(format!("a {} of {from} can't be: ignored", message.name()));
+        }
+        if self.is_deaf_to(&message) {
+            return self.debug(|| {
+                format!("a {} of {from}, while the store takes no writes", message.name())
+            });
         }
         let own = self.height();
         if let Some(peer) = self.peers.get_mut(&from) {
@@ -216,6 +226,9 @@ impl Server {
     }
 
     fn time_out(&mut self, timer: Timer) {
+        if self.ignores(timer) {
+            return;
+        }
         match timer {
             Timer::Heartbeat => self.heartbeat(),
             Timer::Gather { .. } => self.gather_is_over(),
@@ -234,7 +247,7 @@ impl Server {
     /// What follows by itself after any event: answer the prepare that came too early, look at
     /// waiting transfers, start the run that is needed or drop the one that is not.
     fn go_on(&mut self) {
-        if !self.takes_part() || self.effects.stop.is_some() {
+        if self.rests() || !self.takes_part() || self.effects.stop.is_some() {
             return;
         }
         self.answer_held_prepare();

@@ -62,6 +62,8 @@ pub struct Recovery {
     pub(super) restoration: Restoration,
     /// Not the whole chain was taken.
     pub(super) resumed: bool,
+    /// Why the server is only to read, if it is.
+    pub(super) rests: Option<String>,
     pub(super) sessions: Sessions,
 }
 
@@ -84,7 +86,8 @@ impl Recovery {
         let sessions = Sessions::restore(&config.limits, sessions, *horizon, true);
         let replay = Replay::new(config.id.clone(), Claims::of(&stored), instance.0);
         let restoration = Restoration::new(instance.0, config.limits.page, stored.checkpoint);
-        Ok(Recovery { config, stored, life, replay, restoration, resumed: false, sessions })
+        let (resumed, rests) = (false, None);
+        Ok(Recovery { config, stored, life, replay, restoration, resumed, rests, sessions })
     }
 
     /// Takes the next block of the stored chain, from block 0 on. After that, all pages have to be given
@@ -204,7 +207,7 @@ impl Recovery {
         self.replay.balances = std::mem::replace(&mut self.restoration, none).into_balances();
         let log = self.recover_log()?;
         self.check_acceptor()?;
-        let Recovery { config, stored, life, replay, sessions, .. } = self;
+        let Recovery { config, stored, life, replay, rests, sessions, .. } = self;
         let Replay { chain, balances, .. } = replay;
         let start = if stored.blocks == 0 { Start::Baby } else { Start::Zombie };
         let others = config.configuration.servers.iter().filter(|id| **id != config.id);
@@ -247,6 +250,7 @@ impl Recovery {
             yielded_to: None,
             verdict: None,
             reconcile: Reconcile::Idle,
+            rests,
             effects: Effects::default(),
         };
         server.begin();

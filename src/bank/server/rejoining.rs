@@ -266,6 +266,8 @@ fn has_been_there(
             Some((_, next_began)) => seen.turn < *next_began,
             None => seen.turn <= turn,
         },
+        None if planted!(UnlistedLifeBelieved) => true,
+        None if planted!(ForgottenLifeRefused) => false,
         None => lives.first().is_some_and(|(_, began)| *began > seen.turn),
     }
 }

@@ -30,6 +30,9 @@ fn moved_on() -> Reply {
 impl Server {
     /// A client asks.
     pub(super) fn request(&mut self, connection: ConnectionId, id: Option<u64>, request: Request) {
+        if self.declines(connection, id, &request) {
+            return;
+        }
         let reply = match request {
             Request::One(instruction) => {
                 return self.instructions(connection, id, vec![instruction], true);
@@ -189,6 +192,7 @@ impl Server {
             turn: self.turn,
             active: self.active,
             waiting_for: self.waits_for(),
+            no_writes: self.rests.clone(),
             bank: self.chain.as_ref().map(Chain::genesis_hash),
             height: self.height(),
             head: self.chain.as_ref().map_or(BlockHash::NONE, Chain::head),

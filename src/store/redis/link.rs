@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use redis::{Client, Cmd, Connection, ErrorKind, RedisError, ServerError, Value};
 
-use crate::store::StoreError;
-use crate::store::redis::reply::{command, text, unexpected};
+use crate::store::redis::reply::{command, exactly, text, unexpected};
 use crate::store::redis::target::Target;
 use crate::store::redis::words::{lost, refusal, span};
+use crate::store::{ATTEMPTS, StoreError, too_busy};
 
 /// What came of a guarded transaction.
 pub(super) struct Transaction {
@@ -93,14 +93,58 @@ impl Link {
         commands.iter().map(reply).collect()
     }
 
-    /// The commands' replies, errors among them, with nothing of anybody else's between them.
-    pub(super) fn at_once(&mut self, commands: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
+    /// The replies to commands that only read, errors among them, all of one moment: no turn that counts
+    /// `turn` comes between them.
+    pub(super) fn at_once(
+        &mut self,
+        turn: &str,
+        commands: Vec<Cmd>,
+    ) -> Result<Vec<Value>, StoreError> {
         let count = commands.len();
-        let mut replies = self.request(&wrapped(commands))?;
+        let mut replies = self.request(&wrapped(commands.clone()))?;
         let executed = replies.pop().unwrap_or_default();
-        let replies = self.executed(&replies, executed, count)?;
+        let replies = match self.executed(&replies, executed, count) {
+            Err(StoreError::Refused(_)) => return self.of_one_turn(turn, commands),
+            replies => replies?,
+        };
         // Nothing is watched.
         replies.ok_or_else(|| unexpected("EXEC", &Value::Nil))
+    }
+
+    /// The same without `MULTI`, in which a Redis before 7.4 that is over its `maxmemory` refuses all
+    /// commands. It takes no turns then; should it, the replies are of one moment if the count is the same
+    /// before and after them.
+    fn of_one_turn(&mut self, turn: &str, commands: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
+        let mut all = vec![command("GET", &[turn])];
+        all.extend(commands);
+        all.push(command("GET", &[turn]));
+        for _ in 0..ATTEMPTS {
+            let mut replies = self.request(&all)?;
+            let after = replies.pop();
+            if after.as_ref() == replies.first() {
+                replies.remove(0);
+                return Ok(replies);
+            }
+        }
+        Err(too_busy())
+    }
+
+    /// Reads as [`Link::at_once`], and then guards the key `guard` for the next transaction, as
+    /// [`Link::transaction`] does.
+    pub(super) fn look(
+        &mut self,
+        turn: &str,
+        guard: &str,
+        commands: Vec<Cmd>,
+    ) -> Result<Transaction, StoreError> {
+        match self.transaction(guard, commands.clone()) {
+            // The guard is watched all the same, from before what is read now.
+            Err(StoreError::Refused(_)) => {}
+            looked => return looked,
+        }
+        let replies = self.of_one_turn(turn, commands)?;
+        let [value] = exactly(self.request(&[command("GET", &[guard])])?)?;
+        Ok(Transaction { replies: Some(replies), guard: text(guard, value)?, flushed: Ok(()) })
     }
 
     /// From here on asks whether what is written is on the disk.
@@ -203,10 +247,17 @@ impl Link {
         count: usize,
     ) -> Result<Option<Vec<Value>>, StoreError> {
         // What Redis refused to queue makes EXEC fail as well; the first refusal says why.
-        for reply in beside {
-            if let Value::ServerError(error) = reply {
-                return Err(self.target.failed(refusal(error)));
+        let refused = beside.iter().find_map(|reply| match reply {
+            Value::ServerError(error) => Some(refusal(error)),
+            _ => None,
+        });
+        match (refused, &executed) {
+            (why, Value::ServerError(error)) if error.code() == "EXECABORT" => {
+                let why = why.unwrap_or_else(|| refusal(error));
+                return Err(StoreError::Refused(format!("{}: {why}", self.place())));
             }
+            (Some(why), _) => return Err(self.target.failed(why)),
+            _ => {}
         }
         match executed {
             Value::Nil => Ok(None),

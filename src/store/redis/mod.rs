@@ -10,7 +10,7 @@
 //! | `SERVER-BALANCES-<id>` | hash | page number → a page of balances: `height`, the last block that is in it, and `balances`, pairs of account and balance |
 //! | `SERVER-SESSIONS-<id>` | hash | session → highest number of it in the chain |
 //! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `checkpoint` (all pages have at least the blocks up to this height), `instances` (server → instance that counts), `deposed` (instances that don't any more), `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
-//! | `SERVER-LIVES-<id>` | list | each life, with the turn in which it began |
+//! | `SERVER-LIVES-<id>` | list | the latest lives, each with the turn in which it began |
 //! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
 //! | `SERVER-TURN-<id>` | number | the turn counter |
 //!
@@ -20,7 +20,7 @@
 
 use std::fmt;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt};
@@ -81,18 +81,28 @@ pub struct RedisStore {
     target: Target,
     keys: Keys,
     allow_weak: bool,
+    timeout: Duration,
     process: u64,
     known: Option<Known>,
     hold: Option<Hold>,
 }
+
+/// After such a rest the connection is looked at before it is written to: Redis may have closed it (its
+/// setting `timeout` does that after a second at the least), or have been started anew. What is written to a
+/// connection that is closed can't be told from what was written and is not answered.
+const REST: Duration = Duration::from_millis(100);
 
 /// What lasts from a look to the first error.
 struct Hold {
     link: Link,
     token: String,
     shape: Shape,
+    /// When Redis was last heard.
+    heard: Instant,
     /// What is to begin, if it hasn't yet.
     coming: Option<Coming>,
+    /// Redis has refused to let it begin, which ended the guard over the owner that was seen.
+    refused: bool,
 }
 
 impl RedisStore {
@@ -107,6 +117,7 @@ impl RedisStore {
             target: Target::parse(url, connect_timeout, timeout)?,
             keys: Keys::of(id),
             allow_weak,
+            timeout,
             process: fastrand::u64(..),
             known: None,
             hold: None,
@@ -154,6 +165,32 @@ impl RedisStore {
         })
     }
 
+    /// Looks whether the store is there and as this process left it, and guards the next turn; over a new
+    /// connection if the old one is closed. All that was sent on that one was answered, so nothing of this
+    /// process's can be under way.
+    fn look_in_on(&self, mut hold: Hold) -> Result<Hold, StoreError> {
+        let (turn, begun) = (hold.shape.turn, Instant::now());
+        match self.takeover().look_in(&mut hold.link, &hold.token, turn) {
+            // One that hangs wouldn't answer on another connection either.
+            Err(StoreError::Failed(why)) if begun.elapsed() < self.timeout => {
+                log::debug!("{why}; connecting again");
+                hold.link = self.connect()?;
+                self.takeover().look_in(&mut hold.link, &hold.token, turn)?;
+            }
+            looked => looked?,
+        }
+        hold.heard = Instant::now();
+        Ok(hold)
+    }
+
+    /// Takes what a load left, of which a life has begun.
+    fn take_begun(&mut self) -> Result<Hold, StoreError> {
+        match self.take_hold()? {
+            hold @ Hold { coming: None, .. } => Ok(hold),
+            _ => Err(StoreError::Failed("it was looked at, and no life has begun".into())),
+        }
+    }
+
     fn takeover(&self) -> Takeover<'_> {
         Takeover { keys: &self.keys, process: self.process, known: self.known }
     }
@@ -197,13 +234,17 @@ impl Store for RedisStore {
         // A new token for each look: a turn of an earlier one that is still on its way, after a
         // time-out, must find that it is too late.
         let token = format!("{:016x}-{:016x}", self.process, fastrand::u64(..));
-        self.hold = Some(Hold { link, token, shape: Shape::of(&stored), coming: Some(coming) });
+        let (shape, heard) = (Shape::of(&stored), Instant::now());
+        self.hold = Some(Hold { link, token, shape, heard, coming: Some(coming), refused: false });
         Ok(stored)
     }
 
     fn begin(&mut self) -> Result<bool, StoreError> {
         let mut hold = self.take_hold()?;
         let Some(coming) = hold.coming.take() else { return Err(not_looked_at()) };
+        if hold.refused {
+            self.takeover().check_owner(&mut hold.link)?;
+        }
         match self.takeover().begin(&mut hold.link, &hold.token, &coming) {
             // Nobody has heard of this life yet.
             Err(StoreError::Unflushed(why)) if self.known.is_none() => {
@@ -212,12 +253,22 @@ impl Store for RedisStore {
                     flushed => flushed.map(Ok),
                 })?;
             }
+            Err(error @ StoreError::Refused(_)) => {
+                self.hold = Some(Hold { coming: Some(coming), refused: true, ..hold });
+                return Err(error);
+            }
             Ok(false) => return Ok(false),
             begun => drop(begun?),
         }
         self.known = Some(Known { instance: coming.instance, turn: coming.turn });
-        self.hold = Some(hold);
+        self.hold = Some(Hold { heard: Instant::now(), ..hold });
         Ok(true)
+    }
+
+    fn look_in(&mut self) -> Result<(), StoreError> {
+        let hold = self.take_begun()?;
+        self.hold = Some(self.look_in_on(hold)?);
+        Ok(())
     }
 
     fn is_as_seen(&mut self) -> Result<bool, StoreError> {
@@ -254,15 +305,16 @@ impl Store for RedisStore {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {
-        let mut hold = self.take_hold()?;
-        if hold.coming.is_some() {
-            return Err(StoreError::Failed("it was looked at, and no life has begun".into()));
-        }
+        let mut hold = self.take_begun()?;
         let shape = hold.shape.after(batch)?;
         if !batch.writes.is_empty() {
+            if hold.heard.elapsed() >= REST {
+                hold = self.look_in_on(hold)?;
+            }
             let mut turn = Turn::new(&self.keys, batch.number);
             turn.write(&batch.writes, hold.shape.accepted);
             run_turn(&mut hold.link, &self.keys, &hold.token, turn)?;
+            hold.heard = Instant::now();
         }
         if let Some(known) = &mut self.known {
             known.turn = batch.number;

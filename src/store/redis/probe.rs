@@ -80,7 +80,7 @@ fn uses(keys: &Keys) -> Vec<Use> {
     moved.arg(&["LEFT", "RIGHT"]);
     let mut uses =
         vec![Use { command: moved, name: "LMOVE", keys: format!("{accepted} and {chain}") }];
-    let each: [(&str, &[&String], &[&str]); 12] = [
+    let each: [(&str, &[&String], &[&str]); 13] = [
         ("GET", &[owner, turn], &[]),
         ("SET", &[owner], &["x"]),
         ("INCR", &[turn], &[]),
@@ -90,6 +90,7 @@ fn uses(keys: &Keys) -> Vec<Use> {
         ("LLEN", &[chain, log], &[]),
         ("HSET", &[balances, sessions, state], &["x", "x"]),
         ("HDEL", &[sessions, state], &["x"]),
+        ("HGET", &[state], &["x"]),
         ("HGETALL", &[sessions, state], &[]),
         ("HLEN", &[balances], &[]),
         ("HMGET", &[balances], &["x"]),

@@ -10,7 +10,7 @@ use crate::bank::blockchain::block::{FORMAT, SealedBlock};
 use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
-use crate::bank::stored::Stored;
+use crate::bank::stored::{LIVES_KEPT, Stored};
 use crate::store::StoreError;
 use crate::store::redis::keys::{
     ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD, HORIZON_FIELD,
@@ -51,7 +51,8 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
         command("HGETALL", &[&keys.state]),
         command("GET", &[&keys.owner]),
         command("GET", &[&keys.turn]),
-        all(&keys.lives),
+        // Earlier programs kept all of them.
+        command("LRANGE", &[&keys.lives, &format!("-{LIVES_KEPT}"), "-1"]),
         command("LLEN", &[&keys.chain]),
         command("HLEN", &[&keys.balances]),
         command("HGETALL", &[&keys.sessions]),

@@ -1,11 +1,13 @@
 //! Looking at a store, and taking it over.
 
+use redis::Value;
+
 use crate::bank::blockchain::block::FORMAT;
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
-use crate::bank::stored::Stored;
+use crate::bank::stored::{Stored, forget_oldest};
 use crate::store::redis::keys::{FORMAT_FIELD, INSTANCE_FIELD, Keys};
 use crate::store::redis::link::{Link, Transaction};
-use crate::store::redis::reply::{command, from_text, text};
+use crate::store::redis::reply::{command, exactly, from_text, text, unexpected};
 use crate::store::redis::snapshot::{self, LifeRecord, Snapshot};
 use crate::store::redis::turn::{Turn, json};
 use crate::store::{ATTEMPTS, StoreError, too_busy};
@@ -50,7 +52,8 @@ impl Takeover<'_> {
     /// What is there, as if the life that comes had begun.
     pub(super) fn look(&self, link: &mut Link) -> Result<(Stored, Coming), StoreError> {
         for _ in 0..ATTEMPTS {
-            let look = link.transaction(&self.keys.owner, snapshot::commands(self.keys).into())?;
+            let Keys { owner, turn, .. } = self.keys;
+            let look = link.look(turn, owner, snapshot::commands(self.keys).into())?;
             let guard = look.guard.clone();
             let Some(found) = self.parse(look)? else { continue };
             // From here on the owner is watched; it must be the one that was seen.
@@ -84,9 +87,45 @@ impl Takeover<'_> {
             let (format, instance) = (FORMAT.to_string(), coming.instance.to_string());
             turn.set(&[(FORMAT_FIELD, &format), (INSTANCE_FIELD, &instance)]);
         }
-        turn.push(&self.keys.lives, &json(&LifeRecord { life: coming.life, turn: coming.turn }));
+        turn.live(&json(&LifeRecord { life: coming.life, turn: coming.turn }));
         run_turn(link, self.keys, token, turn)?;
         Ok(true)
+    }
+
+    /// Whether `token` still owns the store, and it is at this turn. From then on the owner is watched,
+    /// also where the link is a new one.
+    pub(super) fn look_in(
+        &self,
+        link: &mut Link,
+        token: &str,
+        turn: TurnNumber,
+    ) -> Result<(), StoreError> {
+        let Keys { owner, turn: counter, state, .. } = self.keys;
+        let ask = [
+            command("WATCH", &[owner]),
+            command("GET", &[owner]),
+            command("GET", &[counter]),
+            command("HGET", &[state, INSTANCE_FIELD]),
+        ];
+        let [watched, found_owner, found_turn, instance] = exactly(link.request(&ask)?)?;
+        if watched != Value::Okay {
+            return Err(unexpected(owner, &watched));
+        }
+        let instance = text(state, instance)?;
+        let instance = instance.map(|found| from_text(&found, || state.clone())).transpose()?;
+        self.check_instance(instance)?;
+        match text(owner, found_owner)?.as_deref() {
+            Some(found) if found == token => {}
+            Some(other) => return Err(taken_over(self.keys, Some(other))),
+            None => return Err(gone(self.keys)),
+        }
+        match text(counter, found_turn)? {
+            Some(found) if found == turn.to_string() => Ok(()),
+            found => {
+                let found = found.unwrap_or_else(|| "none".into());
+                Err(self.strange(&format!("it is at turn {found} and was at {turn}")))
+            }
+        }
     }
 
     /// Makes `token` the owner, if the owner is still the one that was seen, and returns the turn at
@@ -114,29 +153,53 @@ impl Takeover<'_> {
 
     /// Whether a process that loaded this store before may load it again.
     fn check(&self, found: &Snapshot) -> Result<(), StoreError> {
-        let Some(Known { instance, turn }) = self.known else {
+        let Some(Known { turn, .. }) = self.known else {
             return Ok(());
         };
-        let strange = |what: String| {
-            Err(StoreError::Strange(format!(
-                "{}: {what}: it was lost, swapped or rolled back",
-                self.keys.state
-            )))
-        };
-        match &found.stored {
-            None => strange(format!("instance {instance} is gone")),
-            Some(stored) if stored.instance != instance => {
-                strange(format!("instance {} is in the place of {instance}", stored.instance))
-            }
-            Some(stored) if stored.turn < turn => {
-                strange(format!("it is at turn {} and was at {turn}", stored.turn))
-            }
-            // Two processes that take one store from each other for ever would serve nobody.
-            Some(_) => match &found.owner {
-                Some(owner) if owner.starts_with(&format!("{:016x}-", self.process)) => Ok(()),
-                owner => Err(taken_over(self.keys, owner.as_deref())),
-            },
+        self.check_instance(found.stored.as_ref().map(|stored| stored.instance))?;
+        if let Some(stored) = found.stored.as_ref().filter(|stored| stored.turn < turn) {
+            return Err(self.strange(&format!("it is at turn {} and was at {turn}", stored.turn)));
         }
+        self.check_process(found.owner.as_deref())
+    }
+
+    /// Whether the store is still this process's, and guards that.
+    pub(super) fn check_owner(&self, link: &mut Link) -> Result<(), StoreError> {
+        let owner = &self.keys.owner;
+        let ask = [command("WATCH", &[owner]), command("GET", &[owner])];
+        let [watched, found] = exactly(link.request(&ask)?)?;
+        match watched {
+            Value::Okay => self.check_process(text(owner, found)?.as_deref()),
+            other => Err(unexpected(owner, &other)),
+        }
+    }
+
+    /// Two processes that take one store from each other for ever would serve nobody.
+    fn check_process(&self, owner: Option<&str>) -> Result<(), StoreError> {
+        match owner {
+            Some(owner) if owner.starts_with(&format!("{:016x}-", self.process)) => Ok(()),
+            owner => Err(taken_over(self.keys, owner)),
+        }
+    }
+
+    /// Whether the store is the one that this process knows, if it knows one.
+    fn check_instance(&self, found: Option<InstanceId>) -> Result<(), StoreError> {
+        match (self.known, found) {
+            (Some(Known { instance, .. }), None) => {
+                Err(self.strange(&format!("instance {instance} is gone")))
+            }
+            (Some(Known { instance, .. }), Some(other)) if other != instance => {
+                Err(self.strange(&format!("instance {other} is in the place of {instance}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn strange(&self, what: &str) -> StoreError {
+        StoreError::Strange(format!(
+            "{}: {what}: it was lost, swapped or rolled back",
+            self.keys.state
+        ))
     }
 }
 
@@ -147,6 +210,7 @@ fn with_life(found: Option<Stored>) -> (Stored, Coming) {
     stored.turn.0 += 1;
     let (instance, life, turn) = (stored.instance, LifeId(fastrand::u64(..)), stored.turn);
     stored.lives.push((life, turn));
+    forget_oldest(&mut stored.lives);
     (stored, Coming { seen, instance, life, turn })
 }
 
@@ -165,9 +229,13 @@ pub(super) fn run_turn(
     match done.guard.as_deref() {
         // Only now: who was fenced off has to hear that first.
         Some(owner) if owner == token && done.replies.is_some() => done.flushed,
-        None => Err(StoreError::Strange(format!("{} is gone: the store was lost", keys.owner))),
+        None => Err(gone(keys)),
         owner => Err(taken_over(keys, owner)),
     }
+}
+
+fn gone(keys: &Keys) -> StoreError {
+    StoreError::Strange(format!("{} is gone: the store was lost", keys.owner))
 }
 
 fn taken_over(keys: &Keys, owner: Option<&str>) -> StoreError {

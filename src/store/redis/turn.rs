@@ -12,6 +12,7 @@ use crate::bank::ids::{SessionId, TurnNumber};
 use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::sessions::SessionChanges;
 use crate::bank::paxos::ballot::Ballot;
+use crate::bank::stored::LIVES_KEPT;
 use crate::store::StoreError;
 use crate::store::redis::keys::{
     ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, HORIZON_FIELD, INCLUDED_FIELD,
@@ -72,6 +73,13 @@ impl<'a> Turn<'a> {
     /// Adds an element to the end of a list.
     pub(super) fn push(&mut self, key: &str, text: &str) {
         self.step("RPUSH", key, &[text], Expected::AtLeast(1));
+    }
+
+    /// Adds a life, and forgets the oldest ones.
+    pub(super) fn live(&mut self, text: &str) {
+        let key = &self.keys.lives;
+        self.push(key, text);
+        self.step("LTRIM", key, &[&format!("-{LIVES_KEPT}"), "-1"], Expected::Okay);
     }
 
     /// Sets fields of the state.

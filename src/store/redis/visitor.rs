@@ -121,7 +121,7 @@ impl Visitor {
     /// If it can't be read, or holds what can't be understood: also where it is of another format.
     pub fn contents(&mut self) -> Result<Option<Stored>, StoreError> {
         let found = self.ask(|link, keys| {
-            let replies = link.at_once(snapshot::commands(keys).into())?;
+            let replies = link.at_once(&keys.turn, snapshot::commands(keys).into())?;
             snapshot::parse(keys, replies)
         });
         match found {
@@ -176,7 +176,7 @@ impl Visitor {
                 command("HLEN", &[key]),
                 pages::ask(key, from, PAGES),
             ];
-            let [blocks, there, found] = exactly(link.at_once(ask)?)?;
+            let [blocks, there, found] = exactly(link.at_once(&keys.turn, ask)?)?;
             let there = length(key, there)?.saturating_sub(from);
             let mut found = values(key, found)?;
             found.truncate(there.min(PAGES) as usize);

@@ -1,0 +1,88 @@
+//! A server whose store takes no writes: it only reads, and says only what is durable already (DESIGN.md,
+//! "The store").
+//!
+//! It goes on in the life that it has, so it may use no name of that life again, of which it can't know what
+//! for: it begins no run, and opens no session.
+
+use super::Server;
+use super::recovery::Recovery;
+use crate::bank::effects::{Bound, Timer};
+use crate::bank::ids::ConnectionId;
+use crate::bank::paxos::message::Message;
+use crate::bank::request::{ErrorCode, Reply, Request};
+
+impl Recovery {
+    /// Whether a server can be had of this that only reads: of a bank that is open, in which it takes part.
+    pub fn can_rest(&self) -> bool {
+        let named = self.replay.chain.as_ref().and_then(|chain| chain.instance(&self.config.id));
+        self.stored.active && named == Some(self.stored.instance)
+    }
+
+    /// The server is only to read, for this reason.
+    #[must_use]
+    pub fn resting(mut self, why: String) -> Recovery {
+        self.rests = Some(why);
+        self
+    }
+}
+
+impl Server {
+    /// Whether this server only reads.
+    pub(super) fn rests(&self) -> bool {
+        self.rests.is_some()
+    }
+
+    /// Declines what a server that only reads can't do; whether it did.
+    pub(super) fn declines(
+        &mut self,
+        connection: ConnectionId,
+        id: Option<u64>,
+        request: &Request,
+    ) -> bool {
+        let declined = self.rests() && !reads_only(request);
+        if declined {
+            self.decline(connection, id);
+        }
+        declined
+    }
+
+    /// Says that nothing was done, and why, if this server only reads; whether it does.
+    pub(super) fn decline(&mut self, connection: ConnectionId, id: Option<u64>) -> bool {
+        let Some(why) = &self.rests else { return false };
+        let message = format!(
+            "nothing was done about this request: the store of {} takes no writes ({why}); try again when \
+             it does",
+            self.config.id
+        );
+        let reply = Reply::Error { error: ErrorCode::Full, message };
+        self.effects.bind(Bound::Reply(connection, id, reply));
+        true
+    }
+
+    /// Whether a peer's message is nothing to a server that only reads.
+    pub(super) fn is_deaf_to(&self, message: &Message) -> bool {
+        let heard = matches!(
+            message,
+            Message::Heartbeat(_) | Message::ReconcileRequest | Message::BlocksRequest { .. }
+        );
+        self.rests() && !heard && !planted!(RestingVotes)
+    }
+
+    /// Whether a timer is nothing to a server that only reads.
+    pub(super) fn ignores(&self, timer: Timer) -> bool {
+        self.rests() && timer != Timer::Heartbeat
+    }
+}
+
+/// Whether a request is answered without a write, and without a name of the present life.
+fn reads_only(request: &Request) -> bool {
+    match request {
+        Request::Status
+        | Request::Chain { .. }
+        | Request::History { .. }
+        | Request::Accounts { .. }
+        | Request::Balance(_)
+        | Request::Log { .. } => true,
+        Request::One(_) | Request::Batch(_) | Request::Settle | Request::Session => false,
+    }
+}
