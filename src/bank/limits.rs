@@ -9,10 +9,8 @@ pub const MAX_BATCH: usize = 5_000;
 pub const MAX_LOG_PAGE: usize = 1_000;
 /// The most entries or accounts that one answer to `history` or `accounts` carries.
 pub const MAX_PAGE: usize = 1_000;
-/// About as many entries of the local log as are looked through for one answer to `history`…
-pub const MAX_LOOKED_THROUGH: usize = 50_000;
-/// …in so many elements at the most.
-pub const MAX_ELEMENTS_LOOKED_THROUGH: usize = 10_000;
+/// The most elements of the local log that are looked through for one answer to `history`.
+pub const MAX_LOOKED_THROUGH: usize = 10_000;
 /// The longest time that a transfer may wait for money: one day, in milliseconds.
 pub const MAX_WAIT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// The longest text of one entry in an element: two accounts of 81 characters, an amount, a request,

@@ -76,20 +76,13 @@ impl LocalLog {
         self.elements.iter().cloned().chain(self.open_element())
     }
 
-    /// The last elements that hold anything before seq `end`, oldest first: so many that they have about
-    /// `entries` entries, and no more than `most`. And whether there are others before them.
-    pub fn before(&self, end: u64, entries: usize, most: usize) -> (Vec<Element>, bool) {
+    /// The last elements that hold anything before seq `end`, oldest first, `most` of them at the most;
+    /// and whether there are others before them.
+    pub fn before(&self, end: u64, most: usize) -> (Vec<Element>, bool) {
         let open = self.open_element().filter(|element| element.first().seq < end);
-        let mut held = 0;
-        let mut is_enough = |element: &Element| {
-            let enough = held >= entries;
-            held += element.entries_held();
-            enough
-        };
         let sealed = self.elements.partition_point(|element| element.first().seq < end);
         let newest = open.into_iter().chain(self.elements.range(..sealed).rev().cloned());
-        let mut taken: Vec<Element> =
-            newest.take_while(|element| !is_enough(element)).take(most).collect();
+        let mut taken: Vec<Element> = newest.take(most).collect();
         taken.reverse();
         let first = taken.first().map_or(end, |element| element.first().seq);
         (taken, first > self.base.next().seq && !self.is_empty())
@@ -241,16 +234,14 @@ mod tests {
     fn the_newest_of_it_is_had_in_pieces_of_bounded_size() {
         let mut log = log();
         log.append(vec![record(6)], ROOM);
-        let (a, b, c, d) = (element(1..=2), element(3..=4), element(5..=5), element(6..=6));
-        assert_eq!(
-            log.before(u64::MAX, 9, 9),
-            (vec![a.clone(), b.clone(), c.clone(), d.clone()], false)
-        );
-        assert_eq!(log.before(u64::MAX, 2, 9), (vec![c.clone(), d], true));
-        assert_eq!(log.before(6, 9, 2), (vec![b.clone(), c], true));
-        assert_eq!(log.before(4, 1, 9), (vec![b], true), "seq 3 is before it");
-        assert_eq!(log.before(3, 1, 9), (vec![a], false));
-        assert_eq!(log.before(1, 9, 9), (vec![], false));
+        let [a, b, c, d] = [1..=2, 3..=4, 5..=5, 6..=6].map(element);
+        let all = vec![a.clone(), b.clone(), c.clone(), d.clone()];
+        assert_eq!(log.before(u64::MAX, 9), (all, false));
+        assert_eq!(log.before(u64::MAX, 2), (vec![c.clone(), d], true));
+        assert_eq!(log.before(6, 2), (vec![b.clone(), c], true));
+        assert_eq!(log.before(4, 1), (vec![b], true), "seq 3 is before it");
+        assert_eq!(log.before(3, 1), (vec![a], false));
+        assert_eq!(log.before(1, 9), (vec![], false));
     }
 
     #[test]

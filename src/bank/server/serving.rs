@@ -7,9 +7,7 @@ use crate::bank::effects::Bound;
 use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId, SessionName};
 use crate::bank::ledger::balances::LedgerError;
 use crate::bank::ledger::entry::{Entry, Position};
-use crate::bank::limits::{
-    MAX_ELEMENTS_LOOKED_THROUGH, MAX_LOG_PAGE, MAX_LOOKED_THROUGH, MAX_PAGE,
-};
+use crate::bank::limits::{MAX_LOG_PAGE, MAX_LOOKED_THROUGH, MAX_PAGE};
 use crate::bank::request::{
     AccountState, Cursor, ErrorCode, PeerStatus, Query, Reply, Request, Status,
 };
@@ -93,8 +91,7 @@ impl Server {
             if end <= self.chain().included(&self.config.id).seq {
                 return None;
             }
-            (state.log, state.older) =
-                self.log.before(end, MAX_LOOKED_THROUGH, MAX_ELEMENTS_LOOKED_THROUGH);
+            (state.log, state.older) = self.log.before(end, MAX_LOOKED_THROUGH);
         }
         Some(state)
     }
