@@ -19,6 +19,11 @@ pub const MAX_CLIENTS: usize = 800;
 /// something: clients must not be able to keep the servers apart, nor those that are idle the others.
 pub const ROOM_FOR_PEERS: usize = 64;
 
+/// This process has as many open files as it may have: EMFILE of every Unix.
+const TOO_MANY_HERE: i32 = 24;
+/// So have all processes together: ENFILE.
+const TOO_MANY_IN_ALL: i32 = 23;
+
 /// How long to wait after a connection could not be accepted, which is mostly for want of files.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,8 +41,10 @@ pub(crate) fn listen(listener: TcpListener, lobby: &Lobby) {
                 Ok((socket, _)) => admit(scope, lobby, &open, ConnectionId(number), socket),
                 Err(error) => {
                     log::warn!("a connection could not be accepted: {error}");
-                    // A client's is missed the least.
-                    lobby.guests.dismiss_idlest(lobby.timings.handshake);
+                    // A client's file is missed the least.
+                    if matches!(error.raw_os_error(), Some(TOO_MANY_HERE | TOO_MANY_IN_ALL)) {
+                        lobby.guests.dismiss_idlest(lobby.timings.handshake);
+                    }
                     lobby.life.sleep(PAUSE);
                 }
             }
