@@ -30,7 +30,9 @@ impl Figures {
     /// A measured figure and its bound.
     pub fn asked(&mut self, name: &str, unit: Unit, value: f64, bound: Bound) {
         let asked = (bound.show(unit), bound.is_reached(value));
-        self.add(name, unit.show(value), Some(asked));
+        // What was waited for in vain has no time.
+        let found = if value.is_infinite() { "not in time".to_owned() } else { unit.show(value) };
+        self.add(name, found, Some(asked));
     }
 
     /// What was seen, in words.
