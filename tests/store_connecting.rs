@@ -4,16 +4,22 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use paxos_banking::bank::effects::Write as Change;
+use paxos_banking::play::guard::Guarded;
 use paxos_banking::store::redis::{Options, RedisStore};
 use paxos_banking::store::{Store, StoreError};
 use redis::Connection;
-use support::disk::{Disk, commit};
+use serde_json::json;
+use support::cluster::{Client, free_address, wait_until};
+use support::disk::{Disk, commit, use_all_of_it};
 use support::redis::{TestRedis, say};
 use support::samples::*;
 
@@ -27,21 +33,6 @@ fn open(url: &str, id: &str) -> RedisStore {
 
 fn refused(url: &str) -> StoreError {
     open(url, "A").load().expect_err("it has to be refused")
-}
-
-/// Does everything that a server ever does with its store.
-fn use_all_of_it(store: &mut RedisStore) {
-    let mut last = store.load().unwrap().turn.0;
-    let blocks = chain(3, 2);
-    let moved = |block| append_with(block, true, 0, &[("A", 70), ("B", 130)]);
-    commit(store, &mut last, vec![accept(1, &blocks[0]), moved(&blocks[0]), Change::Activate]);
-    commit(store, &mut last, vec![Change::Log(element(3..=4)), Change::Promise(ballot(1))]);
-    commit(store, &mut last, vec![accept(1, &blocks[1])]);
-    commit(store, &mut last, vec![append_with(&blocks[1], true, 1, &[("A", 70)])]);
-    assert_eq!(store.pages(0, 1).unwrap().len(), 1);
-    assert_eq!(store.blocks(0, 9, 1 << 20).unwrap().len(), 2);
-    assert_eq!(store.reader().blocks(0, 9, 1 << 20).unwrap().len(), 2);
-    assert_eq!(store.load().unwrap().blocks, 2);
 }
 
 /// The commands that were carried out there, in capitals, but for those of the test itself.
@@ -98,7 +89,7 @@ fn the_documented_user_can_do_all_that_its_server_does_and_nothing_with_another_
     assert!(text.contains("NOPERM") && text.contains("SERVER-"), "{text}");
     let keys: Vec<String> = say(&mut redis.connect(), &["KEYS", "SERVER-*-B"]);
     assert_eq!(keys, Vec::<String>::new());
-    let readme = std::fs::read_to_string("README.md").unwrap();
+    let readme = fs::read_to_string("README.md").unwrap();
     let line = USER.replace("secret", "PASSWORD").replace("-A ", "-B ");
     assert!(readme.contains(&line), "README.md lacks: {line}");
 }
@@ -268,4 +259,43 @@ fn each_thing_that_can_be_wrong_with_a_redis_has_its_name_and_the_way_out() {
         assert_eq!(text.contains("can't be reached"), silent, "{text}");
         is_plain(&text);
     }
+}
+
+/// The secret of a Redis stands on no command line and in no log, from the server to its audit.
+#[test]
+fn a_server_s_password_comes_from_a_file_and_is_not_shown() {
+    const PROGRAM: &str = env!("CARGO_BIN_EXE_paxos-banking");
+    let redis = TestRedis::start();
+    with_user(&redis, &USER.replace(">secret", ">top%40secret/?#"));
+    let folder = tempfile::tempdir().unwrap();
+    let (password, log) = (folder.path().join("password"), folder.path().join("log"));
+    fs::write(&password, "top%40secret/?#\n").unwrap();
+    fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
+    let program = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).arg("--redis-password-file").arg(&password);
+        command.env("PAXOS_BANKING_REDIS", format!("redis://bank@127.0.0.1:{}", redis.port()));
+        command.env("RUST_LOG", "trace");
+        command
+    };
+    let address = free_address();
+    let cluster = format!("A={address}");
+    let command = program(&["server", "--id", "A", "--cluster", &cluster]);
+    let server = Guarded::start(&command, File::create(&log).unwrap().into()).unwrap();
+    wait_until("the bank is open", || {
+        let status =
+            Client::try_connect(&address).and_then(|mut c| c.try_ask(&json!({"status": {}})));
+        status.is_some_and(|status| status["active"] == json!(true))
+    });
+    let mut shown =
+        fs::read_to_string(format!("/proc/{}/cmdline", server.pid())).unwrap_or_default();
+    shown += &fs::read_to_string(&log).unwrap();
+    for arguments in [vec!["audit", "--id", "A"], vec!["export", "--id", "A"]] {
+        let output = program(&arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        shown += &said;
+    }
+    assert!(shown.contains("listening on") && !shown.contains("secret"), "{shown}");
 }

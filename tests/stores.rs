@@ -15,7 +15,7 @@ use paxos_banking::store::redis::{Options, RedisStore};
 use paxos_banking::store::{Store, StoreError};
 use serde_json::json;
 use support::cluster::{Client, wait_until};
-use support::disk::{Disk, commit};
+use support::disk::{Disk, commit, use_all_of_it};
 use support::process::{Bank, Setup};
 use support::redis::{Program, TestRedis, say};
 use support::samples::*;
@@ -115,6 +115,21 @@ fn a_bank_lives_on(name: &str) {
     );
 }
 
+/// The user of README.md can do all that server B does, and nothing with A's keys.
+fn the_documented_user_is_enough(name: &str) {
+    let Some(store) = program(name) else { return };
+    let redis = TestRedis::run(&store, &[]);
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let line = readme.lines().map(str::trim).find(|line| line.starts_with("ACL SETUSER bank-B "));
+    let line = line.expect("README.md has the line").replace("PASSWORD", "secret");
+    say::<()>(&mut redis.connect(), &line.split_whitespace().collect::<Vec<_>>());
+    let url = format!("redis://bank-B:secret@127.0.0.1:{}/", redis.port());
+    let open = |id: &str| RedisStore::new(&url, &server(id), Options::default()).unwrap();
+    use_all_of_it(&mut open("B"));
+    let refused = open("A").load().unwrap_err().to_string();
+    assert!(refused.contains("NOPERM") && refused.contains("-A"), "{refused}");
+}
+
 /// With `appendonly` switched on a moment ago nothing is believed before it is kept.
 fn what_is_not_kept_yet_is_not_believed(name: &str) {
     let Some(store) = program(name) else { return };
@@ -172,12 +187,12 @@ macro_rules! on_each {
 }
 
 on_each! {
-    system super::SYSTEM, a_bank_lives_on;
-    redis_6_2 "redis-6.2", a_bank_lives_on what_is_not_kept_yet_is_not_believed;
-    redis_8_2 "redis-8.2", a_bank_lives_on what_is_not_kept_yet_is_not_believed
-        what_is_not_kept_any_more_is_not_believed;
-    valkey_9_1 "valkey-9.1", a_bank_lives_on what_is_not_kept_yet_is_not_believed
-        what_is_not_kept_any_more_is_not_believed;
+    system super::SYSTEM, a_bank_lives_on the_documented_user_is_enough;
+    redis_6_2 "redis-6.2", a_bank_lives_on the_documented_user_is_enough what_is_not_kept_yet_is_not_believed;
+    redis_8_2 "redis-8.2", a_bank_lives_on the_documented_user_is_enough
+        what_is_not_kept_yet_is_not_believed what_is_not_kept_any_more_is_not_believed;
+    valkey_9_1 "valkey-9.1", a_bank_lives_on the_documented_user_is_enough
+        what_is_not_kept_yet_is_not_believed what_is_not_kept_any_more_is_not_believed;
 }
 
 /// These need a library that is seldom there.
@@ -186,6 +201,12 @@ mod redis_7_4 {
     #[ignore = "./run.sh stores"]
     fn a_bank_lives_on() {
         super::a_bank_lives_on("redis-7.4");
+    }
+
+    #[test]
+    #[ignore = "./run.sh stores"]
+    fn the_documented_user_is_enough() {
+        super::the_documented_user_is_enough("redis-7.4");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use paxos_banking::store::memory::MemoryStore;
 use paxos_banking::store::redis::{Options, RedisStore};
 
 use super::redis::TestRedis;
-use super::samples::{batch, server};
+use super::samples::{accept, append_with, ballot, batch, chain, element, server};
 
 /// Where one server's data is.
 pub trait Disk {
@@ -85,4 +85,19 @@ pub fn after<D: Disk>(turns: Vec<Vec<Write>>) -> Stored {
 /// The blocks' texts, to be compared to the byte.
 pub fn texts(blocks: &[SealedBlock]) -> Vec<&str> {
     blocks.iter().map(SealedBlock::text).collect()
+}
+
+/// Does everything that a server ever does with its store.
+pub fn use_all_of_it(store: &mut impl Store) {
+    let mut last = store.load().unwrap().turn.0;
+    let blocks = chain(3, 2);
+    let moved = |block| append_with(block, true, 0, &[("A", 70), ("B", 130)]);
+    commit(store, &mut last, vec![accept(1, &blocks[0]), moved(&blocks[0]), Write::Activate]);
+    commit(store, &mut last, vec![Write::Log(element(3..=4)), Write::Promise(ballot(1))]);
+    commit(store, &mut last, vec![accept(1, &blocks[1])]);
+    commit(store, &mut last, vec![append_with(&blocks[1], true, 1, &[("A", 70)])]);
+    assert_eq!(store.pages(0, 1).unwrap().len(), 1);
+    assert_eq!(store.blocks(0, 9, 1 << 20).unwrap().len(), 2);
+    assert_eq!(store.reader().blocks(0, 9, 1 << 20).unwrap().len(), 2);
+    assert_eq!(store.load().unwrap().blocks, 2);
 }
