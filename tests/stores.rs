@@ -150,10 +150,11 @@ fn what_is_not_kept_yet_is_not_believed(name: &str) {
     assert_eq!(redis.open().load().unwrap().promised, Some(ballot(5)));
 }
 
-/// And where it is switched off and on while a server uses it, the next turn is not believed.
+/// And where it is switched off and on while a server uses it, the next turn is not believed. (Each turn
+/// is asked about only where several threads may answer it too early.)
 fn what_is_not_kept_any_more_is_not_believed(name: &str) {
     let Some(store) = program(name) else { return };
-    let redis = TestRedis::run(&store, &[]);
+    let redis = TestRedis::run(&store, &["--io-threads", "2"]);
     let options = Options { timeout: Duration::from_secs(1), ..Options::default() };
     let mut store = RedisStore::new(&redis.url(), &server("A"), options).unwrap();
     let last = store.load().unwrap().turn.0;

@@ -24,8 +24,12 @@ pub(super) struct Transaction {
 pub(super) struct Link {
     connection: Connection,
     target: Target,
-    /// It is asked whether a turn is on the disk: it knows `WAITAOF`.
+    /// It can be asked whether what was written is on the disk: it knows `WAITAOF`.
     knows_waitaof: bool,
+    /// It is asked in each transaction.
+    asks_each_time: bool,
+    /// A turn that was written by it was on the disk.
+    is_proven: bool,
 }
 
 impl Link {
@@ -43,7 +47,13 @@ impl Link {
             StoreError::Unreachable(format!("Redis at {}: {why}", target.place()))
         };
         let connection = open().map_err(nobody)?;
-        let mut link = Link { connection, target: target.clone(), knows_waitaof: false };
+        let mut link = Link {
+            connection,
+            target: target.clone(),
+            knows_waitaof: false,
+            asks_each_time: false,
+            is_proven: false,
+        };
         link.log_in()?;
         Ok(link)
     }
@@ -147,13 +157,19 @@ impl Link {
         Ok(Transaction { replies: Some(replies), guard: text(guard, value)?, flushed: Ok(()) })
     }
 
-    /// From here on asks whether what is written is on the disk.
-    pub(super) fn ask_for_flushes(&mut self) {
-        self.knows_waitaof = true;
+    /// From here on asks whether what was written is on the disk: in each transaction if its answers may
+    /// come before that; and else until one was, since it may be that nothing is kept at all.
+    pub(super) fn ask_for_flushes(&mut self, each_time: bool) {
+        (self.knows_waitaof, self.asks_each_time) = (true, each_time);
+    }
+
+    /// A turn was written by it, and is on the disk.
+    pub(super) fn prove(&mut self) {
+        self.is_proven = true;
     }
 
     /// `MULTI`, the commands, `EXEC`; and then, for the next transaction, `WATCH` and `GET` of the
-    /// key `guard`; and then, if Redis knows it, `WAITAOF`. All in one round trip.
+    /// key `guard`; and then, where its answers may come too early, `WAITAOF`. All in one round trip.
     ///
     /// `WAITAOF` is about what this connection has written before, so it may stand anywhere behind
     /// `EXEC`. (Within the transaction it wouldn't wait.) It is the last, so that the guard is in
@@ -166,9 +182,10 @@ impl Link {
         let count = commands.len();
         let mut all = wrapped(commands);
         all.extend([command("WATCH", &[guard]), command("GET", &[guard])]);
-        all.extend(self.knows_waitaof.then(|| wait_for_flush(self.flush_millis())));
+        let asks = self.knows_waitaof && (self.asks_each_time || !self.is_proven);
+        all.extend(asks.then(|| wait_for_flush(self.flush_millis())));
         let mut replies = self.request(&all)?;
-        let flushed = match self.knows_waitaof {
+        let flushed = match asks {
             true => self.flushed(&replies.pop().unwrap_or_default()),
             false => Ok(()),
         };
@@ -182,8 +199,8 @@ impl Link {
         Ok(Transaction { replies, guard: text(guard, value)?, flushed })
     }
 
-    /// Waits on for what a transaction has written, and was not on the disk in time.
-    pub(super) fn wait_on(&mut self) -> Result<(), StoreError> {
+    /// Asks again about what was not on the disk in time.
+    pub(super) fn is_flushed(&mut self) -> Result<(), StoreError> {
         let replies = self.request(&[wait_for_flush(self.flush_millis())])?;
         self.flushed(&replies.into_iter().next().unwrap_or_default())
     }

@@ -16,7 +16,7 @@
 //!
 //! A turn is one round trip: `MULTI`, `INCR` of the turn counter, the writes, `EXEC`; and then
 //! `WATCH` and `GET` of the owner, which guard the next turn. With `appendfsync always` Redis
-//! answers it when it is on the disk; and where it knows `WAITAOF`, that is asked for too.
+//! answers it when it is on the disk; where it may answer earlier, `WAITAOF` is asked for too.
 
 use std::fmt;
 use std::thread;
@@ -156,7 +156,8 @@ impl RedisStore {
         Ok(match settings::check(link, waitaof, self.allow_weak)? {
             Durability::Sound => {
                 if waitaof {
-                    link.ask_for_flushes();
+                    let each_time = !settings::has_one_io_thread(link)?;
+                    link.ask_for_flushes(each_time);
                 }
                 Ok(())
             }
@@ -248,7 +249,7 @@ impl Store for RedisStore {
         match self.takeover().begin(&mut hold.link, &hold.token, &coming) {
             // Nobody has heard of this life yet.
             Err(StoreError::Unflushed(why)) if self.known.is_none() => {
-                patiently(why, || match hold.link.wait_on() {
+                patiently(why, || match hold.link.is_flushed() {
                     Err(StoreError::Unflushed(why)) => Ok(Err(why)),
                     flushed => flushed.map(Ok),
                 })?;

@@ -166,13 +166,19 @@ fn look_at_persistence(link: &mut Link) -> Result<Persistence, StoreError> {
 /// From version 8 on, a Redis with several I/O threads answers before it has flushed; `WAITAOF` would
 /// tell.
 fn answers_early(link: &mut Link) -> Result<Persistence, StoreError> {
-    let reply = link.request(&[command("CONFIG", &["GET", "io-threads"])])?.pop();
-    Ok(match value_of("io-threads", reply.unwrap_or_default())? {
-        Ok(threads) if threads == "1" => Persistence::Sound,
-        _ => Persistence::Wrong(
+    Ok(match has_one_io_thread(link)? {
+        true => Persistence::Sound,
+        false => Persistence::Wrong(
             "it lacks WAITAOF, and with io-threads above 1 a Redis from version 8 on answers before \
              it has flushed"
                 .into(),
         ),
     })
+}
+
+/// True if it is known to answer only what it has flushed: one thread does the one after the other.
+pub(super) fn has_one_io_thread(link: &mut Link) -> Result<bool, StoreError> {
+    let reply = link.request(&[command("CONFIG", &["GET", "io-threads"])])?.pop();
+    let threads = value_of("io-threads", reply.unwrap_or_default())?;
+    Ok(threads.is_ok_and(|threads| threads == "1"))
 }

@@ -228,7 +228,11 @@ pub(super) fn run_turn(
     }
     match done.guard.as_deref() {
         // Only now: who was fenced off has to hear that first.
-        Some(owner) if owner == token && done.replies.is_some() => done.flushed,
+        Some(owner) if owner == token && done.replies.is_some() => {
+            done.flushed?;
+            link.prove();
+            Ok(())
+        }
         None => Err(gone(keys)),
         owner => Err(taken_over(keys, owner)),
     }
