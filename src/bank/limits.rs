@@ -11,6 +11,8 @@ pub const MAX_LOG_PAGE: usize = 1_000;
 pub const MAX_PAGE: usize = 1_000;
 /// The most elements of the local log that are looked through for one answer to `history`.
 pub const MAX_LOOKED_THROUGH: usize = 10_000;
+/// The most accounts of which one prepare asks what whole logs would bring.
+pub const MAX_ASKED: usize = 256;
 /// The longest time that a transfer may wait for money: one day, in milliseconds.
 pub const MAX_WAIT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// The longest text of one entry in an element: two accounts of 81 characters, an amount, a request,
@@ -55,6 +57,8 @@ pub struct Limits {
     pub accounts: usize,
     /// The most transfers that wait, and the most clients that settle.
     pub waiting: usize,
+    /// Of how many accounts a run asks what whole logs would bring; at most [`MAX_ASKED`].
+    pub asked: usize,
     /// How many sessions are remembered.
     pub sessions: usize,
     /// How many requests of one session are remembered.
@@ -83,6 +87,7 @@ impl Default for Limits {
             log: 2_000_000,
             accounts: 20_000_000,
             waiting: 10_000,
+            asked: MAX_ASKED,
             sessions: 10_000,
             remembered: 10_000,
             remembered_in_all: 200_000,
@@ -112,12 +117,13 @@ impl Limits {
     /// Checks what the protocol needs of them.
     ///
     /// # Panics
-    /// If any is 0.
+    /// If any is 0, or more accounts are asked for than others answer.
     pub fn assert_sound(&self) {
-        let Limits { element, block, block_bytes, log, accounts, waiting, .. } = self;
+        let Limits { element, block, block_bytes, log, accounts, waiting, asked, .. } = self;
         let Limits { sessions, remembered, remembered_in_all, page, bytes_per_page, .. } = self;
         let bounds = [element, block, block_bytes, log, accounts, waiting, page, bytes_per_page];
-        let mut all = bounds.into_iter().chain([sessions, remembered, remembered_in_all]);
+        let mut all = bounds.into_iter().chain([sessions, remembered, remembered_in_all, asked]);
+        assert!(*asked <= MAX_ASKED, "no server answers for so many accounts: {asked}");
         assert!(all.all(|limit| *limit > 0), "a limit of 0: {self:?}");
     }
 }

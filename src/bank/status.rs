@@ -158,14 +158,14 @@ pub struct Percentiles {
     pub count: u64,
 }
 
-/// What became of a server's own runs in one turn.
+/// What became of a server's own runs, in one turn or in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Runs {
     /// Started.
-    pub started: u32,
+    pub started: u64,
     /// Got through: with a block, or since there was nothing to agree on.
-    pub won: u32,
+    pub won: u64,
     /// Lost: another ballot was promised, or another server's block came first. (One that nothing
     /// needs any more is given up, which is neither.)
-    pub lost: u32,
+    pub lost: u64,
 }

@@ -82,9 +82,9 @@ impl Gauges {
     /// A turn is durable, since `now`; its write, if there was one, took from `begun` to then.
     pub(crate) fn turn(&mut self, batch: &Batch, runs: Runs, begun: Instant, now: Instant) {
         self.now = now;
-        self.counts.runs_started += u64::from(runs.started);
-        self.counts.runs_won += u64::from(runs.won);
-        self.counts.runs_lost += u64::from(runs.lost);
+        self.counts.runs_started += runs.started;
+        self.counts.runs_won += runs.won;
+        self.counts.runs_lost += runs.lost;
         if batch.writes.is_empty() {
             return;
         }

@@ -84,11 +84,17 @@ mod tests {
         let hash = block.hash().short();
         for (message, expected) in [
             (
-                Message::Prepare { height: 5, ballot: ballot(3), previous, known: [].into() },
+                Message::Prepare {
+                    height: 5,
+                    ballot: ballot(3),
+                    previous,
+                    known: [].into(),
+                    asks: [].into(),
+                },
                 "prepare block 5, ballot 3.A".to_owned(),
             ),
             (
-                promise(Vote::Log { elements: vec![], cut: true }),
+                promise(Vote::Log { elements: vec![], cut: true, whole: None }),
                 "promise block 5, ballot 3.A: no entries, cut".into(),
             ),
             (

@@ -39,7 +39,7 @@ mod tests {
     use crate::bank::ledger::entry::{Action, Position, Record, Via};
     use crate::bank::limits::{Limits, MAX_ENTRY_TEXT};
     use crate::bank::paxos::ballot::Ballot;
-    use crate::bank::paxos::message::{Configuration, Hello, Standing, Vote};
+    use crate::bank::paxos::message::{Configuration, Hello, Standing, Vote, Whole};
 
     fn server(id: &str) -> ServerId {
         id.parse().unwrap()
@@ -120,14 +120,26 @@ mod tests {
             (5, BlockHash::of("x"), InstanceId(8), blocks()[1].clone());
         let promise =
             |vote| Message::Promise { height, ballot: ballot(), instance, waiting: true, vote };
-        let known = BTreeMap::from([(server("A"), 18)]);
+        let prepare = |asks: &[&str]| Message::Prepare {
+            height,
+            ballot: ballot(),
+            previous: hash,
+            known: BTreeMap::from([(server("A"), 18)]),
+            asks: asks.iter().map(|name| name.parse().unwrap()).collect(),
+        };
+        let cut = |whole| Vote::Log { elements: vec![element()], cut: true, whole };
+        let last = Position { epoch: 1, seq: 99 };
+        let brings = BTreeMap::from([("A".parse().unwrap(), Amount::MAX)]);
         vec![
             Message::Hello(hello()),
             Message::Reject { reason: "another bank".into(), hello: hello() },
             Message::Heartbeat(standing()),
-            Message::Prepare { height, ballot: ballot(), previous: hash, known },
+            prepare(&[]),
+            prepare(&["A", "B/x"]),
             promise(Vote::Accepted { ballot: ballot(), block: block.clone() }),
-            promise(Vote::Log { elements: vec![element()], cut: false }),
+            promise(Vote::Log { elements: vec![element()], cut: false, whole: None }),
+            promise(cut(None)),
+            promise(cut(Some(Whole { last, brings }))),
             Message::Accept { height, ballot: ballot(), block },
             Message::Accepted { height, ballot: ballot(), hash, instance },
             Message::Commit { height, hash },
@@ -156,6 +168,23 @@ mod tests {
             assert!(!text.contains('\n'));
             assert_eq!(parse_message(text.as_bytes()).unwrap(), message);
             assert_eq!(is_peer_line(text.as_bytes()), matches!(message, Message::Hello(_)));
+        }
+    }
+
+    /// Lines of a server that asks for nothing, and says nothing, of whole logs.
+    #[test]
+    fn what_is_said_of_whole_logs_may_be_left_out() {
+        let ballot = r#"{"round":3,"server":"B","life":"0000000000000007"}"#;
+        let hash = BlockHash::of("x");
+        let prepare = format!(
+            r#"{{"prepare":{{"height":5,"ballot":{ballot},"previous":"{hash}","known":{{}}}}}}"#
+        );
+        let promise = format!(
+            r#"{{"promise":{{"height":5,"ballot":{ballot},"instance":"0000000000000001","waiting":false,"vote":{{"log":{{"elements":[],"cut":true}}}}}}}}"#
+        );
+        for line in [prepare, promise] {
+            let message = parse_message(line.as_bytes()).unwrap();
+            assert_eq!(encode_message(&message).trim_end(), line);
         }
     }
 

@@ -1,13 +1,14 @@
 //! Valid lines, to be changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, SealedBlock};
-use paxos_banking::bank::ids::{InstanceId, LifeId};
+use paxos_banking::bank::ids::{AccountId, InstanceId, LifeId};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
 use paxos_banking::bank::paxos::ballot::Ballot;
-use paxos_banking::bank::paxos::message::{Hello, Message, Standing, Vote};
+use paxos_banking::bank::paxos::message::{Hello, Message, Standing, Vote, Whole};
 
 use crate::banks::{genesis, hello, id};
 
@@ -101,14 +102,21 @@ pub fn stories() -> Vec<Vec<Message>> {
     let known = BTreeMap::from([(id("A"), 0), (id("B"), 0)]);
     let promise =
         |vote| Message::Promise { height, ballot: own.clone(), instance, waiting: true, vote };
-    let prepare =
-        |round| Message::Prepare { height, ballot: ballot(round), previous, known: known.clone() };
+    let account = |name: &str| name.parse::<AccountId>().unwrap();
+    let asks = BTreeSet::from(["B", "C/carol"].map(account));
+    let prepare = |round| {
+        let (known, asks) = (known.clone(), asks.clone());
+        Message::Prepare { height, ballot: ballot(round), previous, known, asks }
+    };
     let accept = |round, block: &SealedBlock| {
         let height = block.height();
         Message::Accept { height, ballot: ballot(round), block: block.clone() }
     };
     let standing = Standing { height: 2, ..hello("B", 2).standing };
-    let logs = promise(Vote::Log { elements: log_of_b(), cut: false });
+    let logs = promise(Vote::Log { elements: log_of_b(), cut: false, whole: None });
+    let brings = BTreeMap::from([(account("A"), Amount::MAX)]);
+    let whole = Some(Whole { last: Position { epoch: 1, seq: 9 }, brings });
+    let cut = promise(Vote::Log { elements: log_of_b(), cut: true, whole });
     let accepted = |ballot: &Ballot, hash| Message::Accepted {
         height,
         ballot: ballot.clone(),
@@ -149,6 +157,7 @@ pub fn stories() -> Vec<Vec<Message>> {
         })],
         vec![
             logs,
+            cut,
             Message::Nack { height, ballot: own.clone(), promised: ballot(8), waiting: false },
         ],
         vec![Message::Heartbeat(standing), both.clone()],

@@ -3,7 +3,7 @@
 mod blocks;
 mod instructions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
@@ -195,8 +195,15 @@ fn messages(height: u64, round: u64) -> Vec<Message> {
             ballot: ballot.clone(),
             previous: genesis().hash(),
             known: known.clone(),
+            asks: BTreeSet::new(),
         },
-        Message::Prepare { height, ballot: own.clone(), previous: hash, known },
+        Message::Prepare {
+            height,
+            ballot: own.clone(),
+            previous: hash,
+            known,
+            asks: BTreeSet::from(["A", "B", "B/x", "Z/z"].map(|name| name.parse().unwrap())),
+        },
         Message::Promise { height, ballot: own.clone(), instance, waiting: true, vote },
         Message::Accept { height, ballot: ballot.clone(), block: block(height) },
         Message::Accepted { height, ballot: own.clone(), hash, instance },
@@ -278,6 +285,7 @@ fn a_round_that_nobody_can_have_reached_is_not_promised() {
         ballot,
         previous: genesis().hash(),
         known: known.clone(),
+        asks: BTreeSet::new(),
     };
     server.handle(Event::Received(OF_B, prepare(ballot(u64::MAX, "B"))));
     assert_eq!(end_turn(&mut server).0, [], "no such round");
@@ -351,7 +359,7 @@ fn first_ballot() -> Ballot {
 /// B's promise to A's run for block 1.
 fn promise(ballot: &Ballot, elements: Vec<Element>) -> Message {
     let (ballot, instance) = (ballot.clone(), InstanceId(2));
-    let vote = Vote::Log { elements, cut: false };
+    let vote = Vote::Log { elements, cut: false, whole: None };
     Message::Promise { height: 1, ballot, instance, waiting: false, vote }
 }
 

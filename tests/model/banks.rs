@@ -2,6 +2,7 @@
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ledger::entry::Action;
+use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::server::settling::Habit;
 
 use crate::Exploration;
@@ -50,6 +51,7 @@ fn fair(wishes: Vec<Wish>) -> Bank {
         granted: 0,
         budget: Budget::default(),
         habit: Habit::default(),
+        limits: Limits::default(),
         in_order: false,
         rounds: 1,
     }
@@ -85,6 +87,16 @@ fn a_payee_is_new() -> Vec<Wish> {
 /// The same, and B pays to another account that nobody has opened.
 fn payees_are_asked_for_twice() -> Vec<Wish> {
     vec![opens("A/x"), pays("B", "A/x", 4), pays("B", "A/y", 4)]
+}
+
+/// B pays A more than one block takes of it; A can pay C some of that, but not all that it wants.
+fn logs_are_cut(amount: u64) -> Vec<Wish> {
+    vec![pays("B", "A", 1), pays("B", "A", 2), pays("A", "C", amount)]
+}
+
+/// One entry of each server's fits into a block.
+fn narrow(bank: Bank) -> Bank {
+    Bank { limits: Limits { element: 1, block: 3, ..Limits::default() }, ..bank }
 }
 
 /// Nobody needs anything.
@@ -161,6 +173,16 @@ pub fn quick() -> Vec<Exploration<Bank>> {
             with(later(one_needs_a_run()), |b| b.impatience = 1),
         ),
         exploration("a run after a run", 3_402, later(one_needs_two_runs())),
+        exploration(
+            "what two blocks bring",
+            1,
+            narrow(Bank { rounds: 2, ..in_order(fair(logs_are_cut(13))) }),
+        ),
+        exploration(
+            "what no block brings, and a crash",
+            1,
+            in_order(narrow(with(fair(logs_are_cut(14)), |b| b.crashes = 1))),
+        ),
         exploration(
             "a new account is paid, and a turn of two events",
             31_520,

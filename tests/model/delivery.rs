@@ -6,6 +6,7 @@ use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Record};
 use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::{Instruction, Outcome, Reply, Request};
+use paxos_banking::bank::server::Config;
 
 use crate::abacus::Abacus;
 use crate::node::{Node, Stage};
@@ -32,7 +33,9 @@ impl State {
     /// The first wishes, which their homes cover, are granted already.
     pub fn founded(bank: &Bank) -> State {
         let node = |place: usize| {
-            Shared::new(Node::new(config(NAMES[place], &NAMES, bank.habit.clone()), place))
+            let config = config(NAMES[place], &NAMES, bank.habit.clone());
+            let config = Config { limits: bank.limits.clone(), ..config };
+            Shared::new(Node::new(config, place))
         };
         let mut state = State {
             nodes: [node(0), node(1), node(2)],

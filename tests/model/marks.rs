@@ -95,6 +95,19 @@ fn runs() -> Vec<Property<Bank>> {
         sometimes("a block is learnt by reconciling", |_, state| {
             appends(state, |_, from_accepted, _| !from_accepted)
         }),
+        sometimes("a promise is cut, and says what the rest brings", |_, state| {
+            on_the_way(state, |_, message| match message {
+                Message::Promise { vote: Vote::Log { whole: Some(whole), .. }, .. } => {
+                    !whole.brings.is_empty()
+                }
+                _ => false,
+            })
+        }),
+        sometimes("what a cut log does not cover is refused in the first run", |_, state| {
+            was_told(state, Told::Refused)
+                && state.nodes.iter().any(|node| node.disk.chain.len() == 2)
+                && state.nodes.iter().any(|node| node.disk.stored.log.len() == 1)
+        }),
         sometimes("an entry logged after the promise waits for the next block", |_, state| {
             appends(state, |node, _, trim| trim > 0 && node.disk.stored.log.len() > trim)
         }),

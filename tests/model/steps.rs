@@ -7,6 +7,7 @@
 //! tells itself is the first thing that it takes in next, as under the threads.
 
 use paxos_banking::bank::effects::{Event, Timer, Write};
+use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::server::settling::Habit;
 use stateright::{Model, Property};
@@ -24,6 +25,8 @@ pub struct Bank {
     pub budget: Budget,
     /// When its servers settle by themselves.
     pub habit: Habit,
+    /// How much its servers hold at a time.
+    pub limits: Limits,
     /// What one server says to another arrives in its order.
     pub in_order: bool,
     /// No run is begun in a higher round than this.

@@ -56,6 +56,12 @@ mistakes! {
     RefusedByEarlierRun: "a run refuses what came after it had prepared",
     RefusedThoughDebited: "a run refuses though the account was debited since",
     RefusedThoughCut: "a run refuses though a log was cut",
+    RestOfOneOnly: "of several cut logs the rest of the last one alone counts",
+    RestCountedTwice: "what a block brought counts again as what is left",
+    RestUnknownIsNothing: "who does not say what is left of its log has nothing left",
+    RestOpensNothing: "a payee that the rest of a log opens is refused as unknown",
+    UnaskedIsPoor: "an account that was not asked for gets nothing of what is left",
+    OwnRestUnknown: "what is left of the own log keeps all from being refused",
     RefusedUnheard: "a refusal does not wait for connected servers",
     WaitingOvertaken: "a transfer overtakes one of its account that waits",
     CutNotSaid: "a promise does not say that it was cut",
@@ -82,6 +88,9 @@ mistakes! {
     OldEpochGoesOn: "a server that rejoined goes on with the older epoch's numbers",
     CheckpointAtHead: "the pages of balances are said to have all blocks",
     PageHeightIgnored: "a start lets a block change balances that it has changed before",
+    LogFillsUp: "a log is not settled before it is full",
+    SettledBeforeRest: "a settlement is told when what was promised first is in blocks",
+    SettlingNeverEnds: "a settlement waits for what was logged after it was asked for",
     LookUpsWithoutRest: "runs for unknown payees follow each other without a rest",
 }
 

@@ -1,6 +1,6 @@
 //! Short plays for mistakes that chance finds too seldom: one server, step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
@@ -204,9 +204,9 @@ fn record(action: Action) -> Record {
 }
 
 fn prepare(height: u64, round: u64, of: &str) -> Message {
-    let (ballot, known) = (ballot(round, of), BTreeMap::new());
+    let (ballot, known, asks) = (ballot(round, of), BTreeMap::new(), BTreeSet::new());
     let previous = if height == 1 { genesis().hash() } else { BlockHash::NONE };
-    Message::Prepare { height, ballot, previous, known }
+    Message::Prepare { height, ballot, previous, known, asks }
 }
 
 /// What answers A's first run.
@@ -216,7 +216,7 @@ fn promise(instance: u64, elements: Vec<Element>) -> Message {
         ballot: ballot(1, "A"),
         instance: InstanceId(instance),
         waiting: false,
-        vote: Vote::Log { elements, cut: false },
+        vote: Vote::Log { elements, cut: false, whole: None },
     }
 }
 

@@ -8,8 +8,8 @@ use paxos_banking::bank::ids::{
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
 use paxos_banking::bank::paxos::ballot::Ballot;
-use paxos_banking::bank::paxos::message::{Message, Standing, Vote};
-use proptest::collection::{btree_map, vec};
+use paxos_banking::bank::paxos::message::{Message, Standing, Vote, Whole};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -108,19 +108,26 @@ pub fn block() -> impl Strategy<Value = SealedBlock> {
     })
 }
 
+fn whole() -> impl Strategy<Value = Whole> {
+    let brings = btree_map(account(), amount(), 0..4);
+    (position(), brings).prop_map(|(last, brings)| Whole { last, brings })
+}
+
 pub fn message() -> impl Strategy<Value = Message> {
     let numbers = (any::<u64>(), any::<u64>().prop_map(InstanceId));
     let vote = prop_oneof![
         (ballot(), block()).prop_map(|(ballot, block)| Vote::Accepted { ballot, block }),
-        (vec(element(), 0..4), any::<bool>())
-            .prop_map(|(elements, cut)| Vote::Log { elements, cut }),
+        (vec(element(), 0..4), any::<bool>(), option::of(whole()))
+            .prop_map(|(elements, cut, whole)| Vote::Log { elements, cut, whole }),
     ];
     let known = btree_map(server(), any::<u64>(), 0..4);
     let standing = (any::<u64>(), any::<bool>(), position(), option::of(block()));
     prop_oneof![
-        (any::<u64>(), ballot(), block(), known).prop_map(|(height, ballot, block, known)| {
-            Message::Prepare { height, ballot, previous: block.hash(), known }
-        }),
+        (any::<u64>(), ballot(), block(), known, btree_set(account(), 0..4)).prop_map(
+            |(height, ballot, block, known, asks)| {
+                Message::Prepare { height, ballot, previous: block.hash(), known, asks }
+            }
+        ),
         (numbers.clone(), ballot(), any::<bool>(), vote).prop_map(
             |((height, instance), ballot, waiting, vote)| {
                 Message::Promise { height, ballot, instance, waiting, vote }

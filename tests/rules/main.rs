@@ -11,6 +11,7 @@ mod groups;
 mod keeping;
 mod ledger;
 mod listing;
+mod long_logs;
 mod messages;
 mod named;
 mod patience;

@@ -88,7 +88,7 @@ fn what_can_not_be_promised_does_not_count() {
         ballot: ballot(1, "A"),
         instance: InstanceId(22),
         waiting: false,
-        vote: Vote::Log { elements: vec![], cut: false },
+        vote: Vote::Log { elements: vec![], cut: false, whole: None },
     };
     let other_ballot = promise("B", 2, vec![]);
     for message in [promise("B", 1, wrong_log), vote("B", 1, unlinked), stranger, other_ballot] {
@@ -142,7 +142,7 @@ fn a_promised_log_that_can_not_be_in_a_block_is_dropped_and_the_run_goes_on() {
     let said = stage.hear(OF_C, accepted("C", 2, &block));
     assert!(said.appends() && said.told().contains(&(id("B"), commit(&block))));
     // A good one, and it trusts them again.
-    let log = Vote::Log { elements: vec![element("C", 1)], cut: false };
+    let log = Vote::Log { elements: vec![element("C", 1)], cut: false, whole: None };
     let (ballot, instance) = (ballot(3, "A"), instance("B"));
     let promise = Message::Promise { height: 2, ballot, instance, waiting: false, vote: log };
     stage.hear(OF_B, promise);

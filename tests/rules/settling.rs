@@ -1,10 +1,12 @@
 //! Replies that wait for a block, clients that settle, and a server's own habit.
 
+use std::collections::BTreeMap;
+
 use paxos_banking::bank::effects::{Event, Timer, WaitId};
-use paxos_banking::bank::ledger::entry::Via;
+use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::limits::Limits;
-use paxos_banking::bank::paxos::message::Message;
-use paxos_banking::bank::request::{Instruction, Outcome, Reply, Request};
+use paxos_banking::bank::paxos::message::{Message, Vote, Whole};
+use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 use paxos_banking::bank::server::Config;
 use paxos_banking::bank::server::settling::Habit;
 
@@ -262,4 +264,86 @@ fn a_retry_of_one_that_waits_may_ask_to_be_told_when_it_is_in_a_block() {
     assert!(said.appends() && said.outcomes().is_empty(), "it is only in the log: {said:?}");
     let said = stage.time_out(Timer::Deadline(WaitId(2)));
     assert_eq!(settled(&said), [Some(false)]);
+}
+
+fn is_settled(said: &Said) -> bool {
+    said.replies().iter().any(|reply| matches!(reply, Reply::Settled { settled: true, .. }))
+}
+
+/// What B promises to A's run for a block: an entry, of a log that ends so much further on.
+fn cut(height: u64, seq: u64, last: u64) -> Message {
+    let whole = Some(Whole { last: Position { epoch: 1, seq: last }, brings: BTreeMap::new() });
+    let elements = vec![element_of(seq, [pays("B", "A", 1)])];
+    promise_for(height, "B", Vote::Log { elements, cut: true, whole })
+}
+
+fn promise_for(height: u64, of: &str, vote: Vote) -> Message {
+    let (ballot, instance) = (ballot(height, "A"), instance(of));
+    Message::Promise { height, ballot, instance, waiting: false, vote }
+}
+
+/// The run for a block hears that from B, and nothing from C, and is won.
+fn win_cut(stage: &mut Stage, height: u64, of_b: Message) -> Said {
+    stage.hear(OF_B, of_b);
+    let nothing = Vote::Log { elements: vec![], cut: false, whole: None };
+    let block = stage.hear(OF_C, promise_for(height, "C", nothing)).proposal().unwrap();
+    stage.hear(OF_B, accepted("B", height, &block))
+}
+
+#[test]
+fn a_settlement_is_of_what_logs_held_and_not_of_what_comes_meanwhile() {
+    let mut stage = Stage::open();
+    stage.request(Request::Settle);
+    let said = win_cut(&mut stage, 1, cut(1, 1, 3));
+    assert!(!is_settled(&said) && said.asked().len() == 2, "{said:?}");
+    // B's log gets longer as fast as blocks take of it.
+    let said = win_cut(&mut stage, 2, cut(2, 2, 4));
+    assert!(!is_settled(&said) && said.asked().len() == 2, "{said:?}");
+    let said = win_cut(&mut stage, 3, cut(3, 3, 5));
+    assert!(is_settled(&said) && said.asked().is_empty(), "{said:?}");
+    assert!(said.cancels(FIRST));
+}
+
+#[test]
+fn what_this_server_logs_after_it_was_asked_to_settle_is_not_waited_for() {
+    let limits = Limits { element: 1, block: 3, ..Limits::default() };
+    let mut stage = Stage::open_as(Config { limits, ..config() });
+    stage.pay(1, 1);
+    stage.request(Request::Settle);
+    stage.pay(1, 2);
+    assert!(is_settled(&stage.win(1, vec![], vec![])));
+    assert_eq!(stage.status().log_length, 1);
+}
+
+#[test]
+fn a_settlement_has_more_time_only_while_it_comes_closer() {
+    let mut stage = Stage::open();
+    stage.request(Request::Settle);
+    win_cut(&mut stage, 1, cut(1, 1, 9));
+    assert!(win_cut(&mut stage, 2, cut(2, 2, 9)).sets(FIRST), "7 are left");
+    let head = stage.disk.chain.last().unwrap().clone();
+    let others = block_of(&head, [("C", element_of(1, [pays("C", "A", 1)]))]);
+    stage.hear(OF_C, accept("C", 9, &others));
+    let said = stage.hear(OF_C, commit(&others));
+    assert!(said.appends() && !said.sets(FIRST), "still 7: {said:?}");
+    let reason =
+        "2 Paxos runs got through in time, but none brought an answer; all servers are connected";
+    let reply = Reply::Error { error: ErrorCode::Unavailable, message: reason.into() };
+    assert_eq!(stage.time_out(FIRST).replies(), [reply]);
+}
+
+#[test]
+fn a_log_is_settled_from_half_of_its_bound_on_whatever_the_habit() {
+    let limits = Limits { log: 6, element: 1, block: 3, ..Limits::default() };
+    for by_length in [None, Some(5)] {
+        let habit = Habit { by_length, ..Habit::default() };
+        let mut stage = Stage::open_as(Config { habit, limits: limits.clone(), ..config() });
+        stage.pay(1, 1);
+        assert!(stage.pay(1, 2).asked().is_empty() && !stage.server.is_crowded());
+        assert_eq!(stage.pay(1, 3).asked().len(), 2);
+        assert!(stage.server.is_crowded(), "so clients are held back before it is full");
+        stage.win(1, vec![], vec![]);
+        assert!(!stage.server.is_crowded());
+        assert_eq!((stage.status().log_length, stage.status().run), (2, "idle".into()));
+    }
 }

@@ -1,6 +1,6 @@
 //! Server A of an open bank of three, played step by step: B and C are what a test says for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, FORMAT, Genesis, SealedBlock};
@@ -155,9 +155,9 @@ pub fn block_of<'a>(
 }
 
 pub fn prepare(of: &str, round: u64, previous: &SealedBlock) -> Message {
-    let (ballot, known) = (ballot(round, of), BTreeMap::new());
+    let (ballot, known, asks) = (ballot(round, of), BTreeMap::new(), BTreeSet::new());
     let height = previous.height() + 1;
-    Message::Prepare { height, ballot, previous: previous.hash(), known }
+    Message::Prepare { height, ballot, previous: previous.hash(), known, asks }
 }
 
 pub fn accept(of: &str, round: u64, block: &SealedBlock) -> Message {
@@ -171,7 +171,7 @@ pub fn commit(block: &SealedBlock) -> Message {
 
 /// What a server promises to A's run for block 1: its log.
 pub fn promise(of: &str, round: u64, elements: Vec<Element>) -> Message {
-    vote(of, round, Vote::Log { elements, cut: false })
+    vote(of, round, Vote::Log { elements, cut: false, whole: None })
 }
 
 pub fn vote(of: &str, round: u64, vote: Vote) -> Message {

@@ -56,6 +56,7 @@ fn a_proposer_with_another_block_before_gets_no_promise_and_is_reported() {
         ballot: ballot(1, "B"),
         previous: BlockHash::NONE,
         known: BTreeMap::new(),
+        asks: [].into(),
     };
     let said = stage.hear(OF_B, message.clone());
     assert_eq!(said.writes, []);
@@ -142,7 +143,8 @@ fn a_long_log_is_promised_up_to_its_share_of_a_block() {
     let said = stage.request(Request::Batch(vec![one; 70]));
     assert_eq!(said.writes.len(), 7, "one for each element");
     let said = stage.hear(OF_B, prepare("B", 1, &genesis()));
-    let Some((_, Message::Promise { vote: Vote::Log { elements, cut }, .. })) = said.told().pop()
+    let Some((_, Message::Promise { vote: Vote::Log { elements, cut, .. }, .. })) =
+        said.told().pop()
     else {
         panic!("{said:?}")
     };

@@ -157,7 +157,7 @@ fn a_run_that_cut_a_log_refuses_nothing() {
     let mut stage = Stage::open();
     stage.pay(TOO_MUCH, 1);
     stage.hear(OF_B, promise("B", 1, vec![]));
-    let cut = Vote::Log { elements: vec![element("C", 1)], cut: true };
+    let cut = Vote::Log { elements: vec![element("C", 1)], cut: true, whole: None };
     let block = stage.hear(OF_C, vote("C", 1, cut)).proposal().unwrap();
     let said = stage.hear(OF_B, accepted("B", 1, &block));
     assert_eq!((said.outcomes().len(), said.asked().len()), (0, 2), "it goes on");

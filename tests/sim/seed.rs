@@ -54,6 +54,7 @@ fn small(dice: &mut Rng) -> Limits {
         log: [5, 50][dice.usize(..2)],
         accounts: 30,
         waiting: 5,
+        asked: dice.usize(1..=4),
         sessions: 3,
         remembered: 4,
         remembered_in_all: 10,
@@ -112,9 +113,11 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         limits: if dice.u8(0..4) == 0 { small(&mut dice) } else { Limits::default() },
         tail: [None, None, Some(1), Some(2), Some(3)][dice.usize(..5)],
         page: None,
+        terse: 0,
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
-    let setting = Setting { page: [None, Some(1), Some(2)][dice.usize(..3)], ..setting };
+    let terse = if dice.u8(0..8) == 0 { 1 } else { 0 };
+    let setting = Setting { terse, page: [None, Some(1), Some(2)][dice.usize(..3)], ..setting };
     let mut world = World::new(seed, setting, faults);
     world.trace = trace;
     while world.step(FAULTY) {}

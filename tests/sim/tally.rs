@@ -63,6 +63,10 @@ kinds! { Mark:
     Invalid = "a transfer that makes no sense",
     SettledAlone = "a settlement that names a server not consulted",
     Cut = "a promise was cut",
+    RestNothing = "what was left of cut logs brought nothing to what waits",
+    RestBrings = "it brought something",
+    RestUnknown = "nobody said what it brings",
+    RefusedOnTheWay = "a refusal of more than there is and is on the way",
     Expired = "a request was answered: expired",
     BehindInPages = "a start had pages of balances that lacked blocks",
     ExpiredByResuming = "a server that started from the chain's end answered: expired",
@@ -137,6 +141,11 @@ impl Tally {
         self.mark_if(text.contains("accept the block accepted before"), Mark::Adopted);
         self.mark_if(text.contains("finishing its round"), Mark::Finishing);
         self.mark_if(text.contains("all logs are empty"), Mark::AllEmpty);
+        let brings_nothing = text.contains("a block takes; that brings nothing");
+        self.mark_if(brings_nothing, Mark::RestNothing);
+        let brings = text.contains("a block takes; that brings ");
+        self.mark_if(brings && !brings_nothing, Mark::RestBrings);
+        self.mark_if(text.contains("a block takes; nobody said"), Mark::RestUnknown);
         self.mark_if(text.contains("may go first"), Mark::Yielded);
         self.mark_if(text.starts_with("reconciled up to"), Mark::Reconciled);
     }
@@ -161,7 +170,7 @@ impl Tally {
     pub fn bound(&mut self, bound: &Bound) {
         match bound {
             Bound::Peer(_, Message::Nack { .. }) => self.mark(Mark::Nack),
-            Bound::Peer(_, Message::Promise { vote: Vote::Log { elements, cut }, .. }) => {
+            Bound::Peer(_, Message::Promise { vote: Vote::Log { elements, cut, .. }, .. }) => {
                 self.mark_if(elements.is_empty(), Mark::EmptyPromise);
                 self.mark_if(*cut, Mark::Cut);
             }
@@ -186,7 +195,8 @@ impl Tally {
             Outcome::Refused { reason, .. } if reason.contains("open already") => {
                 self.mark(Mark::OpenAlready);
             }
-            Outcome::Refused { not_consulted, .. } if not_consulted.is_empty() => {
+            Outcome::Refused { reason, not_consulted, .. } if not_consulted.is_empty() => {
+                self.mark_if(reason.contains("on the way"), Mark::RefusedOnTheWay);
                 self.mark(Mark::Refused);
             }
             Outcome::Refused { .. } => self.mark(Mark::RefusedByFew),

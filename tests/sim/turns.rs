@@ -3,7 +3,7 @@
 
 use crate::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
 use crate::bank::ids::ServerId;
-use crate::bank::paxos::message::Message;
+use crate::bank::paxos::message::{Message, Vote};
 use crate::clients::Client;
 use crate::queue::Happening;
 use crate::tally::Fault;
@@ -127,7 +127,12 @@ impl World {
 
     fn hand_out(&mut self, id: &ServerId, bound: Bound) {
         match bound {
-            Bound::Peer(to, message) => self.send(id, &to, message),
+            Bound::Peer(to, mut message) => {
+                if self.terse.contains(id) {
+                    leave_out_the_rest(&mut message);
+                }
+                self.send(id, &to, message);
+            }
             Bound::Own(message) => self.deliver(id, 0, Event::Own(message)),
             Bound::Answer(connection, message) => self.answer(id, connection, message),
             Bound::Reply(connection, number, reply) => {
@@ -150,5 +155,12 @@ impl World {
                 self.send(id, &to, Message::BlocksResponse { blocks: piece });
             }
         }
+    }
+}
+
+/// As of a server that knows nothing of such a field.
+fn leave_out_the_rest(message: &mut Message) {
+    if let Message::Promise { vote: Vote::Log { whole, .. }, .. } = message {
+        *whole = None;
     }
 }

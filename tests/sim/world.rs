@@ -36,6 +36,8 @@ pub struct Setting {
     pub tail: Option<usize>,
     /// How many accounts are on a page of balances, one of which comes with a block, if not as usual.
     pub page: Option<usize>,
+    /// So many servers don't say what is left of a log that they cut.
+    pub terse: usize,
 }
 
 pub struct Host {
@@ -67,6 +69,8 @@ pub struct World {
     pub apart: BTreeSet<(ServerId, ServerId)>,
     pub disks: BTreeMap<ServerId, Disk>,
     pub old: OldStores,
+    /// The servers that don't say what is left of a log that they cut.
+    pub terse: BTreeSet<ServerId>,
     pub clients: Vec<Client>,
     pub judge: Judge,
     pub tally: Tally,
@@ -121,6 +125,7 @@ impl World {
             apart: BTreeSet::new(),
             disks,
             old: OldStores::default(),
+            terse: ids.iter().take(setting.terse).cloned().collect(),
             clients,
             judge: Judge::new(setting.opening, &ids, forgetful),
             tally: Tally::default(),

@@ -198,6 +198,16 @@ impl Balances {
         self.of(View::Local, account)
     }
 
+    /// What the local log by itself brings to an account that it pays, or opens, and that this server may
+    /// not debit; of one that it may, nothing or the rest. None if it neither pays nor opens it.
+    pub fn brought(&self, account: &AccountId) -> Option<Amount> {
+        let Holding { committed, local, .. } = self.accounts.at(self.find(account)?);
+        match committed.get() {
+            None => Some(*local),
+            Some(committed) => local.minus(committed).filter(|amount| *amount > Amount::ZERO),
+        }
+    }
+
     /// Tries out what would be, by one of the views.
     pub fn try_out(&self, view: View) -> Trial<'_> {
         Trial::new(self, view)

@@ -3,16 +3,17 @@
 //! Each message says who sends it, when, and whether it is *free* (true whatever is durable, may
 //! leave at once) or *bound* (leaves only when the turn it belongs to is durable).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{BlockHash, Genesis, SealedBlock};
-use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
+use crate::bank::limits::MAX_ASKED;
 use crate::bank::paxos::ballot::Ballot;
 
 /// What servers of one bank must agree on before it is founded.
@@ -112,7 +113,21 @@ pub enum Vote {
         elements: Vec<Element>,
         /// There was more, but the log was cut at a bound.
         cut: bool,
+        /// If it was cut, what the whole of it comes to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        whole: Option<Whole>,
     },
+}
+
+/// What a whole log comes to, of which a promise holds only a beginning.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Whole {
+    /// Its last entry.
+    pub last: Position,
+    /// What all of it brings to the accounts that the prepare asked for. Those that are left out it
+    /// neither pays nor opens.
+    pub brings: BTreeMap<AccountId, Amount>,
 }
 
 impl Vote {
@@ -122,7 +137,7 @@ impl Vote {
             Vote::Accepted { ballot, block } => {
                 format!("what it accepted in ballot {ballot}: {}", content(block))
             }
-            Vote::Log { elements, cut } => {
+            Vote::Log { elements, cut, .. } => {
                 let entries = elements.iter().map(|element| element.records().len()).sum();
                 format!("{}{}", entries_in_words(entries), if *cut { ", cut" } else { "" })
             }
@@ -175,6 +190,10 @@ pub enum Message {
         previous: BlockHash,
         /// For each server, the last seq of its log that the proposer holds.
         known: BTreeMap<ServerId, u64>,
+        /// The accounts of which the proposer has to know what whole logs would bring, should they be
+        /// too long for a promise.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        asks: BTreeSet<AccountId>,
     },
     /// Phase 1b, from an acceptor to the proposer. Bound.
     Promise {
@@ -255,9 +274,11 @@ impl Message {
     }
 
     /// Whether its ballots can be: of rounds that there are, proposed in only by their own server,
-    /// and nothing accepted before in one above the present one.
+    /// and nothing accepted before in one above the present one. And no more is asked for than anybody
+    /// answers.
     pub fn is_possible(&self, from: &ServerId) -> bool {
         match self {
+            Message::Prepare { asks, .. } if asks.len() > MAX_ASKED => false,
             Message::Prepare { ballot, .. } | Message::Accept { ballot, .. } => {
                 ballot.is_possible() && ballot.server == *from
             }

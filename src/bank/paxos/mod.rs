@@ -4,3 +4,4 @@ pub mod acceptor;
 pub mod ballot;
 pub mod message;
 pub mod proposer;
+pub mod rest;

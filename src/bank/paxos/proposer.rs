@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::{BlockError, Chain};
 use crate::bank::effects::WaitId;
-use crate::bank::ids::ServerId;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::Message;
+use crate::bank::paxos::rest::{Consulted, Rest};
 
 /// A Paxos run. It dies when its height is appended, when its ballot is beaten, or with its life.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +22,8 @@ pub struct Run {
     /// What had come in when it prepared, and whose account has not been debited since: only of
     /// these may it bring a refusal.
     pub eligible: BTreeSet<WaitId>,
+    /// The accounts of which it asks what whole logs would bring.
+    pub asks: BTreeSet<AccountId>,
     /// Other servers that say they have waiting transfers of their own.
     pub rivals: BTreeSet<ServerId>,
     /// How far it is.
@@ -69,8 +73,10 @@ pub enum Promised {
     Accepted(Ballot, SealedBlock),
     /// It has sent its log.
     Log {
-        /// Not all of it.
-        cut: bool,
+        /// The last entry of all of it, if it said so.
+        end: Option<Position>,
+        /// What is left of it beyond what it has promised.
+        rest: Rest,
     },
 }
 
@@ -78,12 +84,7 @@ pub enum Promised {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// Built from these servers' logs.
-    Built {
-        /// The servers.
-        consulted: BTreeSet<ServerId>,
-        /// Some log was cut.
-        cut: bool,
-    },
+    Built(Consulted),
     /// Accepted by somebody before, in an earlier ballot.
     Adopted,
 }
@@ -94,19 +95,19 @@ pub enum Value {
     /// The block accepted in the highest ballot, unchanged.
     Adopt(SealedBlock),
     /// A block of the logs of these servers.
-    Build {
-        /// The servers.
-        consulted: BTreeSet<ServerId>,
-        /// Some log was cut.
-        cut: bool,
-    },
+    Build(Consulted),
 }
 
 impl Run {
     /// A run that has just prepared.
-    pub fn new(height: u64, ballot: Ballot, eligible: BTreeSet<WaitId>) -> Run {
+    pub fn new(
+        height: u64,
+        ballot: Ballot,
+        eligible: BTreeSet<WaitId>,
+        asks: BTreeSet<AccountId>,
+    ) -> Run {
         let phase = Phase::Preparing { promises: BTreeMap::new(), gathering: Gathering::NotYet };
-        Run { height, ballot, eligible, rivals: BTreeSet::new(), phase }
+        Run { height, ballot, eligible, asks, rivals: BTreeSet::new(), phase }
     }
 
     /// Whether a message is for exactly this run.
@@ -126,7 +127,10 @@ impl Run {
     pub fn request(&self, previous: BlockHash, known: BTreeMap<ServerId, u64>) -> Message {
         let (height, ballot) = (self.height, self.ballot.clone());
         match &self.phase {
-            Phase::Preparing { .. } => Message::Prepare { height, ballot, previous, known },
+            Phase::Preparing { .. } => {
+                let asks = self.asks.clone();
+                Message::Prepare { height, ballot, previous, known, asks }
+            }
             Phase::Accepting { block, .. } => {
                 Message::Accept { height, ballot, block: block.clone() }
             }
@@ -151,11 +155,23 @@ pub fn value(promises: &BTreeMap<ServerId, Promised>) -> Value {
     });
     match accepted.max_by_key(|(ballot, _)| *ballot) {
         Some((_, block)) => Value::Adopt(block.clone()),
-        None => Value::Build {
-            consulted: promises.keys().cloned().collect(),
-            cut: promises.values().any(|promised| *promised == Promised::Log { cut: true }),
-        },
+        None => Value::Build(consulted(promises)),
     }
+}
+
+/// Who promised its log, and what is left of those logs.
+fn consulted(promises: &BTreeMap<ServerId, Promised>) -> Consulted {
+    let mut consulted = Consulted { ends: BTreeMap::new(), rest: Rest::Nothing };
+    for (server, promised) in promises {
+        let (end, rest) = match promised {
+            Promised::Log { end, rest } => (*end, rest.clone()),
+            // As if it had promised an empty log: that is the mistake by which it comes to this.
+            Promised::Accepted(..) => (None, Rest::Nothing),
+        };
+        consulted.ends.insert(server.clone(), end);
+        consulted.rest = consulted.rest.and(rest);
+    }
+    consulted
 }
 
 /// What a proposer knows of the servers' local logs, from promises made to it for the present height
@@ -169,13 +185,15 @@ impl Knowledge {
         self.0.get(server).map_or(&[], Vec::as_slice)
     }
 
+    /// The last entry of a server's that is known: of its log, or else of the chain.
+    pub fn end(&self, chain: &Chain, server: &ServerId) -> Position {
+        self.log(server).last().map_or_else(|| chain.included(server), Element::last)
+    }
+
     /// For each server of the bank the last seq of its entries that is known.
     pub fn known(&self, chain: &Chain) -> BTreeMap<ServerId, u64> {
-        let last = |server: &ServerId| match self.log(server).last() {
-            Some(element) => element.last().seq,
-            None => chain.included(server).seq,
-        };
-        chain.genesis().servers.keys().map(|server| (server.clone(), last(server))).collect()
+        let servers = chain.genesis().servers.keys();
+        servers.map(|server| (server.clone(), self.end(chain, server).seq)).collect()
     }
 
     /// Adds what a server promised after what is known of it. What its entries do is looked at when they
@@ -241,10 +259,10 @@ mod tests {
             ["A", "B", "C"].into_iter().map(|id| id.parse().unwrap()).zip(of).collect()
         };
         let accepted = |round, height| Promised::Accepted(ballot(round), block(height));
-        let log = |cut| Promised::Log { cut };
-        let found = value(&promises([accepted(2, 8), accepted(5, 9), log(false)]));
+        let log = |rest| Promised::Log { end: None, rest };
+        let found = value(&promises([accepted(2, 8), accepted(5, 9), log(Rest::Nothing)]));
         assert_eq!(found, Value::Adopt(block(9)));
-        let found = value(&promises([log(false), log(true), log(false)]));
-        assert!(matches!(found, Value::Build { cut: true, .. }));
+        let found = value(&promises([log(Rest::Nothing), log(Rest::Unknown), log(Rest::Nothing)]));
+        assert!(matches!(found, Value::Build(Consulted { rest: Rest::Unknown, .. })));
     }
 }

@@ -102,7 +102,7 @@ impl Server {
         // A run's own block is appended when the run is over.
         let beaten = match self.run.take() {
             Some(Run { ballot, .. }) => {
-                self.effects.runs.lost += 1;
+                self.count(|runs| runs.lost += 1);
                 format!("; the run with ballot {ballot} ends")
             }
             None => String::new(),

@@ -5,9 +5,9 @@
 //! is made durable and its outbox released, then the next `handle`.
 //!
 //! The folder follows DESIGN.md: [`recovery`] from the store; `founding` (handshakes, heartbeats,
-//! block 0) and `named` (which bank); `serving` (clients' requests), `instructing` (transfers and openings), `waiting` and
-//! `weighing` (what the local balances do not cover), [`settling`]; `resting`
-//! (reads alone); `proposing` and `voting` (Paxos); `appending` and `reconciling` (the chain).
+//! block 0) and `named` (which bank); `serving` (clients' requests), `instructing` (transfers and openings),
+//! `waiting`, `weighing` and `refusing` (what the local balances do not cover), [`settling`]; `resting`
+//! (reads alone); `proposing`, `gathering` and `voting` (Paxos); `appending` and `reconciling` (the chain).
 
 use std::collections::BTreeMap;
 
@@ -28,17 +28,20 @@ use crate::bank::paxos::ballot::{Ballot, majority};
 use crate::bank::paxos::message::{Configuration, Message};
 use crate::bank::paxos::proposer::{Knowledge, Run};
 use crate::bank::request::Start;
+use crate::bank::status::Runs;
 
 mod accepting;
 mod appending;
 mod calls;
 mod founding;
+mod gathering;
 mod instructing;
 mod named;
 mod peers;
 mod proposing;
 mod reconciling;
 pub mod recovery;
+mod refusing;
 mod rejoining;
 pub mod replay;
 mod resting;
@@ -52,11 +55,11 @@ mod weighing;
 use appending::Foreseen;
 use calls::Calls;
 use peers::Peer;
+use refusing::Verdict;
 pub use rejoining::cannot_rejoin;
 use settling::Habit;
 use voting::HeldPrepare;
 use waiting::Waiting;
-use weighing::Verdict;
 
 /// Who a server is, and what it is part of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -107,6 +110,8 @@ pub struct Server {
     highest_round: u64,
     /// Runs in a row that did not get through.
     attempt: u32,
+    /// What became of the runs of this life.
+    runs: Runs,
     /// The next run waits for the timer of that attempt.
     backing_off: bool,
     /// The last run was won while others waited: they go first.
@@ -208,8 +213,8 @@ impl Server {
             }
             _ if !self.takes_part() => self.debug(|| format!("no part yet: {from} has to wait")),
             Message::Rejoin { old, new } => self.log_rejoin(&from, old, new),
-            Message::Prepare { height, ballot, previous, known } => {
-                self.prepare(HeldPrepare { from, height, ballot, previous, known });
+            Message::Prepare { height, ballot, previous, known, asks } => {
+                self.prepare(HeldPrepare { from, height, ballot, previous, known, asks });
             }
             Message::Promise { height, ballot, instance, waiting, vote } => {
                 self.promise(from, (height, ballot), instance, waiting, vote);
@@ -360,6 +365,12 @@ impl Server {
 
     fn stop(&mut self, reason: String) {
         self.effects.stop.get_or_insert(Stop { reason });
+    }
+
+    /// Takes note of what becomes of a run.
+    fn count(&mut self, note: impl Fn(&mut Runs)) {
+        note(&mut self.runs);
+        note(&mut self.effects.runs);
     }
 
     fn saw_round(&mut self, ballot: &Ballot) {

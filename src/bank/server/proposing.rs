@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::Server;
+use super::refusing::Verdict;
 use super::waiting::Need;
-use super::weighing::Verdict;
 use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::BlockError;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::ids::{InstanceId, LifeId, ServerId};
 use crate::bank::paxos::ballot::Ballot;
-use crate::bank::paxos::message::{Message, Vote, content};
-use crate::bank::paxos::proposer::{Gathering, Origin, Phase, Promised, Run, Value, value};
+use crate::bank::paxos::message::{Message, content};
+use crate::bank::paxos::proposer::{Gathering, Origin, Phase, Run, Value, value};
+use crate::bank::paxos::rest::{Consulted, Rest};
 
 impl Server {
     /// Starts a run for the next height, for all that waits.
@@ -29,8 +30,8 @@ impl Server {
         let height = self.chain().height() + 1;
         let why = self.why_it_runs();
         self.info(format!("block {height}, ballot {ballot}, for {why}: prepare"));
-        self.run = Some(Run::new(height, ballot, self.waiting.ids()));
-        self.effects.runs.started += 1;
+        self.run = Some(Run::new(height, ballot, self.waiting.ids(), self.asks()));
+        self.count(|runs| runs.started += 1);
         self.ask_all();
     }
 
@@ -82,121 +83,9 @@ impl Server {
         }
     }
 
-    /// A promise. Counts once per server, only for exactly the run's height and ballot.
-    pub(super) fn promise(
-        &mut self,
-        from: ServerId,
-        (height, ballot): (u64, Ballot),
-        instance: InstanceId,
-        waiting: bool,
-        vote: Vote,
-    ) {
-        let may_vote = self.may_vote(&from, instance);
-        let Some(run) = self.run.as_mut().filter(|run| run.is(height, &ballot)) else {
-            return self.debug(|| format!("a promise of {from} for another run"));
-        };
-        if !may_vote || run.has_heard(&from) || !matches!(run.phase, Phase::Preparing { .. }) {
-            return self.debug(|| format!("a promise of {from} that doesn't count"));
-        }
-        if waiting && from != self.config.id {
-            run.rivals.insert(from.clone());
-        }
-        let what = vote.in_words();
-        let promised = match self.read_vote(&from, vote) {
-            Ok(promised) => promised,
-            Err(problem) => return self.warn(format!("a promise of {from} is wrong: {problem}")),
-        };
-        self.info(format!("block {height}, ballot {ballot}: {from} promised, with {what}"));
-        if let Some(Run { phase: Phase::Preparing { promises, .. }, .. }) = &mut self.run {
-            promises.insert(from, promised);
-        }
-        self.weigh_promises();
-    }
-
-    /// Votes count only from the instance that the chain names for this height.
-    fn may_vote(&self, server: &ServerId, instance: InstanceId) -> bool {
-        match self.chain().instance(server) {
-            _ if planted!(CountedAtOnce) => true,
-            _ if planted!(DeposedGoesOn) => true,
-            named => named == Some(instance),
-        }
-    }
-
-    fn read_vote(&mut self, from: &ServerId, vote: Vote) -> Result<Promised, String> {
-        match vote {
-            Vote::Accepted { ballot, block } => {
-                self.foresee(&block).map_err(|error| error.to_string())?;
-                Ok(Promised::Accepted(ballot, block))
-            }
-            Vote::Log { elements, cut } => {
-                let chain = self.chain.as_ref().expect("an active server has a chain");
-                let learnt = self.knowledge.learn(chain, from, &elements);
-                learnt.map_err(|error| error.to_string())?;
-                Ok(Promised::Log { cut })
-            }
-        }
-    }
-
-    /// Proposes, or waits a short time for the other connected servers.
-    fn weigh_promises(&mut self) {
-        let majority = self.majority();
-        let Some(Run { phase: Phase::Preparing { promises, gathering }, .. }) = &self.run else {
-            return;
-        };
-        if promises.len() < majority {
-            return;
-        }
-        let adopts = matches!(value(promises), Value::Adopt(_));
-        let gathering = *gathering;
-        let promised: BTreeSet<ServerId> = promises.keys().cloned().collect();
-        if adopts || self.unheard(&promised).is_empty() {
-            return self.propose();
-        }
-        let covered = self.promises_cover_all(&promised);
-        let wanted = if covered { Gathering::VeryShort } else { Gathering::Short };
-        if wanted > gathering {
-            self.stop_gathering();
-            if let Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) = &mut self.run {
-                *gathering = wanted;
-            }
-            self.set(Timer::Gather { covered });
-        }
-    }
-
-    /// The servers that a run should hear and that are not among these: all that are connected and
-    /// not behind, and this one, whose own promise has yet to be durable.
-    pub(super) fn unheard(&self, heard: &BTreeSet<ServerId>) -> BTreeSet<ServerId> {
-        let expected = |server: &&ServerId| {
-            let votes = self.chain().instance(server);
-            let peer = self.peers.get(*server);
-            peer.is_none_or(|peer| peer.is_abreast() && peer.instance == votes)
-        };
-        let all = &self.config.configuration.servers;
-        all.iter().filter(expected).filter(|server| !heard.contains(*server)).cloned().collect()
-    }
-
-    /// The gather timer: enough waited for the others.
-    pub(super) fn gather_is_over(&mut self) {
-        if let Some(Run { phase: Phase::Preparing { promises, gathering }, .. }) = &self.run
-            && promises.len() >= self.majority()
-            && *gathering > Gathering::NotYet
-        {
-            self.propose();
-        }
-    }
-
-    /// Cancels the gather timer that the run has set, if it has.
-    pub(super) fn stop_gathering(&mut self) {
-        if let Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) = &self.run
-            && *gathering > Gathering::NotYet
-        {
-            self.cancel(Timer::Gather { covered: *gathering == Gathering::VeryShort });
-        }
-    }
-
     /// Phase 2: the accepted block of the highest accepted ballot, or a block of the promised logs,
     /// fixed once; or nothing, if those are all empty.
-    fn propose(&mut self) {
+    pub(super) fn propose(&mut self) {
         self.stop_gathering();
         let Some(Run { phase: Phase::Preparing { promises, .. }, height, ballot, .. }) = &self.run
         else {
@@ -205,10 +94,10 @@ impl Server {
         let (height, ballot) = (*height, ballot.clone());
         let (block, origin) = match value(promises) {
             Value::Adopt(block) => (block, Origin::Adopted),
-            Value::Build { consulted, cut } => {
-                let logs = self.knowledge.gather(&consulted);
+            Value::Build(consulted) => {
+                let logs = self.knowledge.gather(&consulted.servers());
                 if logs.is_empty() {
-                    return self.conclude_without_block(consulted, cut);
+                    return self.conclude_without_block(consulted);
                 }
                 let previous = self.chain().head();
                 let proposer = Some(self.config.id.clone());
@@ -217,9 +106,9 @@ impl Server {
                 if self.wary
                     && let Err(problem) = self.foresee(&block)
                 {
-                    return self.drop_bad_promises(consulted, &problem);
+                    return self.drop_bad_promises(consulted.servers(), &problem);
                 }
-                (block, Origin::Built { consulted, cut })
+                (block, Origin::Built(consulted))
             }
         };
         let whose = if origin == Origin::Adopted { "the block accepted before" } else { "a block" };
@@ -235,8 +124,8 @@ impl Server {
     /// itself. If it was built of promises, then the next one is verified before anybody is asked.
     pub(super) fn distrust_promises(&mut self, height: u64, ballot: &Ballot) {
         let run = self.run.as_ref().filter(|run| run.is(height, ballot)).map(|run| &run.phase);
-        if let Some(Phase::Accepting { origin: Origin::Built { .. }, .. }) = run {
-            self.effects.runs.lost += 1;
+        if let Some(Phase::Accepting { origin: Origin::Built(_), .. }) = run {
+            self.count(|runs| runs.lost += 1);
             self.wary = true;
             self.drop_run();
             self.back_off();
@@ -270,24 +159,31 @@ impl Server {
         self.weigh_promises();
     }
 
-    fn conclude_without_block(&mut self, consulted: BTreeSet<ServerId>, cut: bool) {
+    fn conclude_without_block(&mut self, consulted: Consulted) {
         let Some(run) = self.run.take() else { return };
         self.cancel(Timer::Repeat);
         let Run { height, ballot, .. } = &run;
         self.info(format!("block {height}, ballot {ballot}: all logs are empty, so no block"));
         self.finishing = false;
-        self.conclude(run, consulted, cut);
+        self.conclude(run, Some(consulted));
     }
 
-    /// A run of this server's got through: what waits is looked at with what the run allows.
-    fn conclude(&mut self, run: Run, consulted: BTreeSet<ServerId>, cut: bool) {
-        self.effects.runs.won += 1;
+    /// A run of this server's got through: what waits is looked at with what the run allows, if it is known
+    /// of whose logs it is.
+    fn conclude(&mut self, run: Run, consulted: Option<Consulted>) {
+        self.count(|runs| runs.won += 1);
         self.attempt = 0;
         self.let_others_go = !run.rivals.is_empty();
         self.look_again = true;
-        if !cut || planted!(RefusedThoughCut) {
-            self.verdict = Some(Verdict { eligible: run.eligible, consulted });
+        let Some(mut consulted) = consulted else { return };
+        if let Some(words) = consulted.rest.in_words() {
+            self.info(format!("block {}, ballot {}: {words}", run.height, run.ballot));
         }
+        if planted!(RefusedThoughCut) {
+            consulted.rest = Rest::Nothing;
+        }
+        let Run { eligible, asks, .. } = run;
+        self.verdict = Some(Verdict { eligible, asks, consulted });
     }
 
     /// A server accepted. A majority of them, counted once each, only for exactly the run's height
@@ -339,9 +235,9 @@ impl Server {
         }
         self.send_all_bound(&Message::Commit { height, hash });
         match origin {
-            Origin::Built { consulted, cut } => self.conclude(run, consulted, cut),
+            Origin::Built(consulted) => self.conclude(run, Some(consulted)),
             // What was adopted is not what this server asked for: it has to run again.
-            Origin::Adopted => self.conclude(run, BTreeSet::new(), true),
+            Origin::Adopted => self.conclude(run, None),
         }
     }
 
@@ -362,7 +258,7 @@ impl Server {
             promised.server,
             if waiting { format!("; {from} waits too") } else { String::new() }
         ));
-        self.effects.runs.lost += 1;
+        self.count(|runs| runs.lost += 1);
         self.drop_run();
         if waiting && !self.waiting.has_transfers() {
             // Settling, and finishing a round, yield to those who wait for money.

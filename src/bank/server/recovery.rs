@@ -236,6 +236,7 @@ impl Recovery {
             run: None,
             knowledge: Default::default(),
             attempt: 0,
+            runs: Default::default(),
             backing_off: false,
             let_others_go: false,
             wary: false,

@@ -1,15 +1,17 @@
 //! Settling: clients that ask for it, replies that wait for a block, and the bank's own habit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Server;
 use super::calls::Ticket;
-use super::weighing::Verdict;
+use super::refusing::Verdict;
+use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::{Bound, Timer, WaitId};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::ledger::entry::Position;
 use crate::bank::limits::Share;
 use crate::bank::request::{ErrorCode, Outcome, Reply};
+use crate::bank::status::Runs;
 
 /// When a server settles by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -22,13 +24,51 @@ pub struct Habit {
     pub always: bool,
 }
 
-/// A client that waits for the logs to be settled.
+/// A client that waits for the logs to be settled: for what they held when it asked, not for what comes
+/// meanwhile, of which there may be no end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Settling {
     connection: ConnectionId,
     request: Option<u64>,
+    /// The last entry of each server's log: of this one's when the client asked, of the others' when they
+    /// promised for the first time since.
+    targets: BTreeMap<ServerId, Position>,
+    /// How many entries up to there are in no block yet.
+    left: u64,
     /// Connected servers that did not answer a run which would otherwise have ended this.
-    pub unanswered: BTreeSet<ServerId>,
+    unanswered: BTreeSet<ServerId>,
+    /// What had become of this server's runs when the client asked.
+    since: Runs,
+}
+
+impl Settling {
+    /// Whether all that a server's log held is in a block.
+    fn is_done(&self, chain: &Chain, server: &ServerId) -> bool {
+        self.targets.get(server).is_some_and(|target| *target <= chain.included(server))
+    }
+
+    /// Looks at how much is left; true if that is less than before.
+    fn comes_closer(&mut self, chain: &Chain) -> bool {
+        let left = |(server, target): (&ServerId, &Position)| {
+            let included = chain.included(server);
+            if included < *target { target.seq.saturating_sub(included.seq) } else { 0 }
+        };
+        let left = self.targets.iter().map(left).fold(0, u64::saturating_add);
+        std::mem::replace(&mut self.left, left) > left
+    }
+
+    /// Goes by what a run has heard of logs that were not heard of before.
+    fn aim(&mut self, chain: &Chain, verdict: &Verdict) {
+        for (server, end) in &verdict.consulted.ends {
+            if let Some(end) = end {
+                let target = self.targets.entry(server.clone()).or_insert(*end);
+                if planted!(SettlingNeverEnds) {
+                    *target = *end;
+                }
+            }
+        }
+        self.comes_closer(chain);
+    }
 }
 
 /// The entries of one request that are told when they are in a block.
@@ -58,8 +98,10 @@ impl Server {
             return self.reply_error(connection, request, ErrorCode::Unavailable, message);
         }
         let id = self.waiting.name();
-        let unanswered = BTreeSet::new();
-        self.waiting.settling.insert(id, Settling { connection, request, unanswered });
+        let targets = BTreeMap::from([(self.config.id.clone(), self.log.last())]);
+        let (left, unanswered, since) = (self.log.len() as u64, BTreeSet::new(), self.runs);
+        let settling = Settling { connection, request, targets, left, unanswered, since };
+        self.waiting.settling.insert(id, settling);
         self.set(Timer::Deadline(id));
     }
 
@@ -116,8 +158,10 @@ impl Server {
     }
 
     /// A settlement was waited for long enough. What was accepted has happened all the same.
-    pub(super) fn settling_took_too_long(&mut self, id: WaitId, reason: String) {
-        if let Some(Settling { connection, request, .. }) = self.waiting.settling.remove(&id) {
+    pub(super) fn settling_took_too_long(&mut self, id: WaitId) {
+        if let Some(settling) = self.waiting.settling.remove(&id) {
+            let Settling { connection, request, since, .. } = settling;
+            let reason = self.why_undecided(since);
             return self.reply_error(connection, request, ErrorCode::Unavailable, reason);
         }
         let mut unsettled = self.waiting.unsettled.iter();
@@ -130,22 +174,35 @@ impl Server {
 
     /// Answers the clients whose settlement a run has brought about.
     pub(super) fn look_at_settling(&mut self, verdict: &Verdict, missing: &BTreeSet<ServerId>) {
-        let settled = self.waiting.settling.iter().filter(|(id, settling)| {
-            verdict.eligible.contains(id) && missing.is_subset(&settling.unanswered)
-        });
-        let settled: Vec<WaitId> = settled.map(|(id, _)| *id).collect();
-        let (consulted, not_consulted) = self.consultation(verdict);
-        for id in settled {
-            let Some(settling) = self.waiting.settling.remove(&id) else { continue };
-            self.cancel(Timer::Deadline(id));
-            let reply = Reply::Settled {
-                settled: true,
-                height: self.chain().height(),
-                consulted: consulted.clone(),
-                not_consulted: not_consulted.clone(),
-            };
-            self.effects.bind(Bound::Reply(settling.connection, settling.request, reply));
+        let chain = self.chain.as_ref().expect("a run was concluded");
+        let mut settled = Vec::new();
+        for (id, settling) in &mut self.waiting.settling {
+            if !verdict.eligible.contains(id) {
+                continue;
+            }
+            settling.aim(chain, verdict);
+            if !verdict.consulted.ends.keys().all(|server| settling.is_done(chain, server)) {
+                continue;
+            }
+            if missing.is_subset(&settling.unanswered) {
+                settled.push(*id);
+            } else {
+                // It waits for one further run to hear those servers.
+                settling.unanswered.clone_from(missing);
+            }
         }
+        settled.into_iter().for_each(|id| self.tell_that_it_is_settled(id));
+    }
+
+    fn tell_that_it_is_settled(&mut self, id: WaitId) {
+        let Some(settling) = self.waiting.settling.remove(&id) else { return };
+        self.cancel(Timer::Deadline(id));
+        let servers = self.config.configuration.servers.iter().cloned();
+        let (consulted, not_consulted) =
+            servers.partition(|server| settling.is_done(self.chain(), server));
+        let height = self.chain().height();
+        let reply = Reply::Settled { settled: true, height, consulted, not_consulted };
+        self.effects.bind(Bound::Reply(settling.connection, settling.request, reply));
     }
 
     /// There is something in the log: it shall not stay there for ever, if that is the habit.
@@ -164,11 +221,14 @@ impl Server {
         }
     }
 
-    /// A block was appended: that may have been what the habit asked for, and who waits for all logs to
-    /// be empty sees that it goes on.
+    /// A block was appended: that may have been what the habit asked for, and who waits for what logs held
+    /// waits on while there comes to be less of it.
     pub(super) fn settled_some(&mut self) {
-        let waiting: Vec<WaitId> = self.waiting.settling.keys().copied().collect();
-        waiting.into_iter().for_each(|id| self.set(Timer::Deadline(id)));
+        let chain = self.chain.as_ref().expect("a block was appended");
+        let all = self.waiting.settling.iter_mut();
+        let closer = all.filter_map(|(id, settling)| settling.comes_closer(chain).then_some(*id));
+        let closer: Vec<WaitId> = closer.collect();
+        closer.into_iter().for_each(|id| self.set(Timer::Deadline(id)));
         let included = self.chain().included(&self.config.id).seq;
         self.settle_up_to = self.settle_up_to.filter(|seq| *seq > included);
         if self.settle_up_to.is_none() {
@@ -176,13 +236,24 @@ impl Server {
         }
     }
 
-    /// Whether somebody, or the habit, wants the local log emptied.
+    /// Whether somebody, or the habit, wants the local log emptied, or it is getting too long.
     pub(super) fn wants_to_settle(&self) -> bool {
-        let too_long = self.config.habit.by_length.is_some_and(|most| self.log.len() >= most);
         !self.waiting.settling.is_empty()
             || !self.waiting.unsettled.is_empty()
             || self.settle_up_to.is_some()
-            || too_long
+            || self.is_long()
+    }
+
+    /// Whether the local log is so long that it is to be settled: by habit, and in any case from half of its
+    /// bound on, so that as a rule no home has to stop taking transfers.
+    fn is_long(&self) -> bool {
+        let half = self.config.limits.log.div_ceil(2);
+        let most = match self.config.habit.by_length {
+            Some(most) => most.min(half),
+            None if planted!(LogFillsUp) => usize::MAX,
+            None => half,
+        };
+        self.log.len() >= most
     }
 
     /// What this server promises for a block at the most.

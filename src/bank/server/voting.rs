@@ -1,15 +1,15 @@
 //! The acceptor's part: prepare, accept, commit (DESIGN.md, "A Paxos run").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Server;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::{Bound, Timer, Write};
-use crate::bank::ids::ServerId;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::limits::Share;
 use crate::bank::paxos::acceptor::Answer;
 use crate::bank::paxos::ballot::Ballot;
-use crate::bank::paxos::message::{Message, Vote};
+use crate::bank::paxos::message::{Message, Vote, Whole};
 
 /// A prepare, as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +24,8 @@ pub struct HeldPrepare {
     pub previous: BlockHash,
     /// What the proposer knows of the logs.
     pub known: BTreeMap<ServerId, u64>,
+    /// Of which accounts it has to know what whole logs would bring.
+    pub asks: BTreeSet<AccountId>,
 }
 
 impl Server {
@@ -53,7 +55,7 @@ impl Server {
     }
 
     fn promise_or_nack(&mut self, prepare: HeldPrepare) {
-        let HeldPrepare { from, height, ballot, known, .. } = prepare;
+        let HeldPrepare { from, height, ballot, known, asks, .. } = prepare;
         let waiting = self.waiting.has_transfers();
         match self.acceptor.prepare(&ballot) {
             Answer::PromisedHigher(promised) => {
@@ -66,11 +68,11 @@ impl Server {
         }
         let known = known.get(&self.config.id).copied().unwrap_or(0);
         let instance = self.instance;
-        let vote = self.vote(known);
+        let vote = self.vote(known, &asks);
         self.send_bound(&from, Message::Promise { height, ballot, instance, waiting, vote });
     }
 
-    fn vote(&mut self, known: u64) -> Vote {
+    fn vote(&mut self, known: u64, asks: &BTreeSet<AccountId>) -> Vote {
         if let Some((ballot, block)) = self.acceptor.accepted() {
             let promised = self.acceptor.promised().filter(|_| planted!(HighestPromisedDecides));
             let ballot = promised.unwrap_or(ballot).clone();
@@ -81,11 +83,20 @@ impl Server {
             let mut as_if = self.log.clone();
             as_if.seal();
             let (elements, cut) = as_if.promise(known, Share::ALL);
-            return Vote::Log { elements, cut };
+            return Vote::Log { elements, cut, whole: None };
         }
         self.seal_log();
         let (elements, cut) = self.log.promise(known, self.share());
-        Vote::Log { elements, cut: cut && !planted!(CutNotSaid) }
+        let cut = cut && !planted!(CutNotSaid);
+        let whole = cut.then(|| self.whole_log(asks));
+        Vote::Log { elements, cut, whole }
+    }
+
+    /// What the whole of the log comes to: sealed, so that it is durable when this is said.
+    fn whole_log(&self, asks: &BTreeSet<AccountId>) -> Whole {
+        let brought =
+            |account: &AccountId| Some((account.clone(), self.balances.brought(account)?));
+        Whole { last: self.log.last(), brings: asks.iter().filter_map(brought).collect() }
     }
 
     /// Answers the newest prepare that came before its time, now that this server has caught up.

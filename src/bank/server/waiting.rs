@@ -10,6 +10,7 @@ use crate::bank::effects::{Timer, WaitId};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::sessions::Fate;
 use crate::bank::request::{Instruction, Outcome};
+use crate::bank::status::Runs;
 
 /// One of a group, and who is to be told: places in requests, which may name it more than once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +43,8 @@ pub(super) struct Wait {
     pub patient: bool,
     /// Connected servers that did not answer a run which would otherwise have refused it.
     pub unanswered: BTreeSet<ServerId>,
+    /// What had become of this server's runs when it came to wait for one.
+    pub since: Runs,
 }
 
 /// All that waits. A [`WaitId`] tells when it came, so that a queue is a set of them.
@@ -198,11 +201,10 @@ impl Waiting {
         self.touched.pop_first()
     }
 
-    /// What of this has waited for a run in vain: it has to hear these servers next time.
-    pub fn unanswered_by(&mut self, id: WaitId) -> Option<&mut BTreeSet<ServerId>> {
-        match self.waits.get_mut(&id) {
-            Some(wait) => Some(&mut wait.unanswered),
-            None => self.settling.get_mut(&id).map(|settling| &mut settling.unanswered),
+    /// A group has waited for a run in vain: it has to hear these servers next time.
+    pub fn is_unanswered_by(&mut self, id: WaitId, missing: &BTreeSet<ServerId>) {
+        if let Some(wait) = self.waits.get_mut(&id) {
+            wait.unanswered.clone_from(missing);
         }
     }
 }
@@ -238,8 +240,9 @@ impl Server {
             accounts = accounts.into_iter().take(1).collect();
         }
         let patient = patience.is_some() && !planted!(PatientRefusedEarly);
-        let unanswered = BTreeSet::new();
-        self.waiting.insert(id, Wait { members: group, accounts, need, patient, unanswered });
+        let (unanswered, since) = (BTreeSet::new(), self.runs);
+        let wait = Wait { members: group, accounts, need, patient, unanswered, since };
+        self.waiting.insert(id, wait);
     }
 
     /// A retry of one that waits takes over its reply.
@@ -260,24 +263,38 @@ impl Server {
 
     /// Something waited long enough for a run: it has not happened and will not.
     pub(super) fn deadline(&mut self, id: WaitId) {
-        let reason = self.no_majority();
         match self.waiting.take(id) {
-            Some(wait) => self.reject(wait.members, (0, Outcome::Unavailable { reason })),
-            None => self.settling_took_too_long(id, reason),
+            Some(wait) => {
+                let reason = self.why_undecided(wait.since);
+                self.reject(wait.members, (0, Outcome::Unavailable { reason }));
+            }
+            None => self.settling_took_too_long(id),
         }
     }
 
-    fn no_majority(&self) -> String {
+    /// For people: why something has waited in vain since these runs.
+    pub(super) fn why_undecided(&self, since: Runs) -> String {
         let names = |connected: bool| {
             let ids = self.peers.iter().filter(|(_, peer)| peer.is_connected() == connected);
-            ids.map(|(id, _)| id.as_str()).collect::<Vec<_>>().join(", ")
+            ids.map(|(id, _)| id.as_str()).collect::<Vec<_>>()
         };
-        match (names(true).as_str(), names(false).as_str()) {
-            (_, "") => "no Paxos run got through in time, though all servers are connected".into(),
-            ("", lost) => format!("no majority in time: {lost} not connected"),
-            (connected, lost) => {
-                format!("no Paxos run got through in time: {lost} not connected, {connected} is")
+        let (here, away) = (names(true), names(false).join(", "));
+        let (won, lost) = (self.runs.won - since.won, self.runs.lost - since.lost);
+        let who = match &away[..] {
+            "" => "all servers are connected".into(),
+            away => format!("{away} not connected"),
+        };
+        match (won, lost) {
+            (1, _) => format!("one Paxos run got through in time, but brought no answer; {who}"),
+            (2.., _) => {
+                format!("{won} Paxos runs got through in time, but none brought an answer; {who}")
             }
+            _ if here.len() + 1 < self.majority() => format!("no majority in time: {who}"),
+            (_, 0) if away.is_empty() => format!("no Paxos run got through in time, though {who}"),
+            (_, 0) => {
+                format!("no Paxos run got through in time: {who}, {} is", here.join(", "))
+            }
+            (..) => format!("no Paxos run got through in time: {lost} lost to others; {who}"),
         }
     }
 
@@ -289,7 +306,7 @@ impl Server {
         if !planted!(PatienceIgnoresDebits) {
             self.needs_another_run(id);
         }
-        wait.patient = false;
+        (wait.patient, wait.since) = (false, self.runs);
         wait.need = match self.weigh(&wait.members) {
             Err((_, error)) => need_of(&error).unwrap_or(Need::Money),
             Ok(()) => Need::Turn,

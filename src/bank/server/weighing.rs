@@ -4,22 +4,11 @@ use std::collections::BTreeSet;
 
 use super::Server;
 use super::instructing::need_of;
-use super::waiting::{Need, Wait};
+use super::waiting::Need;
 use crate::bank::effects::{Timer, WaitId};
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::ledger::balances::{LedgerError, View};
-use crate::bank::ledger::entry::{Action, Via};
-use crate::bank::request::Outcome;
-
-/// What a run allows to refuse: one that this server prepared, that built its own block or found all
-/// logs empty, and that cut nothing off.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Verdict {
-    /// What had come in before it prepared, and whose accounts have not been debited since.
-    pub eligible: BTreeSet<WaitId>,
-    /// The servers whose logs were looked at.
-    pub consulted: BTreeSet<ServerId>,
-}
+use crate::bank::ledger::balances::View;
+use crate::bank::ledger::entry::Via;
 
 impl Server {
     /// Whether something waits for which a run is needed.
@@ -37,7 +26,7 @@ impl Server {
         let missing = match &self.verdict {
             None => BTreeSet::new(),
             Some(_) if planted!(RefusedUnheard) => BTreeSet::new(),
-            Some(verdict) => self.unheard(&verdict.consulted),
+            Some(verdict) => self.unheard(&verdict.consulted.servers()),
         };
         while let Some(account) = self.waiting.next_touched() {
             self.look_at_queue(&account, &missing);
@@ -49,14 +38,13 @@ impl Server {
         self.look_at_settling(&verdict, &missing);
         for id in &verdict.eligible {
             match self.waiting.get(*id) {
+                // What it needs is on its way, or may be: the next runs bring it.
+                Some(wait) if !self.is_judged(wait, &verdict) => {}
                 // It goes on waiting, for what comes by itself.
                 Some(wait) if wait.patient => self.waiting.set_need(*id, Need::Time),
                 // It waits for one further run to hear those servers.
-                _ => {
-                    if let Some(unanswered) = self.waiting.unanswered_by(*id) {
-                        unanswered.clone_from(&missing);
-                    }
-                }
+                Some(_) => self.waiting.is_unanswered_by(*id, &missing),
+                None => {}
             }
         }
     }
@@ -70,9 +58,9 @@ impl Server {
                 self.serve_waiting(id);
                 continue;
             };
-            let outcome = match need_of(&error) {
-                None => self.rejection(&error),
-                Some(need) => match self.refusal(id, wait, place, &error, missing) {
+            let (place, outcome) = match need_of(&error) {
+                None => (place, self.rejection(&error)),
+                Some(need) => match self.refusal(id, wait, missing) {
                     Some(refusal) => refusal,
                     None => return self.waiting.set_need(id, need),
                 },
@@ -106,37 +94,6 @@ impl Server {
             }
             Err(_) => {}
         }
-    }
-
-    /// The refusal of one that a run has shown not to be covered, if it has.
-    fn refusal(
-        &self,
-        id: WaitId,
-        wait: &Wait,
-        place: usize,
-        error: &LedgerError,
-        missing: &BTreeSet<ServerId>,
-    ) -> Option<Outcome> {
-        let verdict = self.verdict.as_ref().filter(|verdict| {
-            (verdict.eligible.contains(&id) || planted!(RefusedByEarlierRun))
-                && missing.is_subset(&wait.unanswered)
-        })?;
-        let (consulted, not_consulted) = self.consultation(verdict);
-        let Action::Transfer { from, amount, .. } = &wait.members[place].instruction.action else {
-            return None;
-        };
-        let (reason, balance) = match error {
-            LedgerError::Overdraft { balance, .. } => {
-                (format!("insufficient funds: {from} has {balance}, {amount} asked"), *balance)
-            }
-            other => (other.to_string(), self.balances.local(from).unwrap_or_default()),
-        };
-        Some(Outcome::Refused { reason, balance, consulted, not_consulted })
-    }
-
-    pub(super) fn consultation(&self, verdict: &Verdict) -> (Vec<ServerId>, Vec<ServerId>) {
-        let servers = self.config.configuration.servers.iter().cloned();
-        servers.partition(|server| verdict.consulted.contains(server))
     }
 
     /// Whether transfers wait, nobody settles, and the logs of these servers bring what all of them

@@ -1,0 +1,158 @@
+//! What logs hold beyond what was promised of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bank::amount::Amount;
+use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::{Action, Position};
+use crate::bank::paxos::message::Whole;
+
+/// What is left of logs when what was promised of them is in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Rest {
+    /// Nothing: they were promised whole.
+    Nothing,
+    /// This, for the accounts that were asked for. Those that are left out get nothing of it.
+    Brings(BTreeMap<AccountId, Amount>),
+    /// Something, of which nobody said what it brings.
+    Unknown,
+}
+
+/// The servers whose logs a block was built of, and what is left of those logs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Consulted {
+    /// The servers, and the last entry of each one's whole log when it promised, if it said so.
+    pub ends: BTreeMap<ServerId, Option<Position>>,
+    /// What is left of all of them together.
+    pub rest: Rest,
+}
+
+impl Consulted {
+    /// The servers.
+    pub fn servers(&self) -> BTreeSet<ServerId> {
+        self.ends.keys().cloned().collect()
+    }
+}
+
+impl Rest {
+    /// What is left of a server's log that comes to `whole`, of which `promised` is known.
+    ///
+    /// # Errors
+    /// If less is in the whole than in the beginning.
+    pub fn of(
+        server: &ServerId,
+        asked: &BTreeSet<AccountId>,
+        whole: Whole,
+        promised: &[Element],
+    ) -> Result<Rest, String> {
+        let mut brings: BTreeMap<AccountId, Amount> = whole.brings;
+        brings.retain(|account, _| asked.contains(account));
+        // How much an account holds that the log opens is of no use to anybody: its home may spend it.
+        brings.iter_mut().filter(|(account, _)| account.is_of(server)).for_each(|(_, amount)| {
+            *amount = Amount::ZERO;
+        });
+        if !brings.is_empty() && !planted!(RestCountedTwice) {
+            for record in promised.iter().flat_map(Element::records) {
+                let Action::Transfer { to, amount, .. } = &record.action else { continue };
+                let Some(left) = brings.get_mut(to).filter(|_| !to.is_of(server)) else { continue };
+                *left = left.minus(*amount).ok_or_else(|| {
+                    format!("its whole log brings {to} less than the beginning of it")
+                })?;
+            }
+        }
+        brings.retain(|account, amount| *amount > Amount::ZERO || account.is_of(server));
+        Ok(Rest::Brings(brings))
+    }
+
+    /// This and another server's. More than there can be is nothing to rely on.
+    pub fn and(self, other: Rest) -> Rest {
+        match (self, other) {
+            (Rest::Nothing, rest) | (rest, Rest::Nothing) => rest,
+            (Rest::Brings(mut brings), Rest::Brings(others)) => {
+                for (account, amount) in others {
+                    let sum = brings.entry(account).or_default();
+                    match sum.plus(amount) {
+                        _ if planted!(RestOfOneOnly) => *sum = amount,
+                        Some(more) => *sum = more,
+                        None => return Rest::Unknown,
+                    }
+                }
+                Rest::Brings(brings)
+            }
+            _ => Rest::Unknown,
+        }
+    }
+
+    /// For people, if there is something left.
+    pub fn in_words(&self) -> Option<String> {
+        let what = match self {
+            Rest::Nothing => return None,
+            Rest::Unknown => "nobody said what that brings".into(),
+            Rest::Brings(brings) if brings.is_empty() => "that brings nothing to what waits".into(),
+            Rest::Brings(brings) => {
+                let first = brings.iter().take(3);
+                let first: Vec<String> =
+                    first.map(|(account, amount)| format!("{amount} to {account}")).collect();
+                let more = if brings.len() > 3 { ", …" } else { "" };
+                format!("that brings {}{more}", first.join(", "))
+            }
+        };
+        Some(format!("more is logged than a block takes; {what}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::ledger::entry::{Record, Via};
+
+    fn account(name: &str) -> AccountId {
+        name.parse().unwrap()
+    }
+
+    fn units(units: u64) -> Amount {
+        Amount::new(units).unwrap()
+    }
+
+    fn brings(all: &[(&str, u64)]) -> BTreeMap<AccountId, Amount> {
+        all.iter().map(|(name, amount)| (account(name), units(*amount))).collect()
+    }
+
+    /// B has promised to pay A 5, twice.
+    fn rest(whole: &[(&str, u64)]) -> Result<Rest, String> {
+        let action = Action::Transfer { from: account("B"), to: account("A"), amount: units(5) };
+        let record = Record { action, request: None, via: Via::Local, linked: false };
+        let promised = [Element::seal(Position::START.next(), vec![record.clone(), record])];
+        let asked = ["A", "A/x", "B/y"].map(account).into();
+        let whole = Whole { last: Position { epoch: 1, seq: 9 }, brings: brings(whole) };
+        Rest::of(&"B".parse().unwrap(), &asked, whole, &promised)
+    }
+
+    #[test]
+    fn what_was_promised_is_not_left() {
+        assert_eq!(
+            rest(&[("A", 12), ("A/x", 3)]),
+            Ok(Rest::Brings(brings(&[("A", 2), ("A/x", 3)])))
+        );
+        assert_eq!(rest(&[("A", 10)]), Ok(Rest::Brings(brings(&[]))));
+        assert!(rest(&[("A", 9)]).unwrap_err().contains("brings A less than"));
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_kept_and_of_a_new_payee_only_that_it_is_there() {
+        let found = rest(&[("A/z", 7), ("B/y", 4)]);
+        assert_eq!(found, Ok(Rest::Brings(brings(&[("B/y", 0)]))));
+    }
+
+    #[test]
+    fn rests_add_up_unless_one_is_unknown_or_they_are_too_much() {
+        let of = |all| Rest::Brings(brings(all));
+        let sum = of(&[("A", 2)]).and(Rest::Nothing).and(of(&[("A", 3), ("A/x", 1)]));
+        assert_eq!(sum, of(&[("A", 5), ("A/x", 1)]));
+        assert_eq!(sum.and(Rest::Unknown), Rest::Unknown);
+        let most = Amount::MAX.units();
+        assert_eq!(of(&[("A", most)]).and(of(&[("A", 1)])), Rest::Unknown);
+        assert_eq!(Rest::Nothing.and(Rest::Nothing), Rest::Nothing);
+    }
+}
