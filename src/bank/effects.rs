@@ -78,6 +78,8 @@ pub enum Timer {
     },
     /// Payees that nobody knows may be asked for again.
     LookUp,
+    /// Runs that by the look of the last ones bring nothing but refusals may begin again.
+    Rest,
     /// The oldest entry of the local log has been there long enough: settle.
     Settle,
 }
@@ -171,8 +173,10 @@ pub enum Bound {
 pub enum Level {
     /// Something is wrong that a person should look at.
     Warning,
-    /// A step of a run, of founding, of reconciling.
+    /// A step of founding, of reconciling.
     Info,
+    /// A step of a Paxos run, of which there may be very many.
+    Step,
     /// Why something was ignored.
     Debug,
 }

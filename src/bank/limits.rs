@@ -59,6 +59,8 @@ pub struct Limits {
     pub waiting: usize,
     /// Of how many accounts a run asks what whole logs would bring; at most [`MAX_ASKED`].
     pub asked: usize,
+    /// So many runs in a row may bring nothing before such runs rest in between.
+    pub vain_runs: u32,
     /// How many sessions are remembered.
     pub sessions: usize,
     /// How many requests of one session are remembered.
@@ -88,6 +90,7 @@ impl Default for Limits {
             accounts: 20_000_000,
             waiting: 10_000,
             asked: MAX_ASKED,
+            vain_runs: 8,
             sessions: 10_000,
             remembered: 10_000,
             remembered_in_all: 200_000,

@@ -86,7 +86,7 @@ pub enum Request {
     },
     /// How the server is.
     Status,
-    /// Runs Paxos until the local logs of all servers heard are in the chain.
+    /// Runs Paxos until what the local logs of all servers heard hold now is in the chain.
     Settle,
 }
 
@@ -315,7 +315,7 @@ pub enum Reply {
     },
     /// To [`Request::Status`].
     Status(Box<Status>),
-    /// To [`Request::Settle`]: nothing is left in the logs of those consulted.
+    /// To [`Request::Settle`]: what the logs of those consulted held when it was asked is in the chain.
     Settled {
         /// Always true.
         settled: bool,

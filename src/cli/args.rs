@@ -90,7 +90,8 @@ pub struct Server {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub settle_every: Option<Duration>,
 
-    /// The same when the local log holds so many entries; both may be given [default: never]
+    /// The same when the local log holds so many entries; both may be given
+    /// [default: half of what a log can hold]
     #[arg(long, value_name = "ENTRIES", value_parser = parse_entries, allow_negative_numbers = true)]
     pub settle_at: Option<usize>,
 

@@ -131,7 +131,7 @@ pub const TOPICS: [Topic; 21] = [
     ),
     topic(
         ["settle", "settle"],
-        "run Paxos until the servers' local logs are in the chain",
+        "run Paxos until what the servers' local logs hold now is in the chain",
         "",
         &["settle"],
     ),

@@ -86,6 +86,8 @@ pub struct Timings {
     pub deadline: Duration,
     /// Between two runs that are made only because a payee is unknown.
     pub look_up: Duration,
+    /// Between runs that, by the look of the last ones, bring nothing but refusals.
+    pub rest: Duration,
     /// The local log is settled when an entry has been in it for so long, if at all.
     pub settle_every: Option<Duration>,
     /// The first pause before a peer is dialled again, or a failed store loaded again. It doubles
@@ -117,6 +119,7 @@ impl Default for Timings {
             reconcile: Duration::from_secs(1),
             deadline: Duration::from_secs(5),
             look_up: Duration::from_millis(500),
+            rest: Duration::from_millis(40),
             settle_every: None,
             redial: Duration::from_millis(50),
             redial_most: Duration::from_secs(1),
@@ -142,6 +145,7 @@ impl Timings {
             Timer::Deadline(_) => self.deadline,
             Timer::Patience { ms, .. } => Duration::from_millis(ms),
             Timer::LookUp => self.look_up,
+            Timer::Rest => self.rest,
             Timer::Settle => self.settle_every.unwrap_or(self.deadline),
         }
     }

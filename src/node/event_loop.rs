@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
 
-use crate::bank::effects::{Event, Level, Note, Turn};
+use crate::bank::effects::{Event, Note, Turn};
 use crate::bank::paxos::message::Message;
 use crate::bank::server::replay::Check;
 use crate::bank::server::{Config, Server};
@@ -22,6 +22,7 @@ use crate::node::idle::Idle;
 use crate::node::incoming::Incoming;
 use crate::node::life::{ExitReason, Life};
 use crate::node::load::{LoadError, Loaded, load_to_serve, rest};
+use crate::node::notes::Notes;
 use crate::node::queues::Queues;
 use crate::node::resting::{Nap, Rests};
 use crate::node::timers::{Timers, jittered_pause};
@@ -59,6 +60,7 @@ pub(crate) struct Waiting {
     own: VecDeque<Message>,
     gate: Gate,
     idle: Idle,
+    notes: Notes,
     /// A link that is up. It opens a turn: what is said before in a turn is meant for the link
     /// before, and in a new one the hello has to be first.
     dialled: Option<Incoming>,
@@ -75,6 +77,7 @@ impl Waiting {
             own: VecDeque::new(),
             gate: Gate::default(),
             idle: Idle::default(),
+            notes: Notes::new(Instant::now()),
             dialled: None,
             store_heard: Instant::now(),
             nap: None,
@@ -204,14 +207,14 @@ impl EventLoop {
     fn finish_turn(&mut self) -> Result<(), Broken> {
         let Turn { batch, free, timers, notes, runs, stop, bound } = self.server.end_turn();
         if let Some(stop) = stop {
-            notes.iter().for_each(write_down);
+            self.write_down(&notes);
             return Err(Broken::Node(ExitReason::Stopped(stop)));
         }
         for (to, message) in free {
             self.exchange.send(&to, message);
         }
         // Peers are at work meanwhile.
-        notes.iter().for_each(write_down);
+        self.write_down(&notes);
         let begun = Instant::now();
         let receipt = if batch.writes.is_empty() {
             self.look_in(begun)?;
@@ -225,6 +228,10 @@ impl EventLoop {
             self.waiting.store_heard = now;
         }
         self.exchange.gauges.turn(&batch, runs, begun, now);
+        let refused = self.exchange.gauges.refused();
+        if let Some(sum) = self.waiting.notes.turn(runs, refused, now) {
+            log::info!("{sum}");
+        }
         self.waiting.idle.turn(&batch, now);
         for command in timers {
             self.waiting.timers.apply(command, now);
@@ -364,13 +371,10 @@ impl EventLoop {
         }
         Err(ExitReason::Killed)
     }
-}
 
-fn write_down(note: &Note) {
-    let level = match note.level {
-        Level::Warning => log::Level::Warn,
-        Level::Info => log::Level::Info,
-        Level::Debug => log::Level::Debug,
-    };
-    log::log!(level, "{}", note.text);
+    fn write_down(&mut self, notes: &[Note]) {
+        for note in notes {
+            log::log!(self.waiting.notes.level(note), "{}", note.text);
+        }
+    }
 }

@@ -106,6 +106,11 @@ impl Gauges {
         }
     }
 
+    /// How many were refused.
+    pub(crate) fn refused(&self) -> u64 {
+        self.counts.refused
+    }
+
     /// The store failed.
     pub(crate) fn failed(&mut self, error: &str) {
         self.failure = Some((error.to_owned(), Instant::now()));

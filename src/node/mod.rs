@@ -74,6 +74,7 @@ mod life;
 mod link;
 mod listener;
 mod load;
+mod notes;
 mod outlet;
 mod owed;
 mod peer;

@@ -69,7 +69,7 @@ const LATER: Range<f64> = 1.0..1.05;
 
 fn spread(timer: Timer) -> Range<f64> {
     match timer {
-        Timer::BackOff { .. } | Timer::FinishRound => MUCH,
+        Timer::BackOff { .. } | Timer::FinishRound | Timer::Rest => MUCH,
         Timer::Heartbeat
         | Timer::Gather { .. }
         | Timer::Repeat

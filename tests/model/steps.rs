@@ -183,7 +183,9 @@ impl Bank {
             Timer::Repeat | Timer::FinishRound | Timer::Reconcile | Timer::Deadline(_) => {
                 state.budget.impatience > 0
             }
-            Timer::LookUp | Timer::Settle | Timer::Patience { .. } => state.budget.passing > 0,
+            Timer::LookUp | Timer::Rest | Timer::Settle | Timer::Patience { .. } => {
+                state.budget.passing > 0
+            }
         };
         inputs.extend(node.timers.iter().filter(may_run_out).copied().map(Input::Timer));
         self.askings(state, place, &mut inputs);
@@ -235,7 +237,7 @@ impl Bank {
             Input::Timer(timer) => {
                 match timer {
                     Timer::Heartbeat | Timer::Gather { .. } | Timer::BackOff { .. } => {}
-                    Timer::LookUp | Timer::Settle | Timer::Patience { .. } => {
+                    Timer::LookUp | Timer::Rest | Timer::Settle | Timer::Patience { .. } => {
                         state.budget.passing -= 1;
                     }
                     Timer::Repeat | Timer::FinishRound | Timer::Reconcile | Timer::Deadline(_) => {

@@ -25,6 +25,7 @@ mod faults;
 mod founding;
 #[path = "../sim/judge.rs"]
 mod judge;
+mod long_logs;
 #[path = "../sim/lost.rs"]
 mod lost;
 #[path = "../sim/network.rs"]

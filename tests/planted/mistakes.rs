@@ -91,6 +91,7 @@ mistakes! {
     LogFillsUp: "a log is not settled before it is full",
     SettledBeforeRest: "a settlement is told when what was promised first is in blocks",
     SettlingNeverEnds: "a settlement waits for what was logged after it was asked for",
+    VainRunsWithoutRest: "runs that bring nothing follow each other without a rest",
     LookUpsWithoutRest: "runs for unknown payees follow each other without a rest",
 }
 

@@ -15,11 +15,12 @@ use crate::bank::ledger::sessions::{Fate, Found, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
-use crate::bank::request::{Instruction, Request};
+use crate::bank::request::{Instruction, Reply, Request};
 use crate::bank::server::settling::Habit;
 use crate::bank::server::{Config, Server};
 use crate::disk::Disk;
 use crate::founding;
+use crate::long_logs;
 use crate::mistakes::Mistake;
 use crate::scenes;
 
@@ -29,6 +30,14 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::PromiseBeforeDurable, a_promise_leaves_when_it_is_durable),
     (Mistake::AnotherBallotCounts, an_accepted_of_another_ballot_does_not_choose),
     (Mistake::PromiseWithoutBlocks, a_server_that_lacks_blocks_does_not_promise),
+    (Mistake::RestCountedTwice, long_logs::what_came_with_the_block_is_not_left),
+    (Mistake::OwnRestUnknown, long_logs::the_own_rest_brings_nothing_new),
+    (Mistake::UnaskedIsPoor, long_logs::who_was_not_asked_for_is_not_refused),
+    (Mistake::RestUnknownIsNothing, long_logs::who_says_nothing_of_the_rest_may_have_one),
+    (Mistake::RestOpensNothing, long_logs::a_payee_may_be_opened_by_the_rest),
+    (Mistake::LogFillsUp, long_logs::a_log_settles_from_half_of_its_bound_on),
+    (Mistake::SettlingNeverEnds, long_logs::a_settlement_has_an_end),
+    (Mistake::VainRunsWithoutRest, long_logs::runs_in_vain_rest),
     (Mistake::RefusedUnheard, a_refusal_waits_for_connected_servers),
     (Mistake::OldConnectionServed, an_older_connection_of_a_session_is_not_served),
     (Mistake::ForgottenIsNew, a_forgotten_session_expires),
@@ -52,7 +61,7 @@ pub const PLAYS: &[(Mistake, fn())] = &[
 
 const CONFIRMED: [(&str, u64); 3] = [("A", 1), ("B", 2), ("C", 3)];
 
-fn id(name: &str) -> ServerId {
+pub fn id(name: &str) -> ServerId {
     name.parse().unwrap()
 }
 
@@ -75,6 +84,10 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Stage {
+        Stage::of(config())
+    }
+
+    pub fn of(config: Config) -> Stage {
         let mut disk = Disk::empty(1);
         disk.chain.push(genesis());
         disk.stored.active = true;
@@ -85,10 +98,20 @@ impl Stage {
             CONFIRMED.iter().map(|(name, _)| (id(name), Position::START)).collect();
         disk.stored.instances =
             CONFIRMED.iter().map(|(name, n)| (id(name), InstanceId(*n))).collect();
-        let server = disk.load(config(), 1);
+        let server = disk.load(config, 1);
         let mut stage = Stage { disk, server };
         stage.meet_all();
         stage
+    }
+
+    /// How many transfers wait.
+    pub fn waiting(&mut self) -> Option<usize> {
+        self.server.handle(Event::Request(ConnectionId(9), None, Request::Status));
+        let turn = self.server.end_turn();
+        turn.bound.release(None).into_iter().find_map(|bound| match bound {
+            Bound::Reply(_, _, Reply::Status(status)) => Some(status.waiting),
+            _ => None,
+        })
     }
 
     fn crash(&mut self) {
@@ -113,16 +136,16 @@ impl Stage {
         self.turn()
     }
 
-    fn ask(&mut self, connection: u64, amount: u64, number: u64) -> (Vec<Write>, Vec<Message>) {
+    pub fn ask(&mut self, connection: u64, amount: u64, number: u64) -> (Vec<Write>, Vec<Message>) {
         self.instruct(connection, numbered(pays("A", "B", amount), number))
     }
 
-    fn instruct(&mut self, connection: u64, asked: Instruction) -> (Vec<Write>, Vec<Message>) {
+    pub fn instruct(&mut self, connection: u64, asked: Instruction) -> (Vec<Write>, Vec<Message>) {
         self.server.handle(Event::Request(ConnectionId(connection), None, Request::One(asked)));
         self.turn()
     }
 
-    fn turn(&mut self) -> (Vec<Write>, Vec<Message>) {
+    pub fn turn(&mut self) -> (Vec<Write>, Vec<Message>) {
         let (mut writes, mut free) = (Vec::new(), Vec::new());
         loop {
             let turn = self.server.end_turn();
@@ -176,7 +199,7 @@ pub fn hello(of: &str, instance: u64) -> Hello {
     }
 }
 
-fn ballot(round: u64, server: &str) -> Ballot {
+pub fn ballot(round: u64, server: &str) -> Ballot {
     Ballot { round, server: id(server), life: LifeId(if server == "A" { 1 } else { 7 }) }
 }
 
@@ -184,22 +207,22 @@ fn session(count: u64) -> SessionId {
     SessionName { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count }.into()
 }
 
-fn pays(from: &str, to: &str, amount: u64) -> Action {
+pub fn pays(from: &str, to: &str, amount: u64) -> Action {
     let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
     Action::Transfer { from, to, amount: Amount::new(amount).unwrap() }
 }
 
-fn numbered(action: Action, number: u64) -> Instruction {
+pub fn numbered(action: Action, number: u64) -> Instruction {
     let request = Some(RequestId { session: session(1), number });
     Instruction { request, ..Instruction::plain(action) }
 }
 
 /// The log of a server that has paid A once.
-fn log(of: &str, amount: u64) -> Vec<Element> {
+pub fn log(of: &str, amount: u64) -> Vec<Element> {
     vec![Element::seal(Position::START.next(), vec![record(pays(of, "A", amount))])]
 }
 
-fn record(action: Action) -> Record {
+pub fn record(action: Action) -> Record {
     Record { action, request: None, via: Via::Local, linked: false }
 }
 

@@ -23,6 +23,7 @@ mod serving;
 mod settling;
 mod sightings;
 mod stage;
+mod vain_runs;
 mod voting;
 mod waiting;
 

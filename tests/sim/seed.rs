@@ -50,11 +50,12 @@ fn habits(dice: &mut Rng) -> Habits {
 fn small(dice: &mut Rng) -> Limits {
     Limits {
         element: dice.usize(2..=8),
-        block: dice.usize(4..=20),
+        block: dice.usize(2..=14),
         log: [5, 50][dice.usize(..2)],
         accounts: 30,
         waiting: 5,
         asked: dice.usize(1..=4),
+        vain_runs: dice.u32(1..=8),
         sessions: 3,
         remembered: 4,
         remembered_in_all: 10,
@@ -116,7 +117,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         terse: 0,
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
-    let terse = if dice.u8(0..8) == 0 { 1 } else { 0 };
+    let terse = usize::from(dice.u8(0..4) == 0);
     let setting = Setting { terse, page: [None, Some(1), Some(2)][dice.usize(..3)], ..setting };
     let mut world = World::new(seed, setting, faults);
     world.trace = trace;

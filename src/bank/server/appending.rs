@@ -120,7 +120,7 @@ impl Server {
         self.cancel(Timer::Repeat);
         let by = block.block().proposer.as_ref().map_or("nobody", ServerId::as_str);
         let height = block.height();
-        self.info(format!("block {height} of {by} appended: {}{beaten}", content(block)));
+        self.step(format!("block {height} of {by} appended: {}{beaten}", content(block)));
         Ok(())
     }
 

@@ -37,7 +37,7 @@ impl Server {
             Ok(promised) => promised,
             Err(problem) => return self.warn(format!("a promise of {from} is wrong: {problem}")),
         };
-        self.info(format!("block {height}, ballot {ballot}: {from} promised, with {what}"));
+        self.step(format!("block {height}, ballot {ballot}: {from} promised, with {what}"));
         if let Some(Run { phase: Phase::Preparing { promises, .. }, .. }) = &mut self.run {
             promises.insert(from, promised);
         }

@@ -48,6 +48,7 @@ mod resting;
 mod resuming;
 mod serving;
 pub mod settling;
+mod vain_runs;
 mod voting;
 mod waiting;
 mod weighing;
@@ -112,6 +113,10 @@ pub struct Server {
     attempt: u32,
     /// What became of the runs of this life.
     runs: Runs,
+    /// Runs in a row that brought nothing to those who waited.
+    vain_runs: u32,
+    /// Runs that are wanted only by those who would hardly get anything of them wait for a timer.
+    runs_rest: bool,
     /// The next run waits for the timer of that attempt.
     backing_off: bool,
     /// The last run was won while others waited: they go first.
@@ -245,6 +250,7 @@ impl Server {
             Timer::Deadline(wait) => self.deadline(wait),
             Timer::Patience { wait, .. } => self.patience_is_over(wait),
             Timer::LookUp => self.lookups_rest = false,
+            Timer::Rest => self.runs_rest = false,
             Timer::Settle => self.time_to_settle(),
         }
     }
@@ -352,6 +358,11 @@ impl Server {
 
     fn info(&mut self, text: String) {
         self.note(Level::Info, text);
+    }
+
+    /// Says what a run does.
+    fn step(&mut self, text: String) {
+        self.note(Level::Step, text);
     }
 
     fn warn(&mut self, text: String) {

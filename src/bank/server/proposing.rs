@@ -29,7 +29,7 @@ impl Server {
         }
         let height = self.chain().height() + 1;
         let why = self.why_it_runs();
-        self.info(format!("block {height}, ballot {ballot}, for {why}: prepare"));
+        self.step(format!("block {height}, ballot {ballot}, for {why}: prepare"));
         self.run = Some(Run::new(height, ballot, self.waiting.ids(), self.asks()));
         self.count(|runs| runs.started += 1);
         self.ask_all();
@@ -113,7 +113,7 @@ impl Server {
         };
         let whose = if origin == Origin::Adopted { "the block accepted before" } else { "a block" };
         let what = content(&block);
-        self.info(format!("block {height}, ballot {ballot}: accept {whose}, of {what}"));
+        self.step(format!("block {height}, ballot {ballot}: accept {whose}, of {what}"));
         if let Some(run) = &mut self.run {
             run.phase = Phase::Accepting { block, origin, accepted: BTreeSet::new() };
         }
@@ -163,7 +163,7 @@ impl Server {
         let Some(run) = self.run.take() else { return };
         self.cancel(Timer::Repeat);
         let Run { height, ballot, .. } = &run;
-        self.info(format!("block {height}, ballot {ballot}: all logs are empty, so no block"));
+        self.step(format!("block {height}, ballot {ballot}: all logs are empty, so no block"));
         self.finishing = false;
         self.conclude(run, Some(consulted));
     }
@@ -177,7 +177,7 @@ impl Server {
         self.look_again = true;
         let Some(mut consulted) = consulted else { return };
         if let Some(words) = consulted.rest.in_words() {
-            self.info(format!("block {}, ballot {}: {words}", run.height, run.ballot));
+            self.step(format!("block {}, ballot {}: {words}", run.height, run.ballot));
         }
         if planted!(RefusedThoughCut) {
             consulted.rest = Rest::Nothing;
@@ -223,7 +223,7 @@ impl Server {
         let (height, hash) = (block.height(), block.hash());
         let names: Vec<&str> = accepted.iter().map(ServerId::as_str).collect();
         let (ballot, names) = (&run.ballot, names.join(", "));
-        self.info(format!("block {height}, ballot {ballot}: chosen, accepted by {names}: commit"));
+        self.step(format!("block {height}, ballot {ballot}: chosen, accepted by {names}: commit"));
         if let Err(problem) = self.append(&block) {
             // Verified when it was built or adopted: the head can't have moved under a living run.
             return self.warn(format!("the chosen block {height} was not appended: {problem:?}"));
@@ -253,7 +253,7 @@ impl Server {
         if !self.run.as_ref().is_some_and(|run| run.is(height, &ballot)) {
             return self.debug(|| format!("a nack of {from} for another run"));
         }
-        self.info(format!(
+        self.step(format!(
             "block {height}, ballot {ballot}: nack of {from}, which promised {promised}: {} goes first{}",
             promised.server,
             if waiting { format!("; {from} waits too") } else { String::new() }
@@ -296,6 +296,7 @@ impl Server {
     pub(super) fn abandon_run(&mut self) {
         if let Some(Run { phase: Phase::Preparing { .. }, .. }) = self.run {
             self.drop_run();
+            self.ran_in_vain();
         }
     }
 }

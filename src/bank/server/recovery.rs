@@ -237,6 +237,8 @@ impl Recovery {
             knowledge: Default::default(),
             attempt: 0,
             runs: Default::default(),
+            vain_runs: 0,
+            runs_rest: false,
             backing_off: false,
             let_others_go: false,
             wary: false,

@@ -172,8 +172,12 @@ impl Server {
         }
     }
 
-    /// Answers the clients whose settlement a run has brought about.
-    pub(super) fn look_at_settling(&mut self, verdict: &Verdict, missing: &BTreeSet<ServerId>) {
+    /// Answers the clients whose settlement a run has brought about; returns how many those are.
+    pub(super) fn look_at_settling(
+        &mut self,
+        verdict: &Verdict,
+        missing: &BTreeSet<ServerId>,
+    ) -> usize {
         let chain = self.chain.as_ref().expect("a run was concluded");
         let mut settled = Vec::new();
         for (id, settling) in &mut self.waiting.settling {
@@ -191,7 +195,9 @@ impl Server {
                 settling.unanswered.clone_from(missing);
             }
         }
+        let told = settled.len();
         settled.into_iter().for_each(|id| self.tell_that_it_is_settled(id));
+        told
     }
 
     fn tell_that_it_is_settled(&mut self, id: WaitId) {
@@ -238,7 +244,7 @@ impl Server {
 
     /// Whether somebody, or the habit, wants the local log emptied, or it is getting too long.
     pub(super) fn wants_to_settle(&self) -> bool {
-        !self.waiting.settling.is_empty()
+        (!self.waiting.settling.is_empty() && !self.may_not_run_yet())
             || !self.waiting.unsettled.is_empty()
             || self.settle_up_to.is_some()
             || self.is_long()
@@ -277,7 +283,7 @@ impl Server {
         let other = self.acceptor.promised().filter(|ballot| ballot.server != self.config.id);
         let other = other.filter(|other| self.yielded_to.as_ref() != Some(*other)).cloned();
         let Some(other) = other else { return false };
-        self.info(format!("settling: the run of {} may go first", other.server));
+        self.step(format!("settling: the run of {} may go first", other.server));
         self.yielded_to = Some(other);
         true
     }

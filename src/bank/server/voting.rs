@@ -204,7 +204,7 @@ impl Server {
             return;
         }
         if self.run.is_none() {
-            self.info("an accepted block was not committed: finishing its round".into());
+            self.step("an accepted block was not committed: finishing its round".into());
             self.finishing = true;
         } else {
             self.set(Timer::FinishRound);

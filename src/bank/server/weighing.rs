@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Server;
 use super::instructing::need_of;
+use super::vain_runs::Harvest;
 use super::waiting::Need;
 use crate::bank::effects::{Timer, WaitId};
 use crate::bank::ids::{AccountId, ServerId};
@@ -14,7 +15,8 @@ impl Server {
     /// Whether something waits for which a run is needed.
     pub(super) fn transfers_want_run(&self) -> bool {
         let look_up = !self.lookups_rest || self.run.is_some();
-        self.waiting.count(Need::Money) > 0 || (look_up && self.waiting.count(Need::Payee) > 0)
+        (self.waiting.count(Need::Money) > 0 && !self.may_not_run_yet())
+            || (look_up && self.waiting.count(Need::Payee) > 0)
     }
 
     /// Looks at all that something happened to: serves what is covered now, and refuses what the run
@@ -28,33 +30,49 @@ impl Server {
             Some(_) if planted!(RefusedUnheard) => BTreeSet::new(),
             Some(verdict) => self.unheard(&verdict.consulted.servers()),
         };
+        let mut harvest = Harvest::default();
         while let Some(account) = self.waiting.next_touched() {
-            self.look_at_queue(&account, &missing);
+            self.look_at_queue(&account, &missing, &mut harvest);
             for id in self.waiting.patient(&account) {
-                self.look_at_patient(id);
+                self.look_at_patient(id, &mut harvest);
             }
         }
         let Some(verdict) = self.verdict.take() else { return };
-        self.look_at_settling(&verdict, &missing);
+        harvest.turned_away += self.look_at_settling(&verdict, &missing);
         for id in &verdict.eligible {
             match self.waiting.get(*id) {
                 // What it needs is on its way, or may be: the next runs bring it.
-                Some(wait) if !self.is_judged(wait, &verdict) => {}
+                Some(wait) if !self.is_judged(wait, &verdict) => harvest.kept += 1,
                 // It goes on waiting, for what comes by itself.
-                Some(wait) if wait.patient => self.waiting.set_need(*id, Need::Time),
+                Some(wait) if wait.patient => {
+                    harvest.turned_away += 1;
+                    self.waiting.set_need(*id, Need::Time);
+                }
                 // It waits for one further run to hear those servers.
-                Some(_) => self.waiting.is_unanswered_by(*id, &missing),
-                None => {}
+                Some(_) => {
+                    harvest.kept += 1;
+                    self.waiting.is_unanswered_by(*id, &missing);
+                }
+                None => harvest.kept += usize::from(self.waiting.settling.contains_key(id)),
             }
+        }
+        if !verdict.eligible.is_empty() {
+            self.harvest(harvest);
         }
     }
 
-    fn look_at_queue(&mut self, account: &AccountId, missing: &BTreeSet<ServerId>) {
+    fn look_at_queue(
+        &mut self,
+        account: &AccountId,
+        missing: &BTreeSet<ServerId>,
+        harvest: &mut Harvest,
+    ) {
         loop {
             let first = self.waiting.queue(account).next();
             let Some(id) = first.filter(|id| self.waiting.is_first(*id)) else { return };
             let Some(wait) = self.waiting.get(id) else { return };
             let Err((place, error)) = self.weigh(&wait.members) else {
+                harvest.serve(wait);
                 self.serve_waiting(id);
                 continue;
             };
@@ -65,6 +83,7 @@ impl Server {
                     None => return self.waiting.set_need(id, need),
                 },
             };
+            harvest.turned_away += 1;
             self.cancel(Timer::Deadline(id));
             if let Some(wait) = self.waiting.take(id) {
                 self.reject(wait.members, (place, outcome));
@@ -85,10 +104,13 @@ impl Server {
     }
 
     /// What may wait for money is served when there is some, and otherwise left alone.
-    fn look_at_patient(&mut self, id: WaitId) {
+    fn look_at_patient(&mut self, id: WaitId, harvest: &mut Harvest) {
         let Some(wait) = self.waiting.get(id) else { return };
         match self.weigh(&wait.members) {
-            Ok(()) => self.serve_waiting(id),
+            Ok(()) => {
+                harvest.serve(wait);
+                self.serve_waiting(id);
+            }
             Err((_, error)) if wait.need == Need::Turn => {
                 self.waiting.set_need(id, need_of(&error).unwrap_or(Need::Time));
             }

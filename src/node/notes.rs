@@ -1,0 +1,147 @@
+//! What the state machine notes, on its way into the log.
+//!
+//! A Paxos run is told in a few lines. Where runs come thick (a client may ask for what nobody can cover, over
+//! and over) those lines would fill the log; then one line a second sums them up, and who wants them all sets
+//! the level to `debug`.
+
+use std::time::{Duration, Instant};
+
+use crate::bank::effects::{Level, Note};
+use crate::bank::status::Runs;
+
+/// So many lines on runs may come at once…
+const BURST: u32 = 100;
+/// …and so many in each second.
+const A_SECOND: u32 = 10;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Decides what of the notes is written.
+///
+/// Reads no clock: the present is always given.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    /// So many lines on runs may still be written.
+    room: u32,
+    /// When the present second began.
+    since: Instant,
+    /// They are too many: none is written until a second has brought few.
+    too_many: bool,
+    /// What there was in the present second.
+    lines: u32,
+    runs: Runs,
+    /// How many refusals there had been before it.
+    refused: u64,
+}
+
+impl Notes {
+    pub(crate) fn new(now: Instant) -> Notes {
+        Notes {
+            room: BURST,
+            since: now,
+            too_many: false,
+            lines: 0,
+            runs: Runs::default(),
+            refused: 0,
+        }
+    }
+
+    /// At what level a note is to be written.
+    pub(crate) fn level(&mut self, note: &Note) -> log::Level {
+        match note.level {
+            Level::Warning => log::Level::Warn,
+            Level::Info => log::Level::Info,
+            Level::Debug => log::Level::Debug,
+            Level::Step => {
+                self.lines += 1;
+                self.too_many |= self.room == 0;
+                self.room = self.room.saturating_sub(1);
+                if self.too_many { log::Level::Debug } else { log::Level::Info }
+            }
+        }
+    }
+
+    /// Takes note of what became of runs in a turn, after which there had been so many refusals in all. Returns
+    /// the line that sums a second up, when one is over of which not all was written.
+    pub(crate) fn turn(&mut self, runs: Runs, refused: u64, now: Instant) -> Option<String> {
+        self.runs.started += runs.started;
+        self.runs.won += runs.won;
+        self.runs.lost += runs.lost;
+        let passed = now.saturating_duration_since(self.since);
+        if passed < SECOND {
+            return None;
+        }
+        let seconds = u32::try_from(passed.as_secs()).unwrap_or(u32::MAX);
+        let Runs { started, won, lost } = std::mem::take(&mut self.runs);
+        let lines = std::mem::take(&mut self.lines);
+        let before = std::mem::replace(&mut self.refused, refused);
+        (self.since, self.room) =
+            (now, self.room.saturating_add(seconds.saturating_mul(A_SECOND)).min(BURST));
+        let was_too_many = self.too_many;
+        self.too_many &= lines > A_SECOND;
+        (was_too_many && lines > 0).then(|| {
+            let refused = refused.saturating_sub(before);
+            format!(
+                "{lines} lines on Paxos runs within the last second, not all of them written: {started} runs \
+                 begun here, {won} got through, {lost} lost; {refused} requests refused"
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step() -> Note {
+        Note { level: Level::Step, text: "block 1, ballot 1.A".into() }
+    }
+
+    /// How many of so many lines are written.
+    fn written(notes: &mut Notes, lines: u32) -> u32 {
+        (0..lines).map(|_| u32::from(notes.level(&step()) == log::Level::Info)).sum()
+    }
+
+    #[test]
+    fn runs_that_come_thick_take_one_line_a_second() {
+        let began = Instant::now();
+        let mut notes = Notes::new(began);
+        assert_eq!(written(&mut notes, 150), 100);
+        let runs = Runs { started: 25, won: 24, lost: 1 };
+        assert_eq!(notes.turn(runs, 24, began + SECOND / 2), None);
+        let line = notes.turn(Runs::default(), 30, began + SECOND).expect("a second is over");
+        assert!(line.starts_with("150 lines on Paxos runs"), "{line}");
+        assert!(line.contains("25 runs begun here, 24 got through, 1 lost; 30 requests"), "{line}");
+        for second in 2..10 {
+            assert_eq!(written(&mut notes, 125), 0, "they still come thick");
+            let line = notes.turn(runs, 30 + 24 * (second - 1), began + SECOND * second as u32);
+            assert!(line.is_some_and(|line| line.contains("24 requests refused")), "{second}");
+        }
+    }
+
+    #[test]
+    fn when_few_come_again_all_are_written() {
+        let began = Instant::now();
+        let mut notes = Notes::new(began);
+        written(&mut notes, 150);
+        let line =
+            |notes: &mut Notes, second| notes.turn(Runs::default(), 0, began + SECOND * second);
+        assert!(line(&mut notes, 1).is_some());
+        assert_eq!(written(&mut notes, 5), 0);
+        assert!(line(&mut notes, 2).is_some(), "those five");
+        assert_eq!(written(&mut notes, 5), 5);
+        assert_eq!(line(&mut notes, 3), None);
+    }
+
+    #[test]
+    fn nothing_else_is_thinned() {
+        let mut notes = Notes::new(Instant::now());
+        written(&mut notes, 1_000);
+        for (level, written) in [
+            (Level::Warning, log::Level::Warn),
+            (Level::Info, log::Level::Info),
+            (Level::Debug, log::Level::Debug),
+        ] {
+            assert_eq!(notes.level(&Note { level, text: String::new() }), written);
+        }
+    }
+}
