@@ -50,8 +50,8 @@ pub struct Judge {
     /// The servers forget much.
     pub forgetful: bool,
     pub resumed: BTreeSet<u64>,
-    /// Nothing has gone wrong for a while.
-    pub calm: bool,
+    /// Since when nothing goes wrong, nor shows that it did.
+    pub calm: Option<u64>,
     /// The time.
     pub now: u64,
     /// Rare paths that the books show.

@@ -126,7 +126,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
     world.weather();
     let calm = world.now + CALMING;
     while world.step(calm) {}
-    world.judge.calm = true;
+    world.judge.calm = Some(world.now);
     world.clients.iter_mut().for_each(|client| client.left = 5);
     settle(&mut world);
     // What is sent carelessly may wait for money still, and get it from what was settled now.
