@@ -70,6 +70,14 @@ pub fn what_came_with_the_block_is_not_left() {
     assert!(!asks(&free), "10 came with the block, and that is all: refused");
 }
 
+pub fn what_is_left_of_all_logs_counts() {
+    let mut stage = Stage::new();
+    stage.ask(9, 200, 1);
+    let of_b = cut((1, 2), log("B", 10), 9, &[("A", 70)]);
+    let free = win(&mut stage, 1, of_b, cut((1, 3), Vec::new(), 9, &[("A", 30)]));
+    assert!(asks(&free), "100 are on the way, of two servers");
+}
+
 pub fn the_own_rest_brings_nothing_new() {
     let mut stage = with(Limits { element: 1, block: 3, ..Limits::default() });
     stage.ask(9, 1, 1);

@@ -30,6 +30,8 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::PromiseBeforeDurable, a_promise_leaves_when_it_is_durable),
     (Mistake::AnotherBallotCounts, an_accepted_of_another_ballot_does_not_choose),
     (Mistake::PromiseWithoutBlocks, a_server_that_lacks_blocks_does_not_promise),
+    (Mistake::RestOfOneOnly, long_logs::what_is_left_of_all_logs_counts),
+    (Mistake::SettledBeforeRest, long_logs::a_settlement_has_an_end),
     (Mistake::RestCountedTwice, long_logs::what_came_with_the_block_is_not_left),
     (Mistake::OwnRestUnknown, long_logs::the_own_rest_brings_nothing_new),
     (Mistake::UnaskedIsPoor, long_logs::who_was_not_asked_for_is_not_refused),

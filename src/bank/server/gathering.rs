@@ -85,7 +85,8 @@ impl Server {
         }
         let rest = match (&self.run, whole) {
             // The local balances have all of it.
-            _ if *from == self.config.id && !planted!(OwnRestUnknown) => Rest::Nothing,
+            _ if *from == self.config.id && planted!(OwnRestUnknown) => Rest::Unknown,
+            _ if *from == self.config.id => Rest::Nothing,
             (Some(run), Some(whole)) => Rest::of(from, &run.asks, whole, self.knowledge.log(from))?,
             _ if planted!(RestUnknownIsNothing) => Rest::Nothing,
             _ => Rest::Unknown,
