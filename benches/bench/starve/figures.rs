@@ -24,15 +24,13 @@ pub struct Figures {
 impl Figures {
     /// A measured figure of which nothing is asked.
     pub fn measured(&mut self, name: &str, unit: Unit, value: f64) {
-        self.add(name, unit.show(value), None);
+        self.add(name, shown(unit, value), None);
     }
 
     /// A measured figure and its bound.
     pub fn asked(&mut self, name: &str, unit: Unit, value: f64, bound: Bound) {
         let asked = (bound.show(unit), bound.is_reached(value));
-        // What was waited for in vain has no time.
-        let found = if value.is_infinite() { "not in time".to_owned() } else { unit.show(value) };
-        self.add(name, found, Some(asked));
+        self.add(name, shown(unit, value), Some(asked));
     }
 
     /// What was seen, in words.
@@ -59,6 +57,11 @@ impl Figures {
     fn get(&self, name: &str) -> Option<&Figure> {
         self.all.iter().find(|figure| figure.name == name)
     }
+}
+
+/// A value for people; what was waited for in vain has no time.
+fn shown(unit: Unit, value: f64) -> String {
+    if value.is_infinite() { "not in time".to_owned() } else { unit.show(value) }
 }
 
 /// A figure of both builds.
