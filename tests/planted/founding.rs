@@ -65,5 +65,5 @@ pub fn who_only_reads_does_not_vote() {
     stage.meet_all();
     let ballot = Ballot { round: 1, server: "B".parse().unwrap(), life: LifeId(7) };
     let (previous, known) = (genesis().hash(), Default::default());
-    stage.hear(2, Message::Prepare { height: 1, ballot, previous, known });
+    stage.hear(2, Message::Prepare { height: 1, ballot, previous, known, asks: [].into() });
 }
