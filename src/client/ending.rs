@@ -78,3 +78,29 @@ pub enum Ending {
     /// It was never taken in: it has not happened and will not.
     NotDone(Failure),
 }
+
+/// What is said of a reply of another kind than the request calls for.
+pub(super) fn out_of_place() -> Failure {
+    Failure::NotUnderstood("it answers another question".into())
+}
+
+/// A server that says "more" and gets nowhere must not hold us for ever.
+pub(super) fn no_further() -> Failure {
+    Failure::NotUnderstood("there is more, but it doesn't come".into())
+}
+
+/// Keeps what the server said last: it tells more than that there was no answer.
+pub(super) fn last_said(said: Option<Failure>, failure: Failure) -> Option<Failure> {
+    if matches!(failure, Failure::Said(..)) { Some(failure) } else { said }
+}
+
+/// What to report at the end: the last failure, and before it what the server said, if it did.
+pub(super) fn last_word(said: Option<Failure>, last: Failure) -> Failure {
+    match (said, last) {
+        (
+            Some(Failure::Said(code, message)),
+            last @ (Failure::NotSent(_) | Failure::NoAnswer(_)),
+        ) => Failure::Said(code, format!("{message}; then: {last}")),
+        (_, last) => last,
+    }
+}

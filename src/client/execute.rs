@@ -2,9 +2,9 @@
 
 use crate::bank::request::{Reply, Request};
 use crate::client::commands::{Command, Page, Response};
-use crate::client::ending::Failure;
+use crate::client::ending::{Failure, no_further, out_of_place};
 use crate::client::inside;
-use crate::client::session::{Session, ask, no_further, out_of_place};
+use crate::client::session::{Session, ask};
 use crate::wire::Answer;
 use crate::wire::reply::{Blocks, HashedBlock};
 

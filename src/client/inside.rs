@@ -8,8 +8,8 @@ use crate::bank::ledger::entry::{Action, Entry, Position};
 use crate::bank::limits::MAX_PAGE;
 use crate::bank::request::{ErrorCode, Listed, Reply, Request, Status};
 use crate::client::commands::{AccountBalance, AllBalances, List, Page, Response, Sum};
-use crate::client::ending::Failure;
-use crate::client::session::{Session, ask, no_further, out_of_place};
+use crate::client::ending::{Failure, no_further, out_of_place};
+use crate::client::session::{Session, ask};
 
 /// How often the servers are asked anew because a block came in between.
 const ATTEMPTS: usize = 5;

@@ -15,6 +15,7 @@ use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request, Stat
 use crate::client::Options;
 use crate::client::connection::{Connection, NoReply, Question};
 pub use crate::client::ending::{Ending, Failure};
+use crate::client::ending::{last_said, last_word, out_of_place};
 use crate::client::interrupt::Interrupt;
 use crate::client::order::Order;
 use crate::client::patience::{Patience, after};
@@ -401,31 +402,5 @@ pub(super) fn ask(session: &mut Session, request: &Request) -> Result<Reply, Fai
     match session.ask(request)? {
         Answer::Reply(reply) => Ok(reply),
         _ => Err(out_of_place()),
-    }
-}
-
-/// A server that says "more" and gets nowhere must not hold us for ever.
-pub(super) fn no_further() -> Failure {
-    Failure::NotUnderstood("there is more, but it doesn't come".into())
-}
-
-/// What is said of a reply of another kind than the request calls for.
-pub(super) fn out_of_place() -> Failure {
-    Failure::NotUnderstood("it answers another question".into())
-}
-
-/// Keeps what the server said last: it tells more than that there was no answer.
-fn last_said(said: Option<Failure>, failure: Failure) -> Option<Failure> {
-    if matches!(failure, Failure::Said(..)) { Some(failure) } else { said }
-}
-
-/// What to report at the end: the last failure, and before it what the server said, if it did.
-fn last_word(said: Option<Failure>, last: Failure) -> Failure {
-    match (said, last) {
-        (
-            Some(Failure::Said(code, message)),
-            last @ (Failure::NotSent(_) | Failure::NoAnswer(_)),
-        ) => Failure::Said(code, format!("{message}; then: {last}")),
-        (_, last) => last,
     }
 }
