@@ -22,11 +22,11 @@ use crate::node::faults::Faults;
 use crate::node::guests::{Guests, Seat};
 use crate::node::incoming::{Ask, Incoming};
 use crate::node::life::Life;
-use crate::node::listener::refuse;
 use crate::node::outlet::{Outgoing, Outlet, write_out};
 use crate::node::owed::Untaken;
 use crate::node::queues::weight;
 use crate::node::room::{Room, Taken};
+use crate::node::socket::refuse;
 use crate::wire::asked::Asked;
 use crate::wire::link::LinkOrder;
 use crate::wire::{

@@ -1,6 +1,5 @@
 //! Accepts connections, peers' and clients' alike, on the one port.
 
-use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,9 +7,8 @@ use std::thread::Scope;
 use std::time::Duration;
 
 use crate::bank::ids::ConnectionId;
-use crate::bank::request::{ErrorCode, Reply};
 use crate::node::connection::{self, Lobby};
-use crate::wire::encode_reply;
+use crate::node::socket::refuse;
 
 /// The most connections that clients may have. With all others a process stays below 1024 open
 /// files, which is what many systems allow; where less is allowed, there are fewer.
@@ -75,14 +73,6 @@ fn admit<'scope>(
         log::warn!("no thread for connection {}: {error}", id.0);
         refuse(&socket, "this server can have no thread more; try again later");
     }
-}
-
-/// Tells why a connection ends at once. A text as short as this never blocks on a fresh connection.
-/// Whether it arrives is not our care.
-pub(crate) fn refuse(mut socket: &TcpStream, why: &str) {
-    let message = why.to_owned();
-    let line = encode_reply(None, &Reply::Error { error: ErrorCode::Unavailable, message });
-    let _ = socket.write_all(line.as_bytes());
 }
 
 /// One of the connections that may be open.

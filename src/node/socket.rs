@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use socket2::SockRef;
 
+use crate::bank::request::{ErrorCode, Reply};
+use crate::wire::encode_reply;
+
 /// Tells the system not to wait for room. The standard library can only make a whole socket
 /// non-blocking, its reader with it.
 const DONT_WAIT: Option<i32> = if cfg!(any(target_os = "linux", target_os = "android")) {
@@ -109,4 +112,12 @@ impl Socket {
     pub(crate) fn shutdown(&self, how: Shutdown) {
         let _ = self.stream.shutdown(how);
     }
+}
+
+/// Tells why a connection ends at once. A text as short as this never blocks on a fresh connection.
+/// Whether it arrives is not our care.
+pub(crate) fn refuse(mut socket: &TcpStream, why: &str) {
+    let message = why.to_owned();
+    let line = encode_reply(None, &Reply::Error { error: ErrorCode::Unavailable, message });
+    let _ = socket.write_all(line.as_bytes());
 }
