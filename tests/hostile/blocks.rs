@@ -8,9 +8,10 @@ use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::paxos::message::{Message, Vote};
 use paxos_banking::bank::server::Server;
 
+use crate::votes::{first_ballot, promise};
 use crate::{
-    OF_B, ballot, block_of, element, end_turn, first_ballot, id, open_server, opens, overdraft,
-    pays, promise, run_out, settle_down,
+    OF_B, ballot, block_of, element, end_turn, id, open_server, opens, overdraft, pays, run_out,
+    settle_down,
 };
 
 /// Logs of B's that can't be.
