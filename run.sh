@@ -16,7 +16,7 @@
 #   ./run.sh down               ends everything that it started; the bank's data stay
 #   ./run.sh clean              the same, and forgets the data, and which bank they were of
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
-#   ./run.sh stores [NAME]      tries a bank on each Redis and Valkey that README.md names, and kills it under load
+#   ./run.sh stores [NAME]      tries a bank on each Redis and Valkey that doc/OPERATING.md names, and kills it under load
 #   ./run.sh bench [ARG…]       measures, and checks what came of it; bench --help says what
 #   ./run.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
 #   ./run.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
@@ -129,7 +129,7 @@ await() {
     if ! wait_until 60 ready_or_gone "${@:2}" || gone "$name"; then
         tail -n 15 "$DATA/logs/$name.log" >&2
         ! tail -n 1 "$DATA/logs/$name.log" | grep -q -e --rejoin ||
-            say "if the others hold the bank, SERVER_FLAGS=--rejoin ./run.sh start $name lets $name rejoin; README.md" \
+            say "if the others hold the bank, SERVER_FLAGS=--rejoin ./run.sh start $name lets $name rejoin; doc/OPERATING.md" \
                 "tells what is lost then. ./run.sh clean forgets the bank" >&2
         die "$name does not work; above is the end of $DATA/logs/$name.log"
     fi

@@ -1,4 +1,4 @@
-//! `./run.sh diagram`, by which the pictures in README are made, and `paxos-banking diagram`.
+//! `./run.sh diagram`, by which the pictures in doc/PROTOCOL.md are made, and `paxos-banking diagram`.
 
 #![cfg(unix)]
 

@@ -146,13 +146,16 @@ fn redis_holds_the_documented_keys_and_nothing_else() {
         bank.session("A").transfer(None, "B".parse().unwrap(), Amount::new(5).unwrap()),
         Ending::Decided(Outcome::Accepted { .. })
     ));
-    let readme = include_str!("../README.md");
+    let keys_page = include_str!("../doc/OPERATING.md");
     let keys: Vec<String> = say(&mut bank.redis("A").connect(), &["KEYS", "*"]);
     assert!(keys.len() >= 12, "{keys:?}");
     for key in keys {
         let (kind, id) = key.rsplit_once('-').expect("it ends with a server's id");
         assert!(["A", "B"].contains(&id), "{key}");
-        assert!(readme.contains(&format!("| `{kind}-<id>` |")), "{key} is not in README");
+        assert!(
+            keys_page.contains(&format!("| `{kind}-<id>` |")),
+            "{key} is not in doc/OPERATING.md"
+        );
     }
 }
 

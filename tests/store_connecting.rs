@@ -23,7 +23,7 @@ use support::disk::{Disk, commit, use_all_of_it};
 use support::redis::{TestRedis, say};
 use support::samples::*;
 
-/// The line of README.md that gives the user of server A what it needs.
+/// The line of doc/OPERATING.md that gives the user of server A what it needs.
 const USER: &str = "on >secret resetkeys ~SERVER-*-A resetchannels -@all +@read +@write \
                     +@transaction +@connection -@dangerous +config|get +info";
 
@@ -89,9 +89,9 @@ fn the_documented_user_can_do_all_that_its_server_does_and_nothing_with_another_
     assert!(text.contains("NOPERM") && text.contains("SERVER-"), "{text}");
     let keys: Vec<String> = say(&mut redis.connect(), &["KEYS", "SERVER-*-B"]);
     assert_eq!(keys, Vec::<String>::new());
-    let readme = fs::read_to_string("README.md").unwrap();
+    let readme = fs::read_to_string("doc/OPERATING.md").unwrap();
     let line = USER.replace("secret", "PASSWORD").replace("-A ", "-B ");
-    assert!(readme.contains(&line), "README.md lacks: {line}");
+    assert!(readme.contains(&line), "doc/OPERATING.md lacks: {line}");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_user_who_may_not_use_a_command_or_a_key_is_refused_before_anything_is_writt
         let url = with_user(&redis, &format!("{USER} -{}", name.to_lowercase()));
         let text = refused(&url).to_string();
         assert!(text.contains(&format!("may not use {name}")), "{name}: {text}");
-        assert!(text.contains("README.md") && !text.contains("secret"), "{name}: {text}");
+        assert!(text.contains("doc/OPERATING.md") && !text.contains("secret"), "{name}: {text}");
     }
     let keys = [
         "BLOCKCHAIN",

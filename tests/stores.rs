@@ -1,4 +1,4 @@
-//! The same bank on every store that README.md names: the system's Redis, and those that
+//! The same bank on every store that doc/OPERATING.md names: the system's Redis, and those that
 //! `.ci/install-stores` puts into a folder. A store that can't be had fails its test; `STORES=none` leaves
 //! all but the system's out, and says so. `./run.sh stores` tries all, also those that need a library more.
 
@@ -115,13 +115,13 @@ fn a_bank_lives_on(name: &str) {
     );
 }
 
-/// The user of README.md can do all that server B does, and nothing with A's keys.
+/// The user of doc/OPERATING.md can do all that server B does, and nothing with A's keys.
 fn the_documented_user_is_enough(name: &str) {
     let Some(store) = program(name) else { return };
     let redis = TestRedis::run(&store, &[]);
-    let readme = std::fs::read_to_string("README.md").unwrap();
+    let readme = std::fs::read_to_string("doc/OPERATING.md").unwrap();
     let line = readme.lines().map(str::trim).find(|line| line.starts_with("ACL SETUSER bank-B "));
-    let line = line.expect("README.md has the line").replace("PASSWORD", "secret");
+    let line = line.expect("doc/OPERATING.md has the line").replace("PASSWORD", "secret");
     say::<()>(&mut redis.connect(), &line.split_whitespace().collect::<Vec<_>>());
     let url = format!("redis://bank-B:secret@127.0.0.1:{}/", redis.port());
     let open = |id: &str| RedisStore::new(&url, &server(id), Options::default()).unwrap();

@@ -229,7 +229,7 @@ pub struct Client {
 #[derive(Args)]
 #[command(
     after_help = "Exit status: 0 all was as expected; 1 something was not; 2 the file or the usage is \
-                        wrong; 3 it can't be played here. README.md explains the files."
+                        wrong; 3 it can't be played here. doc/SCENARIOS.md explains the files."
 )]
 pub struct Play {
     /// The file: plain text, such as tests/scenarios/demo.txt, or a course's sets as CSV

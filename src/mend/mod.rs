@@ -269,7 +269,7 @@ fn words_of_damage(fault: &Fault, folder: &Path) -> String {
          know better, if one of them still runs);\n\
          - if no other server's store is in {folder}, and the others (both, of three) are well: move {folder} \
          away, start an empty Redis in its place, and the server with --rejoin. It gets everything back from the others but what \
-         it had accepted and no block holds: README.md, \"A store that is lost for good\";\n\
+         it had accepted and no block holds: doc/OPERATING.md, \"A store that is lost for good\";\n\
          - keep {folder} as it is in any case, and try things out on a copy; `paxos-banking audit` tells whether what \
          a Redis made of one is whole",
         fault.path.display(),

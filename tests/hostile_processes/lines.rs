@@ -1,4 +1,4 @@
-//! Lines that are wrong, each of which has its answer (README, "The wire protocol").
+//! Lines that are wrong, each of which has its answer (doc/WIRE.md).
 
 use serde_json::json;
 

@@ -244,7 +244,7 @@ impl Link {
         let said = refusal(error);
         if said.contains("NOPERM") {
             return self.target.failed(format!(
-                "this user may not use {name}{on} ({said}); README.md has the line for ACL SETUSER \
+                "this user may not use {name}{on} ({said}); doc/OPERATING.md has the line for ACL SETUSER \
                  that gives a server's user what it needs"
             ));
         }
