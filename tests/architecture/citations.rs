@@ -21,7 +21,10 @@ fn cited(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let start = at - name;
         // Other things end so, too: `.md` alone, or a path that is put together.
         let is_document = at > start && text[start..at].contains(|c: char| c.is_ascii_uppercase());
-        is_document.then(|| (&text[start..at + end.len()], &text[at + end.len()..]))
+        is_document.then(|| {
+            let name = text[start..at + end.len()].trim_start_matches('/');
+            (name, &text[at + end.len()..])
+        })
     })
 }
 

@@ -28,9 +28,9 @@ const CIRCLES: [&[&str]; 4] = [
     &["bank::server::appending", "bank::server::recovery", "bank::server::replay"],
     &[
         "bank::server::instructing",
+        "bank::server::refusing",
         "bank::server::settling",
         "bank::server::waiting",
-        "bank::server::refusing",
     ],
 ];
 

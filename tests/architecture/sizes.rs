@@ -8,15 +8,17 @@ const MAX_LINES: usize = 420;
 const MAX_FUNCTION: usize = 60;
 
 /// Functions that may be longer, and why.
-const LONGER: [(&str, &str, usize); 4] = [
+const LONGER: [(&str, &str, usize); 5] = [
     // What follows from a block is one transaction: each line belongs to it.
     ("src/bank/server/appending.rs", "append", 72),
     // Takes a recovery apart into a server, field by field.
-    ("src/bank/server/recovery.rs", "finish", 70),
+    ("src/bank/server/recovery.rs", "finish", 75),
     // A list of comparisons, one for each thing that a store keeps beside its chain.
     ("src/audit/kept.rs", "check", 66),
+    // Starts every thread of a node, each with its channels.
+    ("src/node/mod.rs", "spawn_all", 64),
     // One arm for each kind of thing that comes in.
-    ("src/node/exchange.rs", "admit", 64),
+    ("src/node/exchange.rs", "admit", 72),
 ];
 
 #[test]

@@ -86,7 +86,7 @@ impl Target for CommandLine {
             "unit is missing",
             "an amount is",
             "have the same address",
-            "right is redis://",
+            "is not the URL of a Redis",
             "it goes with",
         ]
     }
