@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use paxos_banking::node::MAX_CLIENTS;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::cluster::{Client, hears, wait_until};
 use crate::support::process::{Bank, Setup};
@@ -127,7 +127,7 @@ fn with_few_files_clients_are_turned_away_before_servers_and_redis_are() {
     wait_until("A is back on its Redis", || {
         let reply = Client::try_connect(bank.address("A"))
             .and_then(|mut client| client.try_ask(&json!({"transfer": {"to": "B", "amount": 1}})));
-        reply.is_some_and(|reply| reply["outcome"] == Value::from("accepted"))
+        reply.is_some_and(|reply| reply["outcome"] == "accepted")
     });
     assert!(!log(&bank).contains("could not be accepted"), "{}", log(&bank));
     drop(idle);
