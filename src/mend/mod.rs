@@ -2,7 +2,7 @@
 //!
 //! Redis's own repair, `redis-check-aof --fix`, cuts at the first place that it can't read: one damaged byte in the
 //! middle costs all transactions behind it. So it is looked first ([`look`]): the [`folder`], then each
-//! file's [`snapshot`] and [`commands`]. Only an unfinished write at the very end is cut off ([`cut`]): nobody was
+//! file's [`snapshot`] and [`commands`]. Only an unfinished write at the very end is cut off ([`mod@cut`]): nobody was
 //! told that it is durable. All else is damage, which is for people to decide about.
 //!
 //! A byte that changed *within* a value can't be seen here; an audit sees it.

@@ -20,7 +20,7 @@ pub enum LineRead<'a> {
 pub enum Step {
     /// The line goes on.
     Part,
-    /// The line is whole: [`LineReader::line`] has it.
+    /// The line is whole: the reader has it.
     Whole,
     /// As [`LineRead::End`].
     End,
