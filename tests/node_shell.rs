@@ -4,7 +4,7 @@ mod support;
 
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use paxos_banking::node::{ExitReason, MAX_CLIENTS, Node, ROOM_FOR_PEERS, StartError, Timings};
 use paxos_banking::store::memory::{Fault, MemoryStore};
@@ -291,6 +291,39 @@ fn after_a_store_failure_a_server_comes_back_with_what_is_durable() {
     cluster.wait_until_connected("F");
     let accepted = cluster.client("G").ask(&transfer("F", 101));
     assert_eq!(accepted["outcome"], json!("accepted"), "{accepted}");
+}
+
+/// What waited when the store failed had a name, and what waits afterwards has it again.
+#[test]
+fn no_timer_outlives_a_store_failure() {
+    let (mut cluster, disks) = Cluster::in_memory(&["O", "P"]);
+    cluster.wait_until_open();
+    ["O", "P"].into_iter().for_each(|id| cluster.kill(id));
+    let deadline = Duration::from_secs(1);
+    cluster.configs.get_mut(&server("O")).unwrap().timings.deadline = deadline;
+    cluster.start("O");
+    wait_until("O serves", || balance(&cluster, "O") == Some(100));
+    let waits = |count: u64| {
+        wait_until("the transfer waits", || {
+            let status = cluster.ask("O", &json!({"status": {}})).unwrap_or_default();
+            status["waiting"] == json!(count)
+        });
+    };
+    let first = cluster.client("O");
+    first.send(format!("{}\n", transfer("P", 500)).as_bytes());
+    waits(1);
+    disks[&server("O")].fail_next_commit(Fault::Before);
+    // A payment would wait, too; an opening is written.
+    assert_eq!(cluster.client("O").try_ask(&json!({"open": {"account": "O/x"}})), None);
+    wait_until("the store is loaded again", || balance(&cluster, "O") == Some(100));
+    // Longer than the first was to wait for a majority.
+    let patience = 2 * deadline;
+    let wait_ms = u64::try_from(patience.as_millis()).unwrap();
+    let began = Instant::now();
+    let patient = json!({"transfer": {"to": "P", "amount": 500, "wait_ms": wait_ms}});
+    let answer = cluster.client("O").ask(&patient);
+    assert_eq!(answer["outcome"], json!("unavailable"), "{answer}");
+    assert!(began.elapsed() >= patience, "its own time was up after {:?}", began.elapsed());
 }
 
 #[test]

@@ -252,8 +252,8 @@ impl fmt::Display for TurnNumber {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// A client's session, as its home server named it: `SERVER.EPOCH.OPENED_AT.LIFE.COUNT`. As cheap to
-/// copy as a number.
+/// A client's session, as its home server named it: `SERVER.EPOCH.OPENED_AT.BITS`, or, by an older
+/// program, `SERVER.EPOCH.OPENED_AT.LIFE.COUNT`. As cheap to copy as a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Arc<SessionName>);
 
@@ -270,9 +270,9 @@ pub struct SessionName {
     pub epoch: u64,
     /// The seq of its last entry at the time.
     pub opened_at: u64,
-    /// The life in which it was opened.
-    pub life: LifeId,
-    /// Counts the sessions of one life.
+    /// 64 bits that nobody can tell beforehand. In older names: the life in which it was opened.
+    pub bits: LifeId,
+    /// In older names: counts the sessions of one life, from 1. Otherwise 0, and not written.
     pub count: u64,
 }
 
@@ -291,8 +291,12 @@ impl Deref for SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SessionName { server, epoch, opened_at, life, count } = &**self;
-        write!(f, "{server}.{epoch}.{opened_at}.{life}.{count}")
+        let SessionName { server, epoch, opened_at, bits, count } = &**self;
+        write!(f, "{server}.{epoch}.{opened_at}.{bits}")?;
+        match count {
+            0 => Ok(()),
+            count => write!(f, ".{count}"),
+        }
     }
 }
 
@@ -305,16 +309,17 @@ impl FromStr for SessionId {
                 server: parts.next()?.parse().ok()?,
                 epoch: parse_count(parts.next()?)?,
                 opened_at: parse_count(parts.next()?)?,
-                life: parts.next()?.parse().ok()?,
-                count: parse_count(parts.next()?)?,
+                bits: parts.next()?.parse().ok()?,
+                count: match parts.next() {
+                    None => 0,
+                    Some(count) => parse_count(count).filter(|count| *count > 0)?,
+                },
             };
             parts.next().is_none().then(|| name.into())
         };
         match parse() {
             Some(id) => Ok(id),
-            None => {
-                bad("a session (SERVER.EPOCH.OPENED_AT.LIFE.COUNT, as a server named it)", text)
-            }
+            None => bad("a session (SERVER.EPOCH.OPENED_AT.BITS, as a server named it)", text),
         }
     }
 }
@@ -395,12 +400,14 @@ mod tests {
 
     #[test]
     fn a_request_id_has_exactly_one_spelling() {
-        let text = "A.1.17.00000000000000ff.3#42";
-        let id: RequestId = text.parse().unwrap();
-        assert_eq!(id.to_string(), text);
-        assert_eq!((id.number, id.session.opened_at), (42, 17));
-        for wrong in ["A.1.17.00000000000000ff.3", "A.1.017.00000000000000ff.3#1", "A.1.17.FF.3#1"]
-        {
+        // The second is of an older program.
+        for text in ["A.1.17.00000000000000ff#42", "A.1.17.00000000000000ff.3#42"] {
+            let id: RequestId = text.parse().unwrap();
+            assert_eq!(id.to_string(), text);
+            assert_eq!((id.number, id.session.opened_at), (42, 17));
+        }
+        let bad = ["A.1.17.00000000000000ff.3", "A.1.017.00000000000000ff.3#1", "A.1.17.FF.3#1"];
+        for wrong in bad.into_iter().chain(["A.1.17.00000000000000ff.0#1"]) {
             assert!(wrong.parse::<RequestId>().is_err(), "{wrong}");
         }
     }

@@ -61,11 +61,19 @@ pub struct Limits {
     pub asked: usize,
     /// So many runs in a row may bring nothing before such runs rest in between.
     pub vain_runs: u32,
+    /// How many transfers and openings all requests may have together of which some outcome waits.
+    pub items_that_wait: usize,
+    /// How many those of one connection may have.
+    pub items_of_one: usize,
+    /// How many those of one connection may have whatever the others have.
+    pub items_anyway: usize,
     /// How many sessions are remembered.
     pub sessions: usize,
+    /// How many sessions of one connection are remembered.
+    pub sessions_of_one: usize,
     /// How many requests of one session are remembered.
     pub remembered: usize,
-    /// How many requests of all sessions together are remembered, but for those of the newest session.
+    /// How many requests of all sessions together are remembered, but for those that wait.
     pub remembered_in_all: usize,
     /// About how many bytes of the chain's last blocks are read when a server starts. The rest of a
     /// longer chain is checked while it serves.
@@ -91,7 +99,12 @@ impl Default for Limits {
             waiting: 10_000,
             asked: MAX_ASKED,
             vain_runs: 8,
+            // At some 200 to 400 bytes each.
+            items_that_wait: 300_000,
+            items_of_one: 75_000,
+            items_anyway: 256,
             sessions: 10_000,
+            sessions_of_one: 64,
             remembered: 10_000,
             remembered_in_all: 200_000,
             tail: 4 << 20,
@@ -124,8 +137,16 @@ impl Limits {
     pub fn assert_sound(&self) {
         let Limits { element, block, block_bytes, log, accounts, waiting, asked, .. } = self;
         let Limits { sessions, remembered, remembered_in_all, page, bytes_per_page, .. } = self;
+        let Limits { sessions_of_one, items_that_wait, items_of_one, items_anyway, .. } = self;
+        let held = [items_that_wait, items_of_one, items_anyway];
         let bounds = [element, block, block_bytes, log, accounts, waiting, page, bytes_per_page];
-        let mut all = bounds.into_iter().chain([sessions, remembered, remembered_in_all, asked]);
+        let mut all = bounds.into_iter().chain(held).chain([
+            sessions,
+            sessions_of_one,
+            remembered,
+            remembered_in_all,
+            asked,
+        ]);
         assert!(*asked <= MAX_ASKED, "no server answers for so many accounts: {asked}");
         assert!(all.all(|limit| *limit > 0), "a limit of 0: {self:?}");
     }

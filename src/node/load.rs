@@ -1,9 +1,11 @@
 //! From a store to a state machine.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::ledger::secret::Secret;
 use crate::bank::server::recovery::{Recovery, RecoveryError};
 use crate::bank::server::replay::Check;
 use crate::bank::server::{Config, Server};
@@ -194,7 +196,14 @@ fn recover_from(
         Some(why) => recovery.resting(why.clone()),
         None => recovery,
     };
-    Ok((recovery.finish()?, check))
+    Ok((recovery.finish(secret())?, check))
+}
+
+/// From the keys that the standard library gets from the system for its hash maps. The generator of ids
+/// won't do: who knows some of its numbers can work out the next.
+fn secret() -> Secret {
+    let random = RandomState::new();
+    Secret([random.hash_one(0u64), random.hash_one(1u64)])
 }
 
 /// Lets the recovery have so many pages of balances.

@@ -9,6 +9,7 @@ use paxos_banking::bank::effects::{Bound, Event, Level, Receipt, Timer, TimerCom
 use paxos_banking::bank::ids::{AccountId, ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
 use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::ledger::pages::Page;
+use paxos_banking::bank::ledger::secret::Secret;
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing};
 use paxos_banking::bank::request::Reply;
@@ -104,7 +105,7 @@ impl Bank {
         recovery.append(genesis()).expect("a good block");
         let page = Page { number: 0, height: 0, balances: opening.clone() };
         recovery.page(&page).expect("a good page");
-        let server = recovery.finish().expect("a good store");
+        let server = recovery.finish(Secret([1, 1])).expect("a good store");
         let committed = opening.into_iter().collect();
         let mut bank = Bank { server, committed, timers: BTreeSet::new() };
         for ((name, instance), connection) in [("B", 2), ("C", 3)].into_iter().zip(PEERS) {

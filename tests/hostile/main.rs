@@ -16,6 +16,7 @@ use paxos_banking::bank::ids::{
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
 use paxos_banking::bank::ledger::pages::Page;
+use paxos_banking::bank::ledger::secret::Secret;
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
@@ -98,7 +99,7 @@ fn server_a(founded: bool) -> Server {
         recovery.append(block).unwrap();
         recovery.page(&Page { number: 0, height: 0, balances: opening.clone() }).unwrap();
     }
-    recovery.finish().unwrap()
+    recovery.finish(Secret([1, 1])).unwrap()
 }
 
 /// Server A, open, with B connected both ways.
@@ -158,7 +159,7 @@ fn opens(account: &str) -> Action {
 }
 
 fn numbered(action: Action, number: u64) -> Instruction {
-    let name = SessionName { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(5), count: 1 };
+    let name = SessionName { server: id("A"), epoch: 1, opened_at: 0, bits: LifeId(5), count: 1 };
     let session = name.into();
     Instruction { request: Some(RequestId { session, number }), ..Instruction::plain(action) }
 }

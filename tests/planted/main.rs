@@ -20,11 +20,16 @@ mod clients;
 mod cluster;
 #[path = "../sim/disk.rs"]
 mod disk;
+#[allow(dead_code, reason = "not every scene is for a mistake")]
+#[path = "../rules/fair.rs"]
+mod fair;
 #[path = "../sim/faults.rs"]
 mod faults;
 mod founding;
 #[path = "../sim/judge.rs"]
 mod judge;
+#[path = "../sim/lies.rs"]
+mod lies;
 mod long_logs;
 #[path = "../sim/lost.rs"]
 mod lost;
@@ -44,8 +49,14 @@ mod replies;
 mod scenes;
 #[path = "../sim/seed.rs"]
 mod seed;
+#[allow(dead_code, reason = "not every scene is for a mistake")]
+#[path = "../rules/stage.rs"]
+mod stage;
 #[path = "../sim/tally.rs"]
 mod tally;
+#[allow(dead_code, reason = "not every scene is for a mistake")]
+#[path = "../rules/trust.rs"]
+mod trust;
 #[path = "../sim/turns.rs"]
 mod turns;
 #[path = "../sim/world.rs"]

@@ -22,7 +22,7 @@ use crate::disk::Disk;
 use crate::founding;
 use crate::long_logs;
 use crate::mistakes::Mistake;
-use crate::scenes;
+use crate::{fair, scenes, trust};
 
 /// Which mistake each is for. It panics if that is made.
 pub const PLAYS: &[(Mistake, fn())] = &[
@@ -54,6 +54,25 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::UnlistedLifeBelieved, founding::a_life_that_the_list_lacks_is_a_rollback),
     (Mistake::ForgottenLifeRefused, founding::a_life_that_is_forgotten_is_no_rollback),
     (Mistake::RestingVotes, founding::who_only_reads_does_not_vote),
+    (Mistake::OneAccuserIsEnough, trust::one_accuser_stops_nobody_whom_another_has_welcomed),
+    (Mistake::DoubtIgnored, trust::whom_one_accuses_and_none_has_welcomed_waits_for_another_s_word),
+    (
+        Mistake::UnaskedBlocksTaken,
+        trust::only_the_blocks_that_were_asked_for_are_taken_from_whom_they_were_asked_of,
+    ),
+    (Mistake::AnyRoundBelieved, trust::a_round_too_far_ahead_is_ignored_and_said_once),
+    (Mistake::WaitsInVain, trust::no_run_waits_for_blocks_that_one_says_it_has_and_does_not_send),
+    (Mistake::HeightOutlivesStore, trust::a_founding_that_a_lost_store_cut_short_goes_on),
+    (
+        Mistake::ReplacesWhoeverIsNamed,
+        trust::a_rejoiner_replaces_none_but_the_store_that_its_operator_spoke_of,
+    ),
+    (Mistake::DebitSparesTheThird, fair::the_third_of_a_queue_needs_another_run_after_a_debit_too),
+    (Mistake::AnyNumberWaits, fair::what_waits_is_bounded_in_items),
+    (Mistake::OneHoldsAll, fair::who_opens_thousands_of_sessions_ends_nobody_else_s),
+    (Mistake::GoneHoldsOn, fair::those_whose_connection_is_gone_go_first),
+    (Mistake::UsedLeavesNoTrace, a_forgotten_session_expires),
+    (Mistake::SessionNamesCounted, fair::the_next_session_s_name_can_not_be_told_beforehand),
     (Mistake::VotesAtOnce, scenes::nothing_is_said_before_the_chain_names_the_store),
     (Mistake::CountedAtOnce, scenes::the_new_store_does_not_help_to_choose_the_block_that_names_it),
     (Mistake::DeposedGoesOn, scenes::an_old_store_stops_at_the_block_that_replaces_it),
@@ -206,7 +225,7 @@ pub fn ballot(round: u64, server: &str) -> Ballot {
 }
 
 fn session(count: u64) -> SessionId {
-    SessionName { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count }.into()
+    SessionName { server: id("A"), epoch: 1, opened_at: 0, bits: LifeId(1), count }.into()
 }
 
 pub fn pays(from: &str, to: &str, amount: u64) -> Action {

@@ -46,8 +46,8 @@ pub fn ballot() -> impl Strategy<Value = Ballot> {
 pub fn session() -> impl Strategy<Value = SessionId> {
     (server(), any::<u64>(), count(), count(), count()).prop_map(
         |(server, life, epoch, opened_at, count)| {
-            let life = LifeId(life);
-            SessionName { server, epoch, opened_at, life, count }.into()
+            let bits = LifeId(life);
+            SessionName { server, epoch, opened_at, bits, count }.into()
         },
     )
 }

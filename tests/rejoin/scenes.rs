@@ -178,7 +178,10 @@ pub fn an_old_store_that_lives_on_loses_only_what_it_accepted() {
     assert_eq!(cluster.pay("C", "B", 1), Some((1, 4)), "still cut off");
     cluster.join("A", "C");
     cluster.run(2_000);
-    assert_ne!(cluster.stopped("C"), "it goes on", "it has met one that knows better");
+    assert_eq!(cluster.pay("C", "B", 1), None, "it has met one that knows better");
+    cluster.join("B", "C");
+    cluster.run(2_000);
+    assert_ne!(cluster.stopped("C"), "it goes on", "two know better");
     assert!(cluster.settle("B"));
     let balances = ["A", "B", "C2"].map(|name| cluster.balance(name));
     assert_eq!(balances, [140, 100, 60]);
@@ -206,6 +209,9 @@ fn an_old_store_stops(payments: u64) {
     cluster.start("C2", true);
     cluster.run(6_000);
     assert!(cluster.is_named("B", "C2"));
+    assert_eq!(cluster.pay("C", "B", 1), None, "B tells it so, and it hears nobody else");
+    cluster.join("C", "D");
+    cluster.run(2_000);
     assert_ne!(cluster.stopped("C"), "it goes on");
     cluster.kill("C2");
     for name in ["D", "E"] {
@@ -288,6 +294,7 @@ pub fn a_store_that_comes_too_late_stops() {
     assert!(cluster.settle("B"));
     cluster.part("C3", "A");
     cluster.join("C3", "A");
+    cluster.join("C3", "B");
     cluster.run(1_000);
     assert!(cluster.stopped("C3").contains("not to be used any more"), "{}", cluster.stopped("C3"));
     assert_eq!(cluster.stopped("C2"), "it goes on");
@@ -376,6 +383,9 @@ pub fn it_is_noticed_late_too() {
     }
     cluster.restart("C", false);
     cluster.join("A", "C");
+    cluster.run(2_000);
+    assert_eq!(cluster.pay("C", "B", 2), None, "one has noticed it, and nobody has welcomed C");
+    cluster.join("B", "C");
     cluster.run(2_000);
     assert!(cluster.stopped("C").contains("rolled back"), "{}", cluster.stopped("C"));
 }

@@ -47,27 +47,33 @@ fn who_is_not_of_this_bank_is_refused_with_the_reason() {
 
 #[test]
 fn a_server_whose_store_was_lost_stops_unless_it_holds_more_than_who_says_so() {
-    let lost = |height| Hello {
+    let says_lost = |of: &str, height| Hello {
         knows_you_as: Some(InstanceId(11)),
         standing: standing(height),
-        ..hello("B")
+        ..hello(of)
     };
-    assert!(refused(&mut Stage::alone(), lost(0)).1);
+    let lost = |height| says_lost("B", height);
+    let mut stage = Stage::alone();
+    assert!(!refused(&mut stage, lost(0)).1 && refused(&mut stage, says_lost("C", 0)).1);
     let mut stage = Stage::open();
     let one = block_after(&genesis(), &[("B", 1)]);
     stage.hear(OF_B, accept("B", 1, &one));
     stage.hear(OF_B, commit(&one));
     let (reason, stops) = refused(&mut stage, lost(0));
     assert!(!stops && reason.unwrap().contains("knows this server as instance"));
-    assert!(refused(&mut stage, lost(1)).1);
+    assert!(!refused(&mut stage, lost(1)).1 && refused(&mut stage, says_lost("C", 1)).1);
 
     for (active, words) in [(true, "Start it on the store"), (false, "not open yet")] {
         let standing = Standing { active, ..standing(0) };
-        let hello = Hello { standing, ..lost(0) };
         let mut stage = Stage::alone();
-        stage.handle(Event::LinkUp(id("B")));
-        let answer = Message::Reject { reason: "no".into(), hello };
-        let stop = stage.handle(Event::LinkAnswered(id("B"), answer)).stop.expect("it stops");
+        let mut refuse = |of: &str| {
+            let hello = Hello { standing: standing.clone(), ..says_lost(of, 0) };
+            stage.handle(Event::LinkUp(id(of)));
+            let answer = Message::Reject { reason: "no".into(), hello };
+            stage.handle(Event::LinkAnswered(id(of), answer)).stop
+        };
+        assert_eq!(refuse("B"), None);
+        let stop = refuse("C").expect("it stops");
         assert!(stop.to_string().contains("was lost or swapped"), "{stop}");
         assert!(stop.to_string().contains(words), "{stop}");
     }
@@ -190,7 +196,11 @@ fn block_0_of_another_bank_is_not_taken() {
         let block = SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers });
         let mut stage = Stage::baby();
         stage.turn();
-        stage.handle(Event::Greeted(OF_B, Hello { knows_you_as: None, ..hello("B") }));
+        let hello = Hello { knows_you_as: None, ..hello("B") };
+        stage.handle(Event::Greeted(OF_B, hello.clone()));
+        stage.handle(Event::LinkUp(id("B")));
+        stage.handle(Event::LinkAnswered(id("B"), Message::Hello(hello)));
+        stage.hear(OF_B, Message::ReconcileAck { height: 0 });
         stage.hear(OF_B, Message::BlocksResponse { blocks: vec![block] }).appends()
     };
     assert!(found(units(OPENING), 1));

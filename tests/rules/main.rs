@@ -6,6 +6,7 @@ mod chain;
 #[path = "../sim/disk.rs"]
 mod disk;
 mod elements;
+mod fair;
 mod founding;
 mod groups;
 mod keeping;
@@ -23,8 +24,47 @@ mod serving;
 mod settling;
 mod sightings;
 mod stage;
+mod trust;
 mod vain_runs;
 mod voting;
 mod waiting;
 
 use paxos_banking::bank;
+
+/// These scenes are tests here; `tests/planted` plays them with a mistake.
+macro_rules! scenes {
+    ($($file:ident: $($name:ident),* $(,)?;)*) => {
+        $($(
+            #[test]
+            fn $name() {
+                $file::$name();
+            }
+        )*)*
+    };
+}
+
+scenes! {
+    trust:
+    one_accuser_stops_nobody_whom_another_has_welcomed,
+    whom_one_accuses_and_none_has_welcomed_waits_for_another_s_word,
+    nor_does_it_vote_or_propose_until_then,
+    in_a_bank_of_two_one_word_is_enough,
+    who_answers_in_another_s_name_speaks_for_nobody,
+    a_block_that_ends_a_server_takes_two_who_hold_it,
+    only_the_blocks_that_were_asked_for_are_taken_from_whom_they_were_asked_of,
+    block_0_is_taken_only_from_whom_it_was_asked_of,
+    a_round_too_far_ahead_is_ignored_and_said_once,
+    many_rounds_begin_anew_with_a_height,
+    no_run_waits_for_blocks_that_one_says_it_has_and_does_not_send,
+    a_founding_that_a_lost_store_cut_short_goes_on,
+    a_rejoiner_replaces_none_but_the_store_that_its_operator_spoke_of,
+    ;
+    fair:
+    what_waits_is_bounded_in_items,
+    a_retry_that_finds_no_room_is_told_nothing,
+    who_opens_thousands_of_sessions_ends_nobody_else_s,
+    those_whose_connection_is_gone_go_first,
+    the_next_session_s_name_can_not_be_told_beforehand,
+    the_third_of_a_queue_needs_another_run_after_a_debit_too,
+    ;
+}

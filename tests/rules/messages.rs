@@ -40,8 +40,9 @@ fn ballots_that_nobody_can_have_made_are_told() {
 #[test]
 fn a_server_whose_log_is_contradicted_by_a_block_stops() {
     let mut stage = Stage::open();
-    let blocks = vec![block_after(&genesis(), &[("A", 1)])];
-    let said = stage.hear(OF_B, Message::BlocksResponse { blocks });
+    let blocks = [block_after(&genesis(), &[("A", 1)])];
+    assert_eq!(stage.fetch("B", &blocks).stop, None, "B is alone with it");
+    let said = stage.fetch("C", &blocks);
     let stop = said.stop.expect("it stops").to_string();
     assert!(
         stop.contains("block 1 holds entries of this server that its log doesn't begin with: ")

@@ -5,6 +5,7 @@ use paxos_banking::bank::ids::{AccountId, InstanceId, LifeId, TurnNumber};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::ledger::pages::Page;
+use paxos_banking::bank::ledger::secret::Secret;
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::{Hello, Message, Sighting};
 use paxos_banking::bank::request::{Outcome, Start};
@@ -30,7 +31,7 @@ fn disk() -> Disk {
 fn recover_as(config: Config, mut disk: Disk) -> Result<Server, RecoveryError> {
     disk.stored.blocks = disk.chain.len() as u64;
     disk.stored.pages = disk.pages.len() as u64;
-    disk.recover(config)?.finish()
+    disk.recover(config)?.finish(Secret([1, 1]))
 }
 
 /// Why a changed disk is refused.
@@ -84,7 +85,8 @@ fn a_store_whose_chain_is_not_whole_is_refused() {
     let mut disk = disk();
     disk.stored.blocks = 3;
     disk.stored.pages = 1;
-    let why = disk.recover(config()).unwrap().finish().map(drop).unwrap_err().to_string();
+    let why =
+        disk.recover(config()).unwrap().finish(Secret([1, 1])).map(drop).unwrap_err().to_string();
     says(why, "the store is corrupt: the chain: 3 blocks should be there, 2 were read");
 }
 

@@ -121,7 +121,7 @@ fn what_is_left_in_the_log_by_another_s_block_is_settled_in_its_time() {
     stage.time_out(Timer::Settle);
     // The block of another server is without the log of this one.
     let one = block_after(&genesis(), &[("B", 1)]);
-    let said = stage.hear(OF_B, Message::BlocksResponse { blocks: vec![one] });
+    let said = stage.fetch("B", &[one]);
     assert_eq!(said.asked().len(), 2, "entry 1 is still not in a block");
 }
 

@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::blockchain::block::{Block, FORMAT, Genesis, SealedBlock};
-use paxos_banking::bank::blockchain::chain::Chain;
-use paxos_banking::bank::effects::{Bound, Event, Stop, Timer, TimerCommand, Write};
-use paxos_banking::bank::ids::{
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::{Block, FORMAT, Genesis, SealedBlock};
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::effects::{Bound, Event, Stop, Timer, TimerCommand, Write};
+use crate::bank::ids::{
     AccountId, ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionName, TurnNumber,
 };
-use paxos_banking::bank::ledger::element::Element;
-use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
-use paxos_banking::bank::ledger::pages::Page;
-use paxos_banking::bank::limits::Limits;
-use paxos_banking::bank::paxos::ballot::Ballot;
-use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
-use paxos_banking::bank::request::{Instruction, Outcome, Reply, Request, Status};
-use paxos_banking::bank::server::settling::Habit;
-use paxos_banking::bank::server::{Config, Server};
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::pages::Page;
+use crate::bank::limits::Limits;
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
+use crate::bank::request::{Instruction, Outcome, Reply, Request, Status};
+use crate::bank::server::settling::Habit;
+use crate::bank::server::{Config, Server};
 
 use crate::disk::Disk;
 
@@ -186,7 +186,7 @@ pub fn accepted(of: &str, round: u64, block: &SealedBlock) -> Message {
 
 /// In the first session of A's.
 pub fn numbered(action: Action, number: u64) -> Instruction {
-    let name = SessionName { server: id("A"), epoch: 1, opened_at: 0, life: LifeId(1), count: 1 };
+    let name = SessionName { server: id("A"), epoch: 1, opened_at: 0, bits: LifeId(1), count: 1 };
     let session = name.into();
     Instruction { request: Some(RequestId { session, number }), ..Instruction::plain(action) }
 }
@@ -276,8 +276,12 @@ pub struct Stage {
 impl Stage {
     /// With nothing on its disk.
     pub fn baby() -> Stage {
+        Stage::baby_as(config())
+    }
+
+    pub fn baby_as(config: Config) -> Stage {
         let mut disk = Disk::empty(1);
-        let server = disk.load(config(), 1);
+        let server = disk.load(config, 1);
         Stage { disk, server }
     }
 
@@ -335,6 +339,13 @@ impl Stage {
 
     pub fn hear(&mut self, connection: ConnectionId, message: Message) -> Said {
         self.handle(Event::Received(connection, message))
+    }
+
+    /// A peer says that it holds these blocks, is asked for them, and sends them.
+    pub fn fetch(&mut self, of: &str, blocks: &[SealedBlock]) -> Said {
+        let connection = ConnectionId(instance(of).0);
+        self.hear(connection, commit(blocks.last().expect("some")));
+        self.hear(connection, Message::BlocksResponse { blocks: blocks.to_vec() })
     }
 
     pub fn time_out(&mut self, timer: Timer) -> Said {

@@ -31,6 +31,8 @@ fn the_newest_of_the_prepares_that_came_too_early_is_answered() {
         let said = stage.hear(connection, prepare(of, round, &one));
         assert_eq!(said.writes, [], "block 1 is not here");
     }
+    stage.hear(OF_B, Message::ReconcileAck { height: 1 });
+    stage.hear(OF_C, Message::ReconcileAck { height: 0 });
     let said = stage.hear(OF_B, Message::BlocksResponse { blocks: vec![one] });
     assert!(said.writes.contains(&Write::Promise(ballot(5, "C"))), "{said:?}");
     assert!(said.told().iter().any(|(to, m)| *to == id("C") && m.name() == "promise"));
@@ -66,13 +68,13 @@ fn a_proposer_with_another_block_before_gets_no_promise_and_is_reported() {
 }
 
 #[test]
-fn who_proposes_for_a_height_that_is_taken_is_sent_the_blocks() {
+fn who_proposes_for_a_height_that_is_taken_is_told_what_was_chosen() {
     let mut stage = Stage::open();
     let one = block_after(&genesis(), &[("B", 1)]);
     let two = block_after(&one, &[]);
     stage.hear(OF_B, accept("B", 1, &one));
     stage.hear(OF_B, commit(&one));
-    let sent = Bound::SendBlocks { to: id("C"), from: 1, up_to: 1 };
+    let sent = Bound::Peer(id("C"), commit(&one));
     assert_eq!(stage.hear(OF_C, prepare("C", 2, &genesis())).bound, std::slice::from_ref(&sent));
     assert_eq!(stage.hear(OF_C, accept("C", 2, &one)).bound, [sent]);
     let said = stage.hear(OF_C, accept("C", 2, &block_after(&two, &[])));

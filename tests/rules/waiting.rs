@@ -131,7 +131,7 @@ fn who_lacks_blocks_is_not_waited_for() {
     let mut stage = Stage::open();
     let one = block_after(&genesis(), &[("B", 1)]);
     let two = block_of(&one, [("B", element_of(2, [pays("B", "A", 1)]))]);
-    stage.hear(OF_B, Message::BlocksResponse { blocks: vec![one, two] });
+    stage.fetch("B", &[one, two]);
     stage.hear(OF_C, Message::Heartbeat(standing(0)));
     stage.hear(OF_B, Message::Heartbeat(standing(1)));
     stage.pay(TOO_MUCH, 1);

@@ -6,6 +6,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt, Write};
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::pages::Page;
+use crate::bank::ledger::secret::Secret;
 use crate::bank::server::Config;
 use crate::bank::server::Server;
 use crate::bank::server::recovery::{Recovery, RecoveryError};
@@ -41,7 +42,7 @@ impl Disk {
         self.stored.pages = self.pages.len() as u64;
         let recovery = self.recover(config)?;
         self.check_the_rest(recovery.check())?;
-        recovery.finish()
+        recovery.finish(Secret([life, 1]))
     }
 
     /// Lets a recovery have what is there, as a shell does.

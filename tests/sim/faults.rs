@@ -24,6 +24,8 @@ pub struct Faults {
     pub spell: u64,
     /// Of all crashes: the store is lost for good.
     pub lose: u8,
+    /// Of the times at which it is decided who can reach whom: one server lies.
+    pub lie: u8,
     /// Timers may run out at almost any time.
     pub hasty: bool,
 }
@@ -40,5 +42,6 @@ pub const HEALED: Faults = Faults {
     partition: 0,
     spell: 3_000,
     lose: 0,
+    lie: 0,
     hasty: false,
 };

@@ -50,6 +50,8 @@ pub struct Judge {
     /// The servers forget much.
     pub forgetful: bool,
     pub resumed: BTreeSet<u64>,
+    /// In which life each session was named.
+    pub opened_in: HashMap<SessionId, u64>,
     /// Since when nothing goes wrong, nor shows that it did.
     pub calm: Option<u64>,
     /// The time.

@@ -14,6 +14,7 @@ mod clients;
 mod disk;
 mod faults;
 mod judge;
+mod lies;
 mod lost;
 mod network;
 mod old;

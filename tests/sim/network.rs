@@ -118,6 +118,7 @@ impl World {
             self.suffer(Fault::Partition, format!("{:?}", self.apart));
         }
         self.copy_stores();
+        self.lie();
         // All at once, as when the power fails.
         if self.rng.u16(0..1_000) < self.faults.crash {
             for id in &ids {
@@ -154,6 +155,7 @@ impl World {
             let Some(greets) = known.map(|(_, _, greets)| *greets) else { return };
             let delay = greets.saturating_sub(self.now);
             self.old.greets(connection, &hello);
+            self.hellos.insert((from.clone(), to.clone()), hello.clone());
             let event = Event::Greeted(connection, hello);
             let server = to.clone();
             return self.schedule(delay, Happening::Event { server, life: peer_life, event });

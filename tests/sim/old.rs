@@ -1,7 +1,7 @@
 //! Stores that their operators have given up: one may be alive and cut off, and come back when another
 //! has come in its place; one may be an earlier copy, which a peer notices that saw the later state.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::bank::amount::Amount;
 use crate::bank::effects::{Bound, Event, Write};
@@ -27,6 +27,9 @@ struct OldStore {
     returns_at: u64,
     /// To whom it has said hello.
     dialled: Option<(ConnectionId, ServerId)>,
+    /// Who has welcomed it, and who has told it of its end, by their last words.
+    friends: BTreeSet<ServerId>,
+    accusers: BTreeSet<ServerId>,
     stopped: bool,
 }
 
@@ -107,7 +110,10 @@ impl World {
         let returns_at = self.now + away;
         let index = self.old.all.len();
         let (id, dialled) = (id.clone(), None);
-        let old = OldStore { id, server, disk, copy_of, returns_at, dialled, stopped: false };
+        let (friends, accusers) = (BTreeSet::new(), BTreeSet::new());
+        let stopped = false;
+        let old =
+            OldStore { id, server, disk, copy_of, returns_at, dialled, friends, accusers, stopped };
         self.old.all.push(old);
         self.schedule(1, Happening::Old(index));
     }
@@ -192,7 +198,8 @@ impl World {
         self.deliver(&peer, 1, Event::Greeted(connection, hello));
     }
 
-    /// Whoever knows better says so, and it stops.
+    /// Whoever knows better says so. Of one it may take that to be a mistake, if another has welcomed it;
+    /// if none has, it does nothing before another has spoken. Of two it stops.
     pub fn old_store_is_answered(&mut self, index: usize, answer: Message) {
         let Some((connection, peer)) = self.old.all[index].dialled.take() else { return };
         let welcomed = matches!(answer, Message::Hello(_));
@@ -205,16 +212,31 @@ impl World {
         self.notice_welcome(&peer, connection, &answer);
         let id = self.old.all[index].id.clone();
         self.old_store_takes(index, Event::LinkAnswered(peer.clone(), answer));
-        let stopped = self.old.all[index].stopped;
-        assert!(stopped || !replaced, "{peer} knows that {id} has another store, and it goes on");
-        assert!(stopped || !went_back, "{peer} knows that a store of {id} went back in time");
+        let old = &mut self.old.all[index];
+        if welcomed {
+            old.accusers.remove(&peer);
+            old.friends.insert(peer.clone());
+        } else if replaced || went_back {
+            old.friends.remove(&peer);
+            old.accusers.insert(peer.clone());
+        }
+        let (stopped, in_doubt) = (old.stopped, old.server.is_in_doubt());
+        let alone = !old.accusers.is_empty() && old.friends.is_empty();
+        assert!(stopped || old.accusers.len() < 2, "two have told {id} of its end, and it goes on");
+        assert!(
+            stopped || in_doubt || !alone,
+            "all that {id} has heard is its end, and it goes on"
+        );
         if welcomed {
             self.deliver(&peer, 1, Event::Closed(connection));
             self.old_store_takes(index, Event::LinkDown(peer));
-        } else if stopped && went_back {
-            self.tally.mark(Mark::BackNoticed);
-        } else if stopped {
-            self.tally.mark(Mark::OldStopped);
+        } else if went_back {
+            self.tally.mark_if(stopped || in_doubt, Mark::BackNoticed);
+        } else {
+            self.tally.mark_if(stopped, Mark::OldStopped);
+        }
+        if in_doubt && !stopped {
+            self.old_store_pays(index);
         }
     }
 
@@ -224,6 +246,7 @@ impl World {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let OldStore { id, server, disk, stopped, .. } = &mut self.old.all[index];
+            let in_doubt = server.is_in_doubt();
             server.handle(event);
             let turn = server.end_turn();
             if let Some(stop) = turn.stop {
@@ -234,6 +257,9 @@ impl World {
             let receipt = (!turn.batch.writes.is_empty()).then(|| disk.commit(&turn.batch));
             for write in &turn.batch.writes {
                 match write {
+                    Write::Log(_) if in_doubt => {
+                        panic!("{id} pays, and one has told it of its end")
+                    }
                     Write::Log(element) => self.judge.books.log_in_vain(id, element),
                     Write::Append { .. } => panic!("{id} is alone, and a block is chosen"),
                     Write::Promise(_) | Write::Accept { .. } | Write::Activate => {}

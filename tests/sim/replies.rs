@@ -100,7 +100,8 @@ impl Judge {
         assert_eq!(settled.is_some(), asked.settled, "told if asked: {outcome:?}");
         let in_block = self.books.in_block.contains_key(&name);
         assert!(*settled != Some(true) || in_block, "{asked:?} is in no block, but {outcome:?}");
-        let of_life = asked.request.as_ref().map(|request| request.session.life.0);
+        let session = asked.request.as_ref().map(|request| &request.session);
+        let of_life = session.and_then(|session| self.opened_in.get(session).copied());
         if !repeated && self.resumed.contains(&life) && of_life.is_some_and(|of| of != life) {
             self.marks.push(Mark::NewAfterResuming);
         }

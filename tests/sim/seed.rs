@@ -56,7 +56,11 @@ fn small(dice: &mut Rng) -> Limits {
         waiting: 5,
         asked: dice.usize(1..=4),
         vain_runs: dice.u32(1..=8),
+        items_that_wait: 8,
+        items_of_one: 4,
+        items_anyway: 2,
         sessions: 3,
+        sessions_of_one: 2,
         remembered: 4,
         remembered_in_all: 10,
         ..Limits::default()
@@ -95,6 +99,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         partition: [0, 70][dice.usize(..2)],
         spell: 3_000,
         lose: 0,
+        lie: 0,
         hasty: dice.bool(),
     };
     let habits = habits(&mut dice);
@@ -117,6 +122,9 @@ pub fn simulate(seed: u64, trace: bool) -> World {
         terse: 0,
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
+    // Of two, either must take the other's word.
+    let lie = if servers > 2 { [0, 0, 30][dice.usize(..3)] } else { 0 };
+    let faults = Faults { lie, ..faults };
     let terse = usize::from(dice.u8(0..4) == 0);
     let setting = Setting { terse, page: [None, Some(1), Some(2)][dice.usize(..3)], ..setting };
     let mut world = World::new(seed, setting, faults);

@@ -40,6 +40,8 @@ kinds! { Fault:
     StoreLost = "store lost for good",
     StoreLeft = "store given up that lives on, cut off",
     StoreBack = "store put back to an earlier copy",
+    LieOfStore = "a peer called a good store another",
+    LieOfRound = "a peer named the last round there is",
 }
 
 kinds! { Mark:
@@ -94,6 +96,8 @@ kinds! { Mark:
     OldPaid = "an old store that is cut off accepted what is lost",
     OldStopped = "an old store came back and stopped",
     BackNoticed = "a store that went back in time was noticed",
+    Doubted = "a server that only one peer had spoken to was slandered by it",
+    Slandered = "a server was slandered by one peer, and another had welcomed it",
 }
 
 #[derive(Clone, Copy)]

@@ -4,6 +4,7 @@
 use crate::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::{Message, Vote};
+use crate::bank::request::Reply;
 use crate::clients::Client;
 use crate::queue::Happening;
 use crate::tally::Fault;
@@ -138,6 +139,10 @@ impl World {
             Bound::Answer(connection, message) => self.answer(id, connection, message),
             Bound::Reply(connection, number, reply) => {
                 self.tell(|| format!("{id} answers {number:?}: {reply:?}"));
+                if let Reply::Session { session } = &reply {
+                    let life = self.life(id);
+                    self.judge.opened_in.insert(session.clone(), life);
+                }
                 self.judge.reply((connection, number.unwrap_or_default()), &reply);
                 let is_to = |c: &Client| c.connection.is_some_and(|(to, _)| to == connection);
                 let client = self.clients.iter().position(is_to);

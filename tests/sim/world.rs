@@ -7,7 +7,7 @@ use crate::bank::amount::Amount;
 use crate::bank::effects::{Event, Timer};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::limits::Limits;
-use crate::bank::paxos::message::{Configuration, Message};
+use crate::bank::paxos::message::{Configuration, Hello, Message};
 use crate::bank::request::Request;
 use crate::bank::server::settling::Habit;
 use crate::bank::server::{Config, Server};
@@ -68,12 +68,24 @@ pub struct World {
     /// Who can't reach whom.
     pub apart: BTreeSet<(ServerId, ServerId)>,
     pub disks: BTreeMap<ServerId, Disk>,
+    /// The last hello of each to each.
+    pub hellos: BTreeMap<(ServerId, ServerId), Hello>,
     pub old: OldStores,
     /// The servers that don't say what is left of a log that they cut.
     pub terse: BTreeSet<ServerId>,
     pub clients: Vec<Client>,
     pub judge: Judge,
     pub tally: Tally,
+}
+
+/// Whether it is of a session: in doubt a server says nothing of such a one, not even that it came.
+fn is_named(request: &Request) -> bool {
+    let instructions = match request {
+        Request::One(instruction) => std::slice::from_ref(instruction),
+        Request::Batch(instructions) => instructions.as_slice(),
+        _ => &[],
+    };
+    instructions.iter().any(|instruction| instruction.request.is_some())
 }
 
 impl World {
@@ -124,6 +136,7 @@ impl World {
             hosts,
             apart: BTreeSet::new(),
             disks,
+            hellos: BTreeMap::new(),
             old: OldStores::default(),
             terse: ids.iter().take(setting.terse).cloned().collect(),
             clients,
@@ -304,8 +317,11 @@ impl World {
         if host.life != life || host.server.is_none() {
             return;
         }
+        let in_doubt = host.server.as_ref().is_some_and(Server::is_in_doubt);
         let mut at_once = None;
-        if let Event::Request(connection, number, request) = &event {
+        if let Event::Request(connection, number, request) = &event
+            && !(in_doubt && is_named(request))
+        {
             let call = (*connection, number.unwrap_or_default());
             at_once = self.judge.request(id, life, call, request);
         }
@@ -321,6 +337,7 @@ impl World {
         };
         let host = self.hosts.get_mut(id).unwrap();
         if let Some(server) = &mut host.server {
+            at_once = at_once.filter(|_| !in_doubt);
             server.handle(event);
         }
         // Sometimes what comes within a while shares a turn.

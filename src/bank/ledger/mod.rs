@@ -10,5 +10,6 @@ pub mod local_log;
 pub mod pages;
 pub(crate) mod quick;
 pub mod restoration;
+pub mod secret;
 pub mod sessions;
 pub mod trial;

@@ -7,6 +7,12 @@
 //! - sessions that are not remembered and were opened before the `horizon`. All entries of a session
 //!   come after the seq in its name, so those of a later one can't have been forgotten.
 //!
+//! A session under which nothing was ever asked is forgotten without a trace: a late first request is
+//! new, as it would have been. Of what has to go, the unused ones go first, and whoever fills the memory
+//! loses its own: a connection holds so many sessions at the most, and beyond the bound for all those go
+//! whose connection is gone, then those of the connection that holds the most. Requests are forgotten
+//! where the most are; a session whose connection is there loses its older numbers, not its life.
+//!
 //! After a crash the memory is rebuilt from the entries of chain and log. Requests that were answered
 //! otherwise than *accepted* are then unknown; DESIGN: "a new try is a new number".
 //!
@@ -24,6 +30,10 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::limits::Limits;
 use crate::bank::request::{Instruction, Outcome};
+
+mod holders;
+
+use holders::{Holders, Place};
 
 /// What is known of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,12 +70,20 @@ struct Remembered {
     fate: Fate,
 }
 
+impl Remembered {
+    fn is_decided(&self) -> bool {
+        !matches!(self.fate, Fate::Waiting(_))
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Session {
     /// The newest connection that spoke of it.
     connection: Option<ConnectionId>,
-    /// Counts up with each use of any session.
-    last_use: u64,
+    /// That connection, while it is there.
+    holder: Option<ConnectionId>,
+    /// Whether it was used, by when it was last touched; that counts up with each use of any session.
+    place: Place,
     /// Numbers up to here that are not in `requests` may have been forgotten.
     floor: u64,
     /// The highest number that is in the chain, if the store knows of it.
@@ -73,13 +91,34 @@ struct Session {
     requests: BTreeMap<u64, Remembered>,
 }
 
+impl Session {
+    /// Something was asked under its name, as far as is known.
+    fn is_used(&self) -> bool {
+        if planted!(UsedLeavesNoTrace) {
+            return false;
+        }
+        !self.requests.is_empty() || self.in_chain.is_some() || self.floor > 0
+    }
+
+    /// Forgets the older half of the requests that are decided, at least one; says how many.
+    fn forget_half(&mut self) -> usize {
+        let is_decided = |(_, request): &(&u64, &Remembered)| request.is_decided();
+        let decided: Vec<u64> = self.requests.iter().filter(is_decided).map(|(n, _)| *n).collect();
+        let half = decided.len().div_ceil(2);
+        for number in &decided[..half] {
+            self.requests.remove(number);
+            self.floor = self.floor.max(*number);
+        }
+        half
+    }
+}
+
 /// The memory of all sessions of one server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sessions {
     limits: Limits,
     sessions: BTreeMap<SessionId, Session>,
-    /// The sessions by `last_use`.
-    by_use: BTreeMap<u64, SessionId>,
+    holders: Holders,
     uses: u64,
     /// The requests of all sessions.
     remembered: usize,
@@ -115,7 +154,7 @@ impl Sessions {
         Sessions {
             limits: limits.clone(),
             sessions: BTreeMap::new(),
-            by_use: BTreeMap::new(),
+            holders: Holders::default(),
             uses: 0,
             remembered: 0,
             horizon: None,
@@ -135,9 +174,11 @@ impl Sessions {
         let covered = horizon;
         let mut sessions = Sessions { horizon, covered, ..Sessions::new(limits) };
         for (session, highest) in in_chain {
-            let state = sessions.touch(session);
-            state.in_chain = Some(*highest);
-            state.floor = if all_is_told || planted!(FloorNotStored) { 0 } else { *highest };
+            sessions.touch(session, None);
+            sessions.change(session, |state| {
+                state.in_chain = Some(*highest);
+                state.floor = if all_is_told || planted!(FloorNotStored) { 0 } else { *highest };
+            });
         }
         sessions
     }
@@ -166,11 +207,26 @@ impl Sessions {
 
     /// Begins to remember a session that was just opened.
     pub fn open(&mut self, session: &SessionId, connection: ConnectionId) {
-        let state = self.touch(session);
-        state.connection = Some(connection);
+        self.touch(session, Some(connection));
         // Its name is new, so nothing of it can have been forgotten, even if so many sessions were
-        // opened since the last entry that the horizon is beyond them.
-        state.floor = 0;
+        // forgotten since the last entry that the horizon is beyond them.
+        self.change(session, |state| state.floor = 0);
+    }
+
+    /// A connection is gone: its sessions are nobody's until they come back on another.
+    pub fn closed(&mut self, connection: ConnectionId) {
+        if planted!(GoneHoldsOn) {
+            return;
+        }
+        let held: Vec<SessionId> = self.holders.of(Some(connection)).cloned().collect();
+        for session in held {
+            self.change(&session, |state| state.holder = None);
+        }
+    }
+
+    /// Whether a name is taken.
+    pub fn is_known(&self, session: &SessionId) -> bool {
+        self.sessions.contains_key(session)
     }
 
     /// Looks up a request that came on a connection, which thereby may become its session's newest.
@@ -188,11 +244,11 @@ impl Sessions {
         if !known && Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew) {
             return Found::Expired;
         }
-        let state = self.touch(session);
-        if state.connection > Some(connection) && !planted!(OldConnectionServed) {
+        let newest = self.sessions.get(session).and_then(|state| state.connection);
+        if newest > Some(connection) && !planted!(OldConnectionServed) {
             return Found::Stale;
         }
-        state.connection = Some(connection);
+        let state = self.touch(session, Some(connection));
         match state.requests.get(&request.number) {
             Some(known) if !same(known) => Found::Reused,
             Some(Remembered { fate: Fate::Accepted(..), .. }) if planted!(RetryPaidAgain) => {
@@ -217,22 +273,19 @@ impl Sessions {
 
     /// Remembers what becomes, or became, of a request.
     pub fn remember(&mut self, request: &RequestId, action: &Action, linked: bool, fate: Fate) {
-        let (most, most_in_all) = (self.limits.remembered, self.limits.remembered_in_all);
-        let state = self.touch(&request.session);
-        let before = state.requests.len();
+        let most = self.limits.remembered;
+        self.touch(&request.session, None);
         let remembered = Remembered { action: action.clone(), linked, fate };
-        state.requests.insert(request.number, remembered);
-        while state.requests.len() > most {
-            let decided = state.requests.iter().find(|(_, r)| !matches!(r.fate, Fate::Waiting(_)));
-            let Some(forgotten) = decided.map(|(number, _)| *number) else { break };
-            state.requests.remove(&forgotten);
-            state.floor = state.floor.max(forgotten);
-        }
-        let after = state.requests.len();
-        self.remembered = self.remembered + after - before;
-        while self.remembered > most_in_all && self.sessions.len() > 1 {
-            self.forget_oldest();
-        }
+        self.change(&request.session, |state| {
+            state.requests.insert(request.number, remembered);
+            while state.requests.len() > most {
+                let decided = state.requests.iter().find(|(_, request)| request.is_decided());
+                let Some(forgotten) = decided.map(|(number, _)| *number) else { break };
+                state.requests.remove(&forgotten);
+                state.floor = state.floor.max(forgotten);
+            }
+        });
+        while self.remembered > self.limits.remembered_in_all && self.forget_requests() {}
     }
 
     /// Remembers what is found in the log, or (`in_chain`) in the chain, when the store is loaded.
@@ -250,152 +303,99 @@ impl Sessions {
         }
     }
 
-    /// Marks a session as used, forgetting the one that was unused for longest if there are too many.
-    fn touch(&mut self, session: &SessionId) -> &mut Session {
-        self.uses += 1;
-        let mut name = None;
-        if let Some(known) = self.sessions.get(session) {
-            name = self.by_use.remove(&known.last_use);
-        } else if self.sessions.len() >= self.limits.sessions {
-            self.forget_oldest();
+    /// Marks a session as used, by a connection if one speaks of it, and makes room for it.
+    fn touch(&mut self, session: &SessionId, by: Option<ConnectionId>) -> &mut Session {
+        if !self.sessions.contains_key(session) {
+            if self.sessions.len() >= self.limits.sessions
+                && let Some(to_go) = self.holders.to_go(by)
+            {
+                self.forget(&to_go);
+            }
+            // One that comes back after it was forgotten, by way of a transfer that waited all the
+            // while, takes no number that it doesn't remember.
+            let forgotten = Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew);
+            let floor = if forgotten { u64::MAX } else { 0 };
+            let state = Session { floor, ..Session::default() };
+            self.holders.file(None, state.place, session.clone(), 0);
+            self.sessions.insert(session.clone(), state);
         }
-        self.by_use.insert(self.uses, name.unwrap_or_else(|| session.clone()));
-        // One that comes back after it was forgotten, by way of a transfer that waited all the
-        // while, takes no number that it doesn't remember.
-        let forgotten = Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew);
-        let floor = if forgotten { u64::MAX } else { 0 };
-        let state = (self.sessions.entry(session.clone()))
-            .or_insert_with(|| Session { floor, ..Session::default() });
-        state.last_use = self.uses;
-        state
+        let state = &self.sessions[session];
+        // Most of what comes is of the session that was touched last.
+        self.uses += u64::from(state.place.1 < self.uses || self.uses == 0);
+        let uses = self.uses;
+        self.change(session, |state| {
+            state.place.1 = uses;
+            state.connection = by.or(state.connection);
+            state.holder = by.or(state.holder);
+        });
+        if by.is_some() && !planted!(OneHoldsAll) {
+            self.bound(session, by);
+        }
+        self.sessions.get_mut(session).expect("it was touched just now")
     }
 
-    fn forget_oldest(&mut self) {
-        let Some((_, session)) = self.by_use.pop_first() else { return };
-        let Some(state) = self.sessions.remove(&session) else { return };
+    /// A connection that holds too many sessions loses others than this one.
+    fn bound(&mut self, session: &SessionId, holder: Option<ConnectionId>) {
+        if self.holders.count(holder) > self.limits.sessions_of_one {
+            let others = self.holders.of(holder).find(|other| *other != session).cloned();
+            others.iter().for_each(|other| self.forget(other));
+        }
+    }
+
+    /// Changes what is known of a session, and files it where it then belongs.
+    fn change(&mut self, session: &SessionId, change: impl FnOnce(&mut Session)) {
+        let Some(state) = self.sessions.get_mut(session) else { return };
+        let (holder, place, before) = (state.holder, state.place, state.requests.len());
+        change(state);
+        state.place.0 = state.is_used();
+        let after = state.requests.len();
+        self.remembered = self.remembered + after - before;
+        if (holder, place) == (state.holder, state.place) {
+            return self.holders.count_requests(holder, before, after);
+        }
+        let name = self.holders.take(holder, place, before).unwrap_or_else(|| session.clone());
+        self.holders.file(state.holder, state.place, name, after);
+    }
+
+    /// Forgets requests where the most are: a session that is nobody's whole, or the older half of the
+    /// longest one of a connection, or of the newest one. False if there is nothing that can be forgotten.
+    fn forget_requests(&mut self) -> bool {
+        let Some(holder) = self.holders.with_most_requests() else { return false };
+        let requests = |session: &SessionId| self.sessions[session].requests.len();
+        let longest = match holder {
+            None => self.holders.of(None).find(|session| requests(session) > 0),
+            Some(_) => self.holders.of(holder).max_by_key(|session| requests(session)),
+        };
+        let Some(session) = longest.filter(|session| requests(session) > 0).cloned() else {
+            return false;
+        };
+        let mut forgotten = 0;
+        self.change(&session, |state| forgotten = state.forget_half());
+        let is_newest = self.sessions[&session].place.1 == self.uses;
+        if holder.is_none() && forgotten > 0 && !is_newest {
+            self.forget(&session);
+        }
+        forgotten > 0
+    }
+
+    /// Forgets a session. If nothing was ever asked under its name there is nothing to know of it.
+    fn forget(&mut self, session: &SessionId) {
+        let Some(state) = self.sessions.remove(session) else { return };
+        self.holders.take(state.holder, state.place, state.requests.len());
         self.remembered -= state.requests.len();
-        if state.in_chain.is_some() {
-            self.covered = self.covered.max(Some(opened_at(&session).next()));
-            self.forgotten.insert(session.clone());
+        if !state.is_used() {
+            return;
         }
         // Sessions opened at the same position may be forgotten later, so those count as well.
-        self.horizon = self.horizon.max(Some(opened_at(&session).next()));
+        let horizon = Some(opened_at(session).next());
+        if state.in_chain.is_some() {
+            self.covered = self.covered.max(horizon);
+            self.forgotten.insert(session.clone());
+        }
+        self.horizon = self.horizon.max(horizon);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bank::amount::Amount;
-    use crate::bank::ids::{LifeId, SessionName};
-
-    const FIRST: ConnectionId = ConnectionId(1);
-    const SECOND: ConnectionId = ConnectionId(2);
-
-    fn session(opened_at: u64, count: u64) -> SessionId {
-        SessionName { server: "A".parse().unwrap(), epoch: 1, opened_at, life: LifeId(1), count }
-            .into()
-    }
-
-    fn request(session: &SessionId, number: u64) -> RequestId {
-        RequestId { session: session.clone(), number }
-    }
-
-    fn pays(amount: u64) -> Instruction {
-        let account = |id: &str| id.parse().unwrap();
-        let amount = Amount::new(amount).unwrap();
-        Instruction::plain(Action::Transfer { from: account("A"), to: account("B"), amount })
-    }
-
-    fn small() -> Sessions {
-        Sessions::new(&Limits { sessions: 10, remembered: 10, ..Limits::default() })
-    }
-
-    fn accepted(seq: u64) -> Fate {
-        Fate::Accepted(Position { epoch: 1, seq }, Via::Local)
-    }
-
-    #[test]
-    fn a_retry_finds_the_first_fate_and_another_transfer_is_no_retry() {
-        let (mut sessions, s) = (small(), session(0, 1));
-        sessions.open(&s, FIRST);
-        assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Found::New);
-        sessions.remember(&request(&s, 1), &pays(5).action, false, accepted(1));
-        let retry = sessions.find(&request(&s, 1), &pays(5), FIRST);
-        assert_eq!(retry, Found::Known(accepted(1)));
-        assert_eq!(sessions.find(&request(&s, 1), &pays(6), FIRST), Found::Reused);
-    }
-
-    #[test]
-    fn what_comes_on_an_older_connection_is_stale() {
-        let (mut sessions, s) = (small(), session(0, 1));
-        sessions.open(&s, FIRST);
-        assert_eq!(sessions.find(&request(&s, 1), &pays(5), SECOND), Found::New);
-        assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Found::Stale);
-    }
-
-    #[test]
-    fn forgetting_a_number_makes_it_expired_never_new() {
-        let (mut sessions, s) = (small(), session(0, 1));
-        sessions.open(&s, FIRST);
-        for number in 1..=10 + 1 {
-            sessions.remember(&request(&s, number), &pays(5).action, false, accepted(number));
-        }
-        assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Found::Expired);
-        assert_eq!(sessions.find(&request(&s, 2), &pays(5), FIRST), Found::Known(accepted(2)));
-    }
-
-    #[test]
-    fn forgetting_a_session_makes_it_expired_but_not_later_ones() {
-        let mut sessions = small();
-        let old = session(7, 0);
-        sessions.remember(&request(&old, 1), &pays(5).action, false, accepted(8));
-        for count in 1..=10 {
-            sessions.open(&session(8, count), FIRST);
-        }
-        assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Found::Expired);
-        assert_eq!(sessions.find(&request(&old, 2), &pays(5), SECOND), Found::Expired);
-        let unseen = session(9, 10 + 1);
-        assert_eq!(sessions.find(&request(&unseen, 1), &pays(5), SECOND), Found::New);
-        sessions.remember(&request(&old, 2), &pays(5).action, false, accepted(9));
-        assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Found::Expired);
-    }
-
-    #[test]
-    fn a_session_that_the_horizon_covers_never_comes_into_the_store_again() {
-        let mut sessions = Sessions::new(&Limits { sessions: 1, ..Limits::default() });
-        let (old, next) = (session(0, 1), session(1, 2));
-        let element = |session: &SessionId, number, seq| {
-            let Instruction { action, .. } = pays(5);
-            let request = Some(request(session, number));
-            let record = Record { action, request, via: Via::Local, linked: false };
-            Element::seal(Position { epoch: 1, seq }, vec![record])
-        };
-        let log = [element(&old, 8, 1), element(&old, 6, 2), element(&next, 1, 3)];
-        for element in &log {
-            sessions.recover(element.first(), &element.records()[0], false);
-        }
-        // It was forgotten before it came into the chain.
-        let changes = sessions.came_into_chain(&log[..1]);
-        assert_eq!((changes.highest.len(), changes.horizon), (0, Some(opened_at(&next))));
-        sessions.recover(log[1].first(), &log[1].records()[0], false);
-        let changes = sessions.came_into_chain(&log[1..2]);
-        assert_eq!(changes.highest.len(), 0, "6 is in the chain now, but so is 8");
-        let stored =
-            Sessions::restore(&Limits::default(), &changes.highest, changes.horizon, false);
-        let find = |number| stored.clone().find(&request(&old, number), &pays(5), FIRST);
-        assert_eq!([find(6), find(8), find(9)], [Found::Expired, Found::Expired, Found::Expired]);
-    }
-
-    #[test]
-    fn a_new_session_works_however_many_were_opened_since_the_last_entry() {
-        let mut sessions = small();
-        for count in 1..=10 + 1 {
-            sessions.open(&session(8, count), FIRST);
-        }
-        let newest = session(8, 10 + 1);
-        assert_eq!(sessions.find(&request(&newest, 1), &pays(5), FIRST), Found::New);
-        let oldest = session(8, 1);
-        assert_eq!(sessions.find(&request(&oldest, 1), &pays(5), FIRST), Found::Expired);
-    }
-}
+#[path = "sessions_tests.rs"]
+mod tests;

@@ -27,6 +27,10 @@ impl Ballot {
     /// message that names a higher one would leave no round for anybody else.
     pub const MAX_ROUND: u64 = (1 << 53) - 1;
 
+    /// How far beyond all rounds that a server has seen one may be. So many runs no bank makes while one
+    /// of its servers is away; and whoever names higher ones would use up all that there are.
+    pub const MAX_LEAP: u64 = 1 << 32;
+
     /// Whether a server can have made it.
     pub fn is_possible(&self) -> bool {
         self.round <= Ballot::MAX_ROUND

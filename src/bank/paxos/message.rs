@@ -293,6 +293,21 @@ impl Message {
         }
     }
 
+    /// The highest round of the ballots that it names, if it names any.
+    pub fn highest_round(&self) -> Option<u64> {
+        match self {
+            Message::Promise { ballot, vote: Vote::Accepted { ballot: accepted, .. }, .. } => {
+                Some(ballot.round.max(accepted.round))
+            }
+            Message::Prepare { ballot, .. }
+            | Message::Promise { ballot, .. }
+            | Message::Accept { ballot, .. }
+            | Message::Accepted { ballot, .. } => Some(ballot.round),
+            Message::Nack { ballot, promised, .. } => Some(ballot.round.max(promised.round)),
+            _ => None,
+        }
+    }
+
     /// The last block that its sender holds, as far as a message of a run tells: who takes part in
     /// one holds the block before.
     pub fn tells_height(&self) -> Option<u64> {

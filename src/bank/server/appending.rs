@@ -19,8 +19,8 @@ use crate::bank::paxos::proposer::Run;
 pub enum AppendError {
     /// It is not the next one, or breaks a rule.
     Block(BlockError),
-    /// This server has to stop.
-    Stopped,
+    /// If it was chosen, this server's store is not to be used any more, for this reason.
+    Against(String),
 }
 
 /// What would follow from the block that was verified last, so that it needn't be worked out twice: a
@@ -58,8 +58,7 @@ impl Server {
         let (_, consequences) = self.foreseen.0.take().expect("it was foreseen just now");
         let from_accepted = self.acceptor.accepted().is_some_and(|(_, held)| held == block);
         if consequences.deposes(self.instance) && !planted!(DeposedGoesOn) {
-            self.stop(self.deposed_by(block));
-            return Err(AppendError::Stopped);
+            return Err(AppendError::Against(self.deposed_by(block)));
         }
         // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
         let rejoins = self.rejoins();
@@ -69,8 +68,7 @@ impl Server {
             own => own,
         };
         let Ok(trim) = self.log.trim(own) else {
-            self.stop(self.log_contradicted(block));
-            return Err(AppendError::Stopped);
+            return Err(AppendError::Against(self.log_contradicted(block)));
         };
         let chain = self.chain.as_mut().expect("checked above");
         let before = chain.included(&self.config.id);
@@ -84,6 +82,7 @@ impl Server {
         }
         self.knowledge.trim(chain);
         self.acceptor.clear();
+        self.begin_rounds_anew();
         self.balances.commit(changes, block.height());
         let (pages, checkpoint) = self.pages_for(block);
         let sessions = self.sessions.came_into_chain(block.block().log(&self.config.id));
@@ -122,6 +121,15 @@ impl Server {
         let height = block.height();
         self.step(format!("block {height} of {by} appended: {}{beaten}", content(block)));
         Ok(())
+    }
+
+    /// Appends a block that Paxos chose, as this server knows by its own part in that.
+    pub(super) fn append_chosen(&mut self, block: &SealedBlock) -> Result<(), AppendError> {
+        let appended = self.append(block);
+        if let Err(AppendError::Against(reason)) = &appended {
+            self.stop(reason.clone());
+        }
+        appended
     }
 
     /// Whether a block can be the next one. What would follow from it here is remembered.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bank::effects::Bound;
 use crate::bank::ids::ConnectionId;
+use crate::bank::limits::Limits;
 use crate::bank::request::{Outcome, Reply};
 
 /// A place in a reply for one transfer's outcome.
@@ -24,6 +25,10 @@ struct Call {
     /// Up to the last one that is known.
     outcomes: Vec<Option<Outcome>>,
     missing: usize,
+    /// How many transfers it has, all of whose outcomes are kept until the last one is known.
+    items: usize,
+    /// One of them waits, so they count.
+    waits: bool,
 }
 
 /// Requests with transfers whose outcome isn't known yet.
@@ -33,6 +38,10 @@ pub(super) struct Calls {
     opened: u64,
     /// For each connection, the call of which the remaining parts are still to come.
     unfinished: BTreeMap<ConnectionId, u64>,
+    /// The items of all requests that wait.
+    items: usize,
+    /// Those of each connection.
+    items_of: BTreeMap<ConnectionId, usize>,
 }
 
 impl Calls {
@@ -46,7 +55,8 @@ impl Calls {
     ) -> u64 {
         self.opened += 1;
         let outcomes = Vec::with_capacity(transfers);
-        let call = Call { connection, id, single, outcomes, missing: transfers };
+        let (missing, items) = (transfers, transfers);
+        let call = Call { connection, id, single, outcomes, missing, items, waits: false };
         self.open.insert(self.opened, call);
         self.opened
     }
@@ -64,15 +74,50 @@ impl Calls {
         }
     }
 
+    /// Whether a request may wait for one of its outcomes, if there is room for all of them. It needs no
+    /// more of that before they come.
+    pub fn may_wait(&mut self, call: u64, limits: &Limits) -> bool {
+        let Some(call) = self.open.get_mut(&call).filter(|call| !call.waits) else { return true };
+        let of_one = self.items_of.get(&call.connection).copied().unwrap_or(0) + call.items;
+        let in_all = self.items + call.items;
+        let fits = in_all <= limits.items_that_wait && of_one <= limits.items_of_one;
+        if !fits && of_one > limits.items_anyway && !planted!(AnyNumberWaits) {
+            return false;
+        }
+        call.waits = true;
+        call.outcomes.shrink_to_fit();
+        self.items = in_all;
+        self.items_of.insert(call.connection, of_one);
+        true
+    }
+
+    fn close(&mut self, call: u64) -> Option<Call> {
+        let call = self.open.remove(&call)?;
+        if call.waits {
+            self.items -= call.items;
+            let of_one = self.items_of.remove(&call.connection).unwrap_or(0) - call.items;
+            if of_one > 0 {
+                self.items_of.insert(call.connection, of_one);
+            }
+        }
+        Some(call)
+    }
+
     /// Nobody waits for this reply any more.
     pub fn forget(&mut self, call: u64) {
-        self.open.remove(&call);
+        self.close(call);
+    }
+
+    /// Closes a request that can't be answered one by one; says whose it was.
+    pub fn give_up(&mut self, call: u64) -> Option<(ConnectionId, Option<u64>)> {
+        self.close(call).map(|call| (call.connection, call.id))
     }
 
     /// Forgets the requests of a connection that is gone.
     pub fn forget_connection(&mut self, connection: ConnectionId) {
         self.open.retain(|_, call| call.connection != connection);
         self.unfinished.remove(&connection);
+        self.items -= self.items_of.remove(&connection).unwrap_or(0);
     }
 
     /// Notes an outcome; the reply, if it was the last one.
@@ -88,7 +133,7 @@ impl Calls {
         if call.missing > 0 {
             return None;
         }
-        let Call { connection, id, single, outcomes, .. } = self.open.remove(&ticket.call)?;
+        let Call { connection, id, single, outcomes, .. } = self.close(ticket.call)?;
         let known = outcomes.into_iter().map(|outcome| outcome.expect("none is missing"));
         let mut outcomes: Vec<Outcome> = known.collect();
         let reply = match outcomes.pop() {
@@ -132,5 +177,30 @@ mod tests {
         let outcomes = vec![outcome("a"), outcome("c")];
         let reply = Bound::Reply(ConnectionId(1), Some(4), Reply::Batch { outcomes });
         assert_eq!(calls.resolve(Ticket { call, place: 0 }, outcome("a")), Some(reply));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_items_but_a_few_of_each_may_always() {
+        let (first, second, third) = (ConnectionId(1), ConnectionId(2), ConnectionId(3));
+        let limits =
+            Limits { items_that_wait: 10, items_of_one: 6, items_anyway: 2, ..Limits::default() };
+        let mut calls = Calls::default();
+        let waits = |calls: &mut Calls, connection, items| {
+            let call = calls.open(connection, None, items, false);
+            (call, calls.may_wait(call, &limits))
+        };
+        let (call, may) = waits(&mut calls, first, 5);
+        assert!(may && calls.open[&call].outcomes.capacity() == 0, "room as it is needed");
+        assert!(calls.may_wait(call, &limits), "all that it needs is there");
+        assert!(!waits(&mut calls, first, 2).1, "7 of one");
+        assert!(waits(&mut calls, second, 5).1, "10 in all");
+        assert!(waits(&mut calls, third, 2).1, "2 anyway");
+        assert!(!waits(&mut calls, third, 1).1, "3 of one");
+        calls.forget(call);
+        assert!(waits(&mut calls, third, 1).1, "8 in all");
+        calls.forget_connection(second);
+        calls.forget_connection(third);
+        calls.forget_connection(first);
+        assert_eq!((calls.items, calls.items_of.len()), (0, 0));
     }
 }

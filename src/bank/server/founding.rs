@@ -91,8 +91,10 @@ impl Server {
             },
             Message::Reject { reason, hello } => {
                 self.warn(format!("{peer} refuses this server: {}", short(&reason)));
-                // It may know that this server's store was lost; then this server must stop.
-                let _ = self.check(&hello);
+                // It may know that this server's store was lost. It speaks for nobody else.
+                if hello.id == peer {
+                    let _ = self.check(&hello);
+                }
             }
             other => self.warn(format!("{peer} answers a hello by {}", other.name())),
         }
@@ -140,6 +142,7 @@ impl Server {
     /// A connection is gone.
     pub(super) fn closed(&mut self, connection: ConnectionId) {
         self.calls.forget_connection(connection);
+        self.sessions.closed(connection);
         if let Some(peer) = self.greeted.remove(&connection)
             && let Some(known) = self.peers.get_mut(&peer)
             && known.incoming == Some(connection)
@@ -149,8 +152,8 @@ impl Server {
         }
     }
 
-    /// Whether a server that greets so can be spoken to. If its hello shows that this server's store
-    /// was lost or swapped, this server stops.
+    /// Whether a server that greets so can be spoken to. Its hello may show that this server's store was
+    /// lost, swapped or rolled back.
     fn check(&mut self, hello: &Hello) -> Result<(), String> {
         if hello.version != FORMAT {
             return Err(format!("it speaks format {}, this server {FORMAT}", hello.version));
@@ -203,7 +206,7 @@ impl Server {
         let Hello { id, instance, standing, .. } = hello;
         if let Some(named) = hello.knows_you_as.filter(|named| self.is_late(*named, standing)) {
             let reason = self.came_too_late(named);
-            self.stop(reason.clone());
+            self.accused(id, reason.clone());
             return Err(reason);
         }
         if let Some(known_as) = hello.knows_you_as
@@ -211,7 +214,7 @@ impl Server {
             && !self.is_ahead_by_rejoining(standing)
         {
             if self.height().is_none_or(|height| standing.height >= height) {
-                self.stop(self.store_lost(id, known_as, standing));
+                self.accused(id, self.store_lost(id, known_as, standing));
             }
             return Err(format!(
                 "{id} knows this server as instance {known_as}, not {}",
@@ -251,9 +254,11 @@ impl Server {
 
     /// Takes in what a good hello says.
     fn meet(&mut self, peer: &ServerId, hello: Hello) {
+        self.welcomed(peer);
         if let Some(known) = self.peers.get_mut(peer) {
             known.instance = Some(hello.instance);
-            if hello.standing.genesis.is_none() {
+            known.leaps = false;
+            if hello.standing.genesis.is_none() && !planted!(HeightOutlivesStore) {
                 // Whatever it held before, it no longer does: it is to be founded with, not asked.
                 known.height = None;
             }
@@ -270,6 +275,7 @@ impl Server {
         let Some(genesis) = standing.genesis else { return };
         let is_of_our_bank = self.is_of_our_bank(&genesis);
         let Some(known) = self.peers.get_mut(peer) else { return };
+        let forked = known.forked;
         if !is_of_our_bank {
             if !std::mem::replace(&mut known.forked, true) {
                 self.warn(format!("{peer} has founded another bank. {FOUND_AGAIN}"));
@@ -284,7 +290,7 @@ impl Server {
             }
             None => known.holds(standing.height, own),
         }
-        if self.height() < Some(standing.height) || self.chain.is_none() {
+        if !forked && (self.height() < Some(standing.height) || self.chain.is_none()) {
             self.start_reconciling();
         }
     }

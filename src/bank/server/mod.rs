@@ -21,6 +21,7 @@ use crate::bank::ids::{ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::local_log::LocalLog;
+use crate::bank::ledger::secret::Secret;
 use crate::bank::ledger::sessions::Sessions;
 use crate::bank::limits::Limits;
 use crate::bank::paxos::acceptor::Acceptor;
@@ -31,6 +32,7 @@ use crate::bank::request::Start;
 use crate::bank::status::Runs;
 
 mod accepting;
+mod accusing;
 mod appending;
 mod calls;
 mod founding;
@@ -98,6 +100,7 @@ pub struct Server {
     balances: Balances,
     sessions: Sessions,
     sessions_opened: u64,
+    secret: Secret,
     calls: Calls,
     peers: BTreeMap<ServerId, Peer>,
     /// The connections that peers dialled and opened with a good hello.
@@ -194,6 +197,11 @@ impl Server {
                 format!("a {} of {from}, while the store takes no writes", message.name())
             });
         }
+        if let Some(round) = message.highest_round()
+            && self.is_a_leap(&from, round)
+        {
+            return;
+        }
         let own = self.height();
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.missed = 0;
@@ -267,7 +275,7 @@ impl Server {
             // Nobody is in the way of the others, so the next run, whenever it is, begins at once.
             self.let_others_go = false;
             self.abandon_run();
-        } else if self.run.is_none() && !self.backing_off && self.reconcile.is_idle() {
+        } else if self.run.is_none() && !self.backing_off && !self.waits_for_blocks() {
             let only_settles = !self.finishing && !self.transfers_want_run();
             if std::mem::take(&mut self.let_others_go) || (only_settles && self.yields()) {
                 self.back_off();

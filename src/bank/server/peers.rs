@@ -1,5 +1,6 @@
 //! What a server knows of another.
 
+use super::accusing::Word;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::{ConnectionId, InstanceId, LifeId};
 use crate::bank::paxos::message::Sighting;
@@ -44,6 +45,12 @@ pub struct Peer {
     pub confirmed: bool,
     /// Its chain contradicts ours; it isn't asked for blocks again.
     pub forked: bool,
+    /// What it says of this server's store.
+    pub(super) word: Word,
+    /// It was asked for blocks that it said it had, and did not send any. No run waits for these.
+    pub in_vain: bool,
+    /// It named a round that can't be believed; it is said once for each greeting.
+    pub leaps: bool,
 }
 
 impl Peer {

@@ -224,7 +224,7 @@ impl Server {
         let names: Vec<&str> = accepted.iter().map(ServerId::as_str).collect();
         let (ballot, names) = (&run.ballot, names.join(", "));
         self.step(format!("block {height}, ballot {ballot}: chosen, accepted by {names}: commit"));
-        if let Err(problem) = self.append(&block) {
+        if let Err(problem) = self.append_chosen(&block) {
             // Verified when it was built or adopted: the head can't have moved under a living run.
             return self.warn(format!("the chosen block {height} was not appended: {problem:?}"));
         }

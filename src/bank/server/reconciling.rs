@@ -87,6 +87,9 @@ impl Server {
             Reconcile::Asking { acks } => self.choose_peer(acks, BTreeSet::new()),
             Reconcile::Fetching { peer, acks, mut tried, .. } => {
                 self.info(format!("reconciling: {peer} sends nothing"));
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.in_vain = true;
+                }
                 tried.insert(peer);
                 self.choose_peer(acks, tried);
             }
@@ -104,10 +107,30 @@ impl Server {
         }
     }
 
-    /// Blocks of a peer's chain, asked for or not. Only committed blocks are ever sent so.
+    /// Whether blocks are being asked for that a run had better wait for: not those that only such peers
+    /// say they have as did not send them when they were asked.
+    pub(super) fn waits_for_blocks(&self) -> bool {
+        let own = self.height();
+        let mut longer = self.peers.values().filter(|peer| peer.height > own).peekable();
+        let nobody = longer.peek().is_none();
+        let may_come = nobody || longer.any(|peer| !peer.forked && !peer.in_vain);
+        !self.reconcile.is_idle() && (may_come || planted!(WaitsInVain))
+    }
+
+    /// Blocks of a peer's chain. Only committed blocks are ever sent so; only those are taken that this
+    /// server asked that very peer for.
     pub(super) fn blocks_response(&mut self, from: &ServerId, blocks: Vec<SealedBlock>) {
+        let (is_asked, target) = match &self.reconcile {
+            Reconcile::Fetching { peer, target, .. } => (peer == from, *target),
+            _ => (false, 0),
+        };
+        if !is_asked && !planted!(UnaskedBlocksTaken) {
+            return self.debug(|| format!("{from} sends blocks that it was not asked for"));
+        }
         let before = self.height();
-        for block in &blocks {
+        let asked_for =
+            |block: &&SealedBlock| block.height() <= target || planted!(UnaskedBlocksTaken);
+        for block in blocks.iter().filter(asked_for) {
             if self.chain.is_none() {
                 self.found_on(block);
                 if self.chain.is_none() {
@@ -121,6 +144,9 @@ impl Server {
             }
         }
         let moved = self.height() > before;
+        if let Some(known) = self.peers.get_mut(from).filter(|_| moved) {
+            known.in_vain = false;
+        }
         let Reconcile::Fetching { peer, target, .. } = &self.reconcile else { return };
         if peer != from {
             return;
@@ -139,7 +165,12 @@ impl Server {
 
     fn reject_block(&mut self, from: &ServerId, height: u64, problem: AppendError) {
         match problem {
-            AppendError::Stopped => {}
+            AppendError::Against(reason) => {
+                if let Some(known) = self.peers.get_mut(from) {
+                    known.forked = true;
+                }
+                self.accused(from, reason);
+            }
             // A block from further on; the ones before it are on their way or have to be asked for.
             AppendError::Block(BlockError::Height { .. }) => self.start_reconciling(),
             AppendError::Block(BlockError::Link { .. }) => self.fork(from, height),

@@ -18,6 +18,7 @@ use crate::bank::ledger::entry::{Action, Position};
 use crate::bank::ledger::local_log::LocalLog;
 use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::restoration::Restoration;
+use crate::bank::ledger::secret::Secret;
 use crate::bank::ledger::sessions::Sessions;
 use crate::bank::paxos::acceptor::Acceptor;
 use crate::bank::request::Start;
@@ -182,11 +183,12 @@ impl Recovery {
         Ok(())
     }
 
-    /// Ends, when all stored blocks were taken.
+    /// Ends, when all stored blocks were taken. The secret is what the names of sessions of this life come
+    /// from.
     ///
     /// # Errors
     /// If chain, balances, log and accepted block don't fit together.
-    pub fn finish(mut self) -> Result<Server, RecoveryError> {
+    pub fn finish(mut self, secret: Secret) -> Result<Server, RecoveryError> {
         let blocks = self.replay.blocks();
         if blocks != self.stored.blocks {
             let expected = self.stored.blocks;
@@ -226,6 +228,7 @@ impl Recovery {
             balances,
             sessions,
             sessions_opened: 0,
+            secret,
             calls: Default::default(),
             peers,
             greeted: BTreeMap::new(),

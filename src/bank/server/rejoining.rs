@@ -26,7 +26,7 @@ impl Server {
             Some(chain) if planted!(DeposedGoesOn) && chain.is_deposed(self.instance) => true,
             _ => !self.rejoins(),
         };
-        self.active && named
+        self.active && named && !self.is_in_doubt()
     }
 
     /// Whether this server's instance is not the founding one.
@@ -54,7 +54,8 @@ impl Server {
         else {
             return;
         };
-        let old = *self.replaces.get_or_insert(named);
+        let first = *self.replaces.get_or_insert(named);
+        let old = if planted!(ReplacesWhoeverIsNamed) { named } else { first };
         if named != old {
             return self.stop(self.came_too_late(named));
         }
@@ -217,7 +218,7 @@ impl Server {
                  it rejoin with an empty one (--rejoin).",
                 self.config.id, seen.turn, seen.position.seq
             );
-            self.stop(reason.clone());
+            self.accused(id, reason.clone());
             return Err(reason);
         }
         // A store that goes back in time is loaded again, so within one life an older word was only

@@ -4,7 +4,7 @@ use super::Server;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
-use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId, SessionName};
+use crate::bank::ids::{AccountId, ConnectionId, LifeId, ServerId, SessionId, SessionName};
 use crate::bank::ledger::balances::LedgerError;
 use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::limits::{MAX_LOG_PAGE, MAX_LOOKED_THROUGH, MAX_PAGE};
@@ -112,6 +112,9 @@ impl Server {
     }
 
     pub(super) fn not_open(&self) -> String {
+        if self.is_in_doubt() {
+            return self.doubt();
+        }
         if self.rejoins() {
             return format!(
                 "{} rejoins: it serves when the chain names its new store",
@@ -126,17 +129,29 @@ impl Server {
     }
 
     fn open_session(&mut self, connection: ConnectionId) -> Reply {
+        let mut session = self.name_session();
+        // By the odds this never happens.
+        while self.sessions.is_known(&session) {
+            session = self.name_session();
+        }
+        self.sessions.open(&session, connection);
+        Reply::Session { session }
+    }
+
+    fn name_session(&mut self) -> SessionId {
         self.sessions_opened += 1;
         let Position { epoch, seq } = self.log.last();
-        let session = SessionId::from(SessionName {
+        let bits = match planted!(SessionNamesCounted) {
+            true => self.sessions_opened,
+            false => self.secret.bits(self.sessions_opened),
+        };
+        SessionId::from(SessionName {
             server: self.config.id.clone(),
             epoch,
             opened_at: seq,
-            life: self.life,
-            count: self.sessions_opened,
-        });
-        self.sessions.open(&session, connection);
-        Reply::Session { session }
+            bits: LifeId(bits),
+            count: 0,
+        })
     }
 
     /// The answer to a request that holds nothing.

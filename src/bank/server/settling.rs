@@ -129,7 +129,9 @@ impl Server {
         if let Some(unsettled) = self.waiting.unsettled.get_mut(&ticket.call) {
             return unsettled.entries.push(entry);
         }
-        if self.waiting.unsettled.len() >= self.config.limits.waiting {
+        let limits = &self.config.limits;
+        let is_full = self.waiting.unsettled.len() >= limits.waiting;
+        if is_full || !self.calls.may_wait(ticket.call, limits) {
             return self.resolve_all(&[ticket], settled_by(outcome.clone(), false));
         }
         let id = self.waiting.name();

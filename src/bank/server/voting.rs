@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Server;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
-use crate::bank::effects::{Bound, Timer, Write};
+use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::limits::Share;
 use crate::bank::paxos::acceptor::Answer;
@@ -35,7 +35,7 @@ impl Server {
         self.saw_round(&prepare.ballot);
         let next = self.chain().height() + 1;
         if prepare.height < next {
-            return self.bring_up_to_date(prepare.from, prepare.height);
+            return self.bring_up_to_date(&prepare.from);
         }
         // The proposer holds the block before, by this hash; so that block was chosen.
         if prepare.height == next + 1 && self.append_accepted(prepare.previous) {
@@ -120,7 +120,7 @@ impl Server {
         self.saw_round(&ballot);
         let next = self.chain().height() + 1;
         if height < next && !planted!(LateAcceptTaken) {
-            return self.bring_up_to_date(from, height);
+            return self.bring_up_to_date(&from);
         }
         if height > next && !planted!(EarlyAcceptTaken) {
             return self.start_reconciling();
@@ -184,17 +184,17 @@ impl Server {
         match self.acceptor.accepted() {
             Some((_, block)) if block.hash() == hash || planted!(CommitOfAnyBlock) => {
                 let block = block.clone();
-                self.append(&block).is_ok()
+                self.append_chosen(&block).is_ok()
             }
             _ => false,
         }
     }
 
-    /// A proposer lacks blocks from `height` on: sends them.
-    fn bring_up_to_date(&mut self, proposer: ServerId, height: u64) {
-        if proposer != self.config.id && self.peers.get(&proposer).is_some_and(|p| p.is_linked()) {
-            let up_to = self.chain().height();
-            self.effects.bind(Bound::SendBlocks { to: proposer, from: height, up_to });
+    /// A proposer lacks blocks: says which is the last. It appends that one if it accepted it, or asks.
+    fn bring_up_to_date(&mut self, proposer: &ServerId) {
+        let (height, hash) = (self.chain().height(), self.chain().head());
+        if *proposer != self.config.id {
+            self.send_bound(proposer, Message::Commit { height, hash });
         }
     }
 

@@ -9,8 +9,11 @@ use super::settling::{Settling, Unsettled};
 use crate::bank::effects::{Timer, WaitId};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::sessions::Fate;
-use crate::bank::request::{Instruction, Outcome};
+use crate::bank::request::{ErrorCode, Instruction, Outcome};
 use crate::bank::status::Runs;
+
+/// What a client is told that would have to wait with more than there is room for.
+const TOO_MUCH: &str = "too much waits at this server already";
 
 /// One of a group, and who is to be told: places in requests, which may name it more than once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -224,6 +227,10 @@ impl Server {
             let reason = "already half of those that may wait here wait for money".into();
             return self.reject(group, (0, Outcome::Unavailable { reason }));
         }
+        let mut tickets = group.iter().flat_map(|member| &member.tickets);
+        if !tickets.all(|ticket| self.calls.may_wait(ticket.call, &self.config.limits)) {
+            return self.reject(group, (0, Outcome::Unavailable { reason: TOO_MUCH.into() }));
+        }
         let id = self.waiting.name();
         for Member { instruction, .. } in &group {
             if let Some(request) = &instruction.request {
@@ -258,6 +265,14 @@ impl Server {
                 member.tickets.clear();
             }
             member.tickets.push(*ticket);
+        }
+        let limits = &self.config.limits;
+        let too_much = tickets.iter().find(|ticket| !self.calls.may_wait(ticket.call, limits));
+        let Some(Ticket { call, .. }) = too_much else { return };
+        // It may yet happen, so it has no outcome; and nothing is to be kept for this reply.
+        member.tickets.clear();
+        if let Some((connection, id)) = self.calls.give_up(*call) {
+            self.reply_error(connection, id, ErrorCode::Unavailable, TOO_MUCH.into());
         }
     }
 
@@ -320,7 +335,10 @@ impl Server {
         if planted!(RefusedThoughDebited) {
             return;
         }
-        let queue: Vec<WaitId> = self.waiting.queue(account).collect();
+        let mut queue: Vec<WaitId> = self.waiting.queue(account).collect();
+        if planted!(DebitSparesTheThird) {
+            queue.truncate(1);
+        }
         queue.into_iter().for_each(|id| self.needs_another_run(id));
     }
 

@@ -1,0 +1,117 @@
+//! Peers that say that this server's store is not the one it should be (DESIGN.md, "One peer's word").
+
+use super::Server;
+use crate::bank::ids::ServerId;
+use crate::bank::paxos::ballot::Ballot;
+
+/// What a peer has to say of this server's store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Word {
+    /// It has not spoken in this life.
+    #[default]
+    None,
+    /// It has welcomed this server.
+    Good,
+    /// The store was lost, swapped, rolled back or replaced, for this reason.
+    Bad(String),
+}
+
+impl Server {
+    /// How many peers have to say so before this server stops: two, where there are two.
+    fn accusers_needed(&self) -> usize {
+        let needed = if planted!(OneAccuserIsEnough) { 1 } else { 2 };
+        needed.min(self.peers.len())
+    }
+
+    fn accusers(&self) -> Vec<ServerId> {
+        let accuses = |(id, peer): (&ServerId, &super::Peer)| match peer.word {
+            Word::Bad(_) => Some(id.clone()),
+            _ => None,
+        };
+        self.peers.iter().filter_map(accuses).collect()
+    }
+
+    /// One peer says that this server's store is not the one it should be, and none that is connected has
+    /// welcomed it. Until one does, this server neither votes, serves nor logs.
+    pub fn is_in_doubt(&self) -> bool {
+        let accused = self.peers.values().any(|peer| matches!(peer.word, Word::Bad(_)));
+        // What one said that is away may not be so any more.
+        let is_there = |peer: &super::Peer| peer.is_connected() || peer.is_linked();
+        let welcome = self.peers.values().any(|peer| peer.word == Word::Good && is_there(peer));
+        accused && !welcome && !planted!(DoubtIgnored)
+    }
+
+    /// A peer says that this server must not go on. One that is alone with that may be mistaken.
+    pub(super) fn accused(&mut self, by: &ServerId, reason: String) {
+        let word = Word::Bad(reason.clone());
+        let Some(peer) = self.peers.get_mut(by) else { return };
+        let is_new = std::mem::replace(&mut peer.word, word.clone()) != word;
+        let accusers = self.accusers();
+        if accusers.len() >= self.accusers_needed() {
+            let others = accusers.iter().filter(|id| *id != by).map(ServerId::as_str);
+            let others: Vec<&str> = others.collect();
+            let also = match others.is_empty() {
+                true => String::new(),
+                false => format!(" {} told it so too.", others.join(", ")),
+            };
+            return self.stop(reason + &also);
+        }
+        if is_new {
+            let what = match self.is_in_doubt() {
+                true => "nothing is served here until another peer has spoken",
+                false => "others have welcomed this server, so it goes on",
+            };
+            self.warn(format!("{by} alone says so, and {what}: {reason}"));
+        }
+    }
+
+    /// A peer has nothing against this server.
+    pub(super) fn welcomed(&mut self, by: &ServerId) {
+        let in_doubt = self.is_in_doubt();
+        if let Some(peer) = self.peers.get_mut(by) {
+            peer.word = Word::Good;
+        }
+        if in_doubt {
+            self.warn(format!("{by} has nothing against this server's store, so it goes on"));
+        }
+    }
+
+    /// Whether a peer names a round so far beyond all that were seen that it is to be ignored.
+    pub(super) fn is_a_leap(&mut self, by: &ServerId, round: u64) -> bool {
+        let most = self.highest_round.saturating_add(Ballot::MAX_LEAP);
+        if round <= most || *by == self.config.id || planted!(AnyRoundBelieved) {
+            return false;
+        }
+        let peer = self.peers.get_mut(by);
+        if peer.is_some_and(|peer| !std::mem::replace(&mut peer.leaps, true)) {
+            let seen = self.highest_round;
+            self.warn(format!(
+                "{by} names round {round} of a ballot, and {seen} is the highest that was seen: ignored, as \
+                 are others of its more than {} ahead",
+                Ballot::MAX_LEAP
+            ));
+        }
+        true
+    }
+
+    /// A height is decided. Rounds are of one height, so nothing but custom lets them go on over the next
+    /// one, and they don't once there are many: what a bank has used up in years is no leap to a server
+    /// that starts.
+    pub(super) fn begin_rounds_anew(&mut self) {
+        if self.highest_round > Ballot::MAX_LEAP / 2 {
+            self.highest_round = 0;
+        }
+    }
+
+    /// For a client: why nothing is served.
+    pub(super) fn doubt(&self) -> String {
+        let accusers = self.accusers();
+        let names: Vec<&str> = accusers.iter().map(ServerId::as_str).collect();
+        format!(
+            "{} says that the store of {} is not the one it should be: nothing is served until another \
+             server has spoken",
+            names.join(", "),
+            self.config.id
+        )
+    }
+}
