@@ -13,9 +13,13 @@ use crate::support::process::{Bank, Setup};
 
 /// A bank of A and B with logs.
 fn bank_with_logs() -> (Bank, TempDir) {
+    bank_of(&["A", "B"])
+}
+
+fn bank_of(ids: &[&str]) -> (Bank, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let logs = Some(folder.path().to_owned());
-    (Bank::set_up(&["A", "B"], Setup { logs, ..Setup::default() }), folder)
+    (Bank::set_up(ids, Setup { logs, ..Setup::default() }), folder)
 }
 
 /// What a server has logged since its last start.
@@ -98,6 +102,40 @@ fn who_greets_as_a_server_and_is_none_is_refused_with_a_reason() {
     let status = bank.ask("A", &json!({"status": {}})).expect("an answer");
     assert!(hears(&status, "B") && status["height"] == json!(0), "{status}");
     println!("{}", payer.stop());
+}
+
+/// It is believed as little as it can be proved: C has welcomed A.
+#[test]
+fn one_who_lies_of_a_server_s_store_stops_nobody() {
+    let (mut bank, _folder) = bank_of(&["A", "B", "C"]);
+    bank.start_all();
+    let good = hello_of_b(&mut bank);
+    let lies: [(&str, Value); 2] = [
+        ("knows_you_as", json!("00000000000000aa")),
+        (
+            "saw_you_at",
+            json!({
+                "instance": good["hello"]["knows_you_as"], "life": "00000000000000bb",
+                "turn": 1u64 << 40, "position": {"epoch": 1, "seq": 1_000},
+            }),
+        ),
+    ];
+    for (field, lie) in lies {
+        let mut hello = good.clone();
+        hello["hello"][field] = lie;
+        hello["hello"]["standing"]["height"] = json!(1u64 << 40);
+        let mut stranger = Client::connect(bank.address("A"));
+        stranger.send(format!("{hello}\n").as_bytes());
+        let answer = stranger.read().expect("an answer");
+        assert!(answer["reject"]["reason"].is_string(), "{field}: {answer}");
+    }
+    wait_until("A says what it was told", || {
+        log_of("A", &bank).contains("B alone says so, and others have welcomed this server")
+    });
+    let pays = bank.ask("A", &json!({"transfer": {"to": "B", "amount": 1}})).expect("an answer");
+    assert_eq!(pays["outcome"], json!("accepted"), "{pays}");
+    let settled = || bank.ask("A", &json!({"settle": {}})).unwrap_or_default();
+    wait_until("A's runs go on", || settled()["settled"] == json!(true));
 }
 
 /// What a listener in B's place does with who dials it, and what A's log says of that.
