@@ -2,7 +2,7 @@
 
 use paxos_banking::bank::blockchain::bank_name::BankName;
 use paxos_banking::bank::blockchain::block::{BlockHash, FORMAT, Genesis, SealedBlock};
-use paxos_banking::bank::effects::{Bound, Event, Timer};
+use paxos_banking::bank::effects::{Bound, Event};
 use paxos_banking::bank::ids::{ConnectionId, InstanceId};
 use paxos_banking::bank::paxos::message::{Hello, Message, Standing};
 use paxos_banking::bank::request::{Reply, Request};
@@ -72,7 +72,6 @@ fn a_founding_that_was_cut_short_goes_on_with_the_block_0_that_it_was_told() {
         stage.turn();
         stage.meet("B");
         stage.hear(OF_B, Message::ReconcileAck { height: 0 });
-        stage.time_out(Timer::Reconcile);
         stage.hear(OF_B, Message::BlocksResponse { blocks: vec![genesis()] })
     };
     let taken = bring(told(&genesis().hash()));

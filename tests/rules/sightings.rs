@@ -17,14 +17,15 @@ fn in_a_second_life() -> Stage {
     stage
 }
 
-/// Whether A stops when B says that it saw A there.
+/// Whether A stops when B and C say that they saw A there.
 fn stops(life: u64, turn: u64, seq: u64) -> bool {
     let mut stage = in_a_second_life();
     let (life, turn) = (LifeId(life), TurnNumber(turn));
     let seen =
         Sighting { instance: instance("A"), life, turn, position: Position { epoch: 1, seq } };
-    let hello = Hello { saw_you_at: Some(seen), ..hello("B") };
-    let said = stage.handle(Event::Greeted(ConnectionId(4), hello));
+    let says = |of: &str| Hello { saw_you_at: Some(seen), ..hello(of) };
+    assert_eq!(stage.handle(Event::Greeted(ConnectionId(4), says("B"))).stop, None, "B alone");
+    let said = stage.handle(Event::Greeted(ConnectionId(5), says("C")));
     assert!(said.stop.iter().all(|stop| stop.to_string().contains("was rolled back")), "{said:?}");
     said.stop.is_some()
 }
