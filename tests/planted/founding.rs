@@ -61,7 +61,10 @@ pub fn a_life_that_the_list_lacks_is_a_rollback() {
 pub fn who_only_reads_does_not_vote() {
     let mut stage = Stage::new();
     let recovery = stage.disk.recover(config()).unwrap();
-    stage.server = recovery.resting("it is full".into()).finish().unwrap();
+    stage.server = recovery
+        .resting("it is full".into())
+        .finish(crate::bank::ledger::secret::Secret([1, 1]))
+        .unwrap();
     stage.meet_all();
     let ballot = Ballot { round: 1, server: "B".parse().unwrap(), life: LifeId(7) };
     let (previous, known) = (genesis().hash(), Default::default());

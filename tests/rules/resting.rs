@@ -20,7 +20,10 @@ fn resting() -> (Stage, Disk) {
     stored.stored.blocks = stored.chain.len() as u64;
     let recovery = stored.recover(Config { habit, ..config() }).unwrap();
     assert!(recovery.can_rest());
-    let server = recovery.resting("it is full".into()).finish().unwrap();
+    let server = recovery
+        .resting("it is full".into())
+        .finish(paxos_banking::bank::ledger::secret::Secret([1, 1]))
+        .unwrap();
     let mut stage = Stage { disk: disk.clone(), server };
     stage.meet("B");
     stage.meet("C");
