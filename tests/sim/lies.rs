@@ -1,7 +1,7 @@
 //! One server lies, always the same one: with what it says a process cannot be ended that is alone with
 //! nobody else against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bank::effects::Event;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
@@ -62,7 +62,8 @@ impl World {
         let (server, of_liar) = (liar.clone(), LifeId(self.life(liar)));
         let ballot = Ballot { round: Ballot::MAX_ROUND, server, life: of_liar };
         self.suffer(Fault::LieOfRound, to);
-        let prepare = Message::Prepare { height, ballot, previous, known: BTreeMap::new() };
+        let (known, asks) = (BTreeMap::new(), BTreeSet::new());
+        let prepare = Message::Prepare { height, ballot, previous, known, asks };
         self.event(to, life, Event::Received(connection, prepare));
     }
 
