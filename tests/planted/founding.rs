@@ -30,8 +30,8 @@ pub fn a_server_that_was_told_its_bank_founds_none() {
     );
 }
 
-/// Whether a server that has lived more often than its store remembers stops when B has seen it in a life
-/// that the store doesn't list, at this turn.
+/// Whether a server that has lived more often than its store remembers stops when B and C have seen it in a
+/// life that the store doesn't list, at this turn.
 fn stops(turn: u64) -> bool {
     let mut disk = Disk::empty(1);
     for life in 1..=LIVES_KEPT as u64 + 50 {
@@ -41,9 +41,12 @@ fn stops(turn: u64) -> bool {
     let mut server = disk.load(config(), 9_999);
     let (life, turn) = (LifeId(77_777), TurnNumber(turn));
     let seen = Sighting { instance: InstanceId(1), life, turn, position: Position::START };
-    let standing = Standing { genesis: None, ..hello("B", 2).standing };
-    let sees = Hello { knows_you_as: None, standing, saw_you_at: Some(seen), ..hello("B", 2) };
-    server.handle(Event::Greeted(ConnectionId(2), sees));
+    for (name, number) in [("B", 2), ("C", 3)] {
+        let known = hello(name, number);
+        let standing = Standing { genesis: None, ..known.standing };
+        let sees = Hello { knows_you_as: None, standing, saw_you_at: Some(seen), ..known };
+        server.handle(Event::Greeted(ConnectionId(number), sees));
+    }
     server.end_turn().stop.is_some()
 }
 

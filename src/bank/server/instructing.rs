@@ -106,14 +106,24 @@ impl Server {
         }
     }
 
+    /// What comes while this server takes no part hasn't happened, and will not. Of what may be a retry that
+    /// can't be said: it may have happened before.
+    fn group_in_vain(&mut self, group: Vec<Member>) {
+        let reason = self.not_open();
+        if group.iter().all(|member| member.instruction.request.is_none()) {
+            return self.reject(group, (0, Outcome::Unavailable { reason }));
+        }
+        for ticket in group.iter().flat_map(|member| &member.tickets) {
+            if let Some((connection, id)) = self.calls.give_up(ticket.call) {
+                self.reply_error(connection, id, ErrorCode::Unavailable, reason.clone());
+            }
+        }
+    }
+
     /// Looks at instructions that belong together.
     fn group(&mut self, connection: ConnectionId, group: Vec<Member>) {
         if !self.takes_part() {
-            let reason = self.not_open();
-            for member in group {
-                self.resolve_all(&member.tickets, Outcome::Unavailable { reason: reason.clone() });
-            }
-            return;
+            return self.group_in_vain(group);
         }
         let seen: Vec<Seen> =
             group.iter().map(|member| self.seen(&member.instruction, connection)).collect();
