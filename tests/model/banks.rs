@@ -148,10 +148,10 @@ pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "an entry comes late for a run",
-            53_474,
+            54_709,
             Bank { rounds: 2, ..fair(late_entry) },
         ),
-        exploration("a message twice", 17_090, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
+        exploration("a message twice", 17_475, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
         exploration(
             "a pair, a crash and a retry",
             104_047,
@@ -159,17 +159,17 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "a settled transfer, a crash and a retry",
-            274_599,
+            279_526,
             with(fair(vec![settled(pays("B", "A", 5))]), |b| (b.crashes, b.retries) = (1, 1)),
         ),
         exploration(
             "a retry, and a turn of two events",
-            21_298,
+            21_705,
             with(fair(one_needs_a_run()), |b| (b.retries, b.shared_turns) = (1, 1)),
         ),
         exploration(
             "a round finished by another",
-            23_906,
+            24_170,
             with(later(one_needs_a_run()), |b| b.impatience = 1),
         ),
         exploration("a run after a run", 3_402, later(one_needs_two_runs())),
@@ -185,7 +185,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "a new account is paid, and a turn of two events",
-            31_520,
+            32_167,
             with(fair(a_payee_is_new()), |b| b.shared_turns = 1),
         ),
         exploration(
@@ -195,7 +195,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "one waits for what is settled",
-            23_264,
+            24_744,
             in_order(with(fair(one_is_patient()), |b| b.passing = 1)),
         ),
         exploration(
@@ -215,7 +215,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "a log is settled when it is long",
-            7_153,
+            7_237,
             Bank { habit: by_length(2), ..fair(two_pay()) },
         ),
         exploration(

@@ -42,6 +42,7 @@ mod orders;
 mod plays;
 #[path = "../sim/queue.rs"]
 mod queue;
+mod queues;
 #[path = "../sim/replies.rs"]
 mod replies;
 #[allow(dead_code, reason = "not every scene is for a mistake")]

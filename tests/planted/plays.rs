@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
-use crate::bank::effects::{Bound, Event, Timer, WaitId, Write};
+use crate::bank::effects::{Bound, Event, Timer, Write};
 use crate::bank::ids::{
     ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionId, SessionName, TurnNumber,
 };
@@ -22,7 +22,7 @@ use crate::disk::Disk;
 use crate::founding;
 use crate::long_logs;
 use crate::mistakes::Mistake;
-use crate::{fair, scenes, trust};
+use crate::{fair, queues, scenes, trust};
 
 /// Which mistake each is for. It panics if that is made.
 pub const PLAYS: &[(Mistake, fn())] = &[
@@ -45,11 +45,11 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::ForgottenIsNew, a_forgotten_session_expires),
     (Mistake::FloorNotStored, what_the_chain_holds_of_a_session_expires),
     (Mistake::HorizonLate, a_session_leaves_the_store_with_a_horizon),
-    (Mistake::LookUpsWithoutRest, runs_for_unknown_payees_rest),
-    (Mistake::PatientHoldsUp, a_patient_transfer_holds_nothing_up),
-    (Mistake::OneHoldsUpAll, an_account_that_waits_holds_up_no_other),
-    (Mistake::GroupInOneQueue, a_linked_group_holds_up_all_that_it_debits),
-    (Mistake::PatienceIgnoresDebits, a_debit_spares_a_patient_transfer_of_this_run),
+    (Mistake::LookUpsWithoutRest, queues::runs_for_unknown_payees_rest),
+    (Mistake::PatientHoldsUp, queues::a_patient_transfer_holds_nothing_up),
+    (Mistake::OneHoldsUpAll, queues::an_account_that_waits_holds_up_no_other),
+    (Mistake::GroupInOneQueue, queues::a_linked_group_holds_up_all_that_it_debits),
+    (Mistake::PatienceIgnoresDebits, queues::a_debit_spares_a_patient_transfer_of_this_run),
     (Mistake::FoundsThoughTold, founding::a_server_that_was_told_its_bank_founds_none),
     (Mistake::UnlistedLifeBelieved, founding::a_life_that_the_list_lacks_is_a_rollback),
     (Mistake::ForgottenLifeRefused, founding::a_life_that_is_forgotten_is_no_rollback),
@@ -254,7 +254,7 @@ fn prepare(height: u64, round: u64, of: &str) -> Message {
 }
 
 /// What answers A's first run.
-fn promise(instance: u64, elements: Vec<Element>) -> Message {
+pub fn promise(instance: u64, elements: Vec<Element>) -> Message {
     Message::Promise {
         height: 1,
         ballot: ballot(1, "A"),
@@ -297,7 +297,7 @@ fn an_accepted_of_another_ballot_does_not_choose() {
     assert_eq!(writes, [], "that was accepted in another ballot");
 }
 
-fn proposed(free: &[Message]) -> BlockHash {
+pub fn proposed(free: &[Message]) -> BlockHash {
     let proposed = free.iter().find_map(|message| match message {
         Message::Accept { block, .. } => Some(block.hash()),
         _ => None,
@@ -368,65 +368,6 @@ fn a_session_leaves_the_store_with_a_horizon() {
     assert_eq!(again.find(&request, &old, ConnectionId(2)), Found::Expired);
 }
 
-fn runs_for_unknown_payees_rest() {
-    let mut stage = Stage::new();
-    let (_, free) = stage.instruct(9, numbered(pays("A", "B/never", 1), 1));
-    assert!(!free.is_empty(), "the first is looked for");
-    stage.hear(2, promise(2, Vec::new()));
-    stage.hear(3, promise(3, Vec::new()));
-    let (_, free) = stage.instruct(9, numbered(pays("A", "B/never", 1), 2));
-    assert_eq!(free, [], "the next waits a while");
-    let (_, free) = stage.instruct(9, numbered(pays("A", "B", 1), 3));
-    assert_eq!(free, [], "what only waits behind it does not change that");
-    stage.server.handle(Event::Timer(Timer::LookUp));
-    assert!(!stage.turn().1.is_empty(), "then it is looked for as well");
-}
-
-fn a_patient_transfer_holds_nothing_up() {
-    let mut stage = Stage::new();
-    let patient = Instruction { wait_ms: Some(60_000), ..numbered(pays("A", "B", 500), 1) };
-    assert_eq!(stage.instruct(9, patient).0.len(), 1, "A promises to itself");
-    assert!(logs(&stage.ask(9, 30, 2).0), "what is covered need not wait");
-}
-
-fn an_account_that_waits_holds_up_no_other() {
-    let mut stage = Stage::new();
-    let opens = Action::Open { account: "A/x".parse().unwrap() };
-    assert!(logs(&stage.instruct(9, numbered(opens, 1)).0), "A/x is open");
-    assert!(logs(&stage.instruct(9, numbered(pays("A", "A/x", 40), 2)).0), "and has money");
-    assert!(!logs(&stage.ask(9, 500, 3).0), "A waits");
-    assert!(logs(&stage.instruct(9, numbered(pays("A/x", "B", 10), 4)).0), "A/x does not");
-    assert!(!logs(&stage.ask(9, 1, 5).0), "what comes after it from A does");
-}
-
-fn a_linked_group_holds_up_all_that_it_debits() {
-    let mut stage = Stage::new();
-    let opens = Action::Open { account: "A/x".parse().unwrap() };
-    stage.instruct(9, numbered(opens, 1));
-    stage.instruct(9, numbered(pays("A", "A/x", 40), 2));
-    let first = Instruction { linked: true, ..numbered(pays("A", "B", 500), 3) };
-    let group = Request::Batch(vec![first, numbered(pays("A/x", "B", 10), 4)]);
-    stage.server.handle(Event::Request(ConnectionId(9), None, group));
-    assert!(!logs(&stage.turn().0), "A has too little");
-    assert!(!logs(&stage.instruct(9, numbered(pays("A/x", "B", 5), 5)).0), "A/x waits with it");
-}
-
-/// B's later payment, of which the run knows nothing, may have brought what the debit took.
-fn a_debit_spares_a_patient_transfer_of_this_run() {
-    let (wait, ms) = (WaitId(1), 60_000);
-    let mut stage = Stage::new();
-    stage.instruct(9, Instruction { wait_ms: Some(ms), ..numbered(pays("A", "B", 110), 1) });
-    stage.hear(2, promise(2, log("B", 10)));
-    assert!(logs(&stage.ask(9, 30, 2).0), "the debit");
-    stage.server.handle(Event::Timer(Timer::Patience { wait, ms }));
-    let (_, free) = stage.hear(3, promise(3, Vec::new()));
-    let (hash, instance) = (proposed(&free), InstanceId(2));
-    let accepted = Message::Accepted { height: 1, ballot: ballot(1, "A"), hash, instance };
-    let (_, free) = stage.hear(2, accepted);
-    let asks = free.iter().any(|message| matches!(message, Message::Prepare { .. }));
-    assert!(asks, "that needs a run which begins after the debit");
-}
-
-fn logs(writes: &[Write]) -> bool {
+pub fn logs(writes: &[Write]) -> bool {
     writes.iter().any(|write| matches!(write, Write::Log(_)))
 }

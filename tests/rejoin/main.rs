@@ -5,6 +5,7 @@ mod cluster;
 #[path = "../sim/disk.rs"]
 #[allow(dead_code, reason = "the simulator uses the rest")]
 mod disk;
+mod rollback;
 mod scenes;
 
 use cluster::Cluster;
@@ -13,17 +14,18 @@ use paxos_banking::bank::server::cannot_rejoin;
 
 /// Each scene is a test here; `tests/planted` plays some of them with a mistake.
 macro_rules! scenes {
-    ($($name:ident),* $(,)?) => {
+    ($file:ident: $($name:ident),* $(,)?) => {
         $(
             #[test]
             fn $name() {
-                scenes::$name();
+                $file::$name();
             }
         )*
     };
 }
 
 scenes! {
+    scenes:
     a_server_rejoins_and_counts_anew,
     what_is_lost_is_said_as_far_as_anybody_has_seen_it,
     retries_of_the_older_epoch_get_what_became_of_them,
@@ -39,11 +41,15 @@ scenes! {
     a_third_store_comes_in_place_of_the_second,
     a_healthy_server_is_not_replaced,
     an_entry_logged_before_a_crash_is_settled_after_it,
+    a_client_can_not_ask_for_it,
+}
+
+scenes! {
+    rollback:
     a_store_that_went_back_in_time_is_noticed_by_a_peer,
     it_is_noticed_late_too,
     one_turn_is_noticed,
     one_that_was_rolled_back_rejoins,
-    a_client_can_not_ask_for_it,
 }
 
 /// The other one alone can't know what the lost store has promised, and isn't even asked.

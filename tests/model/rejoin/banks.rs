@@ -66,28 +66,28 @@ pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "the old store pays, and comes back",
-            89_186,
+            131_414,
             with(one(THREE, vec![it_pays()]), |b| b.returns = true),
         ),
-        exploration("the newer store pays", 19_562, one(THREE, vec![the_newer_pays()])),
+        exploration("the newer store pays", 25_235, one(THREE, vec![the_newer_pays()])),
         exploration(
             "the newer store needs a run",
-            62_973,
+            136_855,
             one(THREE, vec![(3, pays("C", "B", 12))]),
         ),
         exploration(
             "it asks two others",
-            7_775,
+            7_877,
             with(none(), |b| (b.beats, b.newer_beats) = (0, 2)),
         ),
         exploration(
             "another competes",
-            19_518,
+            23_596,
             in_one_round(with(one(THREE, vec![b_pays_much()]), |b| b.beats = 0)),
         ),
         exploration(
             "two newer stores in one round",
-            118_249,
+            119_127,
             in_one_round(with(two(), |b| b.beats = 0)),
         ),
     ]
