@@ -12,9 +12,9 @@ const IDLE: Duration = Duration::from_secs(20);
 /// …by a probe in each such time…
 const INTERVAL: Duration = Duration::from_secs(5);
 /// …of which so many in a row may stay without an answer.
-const PROBES: u32 = 5;
+const PROBES: u32 = 4;
 /// What was sent may stay unacknowledged for so long.
-pub(crate) const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
+pub(crate) const UNACKNOWLEDGED: Duration = Duration::from_secs(40);
 
 /// What the system is told of it.
 pub(crate) fn probes() -> TcpKeepalive {

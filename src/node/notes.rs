@@ -10,9 +10,9 @@ use crate::bank::effects::{Level, Note};
 use crate::bank::status::Runs;
 
 /// So many lines on runs may come at once…
-const BURST: u32 = 100;
+const BURST: u32 = 30;
 /// …and so many in each second.
-const A_SECOND: u32 = 10;
+const A_SECOND: u32 = 1;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Decides what of the notes is written.
@@ -105,7 +105,7 @@ mod tests {
     fn runs_that_come_thick_take_one_line_a_second() {
         let began = Instant::now();
         let mut notes = Notes::new(began);
-        assert_eq!(written(&mut notes, 150), 100);
+        assert_eq!(written(&mut notes, 150), BURST);
         let runs = Runs { started: 25, won: 24, lost: 1 };
         assert_eq!(notes.turn(runs, 24, began + SECOND / 2), None);
         let line = notes.turn(Runs::default(), 30, began + SECOND).expect("a second is over");
@@ -126,10 +126,11 @@ mod tests {
         let line =
             |notes: &mut Notes, second| notes.turn(Runs::default(), 0, began + SECOND * second);
         assert!(line(&mut notes, 1).is_some());
-        assert_eq!(written(&mut notes, 5), 0);
-        assert!(line(&mut notes, 2).is_some(), "those five");
-        assert_eq!(written(&mut notes, 5), 5);
-        assert_eq!(line(&mut notes, 3), None);
+        assert_eq!(written(&mut notes, A_SECOND), 0);
+        assert!(line(&mut notes, 2).is_some(), "those few");
+        assert_eq!(line(&mut notes, 10), None);
+        assert_eq!(written(&mut notes, 10), 10);
+        assert_eq!(line(&mut notes, 11), None);
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub fn run(ground: &Ground, figures: &mut Figures) -> Fallible<()> {
     thread::scope(|scope| {
         let greedy = scope.spawn(|| overdraw(&bank, &over, &asks, &asked));
         let mut slices = || -> Fallible<()> {
+            // What a first refusal is worth saying is said; it is the loop that is looked at.
+            asks.store(true, Ordering::Relaxed);
+            local(&bank, slice)?;
+            asks.store(false, Ordering::Relaxed);
             for _ in 0..SLICES {
                 alone.push(local(&bank, slice)?);
                 let before = (runs_of_a(&bank)?, lines_said(&bank));

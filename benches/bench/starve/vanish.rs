@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Ground;
 use super::figures::Figures;
-use super::idle::{CLIENTS, Process as Seen, time_to_serve};
+use super::idle::{CLIENTS, time_to_serve};
 use crate::bench::Fallible;
 use crate::bench::bank::Bank;
 use crate::bench::place::Folder;
@@ -32,7 +32,6 @@ pub fn run(ground: &Ground, figures: &mut Figures) -> Fallible<()> {
     let setting =
         crate::bench::bank::Setting { listen: Some("0.0.0.0".into()), ..ground.setting.clone() };
     let bank = Bank::start(&setting, &[])?;
-    let before = Seen::look(&bank)?.files;
     let port = bank.addresses["A"].rsplit_once(':').map_or("", |(_, port)| port);
     let address = format!("{}:{port}", network.here());
     let clients = network.clients(&folder, &address, ground.size(CLIENTS, 20))?;
@@ -41,13 +40,31 @@ pub fn run(ground: &Ground, figures: &mut Figures) -> Fallible<()> {
     drop(clients);
     let took = time_to_serve(&bank, SOON + Duration::from_secs(10));
     figures.asked("a new client is served after", Unit::Nanos, took, Bound::AtMost(60e9));
-    while start.elapsed() < SOON && Seen::look(&bank)?.files > before {
+    while start.elapsed() < SOON && connections_from_afar(&bank, port)? > 0 {
         std::thread::sleep(Duration::from_millis(100));
     }
-    let held = Seen::look(&bank)?.files.saturating_sub(before) as f64;
+    let held = connections_from_afar(&bank, port)? as f64;
     figures.asked("connections of theirs still there then", Unit::Count, held, Bound::AtMost(0.0));
     figures.measured("looked at after", Unit::Nanos, start.elapsed().as_nanos() as f64);
     Ok(())
+}
+
+/// How many connections A holds, on its port, to another address than this machine's own.
+fn connections_from_afar(bank: &Bank, port: &str) -> Fallible<usize> {
+    const ESTABLISHED: &str = "01";
+    const LOOPBACK: &str = "0100007F";
+    let process = bank.process("A").ok_or("A doesn't run")?;
+    let name = format!("/proc/{}/net/tcp", process.pid());
+    let table = std::fs::read_to_string(&name).map_err(|error| format!("{name}: {error}"))?;
+    let port: u16 = port.parse().map_err(|_| format!("{port} is no port"))?;
+    let port = format!(":{port:04X}");
+    let is_of_theirs = |line: &&str| {
+        let mut columns = line.split_whitespace().skip(1);
+        let (Some(local), Some(remote)) = (columns.next(), columns.next()) else { return false };
+        let state = columns.next();
+        local.ends_with(&port) && !remote.starts_with(LOOPBACK) && state == Some(ESTABLISHED)
+    };
+    Ok(table.lines().filter(is_of_theirs).count())
 }
 
 /// A network that lives as long as its process, and a link to it.
