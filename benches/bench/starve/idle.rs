@@ -106,8 +106,6 @@ pub fn time_to_serve(bank: &Bank, patience: Duration) -> f64 {
 pub struct Process {
     pub memory: f64,
     pub threads: f64,
-    /// Files and connections.
-    pub files: usize,
 }
 
 impl Process {
@@ -120,8 +118,7 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix("Threads:"));
         let threads =
             line.and_then(|line| line.trim().parse().ok()).ok_or("no count of threads")?;
-        let files = std::fs::read_dir(format!("{folder}/fd")).map_err(wrong)?.count();
-        Ok(Process { memory: process.memory()? as f64, threads, files })
+        Ok(Process { memory: process.memory()? as f64, threads })
     }
 }
 
