@@ -94,7 +94,7 @@ impl Default for Limits {
             element: 1_000,
             block: 60_000,
             block_bytes: 8 << 20,
-            log: 2_000_000,
+            log: 4_000_000,
             accounts: 20_000_000,
             waiting: 10_000,
             asked: MAX_ASKED,
