@@ -15,7 +15,7 @@ use crate::store::piece::Piece;
 use crate::store::shape::Shape;
 use crate::store::{BlockSource, Store, StoreError};
 
-/// How the next commit is to fail.
+/// When the next commit fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Before anything is written: the store could not be reached.
@@ -24,10 +24,10 @@ pub enum Fault {
     After,
 }
 
-/// A store whose "disk" is shared by its clones: a test drops one to crash its server, and opens
-/// the same data with another.
+/// A store whose "disk" its clones share: a test drops one clone to crash its server, and opens the same
+/// data with another.
 ///
-/// A clone is to the original as another process is: loading it takes the data over.
+/// A clone stands for another process: loading it takes the data over.
 #[derive(Debug)]
 pub struct MemoryStore {
     disk: Arc<Mutex<Disk>>,
@@ -36,7 +36,7 @@ pub struct MemoryStore {
     known: Option<(InstanceId, TurnNumber)>,
 }
 
-/// Who loaded the data last: the process, and which of its loads.
+/// The last loader of the data: the process, and the number of its load.
 type Owner = (u64, u64);
 
 /// What a process holds from its look to its first error.
@@ -44,11 +44,11 @@ type Owner = (u64, u64);
 struct Hold {
     owner: Owner,
     shape: Shape,
-    /// The turn that it has seen, and what is to begin, if it hasn't yet.
+    /// The turn that the look saw, and the life to begin; none once it has begun.
     coming: Option<(TurnNumber, InstanceId, LifeId)>,
 }
 
-/// What outlives a process, whatever the server's data may be.
+/// What outlives a process, beside the server's data.
 #[derive(Debug)]
 struct Disk {
     random: fastrand::Rng,
@@ -80,12 +80,12 @@ struct Data {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> MemoryStore {
         MemoryStore::seeded(fastrand::u64(..))
     }
 
-    /// An empty store that draws its ids from a seed, for tests that must repeat exactly.
+    /// Creates an empty store that draws its ids from a seed, for tests that must repeat exactly.
     pub fn seeded(seed: u64) -> MemoryStore {
         let disk = Disk {
             random: fastrand::Rng::with_seed(seed),
@@ -97,7 +97,7 @@ impl MemoryStore {
         MemoryStore { disk: Arc::new(Mutex::new(disk)), process: 0, hold: None, known: None }
     }
 
-    /// Makes the next commit fail, whoever does it.
+    /// Makes the next commit fail, whichever clone makes it.
     pub fn fail_next_commit(&self, fault: Fault) {
         lock(&self.disk).fault = Some(fault);
     }
@@ -107,7 +107,7 @@ impl MemoryStore {
         lock(&self.disk).data = Data::default();
     }
 
-    /// Says why the data can't be loaded again by a process that knew it, if it can't.
+    /// Refuses data that is not as this process knew it, or that another process took over since.
     fn check_known(&self, data: &Data) -> Result<(), StoreError> {
         let Some((instance, turn)) = self.known else {
             return Ok(());
@@ -278,7 +278,7 @@ impl Data {
         }
     }
 
-    /// Writes a batch that fits what `owner` has loaded, if the data is still as that owner left it.
+    /// Writes a batch that fits what `owner` has loaded, if `owner` still owns the data.
     fn commit(&mut self, owner: Owner, batch: &Batch) -> Result<(), StoreError> {
         match self.owner {
             Some(present) if present == owner => {}
@@ -346,7 +346,7 @@ fn read_piece(disk: &Mutex<Disk>, from: u64, to: u64, max_bytes: usize) -> Vec<S
     piece.into_blocks()
 }
 
-/// A test that panicked while it held the lock must not make the others' failures unreadable.
+/// Locks the disk, even after a panic: a panicked test must not make the others' failures unreadable.
 fn lock(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
     disk.lock().unwrap_or_else(PoisonError::into_inner)
 }

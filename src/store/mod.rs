@@ -19,23 +19,23 @@ mod shape;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Nothing answers where it should be. Trying again may help.
+    /// Nothing answers at the store's address. Trying again may help.
     Unreachable(String),
-    /// It answers, but failed. Trying again may help.
+    /// The store answers, but failed. Trying again may help.
     Failed(String),
-    /// It has confirmed a write that is not on its disk. Trying again may help.
+    /// The store has confirmed a write that is not on its disk. Trying again may help.
     Unflushed(String),
-    /// It did nothing of what it was asked, and said why: it is full, say, or has too few replicas. It can be
-    /// read all the same. Trying again helps when that is over.
+    /// The store refused the request and did nothing of it: it is full, say, or has too few replicas. It
+    /// can still be read. Trying again helps when the reason is gone.
     Refused(String),
-    /// It holds something that is not what this program writes: the key, the index, what is wrong.
+    /// The store holds something that this program doesn't write.
     Corrupt {
-        /// Where.
+        /// The key, with the index or field.
         key: String,
         /// What is wrong there.
         what: String,
     },
-    /// It does not promise durability, or is of another format. Trying again does not help.
+    /// The store does not promise durability, or is of another format. Trying again does not help.
     Unfit(String),
     /// Another process has taken this store over.
     Fenced(String),
@@ -62,43 +62,43 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {}
 
 impl StoreError {
-    /// Whether connecting and loading again can help.
+    /// True if connecting and loading again can help.
     pub fn is_transient(&self) -> bool {
         use StoreError::{Failed, Refused, Unflushed, Unreachable};
         matches!(self, Unreachable(_) | Failed(_) | Unflushed(_) | Refused(_))
     }
 }
 
-/// How often a load starts over because another process wrote in between.
+/// How often a load may start over because another process wrote in between.
 pub(crate) const ATTEMPTS: usize = 10;
 
 /// A server's durable state. One process at a time owns it.
 ///
-/// It is looked at before it is taken over, so that one that is damaged, another bank's or not fit
-/// stays as it is, and with whom it is. After any error the caller forgets everything and begins with
-/// [`Store::look`] again: whether a turn became durable is then seen from what is there.
+/// A caller looks at the store before it takes it over: a damaged, foreign or unfit store keeps its
+/// content and its owner. After any error the caller forgets everything and begins with [`Store::look`]
+/// again; what is there then shows whether the last turn became durable.
 pub trait Store: Send {
-    /// Connects if need be, checks that the store is fit, and returns what is there, together with the
-    /// life that is to begin: as if that had begun. Writes nothing.
+    /// Connects if need be, checks that the store is fit, and returns its content as if the coming life
+    /// had begun. Writes nothing.
     ///
-    /// A process that looks again finds out whether the store is the one that it knew, and doesn't
-    /// take it back from a later owner.
+    /// A process that looks again learns whether the store is still the one it knew. It doesn't take
+    /// the store back from a later owner.
     fn look(&mut self) -> Result<Stored, StoreError>;
 
-    /// Takes ownership of the store (an earlier owner's next write fails) and begins the life that was
-    /// looked for; with it, in an empty store, comes the instance. All of that is durable if this
-    /// returns true. False if somebody wrote since the look, which is of no use then. After
-    /// [`StoreError::Refused`] it can be tried again, and the store be read meanwhile.
+    /// Takes ownership of the store (an earlier owner's next write fails) and begins the life that the
+    /// look announced; an empty store gets its instance too. True if all of it is durable. False if
+    /// somebody wrote since the look, which is then outdated. After [`StoreError::Refused`] the caller
+    /// may try again, and read the store meanwhile.
     fn begin(&mut self) -> Result<bool, StoreError>;
 
-    /// Whether nobody has written since the look.
+    /// True if nobody has written since the look.
     fn is_as_seen(&mut self) -> Result<bool, StoreError>;
 
-    /// Whether the store is there, and as this process left it. Reads only, and little. A connection that
-    /// was closed while nothing was under way is no failure: then another one is made.
+    /// Checks, by a short read, that the store is there and as this process left it. A connection that was
+    /// closed while nothing was under way is replaced: it is no failure.
     fn look_in(&mut self) -> Result<(), StoreError>;
 
-    /// Looks, and begins, without a closer look at the chain and at the pages.
+    /// Looks and begins, without checking the chain and the pages.
     fn load(&mut self) -> Result<Stored, StoreError> {
         for _ in 0..ATTEMPTS {
             let stored = self.look()?;
@@ -109,13 +109,13 @@ pub trait Store: Send {
         Err(too_busy())
     }
 
-    /// How people who look at the store itself find a place in it.
+    /// Names a place as people find it who look at the store itself.
     fn name_of(&self, place: &Place) -> String {
         place.to_string()
     }
 
-    /// Reads blocks of the chain from height `from` on, to height `to` at the most, as many as fit in
-    /// about `max_bytes` of text, but at least one if there is one.
+    /// Reads blocks of the chain from height `from` to height `to`, as many as fit in about `max_bytes`
+    /// of text, but at least one if there is one.
     fn blocks(
         &mut self,
         from: u64,
@@ -123,34 +123,34 @@ pub trait Store: Send {
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError>;
 
-    /// Reads so many pages of balances (at least one) that must be there, from page `from` on.
+    /// Reads `count` pages of balances (at least one), from page `from` on. All must be there.
     fn pages(&mut self, from: u64, count: u64) -> Result<Vec<Page>, StoreError>;
 
-    /// Makes the writes of one turn durable, all or none, and only if this process still owns the
-    /// store and the turn counter then is the batch's number. A batch without writes changes nothing:
-    /// it has a receipt for the asking, if its number is the last turn's.
+    /// Makes the writes of one turn durable, all or none. It fails unless this process still owns the
+    /// store and the batch's number is the next turn's. A batch without writes changes nothing, and gets
+    /// its receipt if its number is the last turn's.
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError>;
 
-    /// A second view of the same data, for the block reader's thread.
+    /// Returns a second view of the same data, for the block reader's thread.
     fn reader(&self) -> Box<dyn BlockSource>;
 }
 
-/// Others keep coming between a look and the beginning of a life.
+/// Returns the error of a load that others' writes interrupted too often.
 pub(crate) fn too_busy() -> StoreError {
     StoreError::Failed("others keep writing to it".into())
 }
 
 /// Reads a server's chain, apart from its event loop.
 ///
-/// It sees what is durable, and no less than what was durable when it was asked. An error leaves it
-/// fit for the next question: after a failure it connects again by itself.
+/// An answer shows at least what was durable when the question was asked. The reader stays usable after
+/// an error: it connects again by itself.
 pub trait BlockSource: Send {
-    /// As [`Store::name_of`].
+    /// See [`Store::name_of`].
     fn name_of(&self, place: &Place) -> String {
         place.to_string()
     }
 
-    /// As [`Store::blocks`].
+    /// See [`Store::blocks`].
     fn blocks(
         &mut self,
         from: u64,

@@ -1,4 +1,4 @@
-//! What a store must know of its content to see that a write follows from it.
+//! What a store must know of its content to check that a write follows from it.
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::{Batch, Write};
@@ -6,10 +6,10 @@ use crate::bank::ids::TurnNumber;
 use crate::bank::stored::Stored;
 use crate::store::StoreError;
 
-/// The outline of what is stored.
+/// The outline of a store's content.
 ///
-/// A store applies a batch to this first. Redis can't take back half a transaction, so what does
-/// not fit must be noticed before anything of it is sent.
+/// A store applies a batch to its outline first. Redis can't take back half a transaction, so a write
+/// that does not fit must be noticed before anything is sent.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
     /// The last turn.
@@ -23,7 +23,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// The outline of what was loaded.
+    /// Takes the outline of loaded content.
     pub(super) fn of(stored: &Stored) -> Shape {
         Shape {
             turn: stored.turn,
@@ -33,10 +33,10 @@ impl Shape {
         }
     }
 
-    /// The outline after the batch, if the batch follows from what is there.
+    /// Computes the outline after the batch.
     ///
     /// # Errors
-    /// [`StoreError::Strange`] names the write that doesn't fit; nothing has been written then.
+    /// [`StoreError::Strange`] names the write that does not follow; nothing has been written then.
     pub(super) fn after(&self, batch: &Batch) -> Result<Shape, StoreError> {
         let mut shape = self.clone();
         if !batch.writes.is_empty() {

@@ -6,13 +6,13 @@ use crate::store::piece::Piece;
 use crate::store::redis::link::Link;
 use crate::store::redis::reply::{command, corrupt, elements};
 
-/// The most blocks that are asked for at once.
+/// The most blocks asked for at once.
 const MOST_AT_ONCE: u64 = 64;
 
 /// Reads blocks from height `from` to height `to`, as many as fit in `max_bytes` of text.
 ///
-/// Blocks differ in size and Redis can't be asked for bytes, so the first request is for one block
-/// and each further one is for what seems to fit, but for no more than twice as many as the last.
+/// Blocks differ in size, and Redis can't be asked for bytes. So the first request is for one block, and
+/// each further request for as many as seem to fit, at most twice as many as before.
 pub(super) fn read(
     link: &mut Link,
     key: &str,
@@ -50,7 +50,7 @@ pub(super) fn read(
     Ok(piece.into_blocks())
 }
 
-/// Understands the text at an index of the list of blocks.
+/// Parses the text at an index of the list of blocks.
 fn open(key: &str, height: u64, text: &str) -> Result<SealedBlock, StoreError> {
     let place = format!("{key}[{height}]");
     let block = SealedBlock::open(text).map_err(|error| corrupt(&place, error.to_string()))?;
@@ -60,7 +60,7 @@ fn open(key: &str, height: u64, text: &str) -> Result<SealedBlock, StoreError> {
     Ok(block)
 }
 
-/// The only reply of a request of one command.
+/// Returns the only reply to a request of one command.
 fn one(replies: Vec<redis::Value>) -> redis::Value {
     replies.into_iter().next().unwrap_or_default()
 }

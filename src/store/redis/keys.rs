@@ -3,7 +3,7 @@
 use crate::bank::ids::ServerId;
 use crate::bank::stored::Place;
 
-/// The format of all that follows.
+/// The format of all stored values.
 pub(super) const FORMAT_FIELD: &str = "format";
 /// The store's instance id.
 pub(super) const INSTANCE_FIELD: &str = "instance";
@@ -15,11 +15,11 @@ pub(super) const ACCEPTED_FIELD: &str = "accepted";
 pub(super) const INCLUDED_FIELD: &str = "included";
 /// For each server, the instance whose votes count for the next height.
 pub(super) const INSTANCES_FIELD: &str = "instances";
-/// The instances that can't be their servers' any more.
+/// The instances that can never be their servers' again.
 pub(super) const DEPOSED_FIELD: &str = "deposed";
 /// Sessions that were opened before this position and are not in [`Keys::sessions`] have expired.
 pub(super) const HORIZON_FIELD: &str = "horizon";
-/// All pages in [`Keys::balances`] have at least the blocks up to this height.
+/// The height up to which, at least, all pages in [`Keys::balances`] count the blocks.
 pub(super) const CHECKPOINT_FIELD: &str = "checkpoint";
 /// 1 once every server has confirmed block 0.
 pub(super) const ACTIVE_FIELD: &str = "active";
@@ -31,11 +31,11 @@ pub(super) struct Keys {
     pub(super) chain: String,
     /// List: the local log, one element per write, each with the entries of a turn.
     pub(super) log: String,
-    /// List of at most one element: the accepted block. A list, so that it can be moved to the chain.
+    /// List of at most one element: the accepted block. As a list it can be moved to the chain.
     pub(super) accepted: String,
-    /// Hash: each page of the balances by the chain.
+    /// Hash: each page of the chain's balances.
     pub(super) balances: String,
-    /// Hash: each session with entries in the chain, with the highest number of it there.
+    /// Hash: each session with entries in the chain, with its highest number there.
     pub(super) sessions: String,
     /// Hash: the fields above.
     pub(super) state: String,
@@ -48,7 +48,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// The keys of the server `id`.
+    /// Makes the keys of the server `id`.
     pub(super) fn of(id: &ServerId) -> Keys {
         let key = |what: &str| format!("SERVER-{what}-{id}");
         Keys {
@@ -64,20 +64,20 @@ impl Keys {
         }
     }
 
-    /// All of them.
+    /// Returns all keys.
     pub(super) fn all(&self) -> [&str; 9] {
         let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn } = self;
         [chain, log, accepted, balances, sessions, state, lives, owner, turn]
     }
 
-    /// The server of which a key is, if it is one of these.
+    /// Returns the server that a key belongs to, if it is a server's key.
     pub(super) fn owner_of(key: &str) -> Option<ServerId> {
         let (_, id) = key.strip_prefix("SERVER-")?.split_once('-')?;
         let id: ServerId = id.parse().ok()?;
         Keys::of(&id).all().contains(&key).then_some(id)
     }
 
-    /// Where that is which the state machine calls `place`.
+    /// Returns the key, with index or field, of what the state machine calls `place`.
     pub(super) fn name_of(&self, place: &Place) -> String {
         match place {
             Place::Chain => self.chain.clone(),

@@ -1,4 +1,4 @@
-//! What servers have left in a Redis that is theirs only for a while.
+//! Keys that servers left in a Redis that is theirs only for a while.
 
 use crate::bank::ids::ServerId;
 use crate::store::StoreError;
@@ -8,7 +8,7 @@ use crate::store::redis::link::Link;
 use crate::store::redis::reply::{command, length};
 use crate::store::redis::target::Target;
 
-/// A key there that belongs to a server of one of these names, if there is any.
+/// Finds a key that belongs to one of these servers.
 ///
 /// # Errors
 /// If Redis can't be asked.
@@ -29,7 +29,7 @@ pub fn any<'a>(
     Ok(None)
 }
 
-/// Removes all keys of servers of these names.
+/// Removes all keys of these servers.
 ///
 /// # Errors
 /// If Redis can't be asked.

@@ -1,4 +1,4 @@
-//! One connection to Redis, and the two ways of talking over it.
+//! One connection to Redis, for plain requests and for guarded transactions.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ use crate::store::redis::target::Target;
 use crate::store::redis::words::{lost, refusal, span};
 use crate::store::{ATTEMPTS, StoreError, too_busy};
 
-/// What came of a guarded transaction.
+/// The outcome of a guarded transaction.
 pub(super) struct Transaction {
-    /// The commands' replies, errors among them; none if the guarded key was touched before, in
-    /// which case nothing was done.
+    /// The commands' replies, errors among them. None if the guarded key was touched before: then nothing
+    /// was done.
     pub(super) replies: Option<Vec<Value>>,
-    /// The guarded key's value, from which on the next transaction is guarded.
+    /// The guarded key's value, which guards the next transaction.
     pub(super) guard: Option<String>,
-    /// Whether the disk has it, and everything before it; if not, why.
+    /// `Ok` if this and everything before it is on the disk; else why not.
     pub(super) flushed: Result<(), StoreError>,
 }
 
-/// A connection. After an error it is of no further use: replies may still be under way.
+/// A connection. It is useless after an error, because replies may still be under way.
 pub(super) struct Link {
     connection: Connection,
     target: Target,
-    /// It can be asked whether what was written is on the disk: it knows `WAITAOF`.
+    /// True if Redis knows `WAITAOF`, which tells whether a write is on the disk.
     knows_waitaof: bool,
-    /// It is asked in each transaction.
+    /// True if each transaction asks `WAITAOF`.
     asks_each_time: bool,
-    /// A turn that was written by it was on the disk.
+    /// True if a turn written over this link has been on the disk.
     is_proven: bool,
 }
 
 impl Link {
-    /// Connects, and logs in.
+    /// Connects and logs in.
     pub(super) fn open(target: &Target) -> Result<Link, StoreError> {
         let open = || {
             let connection = Client::open(target.info.clone())?
@@ -58,7 +58,7 @@ impl Link {
         Ok(link)
     }
 
-    /// Says who it is, and chooses the database. Each refusal has a name of its own.
+    /// Logs in, and chooses the database. Each refusal gets words of its own.
     fn log_in(&mut self) -> Result<(), StoreError> {
         let mut commands = Vec::new();
         if let Some(login) = &self.target.login {
@@ -66,19 +66,19 @@ impl Link {
             let words: Vec<&str> = user.into_iter().chain([login.password.as_str()]).collect();
             commands.push(command("AUTH", &words));
         }
-        // Also where it is 0: what asks for a password says so here.
+        // Database 0 is chosen too: a Redis that asks for a password says so here.
         commands.push(command("SELECT", &[&self.target.database.to_string()]));
         let replies = self.exchange(&commands).map_err(|error| {
             let why = lost(&error, self.target.timeout);
             match error.kind() {
                 ErrorKind::Parse => self.target.failed(why),
-                // What says nothing to this has said nothing at all.
+                // No answer to the first commands is as good as no Redis.
                 _ => StoreError::Unreachable(format!("{}: {why}", self.place())),
             }
         })?;
         for reply in replies {
             match reply {
-                // A user who may not choose is there already.
+                // A user who may not use SELECT is in database 0 already.
                 Value::ServerError(error)
                     if error.code() == "NOPERM" && self.target.database == 0 => {}
                 Value::ServerError(error) => return Err(self.target.failed(refusal(&error))),
@@ -88,7 +88,7 @@ impl Link {
         Ok(())
     }
 
-    /// Sends all commands at once and returns as many replies, errors among them.
+    /// Sends all commands at once and returns their replies, errors among them.
     pub(super) fn request(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, StoreError> {
         self.exchange(commands)
             .map_err(|error| self.target.failed(lost(&error, self.target.timeout)))
@@ -103,8 +103,8 @@ impl Link {
         commands.iter().map(reply).collect()
     }
 
-    /// The replies to commands that only read, errors among them, all of one moment: no turn that counts
-    /// `turn` comes between them.
+    /// Returns the replies to commands that only read, errors among them, all of one moment: no turn, which
+    /// would count `turn`, comes between them.
     pub(super) fn at_once(
         &mut self,
         turn: &str,
@@ -117,13 +117,13 @@ impl Link {
             Err(StoreError::Refused(_)) => return self.of_one_turn(turn, commands),
             replies => replies?,
         };
-        // Nothing is watched.
+        // EXEC answers nil only if a watched key was touched, and none is watched.
         replies.ok_or_else(|| unexpected("EXEC", &Value::Nil))
     }
 
-    /// The same without `MULTI`, in which a Redis before 7.4 that is over its `maxmemory` refuses all
-    /// commands. It takes no turns then; should it, the replies are of one moment if the count is the same
-    /// before and after them.
+    /// Does the same without `MULTI`, in which a Redis before 7.4 that exceeds its `maxmemory` refuses all
+    /// commands. It takes no turns then. If it does, the replies are still of one moment if the count is
+    /// equal before and after them.
     fn of_one_turn(&mut self, turn: &str, commands: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
         let mut all = vec![command("GET", &[turn])];
         all.extend(commands);
@@ -139,8 +139,8 @@ impl Link {
         Err(too_busy())
     }
 
-    /// Reads as [`Link::at_once`], and then guards the key `guard` for the next transaction, as
-    /// [`Link::transaction`] does.
+    /// Reads like [`Link::at_once`], and guards the key `guard` for the next transaction, like
+    /// [`Link::transaction`].
     pub(super) fn look(
         &mut self,
         turn: &str,
@@ -148,7 +148,7 @@ impl Link {
         commands: Vec<Cmd>,
     ) -> Result<Transaction, StoreError> {
         match self.transaction(guard, commands.clone()) {
-            // The guard is watched all the same, from before what is read now.
+            // The guard is watched all the same, from before this read.
             Err(StoreError::Refused(_)) => {}
             looked => return looked,
         }
@@ -157,23 +157,24 @@ impl Link {
         Ok(Transaction { replies: Some(replies), guard: text(guard, value)?, flushed: Ok(()) })
     }
 
-    /// From here on asks whether what was written is on the disk: in each transaction if its answers may
-    /// come before that; and else until one was, since it may be that nothing is kept at all.
+    /// Asks from here on whether writes are on the disk. With `each_time`, for a Redis that may answer
+    /// before it flushes, each transaction asks. Otherwise they ask until one turn was on the disk: maybe
+    /// nothing is kept at all.
     pub(super) fn ask_for_flushes(&mut self, each_time: bool) {
         (self.knows_waitaof, self.asks_each_time) = (true, each_time);
     }
 
-    /// A turn was written by it, and is on the disk.
+    /// Notes that a turn written over this link is on the disk.
     pub(super) fn prove(&mut self) {
         self.is_proven = true;
     }
 
-    /// `MULTI`, the commands, `EXEC`; and then, for the next transaction, `WATCH` and `GET` of the
-    /// key `guard`; and then, where its answers may come too early, `WAITAOF`. All in one round trip.
+    /// Sends `MULTI`, the commands and `EXEC`; then, for the next transaction, `WATCH` and `GET` of the key
+    /// `guard`; then, where answers may come too early, `WAITAOF`. All of it is one round trip.
     ///
-    /// `WAITAOF` is about what this connection has written before, so it may stand anywhere behind
-    /// `EXEC`. (Within the transaction it wouldn't wait.) It is the last, so that the guard is in
-    /// force while Redis waits for its disk.
+    /// `WAITAOF` covers what this connection has written before, so it may stand anywhere after `EXEC`.
+    /// (Within the transaction it wouldn't wait.) It comes last, so that the guard is in force while Redis
+    /// waits for its disk.
     pub(super) fn transaction(
         &mut self,
         guard: &str,
@@ -199,18 +200,19 @@ impl Link {
         Ok(Transaction { replies, guard: text(guard, value)?, flushed })
     }
 
-    /// Asks again about what was not on the disk in time.
+    /// Asks again about writes that were not on the disk in time.
     pub(super) fn is_flushed(&mut self) -> Result<(), StoreError> {
         let replies = self.request(&[wait_for_flush(self.flush_millis())])?;
         self.flushed(&replies.into_iter().next().unwrap_or_default())
     }
 
-    /// Redis gives up before we do: then it can still say that it has.
+    /// Returns Redis's time to flush, in milliseconds. It is shorter than ours, so that Redis can say that
+    /// it gave up.
     fn flush_millis(&self) -> u64 {
         (self.target.timeout.as_millis() as u64 * 3 / 4).max(1)
     }
 
-    /// What `WAITAOF` says: on how many disks it is, this Redis's and its replicas'.
+    /// Takes the reply to `WAITAOF`: on how many disks the writes are, Redis's own and its replicas'.
     fn flushed(&self, reply: &Value) -> Result<(), StoreError> {
         match reply {
             Value::Array(disks) => match disks.first() {
@@ -228,17 +230,17 @@ impl Link {
         }
     }
 
-    /// Where it is, for people.
+    /// Names the place for people.
     pub(super) fn place(&self) -> String {
         format!("Redis at {}", self.target.place())
     }
 
-    /// What Redis refused.
+    /// Makes the error for a refusal by Redis.
     pub(super) fn failed(&self, error: &ServerError) -> StoreError {
         self.target.failed(refusal(error))
     }
 
-    /// A command that it doesn't have, or not for this user on these keys.
+    /// Makes the error for a command that Redis lacks, or that this user may not use on these keys.
     pub(super) fn missing(&self, name: &str, keys: &str, error: &ServerError) -> StoreError {
         let on = if keys.is_empty() { String::new() } else { format!(" on {keys}") };
         let said = refusal(error);
@@ -255,15 +257,14 @@ impl Link {
         ))
     }
 
-    /// What `EXEC` replied, given the replies to what came `beside` it; none if a guarded key was
-    /// touched.
+    /// Takes the reply to `EXEC`, given the replies `beside` it. None if a guarded key was touched.
     fn executed(
         &self,
         beside: &[Value],
         executed: Value,
         count: usize,
     ) -> Result<Option<Vec<Value>>, StoreError> {
-        // What Redis refused to queue makes EXEC fail as well; the first refusal says why.
+        // A command that Redis refused to queue makes EXEC fail as well; the first refusal says why.
         let refused = beside.iter().find_map(|reply| match reply {
             Value::ServerError(error) => Some(refusal(error)),
             _ => None,
@@ -284,13 +285,13 @@ impl Link {
     }
 }
 
-/// Asks whether this Redis's own disk has what the connection has written, and waits for it so long at
-/// the most; 0 would be for ever.
+/// Asks whether Redis's own disk has what this connection has written, and waits for it at most `millis`
+/// milliseconds. 0 would wait for ever.
 pub(super) fn wait_for_flush(millis: u64) -> Cmd {
     command("WAITAOF", &["1", "0", &millis.to_string()])
 }
 
-/// The commands between `MULTI` and `EXEC`.
+/// Wraps the commands in `MULTI` and `EXEC`.
 fn wrapped(commands: Vec<Cmd>) -> Vec<Cmd> {
     let mut all = vec![command("MULTI", &[])];
     all.extend(commands);

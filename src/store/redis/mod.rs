@@ -7,16 +7,16 @@
 //! | `SERVER-BLOCKCHAIN-<id>` | list | committed blocks; index = height |
 //! | `SERVER-LOG-<id>` | list | the local log, one element per write |
 //! | `SERVER-ACCEPTED-<id>` | list | the accepted block, if there is one |
-//! | `SERVER-BALANCES-<id>` | hash | page number → a page of balances: `height`, the last block that is in it, and `balances`, pairs of account and balance |
-//! | `SERVER-SESSIONS-<id>` | hash | session → highest number of it in the chain |
-//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `checkpoint` (all pages have at least the blocks up to this height), `instances` (server → instance that counts), `deposed` (instances that don't any more), `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
+//! | `SERVER-BALANCES-<id>` | hash | page number → a page of balances: `height`, the last block counted in it, and `balances`, pairs of account and balance |
+//! | `SERVER-SESSIONS-<id>` | hash | session → its highest number in the chain |
+//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `checkpoint` (all pages count at least the blocks up to this height), `instances` (server → instance whose votes count), `deposed` (instances that no longer count), `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
 //! | `SERVER-LIVES-<id>` | list | the latest lives, each with the turn in which it began |
 //! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
 //! | `SERVER-TURN-<id>` | number | the turn counter |
 //!
-//! A turn is one round trip: `MULTI`, `INCR` of the turn counter, the writes, `EXEC`; and then
-//! `WATCH` and `GET` of the owner, which guard the next turn. With `appendfsync always` Redis
-//! answers it when it is on the disk; where it may answer earlier, `WAITAOF` is asked for too.
+//! A turn is one round trip: `MULTI`, `INCR` of the turn counter, the writes, `EXEC`, then `WATCH` and
+//! `GET` of the owner, which guard the next turn. With `appendfsync always` Redis answers when the turn
+//! is on the disk. Where it may answer earlier, the turn ends with `WAITAOF`.
 
 use std::fmt;
 use std::thread;
@@ -58,11 +58,11 @@ mod words;
 /// How to use a Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Go on, with a warning, if Redis's settings let it lose what it says it has written.
+    /// True to go on, with a warning, if Redis's settings let it lose confirmed writes.
     pub allow_weak: bool,
     /// How long connecting may take.
     pub connect_timeout: Duration,
-    /// How long Redis may be silent when it is asked something, and may refuse to take more of it.
+    /// How long Redis may take to answer, or to take in what is sent.
     pub timeout: Duration,
 }
 
@@ -87,30 +87,30 @@ pub struct RedisStore {
     hold: Option<Hold>,
 }
 
-/// After such a rest the connection is looked at before it is written to: Redis may have closed it (its
-/// setting `timeout` does that after a second at the least), or have been started anew. What is written to a
-/// connection that is closed can't be told from what was written and is not answered.
+/// The silence after which the connection is checked before the next write. Redis may have closed it
+/// meanwhile (its setting `timeout` does so after a second at the least), or have been restarted. A turn
+/// written to a closed connection can't be told from a turn that was done and not answered.
 const REST: Duration = Duration::from_millis(100);
 
-/// What lasts from a look to the first error.
+/// What a process holds from a look to the first error.
 struct Hold {
     link: Link,
     token: String,
     shape: Shape,
     /// When Redis was last heard.
     heard: Instant,
-    /// What is to begin, if it hasn't yet.
+    /// The life to begin; none once it has begun.
     coming: Option<Coming>,
-    /// Redis has refused to let it begin, which ended the guard over the owner that was seen.
+    /// True if Redis refused to let the life begin, which ended the guard over the owner.
     refused: bool,
 }
 
 impl RedisStore {
-    /// The store of the server `id` in the Redis at `url` (`redis://HOST:PORT/DB`). Connects only
-    /// when it is loaded.
+    /// Names the store of the server `id` in the Redis at `url` (`redis://HOST:PORT/DB`). It is connected
+    /// to when it is loaded.
     ///
     /// # Errors
-    /// [`StoreError::Unfit`] if the URL is none.
+    /// [`StoreError::Unfit`] if the URL is wrong.
     pub fn new(url: &str, id: &ServerId, options: Options) -> Result<RedisStore, StoreError> {
         let Options { allow_weak, connect_timeout, timeout } = options;
         Ok(RedisStore {
@@ -124,16 +124,16 @@ impl RedisStore {
         })
     }
 
-    /// Takes what a load left. It is put back only when all has gone well: after an error replies
-    /// may still be under way on the connection, and what is durable is not known.
+    /// Takes what a load left. Callers put it back only after success: after an error, replies may still
+    /// be under way on the connection, and nobody knows what is durable.
     fn take_hold(&mut self) -> Result<Hold, StoreError> {
         self.hold
             .take()
             .ok_or_else(|| StoreError::Failed("it was not loaded since it failed".into()))
     }
 
-    /// A connection to a Redis that is fit. What will be in a moment is waited for by a process that
-    /// starts; to one that runs it is a failure, after which it tries again.
+    /// Connects to a Redis that is fit. A process that starts waits until Redis is ready; in a running
+    /// process an unready Redis is a failure, after which it tries again.
     fn connect(&self) -> Result<Link, StoreError> {
         let mut link = Link::open(&self.target)?;
         let mut is_fit = || self.is_fit(&mut link);
@@ -145,7 +145,7 @@ impl RedisStore {
         Ok(link)
     }
 
-    /// Whether Redis can be used; the inner error says what has to come to its end first.
+    /// Checks that Redis can be used; the inner error says what has to end first.
     fn is_fit(&self, link: &mut Link) -> Result<Result<(), String>, StoreError> {
         let waitaof = match probe::check(link, &self.keys)? {
             Found::Everything { waitaof } => waitaof,
@@ -166,13 +166,12 @@ impl RedisStore {
         })
     }
 
-    /// Looks whether the store is there and as this process left it, and guards the next turn; over a new
-    /// connection if the old one is closed. All that was sent on that one was answered, so nothing of this
-    /// process's can be under way.
+    /// Checks that the store is there and as this process left it, and guards the next turn. A closed
+    /// connection is replaced: everything sent on it was answered, so nothing of this process is under way.
     fn look_in_on(&self, mut hold: Hold) -> Result<Hold, StoreError> {
         let (turn, begun) = (hold.shape.turn, Instant::now());
         match self.takeover().look_in(&mut hold.link, &hold.token, turn) {
-            // One that hangs wouldn't answer on another connection either.
+            // A Redis that hangs wouldn't answer on another connection either.
             Err(StoreError::Failed(why)) if begun.elapsed() < self.timeout => {
                 log::debug!("{why}; connecting again");
                 hold.link = self.connect()?;
@@ -184,7 +183,7 @@ impl RedisStore {
         Ok(hold)
     }
 
-    /// Takes what a load left, of which a life has begun.
+    /// Takes what a load left, if a life has begun.
     fn take_begun(&mut self) -> Result<Hold, StoreError> {
         match self.take_hold()? {
             hold @ Hold { coming: None, .. } => Ok(hold),
@@ -197,7 +196,7 @@ impl RedisStore {
     }
 }
 
-/// Asks until it is so, and says from time to time what it waits for.
+/// Asks until `is_so` says yes, and logs from time to time what it waits for.
 fn patiently(
     mut why: String,
     mut is_so: impl FnMut() -> Result<Result<(), String>, StoreError>,
@@ -232,8 +231,8 @@ impl Store for RedisStore {
         self.hold = None;
         let mut link = self.connect()?;
         let (stored, coming) = self.takeover().look(&mut link)?;
-        // A new token for each look: a turn of an earlier one that is still on its way, after a
-        // time-out, must find that it is too late.
+        // Each look has a new token: an earlier look's turn that is still on its way, after a time-out,
+        // must come too late.
         let token = format!("{:016x}-{:016x}", self.process, fastrand::u64(..));
         let (shape, heard) = (Shape::of(&stored), Instant::now());
         self.hold = Some(Hold { link, token, shape, heard, coming: Some(coming), refused: false });

@@ -1,4 +1,4 @@
-//! Pages of balances: how they are written, and reading them in pieces.
+//! Pages of balances: their text, and reading them in pieces.
 
 use redis::{Cmd, Value};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::bank::ledger::pages::Page;
 use crate::store::StoreError;
 use crate::store::redis::reply::{borrowed, command, corrupt, from_json, unexpected, values};
 
-/// A field of the hash of pages; its name is the page's number.
+/// A field of the hash of pages; the field's name is the page's number.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored<B> {
@@ -17,26 +17,26 @@ struct Stored<B> {
     balances: B,
 }
 
-/// A page's text.
+/// Writes a page's text.
 pub(super) fn text(page: &Page) -> String {
     let stored = Stored { height: page.height, balances: &page.balances };
     serde_json::to_string(&stored).expect("a page has no keys but its own")
 }
 
-/// What to ask for so many pages from page `from` on, for [`parse`].
+/// Asks for `count` pages from page `from` on, for [`parse`].
 pub(super) fn ask(key: &str, from: u64, count: u64) -> Cmd {
     let mut ask = command("HMGET", &[key]);
     ask.arg((from..from + count).map(|number| number.to_string()).collect::<Vec<_>>());
     ask
 }
 
-/// The pages from page `from` on, all of which must be there.
+/// Parses the pages from page `from` on, all of which must be there.
 pub(super) fn parse(key: &str, from: u64, reply: Value) -> Result<Vec<Page>, StoreError> {
     let page = |(number, reply): (u64, &Value)| {
         let place = format!("{key}[{number}]");
         let text = match reply {
             Value::Nil => return Err(corrupt(&place, "missing")),
-            // Of the whole hash.
+            // The error is about the whole hash.
             Value::ServerError(_) => return Err(unexpected(key, reply)),
             text => borrowed(text, || place.clone())?,
         };

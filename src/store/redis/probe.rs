@@ -1,9 +1,9 @@
-//! Whether a Redis has every command that a server will ever use, and lets this user use it on this
-//! server's keys: asked when it connects, not found out by the first block that is to be committed.
+//! Checks on connecting that a Redis has every command that a server will ever use, and lets this user use
+//! it on this server's keys. Otherwise the first block to be committed would find out.
 //!
-//! Each command is queued in a transaction that is then discarded. Redis looks for a command, and
-//! whether the user may use it on these keys, when it queues it; and it carries out nothing before
-//! `EXEC`. So this takes no rights beyond those that are asked about, on any version.
+//! Each command is queued in a transaction that is then discarded. Redis looks up a command, and the user's
+//! right to it, when it queues it, and carries out nothing before `EXEC`. So the check needs no rights
+//! beyond the ones it checks, on any version.
 
 use redis::{Cmd, Value};
 
@@ -15,26 +15,26 @@ use crate::store::redis::words::refusal;
 
 /// What was found.
 pub(super) enum Found {
-    /// All that is needed is there.
+    /// Everything needed is there.
     Everything {
-        /// `WAITAOF`, which says whether a write is on the disk: from Redis 7.2 on.
+        /// True if there is `WAITAOF`, which says whether a write is on the disk: from Redis 7.2 on.
         waitaof: bool,
     },
-    /// It is still reading its file.
+    /// Redis is still reading its file.
     Loading,
 }
 
-/// A command that is used, and on which keys.
+/// A command that a server uses, and its keys.
 struct Use {
     command: Cmd,
     name: &'static str,
     keys: String,
 }
 
-/// Looks for all of them.
+/// Checks all of them.
 pub(super) fn check(link: &mut Link, keys: &Keys) -> Result<Found, StoreError> {
     let uses = uses(keys);
-    // Alone: without a transaction, what follows would be carried out.
+    // Alone: without a transaction, the commands after it would be carried out.
     let begun = link.request(&[command("MULTI", &[])])?;
     if let Some(Value::ServerError(error)) = begun.first() {
         return match error.code() {
@@ -65,17 +65,17 @@ pub(super) fn check(link: &mut Link, keys: &Keys) -> Result<Found, StoreError> {
                 return Err(StoreError::Unfit(format!("{}: {}", link.place(), refusal(&error))));
             }
             ("READONLY" | "MASTERDOWN" | "NOAUTH", _) => return Err(link.failed(&error)),
-            // It is full, or short of replicas: it has the command, and what is refused will be told.
+            // Redis is full, or short of replicas. It has the command; the refusal comes up later.
             _ => {}
         }
     }
     Ok(Found::Everything { waitaof })
 }
 
-/// Every command that a server uses, on each key that it uses it on.
+/// Lists every command that a server uses, on each key it uses it on.
 fn uses(keys: &Keys) -> Vec<Use> {
     let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn } = keys;
-    // The youngest first: it says best what is missing.
+    // The youngest command first: its error says best what is missing.
     let mut moved = command("LMOVE", &[accepted, chain]);
     moved.arg(&["LEFT", "RIGHT"]);
     let mut uses =

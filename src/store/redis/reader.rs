@@ -1,4 +1,4 @@
-//! The block reader's view of what is in Redis, over a connection of its own.
+//! The block reader's view of Redis, over a connection of its own.
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::stored::Place;
@@ -8,7 +8,7 @@ use crate::store::redis::link::Link;
 use crate::store::redis::target::Target;
 use crate::store::{BlockSource, StoreError};
 
-/// Reads what the owner of the store writes; connects when it is first asked.
+/// Reads what the store's owner writes. Connects at the first question.
 pub(super) struct Reader {
     target: Target,
     keys: Keys,
@@ -16,19 +16,19 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A reader of these keys, wherever they are.
+    /// Creates a reader of these keys.
     pub(super) fn new(target: Target, keys: Keys) -> Reader {
         Reader { target, keys, link: None }
     }
 
-    /// Asks over the connection that there is, or over a new one.
+    /// Asks over the existing connection, or over a new one.
     fn ask<T>(
         &mut self,
         question: impl Fn(&mut Link, &Keys) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         if let Some(mut link) = self.link.take() {
             match question(&mut link, &self.keys) {
-                // The connection may only have died of old age: a new one will tell.
+                // The connection may only have died of old age; a new one will show.
                 Err(error) if error.is_transient() => {}
                 outcome => {
                     self.link = Some(link);

@@ -1,7 +1,6 @@
-//! Redis's replies, taken apart: what is not as expected is named with its key.
+//! Redis's replies, taken apart. An error names the key of what is wrong.
 //!
-//! There may be millions of values in a reply, so the name of a value's place is made only when
-//! something is wrong with it.
+//! A reply may hold millions of values, so a value's name is made only when something is wrong with it.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -13,15 +12,14 @@ use crate::bank::ledger::element::Element;
 use crate::store::StoreError;
 use crate::store::redis::words::refusal;
 
-/// A command with its arguments.
+/// Makes a command with its arguments.
 pub(super) fn command(name: &str, arguments: &[&str]) -> Cmd {
     let mut command = redis::cmd(name);
     command.arg(arguments);
     command
 }
 
-/// What stands at a place is not what this program writes there. However long that is, what is said
-/// about it is short.
+/// Says that a place holds something that this program doesn't write. A long text is cut short.
 pub(super) fn corrupt(key: &str, what: impl Into<String>) -> StoreError {
     const LONGEST_KEY: usize = 200;
     const LONGEST: usize = 500;
@@ -35,7 +33,7 @@ fn cut(text: &str, longest: usize) -> String {
     }
 }
 
-/// The beginning of a stored text, for a message about it.
+/// Returns the beginning of a stored text, for a message.
 pub(super) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 80;
     match text.char_indices().nth(LONGEST) {
@@ -44,7 +42,7 @@ pub(super) fn excerpt(text: &str) -> String {
     }
 }
 
-/// A reply that doesn't fit the command: Redis's own error, or something else altogether.
+/// Makes the error for a reply that doesn't fit the command: Redis's own error, or a wrong type.
 pub(super) fn unexpected(key: &str, reply: &Value) -> StoreError {
     match reply {
         Value::ServerError(error) if error.code() == "WRONGTYPE" => corrupt(key, refusal(error)),
@@ -53,7 +51,7 @@ pub(super) fn unexpected(key: &str, reply: &Value) -> StoreError {
     }
 }
 
-/// A reply in a few words; it may be as long as a block.
+/// Describes a reply in a few words; it may be as long as a block.
 fn sketch(reply: &Value) -> String {
     match reply {
         Value::BulkString(bytes) => excerpt(&String::from_utf8_lossy(bytes)),
@@ -62,7 +60,7 @@ fn sketch(reply: &Value) -> String {
     }
 }
 
-/// A text, or none.
+/// Takes a text, or nil.
 pub(super) fn text(key: &str, reply: Value) -> Result<Option<String>, StoreError> {
     match reply {
         Value::Nil => Ok(None),
@@ -70,7 +68,7 @@ pub(super) fn text(key: &str, reply: Value) -> Result<Option<String>, StoreError
     }
 }
 
-/// A text that must be there, where it stands in the reply.
+/// Borrows a text that must be there.
 pub(super) fn borrowed(reply: &Value, place: impl FnOnce() -> String) -> Result<&str, StoreError> {
     match reply {
         Value::BulkString(bytes) => {
@@ -80,7 +78,7 @@ pub(super) fn borrowed(reply: &Value, place: impl FnOnce() -> String) -> Result<
     }
 }
 
-/// The values that a reply consists of.
+/// Takes the values of an array.
 pub(super) fn values(key: &str, reply: Value) -> Result<Vec<Value>, StoreError> {
     match reply {
         Value::Array(values) => Ok(values),
@@ -88,7 +86,7 @@ pub(super) fn values(key: &str, reply: Value) -> Result<Vec<Value>, StoreError> 
     }
 }
 
-/// A list's elements, of which the first has the index `first`.
+/// Takes a list's elements; the first has the index `first`.
 pub(super) fn elements(key: &str, first: u64, reply: Value) -> Result<Vec<String>, StoreError> {
     let element = |(index, reply): (u64, Value)| {
         borrowed(&reply, || format!("{key}[{index}]")).map(str::to_owned)
@@ -96,7 +94,7 @@ pub(super) fn elements(key: &str, first: u64, reply: Value) -> Result<Vec<String
     (first..).zip(values(key, reply)?).map(element).collect()
 }
 
-/// A hash's fields with their values.
+/// Takes a hash's fields with their values.
 pub(super) fn fields(key: &str, reply: Value) -> Result<Vec<(String, String)>, StoreError> {
     let mut texts = elements(key, 0, reply)?.into_iter();
     let mut fields = Vec::with_capacity(texts.len() / 2);
@@ -106,7 +104,7 @@ pub(super) fn fields(key: &str, reply: Value) -> Result<Vec<(String, String)>, S
     Ok(fields)
 }
 
-/// A length.
+/// Takes a length.
 pub(super) fn length(key: &str, reply: Value) -> Result<u64, StoreError> {
     match reply {
         Value::Int(number) if number >= 0 => Ok(number.unsigned_abs()),
@@ -114,7 +112,7 @@ pub(super) fn length(key: &str, reply: Value) -> Result<u64, StoreError> {
     }
 }
 
-/// The elements of a whole local log.
+/// Parses the elements of a whole local log.
 pub(super) fn local_log(key: &str, reply: Value) -> Result<Vec<Element>, StoreError> {
     let element = |(index, reply): (usize, &Value)| {
         let place = || format!("{key}[{index}]");
@@ -124,12 +122,12 @@ pub(super) fn local_log(key: &str, reply: Value) -> Result<Vec<Element>, StoreEr
     values(key, reply)?.iter().enumerate().map(element).collect()
 }
 
-/// Understands a text that is JSON.
+/// Parses a text that is JSON.
 pub(super) fn from_json<T: DeserializeOwned>(place: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| not_understood(place, error, text))
 }
 
-/// Understands a text that is not.
+/// Parses a text that is not JSON.
 pub(super) fn from_text<T: FromStr<Err: Display>>(
     text: &str,
     place: impl FnOnce() -> String,
@@ -141,7 +139,7 @@ fn not_understood(place: &str, error: impl Display, text: &str) -> StoreError {
     corrupt(place, format!("{error}, in {}", excerpt(text)))
 }
 
-/// As many replies as there were commands.
+/// Takes exactly as many replies as there were commands.
 pub(super) fn exactly<const COUNT: usize>(
     replies: Vec<Value>,
 ) -> Result<[Value; COUNT], StoreError> {

@@ -1,4 +1,4 @@
-//! Whether a Redis keeps what it says it has written.
+//! Checks that a Redis keeps the writes it confirms.
 
 use redis::{Cmd, Value};
 
@@ -7,9 +7,9 @@ use crate::store::redis::link::Link;
 use crate::store::redis::reply::{borrowed, command, elements};
 use crate::store::redis::words::refusal;
 
-/// The settings with which Redis answers only when a write is on the disk, never drops a key, and
-/// starts with nothing but what it had answered. (A file that ends within a transaction it would
-/// mend by leaving the transaction's beginning there, to be executed with a later one's end.)
+/// The settings with which Redis answers only when a write is on the disk, never drops a key, and starts
+/// with exactly what it had answered. (With `aof-load-truncated` it would leave the beginning of a
+/// transaction in its file, and execute it together with a later transaction's end.)
 const DURABLE: [(&str, &str); 5] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
@@ -17,22 +17,23 @@ const DURABLE: [(&str, &str); 5] = [
     ("maxmemory-policy", "noeviction"),
     ("aof-load-truncated", "no"),
 ];
-/// Whom it follows. A replica that can be written to loses that when it next synchronizes.
+/// The setting that says which Redis it is a replica of. A writable replica loses its writes when it next
+/// synchronizes.
 const FOLLOWS: &str = "replicaof";
 
-/// Whether what was written can be believed to be there.
+/// Whether a confirmed write can be trusted to stay.
 pub(super) enum Durability {
     /// It can.
     Sound,
-    /// It can't, which is allowed.
+    /// It can't, and the user allows it.
     Weak,
-    /// Not before this has come to its end.
+    /// It can't yet: this has to end first.
     NotYet(String),
 }
 
-/// Refuses a Redis whose settings are weaker; with `allow_weak`, warns and goes on. One that can say of
-/// a turn whether it is on the disk (`waitaof`) will be asked; of another one this looks for what is
-/// known to answer too early.
+/// Refuses a Redis whose settings are weaker; with `allow_weak`, warns and goes on. A Redis with
+/// `WAITAOF` (`waitaof`) will be asked at each turn. Of another Redis, this examines what is known to
+/// make it answer too early.
 pub(super) fn check(
     link: &mut Link,
     waitaof: bool,
@@ -67,7 +68,7 @@ pub(super) fn check(
     }
 }
 
-/// What is wrong with its settings for good; and whether it is a replica, which can change.
+/// Returns what is wrong with the settings for good; and whether it is a replica, which can change.
 fn look_at_settings(link: &mut Link) -> Result<(Vec<String>, Option<String>), StoreError> {
     let names = DURABLE.iter().map(|(name, _)| *name).chain([FOLLOWS]);
     let ask: Vec<Cmd> = names.map(|name| command("CONFIG", &["GET", name])).collect();
@@ -76,7 +77,7 @@ fn look_at_settings(link: &mut Link) -> Result<(Vec<String>, Option<String>), St
         Ok(whom) if !whom.is_empty() => Some(format!(
             "it is a replica of {whom}, and loses its own writes whenever it synchronizes"
         )),
-        // Where this can't be seen, nor can the others, which is told.
+        // Where this setting can't be seen, the others can't either, and that is told.
         _ => None,
     };
     let mut wrong = Vec::new();
@@ -90,10 +91,10 @@ fn look_at_settings(link: &mut Link) -> Result<(Vec<String>, Option<String>), St
     Ok((wrong, follows))
 }
 
-/// A setting's value, or why it can't be seen.
+/// Takes a setting's value, or the reason why it can't be seen.
 fn value_of(name: &str, reply: Value) -> Result<Result<String, String>, StoreError> {
     match &reply {
-        // Renamed away, or not for this user. Anything else, such as LOADING, passes.
+        // CONFIG was renamed, or this user may not use it. Other errors, such as LOADING, pass.
         Value::ServerError(error) if matches!(error.code(), "ERR" | "NOPERM") => {
             return Ok(Err(refusal(error)));
         }
@@ -106,20 +107,20 @@ fn value_of(name: &str, reply: Value) -> Result<Result<String, String>, StoreErr
     Ok(Ok(value))
 }
 
-/// What Redis tells of its append-only file.
+/// What Redis says of its append-only file.
 enum Persistence {
-    /// It is written to.
+    /// It is written.
     Sound,
-    /// While it is rewritten nobody can tell whether it was one before, or is the first.
+    /// It is being rewritten. Nobody can tell whether there was a file before, or this is the first.
     NotYet(String),
-    /// It is not written to; that can change.
+    /// It is not written, which can change.
     Failing(String),
-    /// It is not believed, and that doesn't change.
+    /// Redis can't be trusted to write it, which doesn't change.
     Wrong(String),
 }
 
-/// A Redis whose `appendonly` was switched on a moment ago says `yes`, confirms, and keeps nothing until
-/// its first rewrite is done.
+/// Examines the append-only file. Where `appendonly` was switched on a moment ago, Redis says `yes`,
+/// confirms writes, and keeps nothing until its first rewrite is done.
 fn look_at_persistence(link: &mut Link) -> Result<Persistence, StoreError> {
     let ask = ["persistence", "server"].map(|section| command("INFO", &[section]));
     let mut info = String::new();
@@ -163,8 +164,8 @@ fn look_at_persistence(link: &mut Link) -> Result<Persistence, StoreError> {
     })
 }
 
-/// From version 8 on, a Redis with several I/O threads answers before it has flushed; `WAITAOF` would
-/// tell.
+/// Examines whether Redis answers before it has flushed, as version 8 and later do with several I/O
+/// threads. (`WAITAOF` would tell.)
 fn answers_early(link: &mut Link) -> Result<Persistence, StoreError> {
     Ok(match has_one_io_thread(link)? {
         true => Persistence::Sound,
@@ -176,7 +177,7 @@ fn answers_early(link: &mut Link) -> Result<Persistence, StoreError> {
     })
 }
 
-/// True if it is known to answer only what it has flushed: one thread does the one after the other.
+/// True if Redis is known to answer only what it has flushed: a single thread does both in turn.
 pub(super) fn has_one_io_thread(link: &mut Link) -> Result<bool, StoreError> {
     let reply = link.request(&[command("CONFIG", &["GET", "io-threads"])])?.pop();
     let threads = value_of("io-threads", reply.unwrap_or_default())?;

@@ -1,4 +1,4 @@
-//! Everything that is stored of a server, but for the chain, read at one moment.
+//! Everything stored of a server, except the chain's blocks and the pages, read at one moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,28 +30,28 @@ pub(super) struct LifeRecord {
     pub(super) turn: TurnNumber,
 }
 
-/// What there is.
+/// What the store held at one moment.
 pub(super) struct Snapshot {
     /// Who loaded the store last.
     pub(super) owner: Option<String>,
-    /// The server's state; none if the store is empty. (A load that was cut short leaves an owner.)
+    /// The server's state; none if the store is empty. (A load that was cut short leaves only an owner.)
     pub(super) stored: Option<Stored>,
 }
 
-/// Half of what Redis can count to: nobody counts so far, and the counter has to go on.
+/// The highest turn: half of what Redis can count to, so that the counter can go on. Nobody gets so far.
 const LAST_TURN: TurnNumber = TurnNumber(i64::MAX.unsigned_abs() / 2);
 
 /// The number of commands in [`commands`].
 pub(super) const COMMANDS: usize = 9;
 
-/// What to ask, for [`parse`].
+/// Returns the commands whose replies [`parse`] takes.
 pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
     let all = |key: &str| command("LRANGE", &[key, "0", "-1"]);
     [
         command("HGETALL", &[&keys.state]),
         command("GET", &[&keys.owner]),
         command("GET", &[&keys.turn]),
-        // Earlier programs kept all of them.
+        // Earlier programs kept all lives.
         command("LRANGE", &[&keys.lives, &format!("-{LIVES_KEPT}"), "-1"]),
         command("LLEN", &[&keys.chain]),
         command("HLEN", &[&keys.balances]),
@@ -61,10 +61,10 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
     ]
 }
 
-/// Understands the replies.
+/// Parses the replies to [`commands`].
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] if anything is there that this program doesn't write, and
+/// [`StoreError::Corrupt`] if the store holds anything that this program doesn't write, and
 /// [`StoreError::Unfit`] if it is of another format.
 pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
     let [state, owner, turn, lives, blocks, balances, sessions, log, accepted]: [Value; COMMANDS] =
@@ -119,7 +119,7 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
     Ok(Snapshot { owner, stored: Some(stored) })
 }
 
-/// What follows from the chain is there if, and only if, there is a chain.
+/// Checks that what follows from the chain is there if, and only if, there is a chain.
 fn check_derived(keys: &Keys, state: &State, blocks: u64, pages: u64) -> Result<(), StoreError> {
     let State { included, instances, deposed, checkpoint, .. } = state;
     let fields = [
@@ -139,7 +139,7 @@ fn check_derived(keys: &Keys, state: &State, blocks: u64, pages: u64) -> Result<
     Ok(())
 }
 
-/// The hash of that name.
+/// The fields of the hash `SERVER-STATE-<id>`.
 struct State {
     instance: InstanceId,
     promised: Option<Ballot>,
@@ -201,7 +201,7 @@ impl State {
     }
 }
 
-/// Takes a field that may be missing and is JSON otherwise.
+/// Takes a field that may be missing and is otherwise JSON.
 fn optional<T: DeserializeOwned>(
     fields: &mut BTreeMap<String, String>,
     key: &str,
@@ -229,7 +229,7 @@ fn parse_sessions(key: &str, reply: Value) -> Result<BTreeMap<SessionId, u64>, S
 fn parse_turn(key: &str, turn: Option<String>) -> Result<TurnNumber, StoreError> {
     let turn = turn.ok_or_else(|| corrupt(key, "missing"))?;
     let number = TurnNumber(from_text(&turn, || key.to_owned())?);
-    // Redis counts on only from its own spelling.
+    // Redis counts on only from its own spelling of a number.
     if number > LAST_TURN || number.to_string() != turn {
         let what = format!("{turn:?}, where a number of turns from 1 to {LAST_TURN} belongs");
         return Err(corrupt(key, what));

@@ -17,7 +17,7 @@ use crate::store::{ATTEMPTS, StoreError, too_busy};
 pub(super) struct Known {
     /// The instance.
     pub(super) instance: InstanceId,
-    /// The last turn that it knows to be durable.
+    /// The last turn that the process knows to be durable.
     pub(super) turn: TurnNumber,
 }
 
@@ -26,37 +26,37 @@ pub(super) struct Known {
 pub(super) struct Coming {
     /// The last turn that was seen; none if the store is empty.
     seen: Option<TurnNumber>,
-    /// The store's instance, or that which an empty store is to have.
+    /// The store's instance, or the instance that an empty store will get.
     pub(super) instance: InstanceId,
     life: LifeId,
-    /// The turn in which it is to begin.
+    /// The turn in which the life begins.
     pub(super) turn: TurnNumber,
 }
 
-/// Who takes which store over.
+/// The steps by which a process takes over a server's store.
 ///
-/// First it is only looked at, in pieces if it is large: a store that is corrupt, foreign or unfit
-/// stays untouched, and so does its owner. Then the key `owner` is taken, which stops an earlier
-/// process at its next write; what that one has written since the look, if anything, shows in the turn
-/// counter. Between the two nothing may be executed on the link that ends the watch over the owner.
+/// First it only looks, in pieces if the store is large: a corrupt, foreign or unfit store keeps its
+/// content and its owner. Then it takes the key `owner`, which stops an earlier process at its next
+/// write; the turn counter shows whether that process wrote since the look. Between the two steps no
+/// command may run on the link that ends the watch over the owner.
 pub(super) struct Takeover<'a> {
     /// The keys.
     pub(super) keys: &'a Keys,
-    /// A random number of the process's.
+    /// The process's random number.
     pub(super) process: u64,
-    /// What it knows of the store.
+    /// What the process knows of the store.
     pub(super) known: Option<Known>,
 }
 
 impl Takeover<'_> {
-    /// What is there, as if the life that comes had begun.
+    /// Reads the content, as if the coming life had begun.
     pub(super) fn look(&self, link: &mut Link) -> Result<(Stored, Coming), StoreError> {
         for _ in 0..ATTEMPTS {
             let Keys { owner, turn, .. } = self.keys;
             let look = link.look(turn, owner, snapshot::commands(self.keys).into())?;
             let guard = look.guard.clone();
             let Some(found) = self.parse(look)? else { continue };
-            // From here on the owner is watched; it must be the one that was seen.
+            // From here on the owner is watched; it must be the owner that the look saw.
             if guard == found.owner {
                 self.check(&found)?;
                 return Ok(with_life(found.stored));
@@ -65,14 +65,14 @@ impl Takeover<'_> {
         Err(too_busy())
     }
 
-    /// Whether the last turn is still the one that was seen.
+    /// True if the last turn is still the one that the look saw.
     pub(super) fn is_as_seen(&self, link: &mut Link, coming: &Coming) -> Result<bool, StoreError> {
         let turn = &self.keys.turn;
         let found = link.request(&[command("GET", &[turn])])?.pop().unwrap_or_default();
         Ok(text(turn, found)? == coming.seen.map(|seen| seen.to_string()))
     }
 
-    /// Makes `token` the owner and begins a life, unless somebody came between.
+    /// Makes `token` the owner and begins a life. False if somebody came between.
     pub(super) fn begin(
         &self,
         link: &mut Link,
@@ -92,8 +92,8 @@ impl Takeover<'_> {
         Ok(true)
     }
 
-    /// Whether `token` still owns the store, and it is at this turn. From then on the owner is watched,
-    /// also where the link is a new one.
+    /// Checks that `token` still owns the store, and that the store is at this turn. From then on the owner
+    /// is watched, also over a new link.
     pub(super) fn look_in(
         &self,
         link: &mut Link,
@@ -128,8 +128,8 @@ impl Takeover<'_> {
         }
     }
 
-    /// Makes `token` the owner, if the owner is still the one that was seen, and returns the turn at
-    /// which it took over. None if it is another one.
+    /// Makes `token` the owner, and returns the turn at which it took over. None if the owner is no longer
+    /// the one that the look saw.
     fn set_owner(
         &self,
         link: &mut Link,
@@ -143,7 +143,7 @@ impl Takeover<'_> {
         };
         let found = text(turn, replies.pop().unwrap_or_default())?;
         let found = found.map(|found| from_text(&found, || turn.clone())).transpose()?;
-        // With the owner guarded, SET can't have failed unless this shows it.
+        // The owner was guarded: if SET failed, the guard's value shows it.
         Ok((taken.guard.as_deref() == Some(token)).then_some(found.map(TurnNumber)))
     }
 
@@ -151,7 +151,7 @@ impl Takeover<'_> {
         transaction.replies.map(|replies| snapshot::parse(self.keys, replies)).transpose()
     }
 
-    /// Whether a process that loaded this store before may load it again.
+    /// Checks that a process that loaded this store before may load it again.
     fn check(&self, found: &Snapshot) -> Result<(), StoreError> {
         let Some(Known { turn, .. }) = self.known else {
             return Ok(());
@@ -163,7 +163,7 @@ impl Takeover<'_> {
         self.check_process(found.owner.as_deref())
     }
 
-    /// Whether the store is still this process's, and guards that.
+    /// Checks that the store is still this process's, and guards the owner.
     pub(super) fn check_owner(&self, link: &mut Link) -> Result<(), StoreError> {
         let owner = &self.keys.owner;
         let ask = [command("WATCH", &[owner]), command("GET", &[owner])];
@@ -174,7 +174,8 @@ impl Takeover<'_> {
         }
     }
 
-    /// Two processes that take one store from each other for ever would serve nobody.
+    /// Refuses an owner of another process: two processes that kept taking one store from each other would
+    /// serve nobody.
     fn check_process(&self, owner: Option<&str>) -> Result<(), StoreError> {
         match owner {
             Some(owner) if owner.starts_with(&format!("{:016x}-", self.process)) => Ok(()),
@@ -182,7 +183,7 @@ impl Takeover<'_> {
         }
     }
 
-    /// Whether the store is the one that this process knows, if it knows one.
+    /// Checks that the store is the one this process knows, if it knows one.
     fn check_instance(&self, found: Option<InstanceId>) -> Result<(), StoreError> {
         match (self.known, found) {
             (Some(Known { instance, .. }), None) => {
@@ -203,7 +204,7 @@ impl Takeover<'_> {
     }
 }
 
-/// What was found, with a life that is to begin.
+/// Adds the coming life to what the look found.
 fn with_life(found: Option<Stored>) -> (Stored, Coming) {
     let seen = found.as_ref().map(|stored| stored.turn);
     let mut stored = found.unwrap_or_else(|| Stored::empty(InstanceId(fastrand::u64(..))));
@@ -214,7 +215,7 @@ fn with_life(found: Option<Stored>) -> (Stored, Coming) {
     (stored, Coming { seen, instance, life, turn })
 }
 
-/// Makes a turn durable if `token` still owns the store, and guards the next one.
+/// Makes a turn durable if `token` still owns the store, and guards the next turn.
 pub(super) fn run_turn(
     link: &mut Link,
     keys: &Keys,
@@ -227,7 +228,7 @@ pub(super) fn run_turn(
         expected.check(replies)?;
     }
     match done.guard.as_deref() {
-        // Only now: who was fenced off has to hear that first.
+        // Only now: a process that was fenced off has to hear that first.
         Some(owner) if owner == token && done.replies.is_some() => {
             done.flushed?;
             link.prove();

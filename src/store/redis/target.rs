@@ -1,4 +1,4 @@
-//! Where a Redis is: the URL, and what is said of it to people.
+//! Where a Redis is: its URL, and what people are told of it.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ const RIGHT: &str = "right is redis://HOST:PORT, or redis://USER:PASSWORD@HOST:P
 /// Where a Redis is, and how long to wait for it.
 #[derive(Clone)]
 pub(super) struct Target {
-    /// Where to connect to. It holds neither password nor database: a link asks for these itself, so
-    /// that a refusal of either is told in its own words.
+    /// The address. It holds neither password nor database: a link sends these itself, and so can report
+    /// a refusal of either in our own words.
     pub(super) info: ConnectionInfo,
-    /// Who to be there.
+    /// The user and password to log in with.
     pub(super) login: Option<Login>,
     /// The database.
     pub(super) database: i64,
@@ -31,17 +31,17 @@ pub(super) struct Target {
     pub(super) timeout: Duration,
 }
 
-/// A password, and whose it is.
+/// A password, and its user.
 #[derive(Clone)]
 pub(super) struct Login {
-    /// The user; none is the user `default`.
+    /// The user; none stands for the user `default`.
     pub(super) user: Option<String>,
     /// The password.
     pub(super) password: String,
 }
 
 impl Target {
-    /// Understands a URL.
+    /// Parses a URL.
     pub(super) fn parse(
         url: &str,
         connect_timeout: Duration,
@@ -59,7 +59,7 @@ impl Target {
         refuse_what_would_be_ignored(url)?;
         let info = url.into_connection_info().map_err(|error| {
             let text = error.to_string();
-            // What follows is the kind's own name.
+            // The rest is the error kind's own name.
             let text = text.split(" - ").next().unwrap_or(&text);
             format!("it can't be understood ({text}); {RIGHT}")
         })?;
@@ -67,8 +67,8 @@ impl Target {
         let database = settings.db();
         let user = settings.username().map(str::to_owned);
         let password = settings.password().map(str::to_owned);
-        // The replies are taken apart by hand, so the protocol is not left to the URL. A turn is
-        // one write, whose last packet must not wait for the first one's acknowledgement.
+        // Replies are taken apart by hand, so the URL doesn't choose the protocol. And a turn is one
+        // write: its last packet must not wait until the first is acknowledged.
         let settings = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2);
         let info = info
             .set_redis_settings(settings.set_skip_set_lib_name())
@@ -77,7 +77,7 @@ impl Target {
         Ok(Target { info, login, database, connect_timeout, timeout })
     }
 
-    /// Where it is, for people. The URL itself may hold a password.
+    /// Names the place for people. The URL itself may hold a password.
     pub(super) fn place(&self) -> String {
         let at = match self.info.addr() {
             ConnectionAddr::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
@@ -89,7 +89,7 @@ impl Target {
         }
     }
 
-    /// An error of this Redis's, or on the way to it.
+    /// Makes an error of this Redis, or on the way to it.
     pub(super) fn failed(&self, why: impl std::fmt::Display) -> StoreError {
         StoreError::Failed(format!("Redis at {}: {why}", self.place()))
     }
@@ -101,15 +101,15 @@ impl std::fmt::Debug for Target {
     }
 }
 
-/// Checks that `url` names a Redis, and that no part of it would be ignored. It isn't connected to.
+/// Checks that `url` names a Redis, and that no part of it would be ignored. Doesn't connect.
 ///
 /// # Errors
-/// What is wrong, and what is right. The URL is not repeated, since it may hold a password.
+/// What is wrong, and what is right. It doesn't repeat the URL, which may hold a password.
 pub fn check_url(url: &str) -> Result<(), String> {
     Target::understand(url, Duration::ZERO, Duration::ZERO).map(drop)
 }
 
-/// The same URL with this password, which it must not have yet.
+/// Adds a password to a URL that has none.
 ///
 /// # Errors
 /// What is wrong with the URL.
@@ -125,7 +125,7 @@ pub fn with_password(url: &str, password: &str) -> Result<String, String> {
             return Err("the URL of a Redis holds a password already".into());
         }
         parsed
-            // What stands behind a % would be taken for a letter's number.
+            // An unescaped % would be read as the start of a character's number.
             .set_password(Some(&password.replace('%', "%25")))
             .map_err(|()| format!("the URL of a Redis names no host; {RIGHT}"))?;
     }
@@ -151,7 +151,7 @@ fn no_redis(url: &str) -> String {
     }
 }
 
-/// A part that is silently left out would be a wish that nobody fulfils: another database, for one.
+/// Refuses a URL with a part that would be ignored, such as a database given in the wrong place.
 fn refuse_what_would_be_ignored(url: &str) -> Result<(), String> {
     let parsed = parse_redis_url(url).ok_or_else(|| no_redis(url))?;
     if matches!(parsed.scheme(), "rediss" | "valkeys") {
@@ -190,9 +190,7 @@ fn refuse_what_would_be_ignored(url: &str) -> Result<(), String> {
     }
     let has_password = parsed.password().is_some_and(|password| !password.is_empty());
     if !parsed.username().is_empty() && !has_password {
-        return Err(format!(
-            "it names a user and no password, without which it is nobody's login; {RIGHT}"
-        ));
+        return Err(format!("it names a user and no password; {RIGHT}"));
     }
     Ok(())
 }
@@ -211,7 +209,7 @@ fn check_socket_query(keys: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// What the system is told of each connection.
+/// Returns the system's settings for each connection.
 fn tcp_settings() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive::probes());
     #[cfg(target_os = "linux")]

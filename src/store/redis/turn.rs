@@ -1,8 +1,8 @@
 //! A turn's commands, and what Redis must answer to each.
 //!
-//! `EXEC` is not all-or-nothing: a command that fails, or does less than it should, doesn't stop
-//! those after it. So every single reply is looked at, and the commands come in such an order that
-//! what is cut short can be told from what is whole.
+//! `EXEC` is not all-or-nothing: a command that fails, or does less than it should, doesn't stop the
+//! commands after it. So every reply is checked, and the order of the commands lets a reader tell a
+//! transaction that was cut short from a whole one.
 
 use redis::{Cmd, Value};
 
@@ -21,13 +21,13 @@ use crate::store::redis::keys::{
 use crate::store::redis::pages;
 use crate::store::redis::reply::{command, corrupt, unexpected};
 
-/// The most sessions of one command: Redis takes about a million words, and while it is at it
-/// answers nobody else who shares it.
+/// The most sessions in one command: Redis takes about a million words, and answers no other user while it
+/// works on them.
 const MOST_AT_ONCE: usize = 10_000;
-/// The most pages of one command.
+/// The most pages in one command.
 const PAGES_AT_ONCE: usize = 64;
 
-/// What Redis must answer.
+/// What Redis must answer to a command.
 enum Expected {
     /// The turn's number.
     Turn(TurnNumber),
@@ -35,7 +35,7 @@ enum Expected {
     Okay,
     /// Any number.
     Number,
-    /// Just this number.
+    /// Exactly this number.
     Exactly(u64),
     /// This number or a higher one.
     AtLeast(u64),
@@ -43,7 +43,7 @@ enum Expected {
     Text(SealedBlock),
 }
 
-/// A command, the key that it is about, and what Redis must answer.
+/// A command, the key it is about, and what Redis must answer.
 struct Step {
     command: Cmd,
     key: String,
@@ -57,7 +57,7 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    /// A turn that only counts as yet.
+    /// Starts a turn, with nothing in it but the counter.
     pub(super) fn new(keys: &'a Keys, number: TurnNumber) -> Turn<'a> {
         let mut turn = Turn { keys, steps: Vec::new() };
         turn.step("INCR", &keys.turn, &[], Expected::Turn(number));
@@ -89,7 +89,7 @@ impl<'a> Turn<'a> {
         self.step("HSET", &self.keys.state, &arguments, Expected::Number);
     }
 
-    /// Adds the writes of a batch, where the block `accepted` is the accepted one before it.
+    /// Adds the writes of a batch. `accepted` is the block accepted before it.
     pub(super) fn write(&mut self, writes: &[Write], mut accepted: Option<BlockHash>) {
         for write in writes {
             match write {
@@ -127,7 +127,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A block that is accepted again, in a higher ballot, is there already.
+    /// Accepts a block. If it was accepted before, in a lower ballot, it is `already` there.
     fn accept(&mut self, ballot: &Ballot, block: &SealedBlock, already: bool) {
         let key = &self.keys.accepted;
         if !already {
@@ -138,8 +138,8 @@ impl<'a> Turn<'a> {
         self.set(&[(PROMISED_FIELD, &ballot), (ACCEPTED_FIELD, &ballot)]);
     }
 
-    /// The chain comes first: entries that are in it and still in the log can be told from their
-    /// names, while entries that are in neither would be lost.
+    /// Appends a block. The chain is written first: an entry that is both in it and in the log can be
+    /// recognized by its name, while an entry in neither would be lost.
     fn append(&mut self, block: &SealedBlock, from_accepted: bool, trim: usize) {
         let Keys { chain, log, accepted, .. } = self.keys;
         let length = block.height() + 1;
@@ -151,7 +151,7 @@ impl<'a> Turn<'a> {
             self.step("RPUSH", chain, &[block.text()], Expected::Exactly(length));
         }
         if trim > 0 {
-            // LTRIM doesn't say how much there was.
+            // LTRIM doesn't say how many elements there were.
             self.step("LLEN", log, &[], Expected::AtLeast(trim as u64));
             self.step("LTRIM", log, &[&trim.to_string(), "-1"], Expected::Okay);
         }
@@ -176,7 +176,7 @@ impl<'a> Turn<'a> {
                 some.iter().flat_map(|(session, highest)| [session.as_str(), highest]).collect();
             self.step("HSET", key, &arguments, Expected::Number);
         }
-        // Before what it covers is gone.
+        // The horizon rises before the sessions it covers are gone.
         if let Some(horizon) = &changes.horizon {
             self.set(&[(HORIZON_FIELD, &json(horizon))]);
         }
@@ -187,19 +187,19 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Forgets what was promised and accepted for a height that the chain has reached.
+    /// Forgets the promise and the accepted block for a height that the chain has reached.
     fn clear(&mut self) {
         self.empty(&self.keys.accepted);
         let fields = [PROMISED_FIELD, ACCEPTED_FIELD];
         self.step("HDEL", &self.keys.state, &fields, Expected::Number);
     }
 
-    /// Empties a list. Unlike `DEL`, this fails if it isn't one.
+    /// Empties a list. Unlike `DEL`, this fails on a key of another type.
     fn empty(&mut self, key: &str) {
         self.step("LTRIM", key, &["1", "0"], Expected::Okay);
     }
 
-    /// Parts with the commands, and keeps what is expected of them.
+    /// Splits the commands from the replies expected to them.
     pub(super) fn split(self) -> (Vec<Cmd>, Replies) {
         let split = |step: Step| (step.command, (step.key, step.expected));
         let (commands, expected) = self.steps.into_iter().map(split).unzip();
@@ -213,7 +213,7 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    /// Compares it with what Redis did answer.
+    /// Compares the expected replies with Redis's.
     pub(super) fn check(&self, replies: &[Value]) -> Result<(), StoreError> {
         if replies.len() != self.expected.len() {
             return Err(StoreError::Failed("replies are missing".into()));
@@ -254,7 +254,7 @@ impl Expected {
     }
 }
 
-/// A value as it is stored.
+/// Writes a value as it is stored.
 pub(super) fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("stored values have only string keys")
 }

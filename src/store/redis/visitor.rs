@@ -1,8 +1,8 @@
-//! A visitor's view of servers' stores: without owning them, without writing, and whatever the Redis's
+//! A visitor's view of servers' stores: it owns nothing, writes nothing, and works with any of Redis's
 //! settings.
 //!
-//! A server may be writing meanwhile. So each answer is of one moment and says how long the chain was
-//! then: what follows from the chain can be compared with that very chain, which only grows.
+//! A server may be writing meanwhile. So each answer is of one moment, and says how long the chain was
+//! then. The chain only grows, so what follows from it can be checked against the chain of that length.
 
 use std::collections::BTreeSet;
 
@@ -19,9 +19,9 @@ use crate::store::redis::reply::{borrowed, command, corrupt, exactly, length, va
 use crate::store::redis::target::Target;
 use crate::store::redis::{Options, chain, pages, snapshot};
 
-/// Keys that are looked through at a time.
+/// The number of keys looked through at a time.
 const PIECE: &str = "1000";
-/// Pages that are read at a time.
+/// The number of pages read at a time.
 const PAGES: u64 = 64;
 
 /// A Redis that is only read.
@@ -31,24 +31,24 @@ pub struct Premises {
 }
 
 impl Premises {
-    /// The Redis at `url`. Nothing is connected to yet.
+    /// Names the Redis at `url`. Doesn't connect yet.
     ///
     /// # Errors
-    /// [`StoreError::Unfit`] if the URL is none.
+    /// [`StoreError::Unfit`] if the URL is wrong.
     pub fn new(url: &str, options: &Options) -> Result<Premises, StoreError> {
         let target = Target::parse(url, options.connect_timeout, options.timeout)?;
         Ok(Premises { target })
     }
 
-    /// Where it is, without what the URL may hold of passwords.
+    /// Names the place for people, without the URL's password.
     pub fn place(&self) -> String {
         self.target.place()
     }
 
-    /// The servers of which there is any key.
+    /// Finds the servers that have any key there.
     ///
     /// # Errors
-    /// If it can't be read.
+    /// If Redis can't be read.
     pub fn servers(&self) -> Result<BTreeSet<ServerId>, StoreError> {
         let mut link = Link::open(&self.target)?;
         let mut found = BTreeSet::new();
@@ -57,7 +57,7 @@ impl Premises {
             let scan = command("SCAN", &[&cursor, "MATCH", "SERVER-*", "COUNT", PIECE]);
             let [reply] = exactly(link.request(&[scan])?)?;
             let [next, keys] = exactly(values("SCAN", reply)?)?;
-            // A key that is no text is none of a server's.
+            // A key that is no text belongs to no server.
             for key in values("SCAN", keys)? {
                 let key = borrowed(&key, String::new).unwrap_or_default();
                 found.extend(Keys::owner_of(key));
@@ -69,20 +69,20 @@ impl Premises {
         }
     }
 
-    /// The store of the server `id` there.
+    /// Returns the visitor of the server `id`'s store.
     pub fn visit(&self, id: &ServerId) -> Visitor {
         Visitor { target: self.target.clone(), keys: Keys::of(id), link: None }
     }
 }
 
-/// A few pages of balances.
+/// A few pages of balances, read at one moment.
 #[derive(Clone, Debug)]
 pub struct Pages {
-    /// How many blocks there were at that moment.
+    /// The length of the chain at that moment.
     pub blocks: u64,
     /// The pages.
     pub pages: Vec<Page>,
-    /// More are there.
+    /// True if there are more pages.
     pub more: bool,
 }
 
@@ -103,22 +103,22 @@ impl Visitor {
             None => Link::open(&self.target)?,
         };
         let answer = question(&mut link, &self.keys);
-        // After a failure replies may still be under way.
+        // After a failure, replies may still be under way.
         if !answer.as_ref().is_err_and(StoreError::is_transient) {
             self.link = Some(link);
         }
         answer
     }
 
-    /// How people who look at the store itself find a place in it.
+    /// Names a place as people find it who look at the store itself.
     pub fn name_of(&self, place: &Place) -> String {
         self.keys.name_of(place)
     }
 
-    /// Everything but the chain and the pages of balances; none if the store was never used.
+    /// Reads everything but the chain and the pages of balances; none if the store was never used.
     ///
     /// # Errors
-    /// If it can't be read, or holds what can't be understood: also where it is of another format.
+    /// If the store can't be read or understood, or is of another format.
     pub fn contents(&mut self) -> Result<Option<Stored>, StoreError> {
         let found = self.ask(|link, keys| {
             let replies = link.at_once(&keys.turn, snapshot::commands(keys).into())?;
@@ -135,10 +135,10 @@ impl Visitor {
         }
     }
 
-    /// How many blocks there are, whatever is wrong with all else; 0 if it is of another format.
+    /// Returns the length of the chain, whatever else is wrong; 0 if the store is of another format.
     ///
     /// # Errors
-    /// If there is no chain, or it can't be read.
+    /// If the chain is missing or can't be read.
     pub fn length(&mut self) -> Result<u64, StoreError> {
         self.ask(|link, keys| {
             let ask =
@@ -154,7 +154,7 @@ impl Visitor {
     /// Reads blocks as [`Store::blocks`](crate::store::Store::blocks) does.
     ///
     /// # Errors
-    /// If they can't be read or understood.
+    /// If the blocks can't be read or understood.
     pub fn blocks(
         &mut self,
         from: u64,
@@ -164,10 +164,10 @@ impl Visitor {
         self.ask(|link, keys| chain::read(link, &keys.chain, from, to, max_bytes))
     }
 
-    /// A few pages of balances, from page `from` on.
+    /// Reads a few pages of balances, from page `from` on.
     ///
     /// # Errors
-    /// If they can't be read or understood.
+    /// If the pages can't be read or understood.
     pub fn pages(&mut self, from: u64) -> Result<Pages, StoreError> {
         self.ask(|link, keys| {
             let key = &keys.balances;

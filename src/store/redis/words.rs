@@ -1,10 +1,10 @@
-//! What is said of a Redis that refuses, or of the way to it: by name, and with the way out.
+//! What is said of a Redis that refuses, or can't be reached: the reason, and what to do about it.
 
 use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerError};
 
-/// Redis's words about a command that failed, or ours where we know more.
+/// Explains why a command failed: in our words where we know more, else in Redis's.
 pub(super) fn refusal(error: &ServerError) -> String {
     let details = error.details().unwrap_or_default();
     let ours = match error.code() {
@@ -43,7 +43,7 @@ pub(super) fn refusal(error: &ServerError) -> String {
     ours.to_owned()
 }
 
-/// An error on the way to Redis, where `patience` was the time-out.
+/// Explains an error on the way to Redis, where `patience` was the time-out.
 pub(super) fn lost(error: &RedisError, patience: Duration) -> String {
     if error.is_timeout() {
         return format!("no answer within {}", span(patience));
@@ -59,14 +59,14 @@ pub(super) fn lost(error: &RedisError, patience: Duration) -> String {
     }
     let text = match error.kind() {
         ErrorKind::Io => error.to_string(),
-        // The kind's own name is of no use to anybody.
+        // The error kind's own name is of no use to anybody.
         _ => error.detail().map_or_else(|| error.category().to_owned(), str::to_owned),
     };
     let text = text.split(" (os error").next().unwrap_or(&text);
     without_stop(text).to_owned()
 }
 
-/// A time as people write it: 2 s, 300 ms.
+/// Writes a time as people do: 2 s, 300 ms.
 pub(super) fn span(time: Duration) -> String {
     match time.as_millis() {
         millis if millis % 1000 == 0 => format!("{} s", millis / 1000),
@@ -75,7 +75,7 @@ pub(super) fn span(time: Duration) -> String {
     }
 }
 
-/// A text that goes on, or ends, where it is quoted.
+/// Takes the full stop from a text that is quoted within a sentence.
 fn without_stop(text: &str) -> &str {
     text.trim_end().trim_end_matches('.')
 }
