@@ -5,13 +5,14 @@
 //! - [`bank`], the pure state machine of one server: events in, effects out. No sockets, threads,
 //!   clocks, files or randomness; the same machine runs under the threads and in simulation.
 //! - [`node`], the threads around it, and [`store`], where its state is durable.
-//! - [`client`], which talks to a server in the lines of [`wire`]; [`play`] lets several do so, as a
-//!   scenario file has it.
+//! - [`client`], which talks to a server in the lines of [`wire`]; [`play`] runs several of them through
+//!   a scenario file.
 //!
-//! Beside them, [`trace`] draws what servers noted down of the protocol.
+//! Beside them:
 //!
-//! Beside them stands [`audit`], which reads what servers have stored and takes nothing on trust, and
-//! [`mend`], which looks at what a power cut left of Redis's file.
+//! - [`trace`] draws the protocol from the notes that servers took;
+//! - [`audit`] reads the servers' stores and takes nothing on trust;
+//! - [`mend`] examines what a power cut left of Redis's file.
 //!
 //! # One transfer, followed through
 //!
@@ -20,21 +21,20 @@
 //! 1. The connection's reader thread parses it ([`wire::parse_request`]) and puts it, as
 //!    [`Event::Request`], on the clients' channel.
 //! 2. The event loop takes it, with whatever else is there, and hands each event to
-//!    [`Server::handle`]. The machine looks whether it is a retry
-//!    ([`sessions`](bank::ledger::sessions)), whether it makes sense and whether A's local balance
-//!    covers it ([`balances`](bank::ledger::balances)). It does: an [`Entry`] joins the
+//!    [`Server::handle`]. The machine checks that it is no retry
+//!    ([`sessions`](bank::ledger::sessions)), that it makes sense, and that A's local balance covers
+//!    it ([`balances`](bank::ledger::balances)). Then an [`Entry`] joins the
 //!    [`local_log`](bank::ledger::local_log), a [`Write::Log`] the turn's writes, and the reply the
 //!    turn's *bound* outbox.
 //! 3. [`Server::end_turn`] gives the loop a [`Turn`]. [`Store::commit`] makes its writes durable, all
-//!    in one `MULTI … EXEC`, and returns a [`Receipt`]; only in exchange for that does the
-//!    [`Outbox`] hand out the reply, to the connection's writer thread.
+//!    in one `MULTI … EXEC`, and returns a [`Receipt`]. In exchange for the receipt the [`Outbox`]
+//!    hands out the reply, to the connection's writer thread.
 //!
-//! Had the balance not covered it, the transfer would have waited while the server started a
-//! [`Run`](bank::paxos::proposer::Run): *prepare* leaves at once (it is true whatever is durable);
-//! promises come back from a majority, A's own by way of its own outbox, when durable; their logs
+//! If the balance does not cover it, the transfer waits, and the server starts a
+//! [`Run`](bank::paxos::proposer::Run). *Prepare* leaves at once: it is true whatever is durable.
+//! Promises come back from a majority, A's own through its own outbox, when durable. Their logs
 //! become a [`Block`]; *accept*, *accepted*; the block is appended to the
-//! [`Chain`](bank::blockchain::chain::Chain), and in that same turn the waiting transfer is looked
-//! at again.
+//! [`Chain`](bank::blockchain::chain::Chain). In that same turn the waiting transfer is reconsidered.
 //!
 //! A crash at any instruction is an ordinary way to stop. What is durable comes back through
 //! [`Recovery`], which takes nothing on trust.
@@ -54,8 +54,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-/// Whether the named mistake is made here: never. `tests/planted` compiles `src/bank` once more, with
-/// a macro of this name that can say yes, to show that the simulator finds each of them.
+/// False: the named mistake is never made here. `tests/planted` compiles `src/bank` once more, with a
+/// macro of this name that can say true, to show that the simulator finds each mistake.
 macro_rules! planted {
     ($mistake:ident) => {
         false

@@ -20,15 +20,15 @@ use crate::cli::Config;
 
 mod cli;
 
-/// A server that had to stop. One that is well runs until it is killed, so none ends with 0.
+/// The status of a server that had to stop. A healthy server runs until it is killed, so none ends with 0.
 const STOPPED: u8 = 1;
-/// Traces that can't be read, or make no picture.
+/// The status if traces can't be read, or make no picture.
 const NOT_DRAWN: u8 = 1;
-/// A command line that can't be understood or makes no sense.
+/// The status if the command line can't be understood or makes no sense.
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    // One that is no text is no URL either, and is told so.
+    // A value that is no text is no URL either, and is refused as such.
     let redis = std::env::var_os(cli::REDIS_VARIABLE);
     let redis = redis.map(|url| url.to_string_lossy().into_owned()).filter(|url| !url.is_empty());
     let status = match cli::parse(std::env::args_os(), redis) {
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
             mend::run(&options, &mut io::stdout().lock(), &mut io::stderr())
         }
         Err(error) => {
-            // If this can't be printed, there is nobody left to tell.
+            // If the error can't be printed, there is nobody left to tell.
             let _ = error.print();
             if error.use_stderr() { WRONG_USAGE } else { 0 }
         }
@@ -95,7 +95,7 @@ fn run_server(server: cli::Server) -> String {
 fn draw(diagram: &cli::Diagram) -> Result<(), String> {
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
-        // Half a line can end within a letter.
+        // A trace's last line may be cut within a letter.
         let bytes = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
         Ok((name, String::from_utf8_lossy(&bytes).into_owned()))
     };
@@ -110,8 +110,8 @@ fn draw(diagram: &cli::Diagram) -> Result<(), String> {
     }
 }
 
-/// Lines such as `2026-01-31T12:00:00.000Z A INFO  listening on 127.0.0.1:8001`, on stderr: stdout
-/// is for answers. `RUST_LOG` asks for more or less of them.
+/// Starts the log on stderr (stdout is for answers), with lines such as
+/// `2026-01-31T12:00:00.000Z A INFO  listening on 127.0.0.1:8001`. `RUST_LOG` asks for more or fewer.
 fn start_log(who: &dyn Display, level: LevelFilter) {
     let who = who.to_string();
     env_logger::Builder::new()
