@@ -250,7 +250,7 @@ fn links_are_broken_and_mended() {
         ("link delay B 200", "unit is missing"),
         ("link delay B 2m", "not 120000"),
         ("link drop B 30", "a whole percentage, such as 30%"),
-        ("link drop B 0%", "1 to 100 percent"),
+        ("link drop B 0%", "percent must be 1 to 100"),
         ("link drop B 101%", "not 101"),
     ] {
         let wrong = parse(line, &account("A")).unwrap_err();

@@ -192,7 +192,7 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ("cut A <- B", "1:7: \"<-\" is not a server id"),
         ("delay A B 61s", "1:11: \"61s\": a delay is 1 to 60000 milliseconds, not 61000"),
         ("drop A B 30", "1:10: \"30\": expected: drop ID ID PERCENT or drop ID -> ID PERCENT"),
-        ("drop A B 0%", "1:10: \"0%\": of messages 1 to 100 percent can be dropped, not 0"),
+        ("drop A B 0%", "1:10: \"0%\": percent must be 1 to 100, not 0"),
         ("lose comit A -> B", "1:6: \"comit\" is no message; there are heartbeat, rejoin, prepare"),
         ("heal A", "1:6: \"A\": expected: heal, alone: it ends all faults of links"),
         ("expect", "1:7: the line ends here; expected: expect accepted, refused, unavailable"),

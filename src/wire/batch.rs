@@ -1,5 +1,5 @@
-//! What a batch asks for: `["A","B",30]`, `["A","B",5,"linked"]`, `{"open":"A/alice"}`, or an object
-//! with all the fields that there are.
+//! The items of a batch: `["A","B",30]`, `["A","B",5,"linked"]`, `{"open":"A/alice"}`, or an object with
+//! any of the fields.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::bank::ledger::entry::Action;
 use crate::bank::limits::MAX_BATCH;
 use crate::bank::request::Instruction;
 
-/// What the fourth element of an array says, if there is one.
+/// The word that may stand as an array's fourth element.
 const LINKED: &str = "linked";
 
 objects! {
@@ -34,11 +34,11 @@ objects! {
     }
 }
 
-/// 1 to [`MAX_BATCH`] of them.
+/// 1 to [`MAX_BATCH`] items.
 #[derive(Debug)]
 pub(super) struct Items(Vec<Item>);
 
-/// One of a batch.
+/// An item of a batch.
 #[derive(Debug)]
 struct Item {
     what: What,
@@ -49,7 +49,7 @@ struct Item {
 #[derive(Debug)]
 enum What {
     Transfer {
-        /// None is the server's own account.
+        /// The payer; none stands for the server's own account.
         from: Option<AccountId>,
         to: AccountId,
         amount: Amount,
@@ -57,13 +57,13 @@ enum What {
     Open(AccountId),
 }
 
-/// The instructions that a batch is, at a server whose own account is `home`.
+/// Returns the instructions in a batch, at a server whose own account is `home`.
 pub(super) fn instructions_of(
     fields: BatchFields,
     home: &AccountId,
 ) -> Result<Vec<Instruction>, String> {
     const RIGHT: &str = "a batch is {\"items\":[[\"A\",\"B\",30]]}, with \"session\" and \"number\" \
-        if it may be retried, and with \"settled\" if all of it is to be answered when it is";
+        if it may be retried, and with \"settled\" if it is to be answered once all of it is settled";
     let BatchFields { session, number, settled, items } = fields;
     let Some(Items(items)) = items else { return Err(format!("\"items\" is missing; {RIGHT}")) };
     let first = first_name(session, number, items.len(), RIGHT)?;
@@ -81,10 +81,10 @@ pub(super) fn instructions_of(
     Ok(items.into_iter().zip(0..).map(|(item, place)| instruction((place, item))).collect())
 }
 
-/// A batch as it is written.
+/// Turns instructions into a batch's fields.
 ///
 /// # Panics
-/// As [`encode_request`](super::encode_request) does.
+/// If no line can say it, as [`encode_request`](super::encode_request) tells.
 pub(super) fn fields_of(instructions: Vec<Instruction>) -> BatchFields {
     let first = instructions.first();
     let name = first.and_then(|first| first.request.clone());
@@ -93,7 +93,7 @@ pub(super) fn fields_of(instructions: Vec<Instruction>) -> BatchFields {
         let expected = name.as_ref().map(|first| (&first.session, first.number + place));
         let found = instruction.request.as_ref().map(|own| (&own.session, own.number));
         assert_eq!(found, expected, "the numbers of a batch go up by one");
-        assert_eq!(instruction.settled, settled, "all of a batch are to be settled, or none");
+        assert_eq!(instruction.settled, settled, "all items of a batch are to be settled, or none");
     }
     let (session, number) = name.map(|name| (name.session, name.number)).unzip();
     let items = Items(instructions.into_iter().map(Item::of).collect());
@@ -117,18 +117,20 @@ impl Item {
     }
 
     fn of_fields(fields: ItemFields) -> Result<Item, String> {
-        const RIGHT: &str = "one of a batch is [\"A\",\"B\",30] or {\"open\":\"A/alice\"}, or \
-            {\"from\":\"A\",\"to\":\"B\",\"amount\":30,\"wait_ms\":100}, each with \"linked\" if it \
-            belongs to the next";
+        const RIGHT: &str = "an item of a batch is [\"A\",\"B\",30] or {\"open\":\"A/alice\"}, or \
+            {\"from\":\"A\",\"to\":\"B\",\"amount\":30,\"wait_ms\":100}, each with \"linked\" if it is \
+            linked to the next";
         let ItemFields { from, to, amount, open, wait_ms, linked } = fields;
         let what = match (open, from, to, amount) {
             (Some(_), ..) if wait_ms.is_some() => {
-                return Err(format!("an opening needs no money to wait for; {RIGHT}"));
+                return Err(format!(
+                    "an opening needs no money, so it has no \"wait_ms\"; {RIGHT}"
+                ));
             }
             (Some(account), None, None, None) => What::Open(account),
             (None, from, Some(to), Some(amount)) => What::Transfer { from, to, amount },
             (Some(_), ..) => {
-                return Err(format!("a transfer and an opening are two; {RIGHT}"));
+                return Err(format!("a transfer and an opening are two items; {RIGHT}"));
             }
             (None, ..) => return Err(format!("\"to\" or \"amount\" is missing; {RIGHT}")),
         };

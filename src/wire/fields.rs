@@ -1,5 +1,5 @@
-//! How the fields of a request are read: strictly, since a field that is overlooked or taken for
-//! another may be somebody's money.
+//! Reading the fields of a request, strictly: a field that is overlooked, or taken for another, may be
+//! somebody's money.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,8 +12,8 @@ use crate::bank::amount::Amount;
 use crate::bank::ids::{RequestId, SessionId};
 use crate::bank::limits::MAX_WAIT_MS;
 
-/// A value that has to be written as a JSON object. The derived code alone would take an array of
-/// the fields' values too.
+/// A value that must be written as a JSON object. The derived code alone would also take an array of the
+/// fields' values.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct Object<T>(pub T);
@@ -34,20 +34,20 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// A field that may be absent, but not null.
+/// Reads a field that may be absent, but not null.
 pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 
-/// A field that may be absent, and counts: to 2^53 - 1, which is exact as a JSON number in every
+/// Reads a count that may be absent. It goes to 2^53 - 1, which is exact as a JSON number in every
 /// language and leaves room for a sum.
 pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     at_most(from, Amount::MAX.units(), "")
 }
 
-/// A field that may be absent, and is a time to wait for money, in milliseconds.
+/// Reads a time to wait for money, in milliseconds, that may be absent.
 pub(super) fn wait<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     at_most(from, MAX_WAIT_MS, " milliseconds")
 }
@@ -65,7 +65,7 @@ fn at_most<'de, D: Deserializer<'de>>(
     }
 }
 
-/// The name of the first of so many instructions, if they have names: those of the others follow.
+/// Returns the name of the first instruction, if they have names. The names of the others follow from it.
 pub(super) fn first_name(
     session: Option<SessionId>,
     number: Option<u64>,
@@ -83,12 +83,12 @@ pub(super) fn first_name(
     }
 }
 
-/// Whether the last of so many numbers is none that could be asked for alone.
+/// True if `first + count - 1` exceeds the highest number that a request can have.
 pub(super) fn is_beyond(first: u64, count: usize) -> bool {
     first + count as u64 - 1 > Amount::MAX.units()
 }
 
-/// Declares objects of which every field may be absent and none may be unknown.
+/// Declares objects whose fields may all be absent, and that take no unknown fields.
 macro_rules! objects {
     ($($name:ident { $($field:ident: $type:ty = $how:literal),* })*) => {$(
         #[derive(Debug, Default, Serialize, Deserialize)]

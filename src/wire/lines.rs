@@ -1,8 +1,8 @@
-//! Bytes into lines, each stage of which a stream can end or be cut in.
+//! Cuts bytes into lines. A stream can end at any point, or be cut.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// What the next step of reading a stream came to.
+/// The next line of a stream, or why there is none.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LineRead<'a> {
     /// A whole line, without its newline (or carriage return and newline).
@@ -11,54 +11,54 @@ pub enum LineRead<'a> {
     End,
     /// The stream ended within a line, which is lost.
     Cut,
-    /// The line is longer than lines may be. There is no way to go on after this.
+    /// The line exceeds the longest allowed. Reading can't go on after it.
     TooLong,
 }
 
-/// What one more piece of a stream brought.
+/// The outcome of reading one more piece of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The line goes on.
     Part,
-    /// The line is whole: the reader has it.
+    /// The line is whole, and can be taken by [`LineReader::after`].
     Whole,
-    /// As [`LineRead::End`].
+    /// See [`LineRead::End`].
     End,
-    /// As [`LineRead::Cut`].
+    /// See [`LineRead::Cut`].
     Cut,
-    /// As [`LineRead::TooLong`].
+    /// See [`LineRead::TooLong`].
     TooLong,
 }
 
-/// A line that has been so long keeps its memory for the next one.
+/// The most memory, in bytes, that a line leaves allocated for the next one.
 const KEPT: usize = 128 << 10;
 
 /// Reads lines of bounded length.
 ///
-/// An error such as a time-out loses nothing: the next call goes on where it happened.
+/// An error such as a time-out loses nothing: the next call goes on where the error came.
 #[derive(Debug)]
 pub struct LineReader<R> {
     stream: BufReader<R>,
     line: Vec<u8>,
-    /// The line in the buffer was handed out, so the next call begins another.
+    /// True if the line in the buffer was handed out, so that the next call begins another.
     handed_out: bool,
 }
 
 impl<R: Read> LineReader<R> {
-    /// A reader of what comes from `stream`.
+    /// Creates a reader of `stream`.
     pub fn new(stream: R) -> Self {
         LineReader { stream: BufReader::new(stream), line: Vec::new(), handed_out: false }
     }
 
-    /// The stream.
+    /// Returns the stream.
     pub fn get_ref(&self) -> &R {
         self.stream.get_ref()
     }
 
-    /// Reads the next line, of at most `max` bytes (the newline not counted) and never holding more.
+    /// Reads the next line, of at most `max` bytes without the newline. Never holds more.
     ///
     /// # Errors
-    /// Those of the stream.
+    /// The stream's errors.
     pub fn read_line(&mut self, max: usize) -> io::Result<LineRead<'_>> {
         let step = loop {
             match self.step(max)? {
@@ -69,10 +69,10 @@ impl<R: Read> LineReader<R> {
         Ok(self.after(step))
     }
 
-    /// Reads one piece of the next line, as [`read_line`](LineReader::read_line) does until it is whole.
+    /// Reads one more piece of the next line. [`read_line`](LineReader::read_line) does so until it is whole.
     ///
     /// # Errors
-    /// Those of the stream.
+    /// The stream's errors.
     pub fn step(&mut self, max: usize) -> io::Result<Step> {
         if std::mem::take(&mut self.handed_out) {
             self.line.clear();
@@ -82,7 +82,7 @@ impl<R: Read> LineReader<R> {
             match self.stream.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
-                // Once more, since a borrow can't leave a loop; there is something, so it doesn't read.
+                // Again, since a borrow can't leave a loop. The buffer isn't empty, so this doesn't read.
                 Ok(_) => break self.stream.fill_buf()?,
             }
         };
@@ -101,10 +101,10 @@ impl<R: Read> LineReader<R> {
         Ok(if self.handed_out { Step::Whole } else { Step::Part })
     }
 
-    /// What a step has come to.
+    /// Returns what a step ended with.
     ///
     /// # Panics
-    /// If the line only goes on: there is nothing to be had of it yet.
+    /// If the line goes on: it can't be had yet.
     pub fn after(&self, step: Step) -> LineRead<'_> {
         match step {
             Step::Part => panic!("the line goes on"),
@@ -115,7 +115,7 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// How many bytes of a line that goes on there are.
+    /// Returns how many bytes of an unfinished line it holds.
     pub fn held(&self) -> usize {
         self.line.len()
     }
@@ -125,7 +125,7 @@ impl<R: Read> LineReader<R> {
 mod tests {
     use super::*;
 
-    /// Gives its pieces one a read; an empty piece is a time-out.
+    /// Gives one piece a read; an empty piece stands for a time-out.
     struct Pieces(Vec<&'static str>);
 
     impl Read for Pieces {

@@ -1,5 +1,5 @@
-//! What can be wrong with a server's links, and the orders to break and mend them, for who teaches or
-//! tests.
+//! What can be wrong with a server's links, and the orders to break and mend them, for teachers and
+//! testers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,60 +9,60 @@ use serde::{Deserialize, Serialize};
 use crate::bank::ids::ServerId;
 use crate::wire::messages::Messages;
 
-/// The longest that a link can be told to delay a message, in milliseconds.
+/// The longest delay of a message that can be ordered, in milliseconds.
 pub const MAX_DELAY_MS: u64 = 60_000;
 
-/// What can be wrong with the link from a server to one of its peers. The way back is not touched.
+/// A fault of the link from a server to one of its peers. The way back is not touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "lowercase")]
 pub enum Fault {
     /// There is no connection, and none can be made.
     Cut,
-    /// Each message arrives so much later.
+    /// Each message arrives later by a fixed time.
     Delay {
-        /// In milliseconds; 1 to [`MAX_DELAY_MS`].
+        /// The time in milliseconds; 1 to [`MAX_DELAY_MS`].
         ms: u64,
     },
-    /// So many messages of a hundred, at random, are lost.
+    /// Messages are lost at random.
     Drop {
-        /// 1 to 100.
+        /// How many of a hundred; 1 to 100.
         percent: u8,
     },
-    /// Messages of these names are lost, all of them.
+    /// All messages of certain names are lost.
     Lose {
-        /// At least one.
+        /// The names; at least one.
         messages: Messages,
     },
 }
 
-/// A link and what is wrong with it.
+/// A link and its fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkFault {
-    /// To whom it leads.
+    /// The peer that the link leads to.
     pub peer: ServerId,
-    /// What is wrong.
+    /// The fault.
     #[serde(flatten)]
     pub fault: Fault,
 }
 
-/// The answer to every order: all that is wrong with the server's links then.
+/// The answer to every order: all faults of the server's links after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkFaults {
-    /// By peer. A link may both delay and drop.
+    /// The faults by peer. A link may both delay and drop.
     pub faults: Vec<LinkFault>,
-    /// By peer and by the message's name: how many were lost, as was asked, since the server started.
+    /// How many messages were lost by order since the server started, by peer and by the message's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lost: BTreeMap<ServerId, BTreeMap<String, u64>>,
 }
 
-/// What a server is to do about its links.
+/// An order about a server's links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkOrder {
-    /// Nothing: only say how they are.
+    /// Only tell the present faults.
     Show,
-    /// Let this be wrong with one.
+    /// Give a link this fault.
     Break(LinkFault),
-    /// Mend one, or all.
+    /// Mend one link, or all.
     Heal(Option<ServerId>),
 }
 
@@ -79,10 +79,10 @@ impl fmt::Display for LinkFault {
 }
 
 impl Fault {
-    /// A delay of so many milliseconds.
+    /// Makes the fault that delays messages by `ms` milliseconds.
     ///
     /// # Errors
-    /// If that is nothing, or too long.
+    /// If the delay is 0, or more than [`MAX_DELAY_MS`].
     pub fn delay(ms: u64) -> Result<Fault, String> {
         match ms {
             1..=MAX_DELAY_MS => Ok(Fault::Delay { ms }),
@@ -90,25 +90,25 @@ impl Fault {
         }
     }
 
-    /// The loss of so many messages of a hundred.
+    /// Makes the fault that drops `percent` of a hundred messages.
     ///
     /// # Errors
-    /// If that is none, or more than all.
+    /// If `percent` isn't 1 to 100.
     pub fn drop(percent: u64) -> Result<Fault, String> {
         match u8::try_from(percent) {
             Ok(percent @ 1..=100) => Ok(Fault::Drop { percent }),
-            _ => Err(format!("of messages 1 to 100 percent can be dropped, not {percent}")),
+            _ => Err(format!("percent must be 1 to 100, not {percent}")),
         }
     }
 
-    /// The loss of all messages of some names.
+    /// Makes the fault that loses all messages of some names.
     ///
     /// # Errors
     /// If no name is given.
     pub fn lose(messages: Messages) -> Result<Fault, String> {
         match messages.is_empty() {
             false => Ok(Fault::Lose { messages }),
-            true => Err("of no message nothing can be lost; name one, such as \"commit\"".into()),
+            true => Err("no message is named; name at least one, such as \"commit\"".into()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Orders about a server's own links as lines: `{"kind":"link","fault":"cut","peer":"B"}`.
 //!
-//! They are no requests to the bank, whose state machine never hears of them: the server's threads
-//! obey them. So they have a line of their own kind on the clients' port.
+//! The server's threads obey them, and the state machine never hears of them: they are no requests to the
+//! bank. So they have lines of their own kind on the clients' port.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ use crate::wire::messages::Messages;
 use crate::wire::reply::{Answer, answer, line_of, read};
 use crate::wire::{explain, to_line};
 
-/// What a good order looks like, for those who sent another.
-const RIGHT: &str = "right is {\"kind\":\"link\"}, or with \"fault\" also: \"cut\" and \"peer\"; \
+/// A good order, shown to whoever sent a bad one.
+const RIGHT: &str = "an order is {\"kind\":\"link\"}, or with \"fault\" also: \"cut\" and \"peer\"; \
     \"delay\", \"peer\" and \"ms\"; \"drop\", \"peer\" and \"percent\"; \"lose\", \"peer\" and \"messages\"; \
     \"heal\", and \"peer\" if it is to be that link alone";
 
@@ -32,8 +32,8 @@ objects! {
     }
 }
 
-/// The order that a line is, or the reply that says what is wrong with it; none if the line is no order
-/// at all.
+/// Parses the order on a line; none if the line is no order at all. An error is the reply that says what is
+/// wrong.
 #[allow(clippy::type_complexity, reason = "as parse_request has it")]
 pub(super) fn parse_order(
     line: &[u8],
@@ -45,7 +45,7 @@ pub(super) fn parse_order(
         version: Option<u64>,
     }
     let Object(Header { kind, id, version }) = serde_json::from_slice(line).ok()?;
-    // Another version's orders may well have other fields.
+    // Another version's orders may have other fields.
     if kind != "link" || version.is_some_and(|version| version != VERSION) {
         return None;
     }
@@ -88,7 +88,7 @@ fn order_of(line: LinkLine) -> Result<LinkOrder, String> {
     }
 }
 
-/// An order as a line, with its newline.
+/// Writes an order as a line, with its newline.
 pub fn encode_order(id: u64, order: &LinkOrder) -> String {
     let line = LinkLine { id: Some(id), kind: Some("link".into()), ..LinkLine::default() };
     to_line(&match order.clone() {
@@ -111,12 +111,12 @@ pub fn encode_order(id: u64, order: &LinkOrder) -> String {
     })
 }
 
-/// The answer to an order as a line, with its newline.
+/// Writes the answer to an order as a line, with its newline.
 pub fn encode_faults(id: Option<u64>, faults: &LinkFaults) -> String {
     line_of(id, faults)
 }
 
-/// The answer to order number `id` that a line is; none if it answers another one.
+/// Parses the answer to order `id`; none if the line answers another one.
 ///
 /// # Errors
 /// Says why the line is no answer to an order.

@@ -64,7 +64,7 @@ fn what_is_wrong_with_an_order_is_said() {
         (r#""fault":"delay","peer":"B""#, "one is missing"),
         (r#""fault":"delay","peer":"B","ms":0"#, "1 to 60000 milliseconds, not 0"),
         (r#""fault":"delay","peer":"B","ms":60001"#, "not 60001"),
-        (r#""fault":"drop","peer":"B","percent":0"#, "1 to 100 percent"),
+        (r#""fault":"drop","peer":"B","percent":0"#, "percent must be 1 to 100"),
         (r#""fault":"drop","peer":"B","percent":256"#, "not 256"),
         (r#""fault":"lose","peer":"B""#, "one is missing"),
         (r#""fault":"lose","peer":"B","messages":[]"#, "name one, such as"),

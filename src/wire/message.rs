@@ -1,14 +1,14 @@
-//! What servers say to each other, as lines.
+//! The messages between servers, as lines.
 
 use crate::bank::paxos::message::Message;
 use crate::wire::{explain, to_line};
 
-/// A message as a line, with its newline.
+/// Writes a message as a line, with its newline.
 pub fn encode_message(message: &Message) -> String {
     to_line(message)
 }
 
-/// The message that a line is.
+/// Parses a line as a message.
 ///
 /// # Errors
 /// Says why the line is not a message.
@@ -17,10 +17,10 @@ pub fn parse_message(line: &[u8]) -> Result<Message, String> {
     serde_json::from_str(text).map_err(|error| format!("not a message: {}", explain(&error)))
 }
 
-/// Whether a connection's first line is a peer's hello: an object whose first key is `hello`.
+/// True if a connection's first line is a peer's hello: an object whose first key is `hello`.
 ///
-/// Cheap, since it decides by which rules the line is to be parsed; whether it is a good hello is
-/// for [`parse_message`] to say.
+/// It must be cheap, since it decides by which rules the line is parsed. [`parse_message`] says whether
+/// the hello is a good one.
 pub fn is_peer_line(line: &[u8]) -> bool {
     let rest = line.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
     let rest = rest.and_then(|rest| rest.strip_prefix(b"\"hello\"")).map(<[u8]>::trim_ascii_start);
@@ -45,7 +45,7 @@ mod tests {
         id.parse().unwrap()
     }
 
-    /// Of each of nine servers at least one element, as long as can be.
+    /// Of each of nine servers at least one element, each as long as possible.
     #[test]
     fn the_largest_block_fits_into_a_line() {
         let Limits { element, block_bytes, .. } = Limits::default();
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// Lines of a server that asks for nothing, and says nothing, of whole logs.
+    /// Lines of a server that requests nothing and announces nothing of whole logs.
     #[test]
     fn what_is_said_of_whole_logs_may_be_left_out() {
         let ballot = r#"{"round":3,"server":"B","life":"0000000000000007"}"#;

@@ -1,11 +1,11 @@
-//! Some of the messages that servers send each other, by their names.
+//! Sets of messages between servers, by name.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// All but those that open a connection: without these there is none on which others could be lost.
+/// The names of all messages but those that open a connection, without which no message could be lost.
 const NAMES: [&str; 12] = [
     "heartbeat",
     "rejoin",
@@ -21,28 +21,28 @@ const NAMES: [&str; 12] = [
     "blocks_response",
 ];
 
-/// A set of names of messages, each a bit. Written as a list of the names.
+/// A set of message names, each a bit. It is written as a list of the names.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<&str>", try_from = "Vec<String>")]
 pub struct Messages(u16);
 
 impl Messages {
-    /// None at all.
+    /// True if the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Those of both sets.
+    /// Returns the union of both sets.
     pub fn and(self, others: Messages) -> Messages {
         Messages(self.0 | others.0)
     }
 
-    /// Whether the message of this name is among them.
+    /// True if the set holds the message of this name.
     pub fn contains(self, name: &str) -> bool {
         name.parse::<Messages>().is_ok_and(|message| self.0 & message.0 != 0)
     }
 
-    /// Their names.
+    /// Returns the names in the set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         NAMES.into_iter().filter(move |name| self.contains(name))
     }
@@ -50,7 +50,7 @@ impl Messages {
 
 impl FromStr for Messages {
     type Err = String;
-    /// The set of the one message of this name.
+    /// Parses one name into the set that holds it.
     fn from_str(text: &str) -> Result<Messages, String> {
         match NAMES.iter().position(|name| *name == text) {
             Some(place) => Ok(Messages(1 << place)),

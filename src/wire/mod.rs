@@ -1,10 +1,9 @@
-//! What travels: one JSON object a line, for peers and clients alike, on one port.
+//! The lines that travel: one JSON object each, for peers and clients alike, on one port.
 //!
-//! [`lines`] cuts bytes into lines and never holds more than it was told to. [`request`] and
-//! [`reply`] are what clients say and hear (of both, what is special about batches stands in a file
-//! of its own), [`message`] is what servers say to each other, [`link`] orders to break and mend what
-//! they say it over. Every stage has its own errors, and all that is wrong with a line is found here:
-//! the state machine sees only what is well formed.
+//! [`lines`] cuts bytes into lines, in bounded memory. [`request`] and [`reply`] are the clients' lines
+//! and the answers, with files of their own for batches. [`message`] is the servers' talk, and [`link`] the
+//! orders to break and mend the links under it. Each stage has its own errors, and all that can be wrong
+//! with a line is found here: the state machine sees only well-formed requests and messages.
 
 pub mod asked;
 mod batch;
@@ -30,13 +29,13 @@ pub const MAX_CLIENT_LINE: usize = 1 << 20;
 /// The longest line that a server takes from a peer, and a client from a server.
 pub const MAX_PEER_LINE: usize = 16 << 20;
 
-/// What a JSON error says, in bounded length: a hostile line may be long, what is said about it
-/// must not be.
+/// Explains a JSON error in bounded length: a hostile line may be long, but the words about it must not
+/// be.
 fn explain(error: &serde_json::Error) -> String {
     const MAX_CHARS: usize = 300;
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
-    // Everything is on line 1 here, so the line is noise.
+    // Everything is on line 1, so the line number is noise.
     let what = text.strip_suffix(&position).unwrap_or(&text);
     let mut short: String = what.chars().take(MAX_CHARS).collect();
     if short.len() < what.len() {
@@ -45,7 +44,7 @@ fn explain(error: &serde_json::Error) -> String {
     format!("{short} (column {})", error.column())
 }
 
-/// A value as one line of JSON, with its newline. Nothing that is sent has anything but texts for keys, so it can't fail.
+/// Writes a value as one line of JSON, with its newline. It can't fail: all keys of what is sent are text.
 pub(crate) fn to_line(value: &impl serde::Serialize) -> String {
     let mut line = serde_json::to_string(value).expect("what is sent has only texts for keys");
     line.push('\n');

@@ -1,8 +1,8 @@
-//! The answer to a batch: what is usual is short.
+//! The answer to a batch, in which usual outcomes are short.
 //!
-//! `{"id":3,"server":"A","epoch":1,"outcomes":[[17,70],{"outcome":"refused",…}]}`: an outcome of which
-//! there is nothing to say but the entry's seq and the balance is written as these two; the server
-//! and the epoch, the same for all of them, stand once.
+//! `{"id":3,"server":"A","epoch":1,"outcomes":[[17,70],{"outcome":"refused",…}]}`: an outcome that consists
+//! of no more than the entry's seq and the balance is written as these two. The server and the epoch are
+//! the same for all of them, and stand once.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub(super) struct BatchLine<'a> {
     outcomes: Vec<Short<'a>>,
 }
 
-/// Who accepted what is written short.
+/// The server and epoch that accepted the short outcomes.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 struct AcceptedBy<'a> {
     server: &'a ServerId,
@@ -37,7 +37,7 @@ enum Short<'a> {
     Whole(&'a Outcome),
 }
 
-/// What an outcome comes down to if it can be written short.
+/// Returns what an outcome says, if it can be written short.
 fn plain(outcome: &Outcome) -> Option<(AcceptedBy<'_>, u64, Amount)> {
     match outcome {
         Outcome::Accepted {
@@ -87,10 +87,10 @@ enum Read {
 }
 
 impl BatchRead {
-    /// The outcomes, each with all that there is to say of it.
+    /// Returns the outcomes in full.
     ///
     /// # Errors
-    /// If one is short and it isn't said who accepted it.
+    /// If an outcome is short and the line names no server that accepted it.
     pub(super) fn into_outcomes(self) -> Result<Vec<Outcome>, String> {
         let accepted_by = self.server.zip(self.epoch);
         let whole = |read| match (read, &accepted_by) {

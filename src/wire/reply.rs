@@ -1,4 +1,4 @@
-//! What servers answer, as lines: `{"id":2,"outcome":"accepted",…}`.
+//! The servers' answers as lines: `{"id":2,"outcome":"accepted",…}`.
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
@@ -12,42 +12,42 @@ use crate::wire::link::LinkFaults;
 use crate::wire::outcomes::{BatchLine, BatchRead};
 use crate::wire::{explain, to_line};
 
-/// What a client makes of a line that answers it.
+/// A client's reading of a line that answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// To everything but `chain`.
+    /// The answer to everything but `chain` and orders about links.
     Reply(Reply),
-    /// To [`Request::Chain`].
+    /// The answer to [`Request::Chain`].
     Chain(Blocks),
-    /// To a [`LinkOrder`](crate::wire::link::LinkOrder).
+    /// The answer to a [`LinkOrder`](crate::wire::link::LinkOrder).
     Links(LinkFaults),
 }
 
 /// A piece of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blocks {
-    /// In height order.
+    /// The blocks, in height order.
     pub blocks: Vec<HashedBlock>,
-    /// There are more after these.
+    /// True if there are more blocks after these.
     pub more: bool,
 }
 
 /// A block's fields and, beside them, its hash, which the stored text can't hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HashedBlock {
-    /// Its place in the chain.
+    /// The block's place in the chain.
     pub height: u64,
-    /// Its hash.
+    /// The block's hash.
     pub hash: BlockHash,
-    /// The hash of the block before.
+    /// The previous block's hash.
     pub previous: BlockHash,
-    /// Who built it; none in block 0.
+    /// The server that built the block; none in block 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposer: Option<ServerId>,
-    /// What the bank is founded on; only in block 0.
+    /// The bank's founding terms; only in block 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis: Option<Genesis>,
-    /// The entries in it, in the order in which they take effect.
+    /// The block's entries, in the order in which they take effect.
     pub entries: Vec<Entry>,
 }
 
@@ -65,8 +65,8 @@ impl HashedBlock {
     }
 }
 
-/// The line that answers the client's request `id`. A flattened struct would say the same and take several
-/// times as long, since it looks at each field on its way.
+/// Writes the line that answers the client's request `id`. A flattened struct would do the same, but
+/// takes several times as long, since it looks at each field on its way.
 pub(super) fn line_of(id: Option<u64>, reply: &impl Serialize) -> String {
     let text = to_line(reply);
     match (id, text.strip_prefix('{')) {
@@ -76,7 +76,7 @@ pub(super) fn line_of(id: Option<u64>, reply: &impl Serialize) -> String {
     }
 }
 
-/// A reply as a line, with its newline.
+/// Writes a reply as a line, with its newline.
 pub fn encode_reply(id: Option<u64>, reply: &Reply) -> String {
     match reply {
         Reply::Batch { outcomes } => to_line(&BatchLine::of(id, outcomes)),
@@ -84,16 +84,16 @@ pub fn encode_reply(id: Option<u64>, reply: &Reply) -> String {
     }
 }
 
-/// The reply to [`Request::Chain`] as a line, with its newline.
+/// Writes the reply to [`Request::Chain`] as a line, with its newline.
 pub fn encode_chain(id: Option<u64>, blocks: &[SealedBlock], more: bool) -> String {
     let blocks = blocks.iter().map(HashedBlock::of).collect();
     line_of(id, &Blocks { blocks, more })
 }
 
-/// The answer to request number `id`, `request`, that a line is; none if it answers another one.
+/// Parses the answer to `request` with the number `id`; none if the line answers another request.
 ///
-/// An error without an id is an answer too: the server could not make out what it was asked.
-/// Fields that are not known are passed over, so that a later server may say more.
+/// An error without an id is an answer too: the server could not make out what it was asked. Unknown
+/// fields are ignored, so that a later server may say more.
 ///
 /// # Errors
 /// Says why the line is no answer to such a request.
@@ -101,7 +101,7 @@ pub fn parse_reply(line: &[u8], id: u64, request: &Request) -> Result<Option<Ans
     answer(line, id, |text| answer_to(request, text))
 }
 
-/// The same for a question whose good answers are read so.
+/// Parses an answer; `read_good` reads it unless it is an error.
 pub(super) fn answer(
     line: &[u8],
     id: u64,
@@ -130,7 +130,7 @@ pub(super) fn answer(
     }
 }
 
-/// Reads a line as what the request calls for.
+/// Reads a line as the answer that the request calls for.
 fn answer_to(request: &Request, text: &str) -> Result<Answer, String> {
     macro_rules! reply {
         ($kind:ident { $($(#[$how:meta])* $field:ident: $type:ty),* }) => {{

@@ -1,4 +1,4 @@
-//! What clients ask, as lines: `{"id":2,"transfer":{"to":"B","amount":30}}`.
+//! The clients' requests as lines: `{"id":2,"transfer":{"to":"B","amount":30}}`.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,10 @@ use crate::wire::{explain, to_line};
 
 /// The version of requests and replies.
 pub const VERSION: u64 = 2;
-/// How many entries or accounts an answer to `history` or `accounts` holds if nothing is said of it.
+/// How many entries or accounts an answer to `history` or `accounts` holds without a `limit`.
 pub const DEFAULT_PAGE: usize = 50;
 
-/// What a good request looks like, for those who sent another.
+/// A good request, shown to whoever sent a bad one.
 const RIGHT: &str = "a request is one JSON object a line, such as \
     {\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":30}}, with exactly one of session, transfer, \
     open, batch, balance, history, accounts, log, chain, status, settle";
@@ -69,13 +69,13 @@ objects! {
     ChainFields { from: u64 = "count", to: u64 = "count" }
 }
 
-/// The request that a line is, with the client's id for it. `home` is the server's own account: where
-/// the line doesn't say who pays, or whose statement is wanted, it is that.
+/// Parses a line into a request and the client's id for it. `home` is the server's own account: it is
+/// the default for who pays, and for whose statement is wanted.
 ///
-/// What makes no sense to a bank (an amount of 0, an unknown account) is for the state machine to say.
+/// What makes no sense to a bank (an amount of 0, an unknown account) is left to the state machine.
 ///
 /// # Errors
-/// The reply that says what is wrong and what would be right; with the id, where one can be made out.
+/// A reply that says what is wrong and what would be right, with the id where one can be made out.
 pub fn parse_request(
     line: &[u8],
     home: &AccountId,
@@ -98,17 +98,17 @@ pub fn parse_request(
     }
 }
 
-/// A batch of nothing but transfers, read as what it would be with only one of them; the others follow
-/// from that one.
+/// Parses a batch of nothing but transfers. It parses the batch with its first item alone, and the other
+/// items follow from that one.
 fn parse_quickly(line: &[u8], home: &AccountId) -> Option<(Option<u64>, Request)> {
     const ITEMS: &[u8] = b"\"items\":[";
     const FEW: usize = 200;
-    // No text within JSON has a quote like the one that begins this, so it is a field's name.
+    // No text within JSON has a quote like the first byte of ITEMS, so this is a field's name.
     let begin = line.windows(ITEMS.len()).take(FEW).position(|window| window == ITEMS)?;
     let (before, list) = line.split_at(begin + ITEMS.len());
     let mut all = Vec::with_capacity((list.len() / quick::SHORTEST).min(MAX_BATCH));
     let after = quick::transfers(list, |action| all.push(Instruction::plain(action)))?;
-    // Of just one, that one is it.
+    // A batch of one is parsed by its first item alone already.
     if !(2..=MAX_BATCH).contains(&all.len()) || after.len() > FEW {
         return None;
     }
@@ -128,12 +128,12 @@ fn parse_quickly(line: &[u8], home: &AccountId) -> Option<(Option<u64>, Request)
     Some((id, Request::Batch(all)))
 }
 
-/// A request as a line, with its newline.
+/// Writes a request as a line, with its newline.
 ///
 /// # Panics
-/// If no line says it: a transfer that is alone and yet linked; an opening that waits for money; a
-/// batch whose names are not those of one session with each number one more than the last, or of
-/// which only some are `settled`.
+/// If no line can say it: a lone transfer that is linked; an opening that waits for money; a batch of
+/// which only some items are `settled`, or whose names are not of one session with numbers that go up by
+/// one.
 pub fn encode_request(id: u64, request: &Request) -> String {
     let nothing = || Some(Object(Nothing {}));
     let mut envelope = Envelope { id: Some(id), ..Envelope::default() };
@@ -207,7 +207,7 @@ fn bad_version(found: u64) -> Reply {
     wrong(ErrorCode::BadVersion, message)
 }
 
-/// Says why a line is no envelope, and finds its id all the same if it can.
+/// Says why a line is no envelope, and finds its id if possible.
 fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<u64>, Reply) {
     #[derive(Deserialize)]
     struct Header<'a> {
@@ -216,7 +216,7 @@ fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<u64>, Reply
         #[serde(borrow, default)]
         version: Option<&'a RawValue>,
     }
-    // The envelope may stop at a wrong value before it sees that the line is no JSON at all.
+    // The envelope may stop at a wrong value before it meets what makes the line no JSON at all.
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         let what = format!("not JSON: {}; {RIGHT}", explain(&error));
         return (None, wrong(ErrorCode::NotJson, what));
@@ -226,13 +226,13 @@ fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<u64>, Reply
     let (id, version) =
         header.map_or((None, None), |Object(found)| (number(found.id), number(found.version)));
     match version {
-        // Another version may well have other kinds and fields.
+        // Another version may have other kinds and fields.
         Some(other) if other != VERSION => (id, bad_version(other)),
         _ => (id, wrong(ErrorCode::BadRequest, format!("{}; {RIGHT}", explain(error)))),
     }
 }
 
-/// The one request in an envelope.
+/// Takes the one request from an envelope.
 fn request_of(envelope: Envelope, home: &AccountId) -> Result<Request, String> {
     let Envelope { session, transfer, open, batch, balance, history, accounts, .. } = envelope;
     let Envelope { log, chain, status, settle, .. } = envelope;
@@ -305,7 +305,9 @@ fn accounts_of(fields: AccountsFields) -> Result<Request, String> {
     let prefix = prefix.unwrap_or_default();
     if !may_begin_account(&prefix) {
         let prefix: String = prefix.chars().take(80).collect();
-        return Err(format!("{prefix:?} begins no account's name; \"A/\" begins those of A"));
+        return Err(format!(
+            "no account's name begins with {prefix:?}; those of A begin with \"A/\""
+        ));
     }
     Ok(Request::Accounts { prefix, after, limit: page_of(limit)? })
 }
@@ -315,7 +317,7 @@ fn may_begin_account(prefix: &str) -> bool {
     prefix.is_empty() || is_account(prefix) || is_account(&format!("{prefix}x"))
 }
 
-/// How much a page holds.
+/// Checks a page's limit, or takes the default.
 fn page_of(limit: Option<u64>) -> Result<usize, String> {
     let limit = limit.map_or(Ok(DEFAULT_PAGE), usize::try_from).ok();
     let limit = limit.filter(|limit| (1..=MAX_PAGE).contains(limit));
@@ -337,7 +339,7 @@ fn chain_of(fields: &ChainFields) -> Result<Request, String> {
     let from = fields.from.unwrap_or(0);
     match fields.to {
         Some(to) if to < from => {
-            Err(format!("chain goes up: \"to\" {to} is below \"from\" {from}"))
+            Err(format!("\"to\" must not be below \"from\", but {to} is below {from}"))
         }
         to => Ok(Request::Chain { from, to }),
     }

@@ -74,7 +74,7 @@ impl Target for ClientLines {
             "nothing is asked for",
             "is not spoken here",
             "more than the most",
-            "begins no account",
+            "no account's name begins",
             "no Paxos run got through",
             "there is no account",
             "the same account",
