@@ -1,4 +1,4 @@
-//! What a node is told when it starts: who it is, where the others are, and how patient to be.
+//! A node's configuration: who it is, where the others are, and how patient to be.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,37 +16,37 @@ use crate::bank::server::settling::Habit;
 /// Everything that a node has to know beside its store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeConfig {
-    /// Which of the cluster's servers this is.
+    /// This server's id in the cluster.
     pub id: ServerId,
-    /// All servers, this one too, with the `HOST:PORT` at which the others find each.
+    /// All servers, this one too, each with the `HOST:PORT` at which the others find it.
     pub cluster: BTreeMap<ServerId, String>,
     /// The `HOST:PORT` to listen on. Port 0 lets the system choose.
     pub listen: String,
-    /// What every server's account holds at the founding.
+    /// The balance of every server's account at the founding.
     pub opening_balance: Amount,
-    /// Its store was lost for good: it is to rejoin with the one that it is given.
+    /// True if the store was lost for good, and the server is to rejoin with the store it is given.
     pub rejoin: bool,
-    /// The only bank that it serves; none if it may found one.
+    /// The only bank it may serve; none if it may found one.
     pub bank: Option<BankName>,
-    /// The local log is settled when it holds so many entries, if at all.
+    /// The length of the local log, in entries, at which it is settled; none for never.
     pub settle_at: Option<usize>,
-    /// No transfer is answered before it is in a block. To compare with; a bank has no use for it.
+    /// True if no transfer is answered before it is in a block. For comparisons; no bank needs it.
     pub always_paxos: bool,
-    /// Clients may break and mend this server's links.
+    /// True if clients may break and mend this server's links.
     pub allow_fault_injection: bool,
-    /// The file to which what happens is noted down, if any.
+    /// The file in which to note down what happens, if any.
     pub trace: Option<PathBuf>,
     /// How patient to be.
     pub timings: Timings,
 }
 
 impl NodeConfig {
-    /// The other servers, with their addresses.
+    /// Returns the other servers with their addresses.
     pub fn peers(&self) -> impl Iterator<Item = (&ServerId, &String)> {
         self.cluster.iter().filter(|(id, _)| **id != self.id)
     }
 
-    /// What the state machine has to know of this.
+    /// Returns the part that the state machine has to know.
     pub fn for_server(&self) -> Config {
         let servers = self.cluster.keys().cloned().collect();
         let configuration = Configuration { servers, opening_balance: self.opening_balance };
@@ -63,44 +63,44 @@ impl NodeConfig {
     }
 }
 
-/// How long things take. Nothing but liveness and comfort depends on these.
+/// How long things take. Liveness and comfort depend on it, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timings {
-    /// Between two heartbeats. Three missed ones make a peer count as not connected.
+    /// The time between two heartbeats. After three missed ones a peer counts as not connected.
     pub heartbeat: Duration,
     /// How long a proposer with a majority of promises waits for the other connected servers.
     pub gather: Duration,
-    /// The same where the promises at hand cover all that waits.
+    /// How long it waits where the promises at hand cover all waiting transfers.
     pub gather_covered: Duration,
-    /// After this, prepare or accept goes once more to those who haven't answered.
+    /// The time after which prepare or accept is repeated to servers that haven't answered.
     pub repeat: Duration,
-    /// The first back-off of a proposer that lost. It doubles with each attempt…
+    /// The first back-off of a proposer that lost. It doubles with each attempt.
     pub back_off: Duration,
-    /// …up to this.
+    /// The longest back-off.
     pub back_off_most: Duration,
-    /// How long a server that accepted a block waits for the commit before it finishes the round.
+    /// How long a server that accepted a block waits for the commit before it finishes the round itself.
     pub finish_round: Duration,
     /// How long a step of reconciling may take before another peer is asked.
     pub reconcile: Duration,
     /// How long a transfer waits for a majority before it is *unavailable*.
     pub deadline: Duration,
-    /// Between two runs that are made only because a payee is unknown.
+    /// The time between two runs that are made only because a payee is unknown.
     pub look_up: Duration,
-    /// Between runs that, by the look of the last ones, bring nothing but refusals.
+    /// The time between runs when the last ones brought nothing but refusals.
     pub rest: Duration,
-    /// The local log is settled when an entry has been in it for so long, if at all.
+    /// How long an entry may be in the local log before the log is settled; none for ever.
     pub settle_every: Option<Duration>,
-    /// The first pause before a peer is dialled again, or a failed store loaded again. It doubles
-    /// with each failure…
+    /// The first pause before a peer is dialled again, or a failed store loaded again. It doubles with
+    /// each failure.
     pub redial: Duration,
-    /// …up to this.
+    /// The longest such pause.
     pub redial_most: Duration,
-    /// How long dialling may take, and then the peer's answer to the hello.
+    /// How long dialling may take, and again the peer's answer to the hello.
     pub handshake: Duration,
-    /// How long a peer that dialled may say nothing, heartbeats included, before its connection is
-    /// taken for dead (a machine without power doesn't say goodbye).
+    /// How long a peer that dialled may be silent, heartbeats included, before its connection counts as
+    /// dead. (A machine without power doesn't say goodbye.)
     pub silence: Duration,
-    /// How long a client or peer may leave what is written to it unread before it is disconnected.
+    /// How long a client or peer may leave bytes unread before it is disconnected.
     pub unread: Duration,
     /// How long a client's line may take from its first byte to its end.
     pub line: Duration,
@@ -132,7 +132,7 @@ impl Default for Timings {
 }
 
 impl Timings {
-    /// How long a timer runs, before jitter.
+    /// Returns a timer's time, before jitter.
     pub fn of(&self, timer: Timer) -> Duration {
         match timer {
             Timer::Heartbeat => self.heartbeat,
@@ -150,13 +150,13 @@ impl Timings {
         }
     }
 
-    /// The pause after this many failures in a row to reach a peer or the store, before jitter.
+    /// Returns the pause after `failures` failures in a row to reach a peer or the store, before jitter.
     pub fn redial_after(&self, failures: u32) -> Duration {
         doubled(self.redial, failures.saturating_sub(1), self.redial_most)
     }
 }
 
-/// `base` doubled `times` times, to `most` at the most.
+/// Doubles `base` `times` times, up to `most`.
 fn doubled(base: Duration, times: u32, most: Duration) -> Duration {
     2u32.checked_pow(times)
         .and_then(|factor| base.checked_mul(factor))

@@ -1,8 +1,8 @@
-//! One accepted connection: its reader, and the decision who is speaking.
+//! One accepted connection: its reader, and the decision whether a peer or a client is speaking.
 //!
-//! All parsing and hashing is done here, in as many threads as there are connections; the event
-//! loop gets only what is well formed. A reader that can't get rid of what it has read stops
-//! reading, which holds back that connection and no other.
+//! All parsing and hashing is done here, in as many threads as there are connections; the event loop gets
+//! only well-formed events. A reader that can't hand over what it has read stops reading, which holds back
+//! this connection and no other.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
@@ -34,53 +34,53 @@ use crate::wire::{
     is_peer_line, parse_asked, parse_message,
 };
 
-/// How much is read and thrown away after a line that was too long. Were the connection closed with
-/// something unread, the system would destroy the reply on its way.
+/// How many bytes are read and thrown away after a line that was too long. Were the connection closed with
+/// bytes unread, the system would destroy the reply on its way.
 const MAX_DISCARDED: usize = 64 << 20;
 
 /// What all accepted connections share.
 #[derive(Clone, Debug)]
 pub(crate) struct Lobby {
     pub(crate) id: ServerId,
-    /// Its own account, which pays where no other is named.
+    /// The server's own account, which pays where no other is named.
     pub(crate) home: AccountId,
     pub(crate) life: Arc<Life>,
     pub(crate) timings: Timings,
     pub(crate) peers: Sender<Incoming>,
     pub(crate) clients: Sender<Incoming>,
-    /// The store is being loaded again: there is no state machine to ask.
+    /// True while the store is being loaded again: there is no state machine to ask.
     pub(crate) loading: Arc<AtomicBool>,
     /// The clients' places.
     pub(crate) guests: Arc<Guests>,
-    /// How many connections beyond those are looked at.
+    /// How many connections beyond those places are opened, to see who speaks.
     pub(crate) to_look_at: usize,
-    /// Bytes for lines that are longer than usual, while they are read and handed in.
+    /// Room for long lines, in bytes, while they are read and handed in.
     pub(crate) long_lines: Arc<Room>,
-    /// Items of heavy requests that wait for their turn.
+    /// Room for items of heavy requests that wait for their turn.
     pub(crate) untaken: Arc<Room>,
-    /// The links' faults, if clients may ask for any.
+    /// The links' faults, if clients may order any.
     pub(crate) faults: Option<Arc<Faults>>,
 }
 
-/// A line of up to so many bytes needs no part of the room for long ones.
+/// The length in bytes up to which a line needs no part of the room for long lines.
 const FREE_LINE: usize = 16 << 10;
-/// The room for long lines of all connections, in bytes: each takes as much as a line may have.
+/// The room for long lines of all connections, in bytes. Each takes as much as a line may have.
 pub(crate) const LONG_LINES: usize = 64 << 20;
-/// The room for items of heavy requests that wait for their turn, of all connections.
+/// The room, in items, for heavy requests of all connections that wait for their turn.
 pub(crate) const UNTAKEN: usize = 200_000;
 
-/// The stack of a thread that reads, with values nested as deep as the parser goes.
+/// The stack of a reader's thread, enough for values nested as deep as the parser goes, in bytes.
 pub(crate) const READER_STACK: usize = 512 << 10;
-/// The stack of a thread that writes.
+/// The stack of a writer's thread, in bytes.
 const WRITER_STACK: usize = 256 << 10;
-/// What the threads of a connection reserve for their stacks.
+/// The stacks that a connection's threads reserve, in bytes.
 pub(crate) const STACKS: usize = READER_STACK + WRITER_STACK;
 
-/// A connection is to end, and there is nothing more to say about it.
+/// The connection is to end, and nothing is left to say about it.
 struct Ended;
 
-/// Serves a connection to its end. If all clients' places are taken, then only a peer is let in, or a
-/// client that asks for something at once while another one is idle.
+/// Serves a connection to its end. If all clients' places are taken, it lets in a peer, or a client that
+/// asks at once while another client is idle.
 pub(crate) fn serve(lobby: &Lobby, id: ConnectionId, socket: Arc<TcpStream>) {
     let Some(_adopted) = lobby.life.adopt(&socket) else { return };
     let (outlet, outgoing) = Outlet::new(Arc::clone(&socket));
@@ -100,10 +100,10 @@ pub(crate) fn serve(lobby: &Lobby, id: ConnectionId, socket: Arc<TcpStream>) {
         let writer = move || write_out(&outgoing, &for_writer, &owed, lobby.life.over());
         if let Err(error) = lobby.life.spawn_small(scope, (name, WRITER_STACK), writer) {
             log::warn!("no thread for connection {}: {error}", id.0);
-            return refuse(&socket, "this server can have no thread more; try again later");
+            return refuse(&socket, "this server can't start another thread; try again later");
         }
-        // The reader takes the outlet and the seat with it, so that the writer ends once the event loop
-        // has let go of its own.
+        // The reader takes the outlet and the seat with it. So the writer ends once the event loop has let
+        // go of its own outlet.
         Reader { lobby, id, outlet, patience, seat, long: None }.run(&socket);
     });
 }
@@ -114,9 +114,9 @@ struct Reader<'a> {
     outlet: Outlet,
     /// How long to wait for the first line, if all places are taken.
     patience: Option<Duration>,
-    /// Its place among the clients.
+    /// The connection's place among the clients.
     seat: Option<Seat>,
-    /// Its part of the room for long lines, as long as it reads or hands in one.
+    /// The connection's part of the room for long lines, while it reads or hands in a long line.
     long: Option<Taken>,
 }
 
@@ -143,13 +143,13 @@ impl Reader<'_> {
             },
             Err(error) => self.give_up(&error.to_string()),
         };
-        // That the other side hangs up is no news to anybody but the event loop.
+        // The end of the connection is news to the event loop alone.
         if ended.is_err() {
             self.outlet.disconnect();
         }
     }
 
-    /// Whether the client has a place, if need be that of another one that has been idle for long.
+    /// True if the client has a place. If need be, takes the place of a client that has been idle for long.
     fn has_place(&mut self, socket: &TcpStream) -> bool {
         if self.seat.is_none() {
             let (guests, least) = (&self.lobby.guests, self.lobby.timings.handshake);
@@ -161,7 +161,7 @@ impl Reader<'_> {
         self.patience.is_none()
     }
 
-    /// Reads the next line, which may come at any time, but has to end in time once it has begun.
+    /// Reads the next line. It may come at any time, but has to end in time once it has begun.
     fn next_line(&mut self, lines: &mut LineReader<&TcpStream>) -> io::Result<Step> {
         self.long = None;
         let mut until = None;
@@ -193,7 +193,7 @@ impl Reader<'_> {
         Err(Ended)
     }
 
-    /// A peer of another version, perhaps, about which a person has to do something.
+    /// Hangs up with a warning: it may be a peer of another version, which needs a person's care.
     fn refuse(&self, reason: &str) -> Result<(), Ended> {
         log::warn!("closing connection {}, whose hello can't be read: {reason}", self.id.0);
         Err(Ended)
@@ -220,7 +220,7 @@ impl Reader<'_> {
     }
 
     fn discard(&self, mut socket: &TcpStream) {
-        // A place that is reserved for peers is not to be taken for long.
+        // A place that is reserved for peers must not be occupied for long.
         let patience = self.patience.unwrap_or(self.lobby.timings.unread);
         let until = Instant::now() + patience;
         let (mut buffer, mut discarded) = ([0; 16 << 10], 0);
@@ -235,7 +235,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Tells the event loop, by way of the clients' or the peers' channel.
+    /// Tells the event loop, over the clients' or the peers' channel.
     fn tell(&self, channel: &Sender<Incoming>, event: Event) -> Result<(), Ended> {
         channel.send(Incoming::Connection(self.id, event)).map_err(|_| Ended)
     }
@@ -244,7 +244,7 @@ impl Reader<'_> {
         channel.send(Incoming::Opened(self.id, self.outlet.clone())).map_err(|_| Ended)
     }
 
-    /// Serves a client that has said its first line.
+    /// Serves a client whose first line has come.
     fn serve_client(
         &mut self,
         first: Step,
@@ -263,15 +263,15 @@ impl Reader<'_> {
         step.map(|_| ())
     }
 
-    /// Whether there may be more.
+    /// Handles one line. False if it was the last.
     fn client_step(&self, read: LineRead<'_>, socket: &TcpStream) -> Result<bool, Ended> {
         match read {
             LineRead::Line(line) => self.client_line(line).map(|()| true),
             LineRead::TooLong => {
-                let message = format!("a line has {MAX_CLIENT_LINE} bytes at the most");
+                let message = format!("a line may have at most {MAX_CLIENT_LINE} bytes");
                 self.say_last(ErrorCode::LineTooLong, message, socket).map(|()| false)
             }
-            // Who has said its last word may still be listening: `printf … | nc` does that.
+            // A client that has sent its last word may still listen: `printf … | nc` does.
             LineRead::End | LineRead::Cut => {
                 self.outlet.owed().wait_until_paid(self.longest());
                 Ok(false)
@@ -279,7 +279,7 @@ impl Reader<'_> {
         }
     }
 
-    /// No request takes longer than this, unless it is never answered.
+    /// Returns the longest time that any request takes that is answered at all.
     fn longest(&self) -> Duration {
         2 * self.lobby.timings.deadline
     }
@@ -361,7 +361,7 @@ impl Reader<'_> {
     }
 }
 
-/// The line that was just read.
+/// Returns the line that was just read.
 fn whole<'a>(lines: &'a LineReader<&TcpStream>) -> &'a [u8] {
     match lines.after(Step::Whole) {
         LineRead::Line(line) => line,
@@ -369,11 +369,11 @@ fn whole<'a>(lines: &'a LineReader<&TcpStream>) -> &'a [u8] {
     }
 }
 
-/// Breaks or mends links; returns the line that answers.
+/// Obeys an order to break or mend links; returns the line that answers.
 fn obey(lobby: &Lobby, id: Option<u64>, order: &LinkOrder) -> String {
     let result = match &lobby.faults {
         Some(faults) => faults.obey(order),
-        None => Err("links are not to be touched here: this server was started without \
+        None => Err("nobody may break this server's links: it was started without \
             --allow-fault-injection"
             .into()),
     };
@@ -383,7 +383,7 @@ fn obey(lobby: &Lobby, id: Option<u64>, order: &LinkOrder) -> String {
     }
 }
 
-/// What a client hears while the store is being loaded again.
+/// Returns the answer to a client while the store is being loaded again.
 fn out_of_order() -> Reply {
     let message = "this server's store has failed and is being loaded again; \
         nothing was done about this request; try again"
@@ -391,7 +391,7 @@ fn out_of_order() -> Reply {
     Reply::Error { error: ErrorCode::Store, message }
 }
 
-/// A read that took too long; which of the two kinds it is depends on the system.
+/// True if a read took too long; the error's kind depends on the system.
 pub(crate) fn is_time_out(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -1,7 +1,7 @@
-//! The central thread: owns the state machine and the store, and blocks on nobody else.
+//! The central thread: owns the state machine and the store, and waits for no other thread.
 //!
-//! A turn: take in what is waiting, peers and timers first, then clients in turn up to a bound; make all
-//! that follows from it durable in one write; then hand out what was bound to that.
+//! A turn takes in what is waiting: peers and timers first, then clients in turn up to a bound. It makes all
+//! that follows durable in one write. Then it hands out what was bound to the write.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ use crate::node::resting::{Nap, Rests};
 use crate::node::timers::{Timers, jittered_pause};
 use crate::store::{Store, StoreError};
 
-/// What peers say that is taken in within one turn, at the most.
+/// The most messages from peers taken in within one turn.
 const PEERS_PER_TURN: usize = 256;
-/// What clients have sent that is sorted into their queues within one turn, at the most.
+/// The most events from clients sorted into their queues within one turn.
 const SORTED_PER_TURN: usize = 4_096;
 
-/// How often a server that writes nothing looks whether its store is there and still its own.
+/// How often a server that writes nothing checks that its store is there and still its own.
 const LOOK_IN: Duration = Duration::from_secs(2);
 
 /// All that the central thread owns.
@@ -61,12 +61,12 @@ pub(crate) struct Waiting {
     gate: Gate,
     idle: Idle,
     notes: Notes,
-    /// A link that is up. It opens a turn: what is said before in a turn is meant for the link
-    /// before, and in a new one the hello has to be first.
+    /// A link that came up. It opens a turn: messages said earlier in a turn are meant for the link
+    /// before it, and over a new link the hello has to be first.
     dialled: Option<Incoming>,
-    /// When the store was last heard.
+    /// When the store last answered.
     store_heard: Instant,
-    /// The store takes no writes, and when to see whether it does.
+    /// When to try the store again, if it takes no writes.
     nap: Option<Nap>,
 }
 
@@ -88,13 +88,13 @@ impl Waiting {
 /// Why turns can't go on.
 enum Broken {
     Store(StoreError),
-    /// The store, which took no writes, lets this life begin.
+    /// The store, which took no writes, now lets this life begin.
     Awake(Box<(Server, Option<Check>)>),
     Node(ExitReason),
 }
 
 impl EventLoop {
-    /// Runs until the node ends, and tells it why it did.
+    /// Runs until the node ends, and makes the reason known.
     pub(crate) fn run(mut self) {
         let reason = loop {
             let reason = match self.take_turns() {
@@ -129,7 +129,7 @@ impl EventLoop {
         }
     }
 
-    /// Waits until there is something to take in, or a timer runs out, or the node ends.
+    /// Waits until there is something to take in, a timer runs out, or the node ends.
     fn wait(&self) {
         if !self.waiting.own.is_empty() || self.waiting.dialled.is_some() {
             return;
@@ -187,12 +187,12 @@ impl EventLoop {
             && let Some(incoming) = self.queues.next(&mut allowance)
         {
             self.admit(incoming);
-            // What came meanwhile shares the turn.
+            // Events that came meanwhile share the turn.
             sorted += self.sort(SORTED_PER_TURN - sorted);
         }
     }
 
-    /// Puts what clients have sent into their queues, so many at the most; says how many.
+    /// Puts at most `most` events from clients into their queues, and returns how many.
     fn sort(&mut self, most: usize) -> usize {
         let come = self.clients.try_iter().take(most);
         come.map(|incoming| self.queues.push(incoming)).count()
@@ -213,7 +213,7 @@ impl EventLoop {
         for (to, message) in free {
             self.exchange.send(&to, message);
         }
-        // Peers are at work meanwhile.
+        // Before the store's write: peers are at work meanwhile.
         self.write_down(&notes);
         let begun = Instant::now();
         let receipt = if batch.writes.is_empty() {
@@ -236,20 +236,20 @@ impl EventLoop {
         for command in timers {
             self.waiting.timers.apply(command, now);
         }
-        // Who gets a reply may look for what led to it.
+        // A client that gets a reply may look at once for what led to it.
         self.exchange.trace.flush();
         for bound in bound.release(receipt) {
             self.waiting.own.extend(self.exchange.hand_out(bound));
         }
-        // Last: the block reader's waking up takes its time too.
+        // Last: waking the block reader takes its time too.
         self.exchange.durable(&batch);
         self.exchange.end_turn();
         self.exchange.trace.flush();
         Ok(())
     }
 
-    /// Looks whether the store is still there, if it was not heard for a while: nobody should have to pay to
-    /// find out that it is gone. If it took no writes: whether it does now.
+    /// Checks that the store is still there, if it was silent for a while: nobody should have to pay to find
+    /// out that it is gone. If the store took no writes, checks whether it does now.
     fn look_in(&mut self, now: Instant) -> Result<(), Broken> {
         match &mut self.waiting.nap {
             Some(nap) if now >= nap.until => {
@@ -270,11 +270,11 @@ impl EventLoop {
         Ok(())
     }
 
-    /// After a store failure: forgets everything and comes back from what is durable.
+    /// Forgets everything after a store failure, and comes back from what is durable.
     ///
-    /// Whether the last turn is durable is not known, so nothing that followed from it may be said,
-    /// and nobody who was connected may go on as if nothing had happened. Meanwhile clients that
-    /// connect are told (by their readers), and peers wait.
+    /// Nobody knows whether the last turn is durable. So nothing that followed from it may be said, and no
+    /// connection may go on as if nothing had happened. Meanwhile clients that connect are told so (by
+    /// their readers), and peers wait.
     fn start_over(&mut self, error: StoreError) -> Result<(), ExitReason> {
         if !error.is_transient() {
             return Err(ExitReason::Store(Arc::new(error)));
@@ -293,8 +293,8 @@ impl EventLoop {
             }
         }
         self.waiting = Waiting::new(self.timings.clone());
-        // What is still in the channels needs no care: it comes from connections that the exchange
-        // doesn't know any more, or begins with an opening, and then its end follows.
+        // What is still in the channels needs no care: it comes from connections that the exchange has
+        // forgotten, or it begins with an opening and its end will follow.
         let Loaded { server, check, resting } = self.load_after(error)?;
         if let Some(resting) = resting {
             log::warn!(
@@ -309,7 +309,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// A store that refused a turn is there, and can be read at once. Any other is left alone for a moment.
+    /// Loads the store. If it refused a turn, it is there and can be read at once; otherwise pauses first.
     fn load_after(&mut self, error: StoreError) -> Result<Loaded, ExitReason> {
         if let StoreError::Refused(why) = error {
             match rest(&self.config, &mut *self.store, why) {
@@ -322,7 +322,7 @@ impl EventLoop {
         self.load_again()
     }
 
-    /// Of a turn that the store refused, and what came after it, nothing has happened: clients are told.
+    /// Tells clients that nothing happened of a turn that the store refused, nor of what came after it.
     fn part(&mut self, why: &StoreError) {
         self.sort(usize::MAX);
         while !self.queues.is_empty() {
@@ -334,8 +334,8 @@ impl EventLoop {
         self.exchange.part(why);
     }
 
-    /// The store takes writes again, and a life has begun. Of the last one nothing is left to be known; who has
-    /// asked for something and was not heard yet is told that nothing was done.
+    /// Begins a life, since the store takes writes again. The last life is forgotten: clients whose requests
+    /// still wait are told that nothing was done.
     fn awake(&mut self, (server, check): (Server, Option<Check>)) {
         if let Some(nap) = self.waiting.nap.take() {
             self.part(&StoreError::Refused(nap.resting.why));

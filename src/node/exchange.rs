@@ -1,4 +1,4 @@
-//! Who is connected: turns what comes in into events, and hands out what the state machine sends.
+//! The connected peers and clients: turns what comes in into events, and hands out the machine's effects.
 
 use std::collections::BTreeMap;
 
@@ -23,11 +23,11 @@ use crate::store::StoreError;
 pub(crate) struct Exchange {
     connections: BTreeMap<ConnectionId, Connection>,
     links: BTreeMap<ServerId, Link>,
-    /// Connections that ended in this turn: what the turn still says to them is not lost.
+    /// Connections that ended in this turn. The turn can still say something to them.
     leaving: Vec<ConnectionId>,
-    /// The newest connection there has been.
+    /// The newest connection so far.
     newest: ConnectionId,
-    /// Connections up to this one are from before everything was forgotten. One that opens late, its
+    /// The newest connection from before everything was forgotten. An older connection that opens late, its
     /// reader having been slow, may bring a retry of what was refused on a newer one.
     outdated: ConnectionId,
     /// The requests that came in this turn.
@@ -41,13 +41,13 @@ pub(crate) struct Exchange {
 #[derive(Debug)]
 struct Connection {
     outlet: Outlet,
-    /// Who dialled it, if it is a peer's.
+    /// The peer that dialled it, if a peer did.
     peer: Option<ServerId>,
     asked: Asked,
 }
 
 impl Exchange {
-    /// Nobody is connected yet.
+    /// Creates an exchange with nobody connected.
     pub(crate) fn new(jobs: Jobs, appended: Sender<SealedBlock>, gauges: Gauges) -> Exchange {
         Exchange {
             connections: BTreeMap::new(),
@@ -63,13 +63,13 @@ impl Exchange {
         }
     }
 
-    /// The same, with what passes noted down.
+    /// Notes down from now on what passes.
     pub(crate) fn traced(self, trace: Trace) -> Exchange {
         Exchange { trace, ..self }
     }
 
-    /// Lets the block reader have the blocks that are durable now, if it has room for them: it needn't
-    /// read them from the store.
+    /// Hands the block reader the blocks that are durable now, if it has room: so it needn't read them from
+    /// the store.
     pub(crate) fn durable(&self, batch: &Batch) {
         for write in &batch.writes {
             if let Write::Append { block, .. } = write {
@@ -78,8 +78,8 @@ impl Exchange {
         }
     }
 
-    /// Takes note of what comes in, and returns what the state machine has to know of it. What comes
-    /// from a connection that was let go of is nothing.
+    /// Takes note of what comes in, and returns the event for the state machine, if any. Whatever comes from
+    /// a forgotten connection is dropped.
     pub(crate) fn admit(&mut self, incoming: Incoming) -> Option<Event> {
         match incoming {
             Incoming::Opened(id, outlet) => {
@@ -125,11 +125,11 @@ impl Exchange {
                 self.trace.came(connection.peer.as_ref(), connection.outlet.socket(), &event);
                 Some(event)
             }
-            // It waits for its turn first.
+            // The request waits for its turn first.
             Incoming::Asked(..) => None,
             Incoming::Silent(id) => {
-                // The way there is likely to be as dead as the way from there, and the system would
-                // go on trying for minutes.
+                // The way to the peer is likely as dead as the way from it, and the system would go on
+                // trying for minutes.
                 let peer = self.connections.get(&id)?.peer.as_ref()?;
                 self.links.get(peer)?.hang_up();
                 None
@@ -151,7 +151,7 @@ impl Exchange {
         }
     }
 
-    /// Sends a message to a peer, if there is a link to it.
+    /// Sends a message to a peer, if a link to it is up.
     pub(crate) fn send(&self, to: &ServerId, message: Message) {
         match self.links.get(to) {
             Some(link) => {
@@ -165,7 +165,7 @@ impl Exchange {
         }
     }
 
-    /// Hands out what a durable turn says. A message to the server itself comes back.
+    /// Hands out a durable turn's bound effects. A message to the server itself is returned.
     pub(crate) fn hand_out(&mut self, bound: Bound) -> Option<Message> {
         match bound {
             Bound::Own(message) => return Some(message),
@@ -208,13 +208,13 @@ impl Exchange {
             connection.outlet.send(Outgoing::End);
             return;
         }
-        // Whoever is at the other end of an older one is not listened to any more. It may be another
-        // store of that server's, which is to know it and to greet again.
+        // An older connection of this peer is no longer listened to. At its other end may be another
+        // store of the same server, which is to notice and greet again.
         let older = self.connections.range(..id).filter(|(_, older)| older.peer == connection.peer);
         older.for_each(|(_, older)| older.outlet.disconnect());
     }
 
-    /// Lets go of the connections that ended. Their writers end when all is written.
+    /// Forgets the connections that ended. Their writers end when all is written.
     pub(crate) fn end_turn(&mut self) {
         for id in self.leaving.drain(..) {
             self.connections.remove(&id);
@@ -222,13 +222,13 @@ impl Exchange {
         self.asked_now.clear();
     }
 
-    /// Tells clients that the store took nothing of this turn: what was asked in it has not happened. Of what
-    /// was asked before and still waited, some may be in the log. Then hangs up on everybody.
+    /// Tells clients that the store took nothing of this turn: requests of this turn have not happened.
+    /// Earlier requests that still waited may be in the log. Then hangs up on everybody.
     pub(crate) fn part(&mut self, why: &StoreError) {
-        let now = format!("nothing was done about this request: {why}; try again when it does");
+        let now = format!("nothing was done about this request: {why}; try again later");
         let before = format!(
-            "{why}, and what waited here is given up; ask again under the same name: whether it has \
-             happened is known by that"
+            "{why}, and this request, which waited, was given up; ask again under the same name to learn \
+             whether it was done"
         );
         for (id, number) in std::mem::take(&mut self.asked_now) {
             if let Some(connection) = self.connections.get_mut(&id)
@@ -320,7 +320,7 @@ mod tests {
         }
     }
 
-    /// Others hold its socket as well, so that it wouldn't be closed by itself.
+    /// The test holds its socket as well, so it isn't closed merely by being dropped.
     #[test]
     fn who_is_let_go_of_is_hung_up_on() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! The life that a node's threads share: how they learn that it is over, and why it ended.
+//! The life that a node's threads share: how they learn that it is over, and why.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -19,13 +19,13 @@ use crate::store::StoreError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ExitReason {
-    /// It was told to.
+    /// The node was told to end.
     Killed,
-    /// Its state machine must not go on.
+    /// The state machine must not go on.
     Stopped(Stop),
-    /// Its store can't be used, and trying again does not help.
+    /// The store can't be used, and trying again does not help.
     Store(Arc<StoreError>),
-    /// What its store holds is not a bank that it can serve.
+    /// The store holds no bank that this server can serve.
     Recovery(RecoveryError),
     /// The thread of this name panicked, which is a bug.
     Panicked(String),
@@ -45,8 +45,8 @@ impl fmt::Display for ExitReason {
 
 /// Shared by all threads of one node.
 ///
-/// A thread blocks only on a socket that is adopted here, on a channel whose other end goes when
-/// the event loop goes, or in a select with [`Life::over`]: so that the end reaches all of them.
+/// A thread may block only on a socket adopted here, on a channel whose other end goes with the event
+/// loop, or in a select with [`Life::over`]. So the end reaches all threads.
 #[derive(Debug)]
 pub(crate) struct Life {
     state: Mutex<State>,
@@ -57,7 +57,7 @@ pub(crate) struct Life {
 #[derive(Debug)]
 struct State {
     reason: Option<ExitReason>,
-    /// Nothing is ever sent. That it is gone is the message.
+    /// The sender of a channel on which nothing is sent. Dropping it is the message.
     running: Option<Sender<Infallible>>,
     sockets: BTreeMap<u64, Arc<TcpStream>>,
     next_socket: u64,
@@ -94,12 +94,12 @@ impl Life {
         self.state().shut_sockets();
     }
 
-    /// Why the node ended, if it has.
+    /// Returns why the node ended, if it has.
     pub(crate) fn reason(&self) -> Option<ExitReason> {
         self.state().reason.clone()
     }
 
-    /// Blocks until the node ends.
+    /// Blocks until the node ends, and returns why.
     pub(crate) fn wait(&self) -> ExitReason {
         let mut state = self.state();
         loop {
@@ -112,7 +112,7 @@ impl Life {
         }
     }
 
-    /// A channel that nothing is sent on; it is disconnected when the node has ended.
+    /// Returns a channel on which nothing is sent; it is disconnected when the node has ended.
     pub(crate) fn over(&self) -> &Receiver<Infallible> {
         &self.over
     }
@@ -121,12 +121,12 @@ impl Life {
         self.over.try_recv() == Err(TryRecvError::Disconnected)
     }
 
-    /// Pauses; false if the node ended meanwhile.
+    /// Pauses. False if the node ended meanwhile.
     pub(crate) fn sleep(&self, pause: Duration) -> bool {
         self.over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
     }
 
-    /// Takes a socket into care: it is shut when the node ends. None if it has ended already.
+    /// Adopts a socket, which is shut when the node ends. None if the node has ended already.
     pub(crate) fn adopt(self: &Arc<Life>, socket: &Arc<TcpStream>) -> Option<Adopted> {
         let mut state = self.state();
         if state.reason.is_some() {
@@ -148,7 +148,7 @@ impl Life {
         thread::Builder::new().name(name).spawn(move || watch.over(work))
     }
 
-    /// The same, within a scope.
+    /// Does the same within a scope.
     pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
         self: &Arc<Life>,
         scope: &'scope Scope<'scope, '_>,
@@ -159,7 +159,7 @@ impl Life {
         thread::Builder::new().name(name).spawn_scoped(scope, move || watch.over(work))
     }
 
-    /// The same with a stack of so many bytes, for threads of which there are many.
+    /// Does the same with a stack of `stack` bytes, for threads of which there are many.
     pub(crate) fn spawn_small<'scope>(
         self: &Arc<Life>,
         scope: &'scope Scope<'scope, '_>,
@@ -171,8 +171,8 @@ impl Life {
         builder.spawn_scoped(scope, move || watch.over(work)).map(drop)
     }
 
-    /// A scope of threads. Should the one that opens it panic, then the others are told before it
-    /// waits for them.
+    /// Opens a scope of threads. If the thread that opens it panics, the others are told before it waits
+    /// for them.
     pub(crate) fn scope<'env, T>(
         self: &Arc<Life>,
         work: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
@@ -189,13 +189,13 @@ impl Life {
 impl State {
     fn shut_sockets(&self) {
         for socket in self.sockets.values() {
-            // One that is not connected any more is what we want.
+            // A socket that is no longer connected is just as good.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// As long as this is held, the socket is in the node's care.
+/// Keeps a socket adopted as long as this is held.
 #[derive(Debug)]
 pub(crate) struct Adopted {
     life: Arc<Life>,

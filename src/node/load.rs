@@ -1,4 +1,4 @@
-//! From a store to a state machine.
+//! Loading: from a store to a state machine.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -13,17 +13,17 @@ use crate::bank::stored::{Place, Stored};
 use crate::node::life::ExitReason;
 use crate::store::{ATTEMPTS, Store, StoreError, too_busy};
 
-/// So many pages of balances are read at a time.
+/// The number of pages of balances read at a time.
 const PAGES: u64 = 64;
-/// About so much of the chain is read at a time.
+/// About how much of the chain is read at a time, in bytes.
 const PIECE: usize = 4 << 20;
 
 /// Why there is no state machine.
 #[derive(Debug)]
 pub enum LoadError {
-    /// The store did not give what it should.
+    /// The store failed, or can't be used.
     Store(StoreError),
-    /// What it gave can't be right.
+    /// The content of the store can't be right.
     Recovery(RecoveryError),
 }
 
@@ -59,24 +59,23 @@ impl From<LoadError> for ExitReason {
     }
 }
 
-/// Looks at a store, lets the state machine recover from what is there, and begins a life. A store that
-/// can't be used stays as it is, and with its owner.
+/// Looks at a store, lets the state machine recover from its content, and begins a life. A store that
+/// can't be used keeps its content and its owner.
 ///
-/// Of a long chain only the last blocks are read; what is still to be checked is returned with the
-/// server.
+/// Of a long chain only the last blocks are read. The check of the others is returned with the server.
 ///
 /// # Errors
-/// If the store fails or can't be used, or what it holds is not this bank.
+/// If the store fails or can't be used, or its content is not this bank.
 pub fn load(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Check>), LoadError> {
     for _ in 0..ATTEMPTS {
         match recover(config, store) {
-            // What was read in pieces while somebody wrote need not fit together.
+            // Pieces that were read while somebody wrote need not fit together.
             Err(LoadError::Recovery(error)) if store.is_as_seen()? => {
                 return Err(named(error, |place| store.name_of(place)));
             }
             Err(error @ LoadError::Store(_)) => return Err(error),
             Ok(loaded) if store.begin()? => return Ok(loaded),
-            // It is taken over all the same, or there would never be an end to it.
+            // Takes it over all the same, or the other's writes could go on for ever.
             Err(LoadError::Recovery(_)) => drop(store.begin()?),
             Ok(_) => {}
         }
@@ -84,30 +83,30 @@ pub fn load(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Ch
     Err(too_busy().into())
 }
 
-/// What there is to go on with after a store failure.
+/// The outcome of loading after a store failure.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) server: Server,
-    /// What is still to be checked.
+    /// The check of the chain that is still to be made.
     pub(crate) check: Option<Check>,
-    /// The store takes no writes: the server only reads, in the life that it had.
+    /// Set if the store takes no writes: the server only reads, in its old life.
     pub(crate) resting: Option<Resting>,
 }
 
-/// A life that can't begin, since the store takes no writes.
+/// A life that can't begin, because the store takes no writes.
 #[derive(Debug)]
 pub(crate) struct Resting {
-    /// What is there, as if the life had begun.
+    /// The store's content, as if the life had begun.
     stored: Stored,
-    /// Why not.
+    /// Why the store takes no writes.
     pub(crate) why: String,
 }
 
 impl Resting {
-    /// Tries to begin the life. None if the store takes no writes as yet.
+    /// Tries to begin the life. None if the store still takes no writes.
     ///
     /// # Errors
-    /// If the store fails, or somebody has written since it was looked at.
+    /// If the store fails, or somebody has written since the look.
     pub(crate) fn try_to_begin(
         &self,
         config: &Config,
@@ -122,11 +121,11 @@ impl Resting {
     }
 }
 
-/// As [`load`]; but of a store that takes no writes, a server that reads, if the bank is open and it takes
-/// part in it.
+/// Loads like [`load`]. If the store takes no writes, returns a server that only reads, provided the bank
+/// is open and it takes part.
 ///
 /// # Errors
-/// As those of [`load`].
+/// Those of [`load`].
 pub(crate) fn load_to_serve(config: &Config, store: &mut dyn Store) -> Result<Loaded, LoadError> {
     match load(config, store) {
         Err(LoadError::Store(StoreError::Refused(why))) => rest(config, store, why),
@@ -134,10 +133,10 @@ pub(crate) fn load_to_serve(config: &Config, store: &mut dyn Store) -> Result<Lo
     }
 }
 
-/// Of a store that takes no writes for this reason: a server that only reads.
+/// Returns a server that only reads, for a store that takes no writes for the reason `why`.
 ///
 /// # Errors
-/// As those of [`load`]; [`StoreError::Refused`] if there is no such server.
+/// Those of [`load`]; [`StoreError::Refused`] if no such server is possible.
 pub(crate) fn rest(
     config: &Config,
     store: &mut dyn Store,
@@ -153,7 +152,7 @@ pub(crate) fn rest(
     Ok(Loaded { server, check: None, resting: Some(resting) })
 }
 
-/// Calls a place that is corrupt by the store's name for it.
+/// Replaces a corrupt place by the store's own name for it.
 pub(crate) fn named(error: RecoveryError, name_of: impl Fn(&Place) -> String) -> LoadError {
     match error {
         RecoveryError::Corrupt { place, what } => {
@@ -168,7 +167,7 @@ fn recover(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Che
     recover_from(config, store, stored, None)
 }
 
-/// From what was looked at to a server: one that only reads, if there is a reason for that.
+/// Recovers a server from the store's content; `rests` is the reason if it is to only read.
 fn recover_from(
     config: &Config,
     store: &mut dyn Store,
@@ -199,14 +198,14 @@ fn recover_from(
     Ok((recovery.finish(secret())?, check))
 }
 
-/// From the keys that the standard library gets from the system for its hash maps. The generator of ids
-/// won't do: who knows some of its numbers can work out the next.
+/// Draws a secret from the keys that the system gives the standard library for its hash maps. The generator
+/// of ids won't do: from some of its numbers the next ones can be computed.
 fn secret() -> Secret {
     let random = RandomState::new();
     Secret([random.hash_one(0u64), random.hash_one(1u64)])
 }
 
-/// Lets the recovery have so many pages of balances.
+/// Gives the recovery all pages of balances.
 fn read_pages(store: &mut dyn Store, pages: u64, recovery: &mut Recovery) -> Result<(), LoadError> {
     let mut next = 0;
     while next < pages {
@@ -217,7 +216,7 @@ fn read_pages(store: &mut dyn Store, pages: u64, recovery: &mut Recovery) -> Res
     Ok(())
 }
 
-/// Lets the balances have the blocks before `end` that some page lacks.
+/// Gives the balances the blocks before `end` that some page lacks.
 fn catch_up(store: &mut dyn Store, end: u64, recovery: &mut Recovery) -> Result<(), LoadError> {
     while recovery.first_missing() < end {
         let next = recovery.first_missing();

@@ -1,30 +1,30 @@
 //! The threads of a server: they carry events to the state machine and its effects to the world.
 //!
 //! ```text
-//! listener ──── accepts; for each connection a reader and a writer thread
-//! connection ── bytes → lines → parsed and hashed → channels, peers' apart from clients'
-//! event_loop ── owns the state machine and the store: a turn, one durable write, then what is bound
-//! exchange ──── the event loop's tables: who is connected, and the way out to each
-//! queues ────── what clients have asked, connection by connection, and who is served next
-//! room ──────── what all connections together may hold (owed: what each may)
-//! guests ────── the clients' places; who is idle gives way
-//! gate ──────── holds clients back while there is too much to put into the next block
-//! outlet ────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
-//! peer ──────── dials one peer, and keeps the link
-//! link ──────── the way out to a peer: at once, or by two queues and a writer
-//! idle ──────── how the event loop waits
-//! gauges ────── what the event loop measures and counts beside its work, for status
+//! listener ───── accepts; for each connection a reader and a writer thread
+//! connection ─── bytes → lines → parsed and hashed → channels, peers' apart from clients'
+//! event_loop ─── owns the state machine and the store: a turn, one durable write, then bound effects
+//! exchange ───── the event loop's tables: who is connected, and the way out to each
+//! queues ─────── the clients' requests, connection by connection, and who is served next
+//! room ───────── what all connections together may hold (owed: what each may)
+//! guests ─────── the clients' places; an idle client gives way
+//! gate ───────── holds clients back while there is too much to put into the next block
+//! outlet ─────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
+//! peer ───────── dials one peer, and keeps the link
+//! link ───────── the way out to a peer: at once, or by two queues and a writer
+//! idle ───────── how the event loop waits
+//! gauges ─────── what the event loop measures and counts beside its work, for status
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! told ───────── messages as lines of the log
-//! checking ──── the check of the chain that a start left for later
-//! statements ── which blocks touch an account
-//! faults ────── what somebody asked to be wrong with the links
-//! trace ─────── notes down what happens, for a picture of it
-//! life ──────── how all of them learn that the node ends
+//! checking ───── the check of the chain that a start left for later
+//! statements ─── which blocks touch an account
+//! faults ─────── the links' faults, made on order
+//! trace ──────── notes down what happens, for a picture of it
+//! life ───────── how all threads learn that the node ends
 //! ```
 //!
-//! All channels are bounded. The event loop only ever tries to send; a thread that blocks in
-//! sending to it holds back its own connection.
+//! All channels are bounded. The event loop never blocks in sending. A thread that blocks in sending to the
+//! event loop holds back only its own connection.
 
 use std::fmt;
 use std::io;
@@ -92,27 +92,27 @@ pub use life::ExitReason;
 pub use listener::{MAX_CLIENTS, ROOM_FOR_PEERS};
 pub use load::{LoadError, load};
 
-/// What peers have said and the event loop hasn't taken in.
+/// The most events from peers that the event loop hasn't taken in.
 const PEER_CHANNEL: usize = 256;
-/// What clients have asked and the event loop hasn't taken in.
+/// The most events from clients that the event loop hasn't taken in.
 const CLIENT_CHANNEL: usize = 1024;
 
 /// Why a node did not start.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The server is not one of the cluster's.
+    /// The server is not a member of the cluster.
     NotInCluster(ServerId),
     /// The address can't be listened on.
     Listen {
         /// The address.
         address: String,
-        /// Why.
+        /// Why it can't be listened on.
         error: io::Error,
     },
-    /// The store, or what it holds, can't be used.
+    /// The store, or its content, can't be used.
     Load(LoadError),
-    /// A thread can't be had.
+    /// A thread can't be started.
     Thread(io::Error),
 }
 
@@ -151,16 +151,16 @@ pub struct Node {
 impl Node {
     /// Takes the port, loads the store and starts the threads.
     ///
-    /// A store that fails here is an error; one that fails later is loaded again.
+    /// A store that fails here is an error; a store that fails later is loaded again.
     ///
     /// # Errors
-    /// If the server is not in the cluster, the port is taken, the store is not usable, or there
-    /// are no threads to be had. Then nothing is left running.
+    /// If the server is not in the cluster, the port is taken, the store is not usable, or a thread can't
+    /// be started. Then nothing is left running.
     pub fn start(config: NodeConfig, mut store: Box<dyn Store>) -> Result<Node, StartError> {
         if !config.cluster.contains_key(&config.id) {
             return Err(StartError::NotInCluster(config.id));
         }
-        // First, since a second process on the same port must not take the first one's store over.
+        // The port comes first: a second process on the same port must not take the first one's store over.
         let cant_listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(cant_listen)?;
         let address = listener.local_addr().map_err(cant_listen)?;
@@ -258,28 +258,28 @@ impl Node {
         Ok(())
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Why it ended, if it has.
+    /// Returns why the node ended, if it has.
     pub fn ended(&self) -> Option<ExitReason> {
         self.life.reason()
     }
 
-    /// Ends it at once, without a word to anybody, as a crash would; returns when all its threads
-    /// are gone. Its port and its store can be used again then.
+    /// Ends the node at once, without a word to anybody, as a crash would. Returns when all its threads
+    /// are gone; its port and its store can be used again then.
     pub fn kill(self) {
         drop(self);
     }
 
-    /// Blocks until it ends by itself, and tells why.
+    /// Blocks until the node ends by itself, and returns why.
     pub fn wait(self) -> ExitReason {
         self.life.wait()
     }
 
-    /// The accepting thread is in a system call that only a connection ends.
+    /// Connects to the own port: the accepting thread is in a system call that only a connection ends.
     fn wake_listener(&self, listener: &JoinHandle<()>) {
         const PATIENCE: Duration = Duration::from_millis(100);
         let mut address = self.address;
@@ -291,9 +291,9 @@ impl Node {
         }
         while !listener.is_finished() {
             match TcpStream::connect_timeout(&address, PATIENCE) {
-                // It has closed the port, and only waits for its own threads.
+                // The thread has closed the port, and only waits for its own threads.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => break,
-                // Once more: there may have been no file to be had for the connection.
+                // Again: there may have been no file free for the connection.
                 _ => std::thread::sleep(Duration::from_millis(1)),
             }
         }
@@ -305,7 +305,7 @@ impl Drop for Node {
         self.life.end(ExitReason::Killed);
         if let Some(listener) = self.listener.take() {
             self.wake_listener(&listener);
-            // A thread that panicked has made that the reason of the node's end.
+            // A thread that panicked has made its panic the reason of the node's end.
             let _ = listener.join();
         }
         for thread in self.others.drain(..) {
