@@ -1,5 +1,5 @@
-//! Reads the store for peers and clients, in pieces, apart from the event loop; and checks the chain that
-//! a start left unread.
+//! Reads the store for peers and clients, in pieces, beside the event loop; and checks the chain that a
+//! start left unread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,37 +18,37 @@ use crate::node::statements::Statements;
 use crate::store::{BlockSource, StoreError};
 use crate::wire::encode_chain;
 
-/// About how much of the chain goes to a peer at a time.
+/// About how much of the chain goes to a peer at a time, in bytes.
 const PIECE_FOR_PEER: usize = 4 << 20;
-/// About how much of the chain goes to a client at a time.
+/// About how much of the chain goes to a client at a time, in bytes.
 const PIECE_FOR_CLIENT: usize = 512 << 10;
-/// A client that has so many replies unread gets nothing on top.
+/// The unread replies from which on a client gets no more from here.
 const MAX_UNREAD: usize = 8;
-/// Jobs that may wait, peers' and clients' each.
+/// The most jobs that may wait, peers' and clients' each.
 const JOBS: usize = 64;
-/// Blocks that were just appended and may wait to be indexed. What finds no room is read from the store,
-/// and so is what comes after it until the index has caught up.
+/// The most appended blocks that may wait to be indexed. A block that finds no room is read from the store,
+/// and so are the blocks after it until the index has caught up.
 pub(crate) const APPENDED: usize = 8;
-/// About how much of the chain is checked at a time.
+/// About how much of the chain is checked at a time, in bytes.
 const PIECE_TO_CHECK: usize = 256 << 10;
-/// What is read in the background takes one part in so many of a processor's time.
+/// The share of a processor's time that background reading takes: one part in this many.
 const READING_SHARE: u32 = 10;
 /// How often the reader looks whether the chain has grown.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What somebody is to get.
+/// A question, and where the answer goes.
 #[derive(Debug)]
 pub(crate) enum Job {
     /// A client.
     ForClient {
         /// Where the reply goes.
         outlet: Outlet,
-        /// The number of its request.
+        /// The number of the client's request.
         id: Option<u64>,
-        /// What it asks.
+        /// The question.
         query: Query,
     },
-    /// A peer: blocks.
+    /// Blocks for a peer.
     ForPeer {
         /// The way to the link that was up when the job was given.
         post: Post,
@@ -59,15 +59,15 @@ pub(crate) enum Job {
     },
 }
 
-/// Where jobs are given. Peers' have a queue of their own, and go first: clients must not keep one from
-/// catching up.
+/// Where jobs are given. Peers' jobs have a queue of their own, and go first: clients must not keep a peer
+/// from catching up.
 #[derive(Debug)]
 pub(crate) struct Jobs {
     for_peers: Sender<Job>,
     for_clients: Sender<Job>,
 }
 
-/// Where they are taken.
+/// Where jobs are taken.
 #[derive(Debug)]
 pub(crate) struct ToDo {
     for_peers: Receiver<Job>,
@@ -75,7 +75,7 @@ pub(crate) struct ToDo {
 }
 
 impl Jobs {
-    /// No job yet.
+    /// Makes the queues, without any job.
     pub(crate) fn new() -> (Jobs, ToDo) {
         let (to_peers, for_peers) = crossbeam_channel::bounded(JOBS);
         let (to_clients, for_clients) = crossbeam_channel::bounded(JOBS);
@@ -95,7 +95,7 @@ impl Jobs {
 }
 
 impl Job {
-    /// There is no room for this job. A peer times out and asks again; a client is told.
+    /// Turns down a job for want of room. A peer times out and asks again; a client is told.
     fn decline(self) {
         match self {
             Job::ForClient { outlet, id, .. } => decline(&outlet, id, "too much is being read"),
@@ -131,7 +131,7 @@ pub(crate) struct BlockReader {
 }
 
 impl BlockReader {
-    /// A reader of the store of server `id`, and of what its loads leave to be checked; `appended`
+    /// Creates a reader of the store of server `id`, and of the checks that its loads leave. `appended`
     /// brings blocks that are in the store, as many as there is room for.
     pub(crate) fn new(
         id: ServerId,
@@ -144,7 +144,7 @@ impl BlockReader {
         BlockReader { store, statements, appended, life, to_check, checking, begun: None }
     }
 
-    /// Does jobs until the event loop gives no more; meanwhile checks the chain, if that is to be done,
+    /// Does jobs until the event loop gives no more. Meanwhile it checks the chain, if a check was left,
     /// and keeps the index of statements.
     pub(crate) fn run(&mut self, to_do: &ToDo) {
         let mut rest_until = Instant::now() + LOOK;
@@ -170,8 +170,8 @@ impl BlockReader {
                     Ok(job) => self.work(job),
                     Err(_) => return,
                 },
-                // Read and parsed already, it costs little: so it needn't wait, and must not, or there
-                // would soon be no room for the next ones.
+                // A block that is read and parsed already costs little: so it needn't wait, and must not, or
+                // there would soon be no room for the next ones.
                 recv(self.appended) -> block => match block {
                     Ok(block) => self.statements.follow(&[block]),
                     Err(_) => self.appended = never(),
@@ -183,7 +183,7 @@ impl BlockReader {
         }
     }
 
-    /// Walks over one piece of the chain; returns how long to leave the processor to others.
+    /// Reads one piece of the chain; returns how long to leave the processor to others.
     fn walk(&mut self) -> Duration {
         let begun = Instant::now();
         match self.check_or_index() {
@@ -196,8 +196,8 @@ impl BlockReader {
         }
     }
 
-    /// Checks the next blocks, and indexes them if it is their turn; or indexes. Says whether there were
-    /// any.
+    /// Checks the next blocks, and indexes them if they are next in the index; without a check, indexes.
+    /// True if there were any.
     fn check_or_index(&mut self) -> Result<bool, StoreError> {
         let Some(next) = self.checking.wants(&self.to_check) else {
             return self.statements.index_piece(&mut *self.store);
@@ -230,7 +230,7 @@ impl BlockReader {
             Job::ForClient { ref query, .. } if self.has_to_index(query) => {
                 match self.statements.index_piece(&mut *self.store) {
                     Ok(true) => self.begun = Some(job),
-                    // There is nothing more to be had.
+                    // There is nothing more to index.
                     Ok(false) => self.answer_client(job),
                     Err(error) => {
                         log::warn!("the chain can't be read: {error}");
@@ -242,7 +242,7 @@ impl BlockReader {
         }
     }
 
-    /// Whether the index lacks blocks that a client asks about.
+    /// True if the index lacks blocks that a client asks about.
     fn has_to_index(&self, query: &Query) -> bool {
         match query {
             Query::History { state, .. } => self.statements.next() < state.blocks,

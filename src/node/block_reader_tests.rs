@@ -24,7 +24,7 @@ impl BlockSource for Chain {
     }
 }
 
-/// In each block A pays B 1.
+/// Makes a block in which A pays B 1.
 fn block(height: u64) -> SealedBlock {
     let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
     let action = Action::Transfer { from, to, amount: Amount::new(1).unwrap() };
@@ -35,8 +35,8 @@ fn block(height: u64) -> SealedBlock {
     SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
 }
 
-/// A reader of a chain of six blocks, of which these are handed to it, indexes all; for that it reads
-/// those.
+/// Checks that a reader of a chain of six blocks indexes all of them when it is handed some, and which
+/// blocks it reads for that.
 fn reads_beside(handed: &[u64], expected: &[u64]) {
     let (to_reader, appended) = crossbeam_channel::bounded(APPENDED);
     handed.iter().for_each(|height| to_reader.send(block(*height)).unwrap());
@@ -70,7 +70,7 @@ fn what_the_event_loop_hands_over_is_not_read_again() {
     reads_beside(&[], &[0, 1, 2, 3, 4, 5]);
     reads_beside(&[0, 1, 2, 3, 4, 5], &[]);
     reads_beside(&[0, 1], &[2, 3, 4, 5]);
-    // What comes before its turn is read when that has come.
+    // A block that comes before its turn is read when its turn has come.
     reads_beside(&[0, 3], &[1, 2, 3, 4, 5]);
 }
 

@@ -8,30 +8,30 @@ use crate::node::life::ExitReason;
 use crate::node::load::named;
 use crate::store::BlockSource;
 
-/// Where a load leaves the check that is to be made. Of two the later one counts: it begins anew.
+/// The place where a load leaves its check. A later check replaces an earlier one and begins anew.
 #[derive(Debug, Default)]
 pub(crate) struct ToCheck(Mutex<Option<Check>>);
 
 impl ToCheck {
-    /// Leaves a check, if there is one to be made.
+    /// Leaves a check, if there is one.
     pub(crate) fn leave(&self, check: Option<Check>) {
         if check.is_some() {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = check;
         }
     }
 
-    /// Takes what was left.
+    /// Takes the check that was left.
     fn take(&self) -> Option<Check> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// The check under way, if one is.
+/// The check under way, if any.
 #[derive(Debug, Default)]
 pub(crate) struct Checking(Option<Check>);
 
 impl Checking {
-    /// Begins what was left to be checked; returns the height from which blocks are wanted, if any.
+    /// Begins a check that was left; returns the next height that a check wants, if any.
     pub(crate) fn wants(&mut self, to_check: &ToCheck) -> Option<u64> {
         if let Some(check) = to_check.take() {
             log::info!(
@@ -44,12 +44,12 @@ impl Checking {
         self.0.as_ref().map(Check::next)
     }
 
-    /// The height of the last block that is to be checked.
+    /// Returns the height of the last block to be checked.
     pub(crate) fn last(&self) -> u64 {
         self.0.as_ref().map_or(0, |check| check.blocks() - 1)
     }
 
-    /// Takes the next blocks. What is wrong ends the node, as it would have ended its start.
+    /// Checks the next blocks. An error ends the node, as it would have ended its start.
     pub(crate) fn take(
         &mut self,
         blocks: &[SealedBlock],

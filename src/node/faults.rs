@@ -1,5 +1,5 @@
-//! Faults that somebody asked for, in this server's links to its peers. The state machine doesn't know
-//! of them: to it they are what networks do.
+//! Faults in this server's links to its peers, made on order. The state machine doesn't know of them: to it
+//! they are what networks do.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
@@ -10,7 +10,7 @@ use crate::bank::ids::ServerId;
 use crate::wire::link::{Fault, LinkFault, LinkFaults, LinkOrder};
 use crate::wire::messages::Messages;
 
-/// One link's.
+/// The faults of one link.
 #[derive(Debug, Default)]
 pub(crate) struct Weather {
     now: Mutex<Now>,
@@ -20,13 +20,13 @@ pub(crate) struct Weather {
 struct Now {
     is_cut: bool,
     delay: Option<Duration>,
-    /// Of a hundred messages so many are lost.
+    /// How many of a hundred messages are lost.
     dropped: u8,
-    /// Messages of these names are lost.
+    /// The names of messages that are lost.
     lost_names: Messages,
     /// How many messages were lost so far, by name.
     lost: BTreeMap<&'static str, u64>,
-    /// The connection there is, for the cut to end.
+    /// The present connection, which a cut ends.
     socket: Option<Arc<TcpStream>>,
 }
 
@@ -35,19 +35,19 @@ impl Weather {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// There is to be no connection.
+    /// True if the link may have no connection.
     pub(crate) fn is_cut(&self) -> bool {
         self.now().is_cut
     }
 
-    /// Takes note of the connection; false if there is to be none.
+    /// Takes note of the connection. False if the link may have none.
     pub(crate) fn connect(&self, socket: &Arc<TcpStream>) -> bool {
         let mut now = self.now();
         now.socket = Some(Arc::clone(socket));
         !now.is_cut
     }
 
-    /// Whether a message is lost; counts it, if so.
+    /// True if a message is to be lost, which is then counted.
     pub(crate) fn loses(&self, name: &'static str) -> bool {
         let mut now = self.now();
         let is_lost = now.is_cut
@@ -59,7 +59,7 @@ impl Weather {
         is_lost
     }
 
-    /// By how much each message is late.
+    /// Returns the delay of each message.
     pub(crate) fn delay(&self) -> Option<Duration> {
         self.now().delay
     }
@@ -100,7 +100,7 @@ impl Weather {
     }
 }
 
-/// Those of all links of a server that was told to allow them.
+/// The faults of all links of a server that allows orders.
 #[derive(Debug)]
 pub(crate) struct Faults {
     id: ServerId,
@@ -108,18 +108,18 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Fair weather on the links of server `id` to these.
+    /// Starts without faults on the links from server `id` to these peers.
     pub(crate) fn new<'a>(id: &ServerId, peers: impl Iterator<Item = &'a ServerId>) -> Faults {
         let links = peers.map(|peer| (peer.clone(), Arc::default())).collect();
         Faults { id: id.clone(), links }
     }
 
-    /// Those of the link to this peer.
+    /// Returns the faults of the link to this peer.
     pub(crate) fn of(&self, peer: &ServerId) -> Option<Arc<Weather>> {
         self.links.get(peer).cloned()
     }
 
-    /// Does what is asked, and tells how the links are then.
+    /// Obeys an order, and returns all faults after it.
     ///
     /// # Errors
     /// If there is no such link.
@@ -138,7 +138,7 @@ impl Faults {
         if *order != LinkOrder::Show {
             let links: Vec<String> = faults.iter().map(LinkFault::to_string).collect();
             let links = if links.is_empty() { "none is broken".into() } else { links.join(", ") };
-            log::warn!("links, as somebody asks for them: {links}");
+            log::warn!("links, changed on order: {links}");
         }
         let lost = self.links.iter().map(|(peer, weather)| (peer.clone(), weather.lost()));
         let lost = lost.filter(|(_, lost)| !lost.is_empty()).collect();

@@ -1,31 +1,31 @@
-//! How many clients this process can have, by what the system allows it.
+//! How many clients this process can have, by the system's limits.
 
 use std::fs;
 
 use crate::node::connection::STACKS;
 use crate::node::listener::{MAX_CLIENTS, ROOM_FOR_PEERS};
 
-/// What a process may open where nobody says how much.
+/// The open files that a process may have if the system doesn't tell its limit.
 const FILES_USUALLY: usize = 1024;
-/// Files that a server needs for itself: its port, its log, Redis, and for the moments of changing over.
+/// The files that a server needs for itself: its port, log and Redis, and room for changing over.
 const OWN_FILES: usize = 32;
-/// The same for each peer: both connections, each twice while it is made anew.
+/// The files for each peer: both connections, each twice while it is made anew.
 const FILES_FOR_A_PEER: usize = 4;
-/// Memory, by addresses, that is kept free of clients.
+/// The address space that is kept free of clients, in bytes.
 const OWN_ADDRESSES: usize = 512 << 20;
-/// What a connection takes of them beside its threads' stacks.
+/// The address space of a connection beside its threads' stacks, in bytes.
 const ADDRESSES_FOR_A_CLIENT: usize = 1 << 20;
 
 /// Places for connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// Clients.
+    /// The places for clients.
     pub(crate) clients: usize,
-    /// Beyond those, connections that are looked at: a peer may be among them.
+    /// The connections beyond them that are opened to see who speaks: it may be a peer.
     pub(crate) to_look_at: usize,
 }
 
-/// Looks at what the system allows, and says so.
+/// Reads the system's limits, and logs what follows from them.
 pub(crate) fn look(peers: usize) -> Places {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = limit(&limits, "Max open files");
@@ -33,21 +33,21 @@ pub(crate) fn look(peers: usize) -> Places {
     let places = places(files, addresses, peers);
     let said = |what: Option<usize>| what.map_or("any number of".to_owned(), |n| n.to_string());
     let why = format!(
-        "{} clients at the most: this process may have {} open files and {} bytes of addresses",
+        "at most {} clients: this process may have {} open files and {} bytes of addresses",
         places.clients,
         said(files),
         said(addresses)
     );
     match places.clients < MAX_CLIENTS {
         true => {
-            log::warn!("{why}; `ulimit -n` and `ulimit -v` say how many, {MAX_CLIENTS} need more")
+            log::warn!("{why}; raise `ulimit -n` and `ulimit -v` to have {MAX_CLIENTS}")
         }
         false => log::info!("{why}"),
     }
     places
 }
 
-/// A limit of that name; none if it is unlimited.
+/// Reads the limit `name`; none if it is unlimited.
 fn limit(limits: &str, name: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix(name));
     match line.and_then(|line| line.split_whitespace().next()) {
@@ -57,7 +57,7 @@ fn limit(limits: &str, name: &str) -> Option<usize> {
     }
 }
 
-/// The places that there are beside so many peers.
+/// Computes the places beside `peers` peers.
 fn places(files: Option<usize>, addresses: Option<usize>, peers: usize) -> Places {
     let files = files.unwrap_or(usize::MAX);
     let to_look_at = ROOM_FOR_PEERS.min(files / 8).max(1);

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// One request in so long a time is let in whatever happens. Should the log not get any shorter, for a
-/// reason that the server doesn't know, then its clients are slow and not without an answer.
+/// How often one request is let in whatever happens. If the log gets no shorter for a reason that the
+/// server doesn't know, its clients are slow but not without an answer.
 const AT_MOST: Duration = Duration::from_millis(100);
 
-/// Stands between the clients' queues and the state machine. What is not let in stays in the queues;
-/// so readers stop reading, and then clients can't send.
+/// The gate between the clients' queues and the state machine. Requests that are not let in stay in the
+/// queues; then readers stop reading, and clients can't send.
 ///
 /// Reads no clock: the present is always given.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Whether one more request may come in.
+    /// True if one more request may come in.
     pub(crate) fn lets_in(&mut self, crowded: bool, now: Instant) -> bool {
         if !crowded {
             self.shut_until = None;
@@ -31,7 +31,7 @@ impl Gate {
         }
     }
 
-    /// When to look again, if it is shut.
+    /// Returns when to look again, if the gate is shut.
     pub(crate) fn shut_until(&self) -> Option<Instant> {
         self.shut_until
     }

@@ -1,7 +1,7 @@
 //! What a server measures and counts beside its work, for `status`. Nothing depends on it.
 //!
-//! The state machine reads no clock and keeps no counters, which would make two states of one that
-//! behave alike. So it is done here, by what goes in and comes out of it, in the event loop's thread.
+//! The state machine reads no clock and keeps no counters: with them, two states that behave alike would
+//! differ. So the event loop's thread measures here, by what goes into the machine and comes out.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -15,11 +15,11 @@ use crate::bank::status::Runs;
 use crate::node::histogram::Recent;
 use crate::node::owed::MAX_OWED;
 
-/// Moments that are kept of the local log's growth. When there are more, every other one goes.
+/// How many moments of the local log's growth are kept. When there are more, every other one goes.
 const MOMENTS: usize = 1024;
-/// Two such moments are not closer to each other.
+/// The least time between two such moments.
 const MOMENT: Duration = Duration::from_millis(100);
-/// Over about how long a rate is taken.
+/// The time over which a rate is taken, about.
 const RATE: Duration = Duration::from_secs(2);
 
 /// The event loop's own measurements.
@@ -39,7 +39,7 @@ pub(crate) struct Gauges {
     failure: Option<(String, Instant)>,
 }
 
-/// A peer.
+/// When a peer was last heard, and its rate.
 #[derive(Debug)]
 struct Heard {
     at: Instant,
@@ -47,7 +47,7 @@ struct Heard {
 }
 
 impl Gauges {
-    /// Nothing has happened yet.
+    /// Starts with nothing measured.
     pub(crate) fn new(id: ServerId) -> Gauges {
         let now = Instant::now();
         Gauges {
@@ -66,7 +66,7 @@ impl Gauges {
         }
     }
 
-    /// A peer said something.
+    /// Notes that a peer said something.
     pub(crate) fn heard(&mut self, peer: &ServerId, message: &Message) {
         let at = Instant::now();
         if let Message::Heartbeat(Standing { position, .. }) = message {
@@ -79,7 +79,7 @@ impl Gauges {
         }
     }
 
-    /// A turn is durable, since `now`; its write, if there was one, took from `begun` to then.
+    /// Notes that a turn is durable since `now`. Its write, if it had one, began at `begun`.
     pub(crate) fn turn(&mut self, batch: &Batch, runs: Runs, begun: Instant, now: Instant) {
         self.now = now;
         self.counts.runs_started += runs.started;
@@ -106,22 +106,22 @@ impl Gauges {
         }
     }
 
-    /// How many were refused.
+    /// Returns how many requests were refused.
     pub(crate) fn refused(&self) -> u64 {
         self.counts.refused
     }
 
-    /// The store failed.
+    /// Notes that the store failed.
     pub(crate) fn failed(&mut self, error: &str) {
         self.failure = Some((error.to_owned(), Instant::now()));
     }
 
-    /// The store is loaded again: since when its log holds what it holds is not known.
+    /// Notes that the store is loaded again. When its log's entries came is then not known.
     pub(crate) fn loaded(&mut self) {
         self.grew = Growth::new(Instant::now());
     }
 
-    /// A reply leaves to a request that had come `at` that time.
+    /// Notes that a reply leaves, to a request that came at `at`.
     pub(crate) fn answered(&mut self, reply: &mut Reply, at: Option<Instant>) {
         let slowest = match reply {
             Reply::One(outcome) => self.count(outcome),
@@ -137,7 +137,7 @@ impl Gauges {
         }
     }
 
-    /// Counts an outcome; if it is an acceptance, says what had to be done for it.
+    /// Counts an outcome; returns what an acceptance took.
     fn count(&mut self, outcome: &Outcome) -> Option<Way> {
         match outcome {
             Outcome::Accepted { repeated: true, .. } => None,
@@ -158,7 +158,7 @@ impl Gauges {
         }
     }
 
-    /// Adds what was measured to a status.
+    /// Adds the measurements to a status.
     fn complete(&mut self, status: &mut Status) {
         let now = Instant::now();
         for peer in &mut status.peers {
@@ -201,7 +201,7 @@ enum Way {
 pub(crate) struct Asked(VecDeque<(Option<u64>, Instant)>);
 
 impl Asked {
-    /// One came. Of those that never get a reply no more are kept than can be owed.
+    /// Notes that a request came. Some never get a reply; no more are kept than can be owed.
     pub(crate) fn came(&mut self, id: Option<u64>, at: Instant) {
         if self.0.len() >= MAX_OWED {
             self.0.pop_front();
@@ -209,19 +209,19 @@ impl Asked {
         self.0.push_back((id, at));
     }
 
-    /// The number of the oldest, if there is one.
+    /// Returns the number of the oldest request, if there is one.
     pub(crate) fn oldest(&self) -> Option<Option<u64>> {
         self.0.front().map(|(id, _)| *id)
     }
 
-    /// When the one came that is being answered: nearly always the oldest.
+    /// Returns when the request came that is now answered. It is nearly always the oldest.
     pub(crate) fn answered(&mut self, id: Option<u64>) -> Option<Instant> {
         let place = self.0.iter().position(|(asked, _)| *asked == id)?;
         self.0.remove(place).map(|(_, at)| at)
     }
 }
 
-/// When the local log reached which entry, roughly.
+/// The times at which the local log reached its entries, roughly.
 #[derive(Debug)]
 struct Growth(VecDeque<(Position, Instant)>);
 
@@ -245,21 +245,21 @@ impl Growth {
         }
     }
 
-    /// Entries up to this one are in the chain.
+    /// Notes that the entries up to `included` are in the chain.
     fn left(&mut self, included: Position) {
         while self.0.get(1).is_some_and(|(first, _)| *first <= included.next()) {
             self.0.pop_front();
         }
     }
 
-    /// Since when an entry has been in the log.
+    /// Returns since when an entry has been in the log.
     fn since(&self, entry: Position) -> Instant {
         let after = self.0.partition_point(|(first, _)| *first <= entry);
         self.0[after.saturating_sub(1)].1
     }
 }
 
-/// How fast a sequence of entries grows.
+/// The rate at which a sequence of entries grows.
 #[derive(Debug, Default)]
 struct Rate {
     older: Option<(Position, Instant)>,
@@ -278,9 +278,9 @@ impl Rate {
 
     fn per_second(&self, now: Instant) -> u64 {
         let (Some((from, begun)), Some(to)) = (self.older, self.last) else { return 0 };
-        // Within less than a second nothing is known of a second.
+        // A time of less than a second tells no rate.
         let millis = millis(now.saturating_duration_since(begun)).max(1_000);
-        // In another epoch it counts from 1 again.
+        // In another epoch the seq counts from 1 again.
         let entries = if from.epoch == to.epoch { to.seq.saturating_sub(from.seq) } else { to.seq };
         entries.saturating_mul(1_000) / millis
     }

@@ -17,7 +17,7 @@ fn at(seq: u64) -> Position {
     Position { epoch: 1, seq }
 }
 
-/// A turn that logs entries from this seq on.
+/// Makes a turn that logs entries from this seq on.
 fn logs(first: u64, entries: usize) -> Batch {
     let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
     let action = Action::Transfer { from, to, amount: Amount::ZERO };

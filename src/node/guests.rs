@@ -1,4 +1,4 @@
-//! The clients' places. Whoever is idle gives way to whoever asks for something.
+//! The clients' places. An idle client gives way to one that asks for something.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use crate::bank::ids::ConnectionId;
 use crate::bank::request::{ErrorCode, Reply};
 use crate::node::outlet::Outlet;
 
-/// Who has a place.
+/// The clients that have a place.
 #[derive(Debug)]
 pub(crate) struct Guests {
     places: usize,
@@ -16,12 +16,12 @@ pub(crate) struct Guests {
 }
 
 impl Guests {
-    /// Nobody has one of so many places.
+    /// Starts with all places free.
     pub(crate) fn new(places: usize) -> Arc<Guests> {
         Arc::new(Guests { places, seated: Mutex::default() })
     }
 
-    /// How many places there are.
+    /// Returns how many places there are.
     pub(crate) fn places(&self) -> usize {
         self.places
     }
@@ -40,22 +40,22 @@ impl Guests {
         Some(Seat { guests: Arc::clone(self), id })
     }
 
-    /// The same; if none is free, then that of whoever has been idle the longest, and for so long at
-    /// least.
+    /// Gives a connection a place. If none is free, it gets the place of the client that has been idle the
+    /// longest, and at least for `least`.
     pub(crate) fn seat_or_replace(
         self: &Arc<Guests>,
         id: ConnectionId,
         outlet: &Outlet,
         least: Duration,
     ) -> Option<Seat> {
-        // Somebody else may be as quick.
+        // Another newcomer may be as quick, and take the place.
         self.seat(id, outlet).or_else(|| {
             self.dismiss_idlest(least);
             self.seat(id, outlet)
         })
     }
 
-    /// Takes the place of whoever has been idle the longest, and for so long at least.
+    /// Dismisses the client that has been idle the longest, if it was for at least `least`.
     pub(crate) fn dismiss_idlest(&self, least: Duration) {
         let mut seated = self.seated();
         let idle = seated
@@ -63,7 +63,7 @@ impl Guests {
             .filter_map(|(id, outlet)| Some((outlet.owed().idle_since()?, *id)))
             .filter(|(since, _)| since.elapsed() >= least);
         let Some((_, id)) = idle.min() else { return };
-        // It may be asking just now. Then nobody leaves: who comes next looks again.
+        // It may be asking just now. Then nobody leaves, and the next newcomer looks again.
         if seated.get(&id).is_some_and(|outlet| outlet.owed().close_if_idle())
             && let Some(outlet) = seated.remove(&id)
         {
@@ -76,7 +76,7 @@ impl Guests {
     }
 }
 
-/// A client's place, until this is dropped.
+/// A client's place, which dropping this gives back.
 #[derive(Debug)]
 pub(crate) struct Seat {
     guests: Arc<Guests>,
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::node::outlet::write_out;
 
-    /// An outlet with its writer, and the client's end.
+    /// Makes an outlet with its writer, and the client's end.
     fn connection() -> (Outlet, BufReader<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

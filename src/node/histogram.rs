@@ -1,18 +1,18 @@
-//! How long things took of late: counts in buckets of which each is at most a quarter wide.
+//! How long things took of late: counts in buckets, each at most a quarter of its value wide.
 
 use std::time::{Duration, Instant};
 
 use crate::bank::request::Percentiles;
 
-/// Buckets for one doubling.
+/// The buckets in one doubling.
 const STEPS: usize = 4;
-/// Doublings from a microsecond on; the last bucket takes all that took over a minute.
+/// The doublings from a microsecond on. The last bucket takes everything over a minute.
 const DOUBLINGS: usize = 26;
 const BUCKETS: usize = STEPS * DOUBLINGS;
-/// What is older than two of these is forgotten.
+/// The time after which a new window begins. Only the last two are kept.
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// Durations of the last window and of the present one.
+/// The durations of the last window and of the present one.
 #[derive(Debug)]
 pub(crate) struct Recent {
     last: [u32; BUCKETS],
@@ -25,7 +25,7 @@ impl Recent {
         Recent { last: [0; BUCKETS], present: [0; BUCKETS], began: now }
     }
 
-    /// Counts one.
+    /// Counts a duration.
     pub(crate) fn add(&mut self, took: Duration, now: Instant) {
         self.move_on(now);
         let count = &mut self.present[bucket(took.as_micros() as u64)];
@@ -42,14 +42,14 @@ impl Recent {
         self.began = now;
     }
 
-    /// Of all that is not forgotten; none if there is nothing.
+    /// Returns percentiles of all durations that are kept; none if there are none.
     pub(crate) fn percentiles(&mut self, now: Instant) -> Option<Percentiles> {
         self.move_on(now);
         let counts =
             || self.last.iter().zip(&self.present).map(|(a, b)| u64::from(*a) + u64::from(*b));
         let count: u64 = counts().sum();
         let at = |hundredths: u64| {
-            // The smallest bucket up to which there are so many.
+            // The lowest bucket up to which there are this many durations.
             let wanted = (count * hundredths).div_ceil(100);
             let mut seen = 0;
             let place = counts().position(|count| {
@@ -62,14 +62,14 @@ impl Recent {
     }
 }
 
-/// The bucket of so many microseconds: the doubling, and the two bits after its first one.
+/// Returns the bucket of a duration: its doubling, and the two bits after the first.
 fn bucket(micros: u64) -> usize {
     let doubling = (micros | 1).ilog2() as usize;
     let step = if doubling >= 2 { (micros >> (doubling - 2)) as usize % STEPS } else { 0 };
     (doubling * STEPS + step).min(BUCKETS - 1)
 }
 
-/// The most microseconds that fall into a bucket.
+/// Returns the longest duration of a bucket, in microseconds.
 fn upper(bucket: usize) -> u64 {
     let (doubling, step) = (bucket / STEPS, bucket % STEPS);
     if doubling < 2 { (2 << doubling) - 1 } else { ((STEPS + step + 1) as u64) << (doubling - 2) }

@@ -1,20 +1,20 @@
 //! What the event loop does while there is nothing to take in.
 //!
-//! Waking a thread that sleeps costs tens of microseconds where its processor has been halted, and in a
-//! run that is the price of every message. So at first the event loop stays awake and lets whoever is
-//! there have the processor (`sched_yield`), as the "yielding" and "backoff" idle strategies of message
-//! queues do, and sleeps only when nothing has come for as long as a small durable write takes.
+//! Waking a thread that sleeps costs tens of microseconds where its processor has been halted. In a run,
+//! every message would pay that. So at first the event loop stays awake and yields the processor to others
+//! (`sched_yield`), as the "yielding" and "backoff" idle strategies of message queues do. It sleeps when
+//! nothing has come for as long as a small durable write takes.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bank::effects::{Batch, Write};
 
-/// So long it stays awake: what is waited for is mostly one durable write away.
+/// How long it stays awake: what it waits for is mostly one durable write away.
 const AWAKE: Duration = Duration::from_micros(200);
-/// A turn that writes more bytes of entries and blocks than this is a load's.
+/// The bytes of entries and blocks beyond which a turn counts as load.
 const LITTLE: usize = 8 << 10;
-/// So long after such a turn there is load. Then the processors have better things to do than to wait
+/// How long load lasts after such a turn. Under load the processors have better things to do than to wait
 /// quickly: settling under full load lost a third by it.
 const LOAD: Duration = Duration::from_millis(20);
 
@@ -27,7 +27,7 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// A turn is durable, since `now`.
+    /// Notes that a turn is durable since `now`.
     pub(crate) fn turn(&mut self, batch: &Batch, now: Instant) {
         let bytes = |write: &Write| match write {
             Write::Log(element) => element.text().len(),
@@ -39,13 +39,13 @@ impl Idle {
         }
     }
 
-    /// Until when to stay awake, if at all.
+    /// Returns until when to stay awake, if at all.
     fn awake_until(&self, now: Instant) -> Option<Instant> {
         let loaded = self.loaded_until.is_some_and(|until| now < until);
         (!loaded).then(|| now + AWAKE)
     }
 
-    /// Waits for a little while; whether it has come.
+    /// Waits awake for a while. True as soon as `has_come`.
     pub(crate) fn wait_awake(&self, has_come: impl Fn() -> bool) -> bool {
         let mut now = Instant::now();
         let Some(until) = self.awake_until(now) else { return false };

@@ -1,4 +1,4 @@
-//! A link to a peer that is up: the way out to it, and the thread that writes to it.
+//! A link to a peer: the way out to it, and the thread that writes to it.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -18,25 +18,25 @@ use crate::node::trace::LinkTrace;
 use crate::trace::record::Loss;
 use crate::wire::encode_message;
 
-/// Small messages that may wait to be written to a peer.
+/// The most small messages that may wait to be written to a peer.
 const PROTOCOL_QUEUE: usize = 1024;
-/// Messages with blocks that may wait; each can be megabytes.
+/// The most messages with blocks that may wait; each can be megabytes.
 const BULK_QUEUE: usize = 16;
 
-/// Messages that a delayed link holds; beyond, they wait in the queues.
+/// The most messages that a delayed link holds. Further ones wait in the queues.
 const MOST_LATE: usize = 4 * PROTOCOL_QUEUE;
 
-/// What the event loop holds of a link that is up. Dropping it hangs up.
+/// The event loop's end of a link that is up. Dropping it hangs up.
 ///
-/// Each connection has its own: what was queued for an earlier one can't come out of a later one,
-/// where the hello has to be first.
+/// Each connection has a link of its own: messages queued for an earlier connection can't come out of a
+/// later one, where the hello has to be first.
 #[derive(Debug)]
 pub(crate) struct Link {
     number: u64,
     post: Post,
 }
 
-/// The way out to a peer: short messages at once, everything else by two queues and their writer.
+/// The way out to a peer: short messages at once, others through two queues and their writer.
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
     protocol: Sender<Queued>,
@@ -46,11 +46,11 @@ pub(crate) struct Post {
     trace: Option<Arc<LinkTrace>>,
 }
 
-/// What the writer is given.
+/// Work for the writer.
 #[derive(Debug)]
 enum Queued {
     Message(Box<Message>),
-    /// What is left of a message of which the beginning was sent at once.
+    /// The rest of a message whose beginning was sent at once.
     Left,
 }
 
@@ -64,7 +64,7 @@ impl Queued {
 }
 
 impl Link {
-    /// The link that connection `number` is, and what its writer needs.
+    /// Makes the link of connection number `number`, and its writer.
     pub(crate) fn new(
         number: u64,
         socket: &Arc<TcpStream>,
@@ -80,17 +80,17 @@ impl Link {
         (Link { number, post }, writer)
     }
 
-    /// Counts the connections to one peer.
+    /// Returns the connection's number among those to this peer.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The way out.
+    /// Returns the way out.
     pub(crate) fn post(&self) -> &Post {
         &self.post
     }
 
-    /// Ends the connection. Its threads notice, say so, and dial again.
+    /// Ends the connection. Its threads notice, tell the event loop, and dial again.
     pub(crate) fn hang_up(&self) {
         self.post.socket.shutdown(Shutdown::Both);
     }
@@ -103,9 +103,9 @@ impl Drop for Link {
 }
 
 impl Post {
-    /// Sends a message. A short one is on its way when this returns, without another thread having
-    /// to wake up, if nothing is queued before it. Never blocks: if the queue is full, the message is
-    /// lost, as it might be on the way; the protocol repeats what matters.
+    /// Sends a message. If nothing is queued before it, a short message is on its way when this returns,
+    /// and no other thread has to wake up. Never blocks: if the queue is full, the message is lost, as it
+    /// might be on the way. The protocol repeats what matters.
     pub(crate) fn send(&self, message: Message) {
         match &self.trace {
             Some(trace) => trace.send(message, |message| self.send_or_queue(message)),
@@ -146,12 +146,12 @@ impl Post {
                 self.socket.shutdown(Shutdown::Both);
                 None
             }
-            // That the connection has ended by now is as if it ended on the way.
+            // If the connection has ended by now, the message is as good as lost on the way.
             Ok(()) | Err(TrySendError::Disconnected(_)) => None,
         }
     }
 
-    /// Notes down the peer's answer to the hello, if that is what the event is.
+    /// Notes down the peer's answer to the hello, if the event is one.
     pub(crate) fn trace_answer(&self, event: &Event) {
         if let Some(trace) = &self.trace {
             trace.was_answered(event);
@@ -159,7 +159,7 @@ impl Post {
     }
 }
 
-/// Whether it is written faster than another thread is woken up.
+/// True if writing the message is faster than waking another thread.
 fn is_short(message: &Message) -> bool {
     const FEW: usize = 16 << 10;
     let length = match message {
@@ -168,14 +168,14 @@ fn is_short(message: &Message) -> bool {
         Message::Promise { vote: Vote::Log { elements, .. }, .. } => {
             elements.iter().map(|element| element.text().len()).sum()
         }
-        // These come from the block reader, which has time.
+        // Blocks come from the block reader, which has time.
         Message::BlocksResponse { .. } => return false,
         _ => 0,
     };
     length <= FEW
 }
 
-/// Writes what is queued for a peer.
+/// Writes the messages queued for a peer.
 pub(crate) struct Writer {
     protocol: Receiver<Queued>,
     bulk: Receiver<Queued>,
@@ -213,7 +213,7 @@ impl Writer {
             text.push_str(&queued.text());
             items += 1;
         }
-        // One in each write, so that blocks get their turn however many small messages there are.
+        // One block message after each write, so that blocks get their turn however many small messages come.
         if let Ok(queued) = self.bulk.try_recv() {
             text.push_str(&queued.text());
             items += 1;
@@ -221,8 +221,7 @@ impl Writer {
         self.socket.write_all(text.as_bytes(), items)
     }
 
-    /// Writes what is queued, in its order, each message when its delay has passed; until nothing is
-    /// late.
+    /// Writes queued messages in their order, each when its delay has passed, until none is late.
     fn write_late(
         &self,
         first: Queued,
@@ -236,7 +235,7 @@ impl Writer {
             let now = Instant::now();
             let delay = weather.delay();
             late.extend(taken.take().map(|queued| (now + delay.unwrap_or_default(), queued)));
-            // Once the delay is taken away, nothing waits for its end.
+            // Once the delay is ended by order, nothing waits for it.
             while late.front().is_some_and(|(due, _)| *due <= now || delay.is_none())
                 && let Some((_, queued)) = late.pop_front()
             {
@@ -267,7 +266,7 @@ mod tests {
 
     use super::*;
 
-    /// A link, its writer, and what arrives at the other end.
+    /// Makes a link, its writer, and a reader of what arrives at the other end.
     fn connection() -> (Link, Writer, Lines<BufReader<TcpStream>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -340,8 +339,8 @@ mod tests {
         assert_eq!(lines.next().unwrap().unwrap(), line(&ack(9)));
     }
 
-    /// Bug: a message of which only the beginning was sent at once was taken for sent, and its end left
-    /// with the next one, if there was one. Fix: its end is given to the writer.
+    /// Bug: a message whose beginning alone was sent at once was taken for sent, and its end left with the
+    /// next one, if there was one. Fix: its end is given to the writer.
     #[test]
     fn the_last_message_comes_whole_though_nothing_follows_it() {
         let (link, writer, mut lines) = connection();

@@ -10,26 +10,26 @@ use crate::bank::ids::ConnectionId;
 use crate::node::connection::{self, Lobby};
 use crate::node::socket::refuse;
 
-/// The most connections that clients may have. With all others a process stays below 1024 open
-/// files, which is what many systems allow; where less is allowed, there are fewer.
+/// The most connections that clients may have. With all others a process then stays below 1024 open files,
+/// which many systems allow; where the limit is lower, clients get fewer.
 pub const MAX_CLIENTS: usize = 800;
-/// Beyond those, so many connections are opened to see whether a peer speaks, or a client that asks for
-/// something: clients must not be able to keep the servers apart, nor those that are idle the others.
+/// How many connections beyond those are opened, to see whether a peer speaks, or a client that asks at
+/// once. Otherwise clients could keep the servers apart, and idle clients could keep out others.
 pub const ROOM_FOR_PEERS: usize = 64;
 
-/// This process has as many open files as it may have: EMFILE of every Unix.
+/// The error if this process has too many open files: EMFILE of every Unix.
 const TOO_MANY_HERE: i32 = 24;
-/// So have all processes together: ENFILE.
+/// The error if all processes together have too many: ENFILE.
 const TOO_MANY_IN_ALL: i32 = 23;
 
-/// How long to wait after a connection could not be accepted, which is mostly for want of files.
+/// How long to wait when a connection can't be accepted, mostly for want of files.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts until the node ends; then waits for the threads of all connections.
 pub(crate) fn listen(listener: TcpListener, lobby: &Lobby) {
     let open = AtomicUsize::new(0);
     lobby.life.scope(|scope| {
-        // Counted in the order of opening; never reused.
+        // Connections are numbered in the order of opening; no number is reused.
         for number in 1.. {
             let accepted = listener.accept();
             if lobby.life.is_over() {
@@ -71,7 +71,7 @@ fn admit<'scope>(
     };
     if let Err(error) = lobby.life.spawn_small(scope, (name, connection::READER_STACK), serve) {
         log::warn!("no thread for connection {}: {error}", id.0);
-        refuse(&socket, "this server can have no thread more; try again later");
+        refuse(&socket, "this server can't start another thread; try again later");
     }
 }
 

@@ -1,35 +1,35 @@
-//! What the state machine notes, on its way into the log.
+//! The state machine's notes, on their way into the log.
 //!
-//! A Paxos run is told in a few lines. Where runs come thick (a client may ask for what nobody can cover, over
-//! and over) those lines would fill the log; then one line a second sums them up, and who wants them all sets
-//! the level to `debug`.
+//! A Paxos run is told in a few lines. If runs come thick (a client may ask over and over for what nobody can
+//! cover), those lines would fill the log. Then one line a second sums them up; the level `debug` shows them
+//! all.
 
 use std::time::{Duration, Instant};
 
 use crate::bank::effects::{Level, Note};
 use crate::bank::status::Runs;
 
-/// So many lines on runs may come at once…
+/// The most lines on runs that may come at once.
 const BURST: u32 = 30;
-/// …and so many in each second.
+/// The lines on runs that each second adds to that.
 const A_SECOND: u32 = 1;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Decides what of the notes is written.
+/// Decides which notes are written.
 ///
 /// Reads no clock: the present is always given.
 #[derive(Debug)]
 pub(crate) struct Notes {
-    /// So many lines on runs may still be written.
+    /// How many lines on runs may still be written.
     room: u32,
     /// When the present second began.
     since: Instant,
-    /// They are too many: none is written until a second has brought few.
+    /// True if runs come too thick: no line is written until a second has brought few.
     too_many: bool,
-    /// What there was in the present second.
+    /// The lines that came in the present second.
     lines: u32,
     runs: Runs,
-    /// How many refusals there had been before it.
+    /// How many refusals there had been before the present second.
     refused: u64,
 }
 
@@ -45,7 +45,7 @@ impl Notes {
         }
     }
 
-    /// At what level a note is to be written.
+    /// Returns the level at which a note is to be written.
     pub(crate) fn level(&mut self, note: &Note) -> log::Level {
         match note.level {
             Level::Warning => log::Level::Warn,
@@ -60,8 +60,8 @@ impl Notes {
         }
     }
 
-    /// Takes note of what became of runs in a turn, after which there had been so many refusals in all. Returns
-    /// the line that sums a second up, when one is over of which not all was written.
+    /// Notes what became of runs in a turn; `refused` counts all refusals so far. Returns a line that sums up
+    /// a second, when one is over of which not all lines were written.
     pub(crate) fn turn(&mut self, runs: Runs, refused: u64, now: Instant) -> Option<String> {
         self.runs.started += runs.started;
         self.runs.won += runs.won;
@@ -96,7 +96,7 @@ mod tests {
         Note { level: Level::Step, text: "block 1, ballot 1.A".into() }
     }
 
-    /// How many of so many lines are written.
+    /// Returns how many of `lines` lines are written.
     fn written(notes: &mut Notes, lines: u32) -> u32 {
         (0..lines).map(|_| u32::from(notes.level(&step()) == log::Level::Info)).sum()
     }

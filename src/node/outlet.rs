@@ -1,5 +1,4 @@
-//! The way out to one connection: short replies at once, everything else by a bounded queue and the
-//! thread that writes what is in it.
+//! The way out to one connection: short replies at once, others through a bounded queue and its writer.
 
 use std::convert::Infallible;
 use std::net::{Shutdown, TcpStream};
@@ -13,28 +12,28 @@ use crate::node::owed::{MAX_OWED, Owed};
 use crate::node::socket::{Sent, Socket};
 use crate::wire::{encode_message, encode_reply};
 
-/// Every reply that is owed fits, and what closes the connection.
+/// The most that may be queued: every reply that is owed, and what closes the connection.
 const QUEUE: usize = MAX_OWED + 8;
-/// Text beyond this waits for the next write.
+/// The length of a write, in bytes, from which on further text waits for the next write.
 pub(crate) const MAX_WRITE: usize = 64 << 10;
 
-/// Something to be written to a connection.
+/// An item to be written to a connection.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
-    /// To a client; written as text by the writer, so that the event loop needn't.
+    /// A reply to a client. The writer turns it into text, so that the event loop needn't.
     Reply(Option<u64>, Reply),
-    /// To a client: a reply that is text already.
+    /// A reply to a client that is text already.
     Text(String),
-    /// To a peer: the answer to its hello.
+    /// The answer to a peer's hello.
     Answer(Message),
-    /// What is left of a reply of which the beginning was written at once.
+    /// The rest of a reply whose beginning was written at once.
     Left,
-    /// Nothing follows: the connection is to end when all before this is written.
+    /// The end of the connection, when everything before it is written.
     End,
 }
 
 impl Outgoing {
-    /// How many outcomes it tells.
+    /// Returns how many outcomes it tells.
     fn outcomes(&self) -> usize {
         match self {
             Outgoing::Reply(_, Reply::Batch { outcomes }) => outcomes.len(),
@@ -43,7 +42,7 @@ impl Outgoing {
     }
 }
 
-/// What the event loop and the block reader hold of a connection.
+/// A connection as the event loop and the block reader hold it.
 #[derive(Clone, Debug)]
 pub(crate) struct Outlet {
     queue: Sender<Outgoing>,
@@ -52,17 +51,17 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// The outlet to a socket, and what [`write_out`] needs.
+    /// Makes the outlet to a socket, and the queue for [`write_out`].
     pub(crate) fn new(socket: Arc<TcpStream>) -> (Outlet, Receiver<Outgoing>) {
-        // Not `bounded`, which would have all its places in memory from the beginning: most connections
-        // never need one.
+        // Not `bounded`, which would allocate all places from the beginning: most connections never need
+        // one.
         let (queue, outgoing) = crossbeam_channel::unbounded();
         let socket = Arc::new(Socket::new(socket));
         (Outlet { queue, socket, owed: Arc::new(Owed::new()) }, outgoing)
     }
 
-    /// Sends a reply. A short one is on its way when this returns, without another thread having to
-    /// wake up, if nothing is queued before it and the client reads what it gets. Never blocks.
+    /// Sends a reply. If nothing is queued before it and the client reads, a short reply is on its way
+    /// when this returns, and no other thread has to wake up. Never blocks.
     pub(crate) fn reply(&self, id: Option<u64>, reply: Reply) {
         if !is_short(&reply) {
             return self.send(Outgoing::Reply(id, reply));
@@ -75,7 +74,7 @@ impl Outlet {
         }
     }
 
-    /// Queues this. Never blocks: who lets the queue fill up is disconnected.
+    /// Queues an item. Never blocks: a client that lets the queue fill up is disconnected.
     pub(crate) fn send(&self, outgoing: Outgoing) {
         if self.queue.len() >= QUEUE {
             log::warn!("disconnecting a client that has {QUEUE} replies unread");
@@ -83,7 +82,7 @@ impl Outlet {
         }
         self.socket.will_write();
         self.owed.queue(outgoing.outcomes());
-        // That the writer has ended by now is as if the connection ended on the way.
+        // If the writer has ended by now, it is as if the connection had ended on the way.
         let _ = self.queue.send(outgoing);
     }
 
@@ -91,40 +90,39 @@ impl Outlet {
     pub(crate) fn dismiss(&self, reply: Reply) {
         self.send(Outgoing::Reply(None, reply));
         self.send(Outgoing::End);
-        // Its reader takes that for the client's last word.
+        // Its reader takes this for the client's last word.
         self.socket.shutdown(Shutdown::Read);
     }
 
-    /// The socket.
+    /// Returns the socket.
     pub(crate) fn socket(&self) -> &TcpStream {
         self.socket.stream()
     }
 
-    /// How much is queued.
+    /// Returns how many items are queued.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
     }
 
-    /// Ends the connection now. Its reader notices and says so.
+    /// Ends the connection now. Its reader notices and tells the event loop.
     pub(crate) fn disconnect(&self) {
         self.socket.shutdown(Shutdown::Both);
         self.owed.close();
     }
 
-    /// The replies that the client is owed.
+    /// Returns the count of replies that the client is owed.
     pub(crate) fn owed(&self) -> &Arc<Owed> {
         &self.owed
     }
 
-    /// As much of this outlet as its writer needs. The queue is not in it, for the writer ends
-    /// when nobody can queue anything any more.
+    /// Returns the parts that the writer needs. The queue is not among them: the writer ends when nobody
+    /// can queue anything more.
     pub(crate) fn for_writer(&self) -> (Arc<Socket>, Arc<Owed>) {
         (Arc::clone(&self.socket), Arc::clone(&self.owed))
     }
 }
 
-/// Writes what is queued until nobody can queue more, or to [`Outgoing::End`], or until it fails or
-/// the node is over.
+/// Writes queued items until nobody can queue more, or [`Outgoing::End`], an error or the node's end comes.
 pub(crate) fn write_out(
     outgoing: &Receiver<Outgoing>,
     socket: &Socket,
@@ -153,19 +151,19 @@ pub(crate) fn write_out(
     socket.shutdown(Shutdown::Write);
 }
 
-/// Whether it is written faster than another thread is woken up.
+/// True if writing the reply is faster than waking another thread.
 fn is_short(reply: &Reply) -> bool {
     const FEW: usize = 16;
     match reply {
         Reply::Batch { outcomes } => outcomes.len() <= FEW,
         Reply::Log { entries, .. } => entries.len() <= FEW,
-        // These come from the block reader, which has time.
+        // These replies come from the block reader, which has time.
         Reply::History { .. } | Reply::Accounts { .. } => false,
         _ => true,
     }
 }
 
-/// What goes out in one write.
+/// The items that go out in one write.
 #[derive(Default)]
 struct Batch {
     text: String,
@@ -203,7 +201,7 @@ impl Batch {
     }
 }
 
-/// However the writer ends, nobody is to wait for it any more.
+/// Closes the count however the writer ends, so that nobody waits for it any more.
 struct Closing<'a>(&'a Owed);
 
 impl Drop for Closing<'_> {
@@ -221,7 +219,7 @@ mod tests {
     use super::*;
     use crate::bank::request::ErrorCode;
 
-    /// An outlet, what its writer gets, and the client's end.
+    /// Makes an outlet, its writer's queue, and the client's end.
     fn connection() -> (Outlet, Receiver<Outgoing>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -229,7 +227,7 @@ mod tests {
         (outlet, outgoing, client)
     }
 
-    /// Whether one reply more can be owed.
+    /// True if one more reply can be owed.
     fn is_owed(owed: &Owed) -> bool {
         owed.owe(1, Instant::now(), Duration::from_secs(60)).is_some()
     }
@@ -277,7 +275,7 @@ mod tests {
                 let line = lines.next().unwrap().unwrap();
                 assert_eq!(line, encode_reply(Some(id), &reply(LENGTH)).trim_end());
             }
-            // All is written, so the way is free again.
+            // When all is written, the way is free again.
             while !socket.is_idle() {
                 std::thread::yield_now();
             }
@@ -290,8 +288,8 @@ mod tests {
         });
     }
 
-    /// Bug: a reply of which only the beginning was sent at once was taken for sent, and its end left
-    /// with the next one, if there was one. Fix: its end is given to the writer.
+    /// Bug: a reply whose beginning alone was sent at once was taken for sent, and its end left with the
+    /// next one, if there was one. Fix: its end is given to the writer.
     #[test]
     fn the_last_reply_comes_whole_though_nothing_follows_it() {
         let (outlet, outgoing, client) = connection();

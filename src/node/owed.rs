@@ -1,29 +1,29 @@
-//! What a client is owed.
+//! The replies that a client is owed, and how much it may ask for before they are written.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::node::room::Taken;
 
-/// How many replies a client may be owed before nothing more is read from it.
+/// The most replies a client may be owed before nothing more is read from it.
 pub(crate) const MAX_OWED: usize = 256;
-/// How many items of its requests may wait for their turn before nothing more is read; one request may
-/// always.
+/// The most items of its requests that may wait for their turn before nothing more is read. A single
+/// request may always wait.
 pub(crate) const MAX_UNTAKEN: usize = 8_192;
-/// How many outcomes may wait to be written to it before nothing more is read.
+/// The most outcomes that may wait to be written to it before nothing more is read.
 pub(crate) const MAX_UNWRITTEN: usize = 20_000;
 
-/// A client asks for little if it is owed no more replies than this, the present one counted…
+/// The most replies, the next one included, that a client may be owed and still asks for little…
 const FEW_REPLIES: usize = 8;
-/// …this one is no heavier…
+/// …if the request has at most this many items…
 const FEW_ITEMS: usize = 16;
-/// …and none before was otherwise for so long: between two bursts it is owed nothing, too.
+/// …and it has asked for no more for this long: between two bursts a client is owed nothing, too.
 const LITTLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Counts the replies that a client is owed.
 ///
-/// It holds a client back that asks faster than it reads, without holding anybody else; it tells when a
-/// client that has said its last word has been answered, and who has been idle for how long.
+/// It holds back a client that asks faster than it reads, and nobody else. It also tells when a client
+/// that has said its last word has been answered, and how long a client has been idle.
 #[derive(Debug)]
 pub(crate) struct Owed {
     debt: Mutex<Debt>,
@@ -33,21 +33,21 @@ pub(crate) struct Owed {
 #[derive(Debug)]
 struct Debt {
     replies: usize,
-    /// Items of requests that wait for their turn, but for those of a client that asks for little.
+    /// Items of requests that wait for their turn, except those of a client that asks for little.
     untaken: usize,
     /// Outcomes that wait to be written.
     unwritten: usize,
-    /// The writer has ended: nothing will be paid any more.
+    /// True once the writer has ended: nothing more will be written.
     closed: bool,
-    /// So many threads wait for a change.
+    /// How many threads wait for a change.
     waiting: usize,
-    /// When it last asked.
+    /// When the client last asked.
     asked: Instant,
-    /// When it last asked for much.
+    /// When the client last asked for much.
     asked_much: Option<Instant>,
 }
 
-/// Items of a request that waits for its turn. Dropped when it is taken in.
+/// Items of a request that waits for its turn. It is dropped when the request is taken in.
 #[derive(Debug)]
 pub(crate) struct Untaken {
     owed: Arc<Owed>,
@@ -71,7 +71,7 @@ impl Debt {
 }
 
 impl Owed {
-    /// Nothing is owed.
+    /// Starts with nothing owed.
     pub(crate) fn new() -> Owed {
         let debt = Debt {
             replies: 0,
@@ -89,14 +89,14 @@ impl Owed {
         self.debt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes who waits for a change; where nobody does, no system call is made.
+    /// Wakes threads that wait for a change. If none does, it makes no system call.
     fn tell(&self, debt: &Debt) {
         if debt.waiting > 0 {
             self.changed.notify_all();
         }
     }
 
-    /// Waits while something is so, but not for longer than this; says whether it still is.
+    /// Waits while `is_so`, but at most for `most`; says whether it still is.
     fn wait_while<'a>(
         &'a self,
         mut debt: MutexGuard<'a, Debt>,
@@ -115,11 +115,11 @@ impl Owed {
         (debt, waited.timed_out())
     }
 
-    /// Counts one reply more, to a request of this weight that came `at` that time, once that is not too
-    /// much. Says whether the client asks for little; None if the connection ended meanwhile.
+    /// Counts one more reply, to a request of this weight that came at `at`, once the client is not owed
+    /// too much. Returns whether the client asks for little; none if the connection ended meanwhile.
     ///
-    /// Some requests are never answered: a retry that comes after a later one, for instance. What
-    /// was not paid in the time that any request may take is one of these, and is written off.
+    /// Some requests are never answered, such as a retry that comes after a later request. So replies that
+    /// were not written in `most`, the longest that any request may take, are written off.
     pub(crate) fn owe(&self, weight: usize, at: Instant, most: Duration) -> Option<bool> {
         let mut debt = self.debt();
         loop {
@@ -140,13 +140,13 @@ impl Owed {
         (!debt.closed).then_some(is_little)
     }
 
-    /// How many are owed.
+    /// Returns how many replies are owed.
     #[cfg(test)]
     pub(crate) fn replies(&self) -> usize {
         self.debt().replies
     }
 
-    /// Counts items that wait for their turn, which have taken some of the room for all.
+    /// Counts items that wait for their turn, and hold some of the room for all.
     pub(crate) fn hand_in(self: &Arc<Owed>, items: usize, of_all: Taken) -> Untaken {
         self.debt().untaken += items;
         Untaken { owed: Arc::clone(self), items, _of_all: of_all }
@@ -159,7 +159,7 @@ impl Owed {
         }
     }
 
-    /// Notes that so many replies were written, and with them so many outcomes that had waited.
+    /// Notes that replies were written, and with them outcomes that had waited.
     pub(crate) fn pay(&self, replies: usize, outcomes: usize) {
         let mut debt = self.debt();
         debt.replies = debt.replies.saturating_sub(replies);
@@ -167,20 +167,20 @@ impl Owed {
         self.tell(&debt);
     }
 
-    /// Nothing will be paid any more.
+    /// Notes that nothing more will be written.
     pub(crate) fn close(&self) {
         let mut debt = self.debt();
         debt.closed = true;
         self.tell(&debt);
     }
 
-    /// When the client last asked, if it is owed nothing.
+    /// Returns when the client last asked, if it is owed nothing.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let debt = self.debt();
         (debt.replies == 0 && !debt.closed).then_some(debt.asked)
     }
 
-    /// Closes it if nothing is owed, so that nothing more is done for the client; says whether it was so.
+    /// Closes the count if nothing is owed, so that nothing more is done for the client. True if it did.
     pub(crate) fn close_if_idle(&self) -> bool {
         let mut debt = self.debt();
         let is_idle = debt.replies == 0 && !debt.closed;
@@ -188,7 +188,7 @@ impl Owed {
         is_idle
     }
 
-    /// Waits until nothing is owed or nothing will be paid any more, or for this long.
+    /// Waits until nothing is owed or nothing more will be written, but at most for `most`.
     pub(crate) fn wait_until_paid(&self, most: Duration) {
         drop(self.wait_while(self.debt(), most, |debt| debt.replies > 0 && !debt.closed));
     }

@@ -1,5 +1,5 @@
-//! The link to one peer: a thread that dials, redials with back-off, and writes; another that reads
-//! the one answer and then waits for the end.
+//! The link to one peer: one thread dials, redials with back-off, and writes; another reads the one answer
+//! and then waits for the end.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,10 +22,10 @@ use crate::node::timers::jittered_pause;
 use crate::node::trace::Trace;
 use crate::wire::{LineRead, LineReader, MAX_CLIENT_LINE, parse_message};
 
-/// The longest answer to a hello, in bytes: a hello, and perhaps words of refusal.
+/// The longest answer to a hello, in bytes: a hello, or words of refusal with it.
 const MAX_ANSWER: usize = MAX_CLIENT_LINE;
 
-/// As much of a peer's reason as is logged.
+/// The longest part of a peer's reason that is logged, in bytes.
 const LONGEST_REASON: usize = 500;
 
 /// How a connection to a peer ended.
@@ -47,9 +47,9 @@ pub(crate) struct Dialler {
     pub(crate) timings: Timings,
     pub(crate) life: Arc<Life>,
     pub(crate) events: Sender<Incoming>,
-    /// What somebody asked to be wrong with the link, if that is allowed.
+    /// The link's faults made on order, if orders are allowed.
     pub(crate) weather: Option<Arc<Weather>>,
-    /// Where what is sent is noted down.
+    /// The trace of what is sent.
     pub(crate) trace: Trace,
 }
 
@@ -87,7 +87,7 @@ impl Dialler {
         }
     }
 
-    /// Logs what is wrong with the peer, but not the same over and over.
+    /// Logs what is wrong with the peer, but not the same thing over and over.
     fn complain(&self, last: &mut String, complaint: String) {
         if complaint != *last {
             log::warn!("{} at {} {complaint}", self.peer, self.address);
@@ -104,7 +104,7 @@ impl Dialler {
             }
         }
         let socket = result?;
-        // A free port of this machine's can be given to the very connection that dials it.
+        // The system can give a free port of this machine to the very connection that dials it.
         if socket.local_addr()? == socket.peer_addr()? {
             return Err(io::Error::other("nobody listens there"));
         }
@@ -139,7 +139,7 @@ impl Dialler {
                 log::debug!("{} can't be written to: {error}", self.peer);
             }
             let _ = socket.shutdown(Shutdown::Both);
-            // Should the reader have panicked, that has ended the node.
+            // A reader that panicked has ended the node.
             reader.and_then(|reader| reader.join().unwrap_or(Ok(Ended::WithTheNode)))
         });
         match self.tell(number, Event::LinkDown(self.peer.clone())) {
@@ -148,7 +148,7 @@ impl Dialler {
         }
     }
 
-    /// Tells the event loop; false if that is gone.
+    /// Tells the event loop. False if it is gone.
     fn tell(&self, number: u64, event: Event) -> bool {
         self.events.send(Incoming::Link(number, self.peer.clone(), event)).is_ok()
     }
@@ -185,7 +185,7 @@ impl Dialler {
             return Ok(Ended::WithTheNode);
         }
         if matches!(ended, Ended::AfterWelcome) && socket.set_read_timeout(None).is_ok() {
-            // Nothing more is said in this direction: whatever comes, the connection has ended.
+            // The peer says nothing more in this direction: anything that comes ends the connection.
             match lines.read_line(0) {
                 Ok(LineRead::End) | Err(_) => log::debug!("the link to {} is down", self.peer),
                 Ok(_) => log::warn!("{} speaks where it is not its turn", self.peer),

@@ -1,10 +1,10 @@
-//! What clients have asked and the state machine has not taken in: a queue for each connection, which are
-//! served in turn.
+//! The clients' requests that the state machine has not taken in: a queue for each connection, served in
+//! turn.
 //!
-//! Who asks for much holds up nobody else. A turn takes in a bounded number of items; each connection
-//! has its share of them before the next one has its own, and what is left of a longer batch waits for the
-//! following round. Who asks for little goes before who asks for much, but not for ever: every other turn
-//! is for both. While anybody is there who asks for little, turns are short.
+//! A client that asks for much holds up nobody else. A turn takes in a bounded number of items. Each
+//! connection has a share of them; the rest of a longer batch waits for the next round. Clients that ask for
+//! little go before the others, but not for ever: every other turn is for both. While any client asks for
+//! little, turns are short.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use crate::bank::ids::ConnectionId;
 use crate::bank::request::{Instruction, Part, Request};
 use crate::node::incoming::{Ask, Incoming};
 
-/// Items that are taken in within one turn, at the most. The more, the fewer writes.
+/// The most items taken in within one turn. The more, the fewer writes.
 pub(crate) const TURN: usize = 10_000;
-/// The same while somebody asks for little, and waits for the end of each turn.
+/// The most items in a short turn, while a client that asks for little waits for the end of each turn.
 pub(crate) const SHORT_TURN: usize = 1_000;
-/// Items of one connection before it is the next one's turn.
+/// The most items of one connection before it is the next one's turn.
 pub(crate) const SHARE: usize = 1_000;
-/// Turns are short for so long after somebody has asked for little.
+/// How long turns stay short after a client has asked for little.
 const SHORT_FOR: Duration = Duration::from_secs(1);
 
 /// All connections' queues.
@@ -29,22 +29,22 @@ const SHORT_FOR: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     queues: BTreeMap<ConnectionId, VecDeque<Waiting>>,
-    /// Those that ask for little, and have something waiting, in the order of their turns.
+    /// The connections that ask for little and have something waiting, in the order of their turns.
     little: VecDeque<ConnectionId>,
-    /// The others that have.
+    /// The other connections that have something waiting.
     much: VecDeque<ConnectionId>,
     short_until: Option<Instant>,
-    /// The last turn was for who asks for little alone, though others waited.
+    /// True if the last turn was only for clients that ask for little, though others waited.
     was_apart: bool,
 }
 
-/// As much as may still be taken in within the present turn.
+/// How much may still be taken in within the present turn.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     items: usize,
-    /// It is for who asks for little alone.
+    /// True if the turn is only for clients that ask for little.
     is_apart: bool,
-    /// Of the connection that is first in its ring.
+    /// How much of it the first connection in a ring may still have.
     share: usize,
     now: Instant,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Allowance {
 #[derive(Debug)]
 enum Waiting {
     Asked(Ask),
-    /// What is left of a batch of which so many items were taken in.
+    /// The rest of a batch, of which `before` items were taken in.
     Rest {
         ask: Ask,
         before: usize,
@@ -80,12 +80,12 @@ impl Waiting {
 }
 
 impl Queues {
-    /// Nothing waits.
+    /// True if nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
 
-    /// Adds what a connection's reader has sent.
+    /// Adds an event from a connection's reader.
     pub(crate) fn push(&mut self, incoming: Incoming) {
         let (id, waiting) = match incoming {
             Incoming::Asked(id, ask) => (id, Waiting::Asked(ask)),
@@ -100,7 +100,7 @@ impl Queues {
         }
     }
 
-    /// Puts a connection at the end of the ring that it belongs to.
+    /// Puts a connection at the end of its ring.
     fn queue_up(&mut self, id: ConnectionId) {
         match self.queues.get(&id).and_then(VecDeque::front) {
             None => drop(self.queues.remove(&id)),
@@ -119,7 +119,7 @@ impl Queues {
         Allowance { items, is_apart, share: SHARE, now }
     }
 
-    /// Takes out what is to be taken in next within the turn, if there is anything.
+    /// Takes the next event out, if the turn has room for one.
     pub(crate) fn next(&mut self, allowance: &mut Allowance) -> Option<Incoming> {
         if allowance.items == 0 {
             return None;
@@ -142,7 +142,7 @@ impl Queues {
         taken
     }
 
-    /// Whose turn it is after something of the first connection in a ring was taken.
+    /// Passes the turn on, if need be, after something of a ring's first connection was taken.
     fn go_on(&mut self, id: ConnectionId, was_little: bool, allowance: &mut Allowance) {
         let first = self.queues.get(&id).and_then(VecDeque::front);
         if allowance.share > 0 && first.is_some_and(|first| first.is_little() == was_little) {
@@ -154,7 +154,7 @@ impl Queues {
         self.queue_up(id);
     }
 
-    /// Takes the first that waits in a queue, or so many items of it; says how many they are.
+    /// Takes the first event of a queue, or at most `most` items of it; returns how many items it took.
     fn take(&mut self, id: ConnectionId, most: usize) -> (Option<Incoming>, usize) {
         let Some(queue) = self.queues.get_mut(&id) else { return (None, 0) };
         let Some(first) = queue.pop_front() else { return (None, 0) };
@@ -182,7 +182,7 @@ impl Queues {
     }
 }
 
-/// Takes so many off the front, and those that the last of these is linked to.
+/// Takes `most` items off the front, and those that the last one is linked to.
 fn cut(rest: &mut Vec<Instruction>, most: usize) -> Vec<Instruction> {
     let mut count = most.clamp(1, rest.len());
     while count < rest.len() && rest[count - 1].linked {
@@ -192,7 +192,7 @@ fn cut(rest: &mut Vec<Instruction>, most: usize) -> Vec<Instruction> {
     std::mem::replace(rest, after)
 }
 
-/// What a request costs the event loop, as many items of a batch as do.
+/// Returns what a request costs the event loop, in items of a batch.
 pub(crate) fn weight(request: &Request) -> usize {
     const ENTRIES_AN_ITEM: usize = 4;
     match request {

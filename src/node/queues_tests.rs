@@ -1,4 +1,4 @@
-//! Who is served when.
+//! Which client is served when.
 
 use super::*;
 use crate::bank::amount::Amount;
@@ -23,7 +23,7 @@ fn asks(queues: &mut Queues, connection: u64, weight: usize) {
     queues.push(Incoming::Asked(ConnectionId(connection), ask(weight, false)));
 }
 
-/// What a turn takes in: whose, and how many items of it.
+/// Returns what a turn takes in: of which connection, and how many items.
 fn turn(queues: &mut Queues, now: Instant) -> Vec<(u64, usize)> {
     let mut allowance = queues.begin(now);
     let next = || queues.next(&mut allowance);

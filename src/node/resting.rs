@@ -6,18 +6,18 @@ use crate::node::config::Timings;
 use crate::node::load::Resting;
 use crate::node::timers::jittered_pause;
 
-/// A store that took writes for so long was not just let in between two refusals.
+/// The time of taking writes after which a store wasn't just let in between two refusals.
 const GOOD: Duration = Duration::from_secs(10);
 
-/// The store takes no writes, and when to see whether it does.
+/// The life that can't begin, and when to try again.
 #[derive(Debug)]
 pub(crate) struct Nap {
     pub(crate) resting: Resting,
     pub(crate) until: Instant,
 }
 
-/// Counts how often in a row a store took no writes: where it takes a little and then no more, a server would
-/// else forget and load without a rest.
+/// Counts how often in a row the store took no writes. A store that takes a little and then no more would
+/// otherwise have its server forget and load without a rest.
 #[derive(Debug, Default)]
 pub(crate) struct Rests {
     in_a_row: u32,
@@ -25,7 +25,7 @@ pub(crate) struct Rests {
 }
 
 impl Rests {
-    /// How long to wait before the next try.
+    /// Returns how long to wait before the next try.
     pub(crate) fn pause(&mut self, timings: &Timings) -> Duration {
         if self.ended.take().is_some_and(|ended| ended.elapsed() >= GOOD) {
             self.in_a_row = 0;
@@ -34,7 +34,7 @@ impl Rests {
         jittered_pause(timings.redial_after(self.in_a_row))
     }
 
-    /// It takes writes again.
+    /// Notes that the store takes writes again.
     pub(crate) fn end(&mut self) {
         self.ended = Some(Instant::now());
     }

@@ -1,23 +1,23 @@
-//! Room that all connections share: who wants much at once waits until others have given some back.
+//! Room that all connections share: a thread that wants much at once waits until others have given it back.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How often someone who waits looks whether that still makes sense.
+/// How often a waiting thread checks that waiting still makes sense.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// So much of something is there to be taken, and given back.
+/// A bounded amount of something, to be taken and given back.
 #[derive(Debug)]
 pub(crate) struct Room {
     whole: usize,
     free: Mutex<usize>,
     given_back: Condvar,
-    /// Held by the one who waits. The others queue behind, so that who wants little doesn't overtake.
+    /// Held by the thread that waits. Others queue behind it, so that a small wish doesn't overtake it.
     waits: Mutex<()>,
 }
 
 impl Room {
-    /// All of it is free.
+    /// Creates a room with all of it free.
     pub(crate) fn of(whole: usize) -> Arc<Room> {
         let (free, given_back) = (Mutex::new(whole), Condvar::new());
         Arc::new(Room { whole, free, given_back, waits: Mutex::default() })
@@ -27,8 +27,8 @@ impl Room {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes so much, all of it if more is asked for; waits until it is free. None if it is not by the
-    /// time that there is no point in waiting.
+    /// Takes `amount`, or all there is if that is less; waits until it is free. None if waiting became
+    /// pointless first.
     pub(crate) fn take(
         self: &Arc<Room>,
         amount: usize,
@@ -50,7 +50,7 @@ impl Room {
     }
 }
 
-/// What was taken; dropping it gives it back.
+/// A part of the room that is taken. Dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Taken {
     room: Arc<Room>,

@@ -1,4 +1,4 @@
-//! A socket that is written to in two ways: at once, by who must not block, and by its writer's thread.
+//! A socket with two ways to write: at once, for a thread that must not block, and by the writer's thread.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,8 +10,8 @@ use socket2::SockRef;
 use crate::bank::request::{ErrorCode, Reply};
 use crate::wire::encode_reply;
 
-/// Tells the system not to wait for room. The standard library can only make a whole socket
-/// non-blocking, its reader with it.
+/// The flag that makes a write fail instead of waiting for room. The standard library can only make a
+/// whole socket non-blocking, its reader with it.
 const DONT_WAIT: Option<i32> = if cfg!(any(target_os = "linux", target_os = "android")) {
     Some(0x40)
 } else if cfg!(any(
@@ -25,24 +25,24 @@ const DONT_WAIT: Option<i32> = if cfg!(any(target_os = "linux", target_os = "and
     None
 };
 
-/// How much of something was sent at once.
+/// How much was sent at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// All of it.
     All,
-    /// Only a part. The writer sends the rest before anything else, and has to be woken up.
+    /// Only a part. The writer sends the rest before anything else, and has to be woken.
     Beginning,
-    /// Nothing: the writer has to do it.
+    /// Nothing. The writer has to send it.
     Nothing,
 }
 
-/// A connection's socket, as what writes to it sees it.
+/// A connection's socket, as its writers see it.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: Arc<TcpStream>,
-    /// What the writer has been given and has not written yet.
+    /// How many items the writer has been given and has not written.
     unwritten: AtomicUsize,
-    /// Held while something is written, so that lines don't mix. What was begun at once and not ended.
+    /// The rest of what was begun at once. It is locked during each write, so that lines don't mix.
     rest: Mutex<Vec<u8>>,
 }
 
@@ -51,37 +51,37 @@ impl Socket {
         Socket { stream, unwritten: AtomicUsize::new(0), rest: Mutex::default() }
     }
 
-    /// The socket itself.
+    /// Returns the socket itself.
     pub(crate) fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// Notes that the writer is being given something: until that is written, nothing overtakes it.
+    /// Notes that the writer is given an item. Until it is written, nothing overtakes it.
     pub(crate) fn will_write(&self) {
         self.unwritten.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Takes that back: it could not be given.
+    /// Takes the note back, because the item could not be given.
     pub(crate) fn will_not_write(&self) {
         self.unwritten.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The writer has nothing to do.
+    /// True if the writer has nothing to do.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.unwritten.load(Ordering::SeqCst) == 0
     }
 
-    /// The beginning of something was sent, and its end was not.
+    /// True if the beginning of something was sent and its end was not.
     #[cfg(test)]
     pub(crate) fn is_torn(&self) -> bool {
         !self.rest.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Sends what there is room for, if nothing is before it. Doesn't block.
+    /// Sends what there is room for, if nothing comes before it. Doesn't block.
     pub(crate) fn send_at_once(&self, bytes: &[u8]) -> Sent {
         let Some(flags) = DONT_WAIT else { return Sent::Nothing };
-        // Whoever holds it is writing.
+        // Whoever holds the lock is writing.
         let Ok(mut rest) = self.rest.try_lock() else { return Sent::Nothing };
         if self.unwritten.load(Ordering::SeqCst) > 0 || !rest.is_empty() {
             return Sent::Nothing;
@@ -92,12 +92,12 @@ impl Socket {
                 rest.extend_from_slice(&bytes[sent..]);
                 Sent::Beginning
             }
-            // If it is for good, then the writer will find the same.
+            // If the error is for good, the writer will meet it too.
             Err(_) => Sent::Nothing,
         }
     }
 
-    /// Writes what was begun and then this, which `items` were given to the writer as. Blocks.
+    /// Writes the rest of what was begun, and then `bytes`, which make up `items` of the writer's. Blocks.
     pub(crate) fn write_all(&self, bytes: &[u8], items: usize) -> io::Result<()> {
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stream: &TcpStream = &self.stream;
@@ -108,14 +108,14 @@ impl Socket {
         Ok(())
     }
 
-    /// Ends the connection, or one direction of it. One that has ended is what is wanted.
+    /// Ends the connection, or one direction of it. If it has ended already, all is well.
     pub(crate) fn shutdown(&self, how: Shutdown) {
         let _ = self.stream.shutdown(how);
     }
 }
 
-/// Tells why a connection ends at once. A text as short as this never blocks on a fresh connection.
-/// Whether it arrives is not our care.
+/// Tells a client why its connection ends at once. So short a text never blocks on a fresh connection. It
+/// doesn't matter whether it arrives.
 pub(crate) fn refuse(mut socket: &TcpStream, why: &str) {
     let message = why.to_owned();
     let line = encode_reply(None, &Reply::Error { error: ErrorCode::Unavailable, message });

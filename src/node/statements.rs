@@ -1,10 +1,10 @@
 //! Statements: which blocks touch an account, and pages of what they say of it.
 //!
-//! The index holds for each block the hashes of the accounts that it touches, in order: four bytes for an
-//! account in a block. To keep it costs little, even while a million accounts pay each other; whoever asks
-//! pays: one search in each block. Two accounts that share a hash share their blocks, too: what is not
-//! theirs is passed over when a block is read. The index follows from the chain, so it is made anew after
-//! each start, in the background; a statement that is asked for earlier waits until it has caught up.
+//! For each block, the index holds the hashes of the accounts that the block touches, in order: four bytes
+//! for each account in a block. It costs little to keep, even while a million accounts pay each other. A
+//! question pays: one search in each block. Two accounts that share a hash also share their blocks;
+//! what concerns the other account is skipped when a block is read. The index follows from the chain, so each
+//! start makes it anew in the background. A statement asked for earlier waits until it has caught up.
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, SealedBlock};
@@ -13,23 +13,23 @@ use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::request::{AccountState, Cursor, ErrorCode, Reply, StatementLine};
 use crate::store::{BlockSource, StoreError};
 
-/// About how much of the chain is indexed at a time.
+/// About how much of the chain is indexed at a time, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// A page ends when so many bytes of blocks were read for it, even if there is room for more lines.
+/// The bytes of blocks read for a page after which the page ends, even if it has room for more lines.
 const PIECE_FOR_PAGE: usize = 1 << 20;
-/// It ends as well when about so many entries of the local log were read for it. (To look whether an
-/// element names the account takes a hundredth of the time.)
+/// The entries of the local log read for a page after which it ends, about. (To look whether an element
+/// names the account takes a hundredth of the time.)
 const READ_FOR_PAGE: usize = 50_000;
-/// And when so many blocks were looked at.
+/// The blocks looked at after which a page ends.
 const BLOCKS_LOOKED_AT: u64 = 200_000;
 
-/// What a look through the index finds.
+/// A find in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Touching {
     /// A block that touches the account.
     Block(u64),
-    /// That was enough for now.
+    /// The block at which to go on: this was enough for now.
     GoOnAt(u64),
 }
 
@@ -39,11 +39,11 @@ pub(crate) struct Statements {
     touched: Touched,
 }
 
-/// For each block the hashes of the accounts that it touches, in ascending order. In a piece for each,
-/// since all of them in one would have to be copied now and then, to twice as much fresh memory.
+/// The hashes of the accounts that each block touches, in ascending order. Each block has an allocation of
+/// its own: a single one would now and then be copied, to twice as much fresh memory.
 struct Touched {
     blocks: Vec<Box<[u32]>>,
-    /// Nobody outside can tell which accounts share a hash.
+    /// Salts the hashes, so that nobody outside can tell which accounts share one.
     salt: u64,
 }
 
@@ -52,7 +52,7 @@ impl Touched {
         Touched { blocks: Vec::new(), salt: fastrand::u64(..) }
     }
 
-    /// The height of the next block.
+    /// Returns the height of the next block.
     fn next(&self) -> u64 {
         self.blocks.len() as u64
     }
@@ -69,8 +69,8 @@ impl Touched {
         self.blocks.push(hashes.into_boxed_slice());
     }
 
-    /// The heights of the blocks up to `height` that touch an account, the highest first; beyond so many
-    /// blocks that are looked at, the one where to go on.
+    /// Returns the heights of the blocks up to `height` that touch an account, the highest first. After
+    /// [`BLOCKS_LOOKED_AT`] blocks it ends with the block at which to go on.
     fn heights(
         &self,
         account: &AccountId,
@@ -93,19 +93,19 @@ struct Page<'a> {
 }
 
 impl Statements {
-    /// An index of nothing yet.
+    /// Creates an empty index.
     pub(crate) fn new(server: ServerId) -> Statements {
         Statements { server, touched: Touched::new() }
     }
 
-    /// Indexes the next blocks; says whether there were any.
+    /// Indexes the next blocks. True if there were any.
     pub(crate) fn index_piece(&mut self, chain: &mut dyn BlockSource) -> Result<bool, StoreError> {
         let blocks = chain.blocks(self.next(), u64::MAX, PIECE)?;
         blocks.iter().for_each(|block| self.index(block));
         Ok(!blocks.is_empty())
     }
 
-    /// Indexes those of these blocks, read for another purpose, of which it is the turn.
+    /// Indexes those of these blocks, read for another purpose, that come next in the index.
     pub(crate) fn follow(&mut self, blocks: &[SealedBlock]) {
         for block in blocks {
             if block.height() == self.next() {
@@ -121,13 +121,12 @@ impl Statements {
         }));
     }
 
-    /// The height of the next block to be indexed.
+    /// Returns the height of the next block to be indexed.
     pub(crate) fn next(&self) -> u64 {
         self.touched.next()
     }
 
-    /// A page of an account's statement, as [`Request::History`](crate::bank::request::Request)
-    /// asks for it.
+    /// Returns a page of an account's statement, for [`Request::History`](crate::bank::request::Request).
     pub(crate) fn page(
         &mut self,
         store: &mut dyn BlockSource,
@@ -178,13 +177,13 @@ fn bad_cursor() -> Reply {
 }
 
 impl Page<'_> {
-    /// The page as it is, and where the next one goes on.
+    /// Returns the page, and where the next page goes on.
     fn reply(self, next: Option<Cursor>) -> Reply {
         Reply::History { account: self.account.clone(), lines: self.lines, next }
     }
 
-    /// Adds lines from a piece of the local log, from before seq `end` if that is given; returns where the
-    /// next page goes on if that is in the log, too. None if the page before can't have ended there.
+    /// Adds lines from the local log, from before seq `end` if it is given. Returns where the next page goes
+    /// on, if that is in the log too. None if the page before can't have ended there.
     fn add_log(
         &mut self,
         server: &ServerId,
@@ -203,7 +202,7 @@ impl Page<'_> {
                 return Some(Some(Cursor { place: element.last().seq + 1, ..cursor }));
             }
             read += element.entries_held();
-            // The event loop has it too, and does without what is read of it here.
+            // The event loop holds the element too, and is not to keep in memory what is parsed here.
             let element = element.apart();
             let touches =
                 |entry: &Entry| entry.seq < end && entry.record.action.touches(self.account);
@@ -222,8 +221,8 @@ impl Page<'_> {
         Some(first.filter(|_| state.older).map(|place| Cursor { place, ..cursor }))
     }
 
-    /// Adds lines from a block's entries before the cursor, and moves it there; false if the page was
-    /// full before the block's end, None if the cursor can't be right.
+    /// Adds lines from a block's entries before the cursor, and moves the cursor. False if the page was full
+    /// before the block's beginning, none if the cursor can't be right.
     fn add_block(&mut self, block: &Block, cursor: &mut Cursor) -> Option<bool> {
         let places = (0..cursor.place).zip(block.entries());
         let touching: Vec<(u64, Entry)> =
@@ -241,7 +240,7 @@ impl Page<'_> {
     }
 }
 
-/// What an account held before something, if that is possible.
+/// Returns what an account held before an action, if that is possible.
 fn before(account: &AccountId, balance: Amount, action: &Action) -> Option<Amount> {
     match action {
         Action::Open { .. } => Some(Amount::ZERO),

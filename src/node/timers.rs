@@ -1,4 +1,4 @@
-//! Timers by name: the state machine asks for them, here they get their jittered deadlines.
+//! Timers by name: the state machine asks for them, and here they get jittered deadlines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::bank::effects::{Timer, TimerCommand};
 use crate::node::config::Timings;
 
-/// The timers that are running.
+/// The running timers.
 ///
 /// Reads no clock: the present is always given.
 #[derive(Debug)]
@@ -18,12 +18,12 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// No timer runs yet.
+    /// Starts with no timer running.
     pub fn new(timings: Timings) -> Timers {
         Timers { timings, deadlines: BTreeMap::new(), queue: BTreeSet::new() }
     }
 
-    /// Does as the state machine says.
+    /// Does what the state machine asks.
     pub fn apply(&mut self, command: TimerCommand, now: Instant) {
         match command {
             TimerCommand::Set(timer) => {
@@ -42,7 +42,7 @@ impl Timers {
         }
     }
 
-    /// When the next timer runs out, if one runs.
+    /// Returns when the next timer runs out, if any runs.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.queue.first().map(|(deadline, _)| *deadline)
     }
@@ -58,13 +58,13 @@ impl Timers {
     }
 }
 
-/// Around 1: enough that servers started by one script don't act in step.
+/// The spread around 1 that keeps servers started by one script from acting in step.
 const LITTLE: Range<f64> = 0.75..1.25;
-/// Wider where two servers that act at once are in each other's way.
+/// The wider spread where two servers that act at once are in each other's way.
 const MUCH: Range<f64> = 0.5..1.5;
-/// Never later, where the time is an upper bound that somebody was told.
+/// The spread where the time is an upper bound that somebody was told: never later.
 const EARLIER: Range<f64> = 0.5..1.0;
-/// Never earlier, where it is a lower one.
+/// The spread where the time is a lower bound: never earlier.
 const LATER: Range<f64> = 1.0..1.05;
 
 fn spread(timer: Timer) -> Range<f64> {
@@ -84,7 +84,7 @@ fn jittered(base: Duration, spread: Range<f64>) -> Duration {
     base.mul_f64(spread.start + (spread.end - spread.start) * fastrand::f64())
 }
 
-/// A pause before trying something again, spread so that servers don't retry in step.
+/// Returns a pause before another try, spread so that servers don't retry in step.
 pub(crate) fn jittered_pause(base: Duration) -> Duration {
     jittered(base, MUCH)
 }

@@ -1,16 +1,16 @@
-//! Each message that is sent or received, as a line of the log: at `debug`, heartbeats at `trace`.
+//! Messages sent and received, as lines of the log: at `debug`, heartbeats at `trace`.
 
 use std::fmt;
 
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::{Message, content};
 
-/// One that leaves for a peer.
+/// Logs a message that leaves for a peer.
 pub(crate) fn sent(to: &ServerId, message: &Message) {
     log::log!(level(message), "to {to}: {}", Told(message));
 }
 
-/// One that came from a peer.
+/// Logs a message that came from a peer.
 pub(crate) fn received(from: &ServerId, message: &Message) {
     log::log!(level(message), "from {from}: {}", Told(message));
 }

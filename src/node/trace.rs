@@ -1,8 +1,8 @@
 //! Notes down what happens at a server, a line each, for [`crate::trace`] to draw.
 //!
-//! Without `--trace` all of this is a look at a `None`. With it, whoever sends or takes in a message
-//! pays for a line in memory, and the event loop writes what there is before replies leave and at the
-//! end of each turn.
+//! Without `--trace` each call looks at a `None` and returns. With it, a thread that sends or takes in a
+//! message writes a line to memory, and the event loop writes the lines to the file before replies leave and
+//! at the end of each turn.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,10 +18,10 @@ use crate::bank::paxos::message::Message;
 use crate::bank::request::{Outcome, Reply, Request};
 use crate::trace::record::{Brief, Loss, Place, Queue, Record, What};
 
-/// Text beyond this is written before the turn ends.
+/// The length of text, in bytes, that is written before the turn ends.
 const BUFFER: usize = 256 << 10;
 
-/// What a server notes down; nothing, mostly.
+/// A server's notes; without `--trace` none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trace(Option<Arc<Tracer>>);
 
@@ -34,10 +34,10 @@ struct Tracer {
 #[derive(Debug)]
 struct Notes {
     name: String,
-    /// None once it has failed.
+    /// The file; none once it has failed.
     file: Option<BufWriter<File>>,
     clock: u64,
-    /// What came over each connection.
+    /// The messages that came over each connection.
     arrived: BTreeMap<ConnectionId, Counts>,
 }
 
@@ -53,7 +53,7 @@ impl Counts {
         let count = match queue {
             Queue::Small => &mut self.small,
             Queue::Bulky => &mut self.bulky,
-            // There is only one.
+            // A connection has only one answer.
             Queue::Answer => return 1,
         };
         *count += 1;
@@ -80,11 +80,11 @@ impl Notes {
         }
     }
 
-    /// A bank is not to stop for want of a picture.
+    /// Gives up the trace on an error: a bank must not stop for want of a picture.
     fn heed(&mut self, result: io::Result<()>) {
         if let Err(error) = result {
             log::warn!("no more is traced: {} can't be written: {error}", self.name);
-            // Without another attempt to write what is left.
+            // The parts are taken, so dropping the writer doesn't try to write the rest.
             self.file.take().map(BufWriter::into_parts);
         }
     }
@@ -101,8 +101,8 @@ impl Tracer {
 }
 
 impl Trace {
-    /// The trace of a server, if there is to be one; it goes on where an earlier life's ended. A file
-    /// that can't be written is warned of, and that is all.
+    /// Opens a server's trace, if it is to have one; it goes on where an earlier life's ended. A file that
+    /// can't be written gets a warning, and the server runs without.
     pub(crate) fn open(server: &ServerId, path: Option<&Path>) -> Trace {
         let Some(path) = path else { return Trace(None) };
         let name = path.display().to_string();
@@ -119,7 +119,7 @@ impl Trace {
         }
     }
 
-    /// A life begins.
+    /// Notes that a life begins.
     pub(crate) fn begin(&self, life: LifeId) {
         if let Some(tracer) = &self.0 {
             let mut notes = tracer.notes();
@@ -128,14 +128,14 @@ impl Trace {
         }
     }
 
-    /// What is noted down so far is to be read.
+    /// Writes the notes so far to the file, for readers.
     pub(crate) fn flush(&self) {
         if let Some(tracer) = &self.0 {
             tracer.notes().flush();
         }
     }
 
-    /// Something is taken in from a connection, a peer's if it is known whose.
+    /// Notes an event from a connection, which is a peer's if `peer` is known.
     pub(crate) fn came(&self, peer: Option<&ServerId>, socket: &TcpStream, event: &Event) {
         let Some(tracer) = &self.0 else { return };
         let (id, message) = match event {
@@ -165,7 +165,7 @@ impl Trace {
         notes.write(&tracer.server, What::Received { from, place, message: brief });
     }
 
-    /// A peer's hello is answered, over the connection that it came on.
+    /// Notes the answer to a peer's hello, over the connection on which it came.
     pub(crate) fn answered(&self, peer: Option<&ServerId>, socket: &TcpStream, answer: &Message) {
         let Some(tracer) = &self.0 else { return };
         let (Some(to), Some(connection)) = (peer.cloned(), dialled_by_them(socket)) else { return };
@@ -173,7 +173,7 @@ impl Trace {
         tracer.note(What::Sent { to, place, message: Brief::of(answer) });
     }
 
-    /// There was no link for a message.
+    /// Notes that there was no link for a message.
     pub(crate) fn lost(&self, to: &ServerId, message: &Message) {
         if let Some(tracer) = &self.0 {
             let message = Brief::of(message);
@@ -181,14 +181,14 @@ impl Trace {
         }
     }
 
-    /// A client is answered.
+    /// Notes that a client is answered.
     pub(crate) fn replied(&self, reply: &Reply) {
         if let (Some(tracer), Some(what)) = (&self.0, answer_in_a_word(reply)) {
             tracer.note(What::Answered { what: what.into() });
         }
     }
 
-    /// A turn's writes are durable.
+    /// Notes that a turn's writes are durable.
     pub(crate) fn durable(&self, batch: &Batch) {
         let Some(tracer) = self.0.as_ref().filter(|_| !batch.writes.is_empty()) else { return };
         let mut notes = tracer.notes();
@@ -213,14 +213,14 @@ impl Trace {
         }
     }
 
-    /// What is to be noted down of the connection that was dialled to a peer.
+    /// Returns the trace of a connection that was dialled to a peer.
     pub(crate) fn of_link(&self, to: &ServerId, socket: &TcpStream) -> Option<Arc<LinkTrace>> {
         let (tracer, connection) = (Arc::clone(self.0.as_ref()?), dialled_by_us(socket)?);
         Some(Arc::new(LinkTrace { tracer, to: to.clone(), connection, sent: Mutex::default() }))
     }
 }
 
-/// The trace of one connection that was dialled.
+/// The trace of one dialled connection.
 #[derive(Debug)]
 pub(crate) struct LinkTrace {
     tracer: Arc<Tracer>,
@@ -230,8 +230,8 @@ pub(crate) struct LinkTrace {
 }
 
 impl LinkTrace {
-    /// Notes down what becomes of a message. Others that send meanwhile wait, so that the order in
-    /// which messages are noted down is that in which they are queued.
+    /// Notes what becomes of a message. Other senders wait meanwhile, so that messages are noted in the
+    /// order in which they are queued.
     pub(crate) fn send(&self, message: Message, queue: impl FnOnce(Message) -> Option<Loss>) {
         let (brief, kind) = (Brief::of(&message), Queue::of(&message));
         let mut notes = self.tracer.notes();
@@ -248,7 +248,7 @@ impl LinkTrace {
         notes.write(&self.tracer.server, what);
     }
 
-    /// The peer answered the hello.
+    /// Notes that the peer answered the hello.
     pub(crate) fn was_answered(&self, event: &Event) {
         if let Event::LinkAnswered(from, answer) = event {
             let connection = self.connection.clone();
@@ -259,7 +259,7 @@ impl LinkTrace {
     }
 }
 
-/// Opens a file to write behind what is there, beginning with a new line.
+/// Opens a file to write after its content, beginning with a new line.
 fn open_for_more(path: &Path) -> io::Result<File> {
     let mut file = File::options().read(true).append(true).create(true).open(path)?;
     let mut last = [b'\n'];
