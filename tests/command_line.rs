@@ -67,7 +67,7 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
         (vec!["server"], "--id <ID>"),
         (vec!["server", "--id", "Z"], "server Z is not in the cluster, which has A, B, C"),
         (vec!["server", "--id", "A", "--cluster", "A=h:1,B=h:1"], "have the same address"),
-        (vec!["server", "--id", "A", "--redial", "0s"], "longer than nothing"),
+        (vec!["server", "--id", "A", "--redial", "0s"], "at least 1ms"),
         (vec!["server", "--id", "A", "--redis", "localhost"], "redis://HOST:PORT"),
         (vec!["server", "--id", "A", "--opening-balance", "9007199254740991"], "each is the most"),
         (vec!["server", "--id", "A", "--settle-every", "5"], "unit is missing"),

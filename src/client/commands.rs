@@ -1,5 +1,5 @@
-//! What a user can ask for, and what comes of it. [`execute`](crate::client::execute) leads from one to
-//! the other.
+//! A user's commands, and what comes of them. [`execute`](crate::client::execute) leads from a command to
+//! its response.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +14,12 @@ use crate::client::help::Topic;
 use crate::wire::link::{LinkFaults, LinkOrder};
 use crate::wire::reply::HashedBlock;
 
-/// A command of a user's.
+/// A user's command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// A transfer or an opening.
+    /// Does a transfer or an opening.
     One(Instruction),
-    /// Several by one request.
+    /// Does several instructions by one request.
     Batch(Vec<Instruction>),
     /// Shows a balance; of the server's own account if none is named.
     Balance(Option<AccountId>),
@@ -38,20 +38,20 @@ pub enum Command {
     },
     /// Shows all of one block.
     Block(u64),
-    /// Shows what all accounts hold, by the longest chain and the logs of all servers that answer.
+    /// Shows all accounts' balances, by the longest chain and the logs of all servers that answer.
     AllBalances {
-        /// What their names begin with.
+        /// The prefix of the accounts' names.
         prefix: String,
     },
-    /// Shows how the server is.
+    /// Shows the server's status.
     Status,
-    /// The same once a second: so many times, or until the user has seen enough.
+    /// Shows the status once a second: this many times, or until the user has seen enough.
     Watch(Option<u32>),
     /// Empties the local logs into the chain.
     Settle,
-    /// Breaks or mends the server's links, or shows how they are.
+    /// Breaks or mends the server's links, or shows their faults.
     Link(LinkOrder),
-    /// Asks again for what ended as unknown.
+    /// Asks again for what last ended as unknown.
     Again,
     /// Shows the commands, or one of them.
     Help(Option<&'static Topic>),
@@ -59,10 +59,10 @@ pub enum Command {
     Quit,
 }
 
-/// What comes in pages. Displayed as the command that asks for it.
+/// A page of a list. It is displayed as the command that asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// Of an account's statement, the newest first.
+    /// A page of an account's statement, the newest first.
     History {
         /// The account.
         account: AccountId,
@@ -71,31 +71,31 @@ pub enum Page {
         /// Where the page before ended.
         before: Option<Cursor>,
     },
-    /// Of the accounts, in the order of their names.
+    /// A page of the accounts, in the order of their names.
     Accounts(List),
-    /// The same, with what they hold.
+    /// A page of the accounts with their balances.
     Balances(List),
 }
 
-/// Accounts by the beginning of their names.
+/// A selection of accounts by the beginning of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
-    /// What their names begin with.
+    /// The prefix of the names.
     pub prefix: String,
     /// The most accounts.
     pub limit: usize,
-    /// The last of the page before.
+    /// The last account of the page before.
     pub after: Option<AccountId>,
 }
 
 impl List {
-    /// Asks for it.
+    /// Returns the request for this page of accounts.
     pub(super) fn request(&self) -> Request {
         let List { prefix, limit, after } = self.clone();
         Request::Accounts { prefix, after, limit }
     }
 
-    /// The list that follows this page of it, if there is more.
+    /// Returns the list that follows this page, if there is more.
     pub(super) fn next(&self, page: &[Listed], more: bool) -> Option<List> {
         let after = page.last().filter(|_| more)?.account.clone();
         Some(List { after: Some(after), ..self.clone() })
@@ -129,84 +129,84 @@ impl fmt::Display for Page {
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Response {
-    /// Of one transfer or opening.
+    /// The ending of one transfer or opening.
     One(Ending),
-    /// Of several, in their order.
+    /// The endings of several, in their order.
     Batch(Vec<Ending>),
-    /// Of `balance`, `log`, `status` and `settle`: the server's reply; of `log`, all of it.
+    /// The server's reply to `balance`, `log`, `status` or `settle`; for `log`, the entire log.
     Reply(Reply),
-    /// Of `history`, `accounts` and `more`.
+    /// A page of `history`, `accounts` or `more`.
     Page {
         /// The server's reply.
         reply: Reply,
-        /// What asks for the page after this one, if there is one.
+        /// The command's next page, if there is one.
         next: Option<Page>,
     },
-    /// Of `balances`, and of `more` after it.
+    /// A page of `balances`, or of `more` after it.
     Balances {
-        /// In the order of their names.
+        /// The accounts, in the order of their names.
         accounts: Vec<AccountBalance>,
-        /// What asks for the page after this one, if there is one.
+        /// The command's next page, if there is one.
         next: Option<Page>,
     },
-    /// Of `balances --all`.
+    /// The answer to `balances --all`.
     AllBalances(AllBalances),
-    /// Of `chain`: all that was asked for.
+    /// The answer to `chain`: all blocks asked for.
     Chain(Vec<HashedBlock>),
-    /// Of `block`.
+    /// The answer to `block`.
     Block(Box<HashedBlock>),
-    /// Of `link`: what is wrong with the server's links.
+    /// The answer to `link`: the faults of the server's links.
     Links(LinkFaults),
-    /// Of `help`.
+    /// The answer to `help`.
     Help(Option<&'static Topic>),
-    /// There was no answer to what was asked.
+    /// No answer to the question.
     Failed(Failure),
-    /// It was no command, or can't be carried out now, for this reason.
+    /// No command, or one that can't be carried out now, and why.
     Usage(String),
 }
 
 /// An account, as one server knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AccountBalance {
-    /// Its name.
+    /// The account's name.
     pub account: AccountId,
-    /// Its local balance: committed, and the effects of the server's own log.
+    /// The local balance: the committed balance, and the effects of the server's own log.
     pub balance: Amount,
-    /// What it holds by the chain; none if it is not in the chain yet.
+    /// The balance by the chain; none if the account is not in the chain yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub committed: Option<Amount>,
     /// The chain's height.
     pub height: u64,
 }
 
-/// What all servers that answered know together: the longest chain and the logs that go on from it.
+/// What all servers that answered know together: the longest chain, and the logs that go on from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AllBalances {
-    /// In the order of their names.
+    /// The accounts, in the order of their names.
     pub balances: Vec<Sum>,
     /// The height of the longest chain.
     pub height: u64,
-    /// Whose chain that is.
+    /// The server whose chain is the longest.
     pub chain_of: ServerId,
-    /// The servers that were asked, with the number of entries in the log of each that go on from
-    /// that chain.
+    /// The servers that answered, each with the number of entries in its log that go on from the longest
+    /// chain.
     pub logs: BTreeMap<ServerId, usize>,
-    /// Those that did not answer, and why.
+    /// The servers that did not answer, and why.
     pub silent: BTreeMap<ServerId, String>,
-    /// A block came whenever they were asked: what it took from the logs is not in here.
+    /// True if a block came whenever the servers were asked. What it took from the logs is missing here.
     pub moved: bool,
 }
 
-/// An account by all that is known.
+/// An account by all that the servers know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sum {
-    /// Its name.
+    /// The account's name.
     pub account: AccountId,
-    /// By the longest chain; none if it is not in there yet.
+    /// The balance by the longest chain; none if the account is not in it yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub committed: Option<Amount>,
-    /// What all logs bring and take.
+    /// What all logs add and take.
     pub logs: i64,
-    /// Both together.
+    /// The sum of both.
     pub balance: i64,
 }

@@ -1,4 +1,4 @@
-//! One connection to a server. Whatever it does ends at a given time.
+//! One connection to a server. Everything it does ends at a given time.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,8 +13,8 @@ use crate::wire::{
     parse_reply,
 };
 
-/// A stream whose reads and writes together end at a given time: a peer that sends a byte now and
-/// then must not keep anyone waiting for ever.
+/// A stream whose reads and writes together end at a given time: a server that sends a byte now and then
+/// must not keep anyone waiting for ever.
 #[derive(Debug)]
 struct Timed {
     stream: TcpStream,
@@ -47,12 +47,12 @@ impl Write for &Timed {
     }
 }
 
-/// What a server is asked.
+/// A question to a server.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Question<'a> {
-    /// Something of the bank.
+    /// A request to the bank.
     Request(&'a Request),
-    /// Something of its links.
+    /// An order about the server's links.
     Link(&'a LinkOrder),
 }
 
@@ -77,7 +77,7 @@ impl Question<'_> {
 pub(super) enum NoReply {
     /// The connection broke, or time ran out.
     Lost(String),
-    /// Something came that is no reply.
+    /// A line came that is no reply.
     NotUnderstood(String),
 }
 
@@ -98,7 +98,7 @@ impl Connection {
             }
             match TcpStream::connect_timeout(&host, remaining) {
                 Ok(stream) => {
-                    // A request is one small write, and its reply is waited for.
+                    // A request is one small write, and the client waits for its reply.
                     stream.set_nodelay(true)?;
                     let until = Cell::new(until);
                     return Ok(Connection { reader: LineReader::new(Timed { stream, until }) });
@@ -109,7 +109,7 @@ impl Connection {
         Err(last)
     }
 
-    /// Whether the server has not closed it, as far as is known here.
+    /// True unless the server has closed the connection, as far as is known here.
     pub(super) fn is_open(&self) -> bool {
         let stream = &self.reader.get_ref().stream;
         let peek = || {
@@ -124,8 +124,8 @@ impl Connection {
         }
     }
 
-    /// Asks and waits for this question's own answer, or for the interrupt; answers to others are old
-    /// and are dropped.
+    /// Asks, and waits for this question's own answer or the interrupt. Answers to older questions are
+    /// dropped.
     pub(super) fn ask(
         &mut self,
         question: Question<'_>,

@@ -1,31 +1,31 @@
-//! What comes of asking a server.
+//! The ways in which asking a server can end.
 
 use std::fmt;
 
 use crate::bank::ids::RequestId;
 use crate::bank::request::{ErrorCode, Outcome};
 
-/// Why there is no answer of the kind that was asked for.
+/// Why there is no proper answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The server can't be reached; nothing was sent.
     NotSent(String),
-    /// It was sent, and nothing came back.
+    /// The question was sent, and nothing came back.
     NoAnswer(String),
     /// The server answered with an error.
     Said(ErrorCode, String),
-    /// Something came back that is no answer.
+    /// A line came back that is no answer.
     NotUnderstood(String),
-    /// The server at this address is another one.
+    /// Another server is at this address.
     WrongServer(String),
     /// The bank has no such server.
     NoServer(String),
-    /// The user did not want to wait any longer.
+    /// The user did not want to wait longer.
     Interrupted,
 }
 
 impl Failure {
-    /// Whether trying again can help.
+    /// True if trying again can help.
     pub fn is_transient(&self) -> bool {
         match self {
             Failure::NotSent(_) | Failure::NoAnswer(_) => true,
@@ -39,7 +39,7 @@ impl Failure {
         }
     }
 
-    /// Whether what was asked for may have happened all the same.
+    /// True if the instruction may have happened all the same.
     pub(super) fn leaves_open_what_happened(&self) -> bool {
         match self {
             Failure::NoAnswer(_) | Failure::NotUnderstood(_) | Failure::Interrupted => true,
@@ -66,35 +66,35 @@ impl fmt::Display for Failure {
 /// How a transfer, or the opening of an account, ended for its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The server says so. Never [`Outcome::Expired`].
+    /// The server decided it. Never [`Outcome::Expired`].
     Decided(Outcome),
     /// It may or may not have happened.
     Unknown {
-        /// Its name, by which it can be found in the log or the chain if it happened.
+        /// The request's name. If it happened, the log or the chain holds it under this name.
         request: RequestId,
         /// Why it isn't known.
         reason: String,
     },
-    /// It was never taken in: it has not happened and will not.
+    /// The server never took it in: it has not happened and will not.
     NotDone(Failure),
 }
 
-/// What is said of a reply of another kind than the request calls for.
+/// Makes the failure for a reply of another kind than the request calls for.
 pub(super) fn out_of_place() -> Failure {
     Failure::NotUnderstood("it answers another question".into())
 }
 
-/// A server that says "more" and gets nowhere must not hold us for ever.
+/// Makes the failure for a server that says "more" and sends nothing, which must not hold us for ever.
 pub(super) fn no_further() -> Failure {
-    Failure::NotUnderstood("there is more, but it doesn't come".into())
+    Failure::NotUnderstood("it says that there is more, and doesn't send it".into())
 }
 
-/// Keeps what the server said last: it tells more than that there was no answer.
+/// Keeps what the server said last, which tells more than the lack of an answer.
 pub(super) fn last_said(said: Option<Failure>, failure: Failure) -> Option<Failure> {
     if matches!(failure, Failure::Said(..)) { Some(failure) } else { said }
 }
 
-/// What to report at the end: the last failure, and before it what the server said, if it did.
+/// Returns what to report at the end: the last failure, after what the server said, if it said anything.
 pub(super) fn last_word(said: Option<Failure>, last: Failure) -> Failure {
     match (said, last) {
         (

@@ -8,8 +8,8 @@ use crate::client::session::{Session, ask};
 use crate::wire::Answer;
 use crate::wire::reply::{Blocks, HashedBlock};
 
-/// Carries a command out. `next` is the page that `more` asks for, if there is one. None is what
-/// `quit` comes to.
+/// Carries a command out. `next` is the page that `more` asks for, if there is one. Returns none for
+/// `quit`.
 pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> Option<Response> {
     let result = match command {
         Command::One(instruction) => Ok(Response::One(session.instruct(instruction))),
@@ -20,7 +20,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
         Command::More => match next {
             Some(page) => show(session, page),
             None => Ok(Response::Usage(
-                "there is no page to go on with: more follows history, accounts or balances".into(),
+                "there is no next page: more follows history, accounts or balances".into(),
             )),
         },
         Command::Log(None) => log(session),
@@ -28,7 +28,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
         Command::Chain { from, to } => chain(session, from, to).map(Response::Chain),
         Command::Block(height) => block(session, height),
         Command::AllBalances { prefix } => inside::all_balances(session, &prefix),
-        // One look of them.
+        // A single look.
         Command::Status | Command::Watch(_) => reply(session, &Request::Status),
         Command::Settle => reply(session, &Request::Settle),
         Command::Link(order) => session.order(&order).map(Response::Links),
@@ -46,10 +46,9 @@ fn again(session: &mut Session) -> Response {
     match session.again() {
         Some(mut endings) if endings.len() == 1 => Response::One(endings.remove(0)),
         Some(endings) => Response::Batch(endings),
-        None => Response::Usage(
-            "nothing ended as unknown: again asks once more for what did, under the same name"
-                .into(),
-        ),
+        None => {
+            Response::Usage("nothing ended as unknown, so there is nothing to ask again".into())
+        }
     }
 }
 
@@ -88,7 +87,7 @@ fn log(session: &mut Session) -> Result<Response, Failure> {
     Ok(Response::Reply(Reply::Log { server, entries, more: false }))
 }
 
-/// The chain, piece by piece.
+/// Fetches the chain, piece by piece.
 fn chain(session: &mut Session, from: u64, to: Option<u64>) -> Result<Vec<HashedBlock>, Failure> {
     let mut all: Vec<HashedBlock> = Vec::new();
     let mut next = from;
@@ -100,7 +99,7 @@ fn chain(session: &mut Session, from: u64, to: Option<u64>) -> Result<Vec<Hashed
         };
         let heights = blocks.iter().map(|block| block.height);
         if !heights.eq((next..).take(blocks.len())) {
-            return Err(Failure::NotUnderstood("blocks with a gap between them".into()));
+            return Err(Failure::NotUnderstood("there is a gap between its blocks".into()));
         }
         let last = blocks.last().map(|block| block.height);
         all.extend(blocks);

@@ -1,10 +1,10 @@
-//! What came of a command, as an exit status. Pure.
+//! The exit status that follows from what came of a command. Pure.
 
 use crate::bank::request::{ErrorCode, Outcome, Reply};
 use crate::client::commands::Response;
 use crate::client::session::{Ending, Failure};
 
-/// How a client ends. Of several, the greatest counts.
+/// How a client ends. The greatest of several counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// Everything was done.
@@ -18,7 +18,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The status for the system.
+    /// Returns the status for the system.
     pub fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
@@ -29,7 +29,7 @@ impl Exit {
     }
 }
 
-/// The exit status that a response calls for.
+/// Returns the exit status that a response calls for.
 pub fn exit_of(response: &Response) -> Exit {
     match response {
         Response::One(ending) => exit_of_ending(ending),
@@ -66,7 +66,7 @@ fn exit_of_ending(ending: &Ending) -> Exit {
     }
 }
 
-/// Whether it is the transfer itself that the server can't take.
+/// True if the transfer itself is what the server can't take.
 pub(crate) fn is_invalid(failure: &Failure) -> bool {
     use ErrorCode::{BadRequest, LineTooLong, UnknownAccount};
     matches!(failure, Failure::Said(BadRequest | LineTooLong | UnknownAccount, _))

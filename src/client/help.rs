@@ -1,11 +1,11 @@
-//! What the commands are, for who asks. Pure.
+//! The help: what the commands are. Pure.
 
 use std::fmt::Write;
 
-/// A command, as help explains it.
+/// A command, as the help explains it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Topic {
-    /// The word that a line begins with.
+    /// The command's first word.
     pub word: &'static str,
     /// The whole line.
     usage: &'static str,
@@ -13,12 +13,12 @@ pub struct Topic {
     does: &'static str,
     /// What else there is to know.
     more: &'static str,
-    /// Lines that could be typed, and why.
+    /// Lines that can be typed.
     examples: &'static [&'static str],
 }
 
 impl Topic {
-    /// What to say to a line that begins so and goes on otherwise.
+    /// Says what is expected of a line that begins with this command and goes on wrongly.
     pub(super) fn expected(&self) -> String {
         match self.examples {
             _ if self.usage == self.word => format!("expected: {}, alone", self.word),
@@ -43,14 +43,14 @@ pub const TOPICS: [Topic; 21] = [
     topic(
         ["transfer", "transfer [FROM] TO AMOUNT [--settled] [--wait TIME]"],
         "pay, from this server's own account or from another one",
-        "(FROM, TO, AMOUNT) is the same. --settled: answer when it is in a block that a majority \
-         holds.\n--wait TIME: do not refuse for want of money before so long.",
+        "(FROM, TO, AMOUNT) does the same. --settled: answer when it is in a block that a majority \
+         holds.\n--wait TIME: if the money is missing, wait up to TIME for it before refusing.",
         &["transfer B 30", "t A/alice B 30 --settled", "transfer B 500 --wait 10s", "(A, B, 30)"],
     ),
     topic(
         ["open", "open ACCOUNT [--settled]"],
         "open an account, at home here",
-        "At server A it is called A/NAME. It begins with nothing in it.",
+        "At server A its name is A/NAME. It begins with a balance of 0.",
         &["open A/alice"],
     ),
     topic(
@@ -74,7 +74,7 @@ pub const TOPICS: [Topic; 21] = [
     topic(
         ["balance", "balance [ACCOUNT]"],
         "what an account holds, as this server knows it",
-        "Of another server's account the truth may be less: what it has paid since the last block\nis \
+        "Another server's account may hold less: what it has paid since the last block\nis \
          known only at its home.",
         &["balance", "balance A/alice"],
     ),
@@ -93,7 +93,7 @@ pub const TOPICS: [Topic; 21] = [
     ),
     topic(
         ["accounts", "accounts [PREFIX] [LIMIT]"],
-        "the accounts whose names begin so",
+        "the accounts whose names begin with PREFIX",
         "",
         &["accounts", "accounts A/ 100"],
     ),
@@ -112,7 +112,7 @@ pub const TOPICS: [Topic; 21] = [
     ),
     topic(
         ["block", "block HEIGHT"],
-        "all of one block: its hash, the one before, who built it, its entries",
+        "all of one block: its hash, the previous one's, who built it, its entries",
         "",
         &["block 1"],
     ),
@@ -125,7 +125,7 @@ pub const TOPICS: [Topic; 21] = [
     ),
     topic(
         ["watch", "watch [TIMES]"],
-        "status once a second, until Enter or Ctrl-C, or so many times",
+        "status once a second, until Enter or Ctrl-C, or TIMES times",
         "",
         &["watch", "watch 5"],
     ),
@@ -141,9 +141,9 @@ pub const TOPICS: [Topic; 21] = [
             "link [cut PEER | delay PEER TIME | drop PEER PERCENT | lose MESSAGE… PEER | heal [PEER]]",
         ],
         "break or mend this server's links to others, or show how they are",
-        "A delayed link is late, one that drops loses so many of a hundred messages at random, one \
-         that loses\nloses all messages of these names. heal without PEER mends all. The way back is \
-         the other server's.\nThe server has to allow it: --allow-fault-injection.",
+        "delay makes each message late; drop loses PERCENT of the messages at random; lose loses \
+         all\nmessages of these names. heal without PEER mends all links. The way back is the other \
+         server's link.\nThe server has to allow it: --allow-fault-injection.",
         &[
             "link",
             "link cut B",
@@ -155,7 +155,7 @@ pub const TOPICS: [Topic; 21] = [
     ),
     topic(
         ["help", "help [COMMAND]"],
-        "this, or more about a command, with examples",
+        "this list, or more about a command, with examples",
         "",
         &["help", "help transfer"],
     ),
@@ -164,7 +164,7 @@ pub const TOPICS: [Topic; 21] = [
     topic(["t", "t [FROM] TO AMOUNT …"], "short for transfer", "", &["t B 30"]),
 ];
 
-/// All commands in a few words each.
+/// Lists all commands in a few words each.
 pub fn all() -> String {
     let mut text = String::new();
     for Topic { usage, does, .. } in &TOPICS {
@@ -175,14 +175,14 @@ pub fn all() -> String {
         };
     }
     text.push_str(
-        "A command may be shortened as long as only one is meant: tr B 30, bal, hist A. What follows a \
-         # does nothing.\nCtrl-C while an answer is waited for returns to the prompt; at the prompt it \
+        "A command may be shortened as long as it is unambiguous: tr B 30, bal, hist A. From # on, a \
+         line is a comment.\nCtrl-C while an answer is waited for returns to the prompt; at the prompt it \
          ends the client.\nhelp COMMAND shows examples.",
     );
     text
 }
 
-/// All about one.
+/// Explains one command.
 pub fn about(topic: &Topic) -> String {
     let Topic { usage, does, more, examples, .. } = topic;
     let more = if more.is_empty() { String::new() } else { format!("\n{more}") };
@@ -190,13 +190,13 @@ pub fn about(topic: &Topic) -> String {
     format!("{usage}\n{does}{more}\nfor example:{examples}")
 }
 
-/// The command that a word is, or is short for: the only one that begins so, or the one with which
-/// all others that do begin in their turn (`bal` is balance, though there is balances).
+/// Returns the command that a word names or abbreviates. It is the only command that begins with the word,
+/// or the one with which all others that do begin (`bal` is balance, though there is balances).
 ///
 /// # Errors
-/// Says which it could be, or which one is near.
+/// Says which commands it could be, or which one is near.
 pub fn find(typed: &str) -> Result<&'static Topic, String> {
-    // What those type who don't know any of them.
+    // The word of someone who knows none of them.
     let typed = if typed == "?" { "help" } else { typed };
     let mut near = TOPICS.iter().filter(|topic| topic.word.starts_with(typed)).collect::<Vec<_>>();
     near.sort_by_key(|topic| topic.word.len());
@@ -214,14 +214,14 @@ pub fn find(typed: &str) -> Result<&'static Topic, String> {
     }
 }
 
-/// As much of a word as an error shows.
+/// Cuts a word to the length that an error shows.
 pub(super) fn cut(word: &str) -> String {
     format!("{:?}", word.chars().take(80).collect::<String>())
 }
 
 fn suggest(unknown: &str) -> String {
     const CLOSE: usize = 2;
-    // A long one is near to none, and would take its time.
+    // A long word is near to none, and would take its time.
     let typed: String = unknown.chars().take(40).collect::<String>().to_lowercase();
     let near = TOPICS.iter().map(|topic| (distance(&typed, topic.word), topic.word)).min();
     let unknown = cut(unknown);
@@ -237,7 +237,7 @@ fn suggest(unknown: &str) -> String {
     }
 }
 
-/// How many letters to insert, leave out or change to get from one word to the other (Levenshtein).
+/// Counts the letters to insert, leave out or change between two words (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (i, a) in one.chars().enumerate() {

@@ -1,4 +1,4 @@
-//! Looking into the bank: logs, balances, and all servers' together.
+//! Looks into the bank: logs, balances, and those of all servers together.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::client::session::{Session, ask};
 /// How often the servers are asked anew because a block came in between.
 const ATTEMPTS: usize = 5;
 
-/// A page of what the accounts hold. Each is asked for by itself, so heights may differ.
+/// Returns a page of balances. Each account is asked for by itself, so heights may differ.
 pub(super) fn balances(session: &mut Session, list: &List) -> Result<Response, Failure> {
     let Reply::Accounts { accounts, more } = ask(session, &list.request())? else {
         return Err(out_of_place());
@@ -33,8 +33,8 @@ pub(super) fn balances(session: &mut Session, list: &List) -> Result<Response, F
     Ok(Response::Balances { accounts, next })
 }
 
-/// A server's log after a position, page by page. Entries that are put into a block meanwhile are
-/// not in the later pages.
+/// Returns a server's log after a position, read page by page. Entries that a block takes meanwhile are
+/// missing from the later pages.
 pub(super) fn log_after(
     session: &mut Session,
     mut after: Option<Position>,
@@ -56,7 +56,7 @@ pub(super) fn log_after(
     }
 }
 
-/// Asks every server of the bank, and adds up the longest chain and all logs: without consensus.
+/// Asks every server of the bank, and adds up the longest chain and all logs, without consensus.
 pub(super) fn all_balances(session: &mut Session, prefix: &str) -> Result<Response, Failure> {
     let mut attempt = 1;
     loop {
@@ -100,7 +100,7 @@ fn add_up(session: &mut Session, prefix: &str) -> Result<AllBalances, Failure> {
     let mut there = session.glance_at(&own, &chain_of)?;
     let mut accounts: BTreeMap<AccountId, (Option<Amount>, i64)> =
         all_accounts(&mut there, prefix)?;
-    // As it was before, so this was the chain all the time.
+    // If the height is unchanged, this was the chain all the time.
     let mut moved = status_of(&mut there)?.height != Some(height);
     let mut logs = BTreeMap::new();
     for server in heights.keys() {
@@ -110,7 +110,7 @@ fn add_up(session: &mut Session, prefix: &str) -> Result<AllBalances, Failure> {
         let known = known.and_then(|(_, log)| Ok((log, status_of(&mut there)?)));
         match known {
             Ok((log, status)) => {
-                // Entries that a newer block took are in neither.
+                // Entries that a newer block took are in neither sum.
                 moved |= status.height > Some(height);
                 logs.insert(server.clone(), log.len());
                 log.iter().for_each(|entry| add(&mut accounts, &entry.record.action, prefix));
@@ -126,7 +126,7 @@ fn add_up(session: &mut Session, prefix: &str) -> Result<AllBalances, Failure> {
     Ok(AllBalances { balances, height, chain_of, logs, silent, moved })
 }
 
-/// All accounts whose names begin so, with what they hold by the chain.
+/// Returns all accounts with this prefix, each with its balance by the chain.
 fn all_accounts(
     session: &mut Session,
     prefix: &str,
@@ -138,7 +138,7 @@ fn all_accounts(
             return Err(out_of_place());
         };
         let next = list.next(&accounts, more);
-        // One that is only in that server's log comes with the log.
+        // An account that is only in this server's log comes with the log.
         let in_chain = accounts.into_iter().filter(|listed| listed.committed.is_some());
         all.extend(in_chain.map(|listed| (listed.account, (listed.committed, 0))));
         match next {
@@ -166,7 +166,7 @@ fn add(accounts: &mut BTreeMap<AccountId, (Option<Amount>, i64)>, action: &Actio
     }
 }
 
-/// An amount is at most 2^53 - 1.
+/// Converts an amount, which is at most 2^53 - 1.
 fn signed(amount: Amount) -> i64 {
     amount.units() as i64
 }

@@ -1,11 +1,11 @@
-//! How a person who has waited long enough stops a session's waiting from another thread.
+//! The interrupt: how a person who has waited long enough ends a session's waiting from another thread.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Shared by whoever waits and whoever may end that. What is waited for ends at once: its connection
-/// is shut, and it isn't tried again.
+/// The switch that ends a wait, shared by the waiting thread and whoever may end it. The wait's connection
+/// is shut, so the wait ends at once and isn't tried again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Interrupt(Arc<Shared>);
 
@@ -18,7 +18,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     is_set: bool,
-    /// What is waited for comes on this one.
+    /// The connection on which the answer comes.
     socket: Option<TcpStream>,
 }
 
@@ -27,41 +27,41 @@ impl Interrupt {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends what is waited for.
+    /// Ends the wait.
     pub(super) fn set(&self) {
         let mut state = self.state();
         state.is_set = true;
         if let Some(socket) = state.socket.take() {
-            // One that is closed already is what we want.
+            // A connection that is closed already is just as good.
             let _ = socket.shutdown(Shutdown::Both);
         }
         self.0.changed.notify_all();
     }
 
-    /// What comes next may be waited for again.
+    /// Allows the next wait.
     pub(super) fn clear(&self) {
         *self.state() = State::default();
     }
 
-    /// Whether it was set.
+    /// True if the interrupt was set.
     pub(super) fn is_set(&self) -> bool {
         self.state().is_set
     }
 
-    /// Something is waited for on this connection, as long as what this returns is held. The connection
-    /// is shut at once if that is not to be.
+    /// Watches a connection on which an answer is to come, while the returned value is held. If the
+    /// interrupt is set, the connection is shut at once.
     pub(super) fn watch(&self, socket: &TcpStream) -> Watched<'_> {
         let mut state = self.state();
         if state.is_set {
             let _ = socket.shutdown(Shutdown::Both);
         } else {
-            // Of a connection that can't be watched, the wait ends with its time-out.
+            // A wait on a connection that can't be watched ends with its time-out.
             state.socket = socket.try_clone().ok();
         }
         Watched(self)
     }
 
-    /// Pauses; false if it is set by then.
+    /// Pauses. False if the interrupt is set by then.
     pub(super) fn sleep(&self, pause: Duration) -> bool {
         let waits = |state: &mut State| !state.is_set;
         let waited = self.0.changed.wait_timeout_while(self.state(), pause, waits);

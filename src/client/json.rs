@@ -13,7 +13,7 @@ use crate::client::words::{not_done, unknown};
 use crate::wire::reply::HashedBlock;
 use crate::wire::to_line;
 
-/// A response as one line of JSON, with its newline.
+/// Writes a response as one line of JSON, with its newline.
 pub fn to_json(response: &Response) -> String {
     match response {
         Response::One(ending) => to_line(&ending_line(ending)),
@@ -56,7 +56,7 @@ struct ErrorLine<'a, E> {
     message: &'a str,
 }
 
-/// Outcomes that only a client can come to.
+/// The outcomes that a client reports by itself.
 #[derive(Serialize)]
 struct OutcomeLine<'a> {
     outcome: &'static str,

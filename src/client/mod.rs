@@ -1,11 +1,11 @@
 //! The client: typed lines in, a bank's answers out.
 //!
-//! [`parse`] turns a line into a command (pure), [`commands`] carries it out over a [`session`],
-//! which retries until an answer or the end of its patience, [`words`] and [`json`] say what came of
-//! it, for people or as one line of JSON, and [`repl`] is the loop around these.
+//! [`parse`] turns a line into a command (pure). [`execute`] carries it out over a [`session`], which
+//! retries until an answer or the end of its patience. [`words`] and [`json`] say what came of it, for
+//! people or as one line of JSON. [`repl`] is the loop around these.
 //!
-//! Exit status, of several that apply the first of these: 2, a command in error (unless a person
-//! typed it, who saw it); 3, no answer or no majority in time; 1, a transfer or an opening was not
+//! The exit status is the first of these that applies: 2, a command was in error (unless a person typed
+//! it, and saw the error); 3, no answer or no majority in time; 1, a transfer or an opening was not
 //! accepted; 0, all was done.
 
 use std::io::{self, IsTerminal};
@@ -37,25 +37,25 @@ pub mod time;
 mod tty;
 pub mod words;
 
-/// How long a client waits for one reply, unless told otherwise, before it connects again and
-/// retries. Shorter than a server's own deadline: a retry joins the wait of the transfer it retries.
+/// How long a client waits for one reply, unless told otherwise, before it connects again and retries.
+/// It is shorter than a server's own deadline: a retry joins the wait of the transfer it retries.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a client tries in all, unless told otherwise. Long enough for a server's own deadline
-/// to pass, and to live through its restart.
+/// How long a client tries in all, unless told otherwise. A server's own deadline passes in this time, and
+/// so does its restart.
 pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(15);
 
-/// What a client is told on its command line.
+/// A client's options, from its command line.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The server, whose client this is.
+    /// The server to be a client of.
     pub id: ServerId,
-    /// Where it listens: `HOST:PORT`.
+    /// The `HOST:PORT` at which the server listens.
     pub address: String,
     /// How long to wait for one reply.
     pub timeout: Duration,
     /// How long to try, in all, to get one command answered.
     pub give_up_after: Duration,
-    /// Print each command's result as one line of JSON.
+    /// True to print each command's result as one line of JSON.
     pub json: bool,
     /// The commands to run. If there are none, they are read from the standard input.
     pub commands: Vec<String>,
@@ -63,7 +63,7 @@ pub struct Options {
 
 /// Runs the client on the standard streams and returns its exit status.
 pub fn run(options: Options) -> u8 {
-    // A prompt is for people: they type here and look there.
+    // A prompt is for people, who type here and look there.
     let person = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut repl = repl::Repl::new(&options, io::stdout(), io::stderr());
     if !options.commands.is_empty() {
@@ -71,7 +71,7 @@ pub fn run(options: Options) -> u8 {
     }
     match person.then(Terminal::open) {
         Some(Ok(terminal)) => repl.converse_at(terminal),
-        // Without a thread for the keyboard it works all the same, but for Ctrl-C and pages.
+        // Without a thread for the keyboard all works but Ctrl-C and pages.
         _ => repl.converse(io::stdin().lock(), person),
     }
 }

@@ -1,4 +1,4 @@
-//! Instructions on their way: under which names they go, and what became of them.
+//! Instructions on their way: their names, and what became of them.
 
 use std::slice;
 use std::time::Duration;
@@ -7,42 +7,42 @@ use crate::bank::ids::RequestId;
 use crate::bank::request::{Instruction, Outcome, Request};
 use crate::client::ending::{Ending, Failure};
 
-/// Instructions that are asked for together, until each has its ending.
+/// Instructions that go in one request, until each has its ending.
 #[derive(Debug)]
 pub(super) struct Order {
     request: Request,
     named: bool,
-    /// A try under these names may have been heard.
+    /// True if a server may have heard a try under these names.
     pub heard: bool,
 }
 
 impl Order {
-    /// One alone.
+    /// Makes an order of one instruction.
     pub fn one(instruction: Instruction) -> Order {
         Order { request: Request::One(instruction), named: false, heard: false }
     }
 
-    /// Several in one request.
+    /// Makes an order of several instructions in one request.
     pub fn batch(instructions: Vec<Instruction>) -> Order {
         Order { request: Request::Batch(instructions), named: false, heard: false }
     }
 
-    /// The same for another server, under no names yet.
+    /// Makes the same order for another server, without names yet.
     pub fn anew(self) -> Order {
         Order { named: false, heard: false, ..self }
     }
 
-    /// What to ask.
+    /// Returns the request.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// Whether it has names, which it keeps in every retry.
+    /// True if the order has names, which it keeps in every retry.
     pub fn is_named(&self) -> bool {
         self.named
     }
 
-    /// Names the first one; the others are numbered on from there.
+    /// Names the instructions: the first by `first`, the others by the numbers after it.
     pub fn name(&mut self, first: &RequestId) {
         self.named = true;
         let instructions = match &mut self.request {
@@ -56,7 +56,7 @@ impl Order {
         }
     }
 
-    /// What is asked for.
+    /// Returns the instructions.
     pub fn instructions(&self) -> &[Instruction] {
         match &self.request {
             Request::One(instruction) => slice::from_ref(instruction),
@@ -65,14 +65,14 @@ impl Order {
         }
     }
 
-    /// The longest time that any of it may wait for money.
+    /// Returns the longest time that any instruction may wait for money.
     pub fn longest_wait(&self) -> Duration {
         let waits = self.instructions().iter().filter_map(|instruction| instruction.wait_ms);
         Duration::from_millis(waits.max().unwrap_or(0))
     }
 
-    /// Takes back its names, if the server had forgotten the session before any of this came: then
-    /// none of it has happened, and it may be sent under other names. Returns the server's reason.
+    /// Takes the names back if the server had forgotten the session before anything of this came. Then
+    /// nothing has happened, and the order may go under other names. Returns the server's reason.
     pub fn take_back_names(&mut self, outcomes: &[Outcome]) -> Option<String> {
         let expired = |outcome: &Outcome| matches!(outcome, Outcome::Expired { .. });
         match outcomes {
@@ -84,8 +84,8 @@ impl Order {
         }
     }
 
-    /// The endings if the server answered. A retry of which it has forgotten what became of the first
-    /// try leaves that unknown.
+    /// Returns the endings by the server's answer. If the server has forgotten what became of the first try,
+    /// a retry's ending is unknown.
     pub fn answered(&self, outcomes: Vec<Outcome>) -> Vec<Ending> {
         let ending = |(instruction, outcome): (&Instruction, Outcome)| match outcome {
             Outcome::Expired { reason } => match instruction.request.clone() {
@@ -97,7 +97,7 @@ impl Order {
         self.instructions().iter().zip(outcomes).map(ending).collect()
     }
 
-    /// The endings if no answer came.
+    /// Returns the endings if no answer came.
     pub fn given_up(&self, failure: &Failure) -> Vec<Ending> {
         let ending = |instruction: &Instruction| match instruction.request.clone() {
             Some(request) if self.heard => Ending::Unknown { request, reason: failure.to_string() },

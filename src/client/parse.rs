@@ -1,4 +1,4 @@
-//! Typed lines into commands. Pure: nothing is done here.
+//! Typed lines into commands. Pure: nothing is carried out here.
 
 use std::str::FromStr;
 
@@ -14,8 +14,8 @@ use crate::wire::link::{Fault, LinkFault, LinkOrder};
 use crate::wire::messages::Messages;
 use crate::wire::request::DEFAULT_PAGE;
 
-/// The command that a line is; none if the line is blank or a comment. `home` is the account that
-/// pays where none is named.
+/// Parses a line into a command; none if the line is blank or a comment. `home` is the account that pays
+/// where none is named.
 ///
 /// # Errors
 /// Says what is wrong and what was expected.
@@ -63,7 +63,7 @@ pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
 
 // ── Transfers and openings ───────────────────────────────────────────────────────────────────────
 
-/// What may stand with them.
+/// The flags of transfers and openings.
 #[derive(Default)]
 struct Flags {
     settled: bool,
@@ -97,13 +97,13 @@ impl Flags {
     }
 
     fn on(&self, action: Action) -> Instruction {
-        // An opening needs no money that it could wait for.
+        // An opening needs no money, and so has nothing to wait for.
         let wait_ms = self.wait_ms.filter(|_| action.payer().is_some());
         Instruction { settled: self.settled, wait_ms, ..Instruction::plain(action) }
     }
 }
 
-/// `[FROM] TO AMOUNT`; none if these are not so many words.
+/// Parses `[FROM] TO AMOUNT`; none if the number of words is wrong.
 fn transfer(words: &[&str], home: &AccountId) -> Option<Result<Action, String>> {
     let action = |from, to, amount| {
         let (to, amount) = (value(to)?, value(amount)?);
@@ -140,7 +140,7 @@ fn one_opening(arguments: &[&str], home: &AccountId) -> Result<Command, String> 
     }
 }
 
-/// `(A, B, 30)`: A pays B 30.
+/// Parses `(A, B, 30)`: A pays B 30.
 fn triplet(line: &str) -> Result<Command, String> {
     const EXPECTED: &str = "expected: (FROM, TO, AMOUNT), such as: (A, B, 30)";
     let inside = line.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or(EXPECTED)?;
@@ -150,7 +150,7 @@ fn triplet(line: &str) -> Result<Command, String> {
     Ok(Command::One(Instruction::plain(action)))
 }
 
-/// `linked` or `batch`, and what follows it.
+/// Parses what follows `linked` or `batch`.
 fn several(word: &str, arguments: &[&str], home: &AccountId) -> Result<Command, String> {
     let (flags, words) = Flags::of(arguments)?;
     let text = words.join(" ");
@@ -177,7 +177,7 @@ fn several(word: &str, arguments: &[&str], home: &AccountId) -> Result<Command, 
     instructions.map(Command::Batch)
 }
 
-/// What follows `link`; none if that is something else.
+/// Parses what follows `link`; none if it is no order.
 fn link(arguments: &[&str]) -> Option<Result<LinkOrder, String>> {
     let broken = |peer, fault: Result<Fault, String>| {
         Ok(LinkOrder::Break(LinkFault { peer: value(peer)?, fault: fault? }))
@@ -200,9 +200,10 @@ fn delay(time: &str) -> Result<Fault, String> {
 }
 
 fn share_lost(share: &str) -> Result<Fault, String> {
-    let percent = share.strip_suffix('%').and_then(number).ok_or_else(|| {
-        format!("{}: what is dropped is a whole percentage, such as 30%", cut(share))
-    })?;
+    let percent = share
+        .strip_suffix('%')
+        .and_then(number)
+        .ok_or_else(|| format!("{}: PERCENT is a whole percentage, such as 30%", cut(share)))?;
     Fault::drop(percent)
 }
 
@@ -239,7 +240,7 @@ fn accounts(rest: &[&str]) -> Result<Command, String> {
     }
 }
 
-/// `[PREFIX] [LIMIT] [--after NAME]`; none if it is something else.
+/// Parses `[PREFIX] [LIMIT] [--after NAME]`; none if the words are others.
 fn list(rest: &[&str]) -> Option<Result<List, String>> {
     let (rest, after) = match rest {
         [rest @ .., "--after", name] => (rest, Some(value(name))),
@@ -247,7 +248,7 @@ fn list(rest: &[&str]) -> Option<Result<List, String>> {
     };
     let (prefix, most) = match rest {
         [] => ("", None),
-        // Alone, a number is how many are wanted.
+        // A lone number is the limit.
         [most] if is_number(most) => ("", Some(most)),
         [prefix] => (*prefix, None),
         [prefix, most] => (*prefix, Some(most)),
@@ -274,7 +275,7 @@ fn balances(rest: &[&str]) -> Result<Command, String> {
     }
 }
 
-/// The place where a page ended: a block's height, the entry's place in it, the balance before it.
+/// Parses the place where a page ended: a block's height, the entry's place in it, the balance before it.
 fn cursor(text: &str) -> Result<Cursor, String> {
     let parse = || {
         let mut parts = text.split('.');
@@ -297,7 +298,7 @@ fn limit(word: &str) -> Result<usize, String> {
 
 // ── Single values ────────────────────────────────────────────────────────────────────────────────
 
-/// A value whose own error says what is expected, but perhaps not what was found.
+/// Parses a value. Its own error says what is expected; what was found is added if need be.
 fn value<T: FromStr<Err: ToString>>(word: &str) -> Result<T, String> {
     word.parse().map_err(|error: T::Err| {
         let error = error.to_string();
@@ -309,7 +310,7 @@ fn is_number(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A whole number that is exact everywhere.
+/// Parses a whole number that is exact everywhere.
 fn number(word: &str) -> Option<u64> {
     word.parse().ok().filter(|&number| is_number(word) && number <= Amount::MAX.units())
 }
@@ -320,12 +321,14 @@ fn height(word: &str) -> Result<u64, String> {
 
 fn how_often(word: &str) -> Result<u32, String> {
     let times = word.parse().ok().filter(|&times| is_number(word) && times > 0);
-    times.ok_or_else(|| format!("{}: how many times is a whole number from 1", cut(word)))
+    times.ok_or_else(|| format!("{}: TIMES is a whole number from 1", cut(word)))
 }
 
 fn span(from: u64, to: u64) -> Result<Command, String> {
     if to < from {
-        return Err(format!("chain goes up: {to} is below {from}"));
+        return Err(format!(
+            "the last height must not be below the first, but {to} is below {from}"
+        ));
     }
     Ok(Command::Chain { from, to: Some(to) })
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use crate::client::ending::Failure;
 use crate::client::interrupt::Interrupt;
 
-/// The pause before the first retry; doubled with each one…
+/// The pause before the first retry. It doubles with each retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// …up to this.
+/// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a client has to spend on one command before it gives up.
+/// The time that a client spends on one command before it gives up.
 pub(super) struct Patience {
     pub until: Instant,
     pause: Duration,
@@ -18,12 +18,12 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// For so long in all, unless it is interrupted.
+    /// Starts a patience of `total`, which an interrupt ends.
     pub fn new(total: Duration, interrupt: Interrupt) -> Self {
         Patience { until: after(total), pause: FIRST_PAUSE, interrupt }
     }
 
-    /// Waits before the next try; false if there is no time for one.
+    /// Waits before the next try. False if there is no time for one.
     ///
     /// The wait is random within its bound, so that clients who lost one server together don't
     /// come back to it together.
@@ -39,7 +39,7 @@ impl Patience {
     }
 }
 
-/// So much later, but for times that no clock can hold.
+/// Returns the moment after this time, or a very late one if no clock can hold it.
 pub(super) fn after(time: Duration) -> Instant {
     const A_WEEK: Duration = Duration::from_secs(7 * 86_400);
     Instant::now() + time.min(A_WEEK)

@@ -1,4 +1,4 @@
-//! The loop: a line, its command, what came of it.
+//! The loop: a line, its command, and what came of it.
 
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::ops::ControlFlow;
@@ -16,32 +16,32 @@ use crate::client::terminal::Terminal;
 use crate::client::tty::{self, Keys};
 use crate::client::words::to_words;
 
-/// How often `watch` looks.
+/// The time between two looks of `watch`.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// Goes to the screen's first place, and clears it.
+/// Moves to the screen's first place, and clears the screen.
 const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
 
 /// Reads commands, carries them out, and prints what came of them.
 #[derive(Debug)]
 pub struct Repl<O, E> {
     session: Session,
-    /// What `more` asks for.
+    /// The page that `more` asks for.
     next: Option<Page>,
     prompt: String,
     json: bool,
     output: O,
     errors: E,
     exit: Exit,
-    /// Where a person sits at one.
+    /// The terminal, if a person sits at one.
     terminal: Option<Terminal>,
 }
 
-/// Whether there is to be another line, or why not.
+/// Whether another line is read, or why not.
 type Flow = ControlFlow<io::Result<()>>;
 
 impl<O: Write, E: Write> Repl<O, E> {
-    /// Results go to `output`; without `--json`, errors go to `errors`.
+    /// Creates the loop. Results go to `output`; without `--json`, errors go to `errors`.
     pub fn new(options: &Options, output: O, errors: E) -> Self {
         let prompt = format!("{}> ", options.id);
         let session = Session::new(options);
@@ -59,8 +59,8 @@ impl<O: Write, E: Write> Repl<O, E> {
         self.exit.code()
     }
 
-    /// Carries out commands as they come in, till their end, and returns the exit status.
-    /// A person gets a prompt, and is not blamed at the end for what was mistyped.
+    /// Carries out commands as they come in, to their end, and returns the exit status. A person gets a
+    /// prompt, and mistyped lines don't count in the status.
     pub fn converse(&mut self, mut input: impl BufRead, person: bool) -> u8 {
         let result = self.read_on(person, |_, line| input.read_until(b'\n', line));
         if let Err(error) = result {
@@ -69,7 +69,7 @@ impl<O: Write, E: Write> Repl<O, E> {
         self.exit.code()
     }
 
-    /// The same with a person at the terminal.
+    /// Does the same with a person at the terminal.
     pub(super) fn converse_at(&mut self, terminal: Terminal) -> u8 {
         self.terminal = Some(terminal);
         let result = self.read_on(true, |repl, line| match &mut repl.terminal {
@@ -104,7 +104,7 @@ impl<O: Write, E: Write> Repl<O, E> {
         }
     }
 
-    /// One line. Breaks if there is to be no other: at `quit`, or because nobody reads the output.
+    /// Carries out one line. Breaks at `quit`, or if nobody reads the output.
     fn step(&mut self, line: &[u8], person: bool) -> Flow {
         let command = match std::str::from_utf8(line) {
             Ok(text) => parse(text, &self.session.home()),
@@ -147,7 +147,7 @@ impl<O: Write, E: Write> Repl<O, E> {
         }
     }
 
-    /// Shows how the server is, once a second: so many times, or until a key says that it is enough.
+    /// Shows the status once a second: `times` times, or until a key says that it is enough.
     fn watch(&mut self, times: Option<u32>) -> Flow {
         let _keys = self.terminal.as_ref().and_then(|_| Keys::one_by_one());
         let redraws = self.terminal.is_some() && !self.json && tty::redraws();
@@ -168,7 +168,7 @@ impl<O: Write, E: Write> Repl<O, E> {
         ControlFlow::Continue(())
     }
 
-    /// Pauses until the next look; false if there is to be none.
+    /// Pauses until the next look. False if there is to be none.
     fn pause(&mut self) -> bool {
         match &mut self.terminal {
             Some(terminal) => terminal.pause(WATCH),
@@ -183,7 +183,7 @@ impl<O: Write, E: Write> Repl<O, E> {
         if self.json {
             self.output.write_all(to_json(response).as_bytes())?;
         } else if matches!(response, Response::Failed(_) | Response::Usage(_)) {
-            // Nobody can be told that errors can't be told.
+            // If errors can't be written, nobody can be told.
             let _ = self.errors.write_all(to_words(response).as_bytes());
         } else if let Some(terminal) = &mut self.terminal {
             terminal.show(&to_words(response), &mut self.output)?;
@@ -193,7 +193,7 @@ impl<O: Write, E: Write> Repl<O, E> {
         self.output.flush()
     }
 
-    /// The input or the output failed. Someone who stops reading, as `head` does, is no failure.
+    /// Notes that the input or the output failed. If the reader stops, as `head` does, that is no failure.
     fn broken(&mut self, error: &io::Error) {
         if error.kind() != ErrorKind::BrokenPipe {
             let _ = writeln!(self.errors, "error: input or output failed: {error}");

@@ -1,4 +1,4 @@
-//! Responses to print.
+//! Responses to print, for tests.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ pub(super) fn balance(committed: Option<u64>) -> Response {
     Response::Reply(Reply::Balance { account, balance: units(70), committed, height: 3 })
 }
 
-/// A page of a statement, the last one or not.
+/// Makes a page of a statement, the last one or not.
 pub(super) fn history(last: bool) -> Response {
     let line = |height, balance, entry| StatementLine { height, balance: units(balance), entry };
     let all = entries();
@@ -128,7 +128,7 @@ pub(super) fn accounts() -> Response {
     }
 }
 
-/// Of a server that tells no more than it must.
+/// Makes the status of a server that tells no more than it must.
 pub(super) fn status() -> Status {
     Status {
         server: server("A"),
@@ -176,7 +176,7 @@ pub(super) fn status() -> Status {
     }
 }
 
-/// Of one that tells all.
+/// Makes the status of a server that tells everything.
 pub(super) fn full_status() -> Status {
     let mut status = status();
     let ballot = |round, id| Ballot { round, server: server(id), life: LifeId(1) };

@@ -1,9 +1,9 @@
 //! A client's dealings with its server: whatever breaks on the way, a transfer is paid at most once.
 //!
-//! Each transfer gets a name, (session, number), before it is sent, and every retry carries that
-//! very name, so the server knows it again. A client that gives up in between does not know what
-//! became of it, and says so ([`Ending::Unknown`]) in place of guessing. A session lasts as long as
-//! its connection: what is new after that goes under names of a new one, while a retry keeps its own.
+//! Each transfer gets a name, (session, number), before it is sent. Every retry carries the same name, so
+//! the server knows it again. A client that gives up in between does not know what became of the transfer.
+//! It says so ([`Ending::Unknown`]) instead of guessing. A session lasts as long as its connection: later
+//! transfers go under names of a new session, while a retry keeps its own name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -22,9 +22,9 @@ use crate::client::patience::{Patience, after};
 use crate::wire::Answer;
 use crate::wire::link::{LinkFaults, LinkOrder};
 
-/// How long to wait, at the least, for an answer that comes only when something is settled: a
-/// server's own deadline for that, unless it was told another, and a second. Asked again before
-/// that, it would begin to wait anew, and never say that it was in vain.
+/// The least time to wait for an answer that comes only when a transfer is settled: a server's own
+/// deadline for settling, unless it was told another, and a second. A client that asked again earlier
+/// would start the wait anew, and never hear that it was in vain.
 const UNTIL_SETTLED: Duration = Duration::from_secs(6);
 
 /// The session that the server named, and the number of the next transfer in it.
@@ -43,17 +43,17 @@ pub struct Session {
     give_up_after: Duration,
     connection: Option<Connection>,
     last_id: u64,
-    /// Gone with the connection.
+    /// The session, which goes with the connection.
     opened: Option<Opened>,
-    /// Sessions with servers that this one has named as the right ones.
+    /// Sessions with other servers that this server has named as the right ones.
     others: BTreeMap<(ServerId, String), Session>,
-    /// What ended as unknown, last; and, if that was not here, where it was.
+    /// The order that last ended as unknown; and its server, if it was another one.
     unknown: Option<(Option<(ServerId, String)>, Order)>,
     interrupt: Interrupt,
 }
 
 impl Session {
-    /// A client of the server that the options name. Connects when something is asked.
+    /// Creates a client of the server that the options name. It connects at the first question.
     pub fn new(options: &Options) -> Self {
         let (server, address) = (options.id.clone(), options.address.clone());
         let interrupt = Interrupt::default();
@@ -81,21 +81,22 @@ impl Session {
         }
     }
 
-    /// What ends this one's waiting, and that of all that it waits for elsewhere.
+    /// Returns the interrupt that ends this session's waiting, and its waiting at other servers.
     pub(super) fn interrupt(&self) -> Interrupt {
         self.interrupt.clone()
     }
 
-    /// Another client of the same server, beside this one, that waits no longer than so.
+    /// Creates another client of the same server, which waits no longer than `patience`.
     pub(super) fn beside(&self, patience: Duration) -> Session {
         let (server, address) = (self.server.clone(), self.address.clone());
         Session::with(server, address, patience, patience, Interrupt::default())
     }
 
-    /// A client of a server of this bank that looks at it and doesn't wait long. The server of this
-    /// one knows where the others are.
+    /// Creates a client of another server of this bank, with little patience. This session's server knows
+    /// where the others are.
     ///
     /// # Errors
+    /// If this session's server can't be asked, or there is no such server.
     /// If it can't be asked, or there is no such server.
     pub(super) fn at(&mut self, server: &ServerId) -> Result<Session, Failure> {
         match self.ask(&Request::Status)? {
@@ -104,7 +105,7 @@ impl Session {
         }
     }
 
-    /// The same with its server's status at hand.
+    /// Does the same with the status of this session's server at hand.
     ///
     /// # Errors
     /// If there is no such server.
@@ -125,12 +126,12 @@ impl Session {
         Ok(Session::with(server.clone(), address, self.timeout, self.timeout, interrupt))
     }
 
-    /// The server's own account.
+    /// Returns the server's own account.
     pub fn home(&self) -> AccountId {
         AccountId::of(&self.server)
     }
 
-    /// Asks something that may be asked twice: anything but a transfer.
+    /// Asks a question that may be asked twice: anything but a transfer.
     ///
     /// # Errors
     /// If there is no answer in time, or the answer is an error that doesn't pass.
@@ -138,7 +139,7 @@ impl Session {
         self.insist(Question::Request(request))
     }
 
-    /// Has the server break or mend its links, and returns what is wrong with them then.
+    /// Has the server break or mend its links, and returns their faults after it.
     ///
     /// # Errors
     /// If there is no answer in time, or the server does not obey.
@@ -149,7 +150,7 @@ impl Session {
         }
     }
 
-    /// Asks until there is an answer or the end of all patience.
+    /// Asks until there is an answer or patience ends.
     fn insist(&mut self, question: Question<'_>) -> Result<Answer, Failure> {
         let mut patience = Patience::new(self.give_up_after, self.interrupt.clone());
         let mut said = None;
@@ -166,30 +167,30 @@ impl Session {
         }
     }
 
-    /// Pays. `from` none is the server's own account.
+    /// Transfers money. If `from` is none, the server's own account pays.
     pub fn transfer(&mut self, from: Option<AccountId>, to: AccountId, amount: Amount) -> Ending {
         let from = from.unwrap_or_else(|| self.home());
         self.instruct(Instruction::plain(Action::Transfer { from, to, amount }))
     }
 
-    /// Has one transfer or opening done, under a name that this gives it. If the server names another
-    /// one as the right one, then there; but not any further.
+    /// Has one transfer or opening done, under a name that this gives it. If the server names another as
+    /// the right one, does it there; but goes no further.
     ///
     /// # Panics
-    /// If it is linked, since there is nothing to link it to; or if an opening is to wait for money.
+    /// If the instruction is linked, since there is nothing to link it to, or is an opening with a wait.
     pub fn instruct(&mut self, instruction: Instruction) -> Ending {
         let mut endings = self.follow(Order::one(instruction));
-        // One for one.
+        // One instruction has one ending.
         endings.remove(0)
     }
 
-    /// Has several done by one request, those that are linked together or not at all, under names
-    /// that this gives them. Each has its own ending, in their order. If all of them belong to one
-    /// other server, then there.
+    /// Has several instructions done by one request, under names that this gives them; linked ones happen
+    /// together or not at all. Each has its own ending, in their order. If all of them belong to one other
+    /// server, does them there.
     ///
     /// # Panics
-    /// If some are to be settled and others not, which one request can't say; or if an opening is to
-    /// wait for money.
+    /// If only some are to be settled, which one request can't say; or if an opening is to wait for
+    /// money.
     pub fn instruct_all(&mut self, instructions: Vec<Instruction>) -> Vec<Ending> {
         if instructions.is_empty() {
             return Vec::new();
@@ -197,7 +198,7 @@ impl Session {
         self.follow(Order::batch(instructions))
     }
 
-    /// Carries out an order here or else, once, at the server that this one names.
+    /// Carries out an order here or, if this server names another one, once there.
     fn follow(&mut self, mut order: Order) -> Vec<Ending> {
         let endings = self.carry_out(&mut order);
         let Some(right) = right_server(&endings) else {
@@ -213,8 +214,8 @@ impl Session {
         self.note_unknown(Some(right), order, endings)
     }
 
-    /// Asks once more for what ended as unknown, last, under the names that it had: what has happened
-    /// doesn't happen again. None if there is nothing.
+    /// Asks once more for what last ended as unknown, under its old names: what has happened doesn't happen
+    /// again. None if nothing did.
     pub fn again(&mut self) -> Option<Vec<Ending>> {
         let (place, mut order) = self.unknown.take()?;
         let endings = match &place {
@@ -224,7 +225,7 @@ impl Session {
         Some(self.note_unknown(place, order, endings))
     }
 
-    /// Keeps an order of which something ended as unknown.
+    /// Keeps an order if any of it ended as unknown.
     fn note_unknown(
         &mut self,
         place: Option<(ServerId, String)>,
@@ -237,7 +238,7 @@ impl Session {
         endings
     }
 
-    /// Tries until there is an answer or the end of all patience.
+    /// Tries an order until there is an answer or patience ends.
     fn carry_out(&mut self, order: &mut Order) -> Vec<Ending> {
         let total = self.give_up_after.saturating_add(order.longest_wait());
         let mut patience = Patience::new(total, self.interrupt.clone());
@@ -261,13 +262,13 @@ impl Session {
         }
     }
 
-    /// One try at an order, under the names that it has or gets.
+    /// Tries an order once, under the names that it has or now gets.
     fn attempt_order(
         &mut self,
         order: &mut Order,
         until: Instant,
     ) -> Result<Vec<Outcome>, Failure> {
-        // First the connection: if it is a new one, the session is over.
+        // The connection comes first: with a new one, the session is over.
         self.connect(until.min(after(self.timeout)))?;
         if !order.is_named() {
             let name = self.next_name(order.instructions().len(), until)?;
@@ -286,7 +287,7 @@ impl Session {
         result
     }
 
-    /// A name of the present session, the first of so many. None of them ever stands for anything
+    /// Returns the first of `names` names in the present session. None of them ever stands for anything
     /// else, however this ends.
     fn next_name(&mut self, names: usize, until: Instant) -> Result<RequestId, Failure> {
         let mut opened = match self.opened.take() {
@@ -299,7 +300,7 @@ impl Session {
         Ok(name)
     }
 
-    /// One try at opening a session. What goes wrong here leaves nothing open about a transfer.
+    /// Tries to open a session once. An error here leaves nothing open about a transfer.
     fn open_session(&mut self, until: Instant) -> Result<SessionId, Failure> {
         let session = match self.attempt(Question::Request(&Request::Session), until)? {
             Answer::Reply(Reply::Session { session }) => session,
@@ -314,15 +315,15 @@ impl Session {
         Ok(session)
     }
 
-    /// One try, on the present connection or else a new one.
+    /// Tries a question once, on the present connection or a new one.
     fn attempt(&mut self, question: Question<'_>, until: Instant) -> Result<Answer, Failure> {
         self.connect(until.min(after(self.timeout)))?;
         self.exchange(question, until)
     }
 
-    /// Sees to it that there is a connection which the server hasn't closed.
+    /// Makes sure of a connection that the server hasn't closed.
     fn connect(&mut self, until: Instant) -> Result<(), Failure> {
-        // To see a closed connection before sending spares a try whose fate would be open.
+        // Seeing a closed connection before sending spares a try whose outcome would stay open.
         if !self.connection.as_ref().is_some_and(Connection::is_open) {
             self.hang_up();
             let connection = Connection::open(&self.address, until)
@@ -332,7 +333,7 @@ impl Session {
         Ok(())
     }
 
-    /// One question and its answer on the present connection.
+    /// Asks one question on the present connection.
     fn exchange(&mut self, question: Question<'_>, until: Instant) -> Result<Answer, Failure> {
         let Some(connection) = &mut self.connection else {
             return Err(Failure::NotSent("there is no connection".into()));
@@ -346,8 +347,8 @@ impl Session {
             }
             Ok(answer) => Ok(answer),
             Err(no_reply) => {
-                // Before the next connection is used: the server drops what may still be on its way
-                // on the old one.
+                // Before the next connection is used: the server drops what may still be on its way on the
+                // old one.
                 self.hang_up();
                 Err(match no_reply {
                     NoReply::Lost(why) => Failure::NoAnswer(why),
@@ -364,7 +365,7 @@ impl Session {
     }
 }
 
-/// How long one answer may take.
+/// Returns how long one answer may take.
 fn time_for(question: Question<'_>, timeout: Duration) -> Duration {
     let until_settled = match question {
         Question::Request(Request::Settle) => true,
@@ -377,8 +378,8 @@ fn time_for(question: Question<'_>, timeout: Duration) -> Duration {
     if until_settled { timeout.max(UNTIL_SETTLED) } else { timeout }
 }
 
-/// The one server that all of an order belongs to, with its address, if this one says so and has
-/// done nothing of it.
+/// Returns the one server that an entire order belongs to, with its address. None unless this server
+/// says so and has done nothing of the order.
 fn right_server(endings: &[Ending]) -> Option<(ServerId, String)> {
     let mut right = None;
     for ending in endings {
@@ -389,7 +390,7 @@ fn right_server(endings: &[Ending]) -> Option<(ServerId, String)> {
                     return None;
                 }
             }
-            // Because of another one, which is at the wrong server then, as all are.
+            // It failed with a linked one, which is at the wrong server too, as all are.
             Ending::Decided(Outcome::LinkedFailed { .. }) => {}
             _ => return None,
         }
@@ -397,7 +398,7 @@ fn right_server(endings: &[Ending]) -> Option<(ServerId, String)> {
     right.map(|(server, address)| (server.clone(), address.clone()))
 }
 
-/// Asks for something that is answered by a reply.
+/// Asks a question that a reply answers.
 pub(super) fn ask(session: &mut Session, request: &Request) -> Result<Reply, Failure> {
     match session.ask(request)? {
         Answer::Reply(reply) => Ok(reply),

@@ -6,7 +6,7 @@ use crate::bank::ids::AccountId;
 use crate::bank::request::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
 use crate::client::text::{names, plain};
 
-/// How a server is, in several lines.
+/// Describes a server's status in several lines.
 pub(super) fn status_in_words(status: &Status) -> String {
     let start = match status.start {
         Start::Baby => "baby",
@@ -54,7 +54,7 @@ fn log_in_words(measured: &Measured) -> String {
     }
 }
 
-/// What part a server has in the round for the next block.
+/// Describes a server's part in the round for the next block.
 fn round_in_words(status: &Status) -> String {
     let next = status.height.map_or(0, |height| height + 1);
     let role = match &status.ballot {
@@ -77,7 +77,7 @@ fn round_in_words(status: &Status) -> String {
     format!("block {next}: {role}{run}")
 }
 
-/// Who has answered a run, and who hasn't.
+/// Says who has answered a run, and who hasn't.
 fn answers_in_words(status: &Status) -> String {
     let Status { answered, unanswered, .. } = status;
     let done = if status.run == "accepting" { "accepted" } else { "promised" };
@@ -88,7 +88,7 @@ fn answers_in_words(status: &Status) -> String {
     }
 }
 
-/// What a transfer waits for, in one line.
+/// Says what a transfer waits for, in one line.
 pub(super) fn wait_in_words(status: &Status) -> String {
     let next = status.height.map_or(0, |height| height + 1);
     if !status.active {
@@ -145,7 +145,7 @@ fn peer_in_words(peer: &PeerStatus) -> String {
     format!("peer {}: {connected}{heard}{height}{rate}", peer.id)
 }
 
-/// Microseconds as people read them.
+/// Writes microseconds as people read them.
 fn short(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} µs"),
@@ -154,7 +154,7 @@ fn short(micros: u64) -> String {
     }
 }
 
-/// Milliseconds as people read them.
+/// Writes milliseconds as people read them.
 fn long(millis: u64) -> String {
     let seconds = millis / 1_000;
     match seconds {
@@ -166,7 +166,7 @@ fn long(millis: u64) -> String {
     }
 }
 
-/// The line that says that a server can't be asked what it waits for.
+/// Says that a server doesn't tell what it waits for.
 pub(super) fn no_word_of(server: &AccountId) -> String {
     format!("{server} doesn't answer; trying again")
 }

@@ -1,7 +1,7 @@
-//! A person at a terminal: lines typed, keys pressed while something is waited for, pages.
+//! A person at a terminal: typed lines, keys pressed during a wait, pages.
 //!
-//! A thread reads the standard input all the time, so that Ctrl-C is heard while an answer is waited
-//! for. What is typed meanwhile is kept for the prompt.
+//! A thread reads the standard input all the time, so that Ctrl-C is heard while the client waits for an
+//! answer. What is typed meanwhile is kept for the prompt.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -19,22 +19,22 @@ use crate::client::status::{no_word_of, wait_in_words};
 use crate::client::tty::{self, CTRL_C, Keys};
 use crate::wire::Answer;
 
-/// An answer that comes within this is not waited for with any ado.
+/// The time within which an answer counts as immediate: nothing is shown of the wait.
 const AT_ONCE: Duration = Duration::from_millis(300);
-/// How often the server is asked what it waits for, and the longest time that it gets for that.
+/// How often the server is asked what it waits for, and the longest time it may take to answer.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Goes to the line's beginning, and clears it.
+/// Moves to the line's beginning, and clears the line.
 const CLEAR_LINE: &str = "\r\x1b[K";
 
 /// The standard input, with a person at it.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    /// What was typed, as it comes; its end is the input's.
+    /// Typed bytes as they come; the channel ends with the input.
     typed: Receiver<Vec<u8>>,
-    /// What was typed and is not used yet.
+    /// Typed bytes that are not used yet.
     ahead: Vec<u8>,
-    /// How many bytes of that nobody has seen on the screen.
+    /// How many of these bytes nobody has seen on the screen.
     unseen: usize,
 }
 
@@ -42,7 +42,7 @@ impl Terminal {
     /// Takes over the standard input.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// If a thread can't be started.
     pub(super) fn open() -> io::Result<Terminal> {
         let (to_typed, typed) = crossbeam_channel::bounded(64);
         let read = move || {
@@ -58,7 +58,7 @@ impl Terminal {
         Ok(Terminal { typed, ahead: Vec::new(), unseen: 0 })
     }
 
-    /// Reads a line into `line`; 0 if the input has ended. What was typed while nobody looked is shown.
+    /// Reads a line into `line`; 0 if the input has ended. Shows what was typed unseen.
     pub(super) fn read_line(
         &mut self,
         line: &mut Vec<u8>,
@@ -82,7 +82,7 @@ impl Terminal {
         }
     }
 
-    /// Keeps what was pressed for the prompt, as far as it can be text.
+    /// Keeps pressed keys for the prompt, as far as they can be text.
     fn keep(&mut self, keys: &[u8]) {
         const DELETE: [u8; 2] = [0x7f, 0x08];
         for key in keys {
@@ -95,7 +95,7 @@ impl Terminal {
         }
     }
 
-    /// The last letter that was typed unseen is taken back, but no whole line.
+    /// Takes back the last letter that was typed unseen, but no whole line.
     fn forget_last(&mut self) {
         let is_inner = |byte: u8| byte & 0xc0 == 0x80;
         while self.unseen > 0 && self.ahead.last().is_some_and(|last| *last != b'\n') {
@@ -106,8 +106,8 @@ impl Terminal {
         }
     }
 
-    /// Does work for which a server may have to be waited for. Meanwhile the screen, if there
-    /// is one, tells what that one waits for, and Ctrl-C ends the wait.
+    /// Does work that may have to wait for a server. Meanwhile the screen, if there is one, tells what the
+    /// server waits for, and Ctrl-C ends the wait.
     pub(super) fn attend<T: Send>(
         &mut self,
         session: &mut Session,
@@ -146,12 +146,12 @@ impl Terminal {
                 recv(done) -> _ => return,
                 recv(typed) -> pressed => match pressed {
                     Ok(pressed) if keys.is_some() && pressed.contains(&CTRL_C) => {
-                        // What was typed before that was about the wait, or a slip.
+                        // Keys typed before Ctrl-C were about the wait, or a slip.
                         (self.unseen, self.ahead) = (0, Vec::new());
                         interrupt.set();
                     }
                     Ok(pressed) if keys.is_some() => self.keep(&pressed),
-                    // Seen as it was typed.
+                    // They were seen as they were typed.
                     Ok(pressed) => self.ahead.extend(pressed),
                     Err(_) => typed = never(),
                 },
@@ -165,7 +165,7 @@ impl Terminal {
         }
     }
 
-    /// Pauses; false if a key that means "enough" was pressed by then: Enter, q or Ctrl-C.
+    /// Pauses. False if a key that means "enough" was pressed: Enter, q or Ctrl-C.
     pub(super) fn pause(&mut self, time: Duration) -> bool {
         let until = Instant::now() + time;
         loop {
@@ -180,9 +180,9 @@ impl Terminal {
         }
     }
 
-    /// Shows a text, page by page if it is longer than the screen. At `q` or Ctrl-C that was all.
+    /// Shows a text, page by page if it is longer than the screen. `q` or Ctrl-C ends it.
     pub(super) fn show(&mut self, text: &str, output: &mut impl Write) -> io::Result<()> {
-        // Not worth asking how long the screen is.
+        // Such a text is not worth asking for the screen's length.
         const SHORT: usize = 10;
         if text.lines().count() <= SHORT {
             return output.write_all(text.as_bytes());
@@ -198,7 +198,7 @@ impl Terminal {
         Ok(())
     }
 
-    /// Whether the next page is wanted.
+    /// Asks for the next page. True if it is wanted.
     fn more(&mut self, output: &mut impl Write) -> io::Result<bool> {
         let keys = Keys::one_by_one();
         output.write_all(b"--More-- (Enter: the next page; q: enough)")?;
@@ -219,7 +219,7 @@ impl Terminal {
     }
 }
 
-/// Cuts a text into pages of at most `rows` lines, one of which is for the question whether to go on.
+/// Cuts a text into pages of at most `rows` lines, one of them for the question whether to go on.
 fn pages(text: &str, rows: usize, columns: usize) -> Vec<String> {
     let room = rows.saturating_sub(1).max(1);
     let (mut pages, mut left) = (vec![String::new()], room);
@@ -238,7 +238,7 @@ fn pages(text: &str, rows: usize, columns: usize) -> Vec<String> {
     pages
 }
 
-/// The line that tells what is waited for, drawn anew in its place.
+/// The line that tells what the client waits for, redrawn in its place.
 struct Line<'a, O: Write> {
     output: &'a mut O,
     columns: usize,
@@ -259,7 +259,7 @@ impl<'a, O: Write> Line<'a, O> {
         let text = format!("{waits}{hint}");
         if text != self.shown {
             let seen: String = text.chars().take(self.columns.saturating_sub(1)).collect();
-            // If nobody can see this, the answer will tell.
+            // If nobody can see this line, the answer will tell.
             let _ = write!(self.output, "{CLEAR_LINE}{seen}");
             let _ = self.output.flush();
             self.shown = text;

@@ -1,4 +1,4 @@
-//! Pieces of text that words about anything are made of. Pure.
+//! Pieces of text for words about anything. Pure.
 
 use crate::bank::ids::ServerId;
 
@@ -10,7 +10,7 @@ pub(super) fn names(servers: &[ServerId]) -> String {
     }
 }
 
-/// A text from elsewhere, on one line and without what would make a terminal do things.
+/// Puts foreign text on one line, without characters that make a terminal do things.
 pub(super) fn plain(text: &str) -> String {
     text.replace(char::is_control, " ")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The longest time that may be typed. Longer ones are slips of the keyboard.
+/// The longest time that may be typed. A longer one is a slip of the keyboard.
 const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads a time such as `500ms`, `2s` or `1m`; at least 1 ms, at most a day.
@@ -22,14 +22,14 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
         "m" => 60_000,
         "" => return Err(format!("the unit is missing; {RIGHT}")),
         _ => {
-            // As much of it as tells which one is meant.
+            // As much of it as shows which unit was meant.
             let unit: String = unit.chars().take(20).collect();
             return Err(format!("{unit:?} is not a unit of time; {RIGHT}"));
         }
     };
     let time = number.parse().ok().and_then(|n: u64| n.checked_mul(millis_per_unit));
     match time.map(Duration::from_millis) {
-        Some(Duration::ZERO) => Err("the time must be longer than nothing, such as 1ms".into()),
+        Some(Duration::ZERO) => Err("the time must be at least 1ms".into()),
         Some(time) if time <= MAX_TIME => Ok(time),
         _ => Err("the time must not be longer than a day (1440m)".into()),
     }
@@ -63,8 +63,8 @@ mod tests {
             ("", "500ms, 2s or 1m"),
             ("s", "500ms, 2s or 1m"),
             ("-1s", "500ms, 2s or 1m"),
-            ("0ms", "longer than nothing"),
-            ("0m", "longer than nothing"),
+            ("0ms", "at least 1ms"),
+            ("0m", "at least 1ms"),
             ("1441m", "not be longer than a day"),
             ("99999999999999999999s", "not be longer than a day"),
             ("18446744073709551615m", "not be longer than a day"),

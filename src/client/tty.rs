@@ -1,7 +1,7 @@
-//! The terminal's settings, by way of `stty`: the standard library has no word for them.
+//! The terminal's settings, set through `stty`: the standard library can't.
 //!
-//! They are set back when a wait is over, and at a panic. A client that is killed in the middle of a wait
-//! leaves them as they are then; `stty sane` mends that.
+//! They are set back when a wait is over, and at a panic. A client that is killed during a wait leaves them
+//! changed; `stty sane` mends that.
 
 use std::io::{self, Read};
 use std::panic;
@@ -9,25 +9,25 @@ use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the terminal was set to before keys were taken one by one; none while they are not.
+/// The settings from before keys were taken one by one; none while they are not.
 static BEFORE: Mutex<Option<String>> = Mutex::new(None);
 
 static TURNS: Mutex<Turns> =
     Mutex::new(Turns { keys: false, switching: false, reading: None, doubtful_until: None });
 static TURNED: Condvar = Condvar::new();
 
-/// Who may do what: no read begins while the terminal is being switched, so that it is known of each by
-/// which rules it began.
+/// The order of reading and switching. No read begins while the terminal is being switched, so the rules
+/// by which each read began are known.
 #[derive(Debug)]
 struct Turns {
-    /// Keys come one by one.
+    /// True if keys come one by one.
     keys: bool,
-    /// That is being changed.
+    /// True while this is being changed.
     switching: bool,
-    /// A read goes on; it began while keys came one by one, or not.
+    /// The read under way, if any: true if it began while keys came one by one.
     reading: Option<bool>,
-    /// The present read was about to begin by lines when keys were asked for. If the switch overtook
-    /// it, it goes by keys, and has ended by then.
+    /// Set if the present read was about to begin by lines when keys were asked for. If the switch overtook
+    /// it, it goes by keys, and has ended by this time.
     doubtful_until: Option<Instant>,
 }
 
@@ -37,9 +37,9 @@ fn turns() -> MutexGuard<'static, Turns> {
 
 /// Reads what is typed; 0 at the end of the input.
 ///
-/// A read that begins while keys come one by one goes on by their rules when lines are wanted again,
-/// and would take no notice of an end. So such a read ends by itself after a short time (see
-/// [`Keys::one_by_one`]), which looks like the end of the input and isn't.
+/// A read that begins while keys come one by one keeps their rules when lines are wanted again, and
+/// would not notice an end. So it ends by itself after a short time (see [`Keys::one_by_one`]), which
+/// looks like the end of the input and isn't.
 pub(super) fn read_typed(buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         let switching = |turns: &mut Turns| turns.switching;
@@ -69,7 +69,7 @@ fn switch(keys: bool, settings: &[&str]) -> bool {
     let mut turns = turns();
     turns.switching = true;
     let doubt_ends = turns.doubtful_until.map(|until| until.duration_since(Instant::now()));
-    // One that began by lines only ends with what is typed, and knows the end by either rules.
+    // A read that began by lines ends only with typed input, and sees the end by either rules.
     let soon = |turns: &mut Turns| turns.reading == Some(true) || turns.doubtful_until.is_some();
     let waited = TURNED.wait_timeout_while(turns, doubt_ends.unwrap_or(PATIENCE), soon);
     drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -89,7 +89,7 @@ fn before() -> MutexGuard<'static, Option<String>> {
     BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs stty on the standard input; none if there is no such program, or no terminal.
+/// Runs `stty` on the standard input; none if there is no such program, or no terminal.
 fn stty(arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("stty");
     let output = command.args(arguments).stdin(Stdio::inherit()).stderr(Stdio::null()).output();
@@ -97,17 +97,17 @@ fn stty(arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// As long as this is held, keys come one by one and unseen, and Ctrl-C is a key among others.
+/// While this is held, keys come one by one and unseen, and Ctrl-C is a key among others.
 #[derive(Debug)]
 pub(super) struct Keys {
     outermost: bool,
 }
 
-/// What Ctrl-C is then.
+/// The key Ctrl-C, while keys come one by one.
 pub(super) const CTRL_C: u8 = 3;
 
 impl Keys {
-    /// None if that can't be had here.
+    /// Has keys come one by one; none if that isn't possible here.
     pub(super) fn one_by_one() -> Option<Keys> {
         let mut before = before();
         if before.is_some() {
@@ -115,7 +115,7 @@ impl Keys {
         }
         let settings = stty(&["-g"])?;
         restore_on_panic();
-        // First, since the next line may do half of it and fail.
+        // Noted first: the switch may do half of its work and fail.
         let settings = before.insert(settings).clone();
         if !switch(true, &["-icanon", "-echo", "-isig", "min", "0", "time", "1"]) {
             stty(&[&settings]);
@@ -134,7 +134,7 @@ impl Drop for Keys {
     }
 }
 
-/// Sets the terminal to what it was.
+/// Sets the terminal back.
 fn restore() {
     let settings = before().take();
     if let Some(settings) = settings {
@@ -142,7 +142,7 @@ fn restore() {
     }
 }
 
-/// The program that is shipped ends at a panic without dropping anything.
+/// Has a panic set the terminal back: the released program ends at a panic without dropping anything.
 fn restore_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -154,20 +154,20 @@ fn restore_on_panic() {
     });
 }
 
-/// How many lines and columns the terminal has.
+/// Returns how many lines and columns the terminal has.
 pub(super) fn size() -> (usize, usize) {
     let variable = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
     let told = stty(&["size"]).unwrap_or_default();
     let mut told = told.split_whitespace().map(|number| number.parse().ok());
     let mut one = |name, usually| {
         let told = told.next().flatten();
-        // A terminal that doesn't know says 0.
+        // A terminal that doesn't know its size says 0.
         variable(name).or(told).filter(|number| *number > 0).unwrap_or(usually)
     };
     (one("LINES", 24), one("COLUMNS", 80))
 }
 
-/// Whether what is shown can be drawn anew.
+/// True if the terminal can redraw a line.
 pub(super) fn redraws() -> bool {
     std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
 }

@@ -14,7 +14,7 @@ use crate::client::text::{names, plain};
 use crate::wire::link::{LinkFault, LinkFaults};
 use crate::wire::reply::HashedBlock;
 
-/// A response in words, one or more lines, with the last newline.
+/// Writes a response in words, in one or more lines, with the last newline.
 pub fn to_words(response: &Response) -> String {
     let mut text = match response {
         Response::One(ending) => ending_in_words(ending),
@@ -47,7 +47,7 @@ fn ending_in_words(ending: &Ending) -> String {
         Ending::Decided(outcome) => outcome_in_words(outcome),
         Ending::Unknown { request, reason } => {
             let unknown = plain(&unknown(request, reason));
-            format!("unknown: {unknown}; again asks for it once more, under the same name")
+            format!("unknown: {unknown}; again asks once more under the same name")
         }
         Ending::NotDone(failure) => {
             let outcome = if is_invalid(failure) { "invalid" } else { "unavailable" };
@@ -63,14 +63,14 @@ fn outcome_in_words(outcome: &Outcome) -> String {
                 Via::Local => "from the local log",
                 Via::Paxos => "after a Paxos run",
             };
-            // The balance of a retry is today's, not the one that the transfer left.
+            // The balance of a retry is today's, not the balance that the transfer left.
             let retried = if *repeated { " (a retry: it happened once, before)" } else { "" };
             let settled = match settled {
                 None => "; durable at home",
                 Some(true) => "; settled: in a block that a majority holds",
                 Some(false) => {
                     "; not settled yet: durable at its home alone until a block takes it, \
-                     which settle asks for"
+                     which settle sees to"
                 }
             };
             let name = format_args!("{server}.{epoch}.{seq}");
@@ -147,7 +147,7 @@ fn balances_in_words(accounts: &[AccountBalance]) -> String {
     accounts.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A change; nothing if there is none.
+/// Writes a change with its sign; nothing if there is none.
 fn signed(change: i64) -> String {
     if change == 0 { String::new() } else { format!("{change:+}") }
 }

@@ -29,7 +29,7 @@ fn people_read_what_became_of_a_transfer() {
         (
             accepted(Via::Local, false, Some(false)),
             "accepted: balance 70, from the local log, as A.1.5; not settled yet: durable at its \
-             home alone until a block takes it, which settle asks for\n",
+             home alone until a block takes it, which settle sees to\n",
         ),
         (
             refused(),
