@@ -261,7 +261,7 @@ impl Bank {
             if now != seen.0 {
                 seen = (now, Instant::now());
             } else if seen.1.elapsed() > PATIENCE {
-                return Err(format!("in vain waited until the bank is quiet: {all:?}"));
+                return Err(format!("waited in vain until the bank is quiet: {all:?}"));
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
         }

@@ -104,7 +104,7 @@ pub fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> Fallible<
             return Ok(found);
         }
         if Instant::now() > until {
-            return Err(format!("in vain waited until {what}"));
+            return Err(format!("waited in vain until {what}"));
         }
         thread::sleep(Duration::from_millis(5));
     }

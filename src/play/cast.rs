@@ -9,15 +9,15 @@ use crate::play::wrong::{Place, Wrong};
 /// The servers of a file that names none.
 const USUAL_SERVERS: [&str; 3] = ["A", "B", "C"];
 
-/// Which servers there are, and who is spoken of.
+/// The bank's servers, and those that a file mentions.
 #[derive(Debug, Default)]
 pub(super) struct Cast {
-    /// Named by a line `servers …`.
+    /// The servers named by a line `servers …`.
     pub declared: Option<BTreeSet<ServerId>>,
-    /// Each server that does something or is done something to, where that is first.
+    /// The servers that do something or are done something to, each with its first place.
     pub acting: Vec<(ServerId, Place)>,
-    /// The same for those that money is sent to. They make a file without that line one server
-    /// longer, and with it, perhaps, one mistake richer that the file is about.
+    /// The servers that money is sent to. In a file without the line `servers …`, each of them belongs to
+    /// the bank; with the line, a stranger among them may be the mistake that the file is about.
     pub paid: Vec<(ServerId, Place)>,
 }
 
@@ -32,7 +32,7 @@ impl Cast {
         }
     }
 
-    /// The servers of the bank.
+    /// Returns the servers of the bank.
     pub(super) fn servers(&self, wrongs: &mut Vec<Wrong>) -> BTreeSet<ServerId> {
         if let Some(declared) = &self.declared {
             for (server, place) in &self.acting {
@@ -67,7 +67,7 @@ fn mention(mentioned: &mut Vec<(ServerId, Place)>, server: &ServerId, place: Pla
     }
 }
 
-/// Names in a row.
+/// Joins names in a row.
 pub(super) fn list<'a>(servers: impl IntoIterator<Item = &'a ServerId>) -> String {
     servers.into_iter().map(ServerId::as_str).collect::<Vec<_>>().join(", ")
 }

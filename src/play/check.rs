@@ -1,4 +1,4 @@
-//! Whether what a scenario file expects is so; and if not, what is there instead.
+//! Checks what a scenario file expects; if it is not so, says what is there instead.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -19,19 +19,19 @@ use crate::wire::Answer;
 use crate::wire::link::LinkOrder;
 use crate::wire::reply::HashedBlock;
 
-/// How long to wait before looking again.
+/// How long to wait before the next look.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// How the last transfer ended, and what that took.
+/// How the last transfer ended, and how long it took.
 #[derive(Clone, Debug)]
 pub(super) struct Last {
-    /// One for each, if there were several in one.
+    /// The endings; several if one request had several transfers.
     pub endings: Vec<Ending>,
-    /// From asking to the answer.
+    /// The time from asking to the answer.
     pub took: Duration,
 }
 
-/// Looks until it is so, or for this long. What is said of the transfer just before is so or not.
+/// Looks until it is so, or patience ends. An expectation about the transfer just before is decided at once.
 ///
 /// # Errors
 /// What is there instead.
@@ -54,7 +54,7 @@ pub(super) fn check(
     }
 }
 
-/// What is so now.
+/// Checks what is so now.
 fn look(expect: &Expect, stage: &mut Stage) -> Result<(), String> {
     match expect {
         Expect::Outcome(_) => Ok(()),
@@ -167,7 +167,7 @@ fn one_outcome(expected: &Expected, ending: &Ending, took: Duration) -> Result<(
 
 // ── Of servers ───────────────────────────────────────────────────────────────────────────────────
 
-/// What an account holds as a server knows it, and by its chain alone.
+/// Returns what an account holds as a server knows it, and by its chain alone.
 pub(super) fn balance(
     stage: &mut Stage,
     at: &ServerId,
@@ -179,7 +179,7 @@ pub(super) fn balance(
     }
 }
 
-/// A server's chain from a height on.
+/// Returns a server's chain from a height on.
 pub(super) fn chain(
     stage: &mut Stage,
     id: &ServerId,
@@ -222,7 +222,7 @@ fn chains_equal(stage: &mut Stage, servers: &[ServerId]) -> Result<(), String> {
     first.map(drop).ok_or_else(|| "no server runs".into())
 }
 
-/// All accounts and what they hold by a server's chain.
+/// Returns all accounts with their balances by a server's chain.
 pub(super) fn accounts(
     stage: &mut Stage,
     id: &ServerId,
@@ -243,7 +243,7 @@ pub(super) fn accounts(
     }
 }
 
-/// Whether all accounts add up to that, by the chain of each server that runs.
+/// Checks that all accounts add up to `wanted`, by the chain of each server that runs.
 pub(super) fn total(stage: &mut Stage, wanted: Amount) -> Result<(), String> {
     let live = stage.live();
     if live.is_empty() {

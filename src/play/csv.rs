@@ -1,7 +1,7 @@
-//! The dialect of the courses: sets of transfers as CSV. Pure.
+//! The courses' dialect: sets of transfers as CSV. Pure.
 //!
-//! A row is a set's number, a transfer and the servers that are live; the set's further transfers
-//! follow in rows of which the first and the third column are empty.
+//! A row is a set's number, a transfer and the live servers. The set's further transfers follow in rows
+//! whose first and third columns are empty.
 
 use std::collections::BTreeSet;
 
@@ -17,13 +17,13 @@ const ROW: &str = "a row of three columns: a set's number, a transfer, the live 
 
 /// A column of a row.
 struct Field<'a> {
-    /// What is in it, without the spaces around and the quotes.
+    /// The content, without surrounding spaces and quotes.
     text: &'a str,
     place: Place,
 }
 
-/// Whether a text is of this dialect: its first line that says something begins as a row does, or
-/// names the columns.
+/// True if a text is of this dialect: its first line with content begins as a row does, or names the
+/// columns.
 pub(super) fn is_csv(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim);
     let Some(first) = lines.find(|line| !is_silent(line)) else { return false };
@@ -33,12 +33,12 @@ pub(super) fn is_csv(text: &str) -> bool {
     begins_row || is_header(first)
 }
 
-/// A line that says nothing.
+/// True if a line says nothing.
 fn is_silent(line: &str) -> bool {
     line.starts_with('#') || line.chars().all(|c| c == ',' || c.is_whitespace())
 }
 
-/// Names of columns: no colon, as after a client, no digit in the first, and commas.
+/// True if a line names columns: it has commas, no colon as after a client, and no digit in the first.
 fn is_header(line: &str) -> bool {
     let mut columns = line.split(',');
     let first = columns.next().unwrap_or_default().to_lowercase();
@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str, cast: &mut Cast, wrongs: &mut Vec<Wrong>) -> Vec
     sets.steps
 }
 
-/// Cuts a row at the commas that are in no quotes, parentheses or brackets.
+/// Cuts a row at the commas outside of quotes, parentheses and brackets.
 fn columns(row: &str, line: usize) -> Result<Vec<Field<'_>>, Wrong> {
     let mut fields = Vec::new();
     let (mut start, mut start_column) = (0, 1);
@@ -84,7 +84,7 @@ fn columns(row: &str, line: usize) -> Result<Vec<Field<'_>>, Wrong> {
     }
     match quoted {
         Some(column) => {
-            let what = "this quotation mark has no other one on its line; expected: ";
+            let what = "this quotation mark is not closed on its line; expected: ";
             Err(Wrong::new(line, column, format!("{what}{ROW}")))
         }
         None => Ok(fields),
@@ -95,17 +95,17 @@ fn field(text: &str, line: usize, column: usize) -> Field<'_> {
     let outer = text.trim();
     let inner = outer.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(outer);
     let inner = inner.trim();
-    // Nothing is found where it would be.
+    // An empty field is found at the field's beginning.
     let before = text.find(inner).unwrap_or(0);
     let column = column + text[..before].chars().count();
     Field { text: inner, place: Place { line, column } }
 }
 
-/// What is read so far.
+/// The sets that are read so far.
 struct Sets<'a> {
     cast: &'a mut Cast,
     steps: Vec<Step>,
-    /// The present set's.
+    /// The present set's number.
     number: Option<u64>,
 }
 
@@ -137,11 +137,12 @@ impl Sets<'_> {
                 return Err(Wrong { place: live.place, what: what.into() });
             }
             (true, false) => {
-                let what = "live servers without a set's number; expected that in the first column";
+                let what =
+                    "live servers without a set's number; expected the number in the first column";
                 return Err(Wrong { place: live.place, what: what.into() });
             }
         }
-        // A set may be there for its servers alone.
+        // A set may exist for its servers alone.
         if transfer.text.is_empty() {
             return Ok(());
         }
@@ -166,7 +167,7 @@ impl Sets<'_> {
             let what = format!("expected a number above that of the set before, which is {last}");
             return Err(wrong(number, &what));
         }
-        // What follows belongs to this set, whatever else is wrong with it.
+        // What follows belongs to this set, whatever else is wrong with the set.
         self.number = Some(next);
         let live = self.live(live)?;
         let (place, text) = (number.place, format!("set {next}"));
@@ -174,7 +175,7 @@ impl Sets<'_> {
         Ok(())
     }
 
-    /// `[S1, S2, S3]`.
+    /// Parses `[S1, S2, S3]`.
     fn live(&mut self, field: &Field<'_>) -> Result<BTreeSet<ServerId>, Wrong> {
         let inside = field.text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let Some(inside) = inside else {
@@ -188,7 +189,7 @@ impl Sets<'_> {
             let before = part.len() - part.trim_start().len();
             let place = Place { column: column + part[..before].chars().count(), ..field.place };
             column += part.chars().count() + 1;
-            // No server at all may be live.
+            // The list may be empty: no server is live.
             if name.is_empty() && inside.trim().is_empty() {
                 break;
             }

@@ -1,4 +1,4 @@
-//! What a scenario file may expect, and how it writes that. Pure.
+//! What a scenario file may expect, and how it is written. Pure.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::play::words::{Words, found};
 use crate::play::wrong::{Place, Wrong};
 use crate::wire::messages::Messages;
 
-/// Something that is to be so, soon at the latest.
+/// Something that has to be true, soon at the latest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Of the transfer just before.
+    /// The ending of the transfer just before.
     Outcome(Expected),
-    /// An account's balance, as a server knows it: its home, if no other is named.
+    /// An account's balance, as a server knows it; at its home, if no other server is named.
     Balance(AccountId, Amount, ServerId),
-    /// The same by the server's chain alone.
+    /// An account's balance by a server's chain alone.
     Committed(AccountId, Amount, ServerId),
     /// The number of entries in a server's local log.
     Log(ServerId, usize),
@@ -28,19 +28,19 @@ pub enum Expect {
     Height(ServerId, u64),
     /// The number of entries in each of a server's blocks, genesis included.
     Blocks(ServerId, Vec<usize>),
-    /// Each block of a server's names the hash of the one before.
+    /// Each block of a server's chain names the previous block's hash.
     Linked(ServerId),
     /// The chains of these servers, or of all that run, hold the same blocks.
     ChainsEqual(Vec<ServerId>),
-    /// All accounts together, by the chain of each server that runs.
+    /// The sum of all accounts, by the chain of each server that runs.
     Total(Amount),
-    /// Whether a server hears another one; or, with nobody named, all that run hear each other.
+    /// Whether a server hears another one; with nobody named, whether all that run hear each other.
     Connected(Option<(ServerId, ServerId)>, bool),
-    /// All servers that run hold this height, and know it of each other.
+    /// All servers that run hold this height, and each knows that the others do.
     Known(u64),
     /// How a server found its store when it started.
     Started(ServerId, Start),
-    /// What a server's present run does.
+    /// The state of a server's present run.
     Run(ServerId, String),
     /// How many transfers wait at a server.
     Waiting(ServerId, usize),
@@ -48,38 +48,38 @@ pub enum Expect {
     Lost(Messages, ServerId, ServerId),
 }
 
-/// How the transfer just before is to have ended.
+/// How the transfer just before has to have ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Accepted; that way, and with that balance, if these are given.
+    /// Accepted; in this way and with this balance, if they are given.
     Accepted {
         /// By the local log, or after a Paxos run.
         via: Option<Via>,
         /// The payer's balance after it.
         balance: Option<Amount>,
     },
-    /// Refused; with exactly these servers consulted, if some are given.
+    /// Refused; with exactly these servers consulted, if any are given.
     Refused {
         /// The servers.
         consulted: Vec<ServerId>,
     },
-    /// Unavailable; answered so soon, if a time is given.
+    /// Unavailable; answered within this time, if it is given.
     Unavailable {
         /// The time.
         within: Option<Duration>,
     },
-    /// Answered that it makes no sense.
+    /// Answered as making no sense.
     Invalid,
-    /// Given up: nobody knows.
+    /// Given up: nobody knows whether it happened.
     Unknown,
 }
 
-/// All that may be expected, for who expects something else.
+/// Everything that may be expected, for whoever expects something else.
 const RIGHT: &str = "expect accepted, refused, unavailable, invalid, unknown, balance, committed, log, \
     height, blocks, linked, chains, total, connected, disconnected, known, start, run, waiting or lost, \
     such as: expect balance A 110";
 
-/// What follows the word `expect`.
+/// Parses what follows the word `expect`.
 pub(super) fn parse(words: &mut Words<'_>, cast: &mut Cast) -> Result<Expect, Wrong> {
     let column = words.column();
     let Some(kind) = words.take() else { return Err(words.missing(RIGHT)) };
@@ -133,7 +133,7 @@ pub(super) fn parse(words: &mut Words<'_>, cast: &mut Cast) -> Result<Expect, Wr
             return Err(Wrong::new(words.line, column, what));
         }
     };
-    words.end("nothing behind that, or a # and a comment")?;
+    words.end("nothing after this, or a # and a comment")?;
     Ok(expect)
 }
 

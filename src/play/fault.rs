@@ -1,4 +1,4 @@
-//! Faults of links as a scenario file writes them. Pure.
+//! Faults of links, as a scenario file writes them. Pure.
 
 use crate::bank::ids::ServerId;
 use crate::client::time::parse_time;
@@ -8,7 +8,7 @@ use crate::play::wrong::Wrong;
 use crate::wire::link::{Fault, LinkFault};
 use crate::wire::messages::Messages;
 
-/// The faults that a line such as `cut A B` or `lose accept A -> B` asks for; its first word is taken.
+/// Parses the faults of a line such as `cut A B` or `lose accept A -> B`, after its first word.
 pub(super) fn parse(
     kind: &str,
     words: &mut Words<'_>,
@@ -45,7 +45,7 @@ pub(super) fn parse(
     Ok(if both_ways { vec![there, back] } else { vec![there] })
 }
 
-/// `A B` or `A -> B`: from whom, to whom, and whether the same holds for the way back.
+/// Parses `A B` or `A -> B`: from, to, and whether the way back gets the fault too.
 pub(super) fn ends(
     words: &mut Words<'_>,
     cast: &mut Cast,
@@ -62,7 +62,7 @@ pub(super) fn ends(
     Ok((from, to, both_ways))
 }
 
-/// The names of one or more messages.
+/// Parses the names of one or more messages.
 fn messages(words: &mut Words<'_>, right: &str) -> Result<Messages, Wrong> {
     let mut messages = Messages::default();
     loop {
@@ -76,7 +76,7 @@ fn messages(words: &mut Words<'_>, right: &str) -> Result<Messages, Wrong> {
     }
 }
 
-/// The name of one message.
+/// Parses the name of one message.
 pub(super) fn message(words: &mut Words<'_>, right: &str) -> Result<Messages, Wrong> {
     words.value(right)
 }

@@ -1,4 +1,4 @@
-//! How many transfers there were, how they ended, how long each took and how many a second.
+//! The play's figures: how many transfers there were, how they ended, and how long they took.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::bank::request::Outcome;
 use crate::client::session::Ending;
 use crate::play::why::is_unavailable;
 
-/// What is counted.
+/// The counts so far.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     local: Vec<Duration>,
@@ -17,7 +17,7 @@ pub(super) struct Figures {
     refused: usize,
     unavailable: usize,
     other: usize,
-    /// From when to when something was under way.
+    /// The times in which something was under way, from and to.
     spans: Vec<(Instant, Instant)>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Told {
     unavailable: usize,
     #[serde(skip_serializing_if = "is_zero")]
     other: usize,
-    /// Accepted transfers for each second in which any was under way.
+    /// Accepted transfers for each second in which any transfer was under way.
     per_second: Option<f64>,
 }
 
@@ -49,12 +49,12 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl Figures {
-    /// Something was under way from then to then.
+    /// Notes that something was under way between these moments.
     pub(super) fn took(&mut self, began: Instant, ended: Instant) {
         self.spans.push((began, ended));
     }
 
-    /// Counts how transfers ended that were answered together.
+    /// Counts the endings of transfers that were answered together.
     pub(super) fn count(&mut self, endings: &[Ending], took: Duration) {
         for ending in endings {
             match ending {
@@ -71,7 +71,7 @@ impl Figures {
         }
     }
 
-    /// All of it.
+    /// Returns the figures.
     pub(super) fn told(mut self) -> Told {
         let accepted = self.local.len() + self.paxos.len();
         let busy = busy(&mut self.spans).as_secs_f64();
@@ -88,7 +88,7 @@ impl Figures {
 }
 
 impl Told {
-    /// In words, a line each.
+    /// Writes the figures in words, a line each.
     pub(super) fn in_words(&self) -> String {
         let Told { accepted, local, paxos, refused, unavailable, other, per_second } = self;
         let mut text = format!(
@@ -112,7 +112,7 @@ impl Told {
     }
 }
 
-/// How long anything was under way.
+/// Returns how long anything was under way.
 fn busy(spans: &mut [(Instant, Instant)]) -> Duration {
     spans.sort();
     let mut busy = Duration::ZERO;

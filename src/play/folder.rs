@@ -1,11 +1,11 @@
-//! A folder that doesn't outlive the play, not even one that is killed.
+//! A folder that doesn't outlive the play, even if the play is killed.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Removes a folder when nobody holds the other end of standard input any more. Those who write there
+/// Removes a folder when nobody holds the other end of standard input any more. Programs that write there
 /// end at the same time, so it may take several goes.
 const KEEPER: &str = r#"
     trap '' HUP INT TERM
@@ -17,7 +17,7 @@ const KEEPER: &str = r#"
     done
 "#;
 
-/// A temporary folder that is gone when the play is over, however that ends.
+/// A temporary folder that is gone when the play is over, however it ends.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// A new one.
+    /// Creates a folder.
     pub(super) fn new() -> io::Result<Folder> {
         let name = format!("paxos-banking-play-{}-{:08x}", std::process::id(), fastrand::u32(..));
         let path = std::env::temp_dir().join(name);
@@ -42,7 +42,7 @@ impl Folder {
         }
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -55,12 +55,12 @@ impl Drop for Folder {
     }
 }
 
-/// A file that a program's words are added to.
+/// Opens a file to which a program's output is added.
 pub(super) fn log_at(path: &Path) -> io::Result<Stdio> {
     fs::OpenOptions::new().create(true).append(true).open(path).map(Stdio::from)
 }
 
-/// The last lines of a file, for whoever wonders why a program does not work.
+/// Returns the last lines of a file, for a person who wonders why a program does not work.
 pub(super) fn end_of(path: &Path, lines: usize) -> String {
     let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let text = text.unwrap_or_default();

@@ -1,10 +1,10 @@
-//! Programs that don't outlive who started them, not even one that is killed.
+//! Programs that don't outlive their starter, even if it is killed.
 
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Runs a program for as long as somebody holds the other end of standard input: whatever ends who
-/// started it closes that, and the program is killed like by a power cut.
+/// Runs a program while somebody holds the other end of standard input. However the starter ends, this
+/// end closes, and the program is killed as by a power cut.
 const GUARD: &str = r#"
     exec 3<&0
     "$@" </dev/null >/dev/null 3<&- &
@@ -29,8 +29,7 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Starts what the command says, with nothing for its input and output. Where its errors go is for
-    /// `errors` to say.
+    /// Starts a command, with nothing for its input and output. Its errors go to `errors`.
     ///
     /// # Errors
     /// If there is no shell to start it from.
@@ -57,12 +56,12 @@ impl Guarded {
         }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// How it ended, if it has.
+    /// Returns how it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.shell.try_wait().ok().flatten()
     }
@@ -70,7 +69,7 @@ impl Guarded {
     /// Sends it a signal, such as `STOP`.
     ///
     /// # Errors
-    /// If it can't be sent.
+    /// If the signal can't be sent.
     pub fn signal(&self, name: &str) -> Result<(), String> {
         let mut kill = Command::new("kill");
         kill.args([&format!("-{name}"), &self.pid.to_string()]).stderr(Stdio::null());

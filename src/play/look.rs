@@ -1,4 +1,4 @@
-//! What servers hold: logs, chains and balances.
+//! A look at servers: their logs, chains and balances.
 
 use std::collections::BTreeMap;
 
@@ -21,11 +21,11 @@ use crate::wire::reply::HashedBlock;
 #[derive(Debug, Serialize)]
 pub(super) struct Look {
     servers: BTreeMap<ServerId, Left>,
-    /// By account.
+    /// The balances by account.
     balances: BTreeMap<AccountId, Holding>,
 }
 
-/// What a server that runs holds.
+/// What a running server holds.
 #[derive(Debug, Serialize)]
 struct Left {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,14 +34,14 @@ struct Left {
     log: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<HashedBlock>,
-    /// Why nothing is seen of it.
+    /// Why nothing is seen of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     unseen: Option<String>,
     #[serde(skip)]
     log_in_words: String,
 }
 
-/// What an account holds: as its home knows it, and by the longest chain.
+/// An account's balance: as its home knows it, and by the longest chain.
 #[derive(Debug, Serialize)]
 struct Holding {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ impl Look {
         Look { servers, balances }
     }
 
-    /// For people.
+    /// Writes the look for people.
     pub(super) fn in_words(&self) -> String {
         let mut text = String::new();
         for (id, left) in &self.servers {
@@ -69,13 +69,13 @@ impl Look {
         }
         text += &self.chains_in_words();
         for (account, Holding { balance, committed }) in &self.balances {
-            let balance = balance.map_or("not to be asked now".into(), |known| known.to_string());
+            let balance = balance.map_or("can't be asked now".into(), |known| known.to_string());
             text += &format!("      {account}: {balance} (in the chain: {committed})\n");
         }
         text
     }
 
-    /// Each chain once, with those who hold it.
+    /// Writes each chain once, with the servers that hold it.
     fn chains_in_words(&self) -> String {
         let mut chains: Vec<(&[HashedBlock], Vec<&ServerId>)> = Vec::new();
         for (id, left) in self.servers.iter().filter(|(_, left)| !left.blocks.is_empty()) {
@@ -94,7 +94,7 @@ impl Look {
         text
     }
 
-    /// Two servers that hold different blocks at one height, if there are any.
+    /// Finds two servers that hold different blocks at one height.
     pub(super) fn fork(&self) -> Option<String> {
         let mut at: BTreeMap<u64, (&ServerId, BlockHash)> = BTreeMap::new();
         for (id, left) in &self.servers {
@@ -137,7 +137,7 @@ fn left(stage: &mut Stage, id: &ServerId) -> Left {
     }
 }
 
-/// What all accounts hold by the longest chain, and by what their homes know.
+/// Returns what all accounts hold by the longest chain, and by their homes.
 fn holdings(stage: &mut Stage, servers: &BTreeMap<ServerId, Left>) -> BTreeMap<AccountId, Holding> {
     let longest = servers.iter().max_by_key(|(_, left)| left.height);
     let Some((longest, _)) = longest else { return BTreeMap::new() };

@@ -1,14 +1,14 @@
-//! Scenario files: a bank of processes, what clients say to it, what goes wrong, and what is to come
-//! of it, from one file.
+//! Scenario files: a bank of processes, what its clients say, what goes wrong, and what is expected, in one
+//! file.
 //!
-//! [`reading`] reads a file, in either of its dialects (plain text, or a course's CSV), before
-//! anything is started; [`expect`] is what it may expect. Then the stage is set: servers as processes
-//! of this program on a Redis in a temporary folder. The player lets clients speak, each a thread with
-//! a session of [`client`](crate::client), kills and starts servers, breaks links, and checks. Whatever
-//! ends the play, nothing of it is left.
+//! [`reading`] reads a file, in either of its dialects (plain text, or a course's CSV), before anything is
+//! started; [`expect`] is what it may expect. The stage is then set: servers as processes of this program,
+//! on a Redis in a temporary folder. The player lets clients speak, each a thread with a session of
+//! [`client`](crate::client). It kills and starts servers, breaks links, and checks. However the play ends,
+//! nothing of it is left.
 //!
-//! Exit status: 0, all was as expected; 1, something was not; 2, the file is wrong; 3, it can't be
-//! played here.
+//! Exit status: 0, all was as expected; 1, something was not; 2, the file is wrong; 3, it can't be played
+//! here.
 
 use std::fs;
 use std::io;
@@ -46,40 +46,40 @@ mod why;
 mod words;
 pub mod wrong;
 
-/// All was as expected.
+/// The status if all was as expected.
 const GREEN: u8 = 0;
-/// Something was not.
+/// The status if something was not as expected.
 const FAILED: u8 = 1;
-/// The file is not as it has to be.
+/// The status if the file is wrong.
 const WRONG_FILE: u8 = 2;
-/// There is no bank to play with.
+/// The status if there is no bank to play with.
 const NO_STAGE: u8 = 3;
 
-/// What each server's account holds at first, if nobody says otherwise.
+/// The opening balance of each server's account, unless somebody says otherwise.
 const USUAL_OPENING: u64 = 100;
 
-/// What a player is told on the command line.
+/// A player's options, from the command line.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The file.
     pub file: PathBuf,
-    /// A Redis that may be used. If none is named, one is started.
+    /// The URL of a Redis that may be used. If none is named, a Redis is started.
     pub redis: Option<String>,
-    /// What each server's account holds at first, whatever the file says of it.
+    /// The opening balance of each server's account, whatever the file says.
     pub opening: Option<Amount>,
-    /// Transfers that follow each other are sent at once, but for those of one client.
+    /// True to send transfers that follow each other at once, except those of one client.
     pub concurrent: bool,
-    /// A transfer that the bank can't cover waits for money in place of being refused.
+    /// True if a transfer that the bank can't cover waits for money instead of being refused.
     pub short_waits: bool,
-    /// How long what is expected may take to come about.
+    /// How long an expectation may take to come true.
     pub patience: Duration,
-    /// The folder in which servers note down what they tell each other, if it is to be kept.
+    /// The folder in which to keep what the servers tell each other, if wanted.
     pub traces: Option<PathBuf>,
-    /// Print lines of JSON.
+    /// True to print lines of JSON.
     pub json: bool,
 }
 
-/// Plays a file, tells it on the standard streams, and returns the exit status.
+/// Plays a file, tells what happens on the standard streams, and returns the exit status.
 pub fn run(options: &Options) -> u8 {
     let script = match read(options) {
         Ok(script) => script,
@@ -100,7 +100,7 @@ pub fn run(options: &Options) -> u8 {
     }
 }
 
-/// The file's script, or what is wrong with it: a line each, `FILE:LINE:COLUMN: …`.
+/// Reads the script; an error has a line `FILE:LINE:COLUMN: …` for each mistake.
 fn read(options: &Options) -> Result<Script, String> {
     let name = options.file.display();
     let bytes = fs::read(&options.file).map_err(|error| format!("{name}: {error}"))?;
@@ -116,7 +116,7 @@ fn read(options: &Options) -> Result<Script, String> {
     })
 }
 
-/// Plays it. False if something was not as expected.
+/// Plays a script. False if something was not as expected.
 fn play(options: &Options, script: &Script) -> Result<bool, Stop> {
     let usual = Amount::new(USUAL_OPENING);
     let opening = options.opening.or(script.opening).or(usual).unwrap_or(Amount::ZERO);

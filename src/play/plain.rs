@@ -1,5 +1,4 @@
-//! The plain dialect: one command a line, as at the prompt, with the client before it; and faults
-//! and checks. Pure.
+//! The plain dialect: one command a line, as at the prompt, after its client; and faults and checks. Pure.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +17,7 @@ use crate::play::script::{Act, Step};
 use crate::play::words::{Words, found};
 use crate::play::wrong::{Place, Wrong};
 
-/// What a line may begin with, for who began it otherwise.
+/// What a line may begin with, for whoever began it otherwise.
 const COMMANDS: &str = "a client and what it says, such as A: transfer B 30; a triplet such as \
     (A, B, 30); or one of servers, opening, await, kill, start, pause, resume, cut, delay, drop, lose, \
     heal, settle, wait, show, say, expect";
@@ -55,7 +54,7 @@ pub(super) fn parse(
     }
 }
 
-/// A title is shown as it is; anywhere else, what follows a # is for those who read the file.
+/// Cuts off a comment. A title is shown as it is; elsewhere, what follows a # is for the file's readers.
 fn without_comment(line: &str) -> &str {
     if line.split_whitespace().next() == Some("say") {
         return line;
@@ -100,7 +99,7 @@ fn open_with(mut words: Words<'_>, opening: &mut Option<Amount>) -> Result<(), W
     Ok(())
 }
 
-/// A line that does something.
+/// Parses a line that does something.
 fn act(line: &str, words: &mut Words<'_>, cast: &mut Cast) -> Result<Act, Wrong> {
     let Some(first) = words.peek() else { return Err(words.missing(COMMANDS)) };
     if let Some(act) = say(line, words, cast) {
@@ -156,8 +155,8 @@ fn one_server(words: &mut Words<'_>, cast: &mut Cast, right: &str) -> Result<Ser
 
 // ── What clients say ─────────────────────────────────────────────────────────────────────────────
 
-/// `A: transfer B 30`, `(A, B, 30)`; with an & behind it if nobody waits for the answer yet. None if
-/// the line is not of that kind.
+/// Parses `A: transfer B 30` or `(A, B, 30)`, with an & at the end if nobody waits for the answer yet.
+/// None if the line is of another kind.
 fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wrong>> {
     let (line, behind) = match line.trim_end().strip_suffix('&') {
         Some(rest) => (rest, true),
@@ -173,7 +172,7 @@ fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wro
         return Some(triplet.map(|(server, command)| Act::Say { server, command, behind }));
     }
     let (client, command) = trimmed.split_once(':')?;
-    // A colon may stand in what a title says.
+    // A title may hold a colon, too.
     let is_name = client.split_whitespace().count() == 1;
     is_name.then(|| {
         let (command, name) = (command.trim_start(), client.trim_end());
@@ -187,7 +186,7 @@ fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wro
     })
 }
 
-/// A triplet as a transfer, and the server that it goes to: the sender's.
+/// Parses a triplet into a transfer, and the server that it goes to: the payer's.
 pub(super) fn triplet(
     text: &str,
     place: Place,
@@ -198,7 +197,7 @@ pub(super) fn triplet(
     if !text.starts_with('(') {
         return Err(wrong(found(text, RIGHT)));
     }
-    // A triplet says who pays; whose prompt it is typed at does not matter.
+    // A triplet names the payer, so it does not matter at whose prompt it is typed.
     let anybody: AccountId = "A".parse().expect("an account");
     let command = client::parse::parse(text, &anybody).map_err(wrong)?;
     let Some(Command::One(instruction)) = command else {

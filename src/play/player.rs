@@ -1,4 +1,4 @@
-//! Plays a script: lets clients speak, faults happen, and looks whether what is expected is so.
+//! Plays a script: lets clients speak and faults happen, and checks what the file expects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Write};
@@ -24,9 +24,9 @@ use crate::play::why::{Seen, why};
 /// Why a play does not go on.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// Nobody reads what it prints, as after `head`.
+    /// Nobody reads what is printed, as after `head`.
     Unread,
-    /// It can't, for this reason.
+    /// The play can't go on, for this reason.
     Cannot(String),
 }
 
@@ -46,7 +46,7 @@ impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Stop {
         match error.kind() {
             ErrorKind::BrokenPipe => Stop::Unread,
-            _ => Stop::Cannot(format!("what happens can't be told: {error}")),
+            _ => Stop::Cannot(format!("the output can't be written: {error}")),
         }
     }
 }
@@ -54,27 +54,27 @@ impl From<io::Error> for Stop {
 /// How a script is played.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
-    /// Transfers that follow each other are all under way at once, but for those of one client.
+    /// True if transfers that follow each other are under way at once, except those of one client.
     pub concurrent: bool,
-    /// One that the bank can't cover waits for money.
+    /// True if a transfer that the bank can't cover waits for money.
     pub short_waits: bool,
-    /// How long what is expected may take to come about.
+    /// How long an expectation may take to come true.
     pub patience: Duration,
 }
 
-/// Something said, and not answered yet.
+/// A question that is not answered yet.
 struct Asked<'a> {
     step: &'a Step,
     server: ServerId,
     command: Command,
-    /// The home's height then, and how far its trace went.
+    /// The home's height at the time, and the length of its trace.
     height: Option<u64>,
     trace: u64,
-    /// It was looked at before, and waits for money since.
+    /// True if it was asked before, and has waited for money since.
     again: bool,
 }
 
-/// Plays one script. What goes wrong with the play itself, rather than in it, stops it.
+/// Plays one script. A fault of the play itself, rather than one in it, stops it.
 pub(super) struct Player<'a, O> {
     script: &'a Script,
     manner: Manner,
@@ -88,8 +88,8 @@ pub(super) struct Player<'a, O> {
     under_way: BTreeMap<usize, Asked<'a>>,
     tickets: usize,
     last: Option<Last>,
-    /// How transfers ended that nobody waited for just then, in the order of their answers. Who waits for
-    /// them later finds it here.
+    /// The endings of transfers that nobody waited for, in the order of their answers. A step that waits
+    /// for them later finds them here.
     ended_before: Vec<(ServerId, Last)>,
 }
 
@@ -118,13 +118,13 @@ impl<'a, O: Write> Player<'a, O> {
         }
     }
 
-    /// Plays all of it.
+    /// Plays the entire script.
     pub(super) fn play(&mut self) -> Result<(), Stop> {
         let script = self.script;
         for (index, step) in script.steps.iter().enumerate() {
             self.stage.look_for_the_dead()?;
             self.step(step)?;
-            // Transfers that follow each other are waited for together, if they are to be concurrent.
+            // Transfers that follow each other are awaited together, if they are to be concurrent.
             let next = script.steps.get(index + 1).map(|step| &step.act);
             let goes_on = is_transfer(&step.act) && next.is_some_and(is_transfer);
             if self.manner.concurrent && is_transfer(&step.act) && !goes_on {
@@ -193,7 +193,7 @@ impl<'a, O: Write> Player<'a, O> {
         told(self.report.done(step, what))
     }
 
-    /// Kills who is not to run, starts who is, and waits until these know each other.
+    /// Kills servers that are not to run, starts those that are, and waits until they hear each other.
     fn begin_set(&mut self, step: &Step, live: &BTreeSet<ServerId>) -> Result<(), Stop> {
         let (mut killed, mut started) = (Vec::new(), Vec::new());
         for id in &self.script.servers {
@@ -230,7 +230,7 @@ impl<'a, O: Write> Player<'a, O> {
 
     // ── Clients ──────────────────────────────────────────────────────────────────────────────────
 
-    /// Lets a client say something. None if its server doesn't run: that is the answer.
+    /// Lets a client say something. None if its server doesn't run, which is then the answer.
     fn say(
         &mut self,
         step: &'a Step,
@@ -238,7 +238,7 @@ impl<'a, O: Write> Player<'a, O> {
         command: Command,
         again: bool,
     ) -> Result<Option<usize>, Stop> {
-        // Of a server that stands still nothing can be seen.
+        // Nothing can be seen of a server that stands still.
         let status = self.stage.status(server).ok();
         let height = status.and_then(|status| status.height);
         let trace = promises::end_of(&self.stage.trace_of(server));
@@ -259,7 +259,7 @@ impl<'a, O: Write> Player<'a, O> {
         Ok(Some(self.tickets))
     }
 
-    /// Waits until all that this client asked behind other steps is answered, or all that any did.
+    /// Waits for all answers that this client, or any client, is owed from earlier steps.
     fn wait_behind(&mut self, client: Option<&ServerId>) -> Result<(), Stop> {
         let is_of = |server: &ServerId| client.is_none_or(|client| client == server);
         for (_, last) in self.ended_before.extract_if(.., |(server, _)| is_of(server)) {
@@ -292,7 +292,7 @@ impl<'a, O: Write> Player<'a, O> {
         Ok(())
     }
 
-    /// An answer is there.
+    /// Takes an answer.
     fn answer(&mut self, asked: Asked<'a>, response: Response, took: Duration) -> Result<(), Stop> {
         let endings: &[Ending] = match &response {
             Response::One(ending) => std::slice::from_ref(ending),
@@ -312,7 +312,7 @@ impl<'a, O: Write> Player<'a, O> {
         if self.manner.short_waits && Short::concerns(endings) {
             let Asked { step, server, command, again, .. } = asked;
             self.short.wait(step, server, command, &mut self.stage);
-            // It is told once that it waits.
+            // That it waits is told once.
             let why = why.as_deref().filter(|_| !again);
             return why.map_or(Ok(()), |why| told(self.report.waits(step, &response, why, took)));
         }
@@ -323,7 +323,7 @@ impl<'a, O: Write> Player<'a, O> {
         told(self.report.answered(asked.step, &response, why.as_deref(), took))
     }
 
-    /// Looks again at what waits for money, where there is a new block or a server was started.
+    /// Asks again what waits for money, if there is a new block or a server was started.
     fn look_again(&mut self) -> Result<(), Stop> {
         while let Some(waiting) = self.short.next(&mut self.stage) {
             let ticket = self.say(waiting.step, &waiting.server, waiting.command, true)?;
@@ -335,12 +335,12 @@ impl<'a, O: Write> Player<'a, O> {
     }
 }
 
-/// Whether a step is a transfer, or several.
+/// True if a step is one or several transfers.
 fn is_transfer(act: &Act) -> bool {
     matches!(act, Act::Say { command: Command::One(_) | Command::Batch(_), .. })
 }
 
-/// What comes of a command that is not sent.
+/// Makes the response to a command that is not sent.
 fn refuse(command: &Command, failure: &Failure) -> Response {
     match command {
         Command::One(_) => Response::One(Ending::NotDone(failure.clone())),

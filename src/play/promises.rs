@@ -1,4 +1,4 @@
-//! Who took part in a server's runs, by what the server notes down.
+//! Whose promises a server's runs got, by the server's trace.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -8,13 +8,13 @@ use std::path::Path;
 use crate::bank::ids::ServerId;
 use crate::trace::record::{Record, What};
 
-/// How far a server's trace goes now.
+/// Returns the present length of a server's trace.
 pub(super) fn end_of(trace: &Path) -> u64 {
     fs::metadata(trace).map_or(0, |metadata| metadata.len())
 }
 
-/// Whose promises a server got since its trace went so far. A line that is not wholly written yet tells
-/// of nothing that was answered yet.
+/// Returns the servers whose promises were noted since the trace had this length. A line that is not wholly
+/// written tells of nothing that was answered yet.
 pub(super) fn since(trace: &Path, end: u64) -> BTreeSet<ServerId> {
     let read = || {
         let mut file = File::open(trace)?;

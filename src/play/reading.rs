@@ -1,17 +1,17 @@
-//! Reads a scenario file, whichever dialect it speaks. Pure: text in, steps or errors out.
+//! Reads a scenario file of either dialect. Pure: text in, steps or errors out.
 
 use crate::play::cast::Cast;
 use crate::play::script::Script;
 use crate::play::wrong::Wrong;
 use crate::play::{csv, plain};
 
-/// How many wrong lines are told. Whoever sees so many has taken another file.
+/// The most wrong lines that are told. A file with so many is of another kind.
 pub const MAX_WRONGS: usize = 20;
 
-/// Reads a file, in the dialect that it is in.
+/// Reads a file, in its dialect.
 ///
 /// # Errors
-/// What is wrong, in the order of the lines.
+/// All mistakes, in the order of the lines.
 pub fn parse(text: &str) -> Result<Script, Vec<Wrong>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut cast = Cast::default();

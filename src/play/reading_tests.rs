@@ -164,7 +164,7 @@ fn a_course_s_file_is_read_however_it_was_saved() {
         let acts: Vec<Act> = script.steps.into_iter().map(|step| step.act).collect();
         assert_eq!(acts, expected, "{text:?}");
     }
-    // A set that is there for its servers; one in which nobody lives.
+    // A set that is there for its servers; a set in which no server lives.
     assert_eq!(acts("1,,[A]\n2,,[]"), [set(1, "A"), set(2, "")]);
 }
 
@@ -199,10 +199,7 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ("expect balence A 1", "1:8: \"balence\": expected: expect accepted, refused"),
         ("expect balance A", "1:17: the line ends here; expected: expect balance ACCOUNT UNITS"),
         ("expect balance A -1", "1:18: \"-1\": an amount is a whole number of units"),
-        (
-            "expect balance A 1 2",
-            "1:20: \"2\": expected: nothing behind that, or a # and a comment",
-        ),
+        ("expect balance A 1 2", "1:20: \"2\": expected: nothing after this, or a # and a comment"),
         ("expect log C full", "1:14: \"full\": expected: expect log SERVER empty, or a number"),
         ("expect chains A", "1:15: \"A\": expected: expect chains equal [ID…], such as"),
         ("expect start A dead", "1:16: \"dead\": expected: expect start SERVER baby or zombie"),
@@ -222,7 +219,7 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ("", "1:1: nothing is played here"),
         ("1,x,[A]", "1:3: \"x\": expected: (FROM, TO, AMOUNT), such as: (A, B, 30)"),
         ("1,\"(A, B, 3)\"", "1:1: 2 columns; expected: a row of three columns: a set's number"),
-        ("1,\"(A, B, 3),[A]", "1:3: this quotation mark has no other one on its line; expected"),
+        ("1,\"(A, B, 3),[A]", "1:3: this quotation mark is not closed on its line; expected"),
         ("1,\"(A, B, 3)\",\"[A]\",more", "1:21: \"more\": a fourth column; expected: a row of"),
         ("one,\"(A, B, 3)\",[A]\n", "1:1: \"one,\\\"(A,\": expected: a client and what it says"),
         ("1,,[A]\none,,[A]", "2:1: \"one\": expected a set's number, a whole number such as 1"),
@@ -232,7 +229,10 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ),
         (",\"(A, B, 3)\",", "1:1: no set has begun yet; expected: a row of three columns"),
         ("1,\"(A, B, 3)\",", "1:15: the live servers of this set are missing; expected them in"),
-        ("1,,[A]\n,,[A]", "2:3: live servers without a set's number; expected that in the first"),
+        (
+            "1,,[A]\n,,[A]",
+            "2:3: live servers without a set's number; expected the number in the first",
+        ),
         ("1,,A", "1:4: \"A\": expected the live servers in brackets, such as [S1, S2, S3]"),
         ("1,,\"[S1, S 2]\"", "1:10: \"S 2\" is not a server id"),
         ("1,,[A,]", "1:7: \"\" is not a server id"),

@@ -1,4 +1,4 @@
-//! The Redis of a play: one that it starts, or one that it was told it may use.
+//! A play's Redis: its own, or somebody else's that it may use.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
@@ -15,20 +15,20 @@ use crate::store::redis::leftovers;
 /// How long a Redis may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// As which program it may be there. Valkey does as well.
+/// The programs that it may be. Valkey will do as well.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 
 /// A Redis in which the servers of a play keep their state.
 #[derive(Debug)]
 pub(super) enum Redis {
-    /// Its own: with it goes all that is in it.
+    /// The play's own Redis, which goes with everything in it.
     Own { url: String, _process: Guarded },
-    /// Somebody's, in which nothing is to be left.
+    /// Somebody else's Redis, in which nothing may be left.
     Borrowed { url: String, servers: BTreeSet<ServerId> },
 }
 
 impl Redis {
-    /// The program to start one from.
+    /// Returns the program to start.
     ///
     /// # Errors
     /// Says what to do if there is none.
@@ -42,21 +42,21 @@ impl Redis {
         })
     }
 
-    /// Starts one in a folder, with the settings that servers insist on.
+    /// Starts a Redis in a folder, with the settings that servers insist on.
     pub(super) fn start(program: &str, folder: &Folder) -> Result<Redis, String> {
         let data = folder.path().join("redis");
         std::fs::create_dir(&data).map_err(|error| format!("no folder for Redis: {error}"))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let port = free_port()?;
-            // Between looking for a free port and using it, somebody else may take it.
+            // Between the search for a free port and its use, somebody else may take the port.
             if let Some(redis) = start_at(program, port, &data, folder.path(), deadline)? {
                 return Ok(redis);
             }
         }
     }
 
-    /// Uses one that runs. Servers of these names must have nothing in it.
+    /// Uses a Redis that runs. It must hold nothing of servers with these names.
     pub(super) fn borrow(url: &str, servers: &BTreeSet<ServerId>) -> Result<Redis, String> {
         // Not its URL, which may hold a password.
         let wrong = |error: String| format!("the play's Redis can't be used: {error}");
@@ -70,7 +70,7 @@ impl Redis {
         Ok(Redis::Borrowed { url: url.to_owned(), servers: servers.clone() })
     }
 
-    /// Where it is.
+    /// Returns its URL.
     pub(super) fn url(&self) -> &str {
         match self {
             Redis::Own { url, .. } | Redis::Borrowed { url, .. } => url,
@@ -93,7 +93,7 @@ fn is_there(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// None if it ended for want of the port.
+/// Starts a Redis at a port; none if the port was taken.
 fn start_at(
     program: &str,
     port: u16,
@@ -126,7 +126,7 @@ fn start_at(
     }
 }
 
-/// The process id of the Redis that answers there: it may be somebody else's.
+/// Returns the process id of the Redis that answers there: it may be somebody else's.
 fn process_at(url: &str) -> Option<u32> {
     let client = redis::Client::open(url).ok()?;
     let mut connection = client.get_connection_with_timeout(Duration::from_secs(1)).ok()?;

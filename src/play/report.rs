@@ -1,4 +1,4 @@
-//! What the play prints: each step with what came of it and why, in words or as lines of JSON.
+//! The play's output: each step with what came of it and why, in words or as lines of JSON.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::wire::to_line;
 pub(super) struct Report<O> {
     output: O,
     json: bool,
-    /// Checks that were passed, and that were not.
+    /// How many checks passed.
     pub passed: usize,
     pub failed: usize,
 }
@@ -42,7 +42,7 @@ struct StepLine<'a> {
     done: Option<&'a str>,
 }
 
-/// The same for what servers hold.
+/// A line of JSON for what servers hold.
 #[derive(Serialize)]
 struct ShownLine<'a> {
     line: usize,
@@ -71,7 +71,7 @@ impl<O: Write> Report<O> {
         Report { output, json, passed: 0, failed: 0 }
     }
 
-    /// A step with nothing to answer is done.
+    /// Reports a step that has no answer.
     pub(super) fn done(&mut self, step: &Step, done: &str) -> io::Result<()> {
         if self.json {
             return self.json_line(&StepLine { done: Some(done), ..StepLine::of(step) });
@@ -79,7 +79,7 @@ impl<O: Write> Report<O> {
         self.step(step, done)
     }
 
-    /// A client was answered.
+    /// Reports an answer to a client.
     pub(super) fn answered(
         &mut self,
         step: &Step,
@@ -103,7 +103,7 @@ impl<O: Write> Report<O> {
         }
     }
 
-    /// A client's transfer waits for money, in place of what it was answered.
+    /// Reports that a client's transfer waits for money, in place of its answer.
     pub(super) fn waits(
         &mut self,
         step: &Step,
@@ -119,7 +119,7 @@ impl<O: Write> Report<O> {
         self.below(&format!("{why} ({:.1} ms)", took.as_secs_f64() * 1e3))
     }
 
-    /// What servers hold.
+    /// Reports what servers hold.
     pub(super) fn shown(&mut self, step: &Step, look: &Look, words: &str) -> io::Result<()> {
         if self.json {
             return self.json_line(&ShownLine { line: step.place.line, step: &step.text, look });
@@ -128,7 +128,7 @@ impl<O: Write> Report<O> {
         self.text(words)
     }
 
-    /// Something was expected; what was found instead, if it was not so.
+    /// Reports a check; if it failed, with what was found instead.
     pub(super) fn checked(&mut self, step: &Step, result: &Result<(), String>) -> io::Result<()> {
         let found = result.as_ref().err().map(String::as_str);
         match found {
@@ -148,7 +148,7 @@ impl<O: Write> Report<O> {
         }
     }
 
-    /// A title, above what follows.
+    /// Reports a title.
     pub(super) fn title(&mut self, step: &Step, title: &str) -> io::Result<()> {
         if self.json {
             return self.json_line(&StepLine { done: Some(title), ..StepLine::of(step) });
@@ -157,7 +157,7 @@ impl<O: Write> Report<O> {
         self.output.flush()
     }
 
-    /// Lines that belong to the step before, or to none.
+    /// Writes lines that belong to the step before, or to none.
     pub(super) fn text(&mut self, text: &str) -> io::Result<()> {
         if self.json {
             return Ok(());
@@ -166,7 +166,7 @@ impl<O: Write> Report<O> {
         self.output.flush()
     }
 
-    /// A line of JSON, if that is what is printed.
+    /// Writes a line of JSON, if JSON is to be printed.
     pub(super) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         if self.json { self.json_line(value) } else { Ok(()) }
     }

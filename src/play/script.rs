@@ -1,4 +1,4 @@
-//! What a scenario file says, whichever dialect it speaks.
+//! The content of a scenario file of either dialect.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,20 +19,20 @@ pub enum Act {
         server: ServerId,
         /// What it says.
         command: Command,
-        /// The next step doesn't wait for the answer; `await` does.
+        /// True if the next step doesn't wait for the answer; `await` does.
         behind: bool,
     },
     /// Waits for the answers that nobody waits for yet; of one client, or of all.
     Await(Option<ServerId>),
     /// Kills a server as a power cut would.
     Kill(ServerId),
-    /// Starts it again.
+    /// Starts a server again.
     Start(ServerId),
-    /// Lets it stand still.
+    /// Lets a server stand still.
     Pause(ServerId),
-    /// Lets it go on.
+    /// Lets a server go on.
     Resume(ServerId),
-    /// Faults from here on: whose links, and what is wrong with them.
+    /// Breaks links from here on: each is a server's own link, with its fault.
     Break(Vec<(ServerId, LinkFault)>),
     /// Ends all faults of links.
     Heal,
@@ -40,15 +40,15 @@ pub enum Act {
     Wait(Duration),
     /// Shows what servers hold; all that run, if none are named.
     Show(Vec<ServerId>),
-    /// Shows words.
+    /// Shows a title.
     Title(String),
-    /// Checks something.
+    /// Checks an expectation.
     Expect(Expect),
-    /// A set of a course's file begins: exactly these servers are to run.
+    /// Begins a set of a course's file: exactly these servers have to run.
     Set {
-        /// Its number.
+        /// The set's number.
         number: u64,
-        /// The servers that are to run.
+        /// The servers that have to run.
         live: BTreeSet<ServerId>,
     },
 }
@@ -56,20 +56,20 @@ pub enum Act {
 /// A step of a play.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where it stands.
+    /// The step's place in the file.
     pub place: Place,
-    /// What stands there.
+    /// The step's text.
     pub text: String,
-    /// What it does.
+    /// What the step does.
     pub act: Act,
 }
 
-/// All of a file.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     /// The servers of the bank, in the order of their names.
     pub servers: BTreeSet<ServerId>,
-    /// What each of them opens with, if the file says so.
+    /// The opening balance of each server's account, if the file gives it.
     pub opening: Option<Amount>,
     /// The steps.
     pub steps: Vec<Step>,

@@ -1,7 +1,7 @@
 //! Transfers that the bank could not cover and that wait for money.
 //!
-//! A server answers each request, so it is asked anew, under a new name: what was refused has not
-//! happened. That is worth while when its home has a new block, or a server was started.
+//! A server answers each request, so such a transfer is asked anew, under a new name: what was refused has
+//! not happened. Asking makes sense when its home has a new block, or a server was started.
 
 use crate::bank::ids::ServerId;
 use crate::bank::request::Outcome;
@@ -11,38 +11,38 @@ use crate::play::script::Step;
 use crate::play::stage::Stage;
 use crate::play::why::is_unavailable;
 
-/// What has to change before it is looked at again: the home's height, or the number of starts.
+/// What has to change before a transfer is asked again: the home's height, or the number of starts.
 type Mark = (Option<u64>, usize);
 
-/// One that waits.
+/// A transfer that waits.
 #[derive(Debug)]
 pub(super) struct Waiting<'a> {
-    /// Where it stands in the file.
+    /// Its step in the file.
     pub step: &'a Step,
     /// Its home.
     pub server: ServerId,
-    /// What it asks.
+    /// Its command.
     pub command: Command,
     mark: Mark,
 }
 
-/// Those that wait, the longest first.
+/// The transfers that wait, the longest waiting first.
 #[derive(Debug, Default)]
 pub(super) struct Short<'a> {
     waiting: Vec<Waiting<'a>>,
 }
 
 impl<'a> Short<'a> {
-    /// Whether something that ended so can wait: it has not happened, for want of money or of servers.
+    /// True if a command that ended so can wait: it has not happened, for want of money or of servers.
     pub(super) fn concerns(endings: &[Ending]) -> bool {
         let waits = |ending: &Ending| {
             matches!(ending, Ending::Decided(Outcome::Refused { .. })) || is_unavailable(ending)
         };
-        // Of several, some have happened perhaps.
+        // Of several, some may have happened.
         endings.len() == 1 && endings.iter().all(waits)
     }
 
-    /// Lets it wait.
+    /// Lets a command wait.
     pub(super) fn wait(
         &mut self,
         step: &'a Step,
@@ -54,7 +54,7 @@ impl<'a> Short<'a> {
         self.waiting.push(Waiting { step, server, command, mark });
     }
 
-    /// Takes the first for which something has changed.
+    /// Takes the first one for which something has changed.
     pub(super) fn next(&mut self, stage: &mut Stage) -> Option<Waiting<'a>> {
         let changed =
             |one: &Waiting<'_>| stage.runs(&one.server) && mark(&one.server, stage) != one.mark;
@@ -62,7 +62,7 @@ impl<'a> Short<'a> {
         Some(self.waiting.remove(place))
     }
 
-    /// Those that wait still.
+    /// Returns those that still wait.
     pub(super) fn left(&self) -> &[Waiting<'a>] {
         &self.waiting
     }

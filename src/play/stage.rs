@@ -1,5 +1,5 @@
-//! The bank that is played with: servers as processes of this very program, on a Redis, in a folder
-//! that is gone afterwards.
+//! The bank to play with: servers as processes of this very program, on a Redis, in a folder that is gone
+//! afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,8 +23,8 @@ use crate::play::redis::Redis;
 use crate::wire::Answer;
 use crate::wire::link::{LinkFault, LinkFaults, LinkOrder};
 
-/// What each server is told. A run waits for the logs of all servers that are connected, so that what
-/// comes of it doesn't depend on how fast this machine is.
+/// The flags of each server. A run waits for the logs of all connected servers, so that its result doesn't
+/// depend on how fast this machine is.
 const FLAGS: [&str; 9] = [
     "--allow-fault-injection",
     "--heartbeat",
@@ -37,7 +37,7 @@ const FLAGS: [&str; 9] = [
     "4s",
 ];
 
-/// How long servers may take to found the bank, and one of them to come back.
+/// How long the servers may take to found the bank, and a server to come back.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a look at a server may take.
@@ -50,11 +50,11 @@ struct Actor {
     process: Option<Guarded>,
     is_paused: bool,
     starts: usize,
-    /// For looking at it; its client has a session of its own.
+    /// The session for looking at the server; its client has a session of its own.
     glance: Session,
 }
 
-/// The bank. All that it started ends when this is dropped, in the order of the fields.
+/// The bank. Everything it started ends when this is dropped, in the order of the fields.
 #[derive(Debug)]
 pub(super) struct Stage {
     actors: BTreeMap<ServerId, Actor>,
@@ -66,7 +66,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// A bank of these servers, founded, with all of them connected.
+    /// Founds a bank of these servers, with all of them connected.
     pub(super) fn set(
         servers: &BTreeSet<ServerId>,
         opening: Amount,
@@ -103,7 +103,7 @@ impl Stage {
 
     // ── Servers that run, and that don't ─────────────────────────────────────────────────────────
 
-    /// Kills a server; false if it didn't run.
+    /// Kills a server. False if it didn't run.
     pub(super) fn kill(&mut self, id: &ServerId) -> bool {
         let Some(actor) = self.actors.get_mut(id) else { return false };
         actor.is_paused = false;
@@ -117,7 +117,7 @@ impl Stage {
         }
         self.launch(id)?;
         self.wait_until(&format!("{id} answers"), |stage| stage.status(id).is_ok())?;
-        // The ways stay as broken as they were.
+        // The server's links get the faults that they had.
         let own = self.faults.iter().filter(|(from, _)| from == id);
         for (_, fault) in own.cloned().collect::<Vec<_>>() {
             self.order(id, &LinkOrder::Break(fault))?;
@@ -125,7 +125,7 @@ impl Stage {
         Ok(true)
     }
 
-    /// Lets a server stand still, or go on. False if it did already.
+    /// Stops a server, or lets it go on. False if it did so already.
     pub(super) fn pause(&mut self, id: &ServerId, pause: bool) -> Result<bool, String> {
         let actor = self.actors.get_mut(id).ok_or_else(|| format!("{id} is no server"))?;
         let Some(process) = &actor.process else { return Err(format!("{id} doesn't run")) };
@@ -137,33 +137,33 @@ impl Stage {
         Ok(true)
     }
 
-    /// Whether its process is there.
+    /// True if the server's process is there.
     pub(super) fn runs(&self, id: &ServerId) -> bool {
         self.actors.get(id).is_some_and(|actor| actor.process.is_some())
     }
 
-    /// The servers that run and don't stand still.
+    /// Returns the servers that run and don't stand still.
     pub(super) fn live(&self) -> BTreeSet<ServerId> {
         let live = |actor: &Actor| actor.process.is_some() && !actor.is_paused;
         self.actors.iter().filter(|(_, actor)| live(actor)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// How often servers were started so far.
+    /// Returns how often servers were started so far.
     pub(super) fn starts(&self) -> usize {
         self.actors.values().map(|actor| actor.starts).sum()
     }
 
-    /// What each server's account held at first.
+    /// Returns the opening balance of each server's account.
     pub(super) fn opening(&self) -> Amount {
         self.opening
     }
 
-    /// All servers of the bank.
+    /// Returns all servers of the bank.
     pub(super) fn servers(&self) -> impl Iterator<Item = &ServerId> {
         self.actors.keys()
     }
 
-    /// What a client of a server is told on its command line.
+    /// Returns the options for a client of a server.
     pub(super) fn client_of(&self, id: &ServerId) -> Option<client::Options> {
         let address = self.actors.get(id)?.address.clone();
         Some(client::Options {
@@ -183,7 +183,7 @@ impl Stage {
             .map_err(|error| format!("this program can't find itself: {error}"))?;
         let mut command = Command::new(program);
         command.args(["server", "--id", id.as_str(), "--cluster", &cluster.join(",")]);
-        // Not on its command line, which everybody on the machine can read: it may hold a password.
+        // Not on the command line, which everybody on the machine can read: the URL may hold a password.
         command.env("PAXOS_BANKING_REDIS", self.redis.url());
         command.args(["--opening-balance", &self.opening.to_string()]).args(FLAGS);
         command.arg("--trace").arg(self.trace_of(id));
@@ -200,32 +200,32 @@ impl Stage {
         self.folder.path().join(format!("{id}.log"))
     }
 
-    /// Where a server notes down what it tells and is told.
+    /// Returns the file of a server's trace.
     pub(super) fn trace_of(&self, id: &ServerId) -> PathBuf {
         self.traces.join(format!("{id}.jsonl"))
     }
 
-    /// The end of each server's log.
+    /// Returns the end of each server's log.
     pub(super) fn logs(&self) -> String {
         let end =
             |id| format!("The end of the log of server {id}:\n{}", end_of(&self.log_of(id), 15));
         self.actors.keys().map(end).collect::<Vec<_>>().join("\n\n")
     }
 
-    /// Polls until it is so.
+    /// Polls until `is_so`.
     fn wait_until(&mut self, what: &str, is_so: impl Fn(&mut Stage) -> bool) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
             self.look_for_the_dead()?;
             if Instant::now() > deadline {
-                return Err(format!("in vain waited until {what}\n\n{}", self.logs()));
+                return Err(format!("waited in vain until {what}\n\n{}", self.logs()));
             }
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
 
-    /// A server that ended by itself ends the play.
+    /// Fails if a server ended by itself, which ends the play.
     pub(super) fn look_for_the_dead(&mut self) -> Result<(), String> {
         for (id, actor) in &mut self.actors {
             if actor.process.as_mut().is_some_and(|process| process.ended().is_some()) {
@@ -238,11 +238,11 @@ impl Stage {
 
     // ── Links ────────────────────────────────────────────────────────────────────────────────────
 
-    /// Lets these be wrong from now on.
+    /// Breaks these links from now on.
     pub(super) fn break_links(&mut self, faults: &[(ServerId, LinkFault)]) -> Result<(), String> {
         for (from, fault) in faults {
             self.faults.push((from.clone(), fault.clone()));
-            // One that doesn't run is told when it is started.
+            // A server that doesn't run is told when it is started.
             if self.runs(from) {
                 self.order(from, &LinkOrder::Break(fault.clone()))?;
             }
@@ -258,7 +258,7 @@ impl Stage {
         running.iter().try_for_each(|id| self.order(id, &LinkOrder::Heal(None)).map(drop))
     }
 
-    /// Asks a server something about its links.
+    /// Gives a server an order about its links.
     pub(super) fn order(&mut self, id: &ServerId, order: &LinkOrder) -> Result<LinkFaults, String> {
         let actor = self.asked(id)?;
         actor.glance.order(order).map_err(|failure| format!("{id} doesn't answer: {failure}"))
@@ -266,13 +266,13 @@ impl Stage {
 
     // ── Looking at servers ───────────────────────────────────────────────────────────────────────
 
-    /// What a server says to something that changes nothing.
+    /// Asks a server a question that changes nothing.
     pub(super) fn ask(&mut self, id: &ServerId, request: &Request) -> Result<Answer, String> {
         let actor = self.asked(id)?;
         actor.glance.ask(request).map_err(|failure| format!("{id} doesn't answer: {failure}"))
     }
 
-    /// How a server is.
+    /// Returns a server's status.
     pub(super) fn status(&mut self, id: &ServerId) -> Result<Status, String> {
         match self.ask(id, &Request::Status)? {
             Answer::Reply(Reply::Status(status)) => Ok(*status),
@@ -280,7 +280,7 @@ impl Stage {
         }
     }
 
-    /// The session for looking at a server.
+    /// Returns the session for looking at the server.
     pub(super) fn glance(&mut self, id: &ServerId) -> Result<&mut Session, String> {
         Ok(&mut self.asked(id)?.glance)
     }
@@ -294,13 +294,13 @@ impl Stage {
         }
     }
 
-    /// Whether all servers that run are open and hear each other.
+    /// True if all servers that run are open and hear each other.
     pub(super) fn is_connected(&mut self) -> bool {
         let live = self.live();
         live.iter().all(|id| self.hears_exactly(id, &live))
     }
 
-    /// Waits until those that run hear each other and nobody else, and hold the same blocks.
+    /// Waits until the servers that run hear each other and nobody else, and hold the same blocks.
     pub(super) fn wait_until_calm(&mut self) -> Result<(), String> {
         let live = self.live();
         self.wait_until(&format!("{} hear each other", list(&live)), |stage| {
@@ -316,7 +316,7 @@ impl Stage {
     }
 }
 
-/// A folder for traces, with none of an earlier play in it.
+/// Prepares a folder for traces, with no earlier play's traces in it.
 fn kept_folder(path: &Path) -> Result<PathBuf, String> {
     let wrong =
         |error: io::Error| format!("the traces can't be kept in {}: {error}", path.display());
@@ -338,8 +338,8 @@ fn glance(id: &ServerId, address: &str) -> client::Options {
     }
 }
 
-/// Loopback addresses that nobody listens at now. They are below the ports that systems give to
-/// connections, or else one of those could take a server's while that is killed.
+/// Finds free loopback addresses. They are below the ports that systems give to connections: otherwise a
+/// connection could take a server's port while the server is killed.
 fn free_addresses(count: usize) -> Result<Vec<String>, String> {
     let (mut found, mut held) = (Vec::new(), Vec::new());
     for _ in 0..1_000 {

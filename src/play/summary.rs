@@ -1,5 +1,4 @@
-//! What is left when the play is over, with its figures, and whether money and chains are as they must
-//! be.
+//! What is left when the play is over, with its figures, and whether money and chains are as they must be.
 
 use serde::Serialize;
 
@@ -11,18 +10,18 @@ use crate::play::look::Look;
 use crate::play::short::Waiting;
 use crate::play::stage::Stage;
 
-/// All of it.
+/// Everything left at the end.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     #[serde(flatten)]
     look: Look,
-    /// Transfers that wait for money still, as they stand in the file.
+    /// The transfers that still wait for money, as the file writes them.
     waiting: Vec<String>,
     figures: Told,
-    /// Checks of this play.
+    /// How many checks passed.
     passed: usize,
     failed: usize,
-    /// What must be so always and is not.
+    /// What must always be true and is not.
     wrong: Vec<String>,
 }
 
@@ -52,12 +51,12 @@ impl Summary {
         Summary { look, waiting, figures, passed, failed, wrong }
     }
 
-    /// Whether all is as it must be, and was as it was expected.
+    /// True if all is as it must be and as it was expected.
     pub(super) fn is_green(&self) -> bool {
         self.failed == 0 && self.wrong.is_empty()
     }
 
-    /// For people.
+    /// Writes the summary for people.
     pub(super) fn in_words(&self) -> String {
         let mut text = format!("\nAt the end\n{}", self.look.in_words());
         for waiting in &self.waiting {

@@ -1,4 +1,4 @@
-//! Clients: each a thread with a session of its own, which does what it is told one after the other.
+//! Clients: each is a thread with a session of its own, which runs its commands one after the other.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -9,16 +9,16 @@ use crate::client::commands::{Command, Page, Response};
 use crate::client::execute::execute;
 use crate::client::session::Session;
 
-/// What a client is to say.
+/// A client's next command.
 struct Job {
     ticket: usize,
     command: Command,
 }
 
-/// What came of it.
+/// What came of a command.
 #[derive(Debug)]
 pub(super) struct Done {
-    /// Of which job this is.
+    /// The number of the job.
     pub ticket: usize,
     /// The answer.
     pub response: Response,
@@ -35,7 +35,7 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// One that tells `done` what it has done.
+    /// Starts a client that reports to `done`.
     pub(super) fn new(options: &Options, done: Sender<Done>) -> Result<Teller, String> {
         let (jobs, todo) = channel();
         let session = Session::new(options);
@@ -47,7 +47,7 @@ impl Teller {
         }
     }
 
-    /// Lets it say this, after all that it was told before.
+    /// Has the client say this, after everything that it was told before.
     pub(super) fn tell(&self, ticket: usize, command: Command) -> Result<(), String> {
         self.jobs.send(Job { ticket, command }).map_err(|_| "a client has ended".into())
     }

@@ -1,4 +1,4 @@
-//! Why a transfer ended as it did, in words: from its own log, by a Paxos run, or not.
+//! Why a transfer ended as it did, in words: by its home's own log, by a Paxos run, or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,16 +9,16 @@ use crate::client::session::Ending;
 use crate::play::cast::list;
 use crate::wire::reply::HashedBlock;
 
-/// What was seen of a home around a transfer.
+/// What was seen at a transfer's home meanwhile.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    /// The blocks that it appended meanwhile.
+    /// The blocks that the home appended meanwhile.
     pub blocks: Vec<HashedBlock>,
-    /// The other servers of which it got promises.
+    /// The other servers whose promises it got.
     pub promised: BTreeSet<ServerId>,
 }
 
-/// How a transfer was accepted.
+/// Says how a transfer was accepted.
 pub(super) fn via_in_words(via: Via) -> &'static str {
     match via {
         Via::Local => "locally",
@@ -26,7 +26,7 @@ pub(super) fn via_in_words(via: Via) -> &'static str {
     }
 }
 
-/// Why it ended so.
+/// Says why a transfer ended so.
 pub(super) fn why(home: &ServerId, ending: &Ending, seen: &Seen) -> String {
     match ending {
         Ending::Decided(Outcome::Accepted { via: Via::Local, .. }) => {
@@ -54,13 +54,13 @@ pub(super) fn why(home: &ServerId, ending: &Ending, seen: &Seen) -> String {
         Ending::Decided(Outcome::Unavailable { .. }) => {
             format!("no Paxos run of {home} got through")
         }
-        ending if is_unavailable(ending) => "it was not heard by its server".into(),
+        ending if is_unavailable(ending) => "its server did not hear it".into(),
         Ending::Unknown { .. } => "no answer: it may or may not have happened".into(),
         _ => format!("{home} would not take it"),
     }
 }
 
-/// `block 1 by A, 4 entries: 2 of A, 1 of B, 1 of C`.
+/// Writes `block 1 by A, 4 entries: 2 of A, 1 of B, 1 of C`.
 fn block_in_words(block: &HashedBlock) -> String {
     let mut of: BTreeMap<&ServerId, usize> = BTreeMap::new();
     for entry in &block.entries {
@@ -72,7 +72,7 @@ fn block_in_words(block: &HashedBlock) -> String {
     format!("block {} by {by}, {} {entries}: {}", block.height, block.entries.len(), of.join(", "))
 }
 
-/// Whether it has not happened for want of servers.
+/// True if the transfer has not happened for want of servers.
 pub(super) fn is_unavailable(ending: &Ending) -> bool {
     match ending {
         Ending::Decided(Outcome::Unavailable { .. }) => true,

@@ -18,12 +18,12 @@ pub(super) struct Words<'a> {
     pub line: usize,
     words: Vec<Word<'a>>,
     next: usize,
-    /// Behind the last word.
+    /// The column after the last word.
     end: usize,
 }
 
 impl<'a> Words<'a> {
-    /// The words of a text that begins at this column.
+    /// Splits a text that begins at this column.
     pub(super) fn of(text: &'a str, line: usize, column: usize) -> Words<'a> {
         let mut words = Vec::new();
         let mut start = None;
@@ -49,19 +49,19 @@ impl<'a> Words<'a> {
         word
     }
 
-    /// The next word, left where it is.
+    /// Returns the next word, and leaves it.
     pub(super) fn peek(&self) -> Option<&'a str> {
         self.words.get(self.next).map(|word| word.text)
     }
 
-    /// Takes the next word if it is this one.
+    /// Takes the next word if it is `text`.
     pub(super) fn take_if(&mut self, text: &str) -> bool {
         let is_next = self.peek() == Some(text);
         self.next += usize::from(is_next);
         is_next
     }
 
-    /// Takes a value of which the error says what was expected.
+    /// Takes a value. The error says what was expected.
     pub(super) fn value<T: FromStr<Err: ToString>>(&mut self, right: &str) -> Result<T, Wrong> {
         let word = self.take().ok_or_else(|| self.missing(right))?;
         word.text.parse().map_err(|error: T::Err| {
@@ -81,12 +81,12 @@ impl<'a> Words<'a> {
         Ok(server)
     }
 
-    /// Where the next word is, or would be.
+    /// Returns the column where the next word is, or would be.
     pub(super) fn column(&self) -> usize {
         self.words.get(self.next).map_or(self.end, |word| word.column)
     }
 
-    /// Whatever else is there is one word too many.
+    /// Checks that no word is left.
     pub(super) fn end(&mut self, right: &str) -> Result<(), Wrong> {
         match self.take() {
             None => Ok(()),
@@ -103,7 +103,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// What was found, as much of it as is needed to see which word is meant, and what is right.
+/// Says what was found, cut to what shows which word is meant, and what is right.
 pub(super) fn found(word: &str, right: &str) -> String {
     format!("{:?}: {right}", word.chars().take(80).collect::<String>())
 }

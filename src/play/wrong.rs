@@ -1,8 +1,8 @@
-//! What is wrong in a scenario file, and where.
+//! A mistake in a scenario file, and its place.
 
 use std::fmt;
 
-/// A place in a file; both count from 1, columns in characters.
+/// A place in a file. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The line.
@@ -11,12 +11,12 @@ pub struct Place {
     pub column: usize,
 }
 
-/// What is wrong in a file, and where.
+/// A mistake in a file, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// Where.
+    /// Where it is.
     pub place: Place,
-    /// What was found, and what was expected.
+    /// What was found and what was expected.
     pub what: String,
 }
 

@@ -165,7 +165,7 @@ pub fn free_address() -> String {
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < until, "in vain waited until {what}");
+        assert!(Instant::now() < until, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
