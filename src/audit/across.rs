@@ -1,4 +1,4 @@
-//! Several servers' chains and logs, held against each other.
+//! Several servers' chains and logs, compared with each other.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::stored::Place;
 
-/// What came of it.
+/// The result of the comparison.
 #[derive(Debug, Default)]
 pub struct Across {
-    /// Against which of those examined the others are held: of the sound ones, if there are any, the
-    /// one with the reference chain. None if nobody has any.
+    /// The examined source with which the others are compared: the one with the longest chain, among the
+    /// sound ones if there are any. None if no source has a chain.
     pub reference: Option<usize>,
-    /// What does not agree with it, and in which of those examined.
+    /// What does not agree with it; each with the index of the source.
     pub findings: Vec<(usize, Finding)>,
     /// What could not be compared, and why.
     pub unread: Vec<String>,
@@ -26,17 +26,17 @@ pub struct Across {
     pub absent: Vec<ServerId>,
 }
 
-/// Holds all against one.
+/// Compares all sources with one of them.
 pub fn compare(all: &mut [Examined]) -> Across {
     let mut across = Across::default();
-    // Of equals the first.
+    // Of equal ones the first.
     let standing = |index: &usize| (all[*index].is_sound(), all[*index].first);
     let with_chain = (0..all.len()).rev().filter(|index| all[*index].first > 0);
     let Some(reference) = with_chain.max_by_key(standing) else { return across };
     across.reference = Some(reference);
     across.absent = absent(all, reference);
-    // What is in another's chain was in the log of its home before. So the homes are looked at again,
-    // now that the chains were read: whoever has it has it by now.
+    // An entry in another's chain was in its home's log before. So the homes are looked at again, now that
+    // the chains were read: by now each home has the entries that it should have.
     let used = |examined: &&mut Examined| examined.is_sound() && examined.standing.is_some();
     for examined in all.iter_mut().filter(used) {
         examined.trouble = examined.look_again().err();
@@ -53,7 +53,7 @@ pub fn compare(all: &mut [Examined]) -> Across {
     across
 }
 
-/// A store may not know yet that another one has taken its place.
+/// Notes that another store has taken a store's place, which it may not know yet.
 fn note_deposed(all: &mut [Examined], index: usize, reference: usize) {
     let instance = all[index].standing.as_ref().and_then(|standing| standing.instance);
     let chain = all[reference].replay.chain();
@@ -62,8 +62,8 @@ fn note_deposed(all: &mut [Examined], index: usize, reference: usize) {
     if chain.is_deposed(instance) && !knows {
         let name = all[reference].source.name();
         all[index].notes.push(format!(
-            "another store has taken its place by the chain of {name}: this one, of instance \
-             {instance}, is not to be used any more, and what is in its log is lost"
+            "by the chain of {name} another store has taken its place: never use this one, of \
+             instance {instance}, again; the entries in its log are lost"
         ));
     }
 }
@@ -97,8 +97,8 @@ fn hash_at(source: &mut dyn Source, height: u64) -> Result<BlockHash, Trouble> {
     })
 }
 
-/// Where two chains part that differ at a height. Each block names the one before, so from there on
-/// all differ.
+/// Finds where two chains part that differ at a height. Each block names the previous one, so all blocks
+/// from there on differ.
 fn fork(source: &mut dyn Source, other: &mut dyn Source, height: u64) -> Result<Finding, Trouble> {
     let (mut low, mut high) = (0, height);
     while low < high {
@@ -120,7 +120,7 @@ fn fork(source: &mut dyn Source, other: &mut dyn Source, height: u64) -> Result<
     Ok(Finding::new(spot, what))
 }
 
-/// What later blocks of the reference hold of a server's entries must be what its log begins with.
+/// Checks that a server's entries in the reference's later blocks are the beginning of its log.
 fn check_log_is_theirs(one: &Examined, blocks: u64, other: &mut dyn Source) -> Result<(), Trouble> {
     let (Some(server), Some(standing)) = (one.source.server(), &one.standing) else {
         return Ok(());
@@ -135,7 +135,7 @@ fn check_log_is_theirs(one: &Examined, blocks: u64, other: &mut dyn Source) -> R
         }
         for found in piece {
             let entries = found.entries();
-            // Who has lost its store need not have what it had logged.
+            // A server that lost its store need not have what it had logged.
             if entries.iter().any(|entry| replaces(entry, &server)) {
                 return Ok(());
             }
@@ -159,7 +159,7 @@ fn replaces(entry: &Entry, who: &ServerId) -> bool {
     matches!(&entry.record.action, Action::Rejoin { server, .. } if server == who)
 }
 
-/// A log's entries, each with the index of its element.
+/// Returns a log's entries, each with the index of its element.
 fn named<'a>(
     log: &'a [Element],
     server: &'a ServerId,
@@ -184,7 +184,7 @@ fn contradiction(
         ),
         Some((index, _)) => Finding::new(
             one.source.spot(&Place::Element(index)),
-            format!("{server}.{epoch}.{seq} is another one in {where_else}"),
+            format!("{server}.{epoch}.{seq} is a different entry in {where_else}"),
         ),
     }
 }

@@ -5,17 +5,17 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
 
-/// The first row.
+/// The first row of the table.
 pub const HEADER: &str =
     "height,server,epoch,seq,kind,from,to,amount,account,old,new,request,via,linked\n";
 
-/// Whether the entries of an element have names: an export doesn't verify, so their first may stand at the
-/// end of what can be counted.
+/// True if all entries of an element have names. An export doesn't verify, so the first entry may stand at
+/// the end of what can be counted.
 pub fn can_be_named(element: &Element) -> bool {
     element.first().seq.checked_add(element.records().len() as u64).is_some()
 }
 
-/// A block's entries; of block 0, what each account is opened with.
+/// Writes a block's entries; for block 0, each account's opening balance.
 pub fn of_block(block: &Block) -> String {
     let height = block.height.to_string();
     let mut rows = String::new();
@@ -31,7 +31,7 @@ pub fn of_block(block: &Block) -> String {
     rows
 }
 
-/// The entries of an element of a server's local log: they have no height yet.
+/// Writes the entries of an element of a server's local log. They have no height yet.
 pub fn of_log(server: &ServerId, element: &Element) -> String {
     element.entries(server).map(|entry| of_entry("", &entry)).collect()
 }
@@ -72,7 +72,7 @@ struct Row<'a> {
     from: &'a str,
     to: &'a str,
     amount: &'a str,
-    /// That is opened; of a rejoin, the server's.
+    /// The account that is opened; for a rejoin, the server's account.
     account: &'a str,
     old: &'a str,
     new: &'a str,
@@ -95,7 +95,7 @@ impl Row<'_> {
     }
 }
 
-/// A field. What names and numbers are made of needs no quotes.
+/// Writes a field. Names and numbers need no quotes.
 fn quoted(field: &str) -> String {
     match field.contains([',', '"', '\n', '\r']) {
         false => field.to_owned(),

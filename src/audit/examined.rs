@@ -15,21 +15,21 @@ use crate::bank::stored::Place;
 
 /// A source, and what was found in it.
 pub struct Examined {
-    /// Where it was read.
+    /// The source.
     pub source: Box<dyn Source>,
-    /// Its chain, as far as it is sound.
+    /// The chain, as far as it is sound.
     pub replay: Replay,
-    /// What was there beside the chain when it was last looked at.
+    /// The rest of the content when it was last read.
     pub standing: Option<Standing>,
     /// The number of sound blocks when the first examination ended.
     pub first: u64,
-    /// The first thing that is wrong, or why it can't be read.
+    /// The first thing that is wrong, or why the source can't be read.
     pub trouble: Option<Trouble>,
-    /// What is worth knowing and not wrong.
+    /// What is worth knowing though nothing is wrong.
     pub notes: Vec<String>,
-    /// Accounts that are listed, and that the chain didn't know when they were.
+    /// Listed accounts that the chain didn't know when they were listed.
     unknown: Vec<AccountId>,
-    /// What a start from the stored pages comes to, where there are pages.
+    /// The balances by a start from the stored pages, where there are pages.
     restored: Option<Restoration>,
 }
 
@@ -51,7 +51,7 @@ impl Examined {
         examined
     }
 
-    /// Whether nothing is wrong and all could be read.
+    /// True if nothing is wrong and everything could be read.
     pub fn is_sound(&self) -> bool {
         self.trouble.is_none()
     }
@@ -63,7 +63,7 @@ impl Examined {
                 self.notes.push("it was never used".into());
                 return Ok(());
             }
-            // All else follows from the chain: what is wrong there comes first.
+            // All else follows from the chain, so what is wrong there comes first.
             Err(trouble) => {
                 let blocks = self.source.length()?;
                 self.go_on(blocks)?;
@@ -81,8 +81,8 @@ impl Examined {
         self.compare_restored()
     }
 
-    /// Reads the pages of balances. They are of different heights, and there may be newer ones all the
-    /// time: so the blocks since the checkpoint are let have their effect on them, as at a start.
+    /// Reads the pages of balances. They are of different heights, and newer ones may come all the time. So
+    /// the blocks since the checkpoint are applied to them, as at a start.
     fn restore(&mut self, standing: &Standing, checkpoint: u64) -> Result<(), Trouble> {
         if checkpoint >= standing.blocks {
             let spot = self.source.spot(&Place::Checkpoint);
@@ -109,13 +109,13 @@ impl Examined {
         Finding::new(self.source.spot(&place), what).into()
     }
 
-    /// Compares what the stored pages come to with what follows from the chain.
+    /// Compares the balances by the stored pages with those by the chain.
     fn compare_restored(&self) -> Result<(), Trouble> {
         let Some(restored) = &self.restored else { return Ok(()) };
         restored.compare(self.replay.balances()).map_err(|misfit| self.misfit(misfit))
     }
 
-    /// Compares the balances that a server tells, page by page, each of a moment of its own: so the
+    /// Compares the balances that a server tells, page by page. Each page is of a moment of its own, so the
     /// chain is followed to where it was at that moment.
     fn compare_told(&mut self) -> Result<(), Trouble> {
         let (mut at_first, mut seen) = (None, 0);
@@ -125,7 +125,7 @@ impl Examined {
             seen += piece.balances.len() as u64;
             self.compare(piece)?;
         }
-        // Nobody says how many there are; accounts may have come meanwhile, but none may go.
+        // Nobody says how many accounts there are. Some may have come meanwhile, but none may go.
         match at_first.filter(|least| seen < *least) {
             None => Ok(()),
             Some(least) => {
@@ -135,7 +135,7 @@ impl Examined {
         }
     }
 
-    /// Goes on to where the chain is now, and checks what is beside it.
+    /// Follows the chain to its present end, and checks what is beside it.
     pub fn look_again(&mut self) -> Result<(), Trouble> {
         let Some(standing) = self.source.standing()? else {
             let spot = self.source.spot(&Place::Chain);
@@ -154,7 +154,7 @@ impl Examined {
         Ok(())
     }
 
-    /// Follows the chain until it has so many blocks.
+    /// Follows the chain until it has `blocks` blocks.
     fn go_on(&mut self, blocks: u64) -> Result<(), Trouble> {
         if blocks < self.replay.blocks() {
             let what = format!("{blocks} blocks, and there were {} before", self.replay.blocks());
@@ -168,7 +168,7 @@ impl Examined {
                 return Err(Finding::new(self.source.spot(&Place::Block(next)), what).into());
             }
             for found in piece {
-                // Where it stands, which need not be where it says that it belongs.
+                // The place where the block stands, which need not be where it says that it belongs.
                 let place = Place::Block(self.replay.blocks());
                 let block =
                     self.replay.append(&found).map_err(|what| self.misfit((place, what)))?;
@@ -180,7 +180,7 @@ impl Examined {
         Ok(())
     }
 
-    /// Compares what is told of accounts with what follows from the chain.
+    /// Compares told accounts with what follows from the chain.
     fn compare(&mut self, piece: Derived) -> Result<(), Trouble> {
         let balances = self.replay.balances();
         for (account, amount) in piece.balances {
@@ -197,7 +197,7 @@ impl Examined {
         Ok(())
     }
 
-    /// Money is neither made nor lost: counted anew, since the total is what nothing else adds up.
+    /// Checks that money is neither made nor lost. It is counted anew, since nothing else adds up the total.
     fn check_total(&self) -> Result<(), Trouble> {
         let ((total, _), opened_with) = (self.replay.counted(), self.replay.opened_with());
         if total == opened_with {
@@ -207,7 +207,7 @@ impl Examined {
         Err(Finding::new(self.source.spot(&Place::Chain), what).into())
     }
 
-    /// Nobody is told of who isn't known.
+    /// Checks that no account is listed which neither the chain nor the log opens.
     fn check_accounts(&self, standing: &Standing) -> Result<(), Trouble> {
         let opened: BTreeSet<&AccountId> = standing.log.iter().flat_map(Element::opened).collect();
         let known = |account: &AccountId| {

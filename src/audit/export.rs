@@ -1,8 +1,8 @@
-//! Writes a store's chain and local log out, as [`exported`](crate::audit::exported) says, or as a
+//! Writes a store's chain and local log out, in the form of [`exported`](crate::audit::exported) or as a
 //! table.
 //!
-//! Both are of one moment, also while the server runs. Each block's text is written as it is stored, so
-//! an audit of the file computes the very hashes.
+//! Both are of one moment, even while the server runs. Each block's text is written as it is stored, so an
+//! audit of the file computes the very same hashes.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -21,25 +21,25 @@ use crate::bank::stored::{Place, Stored};
 use crate::store::redis::visitor::{Premises, Visitor};
 use crate::wire::to_line;
 
-/// So much text of blocks is read at a time.
+/// The amount of blocks' text that is read at a time, in bytes.
 const PIECE: usize = 8 << 20;
 
-/// What is to be exported, and how.
+/// An export's options.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Redis, by URL.
+    /// The URL of the Redis.
     pub redis: String,
-    /// Whose store; may be left away where there is only one.
+    /// The server whose store it is; may be omitted where there is only one.
     pub id: Option<ServerId>,
     /// The file to write; the standard output if there is none.
     pub output: Option<PathBuf>,
-    /// A table, one entry a row.
+    /// True for a table with one entry a row.
     pub csv: bool,
     /// How long Redis may take to answer.
     pub timeout: Duration,
 }
 
-/// Exports, says on `errors` what went wrong, and returns the exit status: that of an audit.
+/// Exports, says on `errors` what went wrong, and returns an exit status like an audit's.
 pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> u8 {
     let (status, said) = match export(options, out) {
         Ok(()) => return SOUND,
@@ -75,7 +75,7 @@ fn unwritten(place: &str, error: &io::Error) -> Trouble {
     Trouble::Unread(format!("{place} can't be written: {error}"))
 }
 
-/// The server that is meant.
+/// Finds the server that is meant.
 fn find(premises: &Premises, id: Option<&ServerId>) -> Result<ServerId, Trouble> {
     let servers = premises.servers().map_err(trouble)?;
     let all: Vec<&str> = servers.iter().map(ServerId::as_str).collect();
@@ -148,13 +148,13 @@ fn named(element: &Element, place: impl FnOnce() -> String) -> Result<(), Troubl
     match csv::can_be_named(element) {
         true => Ok(()),
         false => {
-            let what = format!("seq {} is none that can be counted on from", element.first().seq);
+            let what = format!("the entries from seq {} on can't be numbered", element.first().seq);
             Err(Finding::new(Spot::of_redis(&place()), what).into())
         }
     }
 }
 
-/// A text that has a line of its own. No server writes any other.
+/// Checks that a text fits on a line of its own. No server writes any other.
 fn one_line(text: &str, place: impl FnOnce() -> String) -> Result<&str, Trouble> {
     match text.contains(['\n', '\r']) {
         false => Ok(text),

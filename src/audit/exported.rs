@@ -1,8 +1,8 @@
 //! A file with an exported chain, as a source.
 //!
-//! Its lines are, in this order: one that says whose it is, each block's text as it was stored, each
-//! element of the local log, and one that says how many there were, so that a file that was cut short
-//! is told from a whole one:
+//! Its lines are, in this order: one that names the server, each block's text as it was stored, each element
+//! of the local log, and one with the number of each. By the last line a file that was cut short is told
+//! from a whole one:
 //!
 //! ```json
 //! {"server":"A","format":4,"instance":"67bbd708fbe2d296"}
@@ -12,8 +12,8 @@
 //! {"end":{"blocks":2,"elements":1}}
 //! ```
 //!
-//! A file that has nothing but blocks, as `redis-cli --raw LRANGE SERVER-BLOCKCHAIN-A 0 -1` prints them,
-//! is taken as well.
+//! A file with nothing but blocks, as `redis-cli --raw LRANGE SERVER-BLOCKCHAIN-A 0 -1` prints them, is
+//! accepted too.
 
 use std::fs::File;
 use std::io;
@@ -31,18 +31,18 @@ use crate::bank::ledger::element::Element;
 use crate::bank::stored::Place;
 use crate::wire::{LineRead, LineReader};
 
-/// The longest line, in bytes: the longest that servers say to each other has room for a block.
+/// The longest line, in bytes. The longest line between servers has room for a block.
 const MAX_LINE: usize = crate::wire::MAX_PEER_LINE;
-/// So much text of blocks is read at a time.
+/// The amount of blocks' text that is read at a time, in bytes.
 const PIECE: usize = 8 << 20;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// Whose chain and log they are.
+    /// The server whose chain and log they are.
     pub server: ServerId,
-    /// The format of all that follows.
+    /// The format of the following lines.
     pub format: u32,
     /// The store's instance.
     pub instance: InstanceId,
@@ -60,7 +60,7 @@ pub struct LogLine<T> {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndLine {
-    /// What came before it.
+    /// The number of lines before it.
     pub end: Ends,
 }
 
@@ -68,13 +68,13 @@ pub struct EndLine {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ends {
-    /// Blocks.
+    /// The number of blocks.
     pub blocks: u64,
-    /// Elements of the log.
+    /// The number of the log's elements.
     pub elements: u64,
 }
 
-/// What a line is, by what it begins with: an export has no spaces there.
+/// The kind of a line, by its beginning: an export has no spaces there.
 enum Kind {
     Header,
     Block,
@@ -97,14 +97,14 @@ impl Kind {
 pub struct FileSource {
     path: PathBuf,
     header: Option<Header>,
-    /// The number of blocks, once the file was gone through, and of elements.
+    /// The number of blocks and of elements, once the file was read through.
     held: Ends,
-    /// Where blocks are read, and the height of the next one there.
+    /// The reader of blocks, and the height of its next block.
     place: Option<(u64, LineReader<File>)>,
 }
 
 impl FileSource {
-    /// The file at `path`.
+    /// Names the file at `path`.
     pub fn new(path: PathBuf) -> FileSource {
         let held = Ends { blocks: 0, elements: 0 };
         FileSource { path, header: None, held, place: None }
@@ -126,7 +126,7 @@ impl FileSource {
         Finding::new(self.at_line(line), what).into()
     }
 
-    /// The next line; `number` is the one before.
+    /// Reads the next line; `number` is the number of the line before.
     fn next_line<'a>(
         &self,
         reader: &'a mut LineReader<File>,
@@ -144,7 +144,7 @@ impl FileSource {
         text.map(Some)
     }
 
-    /// Goes through the whole file, for all but the blocks.
+    /// Reads the whole file, for everything but the blocks.
     fn read_rest(&mut self) -> Result<Vec<Element>, Trouble> {
         let mut reader = self.open()?;
         let (mut number, mut log, mut end) = (0, Vec::new(), None);
@@ -206,7 +206,7 @@ impl FileSource {
         height + 1 + u64::from(self.header.is_some())
     }
 
-    /// A reader that comes to the block of this height next.
+    /// Returns a reader whose next block is the one of this height.
     fn reader_at(&mut self, height: u64) -> Result<LineReader<File>, Trouble> {
         if let Some((next, reader)) = self.place.take()
             && next == height

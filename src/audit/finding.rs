@@ -7,9 +7,9 @@ use serde::Serialize;
 /// A place that people can look at themselves: a key of Redis, a file, a server's chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Spot {
-    /// The key, the file's path, or what a server was asked for.
+    /// The key, the file's path, or what the server was asked for.
     pub key: String,
-    /// Where in it.
+    /// The place within it.
     #[serde(flatten)]
     pub at: Option<At>,
 }
@@ -18,22 +18,22 @@ pub struct Spot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum At {
-    /// Of a list's element, from 0; in a chain that is the height.
+    /// The index in a list, from 0; in a chain, the height.
     Index(u64),
-    /// Of a hash.
+    /// The field of a hash.
     Field(String),
-    /// Of a file, from 1.
+    /// The line of a file, from 1.
     Line(u64),
 }
 
 impl Spot {
-    /// The place that a store calls `KEY` or `KEY[INDEX]`.
+    /// Makes the place that a store calls `KEY` or `KEY[INDEX]`.
     pub fn of_redis(name: &str) -> Spot {
         let Some((key, at)) = name.split_once('[') else {
             return Spot { key: name.to_owned(), at: None };
         };
         let at = at.strip_suffix(']').unwrap_or(at);
-        // An account may be called as a number is written.
+        // A field may look like an index: accounts may be named like numbers.
         let has_fields =
             ["STATE", "BALANCES"].iter().any(|kind| key.starts_with(&format!("SERVER-{kind}-")));
         let index = at.parse().ok().filter(|_| !has_fields);
@@ -43,7 +43,7 @@ impl Spot {
 }
 
 impl Spot {
-    /// Whether this is an earlier place in the same list or file.
+    /// True if this is an earlier place in the same list or file.
     pub fn is_before(&self, other: &Spot) -> bool {
         self.key == other.key
             && match (&self.at, &other.at) {
@@ -69,7 +69,7 @@ impl fmt::Display for Spot {
 /// Something that can't be right.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Where.
+    /// The place.
     #[serde(flatten)]
     pub spot: Spot,
     /// What is wrong there.
@@ -77,7 +77,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// `what` is wrong at `spot`.
+    /// Says that `what` is wrong at `spot`.
     pub fn new(spot: Spot, what: impl Into<String>) -> Finding {
         Finding { spot, what: what.into() }
     }
@@ -92,9 +92,9 @@ impl fmt::Display for Finding {
 /// Why an audit can't go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// What was read is wrong.
+    /// The content is wrong.
     Wrong(Finding),
-    /// It can't be read, so nobody knows.
+    /// The content can't be read, so nobody knows.
     Unread(String),
 }
 

@@ -1,4 +1,4 @@
-//! What a store keeps beside the chain, held against the chain.
+//! What a store keeps beside the chain, compared with the chain.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,17 @@ use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::sessions::opened_at;
 use crate::bank::stored::Place;
 
-/// Whether the chain names this very store as its server's.
+/// True if the chain names this very store as its server's.
 pub fn takes_part(replay: &Replay, source: &dyn Source, standing: &Standing) -> bool {
     let (Some(chain), Some(server)) = (replay.chain(), source.server()) else { return true };
     standing.instance.is_none_or(|instance| chain.instance(&server) == Some(instance))
 }
 
-/// Checks whose store it is, whether it could be used before there was a bank, and which entries it
-/// says are in the chain. Returns what is worth knowing.
+/// Checks whose store it is, that it wasn't used before there was a bank, and which entries it says are in
+/// the chain. Returns what is worth knowing.
 ///
 /// # Errors
+/// The first thing that is wrong.
 /// The first thing that is wrong.
 pub fn check(
     replay: &Replay,
@@ -45,8 +46,8 @@ pub fn check(
         };
         match standing.instance {
             Some(instance) if chain.is_deposed(instance) => notes.push(format!(
-                "another store is that of {server} now, as instance {named}: this one, of instance \
-                 {instance}, is not to be used any more"
+                "{server} has another store now, instance {named}: never use this one, instance \
+                 {instance}, again"
             )),
             Some(instance) if instance != named => {
                 notes.push(format!(
@@ -87,7 +88,7 @@ pub fn check(
     }
 }
 
-/// Checks what a store says of sessions: by it a late retry is known.
+/// Checks what a store says of sessions, by which a late retry is recognized.
 fn check_sessions(
     replay: &Replay,
     source: &dyn Source,

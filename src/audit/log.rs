@@ -1,4 +1,4 @@
-//! A local log, held against the chain that it goes on from.
+//! A local log, compared with the chain that it continues.
 
 use crate::audit::finding::Finding;
 use crate::audit::replay::{Replay, came_again};
@@ -11,8 +11,8 @@ use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::local_log::LocalLog;
 use crate::bank::stored::Place;
 
-/// Checks that a log goes on where the chain ends, without a gap, and that each entry is of its home's
-/// accounts, covered, and carried out once.
+/// Checks that a log continues its chain without a gap, and that each entry is of its home's accounts,
+/// covered, and carried out once.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -20,11 +20,11 @@ pub fn check_log(replay: &Replay, source: &dyn Source, log: &[Element]) -> Resul
     let (Some(chain), Some(server)) = (replay.chain(), source.server()) else {
         return match log.is_empty() {
             true => Ok(()),
-            false => Err(Finding::new(source.spot(&Place::Log), "a log of nobody's")),
+            false => Err(Finding::new(source.spot(&Place::Log), "a log that belongs to no server")),
         };
     };
     let base = chain.included(&server);
-    // What comes before a gap comes first.
+    // Errors before a gap come first.
     let gap = LocalLog::new(base, log.to_vec()).err();
     let sound = &log[..gap.map_or(log.len(), |(index, _)| index)];
     let wrong = |index: usize, what| Err(Finding::new(source.spot(&Place::Element(index)), what));
@@ -52,7 +52,7 @@ pub fn check_log(replay: &Replay, source: &dyn Source, log: &[Element]) -> Resul
     }
 }
 
-/// The element that holds an entry, in a log without a gap.
+/// Returns the index of the element that holds an entry, in a log without a gap.
 fn index_of(log: &[Element], position: Position) -> usize {
     log.partition_point(|element| element.last() < position)
 }

@@ -1,14 +1,14 @@
-//! The audit: reads what servers have stored, or say, or what was exported, and verifies all of it.
+//! The audit: reads what servers have stored, say or exported, and verifies all of it.
 //!
-//! It needs no server and writes nothing. Each chain is gone through from block 0 ([`replay`]), by
-//! the very rules for a block that servers keep ([`Chain::verify`](crate::bank::blockchain::chain::Chain::verify)),
-//! but by none of their shortcuts: what a store holds that follows from its chain is compared with what
-//! does follow ([`examined`], [`kept`], [`log`]), and then all are held against each other ([`across`]).
+//! It needs no server and writes nothing. Each chain is followed from block 0 ([`replay`]), by the servers'
+//! own rules for a block ([`Chain::verify`](crate::bank::blockchain::chain::Chain::verify)) but by none of
+//! their shortcuts. What a store holds beside its chain is compared with what follows from the chain
+//! ([`examined`], [`kept`], [`log`]); then all stores are compared with each other ([`across`]).
 //!
-//! Servers may run meanwhile. A chain only grows, so whatever else is read comes with the chain's length
-//! at that very moment, and is compared with the chain as it was then. A chain is read in pieces and
-//! never held as a whole; what is held is the accounts, one local log each, and which requests were
-//! carried out.
+//! Servers may run meanwhile. A chain only grows, so everything else is read together with the chain's
+//! length at that moment, and compared with the chain of that length. A chain is read in pieces and never
+//! held as a whole. What is held is the accounts, one local log each, and which requests were carried
+//! out.
 //!
 //! [`export`] writes a chain and a log to a file that can be audited in turn, or as a table.
 //!
@@ -47,27 +47,27 @@ pub mod served;
 pub mod source;
 pub mod stored;
 
-/// All is sound.
+/// The status if all is sound.
 pub const SOUND: u8 = 0;
-/// Something is wrong.
+/// The status if something is wrong.
 pub const WRONG: u8 = 1;
-/// Something can't be read.
+/// The status if something can't be read.
 pub const UNREAD: u8 = 3;
-/// A store holds no bank.
+/// The status if a store holds no bank.
 pub const NO_BANK: u8 = 4;
 
-/// What is to be audited, and how.
+/// An audit's options.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Redis, by URL.
+    /// The URLs of each Redis.
     pub redis: Vec<String>,
-    /// The servers whose stores are looked for there; if none are named, all that there are.
+    /// The servers whose stores are looked for there; if none are named, all that are there.
     pub ids: Vec<ServerId>,
     /// Running servers, with their addresses.
     pub servers: Vec<(ServerId, String)>,
     /// Exported files.
     pub files: Vec<PathBuf>,
-    /// Print one line of JSON.
+    /// True to print one line of JSON.
     pub json: bool,
     /// How long Redis or a server may take to answer.
     pub timeout: Duration,
@@ -96,7 +96,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
     }
 }
 
-/// Examines each source, and then all of them together. `unread` is what was looked for in vain.
+/// Examines each source, and then all of them together. `unread` lists what was looked for in vain.
 pub fn audit(sources: Vec<Box<dyn Source>>, unread: Vec<String>) -> Report {
     let mut all: Vec<Examined> = sources.into_iter().map(Examined::of).collect();
     let across = match all.len() {
@@ -106,12 +106,12 @@ pub fn audit(sources: Vec<Box<dyn Source>>, unread: Vec<String>) -> Report {
     Report::new(&all, across, unread)
 }
 
-/// How an auditor connects to a Redis. Whether it would keep what is written is no matter: nothing is.
+/// Returns an auditor's options for Redis. It writes nothing, so weak settings don't matter.
 pub(crate) fn redis_options(timeout: Duration) -> RedisOptions {
     RedisOptions { allow_weak: true, connect_timeout: timeout, timeout }
 }
 
-/// The stores in all the Redis that were named; and what was looked for in vain, and why.
+/// Finds the stores in every Redis named; and says what was looked for in vain, and why.
 fn stores(options: &Options) -> (Vec<Box<dyn Source>>, Vec<String>) {
     let (mut sources, mut unread): (Vec<Box<dyn Source>>, _) = (Vec::new(), Vec::new());
     let mut found = BTreeSet::new();
@@ -137,7 +137,7 @@ fn stores(options: &Options) -> (Vec<Box<dyn Source>>, Vec<String>) {
     for id in options.ids.iter().filter(|id| !found.contains(*id)) {
         let there: Vec<&str> = found.iter().map(ServerId::as_str).collect();
         let there = if there.is_empty() { "none".into() } else { there.join(", ") };
-        unread.push(format!("server {id}: no store of it is there; there are those of: {there}"));
+        unread.push(format!("server {id} has no store there; there are stores of: {there}"));
     }
     (sources, unread)
 }

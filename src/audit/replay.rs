@@ -1,4 +1,4 @@
-//! A chain, gone through from block 0: nothing that a store says of it is taken on trust.
+//! A chain, followed from block 0: nothing that a store says of it is taken on trust.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ use crate::wire::reply::HashedBlock;
 /// A block as it was found.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// Its text.
+    /// The block's text.
     Text(SealedBlock),
-    /// What a server says of it, without the text: so its hash is the server's word.
+    /// A server's account of the block, without the text: so its hash is the server's word.
     Told(Box<HashedBlock>),
 }
 
 impl Found {
-    /// Its hash: of the text, or as it was told.
+    /// Returns the block's hash: the text's, or the hash that was told.
     pub fn hash(&self) -> BlockHash {
         match self {
             Found::Text(block) => block.hash(),
@@ -31,7 +31,7 @@ impl Found {
         }
     }
 
-    /// Its entries, in order.
+    /// Returns the block's entries, in order.
     pub fn entries(&self) -> Vec<Entry> {
         match self {
             Found::Text(block) => block.block().entries().collect(),
@@ -46,13 +46,13 @@ pub struct Replay {
     chain: Option<Chain>,
     balances: Balances,
     requests: Requests,
-    /// The last block's hash as it was found. (The chain has another one if the block was only told.)
+    /// The last block's hash as it was found. (The chain has another hash if the block was only told.)
     head: BlockHash,
     entries: u64,
 }
 
 impl Replay {
-    /// No block yet. `salt` as for [`Balances::new`].
+    /// Starts without a block. `salt` as for [`Balances::new`].
     pub fn new(salt: u64) -> Replay {
         Replay {
             chain: None,
@@ -63,37 +63,37 @@ impl Replay {
         }
     }
 
-    /// The chain, if there is one.
+    /// Returns the chain, if it has a block.
     pub fn chain(&self) -> Option<&Chain> {
         self.chain.as_ref()
     }
 
-    /// What everybody holds by it.
+    /// Returns the balances by the chain.
     pub fn balances(&self) -> &Balances {
         &self.balances
     }
 
-    /// The requests that it has carried out.
+    /// Returns the requests that the chain has carried out.
     pub fn requests(&self) -> &Requests {
         &self.requests
     }
 
-    /// The number of blocks.
+    /// Returns the number of blocks.
     pub fn blocks(&self) -> u64 {
         self.chain.as_ref().map_or(0, |chain| chain.height() + 1)
     }
 
-    /// The last block's hash.
+    /// Returns the last block's hash.
     pub fn head(&self) -> BlockHash {
         self.head
     }
 
-    /// The number of entries in all blocks.
+    /// Returns the number of entries in all blocks.
     pub fn entries(&self) -> u64 {
         self.entries
     }
 
-    /// The sum of all balances, counted account by account, and the number of accounts.
+    /// Returns the sum of all balances, counted account by account, and the number of accounts.
     pub fn counted(&self) -> (u128, u64) {
         let mut accounts = 0;
         let add = |total, amount: Amount| {
@@ -104,16 +104,16 @@ impl Replay {
         (total, accounts)
     }
 
-    /// What the bank was opened with.
+    /// Returns the sum with which the bank was opened.
     pub fn opened_with(&self) -> u128 {
         let opening = self.chain.iter().flat_map(Chain::opening_balances);
         opening.map(|(_, amount)| u128::from(amount.units())).sum()
     }
 
-    /// Goes on with the next block; returns it.
+    /// Appends the next block, and returns it.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// Says what is wrong with the block.
     pub fn append(&mut self, found: &Found) -> Result<SealedBlock, String> {
         let block = match found {
             Found::Text(block) => block.clone(),
@@ -141,7 +141,7 @@ impl Replay {
         Ok(block)
     }
 
-    /// A block of the same content, linked to the blocks before it that were written anew.
+    /// Writes a told block anew, linked to the blocks before it that were written anew.
     fn written_anew(&self, told: &HashedBlock) -> Result<SealedBlock, String> {
         if told.previous != self.head {
             return Err(format!("block {} does not link to the block before", told.height));
@@ -168,10 +168,10 @@ impl Replay {
     }
 }
 
-/// Entries of one server's as elements of their own; linked ones stay together.
+/// Makes elements of one server's entries; linked ones stay together.
 ///
 /// # Errors
-/// If they end within a linked group.
+/// If the entries end within a linked group.
 pub fn elements_of(entries: &[Entry]) -> Result<Vec<Element>, String> {
     let follows = |one: &Entry, next: &Entry| {
         let goes_on = one.seq.checked_add(1) == Some(next.seq) && one.epoch == next.epoch;
@@ -181,7 +181,7 @@ pub fn elements_of(entries: &[Entry]) -> Result<Vec<Element>, String> {
         let (first, last) = (&group[0], &group[group.len() - 1]);
         if last.record.linked {
             let Entry { server, epoch, seq, .. } = last;
-            return Err(format!("{server}.{epoch}.{seq} is linked to one that isn't there"));
+            return Err(format!("{server}.{epoch}.{seq} is linked to an entry that isn't there"));
         }
         let records: Vec<Record> = group.iter().map(|entry| entry.record.clone()).collect();
         Ok(Element::seal(first.position(), records))
@@ -202,7 +202,7 @@ fn check_requests(requests: &mut Requests, block: &Block) -> Result<(), String> 
     Ok(())
 }
 
-/// What is said of an entry whose request an earlier one has carried out.
+/// Says that an entry's request was carried out by an earlier entry.
 pub fn came_again(server: &ServerId, element: &Element, place: usize) -> String {
     let position = element.first().plus(place);
     let request = element.records()[place].request.as_ref().expect("it has come again");

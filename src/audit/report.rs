@@ -1,4 +1,4 @@
-//! What an audit found: for people, and as one line of JSON.
+//! An audit's report: for people, and as one line of JSON.
 
 use std::io::{self, Write};
 
@@ -10,17 +10,17 @@ use crate::audit::finding::{Finding, Trouble};
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::ServerId;
 
-/// What was found.
+/// All that an audit found.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Nothing is wrong, all could be read, and there is a bank in each.
+    /// True if nothing is wrong, everything could be read, and each source holds a bank.
     pub sound: bool,
     /// The first thing that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Finding>,
-    /// Each store, server or file by itself.
+    /// The stores, servers and files, each by itself.
     pub stores: Vec<One>,
-    /// What of several was held against each other.
+    /// The comparison of several with each other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub across: Option<Together>,
     /// What could not be read at all, and why.
@@ -28,54 +28,54 @@ pub struct Report {
     pub unread: Vec<String>,
 }
 
-/// What was found in one.
+/// One store, server or file.
 #[derive(Debug, Serialize)]
 pub struct One {
-    /// What it is.
+    /// The name of the source.
     pub name: String,
-    /// Whose it is, if that is known.
+    /// The server it belongs to, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerId>,
-    /// The height of its chain, as far as that is sound.
+    /// The height of the chain, as far as it is sound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u64>,
-    /// The hash of the block there.
+    /// The hash of the block at that height.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<BlockHash>,
-    /// Entries in the chain.
+    /// The number of entries in the chain.
     pub entries: u64,
-    /// Entries in the local log; none if that was not come to.
+    /// The number of entries in the local log; none if the audit did not get so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<usize>,
-    /// Accounts in the chain.
+    /// The number of accounts in the chain.
     pub accounts: u64,
-    /// What they hold by the chain, all together.
+    /// The sum of their balances by the chain.
     pub total: u128,
-    /// What the bank was opened with.
+    /// The sum with which the bank was opened.
     pub opened_with: u128,
     /// The first thing that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrong: Option<Finding>,
-    /// Why it can't be read.
+    /// Why the source can't be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
-    /// It can be read, and holds no block 0: there is no bank in it.
+    /// True if the source can be read and holds no block 0: there is no bank in it.
     #[serde(skip_serializing_if = "is_false")]
     pub no_bank: bool,
-    /// What is worth knowing and not wrong.
+    /// What is worth knowing though nothing is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// What came of holding them against each other.
+/// The result of comparing several.
 #[derive(Debug, Serialize)]
 pub struct Together {
-    /// The one against which the others are held: the one with the longest chain, of the sound ones if
-    /// there are any.
+    /// The source with which the others are compared: the one with the longest chain, among the sound ones
+    /// if there are any.
     pub against: String,
-    /// Its height.
+    /// The height of its chain.
     pub height: u64,
-    /// All others' chains are what its chain begins with, and all logs fit to it.
+    /// True if all other chains are the beginning of this chain, and all logs fit it.
     pub agree: bool,
     /// What does not agree.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -89,7 +89,7 @@ pub struct Together {
 }
 
 impl Report {
-    /// Sums up.
+    /// Sums up an audit.
     pub fn new(all: &[Examined], across: Across, unread: Vec<String>) -> Report {
         let stores: Vec<One> = all.iter().map(One::of).collect();
         let first = first_of(&stores, &across.findings);
@@ -106,14 +106,14 @@ impl Report {
         report
     }
 
-    /// Something could not be read.
+    /// True if something could not be read.
     pub fn is_incomplete(&self) -> bool {
         let of_one = self.stores.iter().any(|one| one.unread.is_some());
         let across = self.across.as_ref().is_some_and(|across| !across.unread.is_empty());
         !self.unread.is_empty() || of_one || across
     }
 
-    /// Some store holds no bank: it was never used, is another one than was meant, or lost what it held.
+    /// True if a store holds no bank: it was never used, is not the one that was meant, or lost its content.
     pub fn lacks_a_bank(&self) -> bool {
         self.stores.iter().any(|one| one.no_bank)
     }
@@ -122,7 +122,7 @@ impl Report {
         self.stores.iter().filter(|one| one.no_bank).map(|one| one.name.as_str()).collect()
     }
 
-    /// For people.
+    /// Writes the report for people.
     pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
         self.stores.iter().try_for_each(|one| one.write(to))?;
         if let Some(together) = &self.across {
@@ -144,8 +144,8 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The first thing that is wrong, in the order of the stores. What others say of a store's chain comes
-/// before what is wrong in it only later on, or follows from it.
+/// Finds the first thing that is wrong, in the order of the stores. What others say of a store's chain
+/// comes before a later place in the store, or what follows from it.
 fn first_of(stores: &[One], across: &[(usize, Finding)]) -> Option<Finding> {
     let of_one = |(index, one): (usize, &One)| {
         let own = one.wrong.as_ref();

@@ -1,18 +1,18 @@
-//! Which requests have been carried out: a retry pays once, so none may come again.
+//! The requests that were carried out. A retry pays once, so none may come again.
 
 use std::collections::BTreeMap;
 
 use crate::bank::ids::{RequestId, SessionId};
 
-/// Requests, of each session the ranges of its numbers: as long as clients count, and little is
-/// refused, millions of requests are a few ranges.
+/// A set of requests, held as ranges of numbers for each session. Clients count and few requests are refused,
+/// so millions of requests make few ranges.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
     sessions: BTreeMap<SessionId, Numbers>,
 }
 
 impl Requests {
-    /// Notes a request. False if it is there already.
+    /// Adds a request. False if it is there already.
     pub fn insert(&mut self, request: &RequestId) -> bool {
         match self.sessions.get_mut(&request.session) {
             Some(numbers) => numbers.insert(request.number),
@@ -25,20 +25,20 @@ impl Requests {
         }
     }
 
-    /// The highest number of each session, in the sessions' order.
+    /// Returns the highest number of each session, in the sessions' order.
     pub fn highest(&self) -> impl Iterator<Item = (&SessionId, u64)> {
         let last = |numbers: &Numbers| numbers.ranges.last_key_value().map(|(_, last)| *last);
         self.sessions.iter().filter_map(move |(session, numbers)| Some((session, last(numbers)?)))
     }
 
-    /// Whether a request is there.
+    /// True if the set holds a request.
     pub fn contains(&self, request: &RequestId) -> bool {
         let numbers = self.sessions.get(&request.session);
         numbers.is_some_and(|numbers| numbers.contains(request.number))
     }
 }
 
-/// Numbers, in ranges from first to last.
+/// Numbers, as ranges from first to last.
 #[derive(Clone, Debug, Default)]
 struct Numbers {
     ranges: BTreeMap<u64, u64>,

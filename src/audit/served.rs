@@ -1,7 +1,7 @@
-//! A running server, asked as any client asks it, as a source.
+//! A running server, asked as a client asks it, as a source.
 //!
-//! A server tells what is in its blocks, not their texts: so their hashes are its word. That they link,
-//! that each entry follows from what came before, and that all servers say the same, is checked.
+//! A server tells its blocks' content, not their texts, so their hashes are its word. The audit checks that
+//! they link, that each entry follows from the entries before, and that all servers say the same.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::wire::Answer;
 /// How often a server is asked anew because a block came in between.
 const ATTEMPTS: usize = 100;
 
-/// A server that runs.
+/// A running server.
 pub struct ServerSource {
     id: ServerId,
     address: String,
@@ -28,14 +28,14 @@ pub struct ServerSource {
     accounts: Next,
 }
 
-/// Which of the accounts come next.
+/// Which accounts come next.
 enum Next {
     After(Option<AccountId>),
     Nothing,
 }
 
 impl ServerSource {
-    /// The server `id` at `address`, which may take so long to answer.
+    /// Names the server `id` at `address`, which may take `timeout` for each answer.
     pub fn new(id: ServerId, address: String, timeout: Duration) -> ServerSource {
         let session = Session::new(&Options {
             id: id.clone(),
@@ -66,7 +66,7 @@ impl ServerSource {
         }
     }
 
-    /// The whole local log; it comes in pages.
+    /// Reads the whole local log, page by page.
     fn log(&mut self) -> Result<Vec<Entry>, Trouble> {
         let mut log: Vec<Entry> = Vec::new();
         loop {
@@ -130,7 +130,7 @@ impl Source for ServerSource {
         for _ in 0..ATTEMPTS {
             let before = self.status()?;
             let log = self.log()?;
-            // Nothing left the log unless a block came.
+            // Without a new block, nothing left the log.
             if self.status()?.height != before.height {
                 continue;
             }
@@ -166,7 +166,7 @@ impl Source for ServerSource {
             let Answer::Reply(Reply::Accounts { accounts, more }) = self.ask(&page)? else {
                 return Err(self.unread("it doesn't say which accounts there are"));
             };
-            // The page is of one moment, and says not of which.
+            // The page is of one moment, but doesn't say of which.
             if self.status()?.height != before.height {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Where a server's chain and log are read from.
+//! A source: where a server's chain and log are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,35 +13,35 @@ use crate::bank::ledger::pages::Page;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::Place;
 
-/// What is there beside the chain, all at one moment.
+/// The content beside the chain, all at one moment.
 #[derive(Clone, Debug)]
 pub struct Standing {
     /// The number of blocks at that moment.
     pub blocks: u64,
     /// The local log's elements.
     pub log: Vec<Element>,
-    /// The store's instance, where that is known.
+    /// The store's instance, if known.
     pub instance: Option<InstanceId>,
-    /// What a store keeps for itself, where it is a store that is read.
+    /// What only a store keeps, if the source is a store.
     pub kept: Option<Kept>,
 }
 
-/// What only a store says.
+/// What a store keeps for itself.
 #[derive(Clone, Debug)]
 pub struct Kept {
-    /// Every server has confirmed block 0.
+    /// True if every server has confirmed block 0.
     pub active: bool,
-    /// The pages of balances have at least the blocks up to this height.
+    /// The height up to which, at least, the pages of balances count the blocks.
     pub checkpoint: u64,
-    /// For each server, its last entry that is in the chain.
+    /// For each server, its last entry in the chain.
     pub included: BTreeMap<ServerId, Position>,
-    /// The instances that count for the next height.
+    /// The instances whose votes count for the next height.
     pub instances: BTreeMap<ServerId, InstanceId>,
-    /// Those that can't count any more.
+    /// The instances that can never count again.
     pub deposed: BTreeSet<InstanceId>,
-    /// The highest number of each session of this server's that is in the chain.
+    /// The highest number in the chain of each of this server's sessions.
     pub sessions: BTreeMap<SessionId, u64>,
-    /// Sessions opened before this may be left out of those.
+    /// Sessions opened before this may be missing there.
     pub horizon: Option<Position>,
     /// The ballot promised for the next height.
     pub promised: Option<Ballot>,
@@ -49,52 +49,52 @@ pub struct Kept {
     pub accepted: Option<SealedBlock>,
 }
 
-/// A piece of what is stored of the accounts and follows from the chain.
+/// A piece of what the source tells of the accounts.
 #[derive(Clone, Debug, Default)]
 pub struct Derived {
-    /// How many blocks there were at that moment.
+    /// The length of the chain at that moment.
     pub blocks: u64,
     /// Balances by the chain.
     pub balances: Vec<(AccountId, Amount)>,
-    /// Accounts that are listed without one: opened in the log, and not in the chain yet.
+    /// Accounts listed without a balance: opened in the log, and not in the chain yet.
     pub names: Vec<AccountId>,
-    /// The next pages of balances, where those are in pages.
+    /// The next pages of balances, if the source has pages.
     pub pages: Vec<Page>,
 }
 
-/// One server's chain and log, wherever they are. Its owner may be writing meanwhile.
+/// One server's chain and log, wherever they are. Their owner may be writing meanwhile.
 pub trait Source {
-    /// What it is, for people.
+    /// Returns the source's name, for people.
     fn name(&self) -> String;
 
-    /// Whose chain and log they are, if that is known.
+    /// Returns the server it belongs to, if known.
     fn server(&self) -> Option<ServerId>;
 
-    /// How people find a place in it.
+    /// Names a place in it as people find it.
     fn spot(&self, place: &Place) -> Spot;
 
-    /// What is there beside the chain. None if it was never used.
+    /// Reads the content beside the chain. None if the source was never used.
     ///
     /// # Errors
     /// If it can't be read or understood.
     fn standing(&mut self) -> Result<Option<Standing>, Trouble>;
 
-    /// How many blocks there are, where [`Source::standing`] could not be understood; 0 if the blocks
+    /// Returns the length of the chain if [`Source::standing`] could not be understood; 0 if the blocks
     /// can't be understood either.
     ///
     /// # Errors
-    /// If that can't be read.
+    /// If the length can't be read.
     fn length(&mut self) -> Result<u64, Trouble>;
 
-    /// A bounded number of blocks, from height `from` to height `to` at the most.
+    /// Reads a bounded number of blocks, from height `from` to at most height `to`.
     ///
     /// # Errors
-    /// If they can't be read or understood.
+    /// If the blocks can't be read or understood.
     fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble>;
 
-    /// The next piece of what follows from the chain; none after the last one.
+    /// Reads the next piece of what follows from the chain; none after the last one.
     ///
     /// # Errors
-    /// If it can't be read or understood.
+    /// If the piece can't be read or understood.
     fn derived(&mut self) -> Result<Option<Derived>, Trouble>;
 }

@@ -8,7 +8,7 @@ use crate::bank::stored::Place;
 use crate::store::StoreError;
 use crate::store::redis::visitor::{Pages, Premises, Visitor};
 
-/// So much text of blocks is read at a time.
+/// The amount of blocks' text that is read at a time, in bytes.
 const PIECE: usize = 8 << 20;
 
 /// A server's store.
@@ -21,14 +21,14 @@ pub struct StoreSource {
 }
 
 impl StoreSource {
-    /// That of the server `id` in a Redis.
+    /// Names the store of the server `id` in a Redis.
     pub fn new(premises: &Premises, id: ServerId) -> StoreSource {
         let (place, visitor) = (premises.place(), premises.visit(&id));
         StoreSource { id, place, visitor, next: Some(0) }
     }
 }
 
-/// What came of reading Redis.
+/// Turns a store's error into an audit's.
 pub fn trouble(error: StoreError) -> Trouble {
     match error {
         StoreError::Corrupt { key, what } => Finding::new(Spot::of_redis(&key), what).into(),
