@@ -108,7 +108,7 @@ impl Fault {
     pub fn lose(messages: Messages) -> Result<Fault, String> {
         match messages.is_empty() {
             false => Ok(Fault::Lose { messages }),
-            true => Err("no message is named; name at least one, such as \"commit\"".into()),
+            true => Err("no message is named; name one, such as \"commit\"".into()),
         }
     }
 }
