@@ -1,4 +1,4 @@
-//! The command line as clap sees it: names, help, defaults, and the form of each single value.
+//! The command line as clap sees it: names, help, defaults, and the form of each value.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,26 +31,26 @@ pub enum Command {
     Server(Box<Server>),
     /// Talks to a server: a prompt, or the commands given by -c
     Client(Client),
-    /// Verifies what servers have stored, down to the last entry; no server is needed
+    /// Verifies the servers' stores, down to the last entry; no server is needed
     Audit(Audit),
-    /// Writes a server's chain and local log out: lines that can be audited, or a table
+    /// Writes a server's chain and local log out: as lines that can be audited, or as a table
     Export(Export),
-    /// Looks at the folder of a Redis that doesn't run: is what it wrote whole, torn by a power cut, or damaged?
+    /// Looks at the folder of a Redis that doesn't run: is its file whole, torn by a power cut, or damaged?
     Mend(Mend),
     /// Plays a scenario file on a bank of its own, checks what the file expects, and leaves nothing behind
     Play(Play),
-    /// Draws what servers noted down with --trace: who told whom what, as one SVG
+    /// Draws the servers' traces (server --trace): who told whom what, as one SVG
     Diagram(Diagram),
 }
 
-/// What server and client alike need to know.
+/// What server and client both have to know.
 #[derive(Args)]
 pub struct Membership {
     /// The server's id: 1 to 16 letters, digits, '-' or '_', such as A, S1, north
     #[arg(long, value_name = "ID")]
     pub id: ServerId,
 
-    /// All servers of the bank (1 to 9), the same for every one of them: ID=HOST:PORT,…
+    /// All servers of the bank (1 to 9), the same for each server: ID=HOST:PORT,…
     #[arg(
         long,
         value_name = "ID=HOST:PORT,…",
@@ -64,7 +64,7 @@ pub struct Server {
     #[command(flatten)]
     pub membership: Membership,
 
-    /// Where this server's state is kept; servers may share one Redis or have one each
+    /// The Redis that keeps this server's state; servers may share one or have one each
     /// [default: what PAXOS_BANKING_REDIS holds, or else redis://127.0.0.1:6379]
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
@@ -72,7 +72,7 @@ pub struct Server {
     #[command(flatten)]
     pub password_file: PasswordFile,
 
-    /// What each server's account holds when the bank is founded; the same for every server
+    /// The balance of each server's account when the bank is founded; the same for every server
     #[arg(long, value_name = "UNITS", default_value = "100", allow_negative_numbers = true)]
     pub opening_balance: Amount,
 
@@ -80,46 +80,46 @@ pub struct Server {
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<Address>,
 
-    /// Go on, with a warning, if Redis is not set up to keep everything that it confirmed
+    /// Go on, with a warning, if Redis is not set up to keep everything that it confirms
     #[arg(long)]
     pub allow_weak_redis: bool,
 
-    /// Put the local log into the chain when an entry has been in it for so long, by a Paxos run that
-    /// nobody has to ask for; so much at most is lost if this server's store is lost for good
+    /// Put the local log into the chain when an entry has been in it for this long, by a Paxos run that
+    /// nobody has to ask for; if this server's store is lost for good, no older entry is lost with it
     /// [default: never, only when money has to be found or somebody asks]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub settle_every: Option<Duration>,
 
-    /// The same when the local log holds so many entries; both may be given
+    /// Put the local log into the chain when it holds this many entries; both flags may be given
     /// [default: half of what a log can hold]
     #[arg(long, value_name = "ENTRIES", value_parser = parse_entries, allow_negative_numbers = true)]
     pub settle_at: Option<usize>,
 
-    /// Answer each transfer only when it is in a committed block, and start a run for it at once, as
-    /// if each asked for "settled": what a bank would be like that puts every transfer through Paxos.
-    /// It is there to be compared with; the benchmark does that
+    /// Answer each transfer only when it is in a committed block, and start a run for it at once, as if
+    /// each asked for "settled": so a bank would be that puts every transfer through Paxos. It is for
+    /// comparisons, such as the benchmark's
     #[arg(long)]
     pub always_paxos: bool,
 
-    /// Let clients break and mend this server's links to the others, by the command link. For tests
-    /// and lectures: whoever can reach this server can then cut it off
+    /// Let clients break and mend this server's links to the others, by the command link. For tests and
+    /// lectures: whoever can reach this server can then cut it off
     #[arg(long)]
     pub allow_fault_injection: bool,
 
-    /// Note down in this file each message sent and received, each ballot, block and durable write, one
-    /// JSON object a line; `paxos-banking diagram` draws it [default: not]
+    /// Write each message sent and received, each ballot, block and durable write to this file, one JSON
+    /// object a line; `paxos-banking diagram` draws it [default: no trace]
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
 
     /// This server's store is lost for good: take its place with this new, empty store. What it had
-    /// accepted and not put into a block is lost with the old one. The others have to agree, so it
-    /// needs a majority of them without this one (both others, of three). Should the old store turn
-    /// up, never start a server on it again: what it accepts from now on is lost
+    /// accepted and not put into a block is lost with the old store. A majority of the servers without
+    /// this one (both others, of three) has to agree. If the old store turns up, never start a server on
+    /// it again: what it accepts from now on is lost
     #[arg(long)]
     pub rejoin: bool,
 
-    /// The bank that this server serves, by the hash of its block 0 or the first 16 digits of that or more
-    /// (a client's status shows it). With it the server founds no bank: on an empty store, or on another
+    /// The bank that this server serves, by the hash of its block 0 or at least its first 16 digits (a
+    /// client's status shows it). With it the server founds no bank: on an empty store, or on another
     /// bank's, it says so and ends [default: on an empty store, found a NEW bank with the others]
     #[arg(long, value_name = "HASH")]
     pub bank: Option<BankName>,
@@ -131,8 +131,8 @@ pub struct Server {
 #[derive(Args)]
 #[command(next_help_heading = "Time-outs")]
 pub struct Times {
-    /// How often a server tells the others that it is there; one that is silent for three
-    /// heartbeats counts as not connected
+    /// How often a server tells the others that it is there; a server that is silent for three heartbeats
+    /// counts as not connected
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = parse_time)]
     pub heartbeat: Duration,
 
@@ -140,23 +140,23 @@ pub struct Times {
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_time)]
     pub gather: Duration,
 
-    /// The same where the logs at hand bring the money for all that waits
+    /// How long a run waits for the other logs when those at hand bring the money for all that waits
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_time)]
     pub gather_covered: Duration,
 
-    /// When a run's message is sent again to those who haven't answered
+    /// After how long a run's message is repeated to servers that haven't answered
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = parse_time)]
     pub repeat: Duration,
 
-    /// How long a server waits at first when it lost a run to another; grows with each attempt
+    /// How long a server that lost a run to another waits at first; grows with each attempt
     #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_time)]
     pub back_off: Duration,
 
-    /// The most that this grows to
+    /// The longest such wait
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
     pub back_off_most: Duration,
 
-    /// After how long a server finishes a run that another one began and left
+    /// After how long a server finishes a run that another server began and left
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
     pub finish_round: Duration,
 
@@ -172,19 +172,19 @@ pub struct Times {
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_time)]
     pub redial: Duration,
 
-    /// The most that this grows to
+    /// The longest such wait
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
     pub redial_most: Duration,
 
-    /// How long dialling may take, and then the other server's first answer
+    /// How long dialling may take, and again the other server's first answer
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
     pub handshake: Duration,
 
-    /// After how long a connection from a server that says nothing is taken for dead
+    /// After how long a connection from a silent server counts as dead
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
     pub silence: Duration,
 
-    /// How long somebody may leave unread what this server writes before it is disconnected
+    /// How long bytes from this server may stay unread before it disconnects the reader
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub unread: Duration,
 
@@ -200,7 +200,7 @@ pub struct Client {
     #[command(flatten)]
     pub membership: Membership,
 
-    /// Where the server is [default: its address in --cluster]
+    /// The address of the server [default: its address in --cluster]
     #[arg(long, value_name = "HOST:PORT")]
     pub connect: Option<Address>,
 
@@ -221,7 +221,7 @@ pub struct Client {
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
     pub give_up_after: Duration,
 
-    /// What is typed without -c
+    /// Words typed without -c.
     #[arg(hide = true)]
     pub stray: Vec<String>,
 }
@@ -236,7 +236,7 @@ pub struct Play {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// A Redis that may be used, in which nothing is left
+    /// A Redis that may be used, and in which nothing is left
     /// [default: what PAXOS_BANKING_REDIS holds, or else one is started, and ended]
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
@@ -244,25 +244,25 @@ pub struct Play {
     #[command(flatten)]
     pub password_file: PasswordFile,
 
-    /// What each server's account holds at first [default: as the file says, or else 100]
+    /// The opening balance of each server's account [default: as the file says, or else 100]
     #[arg(long, value_name = "UNITS", allow_negative_numbers = true)]
     pub opening_balance: Option<Amount>,
 
-    /// Send transfers that follow each other (of a set, for instance) all at once, those of each client
+    /// Send transfers that follow each other (those of a set, for instance) all at once, but each client's
     /// one after the other
     #[arg(long)]
     pub concurrent: bool,
 
     /// What becomes of a transfer that the bank can't cover: it is refused, or it waits for money and is
-    /// looked at again after each block and each restart, until the play ends
+    /// tried again after each block and each restart, until the play ends
     #[arg(long, value_name = "HOW", default_value = "refuse")]
     pub short: Short,
 
-    /// How long what is expected may take to come about
+    /// How long an expectation may take to come true
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_time)]
     pub patience: Duration,
 
-    /// Keep what servers tell each other in this folder, a file each, for diagram to draw
+    /// Keep the servers' traces in this folder, a file each, for diagram to draw
     #[arg(long, value_name = "FOLDER")]
     pub traces: Option<PathBuf>,
 
@@ -284,12 +284,12 @@ pub struct Mend {
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
 
-    /// Cut off what a power cut left of a write that was not finished, and keep a copy of the file as it was
+    /// Cut off what a power cut left of an unfinished write, and keep a copy of the whole file
     #[arg(long)]
     pub yes: bool,
 
-    /// Take zeros at the end of the file for such a write, too. A power cut can leave them; but a disk that lost
-    /// what had been confirmed may look the same
+    /// Take zeros at the end of the file for an unfinished write, too. A power cut can leave them; but a disk
+    /// that lost confirmed writes may look the same
     #[arg(long)]
     pub zeros: bool,
 }
@@ -302,27 +302,27 @@ pub enum Short {
 
 #[derive(Args)]
 pub struct Diagram {
-    /// The traces, of as many servers as there are
+    /// The traces, from any number of servers
     #[arg(value_name = "TRACE", required = true)]
     pub traces: Vec<PathBuf>,
 
-    /// Where the drawing goes [default: the standard output]
+    /// The file for the drawing [default: the standard output]
     #[arg(long, value_name = "FILE.svg")]
     pub output: Option<PathBuf>,
 
-    /// Leave out what happened earlier than so long after the traces begin [default: nothing]
+    /// Leave out everything before this time from the beginning of the traces [default: nothing]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub from: Option<Duration>,
 
-    /// Leave out what happened later than so long after the traces begin [default: nothing]
+    /// Leave out everything after this time from the beginning of the traces [default: nothing]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub to: Option<Duration>,
 
-    /// Draw only what has to do with the block of this height [default: all]
+    /// Draw only what concerns the block of this height [default: everything]
     #[arg(long, value_name = "N")]
     pub height: Option<u64>,
 
-    /// Draw heartbeats and hellos, too, and how servers ask each other for their heights
+    /// Draw heartbeats and hellos, too, and the servers' questions about heights
     #[arg(long)]
     pub heartbeats: bool,
 }

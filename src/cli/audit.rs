@@ -33,8 +33,8 @@ pub struct Audit {
     #[arg(long = "id", value_name = "ID")]
     pub ids: Vec<ServerId>,
 
-    /// A running server, asked as clients ask it; may be repeated, or name several, separated by
-    /// commas. It doesn't tell its blocks' texts, so their hashes are then its word
+    /// A running server, asked as a client asks it; may be repeated, or name several, separated by
+    /// commas. It doesn't tell its blocks' texts, so their hashes are its word
     #[arg(long = "server", value_name = "ID=HOST:PORT")]
     pub servers: Vec<Cluster>,
 
@@ -59,11 +59,11 @@ pub struct Export {
     #[command(flatten)]
     pub password_file: PasswordFile,
 
-    /// Whose store [default: the only one that is there]
+    /// The server whose store it is [default: the only one there]
     #[arg(long, value_name = "ID")]
     pub id: Option<ServerId>,
 
-    /// A table, one entry a row, in place of lines of JSON that `audit` can read
+    /// Write a table with one entry a row, instead of lines of JSON that `audit` can read
     #[arg(long)]
     pub csv: bool,
 
@@ -76,7 +76,7 @@ pub struct Export {
     pub timeout: Duration,
 }
 
-/// Checks what only the flags together can get wrong. `variable` is the environment's URL.
+/// Checks what only the flags together can get wrong. `variable` is the URL in the environment.
 pub fn check_audit(arguments: Audit, variable: Option<String>) -> Result<audit::Options, String> {
     let Audit { files, redis, password_file, ids, servers, json, timeout } = arguments;
     if let Some(mistaken) = files.iter().find_map(|file| flag_for(file.to_str()?)) {
@@ -100,9 +100,9 @@ pub fn check_audit(arguments: Audit, variable: Option<String>) -> Result<audit::
     Ok(audit::Options { redis, ids, servers, files, json, timeout })
 }
 
-/// What is to be said of a file's name that looks as if a flag had been forgotten.
+/// Suggests the flag that was forgotten, if a file's name looks like its value.
 fn flag_for(name: &str) -> Option<String> {
-    // It may hold a password, and is not repeated.
+    // The URL may hold a password, and is not repeated.
     if ["redis://", "rediss://", "unix://", "valkey://"].iter().any(|at| name.starts_with(at)) {
         return Some(
             "the URL of a Redis is no file's name: it goes with --redis, as in --redis \
@@ -114,7 +114,7 @@ fn flag_for(name: &str) -> Option<String> {
     Some(format!("{name} is no file's name: it goes with --server, as in --server {name}"))
 }
 
-/// The same for an export.
+/// Does the same for an export.
 pub fn check_export(
     arguments: Export,
     variable: Option<String>,

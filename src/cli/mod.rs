@@ -1,8 +1,8 @@
-//! Arguments -> a validated configuration. Nothing is done here: no socket, no output, and no file but
-//! that with a Redis's password.
+//! Arguments -> a validated configuration. Nothing is done here: no socket, no output, and no file but the
+//! file of Redis's password.
 //!
-//! [`args`] says what each flag looks like, [`values`] reads single values, and this file checks
-//! what only the flags together can get wrong.
+//! [`args`] says what each flag looks like, and [`values`] reads single values. This file checks what only
+//! the flags together can get wrong.
 
 mod args;
 mod audit;
@@ -28,25 +28,25 @@ use paxos_banking::trace::Choice;
 use args::{Arguments, Command, Membership};
 pub use redis::VARIABLE as REDIS_VARIABLE;
 
-/// Where a server looks for its Redis if nobody says.
+/// The server's Redis if nobody names another.
 const USUAL_REDIS: &str = "redis://127.0.0.1:6379";
 
-/// What the program was asked to do.
+/// The task of the program.
 #[derive(Debug)]
 pub enum Config {
-    /// To be a server.
+    /// Be a server.
     Server(Box<Server>),
-    /// To talk to one.
+    /// Talk to a server.
     Client(client::Options),
-    /// To play a scenario file.
+    /// Play a scenario file.
     Play(play::Options),
-    /// To draw a diagram.
+    /// Draw a diagram.
     Diagram(Diagram),
-    /// To verify what servers have stored.
+    /// Verify servers' stores.
     Audit(AuditOptions),
-    /// To write out what one has stored.
+    /// Write out a server's store.
     Export(export::Options),
-    /// To look at a Redis's folder, and mend what a power cut left there.
+    /// Look at a Redis's folder, and mend what a power cut left there.
     Mend(mend::Options),
 }
 
@@ -66,8 +66,8 @@ pub struct Server {
     pub redis_options: RedisOptions,
 }
 
-/// Reads the command line, the program's name first. `variable` is the URL that the environment has for
-/// Redis.
+/// Reads the command line, beginning with the program's name. `variable` is the URL of Redis in the
+/// environment.
 ///
 /// # Errors
 /// What was wrong and what is right; or the help or version that was asked for.
@@ -88,7 +88,7 @@ where
         Command::Mend(mend) => ("mend", Ok(Config::Mend(mend_options(mend)))),
     };
     config.map_err(|message| {
-        // Built first: only then do a subcommand's usage lines name the whole program.
+        // Built first, because only then do a subcommand's usage lines name the whole program.
         let mut program = Arguments::command();
         program.build();
         let command = program.find_subcommand_mut(name).expect("it has just been parsed");
@@ -157,7 +157,7 @@ fn timings(times: &args::Times) -> Timings {
     }
 }
 
-/// For what can't work, or not in time, unless one time is shorter than the other.
+/// Checks that one time is shorter than the other; otherwise the server can't work, or not in time.
 fn check_order(short: &str, is: Duration, long: &str, and: Duration) -> Result<(), String> {
     if is < and {
         return Ok(());
@@ -170,15 +170,15 @@ fn check_client(client: args::Client) -> Result<Config, String> {
         client;
     if !stray.is_empty() {
         let command = stray.join(" ");
-        return Err(format!("commands to run are given with -c, such as: -c {command:?}"));
+        return Err(format!("commands are given with -c, such as: -c {command:?}"));
     }
     if timeout > give_up_after {
         return Err(format!(
             "--timeout ({timeout:?}) must not be longer than --give-up-after ({give_up_after:?}), \
-             which is for all attempts together"
+             which is the time for all attempts together"
         ));
     }
-    // With --connect the cluster is of no interest: the server may be of a bank with other ids.
+    // With --connect the cluster doesn't matter: the server may be of a bank with other ids.
     let address = match connect {
         Some(address) => address.into_string(),
         None => own_address(&membership)?,
@@ -214,7 +214,7 @@ fn check_diagram(diagram: args::Diagram) -> Result<Config, String> {
     Ok(Config::Diagram(Diagram { traces, output, choice }))
 }
 
-/// Where the cluster says that the server of this id is.
+/// Returns the cluster's address of the server with this id.
 fn own_address(membership: &Membership) -> Result<String, String> {
     let Membership { id, cluster } = membership;
     match cluster.0.get(id) {
@@ -226,7 +226,7 @@ fn own_address(membership: &Membership) -> Result<String, String> {
     }
 }
 
-/// Checked here so that no sum of balances can ever be too large.
+/// Checks that no sum of balances can ever be too large.
 fn check_total(opening_balance: Amount, servers: usize) -> Result<(), String> {
     let total = opening_balance.units().checked_mul(servers as u64);
     match total.and_then(Amount::new) {

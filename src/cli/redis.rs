@@ -1,5 +1,5 @@
-//! Which Redis: a flag, or the environment, which other users of the machine can't see as they see a
-//! command line; and a password in a file of its own.
+//! The choice of Redis: by a flag, or by the environment, which is hidden from other users of the machine
+//! as a command line isn't; and a password in a file of its own.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -9,27 +9,27 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use paxos_banking::store::redis::target::{check_url, has_password, with_password};
 
-/// The environment's variable with the URL.
+/// The environment variable with the URL.
 pub const VARIABLE: &str = "PAXOS_BANKING_REDIS";
-/// A password is not longer, and what is no password's file may be.
+/// The longest password, in bytes. Other files may be longer.
 const LONGEST_PASSWORD: u64 = 4096;
-/// May others than the file's owner and group read or change it?
+/// The permissions by which others than the file's owner and group could read or change it.
 const OTHERS: u32 = 0o006;
 
-/// The file with the password, beside the URL. Here, as the help says it of each command.
+/// The flag for the file with the password. It stands here, since each command's help shows it.
 #[derive(Args)]
 pub struct PasswordFile {
-    /// The file with Redis's password, for a URL without one: a command line shows it to everybody on
-    /// the machine. It holds one line, and only its owner, or its group, may read it [default: none]
+    /// The file with Redis's password, for a URL without one: a command line shows it to everybody on the
+    /// machine. It holds one line, and only its owner, or its group, may read it [default: none]
     #[arg(long, value_name = "FILE")]
     pub redis_password_file: Option<PathBuf>,
 }
 
-/// The URLs of the flags, or that of the environment if there are none, with the file's password where
-/// they have none.
+/// Returns the URLs of the flags, or else of the environment, and adds the file's password to URLs without
+/// one.
 ///
 /// # Errors
-/// What is wrong. No URL is repeated, since it may hold a password.
+/// What is wrong. The message repeats no URL, which may hold a password.
 pub fn urls(
     flags: Vec<String>,
     variable: Option<String>,
@@ -61,7 +61,7 @@ pub fn urls(
     urls.into_iter().map(complete).collect()
 }
 
-/// The same where there is one URL at the most.
+/// Does the same where there is at most one URL.
 pub fn url(
     flag: Option<String>,
     variable: Option<String>,
@@ -70,7 +70,7 @@ pub fn url(
     urls(flag.into_iter().collect(), variable, file).map(|urls| urls.into_iter().next())
 }
 
-/// The only line of a file that is for its owner's eyes.
+/// Reads the only line of a file that is for its owner's eyes.
 fn read_password(path: &Path) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("it can't be read: {error}");
     let metadata = fs::metadata(path).map_err(cannot)?;
@@ -92,9 +92,9 @@ fn read_password(path: &Path) -> Result<String, String> {
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     match line {
-        "" => Err("it is empty; it has to hold the password, in one line".to_owned()),
+        "" => Err("it is empty; it must hold the password, in one line".to_owned()),
         line if line.contains(['\n', '\r']) => {
-            Err("it has more than one line; it has to hold the password only".to_owned())
+            Err("it has more than one line; it must hold the password only".to_owned())
         }
         line => Ok(line.to_owned()),
     }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_password_comes_from_its_file() {
         let folder = tempfile::tempdir().unwrap();
-        // What stands behind the % is no letter's number here.
+        // A % in the file is a % of the password, not the start of a character's number.
         for text in ["p@ss/w:rd#?%40", "p@ss/w:rd#?%40\n", "p@ss/w:rd#?%40\r\n"] {
             let file = file(folder.path(), text, 0o640);
             let with = |flag: &str| url(some(flag), None, &file).unwrap().unwrap();

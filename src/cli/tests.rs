@@ -47,7 +47,7 @@ fn an_id_is_all_that_a_server_needs() {
     assert!(!server.node.always_paxos && !server.node.allow_fault_injection);
 }
 
-/// The defaults that the help shows and those that the library has are written down apart.
+/// The defaults in the help and those in the library are written down apart, and must agree.
 #[test]
 fn the_default_times_are_those_of_the_library() {
     let server = server("--id A");

@@ -1,5 +1,5 @@
-//! The values that flags take: addresses, clusters, numbers of entries. Each error says what was wrong
-//! and what would be right.
+//! The values of flags: addresses, clusters, numbers of entries. Each error says what was wrong and what
+//! would be right.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use std::str::FromStr;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::limits::{Limits, MAX_SERVERS};
 
-/// Where a server can be reached, or listens: `HOST:PORT`.
+/// The address of a server, `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(String);
 
 impl Address {
-    /// In its only spelling: the host in lower case, the port without leading zeros.
+    /// Returns its only spelling: the host in lower case, the port without leading zeros.
     pub fn into_string(self) -> String {
         self.0
     }
@@ -26,7 +26,7 @@ impl FromStr for Address {
             return Err(format!("{text:?} has no port; {RIGHT}"));
         };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        // Of the two colons in `::1:8001` nobody can say which one the port follows.
+        // In `::1:8001` nobody can say which of the colons the port follows.
         let is_host = bare.is_some_and(|bare| bare.parse::<std::net::Ipv6Addr>().is_ok())
             || (!host.is_empty()
                 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)));
@@ -34,7 +34,7 @@ impl FromStr for Address {
             return Err(format!("{host:?} is not a host; {RIGHT}"));
         }
         match port.parse::<u16>() {
-            Ok(0) => Err("port 0 can't be reached by anybody; take one from 1 to 65535".into()),
+            Ok(0) => Err("port 0 can't be reached; take one from 1 to 65535".into()),
             Ok(port) if !text.contains('+') => {
                 Ok(Address(format!("{}:{port}", host.to_ascii_lowercase())))
             }
@@ -43,12 +43,12 @@ impl FromStr for Address {
     }
 }
 
-/// All servers of a bank, and where each one can be reached.
+/// All servers of a bank, and their addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster(pub BTreeMap<ServerId, Address>);
 
 impl Cluster {
-    /// The servers' ids in a row, for messages.
+    /// Returns the servers' ids in a row, for messages.
     pub fn ids(&self) -> String {
         self.0.keys().map(ServerId::as_str).collect::<Vec<_>>().join(", ")
     }
@@ -59,7 +59,7 @@ impl FromStr for Cluster {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut servers = BTreeMap::new();
         for item in text.split(',') {
-            // As lists are often typed.
+            // Spaces are often typed in lists.
             let Some((id, address)) = item.trim().split_once('=') else {
                 return Err(format!(
                     "{item:?} is not ID=HOST:PORT; a cluster is A=127.0.0.1:8001,B=127.0.0.1:8002,…"

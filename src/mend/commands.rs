@@ -1,46 +1,46 @@
-//! The commands in an append-only file: how far they are whole, and what stands behind.
+//! The commands in an append-only file: how far they are whole, and what comes after.
 //!
-//! Redis appends each change as the words of a command, and each transaction between `MULTI` and `EXEC`.
-//! What a power cut tears is the end of the last write. So a tail counts as *torn* only if more bytes
-//! could make a whole transaction of it, and none of its words can be what was whole before a byte of it
-//! was damaged. All else is damage.
+//! Redis appends each change as the words of a command, and each transaction between `MULTI` and `EXEC`. A
+//! power cut tears the end of the last write. So a tail counts as *torn* only if more bytes could make a
+//! whole transaction of it, and if no damaged byte can have made it of words that were whole. All else is
+//! damage.
 
 use std::io::{self, BufRead, Seek, SeekFrom};
 use std::ops::Range;
 
-/// The longest line that can open a command or a word: a letter and a number.
+/// The longest line that can open a command or a word, in bytes: a letter and a number.
 const LONGEST_HEADER: usize = 24;
-/// How much of a command's name is kept. Those that matter are short.
+/// How many bytes of a command's name are kept. The names that matter are short.
 const LONGEST_NAME: usize = 16;
-/// How a line begins that tells the time, if Redis was told to write such lines.
+/// The beginning of a line with the time, which Redis writes if told to.
 const TIME_LINE: &[u8] = b"#TS:";
 
-/// What was found up to the end of a file, or up to a torn tail.
+/// The content of a file up to its end, or up to a torn tail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Whole {
     /// Transactions, from `MULTI` to `EXEC`.
     pub transactions: u64,
     /// Commands outside of transactions.
     pub commands: u64,
-    /// Where the last of them ends. A tail from here on is torn.
+    /// The offset where the last of them ends. A tail from here on is torn.
     pub end: u64,
 }
 
-/// A place that no power cut leaves.
+/// A damaged place, as no power cut leaves it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Where it is noticed. What was damaged may stand shortly before.
+    /// Where the damage is noticed. It may have happened shortly before.
     pub offset: u64,
     /// What is wrong there.
     pub what: String,
-    /// How many transactions end behind it, as far as they can be told.
+    /// How many transactions end after it, as far as can be told.
     pub behind: u64,
 }
 
-/// Why commands can't be read on.
+/// Why no more commands can be read.
 enum Stop {
     Wrong(u64, String),
-    /// The file ends, and more bytes could make it whole.
+    /// The file ends, and more bytes could make the command whole.
     Torn,
     Failed(io::Error),
 }
@@ -51,7 +51,7 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Reads the commands in this part of a file.
+/// Reads the commands in a part of a file.
 ///
 /// # Errors
 /// If the file can't be read; damage is a result like any other.
@@ -71,7 +71,7 @@ pub fn scan<S: BufRead + Seek>(
     }
 }
 
-/// How many transactions end in the rest of the file.
+/// Counts the transactions that end in the rest of the file.
 fn ends_of_transactions(source: &mut impl BufRead) -> io::Result<u64> {
     let (mut count, mut line, mut after_length) = (0, Vec::new(), false);
     loop {
@@ -84,7 +84,7 @@ fn ends_of_transactions(source: &mut impl BufRead) -> io::Result<u64> {
     }
 }
 
-/// A command, as far as it matters.
+/// The part of a command that matters.
 struct Command {
     name: Vec<u8>,
     words: u64,
@@ -97,14 +97,14 @@ struct Reader<'a, S> {
 }
 
 impl<S: BufRead> Reader<'_, S> {
-    /// Notes down in `whole` what is whole; returns at the end of the file, if that is no torn tail.
+    /// Counts in `whole` what is whole. Returns at the end of the file, or fails at a torn tail or damage.
     fn read_all(&mut self, whole: &mut Whole) -> Result<(), Stop> {
         let mut inside = false;
         loop {
             let start = self.offset;
             let wrong = |what: &str| Err(Stop::Wrong(start, what.to_owned()));
             let Some(command) = self.command()? else {
-                // A line that tells the time may have come last.
+                // The last line may be one that tells the time.
                 whole.end = if inside { whole.end } else { self.offset };
                 return if inside { Err(Stop::Torn) } else { Ok(()) };
             };
@@ -116,7 +116,7 @@ impl<S: BufRead> Reader<'_, S> {
                     inside = false;
                     whole.transactions += 1;
                 }
-                // What changes a key names it. This may have been the EXEC.
+                // A command that changes a key names it. This word may have been the EXEC.
                 (_, true) if command.words == 1 => return wrong("a word that is no command"),
                 (_, true) => {}
                 (_, false) => whole.commands += 1,
@@ -127,7 +127,7 @@ impl<S: BufRead> Reader<'_, S> {
         }
     }
 
-    /// The next command; none at the end of the file.
+    /// Reads the next command; none at the end of the file.
     fn command(&mut self) -> Result<Option<Command>, Stop> {
         loop {
             match self.there()?.first() {
@@ -151,7 +151,7 @@ impl<S: BufRead> Reader<'_, S> {
         Ok(Some(Command { name, words }))
     }
 
-    /// A letter, a number and the end of a line.
+    /// Reads a letter, a number and the end of the line.
     fn header(&mut self, letter: u8) -> Result<u64, Stop> {
         let start = self.offset;
         let line = self.line(LONGEST_HEADER)?;
@@ -176,7 +176,7 @@ impl<S: BufRead> Reader<'_, S> {
         number.ok_or_else(|| Stop::Wrong(start, "a number that is too large".into()))
     }
 
-    /// A word of a command, of which only the beginning is returned.
+    /// Reads a word of a command, and returns its beginning.
     fn word(&mut self) -> Result<Vec<u8>, Stop> {
         let mut missing = self.header(b'$')?;
         let (mut kept, start, mut breaks) = (Vec::new(), self.offset, false);
@@ -210,7 +210,7 @@ impl<S: BufRead> Reader<'_, S> {
         }
     }
 
-    /// What is there up to the end of the line, of the file, or of so many bytes.
+    /// Reads up to the end of the line, the end of the file, or `most` bytes.
     fn line(&mut self, most: usize) -> Result<Vec<u8>, Stop> {
         let mut line = Vec::new();
         while line.len() < most && line.last() != Some(&b'\n') {
@@ -223,7 +223,7 @@ impl<S: BufRead> Reader<'_, S> {
         Ok(line)
     }
 
-    /// What is there next, as far as it is at hand; nothing at the end.
+    /// Returns the next bytes, as far as they are at hand; none at the end.
     fn there(&mut self) -> io::Result<&[u8]> {
         let there = self.source.fill_buf()?;
         let length = at_most(there.len(), self.end - self.offset);
@@ -236,8 +236,8 @@ impl<S: BufRead> Reader<'_, S> {
     }
 }
 
-/// The file ends within a word that begins there. Nobody writes lines into a word here: where one seems
-/// to hold the end of a line, its length was damaged, and what it holds are the words behind it.
+/// Judges a file that ends within a word which begins at `start`. Nobody writes lines into a word here. So
+/// if it seems to hold a line's end, its length was damaged, and it holds the words after it.
 fn unfinished(start: u64, breaks: bool) -> Stop {
     let what = "a word that is longer than the rest of the file, and in which others begin";
     if breaks { Stop::Wrong(start, what.into()) } else { Stop::Torn }

@@ -1,4 +1,4 @@
-//! Cutting a torn tail off.
+//! Cuts a torn tail off.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 use crate::mend::folder::Fault;
 
-/// What was done.
+/// What was done to the file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// The file as it was.
+    /// The copy of the file as it was.
     pub copy: PathBuf,
 }
 
-/// Copies a file, and then cuts off what stands from offset `end` on.
+/// Copies a file, and then cuts it off at offset `end`.
 ///
 /// # Errors
-/// If a process has it open, or it can't be copied or cut. Without a copy nothing is cut.
+/// If a process has the file open, or it can't be copied or cut. Without a copy nothing is cut.
 pub fn cut(path: &Path, end: u64) -> Result<Cut, Fault> {
     if let Some(process) = user_of(path) {
         let what = format!("process {process} has it open: end that Redis first");
@@ -51,15 +51,15 @@ fn copy_of(path: &Path) -> io::Result<PathBuf> {
         .and_then(|_| to.sync_all())
         .and_then(|()| File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all());
     if let Err(error) = copied {
-        // Half a copy is none.
+        // Half a copy is no copy.
         let _ = fs::remove_file(&copy);
         return Err(error);
     }
     Ok(copy)
 }
 
-/// A process that has the file open, where the system tells that: what looks torn may be a write that is
-/// under way.
+/// Finds a process that has the file open, where the system tells: what looks torn may be a write under
+/// way.
 fn user_of(path: &Path) -> Option<u32> {
     let path = path.canonicalize().ok()?;
     let processes = fs::read_dir("/proc").ok()?.flatten();

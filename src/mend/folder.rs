@@ -1,8 +1,8 @@
-//! A folder in which Redis keeps its append-only file: which files are to be there, in which order.
+//! The folder in which Redis keeps its append-only file: which files must be there, in which order.
 //!
-//! Since Redis 7 the file is several, in `appendonlydir`, and a manifest names those that count: a base and
-//! what was appended since. Redis takes a folder without a manifest for an empty store, writes over its base and
-//! goes on in its other files; and it passes over each file that the manifest doesn't name.
+//! Since Redis 7 the file is several, in `appendonlydir`, and a manifest names those that count: a base, and
+//! the changes since. Redis takes a folder without a manifest for an empty store: it writes over the base and
+//! continues in the other files. And it ignores each file that the manifest doesn't name.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 /// The folder that Redis 7 makes.
 const FOLDER: &str = "appendonlydir";
-/// The file that tells which files count.
+/// The file that names the files that count.
 const MANIFEST: &str = "appendonly.aof.manifest";
-/// The one file of Redis 6, and the beginning of the others' names.
+/// The only file of Redis 6, and the beginning of the other files' names.
 const SINGLE: &str = "appendonly.aof";
 
-/// What is wrong with which file or folder.
+/// A file or folder, and what is wrong with it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The file or folder.
@@ -43,11 +43,11 @@ struct Named {
     kind: char,
 }
 
-/// Finds the files that Redis would load, in that order, in its folder, `dir` in its settings. None are there
+/// Finds the files that Redis would load, in their order, in its folder (`dir` in its settings). There are none
 /// if it was never used.
 ///
 /// # Errors
-/// If Redis would load something else than what was written there last.
+/// If Redis would load something other than what was last written there.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     let (inner, single) = (folder.join(FOLDER), folder.join(SINGLE));
     let old = size(&single)?;
@@ -60,7 +60,7 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     };
     let named = parse(&manifest).map_err(|what| Fault::new(inner.join(MANIFEST), what))?;
     check_order(&named).map_err(|what| Fault::new(inner.join(MANIFEST), what))?;
-    // Redis 7 moves a file of Redis 6 into the folder, where it has just been named.
+    // Redis 7 moves a file of Redis 6 into the folder, whose manifest names it already.
     let moving = named.iter().any(|line| line.file == SINGLE) && !there.contains(SINGLE);
     if old.is_some_and(|bytes| bytes > 0) && !moving {
         return Err(Fault::new(
@@ -82,7 +82,7 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     Ok(named.into_iter().filter(|line| line.kind != 'h').map(path).collect())
 }
 
-/// Each file that is named has to be there, and none besides may hold what was appended.
+/// Checks that each file named is there, and that no other file holds changes.
 fn check_presence(folder: &Path, named: &[Named], there: &BTreeSet<String>) -> Result<(), Fault> {
     let counts = |line: &&Named| line.kind != 'h';
     if let Some(missing) = named.iter().filter(counts).find(|line| !there.contains(&line.file)) {
@@ -95,10 +95,10 @@ fn check_presence(folder: &Path, named: &[Named], there: &BTreeSet<String>) -> R
     for extra in there.iter().filter(|file| !named.iter().any(|line| line.file == **file)) {
         let path = folder.join(extra);
         let bytes = size(&path)?.unwrap_or(0);
-        // A rewrite that a power cut stopped leaves an empty file, or a base that repeats the others.
+        // A rewrite that a power cut stopped leaves an empty file, or a base that repeats the other files.
         if bytes > 0 && !(has_base && is_base(extra)) {
             let what =
-                format!("{MANIFEST} does not name it, so Redis would pass over its {bytes} bytes");
+                format!("{MANIFEST} does not name it, so Redis would ignore its {bytes} bytes");
             return Err(Fault::new(path, what));
         }
     }
@@ -113,7 +113,7 @@ fn is_appended(file: &str) -> bool {
     file.ends_with(".incr.aof")
 }
 
-/// The names of the files with data.
+/// Returns the names of the files with data.
 fn logs_in(folder: &Path) -> Result<BTreeSet<String>, Fault> {
     let unread = |error: io::Error| Fault::unread(folder, &error);
     let entries = match fs::read_dir(folder) {
@@ -131,7 +131,7 @@ fn logs_in(folder: &Path) -> Result<BTreeSet<String>, Fault> {
     Ok(names)
 }
 
-/// Reads `file NAME seq NUMBER type LETTER`, line by line, as Redis writes them.
+/// Parses `file NAME seq NUMBER type LETTER`, line by line, as Redis writes the manifest.
 fn parse(manifest: &str) -> Result<Vec<Named>, String> {
     let lines = manifest.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.starts_with('#') && !line.is_empty());
@@ -155,7 +155,7 @@ fn parse(manifest: &str) -> Result<Vec<Named>, String> {
     }
 }
 
-/// One base at the most, in the first place, and then one number after the other.
+/// Checks that there is at most one base, in the first place, and that the numbers follow each other.
 fn check_order(named: &[Named]) -> Result<(), String> {
     let counting: Vec<&Named> = named.iter().filter(|line| line.kind != 'h').collect();
     let after_base = usize::from(counting.first().is_some_and(|line| line.kind == 'b'));
@@ -169,7 +169,7 @@ fn check_order(named: &[Named]) -> Result<(), String> {
     }
 }
 
-/// Says what is missing, and, if that follows from the files' names, what has to be in it.
+/// Says what is missing and, if it follows from the files' names, what the manifest has to hold.
 fn without_manifest(there: &BTreeSet<String>) -> String {
     let names: Vec<&str> = there.iter().map(String::as_str).collect();
     let said = format!(

@@ -1,14 +1,14 @@
-//! Mending what a power cut left of Redis's append-only file, and nothing else.
+//! Mends what a power cut left of Redis's append-only file, and nothing else.
 //!
-//! Redis's own repair, `redis-check-aof --fix`, cuts at the first place that it can't read: one damaged byte in the
-//! middle costs all transactions behind it. So it is looked first ([`look`]): the [`folder`], then each
-//! file's [`snapshot`] and [`commands`]. Only an unfinished write at the very end is cut off ([`mod@cut`]): nobody was
-//! told that it is durable. All else is damage, which is for people to decide about.
+//! Redis's own repair, `redis-check-aof --fix`, cuts at the first place that it can't read: one damaged byte in
+//! the middle costs all transactions after it. So `mend` looks first ([`look`]): at the [`folder`], then at each
+//! file's [`snapshot`] and [`commands`]. It cuts off ([`mod@cut`]) only an unfinished write at the very end, which
+//! nobody was told is durable. All else is damage, which people have to decide about.
 //!
 //! A byte that changed *within* a value can't be seen here; an audit sees it.
 //!
-//! Exit status: 0, all is whole, or was mended; 1, something is damaged or can't be read; 2, wrong usage; 3, there is a
-//! torn tail, and nobody has said that it may be cut off.
+//! Exit status: 0, all is whole, or was mended; 1, something is damaged or can't be read; 2, wrong usage; 3, there
+//! is a torn tail, and nobody has said that it may be cut off.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -23,24 +23,24 @@ pub mod cut;
 pub mod folder;
 pub mod snapshot;
 
-/// All is whole, or was mended.
+/// The status if all is whole, or was mended.
 pub const WHOLE: u8 = 0;
-/// Something is damaged, or can't be read.
+/// The status if something is damaged, or can't be read.
 pub const DAMAGED: u8 = 1;
-/// There is a torn tail, and nobody has said that it may be cut off.
+/// The status if there is a torn tail, and nobody has said that it may be cut off.
 pub const TORN: u8 = 3;
 
-/// What is read at once.
+/// The number of bytes read at once.
 const BUFFER: usize = 1 << 18;
 
-/// What is to be mended, and how far.
+/// The folder to mend, and how far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Redis's folder: `dir` in its settings.
     pub folder: PathBuf,
-    /// Cut off a torn tail.
+    /// True to cut off a torn tail.
     pub cut: bool,
-    /// Take a tail of zeros for torn as well.
+    /// True to count a tail of zeros as torn.
     pub zeros: bool,
 }
 
@@ -49,25 +49,25 @@ pub struct Options {
 pub struct Looked {
     /// The file.
     pub path: PathBuf,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
-    /// How much of that is a snapshot, with which it begins.
+    /// The length in bytes of the snapshot with which it begins, or 0.
     pub snapshot: u64,
-    /// The commands behind the snapshot.
+    /// The commands after the snapshot.
     pub whole: Whole,
-    /// How many zeros stand at the end.
+    /// The number of zeros at the end.
     pub zeros: u64,
 }
 
 impl Looked {
-    /// The bytes of the torn tail; none is 0.
+    /// Returns the length of the torn tail in bytes, or 0.
     pub fn torn(&self) -> u64 {
         self.bytes - self.whole.end
     }
 }
 
-/// Looks, mends if it may, says what there is on `out` and what was done or is to be done on `err`, and
-/// returns the exit status.
+/// Looks, and mends if allowed. Says on `out` what is there and on `err` what was done or has to be done.
+/// Returns the exit status.
 pub fn run(options: &Options, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let said = match mend(options, out) {
         Ok(None) => return WHOLE,
@@ -75,7 +75,7 @@ pub fn run(options: &Options, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         Ok(Some(Mended { torn, done: None })) => (TORN, words_of_torn(&torn)),
         Err(fault) => (DAMAGED, words_of_damage(&fault, &options.folder)),
     };
-    // If this can't be printed, the status still tells.
+    // If this can't be printed, the status still tells it.
     let _ = writeln!(err, "{}", said.1);
     said.0
 }
@@ -108,10 +108,10 @@ fn mend(options: &Options, out: &mut dyn Write) -> Result<Option<Mended>, Fault>
     Ok(Some(Mended { torn, done }))
 }
 
-/// Looks at all files, in the order in which Redis would load them. Only the last one can have a torn tail.
+/// Looks at all files, in the order in which Redis would load them. Only the last may have a torn tail.
 ///
 /// # Errors
-/// If something is damaged, or can't be read.
+/// If a file is damaged, or can't be read.
 pub fn look(folder: &Path, zeros: bool) -> Result<Vec<Looked>, Fault> {
     if let Err(error) = std::fs::read_dir(folder) {
         return Err(Fault::unread(folder, &error));
@@ -153,7 +153,7 @@ fn look_at(path: &Path) -> Result<Looked, Fault> {
     }
 }
 
-/// How much of the file is a snapshot: nothing, or its beginning, or all of it.
+/// Returns how many bytes of the file are a snapshot: none, its beginning, or all of it.
 fn snapshot_of(path: &Path, source: &mut BufReader<File>) -> Result<u64, Fault> {
     let failed = |error: io::Error| Fault::unread(path, &error);
     let must_be = path.extension().is_some_and(|extension| extension == "rdb");
@@ -229,9 +229,9 @@ fn zeros_at_end(looked: &Looked) -> Fault {
     Fault::new(
         path,
         format!(
-            "from offset {} on it holds nothing but zeros, {zeros} bytes. A power cut can leave those where a write was \
-             under way, and a disk where it lost what was confirmed. Who knows that it was the former may cut \
-             off what stands from offset {} on, by mend --yes --zeros",
+            "from offset {} on it holds nothing but zeros, {zeros} bytes. A power cut can leave zeros where a write was \
+             under way, and a disk where it lost confirmed writes. If you know that it was a power cut, mend --yes \
+             --zeros cuts the file off at offset {}",
             bytes - zeros,
             looked.whole.end
         ),
@@ -240,8 +240,8 @@ fn zeros_at_end(looked: &Looked) -> Fault {
 
 fn words_of_torn(torn: &Looked) -> String {
     format!(
-        "{}: torn at offset {}: the last {} bytes are of a write that was not finished, so nobody was told that it is \
-         durable. Nothing was changed; mend --yes cuts them off, and keeps a copy of the file",
+        "{}: torn at offset {}: the last {} bytes are of an unfinished write, which nobody was told is durable. \
+         Nothing was changed; mend --yes cuts them off, and keeps a copy of the file",
         torn.path.display(),
         torn.whole.end,
         torn.torn()
@@ -250,8 +250,8 @@ fn words_of_torn(torn: &Looked) -> String {
 
 fn words_of_cut(torn: &Looked, done: &Cut) -> String {
     format!(
-        "mended: {}: the {} bytes from offset {} on are cut off, which were of a write that was not finished, \
-         so nobody was told that it is durable; {} is a copy of the file as it was",
+        "mended: {}: cut off the {} bytes from offset {} on, which were of an unfinished write that nobody was told \
+         is durable; {} is a copy of the file as it was",
         torn.path.display(),
         torn.torn(),
         torn.whole.end,
@@ -263,15 +263,15 @@ fn words_of_damage(fault: &Fault, folder: &Path) -> String {
     let folder = folder.display();
     format!(
         "error: {}: {}.\n\
-         Nothing was changed. `redis-check-aof --fix` is not the way: it cuts off all that stands behind the first \
-         place that it can't read, and with it payments that were confirmed. What can be done:\n\
-         - put back a copy of {folder} that holds what was confirmed last (an older one is refused by servers that \
-         know better, if one of them still runs);\n\
+         Nothing was changed. Don't use `redis-check-aof --fix`: it cuts off everything after the first place that \
+         it can't read, and with it confirmed payments. What can be done:\n\
+         - put back a copy of {folder} that holds what was confirmed last (servers that know better refuse an older \
+         one, if one of them still runs);\n\
          - if no other server's store is in {folder}, and the others (both, of three) are well: move {folder} \
          away, start an empty Redis in its place, and the server with --rejoin. It gets everything back from the others but what \
          it had accepted and no block holds: doc/OPERATING.md, \"A store that is lost for good\";\n\
-         - keep {folder} as it is in any case, and try things out on a copy; `paxos-banking audit` tells whether what \
-         a Redis made of one is whole",
+         - in any case keep {folder} as it is, and try things out on a copy; `paxos-banking audit` tells whether the store \
+         that a Redis makes of the copy is whole",
         fault.path.display(),
         fault.what
     )

@@ -1,11 +1,11 @@
-//! Snapshots (RDB), with which an append-only file may begin: where one ends, by its checksum.
+//! Snapshots (RDB), with which an append-only file may begin: finds a snapshot's end by its checksum.
 //!
-//! A snapshot closes with a byte of ones and the CRC of all bytes before, eight bytes, the lowest first. It is looked for
-//! without understanding what is between: that the CRC fits somewhere by accident is out of the question.
+//! A snapshot closes with a byte of ones and the CRC of all bytes before, in eight bytes, the lowest first. The
+//! bytes between are not parsed: that the CRC fits somewhere by accident is out of the question.
 
 use std::io::{self, BufRead};
 
-/// How snapshots of Redis begin, and those of Valkey.
+/// The beginnings of Redis's and Valkey's snapshots.
 const BEGINNINGS: [&[u8]; 2] = [b"REDIS", b"VALKEY"];
 /// The polynomial that Redis uses (Jones), mirrored.
 const POLYNOMIAL: u64 = 0x95ac_9329_ac4b_c9b5;
@@ -14,18 +14,18 @@ const CLOSING: u8 = 0xff;
 /// The bytes of the checksum.
 const CHECKSUM: usize = 8;
 
-/// Whether a file that begins like this begins with a snapshot.
+/// True if a file that begins like this begins with a snapshot.
 pub fn begins(bytes: &[u8]) -> bool {
     BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning))
 }
 
-/// How long the snapshot is with which `source` begins; none if no checksum in it fits.
+/// Returns the length of the snapshot with which `source` begins; none if no checksum fits.
 ///
 /// # Errors
-/// If it can't be read.
+/// If the source can't be read.
 pub fn length(source: &mut dyn BufRead) -> io::Result<Option<u64>> {
     let table = table();
-    // What the CRC was after each of the last eight bytes, with that byte; and those bytes as a number.
+    // The CRC after each of the last eight bytes, with the byte; and these bytes as a number.
     let (mut passed, mut last) = ([(0, 0); CHECKSUM], 0_u64);
     let (mut crc, mut length, mut found) = (0, 0_usize, None);
     loop {
@@ -41,7 +41,7 @@ pub fn length(source: &mut dyn BufRead) -> io::Result<Option<u64>> {
             let before = std::mem::replace(&mut passed[length % CHECKSUM], (crc, *byte));
             match before == (last, CLOSING) && length > CHECKSUM {
                 true => found = Some(length as u64),
-                // Where the last byte of the checksum is 0, it may fit one byte earlier, too.
+                // Where the last byte of the checksum is 0, the checksum may fit one byte earlier, too.
                 false if found.is_some() => return Ok(found),
                 false => {}
             }
@@ -76,8 +76,8 @@ mod tests {
         assert_eq!(crc_of(b"123456789", &table()), 0xe9c6_d914_c4b8_d9ca);
     }
 
-    /// Bug: a sound base was refused for a zero at its end. Cause: the last byte of its checksum was 0, and then
-    /// the checksum fits one byte earlier as well. Fix: it is closed by a byte of ones, and the longer one counts.
+    /// Bug: a sound base was refused for a zero at its end. Cause: the last byte of its checksum was 0, so the
+    /// checksum also fits one byte earlier. Fix: a byte of ones closes it, and the longer snapshot counts.
     #[test]
     fn a_checksum_may_end_in_a_zero() {
         let (table, mut zeros, mut ones) = (table(), 0, 0);

@@ -231,9 +231,6 @@ fn a_redis_that_may_lose_what_it_wrote_is_good_enough_to_be_read() {
     let done = program(&["audit", "--redis", &url, "--id", "B", "--id", "Z"]);
     let text = String::from_utf8(done.stdout).unwrap();
     assert_eq!(done.status.code(), Some(3), "{text}");
-    assert!(
-        text.contains("server Z has no store there; there are stores of: A, B, C"),
-        "{text}"
-    );
+    assert!(text.contains("server Z has no store there; there are stores of: A, B, C"), "{text}");
     assert!(text.contains("not looked at: A, C of this bank"), "{text}");
 }
