@@ -1,7 +1,7 @@
 //! A place on paper for everything in a story: time goes down, a line for each server.
 //!
-//! Nothing is placed above what it follows from, and no text on another: what would collide moves down,
-//! and all that follows from it with it. Distances are not times; a long pause is written between.
+//! Nothing is placed above its cause, and no text on another: what would collide moves down, together with
+//! all its effects. Distances are not times; a long pause is written between.
 
 use std::time::Duration;
 
@@ -9,30 +9,30 @@ use crate::trace::merge::{Deed, Event, Fate, Story};
 use crate::trace::record::What;
 use crate::trace::sheet::{Arrow, End, Line, Margin, Mark, Point, Sheet, Sign, Text};
 
-/// About how wide a letter is.
+/// The width of a letter, about.
 const LETTER: f64 = 6.4;
-/// From one line of text to the next.
+/// The distance from one line of text to the next.
 const LINE: f64 = 14.0;
-/// From a server's line to a text beside it.
+/// The distance from a server's line to a text beside it.
 const BESIDE: f64 = 12.0;
-/// Of what happens at one server, from one thing to the next.
+/// The distance between two events at one server.
 const STEP: f64 = 10.0;
 /// How far down an arrow goes on its way to the next server.
 const SLOPE: f64 = 24.0;
-/// What happens at about the same time stands at about the same height.
+/// How far apart in height events of about the same time may stand.
 const SLACK: f64 = 70.0;
-/// How far something moves down to be clear of others, at a time, and how often to be clear of lines.
+/// How far an event moves down in each try to be clear of others.
 const NUDGE: f64 = 2.0;
 const LONGEST_NUDGE: u8 = 16;
-/// So many of the latest arrows, and of the latest texts, can be in the way.
+/// How many of the latest arrows, and of the latest texts, can be in the way.
 const RECENT: usize = 60;
-/// A pause that is worth a word.
+/// The shortest pause that is written down.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Half the width of the box for a block.
 const BOX: f64 = 30.0;
-/// Room for the times on the left.
+/// The room for the times on the left.
 const LEFT: f64 = 96.0;
-/// Where the first event may be.
+/// The height of the first event.
 const TOP: f64 = 64.0;
 
 /// The ground that a text covers.
@@ -54,7 +54,7 @@ impl Ground {
 }
 
 impl Ground {
-    /// Whether a line from here to there goes through it.
+    /// True if a line between these points goes through it.
     fn is_crossed(&self, from: Point, to: Point) -> bool {
         let (left, right) = if from.0 < to.0 { (from, to) } else { (to, from) };
         let (begin, end) = (self.left.max(left.0), self.right.min(right.0));
@@ -75,7 +75,7 @@ impl Text {
     }
 }
 
-/// Finds a place for everything.
+/// Finds a place for each event of a story.
 pub fn lay_out(story: &Story) -> Sheet {
     let mut work = Work::new(story);
     story.events.iter().for_each(|event| work.place(event));
@@ -85,18 +85,18 @@ pub fn lay_out(story: &Story) -> Sheet {
 struct Work<'a> {
     story: &'a Story,
     sheet: Sheet,
-    /// The earliest place for each server's next event.
+    /// The highest free place for each server's next event.
     free: Vec<f64>,
-    /// Since when each server lives.
+    /// The place from which on each server lives.
     since: Vec<Option<f64>>,
-    /// Where each event so far is.
+    /// The place of each event so far.
     places: Vec<f64>,
     taken: Vec<Ground>,
     /// The lowest place so far.
     bottom: f64,
-    /// When the latest of the events so far happened.
+    /// The time of the latest event so far.
     latest: Option<Duration>,
-    /// Where a time was last written.
+    /// The place where a time was last written.
     timed: f64,
 }
 
@@ -112,13 +112,13 @@ impl<'a> Work<'a> {
             lives: Vec::new(),
         };
         let lines: Vec<Line> = story.servers.iter().enumerate().map(line).collect();
-        // What stands beside the last line needs room, too; arrows never go there.
+        // Text beside the last line needs room, too; arrows never go there.
         let beside = story.events.iter().filter(|event| event.server + 1 == servers);
         let beside = beside.filter(|event| !matches!(event.deed, Deed::Sent { .. }));
         let beside = beside.filter_map(words_of).map(|words| words.chars().count()).max();
         let right = (beside.unwrap_or(0) as f64 * LETTER + BESIDE).max(BOX) + 16.0;
         let width = lines.last().map_or(LEFT, |last| last.x) + right;
-        // A server of which nothing is known before this part lives, unless it starts in it.
+        // A server that is first heard of in this part lives before it, unless it starts in it.
         let first = |server: usize| story.events.iter().find(|event| event.server == server);
         let lives = |server| first(server).is_none_or(|e| !matches!(e.deed, Deed::Started { .. }));
         let since = (0..servers).map(|server| lives(server).then_some(TOP - 16.0)).collect();
@@ -164,13 +164,13 @@ impl<'a> Work<'a> {
         self.bottom = self.bottom.max(y);
     }
 
-    /// Whether a text would stand on another.
+    /// True if a text would stand on another.
     fn collides(&self, event: &Event, y: f64) -> bool {
         let grounds = self.grounds(event, y);
         self.taken.iter().any(|taken| grounds.iter().any(|ground| taken.touches(ground)))
     }
 
-    /// Whether an arrow would go through a text.
+    /// True if an arrow would go through a text.
     fn crosses(&self, event: &Event, y: f64) -> bool {
         let texts: Vec<Ground> = self.text(event, y).iter().map(Text::ground).collect();
         let recent = self.sheet.arrows.iter().rev().take(RECENT);
@@ -182,7 +182,7 @@ impl<'a> Work<'a> {
             })
     }
 
-    /// Writes between what a pause divides, and a time now and then.
+    /// Writes a pause between the events that it divides, and a time now and then.
     fn pause(&mut self, time: Duration) {
         let latest = self.latest.replace(self.latest.unwrap_or(time).max(time));
         let is_next = latest.is_none_or(|latest| time >= latest);
@@ -205,7 +205,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Below everything so far, whatever hangs down.
+    /// Returns the lowest point so far, hanging parts included.
     fn lowest(&self) -> f64 {
         let arrows = self.sheet.arrows.iter().map(|arrow| arrow.to.1);
         arrows.chain(self.free.iter().copied()).fold(self.bottom, f64::max)
@@ -215,7 +215,7 @@ impl<'a> Work<'a> {
         self.sheet.lines[server].x
     }
 
-    /// The text of an event at this height.
+    /// Returns the text of an event at this height.
     fn text(&self, event: &Event, y: f64) -> Option<Text> {
         let words = words_of(event)?;
         let (is_left, y) = match event.deed {
@@ -226,7 +226,7 @@ impl<'a> Work<'a> {
         Some(Text { words, x, y, is_left })
     }
 
-    /// The ground that an event covers.
+    /// Returns the ground that an event covers.
     fn grounds(&self, event: &Event, y: f64) -> Vec<Ground> {
         let x = self.x(event.server);
         let half = match event.deed {
@@ -269,14 +269,14 @@ impl<'a> Work<'a> {
         self.sheet.marks.push(Mark { at, sign, text, detail });
     }
 
-    /// From where to where a message goes if it leaves at this height, as far as that is known then.
+    /// Returns the ends of a message's arrow if it leaves at this height, as far as they are known then.
     fn way(&self, event: &Event, y: f64) -> Option<(Point, Point, End)> {
         let Deed::Sent { to, fate, .. } = &event.deed else { return None };
         let x = self.x(event.server);
         let hops = event.server.abs_diff(*to).max(1) as f64;
         let (share, end) = match fate {
             Fate::Arrived(_) => (1.0, End::Head),
-            // Before it passes a server.
+            // It ends before it passes a server.
             Fate::Lost => (0.5 / hops, End::Cross),
             Fate::Unknown => (0.5 / hops, End::Open),
         };
@@ -311,7 +311,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// What is written at an event.
+/// Returns the words at an event.
 fn words_of(event: &Event) -> Option<String> {
     match &event.deed {
         Deed::Sent { message, .. } => Some(message.label()),

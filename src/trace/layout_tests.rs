@@ -3,7 +3,7 @@
 use super::*;
 use crate::trace::record::Brief;
 
-/// A story of so many messages between five servers, some of which are lost.
+/// Makes a story of `messages` messages between five servers, some of which are lost.
 fn story(seed: u64, messages: usize) -> Story {
     let mut dice = fastrand::Rng::with_seed(seed);
     let servers = ["A", "B", "C", "D", "E"].map(|id| id.parse().unwrap()).to_vec();
@@ -58,7 +58,7 @@ fn brief(number: usize) -> Brief {
     }
 }
 
-/// All that is written, and where.
+/// Returns all texts, and their places.
 fn texts(sheet: &Sheet) -> Vec<(String, Ground)> {
     let labels = sheet.arrows.iter().map(|arrow| &arrow.label);
     let besides = sheet.marks.iter().filter_map(|mark| mark.text.as_ref());

@@ -1,5 +1,5 @@
-//! Several servers' records into one story, in which what a server sends comes before what another
-//! one receives (Lamport, *Time, Clocks, and the Ordering of Events in a Distributed System*).
+//! Merges several servers' records into one story, in which a message is sent before it is received
+//! (Lamport, *Time, Clocks, and the Ordering of Events in a Distributed System*).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -9,60 +9,60 @@ use crate::bank::ids::ServerId;
 use crate::trace::Choice;
 use crate::trace::record::{Brief, Place, Record, What};
 
-/// A trace that ends so much earlier than the others is that of a server that was killed…
+/// The least time, in microseconds, by which the trace of a killed server ends before the others.
 const LEAST_SILENCE: u64 = 1_000_000;
-/// …and so many times as long as the longest pause in it.
+/// How many times the longest pause in the trace this time must be, at the least.
 const SILENCES: u64 = 3;
 
-/// All that happened.
+/// Everything that happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Story {
-    /// All servers that are spoken of, in the order of their ids.
+    /// All servers that are mentioned, in the order of their ids.
     pub servers: Vec<ServerId>,
-    /// In an order in which causes come before effects.
+    /// The events, causes before their effects.
     pub events: Vec<Event>,
 }
 
-/// One thing that happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// At which server: its place in [`Story::servers`].
+    /// The index of its server in [`Story::servers`].
     pub server: usize,
-    /// After the beginning of the traces.
+    /// The time since the beginning of the traces.
     pub time: Duration,
-    /// Lamport's clock.
+    /// The value of Lamport's clock.
     pub clock: u64,
-    /// What.
+    /// What happened.
     pub deed: Deed,
 }
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// A life begins; not the first one, perhaps.
+    /// A life begins, perhaps not the first.
     Started {
-        /// There was one before.
+        /// True if there was a life before.
         again: bool,
     },
     /// A life ends without a word.
     Crashed,
     /// A message leaves, or is lost before it does.
     Sent {
-        /// To whom.
+        /// The receiver.
         to: usize,
-        /// What.
+        /// The message.
         message: Brief,
         /// What becomes of it.
         fate: Fate,
     },
     /// A message arrives.
     Received {
-        /// The event of its sending, if that is in any trace.
+        /// The event of its sending, if any trace has it.
         sent: Option<usize>,
-        /// What.
+        /// The message.
         message: Brief,
     },
-    /// Something that happens at one server alone.
+    /// Something happens at one server alone.
     Noted(What),
 }
 
@@ -71,13 +71,13 @@ pub enum Deed {
 pub enum Fate {
     /// It was received, in this event.
     Arrived(usize),
-    /// It was not, though its receiver's trace goes on.
+    /// It was not received, though its receiver's trace goes on.
     Lost,
-    /// There is no trace that could tell.
+    /// No trace tells.
     Unknown,
 }
 
-/// Puts records, each server's in their order, into one story.
+/// Merges records, each server's in their order, into one story.
 pub fn merge(records: Vec<Record>) -> Story {
     let first = records.iter().map(|record| record.us).min().unwrap_or(0);
     let last = records.iter().map(|record| record.us).max().unwrap_or(0);
@@ -124,7 +124,7 @@ pub fn merge(records: Vec<Record>) -> Story {
     Story { servers, events: causal(events) }
 }
 
-/// A server's lives one after the other, in whatever order their files came.
+/// Puts a server's lives in order, in whatever order their files came.
 fn in_order(line: Vec<Record>) -> Vec<Record> {
     let mut lives: Vec<Vec<Record>> = Vec::new();
     for record in line {
@@ -137,7 +137,7 @@ fn in_order(line: Vec<Record>) -> Vec<Record> {
     lives.into_iter().flatten().collect()
 }
 
-/// Whether a trace ends so early that its server must have been killed.
+/// True if a trace ends so early that its server must have been killed.
 fn is_cut_short(line: &[Record], last: u64) -> bool {
     let pauses = line.windows(2).map(|pair| match pair[1].what {
         What::Start { .. } => 0,
@@ -147,7 +147,7 @@ fn is_cut_short(line: &[Record], last: u64) -> bool {
     line.last().is_some_and(|end| end.us.saturating_add(silence) < last)
 }
 
-/// Where messages were sent and received.
+/// The sendings and receivings of messages.
 #[derive(Default)]
 struct Places {
     sent: BTreeMap<(usize, usize, Place), Vec<usize>>,
@@ -155,7 +155,7 @@ struct Places {
 }
 
 impl Places {
-    /// What a record says, as the event of this number; messages are left to be joined.
+    /// Turns a record into the event of this number; messages are joined later.
     fn deed(
         &mut self,
         servers: &[ServerId],
@@ -183,12 +183,12 @@ impl Places {
         }
     }
 
-    /// Joins what was sent to what was received, and finds what was lost. `ends` tells until when
-    /// each server's trace goes.
+    /// Joins each receiving with its sending, and finds what was lost. `ends` tells when each server's trace
+    /// ends.
     fn join(mut self, events: &mut [Event], ends: &[Option<u64>], first: u64) {
         for (place, arrival) in self.received {
             let Some(candidates) = self.sent.get_mut(&place) else { continue };
-            // A pair of ports may be used again: the latest that can be meant is.
+            // A pair of ports may be used again: it was the latest sending that is possible.
             let (then, kind) = (events[arrival].time, kind_of(&events[arrival]).to_owned());
             let fits = |sent: &usize| kind_of(&events[*sent]) == kind;
             let before = |sent: &usize| fits(sent) && events[*sent].time <= then;
@@ -213,7 +213,7 @@ impl Places {
                 }
             }
         }
-        // To who was killed meanwhile, too.
+        // A message to a server that was killed meanwhile is lost, too.
         let last_crash: BTreeMap<usize, Duration> = events
             .iter()
             .filter(|event| event.deed == Deed::Crashed)
@@ -236,8 +236,8 @@ fn kind_of(event: &Event) -> &str {
     }
 }
 
-/// Puts events, which stand server by server, into an order in which causes come first, and of what is
-/// independent the earlier; and reads Lamport's clock for each.
+/// Puts events, which stand server by server, into an order with causes first, and earlier times first
+/// among independent events; and sets Lamport's clock for each.
 fn causal(mut events: Vec<Event>) -> Vec<Event> {
     let follows = |number: usize| {
         let next = events.get(number + 1).filter(|next| next.server == events[number].server);
@@ -264,7 +264,7 @@ fn causal(mut events: Vec<Event>) -> Vec<Event> {
             }
         }
     }
-    // Traces that contradict each other, which no run makes, have no such order: they stay as they are.
+    // Traces that contradict each other, which no run makes, have no such order: the rest stays as it is.
     order.extend((0..events.len()).filter(|&number| causes[number] > 0));
     for (event, clock) in events.iter_mut().zip(clocks) {
         event.clock = clock;
@@ -272,7 +272,7 @@ fn causal(mut events: Vec<Event>) -> Vec<Event> {
     pick(&events, &order)
 }
 
-/// These events, in this order, with their references to each other set right.
+/// Picks these events, in this order, and corrects their references to each other.
 fn pick(events: &[Event], order: &[usize]) -> Vec<Event> {
     let places: BTreeMap<usize, usize> = order.iter().copied().zip(0..).collect();
     let moved = |number: usize| {
@@ -288,7 +288,7 @@ fn pick(events: &[Event], order: &[usize]) -> Vec<Event> {
 }
 
 impl Story {
-    /// What clients had asked for before, and were not answered yet.
+    /// Returns the questions that clients had asked before, and that were not answered yet.
     fn waiting_at(&self, time: Duration) -> Vec<usize> {
         let mut asked = vec![None; self.servers.len()];
         let before = self.events.iter().enumerate().take_while(|(_, event)| event.time < time);
@@ -302,7 +302,7 @@ impl Story {
         asked.into_iter().flatten().collect()
     }
 
-    /// When a client that asked here is answered.
+    /// Returns the event that answers the question of a client here.
     fn answer_to(&self, asked: usize) -> Option<usize> {
         let server = self.events[asked].server;
         let is_answer = |event: &Event| {
@@ -311,7 +311,7 @@ impl Story {
         self.events[asked..].iter().position(is_answer).map(|after| asked + after)
     }
 
-    /// The part of it that is chosen. Of a message both ends are in it or none.
+    /// Returns the chosen part of the story. Of a message it holds both ends or none.
     pub fn chosen(&self, choice: &Choice) -> Story {
         let in_time = |event: &Event| {
             choice.from.is_none_or(|from| event.time >= from)
@@ -335,7 +335,7 @@ impl Story {
             );
             waiting
         });
-        // What else happened while a block came about belongs to its story, and what clients wait for.
+        // What else happens while a block comes about belongs to its story, and so do clients' waits.
         let is_beside = |number: usize| {
             let event = &self.events[number];
             let is_about_something_else = matches!(

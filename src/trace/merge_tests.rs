@@ -38,7 +38,7 @@ fn appended(id: &str, us: u64, height: u64) -> Record {
     record(id, us, What::Appended { height, hash, proposer, entries: 1 })
 }
 
-/// The story in short: who, and what.
+/// Tells the story in short: which server did what.
 fn told(story: &Story) -> Vec<String> {
     let tell = |event: &Event| {
         let who = &story.servers[event.server];
@@ -69,7 +69,7 @@ fn what_is_sent_comes_before_what_is_received_whatever_the_clocks_say() {
     let story = merge(vec![
         start("A", 1_000),
         sent("A", "B", 1_100, 1),
-        // A clock that is slow.
+        // B's clock is slow.
         start("B", 10),
         received("B", "A", 20, 1),
         sent("B", "A", 30, 1),

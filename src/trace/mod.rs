@@ -1,9 +1,9 @@
-//! The protocol made visible: what servers note down while they run, and one picture of it.
+//! The protocol made visible: the notes that servers take while they run, and one picture of them.
 //!
-//! A server that is started with `--trace FILE` adds a [`record`] a line to that file. [`reader`] takes
-//! such files in, [`merge`] finds out which message that one server sent is which that another received
-//! and puts all events into an order in which causes come before effects, [`layout`] finds a place on
-//! a [`sheet`] of paper for each, and [`svg`] draws. All of this is pure: texts in, a text out.
+//! A server that is started with `--trace FILE` adds a [`record`] a line to the file. [`reader`] reads such
+//! files. [`merge`] finds each message's sending and receiving, and puts all events into an order with
+//! causes before effects. [`layout`] finds each a place on a [`sheet`] of paper, and [`svg`] draws. All of
+//! this is pure: texts in, a text out.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ pub mod record;
 pub mod sheet;
 pub mod svg;
 
-/// Which part of a story is drawn.
+/// The part of a story that is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// What happens earlier after the beginning of the traces is left out.
+    /// Leaves out what happens before this time from the beginning of the traces.
     pub from: Option<Duration>,
-    /// What happens later is left out.
+    /// Leaves out what happens after this time.
     pub to: Option<Duration>,
-    /// What has nothing to do with the block of this height is left out.
+    /// Leaves out what doesn't concern the block of this height.
     pub height: Option<u64>,
-    /// Heartbeats and hellos are drawn too, and messages that bring others' heights up to date.
+    /// True to draw heartbeats and hellos too, and messages that bring others' heights up to date.
     pub heartbeats: bool,
 }
 
 /// Draws the traces with these names and texts.
 ///
 /// # Errors
-/// Says what is wrong with the traces, or that nothing in them is to be drawn.
+/// Says what is wrong with the traces, or that they hold nothing to draw.
 pub fn draw(traces: &[(String, String)], choice: &Choice) -> Result<String, String> {
     let mut records = Vec::new();
     for (name, text) in traces {

@@ -1,11 +1,11 @@
-//! Lines into records. A server that is killed while it writes leaves half a line, which is no mistake.
+//! Lines into records. A server that is killed while it writes leaves half a line, which is no error.
 
 use crate::trace::record::{Record, What};
 
-/// The records in a trace, in their order.
+/// Reads the records of a trace, in their order.
 ///
 /// # Errors
-/// Names the line that is none: unless it is the last, or the last before the server started again.
+/// Names the line that is no record, unless it is the last, or the last before the server started again.
 pub fn read(name: &str, text: &str) -> Result<Vec<Record>, String> {
     let mut records: Vec<Record> = Vec::new();
     let mut half = None;
@@ -25,7 +25,7 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Record>, String> {
         records.push(record);
     }
     match half {
-        // The last of all.
+        // The file's last line.
         Some((number, _)) if number == text.lines().count() && number > 1 => Ok(records),
         Some((number, error)) => Err(format!(
             "{name}, line {number} is not a line of a trace, which server --trace writes: {error}"

@@ -1,4 +1,4 @@
-//! A line of a trace: one thing that happened at one server.
+//! A line of a trace: one event at one server.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,18 +6,17 @@ use crate::bank::ids::{LifeId, ServerId};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote};
 
-/// One thing that happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// At which server.
+    /// The server where it happened.
     pub server: ServerId,
-    /// Counts what happened there in one life: the server's own part of a logical clock. Whoever
-    /// merges traces gets the rest from sending and receiving.
+    /// The number of the event in its life: the server's own part of a logical clock. Merging traces adds
+    /// the rest, from sending and receiving.
     pub clock: u64,
-    /// When, by that machine's clock, in microseconds since 1970. Nothing depends on it but what is
-    /// shown.
+    /// The time by that machine's clock, in microseconds since 1970. It matters only for what is shown.
     pub us: u64,
-    /// What.
+    /// What happened.
     #[serde(flatten)]
     pub what: What,
 }
@@ -26,43 +25,43 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
-    /// The store was loaded. If there was a life before, then that has ended in a crash.
+    /// The store was loaded. If there was a life before, it has ended in a crash.
     Start {
         /// The life that begins.
         life: LifeId,
     },
-    /// A message was given to a connection. Whether it arrives only the receiver's trace tells.
+    /// A message was given to a connection. Only the receiver's trace tells whether it arrived.
     Sent {
-        /// To whom.
+        /// The receiver.
         to: ServerId,
-        /// Its place there.
+        /// The message's place in the connection.
         place: Place,
-        /// What.
+        /// The message.
         message: Brief,
     },
     /// A message was lost before it left.
     Lost {
-        /// For whom it was.
+        /// The receiver it was for.
         to: ServerId,
-        /// Why.
+        /// Why it was lost.
         why: Loss,
-        /// What.
+        /// The message.
         message: Brief,
     },
     /// A message was taken in.
     Received {
-        /// From whom.
+        /// The sender.
         from: ServerId,
-        /// Its place among what came on that connection.
+        /// The message's place in the connection.
         place: Place,
-        /// What.
+        /// The message.
         message: Brief,
     },
     /// Writes became durable.
     Durable {
         /// The turn's number.
         turn: u64,
-        /// How many writes.
+        /// How many writes became durable.
         writes: usize,
     },
     /// A ballot was promised, durably.
@@ -74,7 +73,7 @@ pub enum What {
     Accepted {
         /// The block's height.
         height: u64,
-        /// In which ballot.
+        /// The ballot.
         ballot: String,
         /// The beginning of the block's hash.
         hash: String,
@@ -83,54 +82,54 @@ pub enum What {
     Appended {
         /// The block's height.
         height: u64,
-        /// The beginning of its hash.
+        /// The beginning of the block's hash.
         hash: String,
-        /// Who built it.
+        /// The server that built it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proposer: Option<ServerId>,
-        /// How many entries it holds.
+        /// How many entries the block holds.
         entries: usize,
     },
     /// A client asked for something that changes accounts.
     Asked {
-        /// For what: `transfer`, `open`, `batch`, `settle`.
+        /// The question: `transfer`, `open`, `batch`, `settle`.
         what: String,
     },
     /// A client was answered.
     Answered {
-        /// With what: an outcome's name, `batch`, `settled`, `error`.
+        /// The answer: an outcome's name, `batch`, `settled`, `error`.
         what: String,
     },
 }
 
-/// A message's place among those that went over one connection.
+/// A message's place among the messages of one connection.
 ///
-/// Small messages may overtake those with blocks, but not each other, nor do these. So the nth of its
-/// kind that is sent is the nth that is received: no message needs to carry a number for it.
+/// Small messages may overtake messages with blocks, but messages of one kind never overtake each other. So
+/// the nth of its kind that is sent is the nth that is received, and no message needs to carry a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    /// The connection: where it was dialled from and to, as both ends see it.
+    /// The connection, by the addresses from and to which it was dialled, as both ends see them.
     pub connection: String,
-    /// Which of the connection's queues.
+    /// The connection's queue.
     pub queue: Queue,
-    /// Counts from 1.
+    /// The message's number in the queue, from 1.
     pub number: u64,
 }
 
-/// Messages that don't overtake each other.
+/// A queue: messages that don't overtake each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Queue {
-    /// Small ones.
+    /// Small messages.
     Small,
-    /// Those with blocks.
+    /// Messages with blocks.
     Bulky,
-    /// The answer to the hello, the one thing that goes the other way.
+    /// The answer to the hello, the only message that goes the other way.
     Answer,
 }
 
 impl Queue {
-    /// The one for a message over a dialled connection.
+    /// Returns the queue of a message over a dialled connection.
     pub fn of(message: &Message) -> Queue {
         if message.is_bulky() { Queue::Bulky } else { Queue::Small }
     }
@@ -142,16 +141,16 @@ impl Queue {
 pub enum Loss {
     /// There was no connection.
     NoLink,
-    /// Too many were waiting.
+    /// Too many messages were waiting.
     QueueFull,
-    /// Somebody asked for it.
+    /// The link loses it, on order.
     Fault,
 }
 
-/// As much of a message as a trace holds.
+/// The part of a message that a trace holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brief {
-    /// The protocol's word for it.
+    /// The protocol's word for the message.
     pub kind: String,
     /// The height that it is about; the first, if it is about several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,7 +158,7 @@ pub struct Brief {
     /// The ballot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ballot: Option<String>,
-    /// Of a promise, the ballot of the block accepted before; of a nack, the ballot promised.
+    /// For a promise, the ballot of the block accepted before; for a nack, the ballot promised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     /// How many entries of a log or a block it carries.
@@ -171,7 +170,7 @@ pub struct Brief {
 }
 
 impl Brief {
-    /// What a trace holds of a message.
+    /// Takes the part of a message that a trace holds.
     pub fn of(message: &Message) -> Brief {
         let mut brief = Brief { kind: message.name().into(), ..Brief::default() };
         match message {
@@ -219,13 +218,13 @@ impl Brief {
         self.ballot = ballot.map(Ballot::to_string);
     }
 
-    /// Whether it has to do with the block of this height.
+    /// True if the message concerns the block of this height.
     pub fn concerns(&self, height: u64) -> bool {
         let first = self.height.filter(|_| self.kind != "heartbeat");
         first.is_some_and(|first| (first..first + self.blocks.unwrap_or(1)).contains(&height))
     }
 
-    /// Whether it belongs to a run of Paxos or brings blocks: all that changes what servers hold.
+    /// True if the message belongs to a Paxos run or brings blocks: the kinds that change what servers hold.
     pub fn is_of_the_protocol(&self) -> bool {
         !matches!(
             &*self.kind,
@@ -233,7 +232,7 @@ impl Brief {
         )
     }
 
-    /// In a few words, for an arrow.
+    /// Describes the message in a few words, for an arrow.
     pub fn label(&self) -> String {
         let count = |count: u64, one: &str, many: &str| match count {
             1 => format!("1 {one}"),

@@ -1,22 +1,22 @@
-//! Where everything in a picture is, before it is drawn.
+//! The places of everything in a picture, before it is drawn.
 
-/// A place: how far to the right, how far down.
+/// A point: how far to the right, and how far down.
 pub type Point = (f64, f64);
 
-/// Where everything is.
+/// The places of everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sheet {
-    /// In units of which a letter has about six.
+    /// The width. A letter is about six units wide.
     pub width: f64,
-    /// The same.
+    /// The height, in the same units.
     pub height: f64,
     /// The servers' lines.
     pub lines: Vec<Line>,
-    /// All messages.
+    /// The messages.
     pub arrows: Vec<Arrow>,
-    /// What happens at one server.
+    /// The events at one server.
     pub marks: Vec<Mark>,
-    /// Texts that are neither a label nor a mark's: pauses, times.
+    /// The texts that belong to no arrow or mark: pauses, times.
     pub margins: Vec<Margin>,
 }
 
@@ -25,16 +25,16 @@ pub struct Sheet {
 pub struct Line {
     /// The server's id.
     pub name: String,
-    /// Where it is.
+    /// The line's place.
     pub x: f64,
-    /// From where to where the server lives.
+    /// The parts of the line on which the server lives, from and to.
     pub lives: Vec<(f64, f64)>,
 }
 
 /// A message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arrow {
-    /// Its kind, by which it is coloured.
+    /// The message's kind, which gives the colour.
     pub kind: String,
     /// Where it begins.
     pub from: Point,
@@ -42,53 +42,53 @@ pub struct Arrow {
     pub to: Point,
     /// How it ends.
     pub end: End,
-    /// What is written along it.
+    /// The text along the arrow.
     pub label: Text,
 }
 
-/// How an arrow ends.
+/// The end of an arrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// At a server.
+    /// An arrowhead at a server.
     Head,
-    /// In a cross: it is lost.
+    /// A cross: the message is lost.
     Cross,
-    /// In nothing: there is no trace that could tell.
+    /// Nothing: no trace tells.
     Open,
 }
 
 /// A text beside a line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
-    /// Its words.
+    /// The words.
     pub words: String,
-    /// Where it begins, or ends if it stands on the left.
+    /// Where the words begin, or end if they stand on the left.
     pub x: f64,
-    /// Its base line.
+    /// The base line.
     pub y: f64,
-    /// It stands on the left of its line.
+    /// True if the text stands on the left of its line.
     pub is_left: bool,
 }
 
-/// Something that happens at one server.
+/// An event at one server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// Where.
+    /// The place.
     pub at: Point,
-    /// What.
+    /// The sign.
     pub sign: Sign,
-    /// What is written beside it.
+    /// The text beside the sign.
     pub text: Option<Text>,
-    /// More about it, for who asks.
+    /// The details, for whoever points at it.
     pub detail: String,
 }
 
-/// What a mark looks like.
+/// The look of a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// A ring: a life begins.
     Start,
-    /// A cross: it ends.
+    /// A cross: a life ends.
     Crash,
     /// A box with a height: a block is appended.
     Block(u64),
@@ -98,13 +98,13 @@ pub enum Sign {
     Client,
 }
 
-/// What stands in the margin.
+/// A text in the margin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Margin {
-    /// Its words.
+    /// The words.
     pub words: String,
-    /// At which height.
+    /// The height.
     pub y: f64,
-    /// It tells of a pause, not of a time.
+    /// True if it tells a pause, not a time.
     pub is_pause: bool,
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::trace::sheet::{Arrow, End, Line, Margin, Mark, Point, Sheet, Sign, Text};
 
-/// How arrows are drawn: their class, what the legend says, and which kinds of message they are.
+/// The style of arrows: their class, the legend's words, and their kinds of message.
 type Style = (&'static str, &'static str, &'static [&'static str]);
 
 const STYLES: [Style; 8] = [
@@ -22,7 +22,7 @@ const STYLES: [Style; 8] = [
     ("other", "hello, heartbeat", &["hello", "reject", "heartbeat", "rejoin"]),
 ];
 
-/// Forms; the colours are apart.
+/// The forms, apart from the colours.
 const FORMS: &str = "\
 text{font:11px Helvetica,Arial,sans-serif;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}\
 .name{font-size:14px;font-weight:bold;text-anchor:middle}.left{text-anchor:end}\
@@ -31,7 +31,7 @@ text{font:11px Helvetica,Arial,sans-serif;stroke-width:3px;stroke-linejoin:round
 .arrow{fill:none;stroke-width:1.5}.promise,.accepted{stroke-dasharray:6 3}.nack{stroke-dasharray:2 3}\
 .blocks{stroke-dasharray:9 3 2 3}.commit{stroke-width:2.2}.head{stroke:none}";
 
-/// The colours of ink, pale ink and paper, and those of [`STYLES`]. Each is readable on its paper.
+/// The colours of ink, pale ink and paper, and of [`STYLES`]. Each is readable on its paper.
 struct Palette(&'static str, &'static str, &'static str, [&'static str; 8]);
 
 const LIGHT: Palette = Palette(
@@ -82,7 +82,7 @@ pub fn draw(sheet: &Sheet) -> String {
     );
     sheet.margins.iter().for_each(|margin| draw_margin(&mut svg, margin, sheet));
     sheet.lines.iter().for_each(|line| draw_line(&mut svg, line, sheet.height));
-    // All that is written lies above all that is drawn.
+    // Texts lie above everything else.
     sheet.arrows.iter().for_each(|arrow| draw_arrow(&mut svg, arrow));
     sheet.marks.iter().for_each(|mark| draw_mark(&mut svg, mark));
     sheet.arrows.iter().for_each(|arrow| draw_text(&mut svg, &arrow.label, ""));
@@ -204,7 +204,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// What the colours and signs mean.
+/// The legend: what the colours and signs mean.
 struct Legend {
     text: String,
     width: f64,

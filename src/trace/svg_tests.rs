@@ -45,7 +45,7 @@ fn each_kind_of_arrow_looks_different() {
     }
 }
 
-/// By the Web Content Accessibility Guidelines, a picture's parts need 3 to 1, texts 4.5 to 1.
+/// The Web Content Accessibility Guidelines ask for 3 to 1 for a picture's parts, 4.5 to 1 for texts.
 #[test]
 fn all_colours_are_readable_on_their_paper() {
     let luminance = |colour: &str| -> f64 {
