@@ -16,14 +16,10 @@
 #   ./run.sh down               ends everything that it started; the bank's data stay
 #   ./run.sh clean              the same, and forgets the data, and which bank they were of
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
-#   ./run.sh stores [NAME]      tries a bank on each Redis and Valkey that doc/OPERATING.md names, and kills it under load
-#   ./run.sh bench [ARG…]       measures, and checks what came of it; bench --help says what
-#   ./run.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
-#   ./run.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
-#                               measures what a stopped peer costs, latency, or an absence, away
-#   ./run.sh fuzz TARGET HOW    bad input without end for client-lines, peer-lines, stored-values, prompt,
-#                               command-line, scenario-files or all: --minutes N for each, --seed S to begin with
 #   ./run.sh help               shows this
+#
+# Who works on the program itself finds bench, simulate, chaos, fuzz and stores in ./dev.sh; ./run.sh passes
+# these on to it.
 #
 # Environment: REDIS_PORT and BASE_PORT (those of server A; B and C have the next two) fix ports that
 # are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown; SERVER_FLAGS
@@ -46,9 +42,11 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly ROOT
 cd "$ROOT"
 
-say() { printf '%s\n' "run.sh: $*"; }
-die() { printf '%s\n' "run.sh: $*" >&2; exit 1; }
+say() { printf '%s\n' "${0##*/}: $*"; }
+die() { say "$@" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
+# explain SCRIPT: prints the comment at its beginning.
+explain() { awk 'NR > 2 { if (!sub(/^# ?/, "")) exit; print }' "$1"; }
 
 # ── What runs where: one file ────────────────────────────────────────────────────────────────────
 # One `KEY VALUE` a line, and the last one counts: adding a line is atomic, so several run.sh at
@@ -497,67 +495,6 @@ run_tests() {
     cargo test --locked "$@"
 }
 
-stores() {
-    .ci/install-redis
-    .ci/install-stores all
-    cargo test --locked --test stores -- --include-ignored --nocapture --test-threads 1 "$@"
-}
-
-bench() {
-    .ci/install-redis
-    if [ -z "${PAXOS_BANKING_BIN:-}" ]; then
-        cargo build --release --locked
-        # Aside, for cargo bench puts one that isn't quite what is shipped in the same place.
-        mkdir -p "$ROOT/target/bench"
-        PAXOS_BANKING_BIN=$ROOT/target/bench/paxos-banking
-        cp "$(target_folder)/release/paxos-banking" "$PAXOS_BANKING_BIN"
-    fi
-    GLIBC_TUNABLES=$TUNABLES PAXOS_BANKING_BIN=$PAXOS_BANKING_BIN \
-        cargo bench --locked --bench bank -- "$@"
-}
-
-simulate() {
-    local variable
-    case ${1:-} in
-        --seeds | --minutes | --seed) variable=$(tr '[:lower:]' '[:upper:]' <<<"${1#--}") ;;
-        *) say "simulate --seeds N, --minutes M or --seed S" >&2; exit 2 ;;
-    esac
-    case ${2:-} in
-        '' | *[!0-9]*) say "simulate $1 takes a number" >&2; exit 2 ;;
-    esac
-    env -u SEED -u SEEDS -u MINUTES "$variable=$2" \
-        cargo test --release --locked --quiet --test sim -- --nocapture
-}
-
-chaos() {
-    [[ "$*" =~ ^(latency|away|--minutes\ [0-9]+(\ --seed\ [0-9]+)?)$ ]] ||
-        { say "chaos --minutes N [--seed S], chaos latency or chaos away" >&2; exit 2; }
-    .ci/install-redis
-    cargo test --release --locked --quiet --test chaos -- chaos "$@" || exit 1
-}
-
-fuzz() {
-    local target=${1:-} variable settings=()
-    case $target in
-        '' | -*) say "fuzz TARGET|all --minutes N [--seed S]" >&2; exit 2 ;;
-    esac
-    shift
-    while [ $# -gt 0 ]; do
-        case $1 in
-            --minutes | --seed) variable=$(tr '[:lower:]' '[:upper:]' <<<"${1#--}") ;;
-            *) say "fuzz $target takes --minutes N and --seed S" >&2; exit 2 ;;
-        esac
-        case ${2:-} in
-            '' | *[!0-9]*) say "fuzz $target $1 takes a number" >&2; exit 2 ;;
-        esac
-        settings+=("$variable=$2")
-        shift 2
-    done
-    .ci/install-redis
-    env -u SEED -u MINUTES "TARGET=$target" ${settings[@]+"${settings[@]}"} \
-        cargo test --profile fuzz --locked --quiet --test fuzz
-}
-
 follow_log() {
     known_process "$@"
     [ -f "$DATA/logs/$1.log" ] || die "$1 has no log here; ./run.sh start ${1#redis-} starts it"
@@ -589,13 +526,15 @@ main() {
         up) start_everything; open_terminals ;;
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
         diagram) . tests/diagram.sh; diagram "$@" ;;
-        start | status | down | clean | client | audit | window | play | stores | bench | simulate | chaos | fuzz) "$command" "$@" ;;
+        start | status | down | clean | client | audit | window | play) "$command" "$@" ;;
+        bench | simulate | chaos | fuzz | stores) exec ./dev.sh "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_process "$@" ;;
         test) run_tests "$@" ;;
-        help | -h | --help) awk 'NR > 2 { if (!sub(/^# ?/, "")) exit; print }' run.sh ;;
+        help | -h | --help) explain run.sh ;;
         *) say "'$command' is not a command; ./run.sh help lists them" >&2; exit 2 ;;
     esac
 }
 
-main "$@"
+# ./dev.sh reads this for what is in it.
+[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"

@@ -1,4 +1,4 @@
-//! The load generator and benchmark: `./run.sh bench --help` says how to use it, doc/FIGURES.md
+//! The load generator and benchmark: `./dev.sh bench --help` says how to use it, doc/FIGURES.md
 //! what it measures.
 
 mod bench;

@@ -199,15 +199,39 @@ fn a_client_that_nobody_answers_ends_with_status_3() {
     paxos_banking(&arguments.concat()).code(3);
 }
 
+/// Runs a script of the repository's.
+fn script(name: &str, arguments: &[&str]) -> Assert {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).args(arguments).assert()
+}
+
 #[test]
 fn run_sh_explains_itself_and_refuses_what_it_does_not_know() {
-    let run = |argument: &str| {
-        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("run.sh")).arg(argument).assert()
-    };
-    let help = stdout(&run("help").success());
+    let help = stdout(&script("run.sh", &["help"]).success());
     for command in ["demo", "start ID", "kill ID", "client ID", "status", "down", "clean", "test"] {
         assert!(help.contains(&format!("./run.sh {command}")), "{command}");
     }
-    assert!(stderr(&run("dance").code(2)).contains("'dance' is not a command"));
-    assert!(stderr(&run("start").code(2)).contains("A B C"));
+    assert!(stderr(&script("run.sh", &["dance"]).code(2)).contains("'dance' is not a command"));
+    assert!(stderr(&script("run.sh", &["start"]).code(2)).contains("A B C"));
+}
+
+#[test]
+fn run_sh_tells_of_dev_sh_and_passes_on_what_is_its() {
+    let help = stdout(&script("run.sh", &["help"]).success());
+    let of_developers = stdout(&script("dev.sh", &["help"]).success());
+    assert!(help.contains("in ./dev.sh"), "{help}");
+    for command in ["bench", "simulate", "chaos", "fuzz", "stores"] {
+        assert!(help.contains(command), "{command}");
+        assert!(of_developers.contains(&format!("./dev.sh {command} ")), "{command}");
+    }
+    assert!(stderr(&script("dev.sh", &["dance"]).code(2)).contains("'dance' is not a command"));
+    for (arguments, says) in [
+        (&["simulate", "--seeds", "many"][..], "simulate --seeds takes a number"),
+        (&["chaos", "soon"], "chaos --minutes N [--seed S]"),
+        (&["fuzz"], "fuzz TARGET|all --minutes N"),
+    ] {
+        for name in ["run.sh", "dev.sh"] {
+            let said = stderr(&script(name, arguments).code(2));
+            assert!(said.contains(says), "{name} {arguments:?}: {said}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The same bank on every store that doc/OPERATING.md names: the system's Redis, and those that
 //! `.ci/install-stores` puts into a folder. A store that can't be had fails its test; `STORES=none` leaves
-//! all but the system's out, and says so. `./run.sh stores` tries all, also those that need a library more.
+//! all but the system's out, and says so. `./dev.sh stores` tries all, also those that need a library more.
 
 mod support;
 
@@ -199,25 +199,25 @@ on_each! {
 /// These need a library that is seldom there.
 mod redis_7_4 {
     #[test]
-    #[ignore = "./run.sh stores"]
+    #[ignore = "./dev.sh stores"]
     fn a_bank_lives_on() {
         super::a_bank_lives_on("redis-7.4");
     }
 
     #[test]
-    #[ignore = "./run.sh stores"]
+    #[ignore = "./dev.sh stores"]
     fn the_documented_user_is_enough() {
         super::the_documented_user_is_enough("redis-7.4");
     }
 
     #[test]
-    #[ignore = "./run.sh stores"]
+    #[ignore = "./dev.sh stores"]
     fn what_is_not_kept_yet_is_not_believed() {
         super::what_is_not_kept_yet_is_not_believed("redis-7.4");
     }
 
     #[test]
-    #[ignore = "./run.sh stores"]
+    #[ignore = "./dev.sh stores"]
     fn what_is_not_kept_any_more_is_not_believed() {
         super::what_is_not_kept_any_more_is_not_believed("redis-7.4");
     }
@@ -225,7 +225,7 @@ mod redis_7_4 {
 
 /// A Redis with several I/O threads is given to the servers, and is killed with them under load.
 #[test]
-#[ignore = "./run.sh stores"]
+#[ignore = "./dev.sh stores"]
 fn ten_rounds_of_kill_9_lose_nothing_that_was_told_accepted() {
     const ROUNDS: usize = 10;
     const TOLD: u64 = 100_000;

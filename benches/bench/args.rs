@@ -58,7 +58,7 @@ impl Scenario {
 /// check fails has no figures, and the exit status is 1.
 #[derive(Parser)]
 #[command(
-    name = "./run.sh bench",
+    name = "./dev.sh bench",
     after_help = "PAXOS_BANKING_BIN names a server program to measure instead of this one's."
 )]
 pub struct Arguments {
