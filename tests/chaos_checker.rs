@@ -1,13 +1,6 @@
 //! The checker of `tests/chaos` finds what is wrong. Chains and histories are doctored here, one
 //! thing at a time.
 
-#[path = "chaos/accounts.rs"]
-mod accounts;
-#[path = "chaos/checker.rs"]
-mod checker;
-#[allow(dead_code, reason = "not all that clients do with it is done here")]
-#[path = "chaos/history.rs"]
-mod history;
 mod support;
 
 use std::collections::BTreeMap;
@@ -17,8 +10,8 @@ use paxos_banking::bank::ids::RequestId;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Record, Via};
 
-use checker::{Evidence, check};
-use history::{Asked, Fate, History, Read};
+use support::checker::history::{Asked, Fate, History, Read};
+use support::checker::{Evidence, check};
 use support::samples::{account, amount, block_of, element_of, genesis, server};
 
 fn request(server: &str, number: u64) -> RequestId {

@@ -1,6 +1,5 @@
 //! What a client sees when it looks into a running bank: status, logs, blocks, balances of all.
 
-#[path = "support/mod.rs"]
 mod support;
 
 use std::time::Duration;

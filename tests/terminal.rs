@@ -1,6 +1,5 @@
 //! The client with a person at a terminal: a pseudo-terminal, which a small Python program holds.
 
-#[path = "support/mod.rs"]
 mod support;
 
 use std::process::Command;

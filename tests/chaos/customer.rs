@@ -9,7 +9,7 @@ use paxos_banking::bank::ids::AccountId;
 use paxos_banking::bank::ledger::entry::Action;
 use paxos_banking::bank::request::{Instruction, Reply, Request};
 
-use crate::history::{Fate, History, Read};
+use crate::support::checker::history::{Fate, History, Read};
 use crate::teller::Teller;
 
 /// A client of one server.

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::checker::{Evidence, Finding, check};
 use crate::customer::Customer;
-use crate::history::History;
 use crate::stage::{OPENING, Stage};
+use crate::support::checker::history::History;
+use crate::support::checker::{Evidence, Finding, check};
 use crate::support::redis::say;
 use crate::teller::Teller;
 use crate::weather::{Tally, rage};

@@ -1,10 +1,10 @@
 //! Faults on the real thing: the shipped program as processes, Redis, sockets, and a checker.
 //!
-//! `./run.sh chaos --minutes 20 [--seed 7]` founds one bank after the other. While clients use it,
+//! `./dev.sh chaos --minutes 20 [--seed 7]` founds one bank after the other. While clients use it,
 //! servers and Redis are killed, stopped, starved and torn, and the connections between them are cut,
 //! reset, held, slowed down and left half open: several at once, and each is healed after a while.
-//! Then what every client was told is held against the chain in all stores. `./run.sh chaos latency`
-//! measures what a peer that is stopped or dead costs local transfers, and `./run.sh chaos away` how
+//! Then what every client was told is held against the chain in all stores. `./dev.sh chaos latency`
+//! measures what a peer that is stopped or dead costs local transfers, and `./dev.sh chaos away` how
 //! long a server that was away takes to catch up. `cargo test` plays two short episodes.
 //!
 //! A seed decides what an episode is like and which faults come in which order. Threads, processes
@@ -14,13 +14,10 @@
 //! day, and the monotonic clock only decides when to try again or to give up, never what is true.
 //! Servers that are stopped and go on show what a clock that jumps would.
 
-mod accounts;
 mod away;
-mod checker;
 mod customer;
 mod episode;
 mod faults;
-mod history;
 mod latency;
 mod proxy;
 mod stage;
@@ -37,7 +34,7 @@ use std::time::{Duration, Instant};
 use episode::{Plan, Story, logs_of, play};
 
 const USAGE: &str =
-    "./run.sh chaos --minutes N [--seed S], ./run.sh chaos latency, ./run.sh chaos away";
+    "./dev.sh chaos --minutes N [--seed S], ./dev.sh chaos latency, ./dev.sh chaos away";
 
 /// How long faults come over one bank, in a long run, and for how long there is no point in it.
 const EPISODE: Duration = Duration::from_secs(50);

@@ -12,7 +12,7 @@ use paxos_banking::wire::{
     Answer, LineRead, LineReader, MAX_PEER_LINE, encode_request, parse_reply,
 };
 
-use crate::history::{Asked, Fate};
+use crate::support::checker::history::{Asked, Fate};
 
 /// Why a try brought no answer.
 enum Failure {

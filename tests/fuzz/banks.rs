@@ -3,116 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::blockchain::block::{FORMAT, Genesis, SealedBlock};
-use paxos_banking::bank::blockchain::chain::Chain;
-use paxos_banking::bank::effects::{Bound, Event, Level, Receipt, Timer, TimerCommand, Write};
-use paxos_banking::bank::ids::{AccountId, ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
-use paxos_banking::bank::ledger::entry::Position;
-use paxos_banking::bank::ledger::pages::Page;
-use paxos_banking::bank::ledger::secret::Secret;
-use paxos_banking::bank::limits::Limits;
-use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing};
+use paxos_banking::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
+use paxos_banking::bank::ids::AccountId;
+use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::Reply;
-use paxos_banking::bank::server::recovery::Recovery;
-use paxos_banking::bank::server::settling::Habit;
-use paxos_banking::bank::server::{Config, Server};
-use paxos_banking::bank::stored::Stored;
+use paxos_banking::bank::server::Server;
 use paxos_banking::wire::{encode_message, encode_reply};
 
+use crate::machine::bank_of_three::{OPENING, config, genesis, greetings, hello};
+use crate::machine::disk::Disk;
 use crate::target::Heard;
-
-/// B's connection, and C's.
-pub const PEERS: [ConnectionId; 2] = [ConnectionId(1), ConnectionId(2)];
-/// A client's.
-pub const CLIENT: ConnectionId = ConnectionId(9);
-/// What every server's account holds at first.
-pub const OPENING: u64 = 100;
-
-pub fn id(name: &str) -> ServerId {
-    name.parse().expect("a server's id")
-}
-
-pub fn configuration() -> Configuration {
-    let opening_balance = Amount::new(OPENING).expect("an amount");
-    Configuration { servers: vec![id("A"), id("B"), id("C")], opening_balance }
-}
-
-pub fn genesis() -> SealedBlock {
-    let Configuration { servers, opening_balance } = configuration();
-    let servers = servers.into_iter().zip((1..).map(InstanceId)).collect();
-    SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers })
-}
-
-/// How a server greets A.
-pub fn hello(of: &str, instance: u64) -> Hello {
-    let standing = Standing {
-        genesis: Some(genesis().hash()),
-        active: true,
-        height: 0,
-        turn: TurnNumber(3),
-        position: Position::START,
-    };
-    Hello {
-        version: FORMAT,
-        id: id(of),
-        instance: InstanceId(instance),
-        life: LifeId(7),
-        lives: vec![(LifeId(7), TurnNumber(1))],
-        configuration: configuration(),
-        standing,
-        knows_you_as: Some(InstanceId(1)),
-        rejoins: false,
-        saw_you_at: None,
-    }
-}
-
-/// What a server A is told when it starts.
-pub fn config() -> Config {
-    let addresses = configuration().servers.into_iter().map(|id| (id, "127.0.0.1:1".to_owned()));
-    Config {
-        id: id("A"),
-        configuration: configuration(),
-        addresses: addresses.collect(),
-        rejoin: false,
-        bank: None,
-        habit: Habit::default(),
-        limits: Limits::default(),
-    }
-}
 
 /// Server A of an open bank, both ways connected to B and C.
 pub struct Bank {
     server: Server,
+    disk: Disk,
     committed: BTreeMap<AccountId, Amount>,
     timers: BTreeSet<Timer>,
 }
 
 impl Bank {
     pub fn open() -> Bank {
-        let chain = Chain::found(&genesis()).expect("a genesis");
-        let opening: Vec<_> = chain.opening_balances().collect();
-        let stored = Stored {
-            lives: vec![(LifeId(5), TurnNumber(1))],
-            turn: TurnNumber(1),
-            active: true,
-            blocks: 1,
-            pages: 1,
-            included: chain.all_included().clone(),
-            instances: chain.all_instances().clone(),
-            ..Stored::empty(InstanceId(1))
-        };
-        let mut recovery = Recovery::begin(config(), stored).expect("a good store");
-        recovery.append(genesis()).expect("a good block");
-        let page = Page { number: 0, height: 0, balances: opening.clone() };
-        recovery.page(&page).expect("a good page");
-        let server = recovery.finish(Secret([1, 1])).expect("a good store");
-        let committed = opening.into_iter().collect();
-        let mut bank = Bank { server, committed, timers: BTreeSet::new() };
-        for ((name, instance), connection) in [("B", 2), ("C", 3)].into_iter().zip(PEERS) {
-            bank.server.handle(Event::Greeted(connection, hello(name, instance)));
-            bank.server.handle(Event::LinkUp(id(name)));
-            let answer = Message::Hello(hello(name, instance));
-            bank.server.handle(Event::LinkAnswered(id(name), answer));
+        let mut disk = Disk::founded(1, &genesis());
+        let committed = disk.pages[&0].balances.iter().cloned().collect();
+        let server = disk.load(config(), 1);
+        let mut bank = Bank { server, disk, committed, timers: BTreeSet::new() };
+        for peer in ["B", "C"] {
+            greetings(&hello(peer)).into_iter().for_each(|event| bank.server.handle(event));
         }
         bank.settle_down(&Heard::default());
         bank
@@ -149,8 +66,7 @@ impl Bank {
             }
             turn.free.iter().for_each(|(_, message)| assert_one_line(&encode_message(message)));
             turn.batch.writes.iter().for_each(|write| self.keep(write, heard));
-            let receipt =
-                (!turn.batch.writes.is_empty()).then(|| Receipt::durable(turn.batch.number));
+            let receipt = (!turn.batch.writes.is_empty()).then(|| self.disk.commit(&turn.batch));
             let mut own = Vec::new();
             for bound in turn.bound.release(receipt) {
                 match bound {

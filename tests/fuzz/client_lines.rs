@@ -5,7 +5,8 @@ use paxos_banking::bank::ids::AccountId;
 use paxos_banking::wire::asked::Asked;
 use paxos_banking::wire::{encode_order, encode_request, parse_asked, parse_request};
 
-use crate::banks::{Bank, CLIENT, hear_reply, id};
+use crate::banks::{Bank, hear_reply};
+use crate::machine::bank_of_three::{CLIENT, id};
 use crate::samples::REQUESTS;
 use crate::target::{Heard, Target};
 

@@ -1,6 +1,6 @@
 //! Input from hell: valid samples, changed a little or a lot, for everything that reads what others wrote.
 //!
-//! `./run.sh fuzz TARGET|all --minutes N [--seed S]` runs it; by itself it takes `TARGET`, `MINUTES` and
+//! `./dev.sh fuzz TARGET|all --minutes N [--seed S]` runs it; by itself it takes `TARGET`, `MINUTES` and
 //! `SEED` from its environment. In the ordinary suite each target gets one round, or a few. A round begins with
 //! the samples, and follows from its seed alone: what leads to words not heard before in the round is
 //! changed further.
@@ -19,11 +19,15 @@ mod target;
 #[allow(dead_code, unused_imports, reason = "the program uses all of it, and has tests of its own")]
 #[path = "../../src/cli/mod.rs"]
 mod cli;
+#[allow(dead_code, reason = "no simulation is played here")]
+#[path = "../support/machine/mod.rs"]
+mod machine;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::time::{Duration, Instant};
 
+use paxos_banking::bank;
 use target::{Round, Tally, Target};
 
 fn targets() -> Vec<Box<dyn Target>> {
@@ -64,7 +68,7 @@ fn fuzz(target: &dyn Target, seed: Option<u64>, time: Duration) {
             Ok(round) => tally.add(round),
             Err(found) => {
                 let name = target.name();
-                fail(&format!("{name}: {found}\nreplay it by: ./run.sh fuzz {name} --seed {seed}"));
+                fail(&format!("{name}: {found}\nreplay it by: ./dev.sh fuzz {name} --seed {seed}"));
             }
         }
         let enough = tally.shallow(target).is_none() || seed - first + 1 >= MOST_ROUNDS;

@@ -5,12 +5,13 @@ use paxos_banking::bank::ids::ConnectionId;
 use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::wire::{encode_message, is_peer_line, parse_message, parse_request};
 
-use crate::banks::{Bank, CLIENT, PEERS, id};
+use crate::banks::Bank;
+use crate::machine::bank_of_three::{CLIENT, OF_B, OF_C, id};
 use crate::samples::stories;
 use crate::target::{Heard, Target};
 
 /// What makes A begin a run.
-const OVERDRAFT: &[u8] = br#"{"transfer":{"to":"B","amount":500}}"#;
+const OVERDRAFT: &[u8] = br#"{"transfer":{"to":"B","amount":50000}}"#;
 
 pub struct PeerLines;
 
@@ -61,7 +62,7 @@ impl Target for PeerLines {
                 answer @ Message::Reject { .. } => {
                     vec![Event::LinkUp(id("B")), Event::LinkAnswered(id("B"), answer)]
                 }
-                message => PEERS.map(|peer| Event::Received(peer, message.clone())).into(),
+                message => [OF_B, OF_C].map(|peer| Event::Received(peer, message.clone())).into(),
             };
             // One that stopped says nothing more.
             if !events.into_iter().all(|event| bank.handle(event, heard)) {

@@ -6,7 +6,7 @@ use paxos_banking::client::commands::Command;
 use paxos_banking::client::parse::parse;
 use paxos_banking::wire::{encode_request, parse_request};
 
-use crate::banks::id;
+use crate::machine::bank_of_three::id;
 use crate::samples::COMMANDS;
 use crate::target::{Heard, Target};
 

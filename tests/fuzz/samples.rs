@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::blockchain::block::{Block, BlockHash, SealedBlock};
-use paxos_banking::bank::ids::{AccountId, InstanceId, LifeId};
+use paxos_banking::bank::blockchain::block::{Block, SealedBlock};
+use paxos_banking::bank::ids::InstanceId;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::{Hello, Message, Standing, Vote, Whole};
 
-use crate::banks::{genesis, hello, id};
+use crate::machine::bank_of_three::*;
 
 /// What clients say; several lines in one are one client's.
 pub const REQUESTS: [&str; 24] = [
     r#"{"kind":"link","fault":"delay","peer":"B","ms":200}"#,
     r#"{"id":1,"kind":"link","fault":"drop","peer":"B","percent":30}"#,
     r#"{"id":1,"transfer":{"to":"C","amount":20}}"#,
-    r#"{"id":1,"transfer":{"from":"A","to":"B","amount":500,"wait_ms":100}}"#,
+    r#"{"id":1,"transfer":{"from":"A","to":"B","amount":50000,"wait_ms":100}}"#,
     r#"{"id":2,"version":2,"transfer":{"to":"B","amount":5,"settled":true}}"#,
     r#"{"id":5,"transfer":{"to":"B","amount":5,"session":"A.1.2.0000000000000005.2","number":1}}"#,
     r#"{"id":4,"session":{}}"#,
@@ -25,7 +25,7 @@ pub const REQUESTS: [&str; 24] = [
     r#"{"id":2,"balance":{"account":"B"}}"#,
     r#"{"open":{"account":"A/alice"}}"#,
     r#"{"open":{"account":"A/alice","session":"A.1.2.0000000000000005.2","number":7,"settled":true}}"#,
-    r#"{"id":6,"batch":{"items":[["A","B",5],{"open":"A/alice"},["A","Z",5],["A","B",500]]}}"#,
+    r#"{"id":6,"batch":{"items":[["A","B",5],{"open":"A/alice"},["A","Z",5],["A","B",50000]]}}"#,
     r#"{"batch":{"items":[{"open":"A/bob","linked":true},["A","A/bob",5,"linked"],["A/bob","B",5]],"session":"A.1.2.0000000000000005.2","number":9}}"#,
     r#"{"batch":{"items":[{"from":"A","to":"B","amount":1,"wait_ms":5,"linked":false}],"settled":true}}"#,
     r#"{"id":7,"log":{}}"#,
@@ -36,73 +36,59 @@ pub const REQUESTS: [&str; 24] = [
     r#"{"history":{"account":"A","before":{"height":7,"place":3,"balance":50}}}"#,
     r#"{"id":11,"accounts":{"prefix":"A/","after":"A/alice","limit":100}}"#,
     r#"{"id":12,"status":{}}"#,
-    "{\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":60}}\n{\"id\":2,\"transfer\":{\"to\":\"C\",\"amount\":60}}\n{\"id\":3,\"status\":{}}",
+    "{\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":6000}}\n{\"id\":2,\"transfer\":{\"to\":\"C\",\"amount\":6000}}\n{\"id\":3,\"status\":{}}",
     "{\"id\":1,\"open\":{\"account\":\"A/x\"}}\n{\"transfer\":{\"to\":\"A/x\",\"amount\":9}}\n{\"log\":{}}\n{\"balance\":{\"account\":\"A/x\"}}",
 ];
-
-fn pays(from: &str, to: &str, amount: u64) -> Action {
-    let amount = paxos_banking::bank::amount::Amount::new(amount).expect("an amount");
-    Action::Transfer {
-        from: from.parse().expect("an account"),
-        to: to.parse().expect("one"),
-        amount,
-    }
-}
-
-fn opens(account: &str) -> Action {
-    Action::Open { account: account.parse().expect("an account") }
-}
-
-fn element(seq: u64, actions: impl IntoIterator<Item = Action>) -> Element {
-    let record = |action| Record { action, request: None, via: Via::Local, linked: false };
-    Element::seal(Position { epoch: 1, seq }, actions.into_iter().map(record).collect())
-}
 
 /// What B has in its log.
 fn log_of_b() -> Vec<Element> {
     vec![
-        element(1, [opens("B/x"), pays("B", "B/x", 60), pays("B", "A", 3)]),
-        element(4, [pays("B/x", "A", 60)]),
+        element_of(1, [opens("B/x"), pays("B", "B/x", 60), pays("B", "A", 3)]),
+        element_of(4, [pays("B/x", "A", 60)]),
     ]
 }
 
-fn block_after(previous: BlockHash, height: u64, log: Vec<Element>) -> SealedBlock {
+fn block_with(previous: &SealedBlock, log: Vec<Element>) -> SealedBlock {
     let logs = BTreeMap::from([(id("B"), log)]);
-    SealedBlock::seal(Block { height, previous, proposer: Some(id("B")), genesis: None, logs })
+    SealedBlock::seal(Block { logs, ..block_of(previous, []).block().clone() })
 }
 
 /// What A has in its log.
 pub fn log_of_a() -> Vec<Element> {
     let request = Some("A.1.0.0000000000000005.1#4".parse().expect("a request's name"));
-    let pays = Record { action: pays("A", "B", 90), request, via: Via::Paxos, linked: false };
-    let pays = Element::seal(Position { epoch: 1, seq: 3 }, vec![pays]);
-    vec![element(1, [opens("A/alice"), self::pays("A", "A/alice", 5)]), pays]
+    let paid = Record { request, via: Via::Paxos, ..record(pays("A", "B", 90)) };
+    let paid = Element::seal(Position { epoch: 1, seq: 3 }, vec![paid]);
+    vec![element_of(1, [opens("A/alice"), pays("A", "A/alice", 5)]), paid]
 }
 
 /// The block after [`blocks`].
 pub fn later_block() -> SealedBlock {
     let [_, second] = blocks();
-    block_after(second.hash(), 3, vec![element(6, [pays("B", "C", 1)])])
+    block_with(&second, vec![element_of(6, [pays("B", "C", 1)])])
 }
 
 /// Two blocks that follow block 0.
 pub fn blocks() -> [SealedBlock; 2] {
-    let first = block_after(genesis().hash(), 1, log_of_b());
-    let second = block_after(first.hash(), 2, vec![element(5, [pays("B", "C", 7)])]);
+    let first = block_with(&genesis(), log_of_b());
+    let second = block_with(&first, vec![element_of(5, [pays("B", "C", 7)])]);
     [first, second]
+}
+
+/// How a server greets A that says it is this instance.
+fn hello_as(of: &str, number: u64) -> Hello {
+    Hello { instance: InstanceId(number), ..hello(of) }
 }
 
 /// What B says on its connection to A, or C if the first line is `C`; several lines make a story.
 pub fn stories() -> Vec<Vec<Message>> {
-    let ballot = |round| Ballot { round, server: id("B"), life: LifeId(7) };
     // Of A's first run, which it is in if its client overdraws.
-    let own = Ballot { round: 1, server: id("A"), life: LifeId(5) };
-    let ([first, second], instance) = (blocks(), InstanceId(2));
+    let own = ballot(1, "A");
+    let ballot = |round| ballot(round, "B");
+    let ([first, second], instance) = (blocks(), instance("B"));
     let (height, previous, hash) = (1, genesis().hash(), first.hash());
     let known = BTreeMap::from([(id("A"), 0), (id("B"), 0)]);
     let promise =
         |vote| Message::Promise { height, ballot: own.clone(), instance, waiting: true, vote };
-    let account = |name: &str| name.parse::<AccountId>().unwrap();
     let asks = BTreeSet::from(["B", "C/carol"].map(account));
     let prepare = |round| {
         let (known, asks) = (known.clone(), asks.clone());
@@ -112,7 +98,7 @@ pub fn stories() -> Vec<Vec<Message>> {
         let height = block.height();
         Message::Accept { height, ballot: ballot(round), block: block.clone() }
     };
-    let standing = Standing { height: 2, ..hello("B", 2).standing };
+    let standing = standing(2);
     let logs = promise(Vote::Log { elements: log_of_b(), cut: false, whole: None });
     let brings = BTreeMap::from([(account("A"), Amount::MAX)]);
     let whole = Some(Whole { last: Position { epoch: 1, seq: 9 }, brings });
@@ -128,20 +114,20 @@ pub fn stories() -> Vec<Vec<Message>> {
     let proposed = SealedBlock::seal(Block { proposer: Some(id("A")), ..first.block().clone() });
     let foreign = Standing { genesis: Some(hash), ..standing.clone() };
     let (old, new) = (InstanceId(3), InstanceId(33));
-    let rejoin = vec![element(1, [Action::Rejoin { server: id("C"), old, new }])];
-    let of_rejoin = block_after(previous, 1, rejoin);
-    let of_c = Hello { rejoins: true, instance: new, ..hello("C", 3) };
+    let rejoin = vec![element_of(1, [Action::Rejoin { server: id("C"), old, new }])];
+    let of_rejoin = block_with(&genesis(), rejoin);
+    let of_c = Hello { rejoins: true, instance: new, ..hello("C") };
     vec![
         vec![Message::Hello(of_c), Message::Rejoin { old, new }],
         vec![prepare(3), accept(3, &of_rejoin), Message::Commit { height, hash: of_rejoin.hash() }],
-        vec![Message::Hello(hello("B", 2)), Message::Heartbeat(standing.clone())],
+        vec![Message::Hello(hello("B")), Message::Heartbeat(standing.clone())],
         vec![
-            Message::Hello(hello("Z", 2)),
-            Message::Hello(hello("A", 1)),
-            Message::Hello(hello("C", 2)),
+            Message::Hello(hello_as("Z", 2)),
+            Message::Hello(hello("A")),
+            Message::Hello(hello_as("C", 2)),
         ],
-        vec![Message::Hello(Hello { standing: foreign, ..hello("B", 2) })],
-        vec![Message::Reject { reason: "another bank".into(), hello: hello("B", 2) }],
+        vec![Message::Hello(Hello { standing: foreign, ..hello("B") })],
+        vec![Message::Reject { reason: "another bank".into(), hello: hello("B") }],
         vec![prepare(3), accept(3, &first), Message::Commit { height, hash }, accept(4, &second)],
         vec![
             prepare(3),

@@ -8,7 +8,7 @@ use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::{Options, RedisStore};
 use redis::{Connection, Value};
 
-use crate::banks::{OPENING, config, genesis, id};
+use crate::machine::bank_of_three::{OPENING, config, genesis, id};
 use crate::samples::{blocks, later_block, log_of_a};
 use crate::support::redis::TestRedis;
 use crate::target::{Heard, Target};
@@ -168,7 +168,7 @@ fn line(words: &[&str]) -> String {
 }
 
 /// The page of a bank in which nothing has happened.
-const FOUNDED: &str = r#"{"height":0,"balances":[["A",100],["B",100],["C",100]]}"#;
+const FOUNDED: &str = r#"{"height":0,"balances":[["A",10000],["B",10000],["C",10000]]}"#;
 
 /// A store that was used once and belongs to no bank yet.
 fn baby() -> String {
@@ -213,7 +213,7 @@ fn full() -> String {
         lines += &line(&["rpush", "LOG", element.text()]);
     }
     lines += &line(&["rpush", "ACCEPTED", later_block().text()]);
-    let held = r#"[["A",163],["B",30],["C",107],["B/x",0]]"#;
+    let held = r#"[["A",10063],["B",9930],["C",10007],["B/x",0]]"#;
     lines += &line(&["hset", "STATE", "checkpoint", "2"]);
     lines += &line(&["hset", "BALANCES", "0", &format!(r#"{{"height":2,"balances":{held}}}"#)]);
     lines

@@ -4,9 +4,10 @@
 //!
 //! `GOLDEN=rewrite cargo test --test golden`
 
-#[path = "../sim/disk.rs"]
-mod disk;
 mod lines;
+#[allow(dead_code, reason = "no simulation is played here")]
+#[path = "../support/machine/mod.rs"]
+mod machine;
 mod scenes;
 mod script;
 mod stage;

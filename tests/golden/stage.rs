@@ -4,16 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
-use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::effects::{Batch, Bound, Event, Outbox, Timer, TimerCommand};
 use paxos_banking::bank::ids::{ConnectionId, ServerId, SessionId};
-use paxos_banking::bank::limits::Limits;
-use paxos_banking::bank::paxos::message::{Configuration, Message};
+use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::Reply;
-use paxos_banking::bank::server::settling::Habit;
-use paxos_banking::bank::server::{Config, Server};
+use paxos_banking::bank::server::Server;
 
-use crate::disk::Disk;
+use crate::machine::config_of;
+use crate::machine::disk::Disk;
 use crate::words;
 
 const NAMES: [&str; 3] = ["A", "B", "C"];
@@ -129,17 +127,7 @@ impl Stage {
     }
 
     pub fn begin_life(&mut self, name: &ServerId) {
-        let servers = NAMES.map(id).to_vec();
-        let opening_balance = Amount::new(OPENING).expect("an amount");
-        let config = Config {
-            id: name.clone(),
-            configuration: Configuration { servers, opening_balance },
-            addresses: NAMES.iter().map(|name| (id(name), String::new())).collect(),
-            rejoin: false,
-            bank: None,
-            habit: Habit::default(),
-            limits: Limits::default(),
-        };
+        let config = config_of(name, &NAMES.map(id), OPENING);
         let host = self.hosts.get_mut(name).expect("a server");
         host.life += 1;
         host.server = Some(host.disk.load(config, host.life));

@@ -16,8 +16,9 @@ mod abacus;
 mod audit;
 mod banks;
 mod delivery;
-#[path = "../sim/disk.rs"]
-mod disk;
+#[allow(dead_code, reason = "no simulation is played here")]
+#[path = "../support/machine/mod.rs"]
+mod machine;
 mod marks;
 mod node;
 mod rejoin;
@@ -29,11 +30,9 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Instant;
 
+use machine::config_of;
 use paxos_banking::bank;
-use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
-use paxos_banking::bank::limits::Limits;
-use paxos_banking::bank::paxos::message::Configuration;
 use paxos_banking::bank::server::Config;
 use paxos_banking::bank::server::settling::Habit;
 use stateright::{Checker, Expectation, Model, Property};
@@ -44,19 +43,8 @@ const OPENING: u64 = 10;
 
 fn config(name: &str, servers: &[&str], habit: Habit) -> Config {
     let id = |name: &str| -> ServerId { name.parse().expect("a name") };
-    let opening_balance = Amount::new(OPENING).expect("an amount");
-    let addresses = servers.iter().map(|name| (id(name), String::new())).collect();
-    let servers = servers.iter().map(|name| id(name)).collect();
-    let configuration = Configuration { servers, opening_balance };
-    Config {
-        id: id(name),
-        configuration,
-        addresses,
-        rejoin: false,
-        bank: None,
-        habit,
-        limits: Limits::default(),
-    }
+    let servers: Vec<ServerId> = servers.iter().map(|name| id(name)).collect();
+    Config { habit, ..config_of(&id(name), &servers, OPENING) }
 }
 
 /// What was seen of the properties that must be seen somewhere.

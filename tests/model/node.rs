@@ -11,7 +11,7 @@ use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::server::{Config, Server};
 use paxos_banking::bank::stored::Stored;
 
-use crate::disk::Disk;
+use crate::machine::disk::Disk;
 
 /// Where a server is within its turn.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -2,14 +2,13 @@
 //! server its bank, no server lives so often, and no store is full.
 
 use crate::bank::effects::{Event, Write};
-use crate::bank::ids::{ConnectionId, InstanceId, LifeId, TurnNumber};
+use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::entry::Position;
-use crate::bank::paxos::ballot::Ballot;
-use crate::bank::paxos::message::{Hello, Message, Sighting, Standing};
+use crate::bank::paxos::message::{Hello, Sighting, Standing};
 use crate::bank::server::Config;
 use crate::bank::stored::{LIVES_KEPT, forget_oldest};
-use crate::disk::Disk;
-use crate::plays::{Stage, config, genesis, hello};
+use crate::machine::disk::Disk;
+use crate::machine::stage::*;
 
 /// Its store was used before, and holds no block 0; all others are babies.
 pub fn a_server_that_was_told_its_bank_founds_none() {
@@ -17,11 +16,8 @@ pub fn a_server_that_was_told_its_bank_founds_none() {
     disk.load(config(), 1);
     let bank = Some(genesis().hash().to_string().parse().unwrap());
     let mut server = disk.load(Config { bank, ..config() }, 2);
-    for (name, number) in [("B", 2), ("C", 3)] {
-        let known = hello(name, number);
-        let standing = Standing { genesis: None, active: false, ..known.standing.clone() };
-        let baby = Hello { instance: InstanceId(number), standing, knows_you_as: None, ..known };
-        server.handle(Event::Greeted(ConnectionId(number), baby));
+    for (name, connection) in [("B", OF_B), ("C", OF_C)] {
+        server.handle(Event::Greeted(connection, baby(name)));
     }
     let writes = server.end_turn().batch.writes;
     assert!(
@@ -41,11 +37,11 @@ fn stops(turn: u64) -> bool {
     let mut server = disk.load(config(), 9_999);
     let (life, turn) = (LifeId(77_777), TurnNumber(turn));
     let seen = Sighting { instance: InstanceId(1), life, turn, position: Position::START };
-    for (name, number) in [("B", 2), ("C", 3)] {
-        let known = hello(name, number);
+    for (name, connection) in [("B", OF_B), ("C", OF_C)] {
+        let known = hello(name);
         let standing = Standing { genesis: None, ..known.standing };
         let sees = Hello { knows_you_as: None, standing, saw_you_at: Some(seen), ..known };
-        server.handle(Event::Greeted(ConnectionId(number), sees));
+        server.handle(Event::Greeted(connection, sees));
     }
     server.end_turn().stop.is_some()
 }
@@ -62,14 +58,14 @@ pub fn a_life_that_the_list_lacks_is_a_rollback() {
 
 /// Its store takes no writes: what it promised could not be durable.
 pub fn who_only_reads_does_not_vote() {
-    let mut stage = Stage::new();
+    let mut stage = Stage::open();
     let recovery = stage.disk.recover(config()).unwrap();
     stage.server = recovery
         .resting("it is full".into())
         .finish(crate::bank::ledger::secret::Secret([1, 1]))
         .unwrap();
-    stage.meet_all();
-    let ballot = Ballot { round: 1, server: "B".parse().unwrap(), life: LifeId(7) };
-    let (previous, known) = (genesis().hash(), Default::default());
-    stage.hear(2, Message::Prepare { height: 1, ballot, previous, known, asks: [].into() });
+    for peer in ["B", "C"] {
+        stage.meet(peer);
+    }
+    stage.hear(OF_B, prepare("B", 1, &genesis()));
 }

@@ -11,72 +11,27 @@ mod mistakes;
 #[allow(dead_code, unused_imports, reason = "not all that the library offers is used here")]
 #[path = "../../src/bank/mod.rs"]
 mod bank;
-#[path = "../sim/books.rs"]
-mod books;
-#[path = "../sim/clients.rs"]
-mod clients;
-#[allow(dead_code, reason = "not every scene is for a mistake")]
-#[path = "../rejoin/cluster.rs"]
-mod cluster;
-#[path = "../sim/disk.rs"]
-mod disk;
-#[allow(dead_code, reason = "not every scene is for a mistake")]
-#[path = "../rules/fair.rs"]
-mod fair;
-#[path = "../sim/faults.rs"]
-mod faults;
 mod founding;
-#[path = "../sim/judge.rs"]
-mod judge;
-#[path = "../sim/lies.rs"]
-mod lies;
 mod long_logs;
-#[path = "../sim/lost.rs"]
-mod lost;
-#[path = "../sim/network.rs"]
-mod network;
-#[path = "../sim/old.rs"]
-mod old;
-#[path = "../sim/orders.rs"]
-mod orders;
+#[path = "../support/machine/mod.rs"]
+mod machine;
 mod plays;
-#[path = "../sim/queue.rs"]
-mod queue;
 mod queues;
-#[path = "../sim/replies.rs"]
-mod replies;
-#[allow(dead_code, reason = "not every scene is for a mistake")]
-#[path = "../rejoin/scenes.rs"]
-mod scenes;
-#[path = "../sim/seed.rs"]
-mod seed;
-#[allow(dead_code, reason = "not every scene is for a mistake")]
-#[path = "../rules/stage.rs"]
-mod stage;
-#[path = "../sim/tally.rs"]
-mod tally;
-#[allow(dead_code, reason = "not every scene is for a mistake")]
-#[path = "../rules/trust.rs"]
-mod trust;
-#[path = "../sim/turns.rs"]
-mod turns;
-#[path = "../sim/world.rs"]
-mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use mistakes::{ALL, Mistake, plant};
+use machine::sim::seed::{How, simulate};
+use mistakes::{ALL, Mistake, is_planted, plant};
 use plays::PLAYS;
-use seed::simulate;
 
 /// A mistake that has no play of its own has to be found within so many seeds. Most are found
 /// within ten; but which seed finds one changes with any change of the state machine.
 const BUDGET: u64 = 3_000;
 /// Before its own play is called, chance has so many.
 const CHANCE: u64 = 200;
-/// With no mistake planted these are clean; `tests/sim` shows it of all.
+/// With no mistake planted these are clean; `tests/sim.rs` shows it of all.
 const CLEAN: u64 = 50;
 
 /// By what a mistake is found, and in what words.
@@ -90,6 +45,11 @@ fn caught(play: impl FnOnce()) -> Option<String> {
     Some(text.unwrap_or_default())
 }
 
+/// Plays a seed with what is planted, in the state machine or in the shell around it.
+fn play(seed: u64, trace: bool) {
+    simulate(seed, How { trace, replies_early: is_planted(Mistake::ReplyBeforeDurable) });
+}
+
 fn hunt(mistake: Mistake) -> Found {
     plant(Some(mistake));
     match PLAYS.iter().find(|(of, _)| *of == mistake) {
@@ -100,7 +60,7 @@ fn hunt(mistake: Mistake) -> Found {
 
 fn search(seeds: u64) -> Found {
     (0..seeds).find_map(|seed| {
-        let words = caught(|| drop(simulate(seed, false)))?;
+        let words = caught(|| play(seed, false))?;
         Some((format!("seed {seed}"), words))
     })
 }
@@ -148,7 +108,7 @@ fn main() {
     });
     if let Ok(seed) = std::env::var("SEED") {
         plant(mistake);
-        simulate(seed.parse().expect("SEED is a number"), true);
+        play(seed.parse().expect("SEED is a number"), true);
         return;
     }
     std::panic::set_hook(Box::new(|_| {}));

@@ -1,14 +1,13 @@
 //! A server whose store is lost comes back, and one whose store went back in time is noticed: short
 //! plays of the pure state machine.
 
-mod cluster;
-#[path = "../sim/disk.rs"]
-#[allow(dead_code, reason = "the simulator uses the rest")]
-mod disk;
+#[allow(dead_code, reason = "no simulation is played here")]
+#[path = "../support/machine/mod.rs"]
+mod machine;
 mod rollback;
-mod scenes;
 
-use cluster::Cluster;
+use machine::cluster::Cluster;
+use machine::scenes::rejoining;
 use paxos_banking::bank;
 use paxos_banking::bank::server::cannot_rejoin;
 
@@ -25,7 +24,7 @@ macro_rules! scenes {
 }
 
 scenes! {
-    scenes:
+    rejoining:
     a_server_rejoins_and_counts_anew,
     what_is_lost_is_said_as_far_as_anybody_has_seen_it,
     retries_of_the_older_epoch_get_what_became_of_them,

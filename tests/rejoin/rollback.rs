@@ -1,7 +1,7 @@
 //! Scenes of a store that went back in time.
 
-use crate::cluster::{Cluster, Name, pays};
-use crate::scenes::{lose, with_history};
+use crate::machine::cluster::{Cluster, Name, pays};
+use crate::machine::scenes::rejoining::{lose, with_history};
 
 /// Asks `name` to pay thrice, then puts its store back to where it was before that.
 fn roll_back(cluster: &mut Cluster, name: Name, pays: u64) {

@@ -3,16 +3,16 @@
 
 mod abreast;
 mod chain;
-#[path = "../sim/disk.rs"]
-mod disk;
 mod elements;
-mod fair;
 mod founding;
 mod groups;
 mod keeping;
 mod ledger;
 mod listing;
 mod long_logs;
+#[allow(dead_code, reason = "no simulation is played here")]
+#[path = "../support/machine/mod.rs"]
+mod machine;
 mod messages;
 mod named;
 mod patience;
@@ -23,12 +23,12 @@ mod resting;
 mod serving;
 mod settling;
 mod sightings;
-mod stage;
-mod trust;
 mod vain_runs;
 mod voting;
 mod waiting;
 
+use machine::scenes::{fair, trust};
+use machine::stage;
 use paxos_banking::bank;
 
 /// These scenes are tests here; `tests/planted` plays them with a mistake.

@@ -8,7 +8,7 @@ use paxos_banking::bank::paxos::message::{Hello, Message, Standing};
 use paxos_banking::bank::request::{Reply, Request};
 use paxos_banking::bank::server::Config;
 
-use crate::disk::Disk;
+use crate::machine::disk::Disk;
 use crate::stage::*;
 
 fn told(bank: &BlockHash) -> Config {

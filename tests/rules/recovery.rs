@@ -13,7 +13,7 @@ use paxos_banking::bank::server::recovery::RecoveryError;
 use paxos_banking::bank::server::{Config, Server};
 use paxos_banking::bank::stored::{LIVES_KEPT, forget_oldest};
 
-use crate::disk::Disk;
+use crate::machine::disk::Disk;
 use crate::stage::*;
 
 /// A disk with a block, an entry in the log, and a block accepted for the next height.

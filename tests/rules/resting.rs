@@ -6,7 +6,7 @@ use paxos_banking::bank::request::{ErrorCode, Reply, Request};
 use paxos_banking::bank::server::Config;
 use paxos_banking::bank::server::settling::Habit;
 
-use crate::disk::Disk;
+use crate::machine::disk::Disk;
 use crate::stage::*;
 
 /// With an entry in its log, in the life that it had when the store would take no more.

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::disk::Disk;
 use crate::bank::amount::Amount;
 use crate::bank::effects::{Bound, Event, Timer, TimerCommand};
 use crate::bank::ids::{ConnectionId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
-use crate::bank::paxos::message::{Configuration, Message};
+use crate::bank::paxos::message::Message;
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::bank::server::{Config, Server};
-use crate::disk::Disk;
 
 /// Names a store with its server: `C2` is the second of server C.
 pub type Name = &'static str;
@@ -81,16 +81,7 @@ impl Cluster {
     }
 
     fn config(&self, name: Name, rejoin: bool) -> Config {
-        let opening_balance = Amount::new(100).unwrap();
-        Config {
-            id: id(name),
-            configuration: Configuration { servers: self.ids.clone(), opening_balance },
-            addresses: self.ids.iter().map(|id| (id.clone(), "there".into())).collect(),
-            rejoin,
-            bank: None,
-            habit: Default::default(),
-            limits: Default::default(),
-        }
+        Config { rejoin, ..super::config_of(&id(name), &self.ids, 100) }
     }
 
     pub fn start(&mut self, name: Name, rejoin: bool) {

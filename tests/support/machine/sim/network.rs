@@ -5,11 +5,11 @@ use crate::bank::effects::Event;
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
 use crate::bank::paxos::message::Message;
 
-use crate::books::Books;
-use crate::disk::Disk;
-use crate::queue::Happening;
-use crate::tally::Fault;
-use crate::world::World;
+use super::books::Books;
+use super::queue::Happening;
+use super::tally::Fault;
+use super::world::World;
+use crate::machine::disk::Disk;
 
 impl World {
     pub fn crash(&mut self, id: &ServerId, fault: Fault) {

@@ -1,8 +1,6 @@
 //! The client against a server that fails on cue.
 
-#[path = "client/fake.rs"]
 mod fake;
-#[path = "client/prompt.rs"]
 mod prompt;
 
 use std::time::{Duration, Instant};

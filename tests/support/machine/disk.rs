@@ -1,8 +1,9 @@
-//! A server's durable state in the simulation: applies a turn's writes as a store must.
+//! A server's durable state where the state machine is only played: applies a turn's writes as a store must.
 
 use std::collections::BTreeMap;
 
 use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::{Batch, Receipt, Write};
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::pages::Page;
@@ -27,6 +28,20 @@ impl Disk {
     pub fn empty(instance: u64) -> Disk {
         let stored = Stored::empty(InstanceId(instance));
         Disk { stored, pages: BTreeMap::new(), chain: Vec::new(), tail: None }
+    }
+
+    /// Of a server of an open bank in which nothing has happened yet.
+    pub fn founded(instance: u64, genesis: &SealedBlock) -> Disk {
+        let chain = Chain::found(genesis).expect("block 0");
+        let balances = chain.opening_balances().collect();
+        let stored = Stored {
+            active: true,
+            included: chain.all_included().clone(),
+            instances: chain.all_instances().clone(),
+            ..Stored::empty(InstanceId(instance))
+        };
+        let pages = BTreeMap::from([(0, Page { number: 0, height: 0, balances })]);
+        Disk { stored, pages, chain: vec![genesis.clone()], tail: None }
     }
 
     /// Begins a new life and recovers the server.

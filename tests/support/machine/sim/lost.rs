@@ -7,8 +7,8 @@ use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Action;
 
-use crate::books::{Books, Name, name};
-use crate::tally::Mark;
+use super::books::{Books, Name, name};
+use super::tally::Mark;
 
 impl Books {
     /// A server's store is lost; it is to rejoin with another, which knows nothing yet.

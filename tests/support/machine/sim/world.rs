@@ -3,24 +3,24 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use crate::bank::amount::Amount;
 use crate::bank::effects::{Event, Timer};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::limits::Limits;
-use crate::bank::paxos::message::{Configuration, Hello, Message};
+use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::Request;
 use crate::bank::server::settling::Habit;
 use crate::bank::server::{Config, Server};
 use fastrand::Rng;
 
-use crate::clients::Client;
-use crate::disk::Disk;
-use crate::faults::Faults;
-use crate::judge::Judge;
-use crate::old::OldStores;
-use crate::orders::Habits;
-use crate::queue::{Happening, Scheduled};
-use crate::tally::{Fault, Mark, Tally};
+use super::clients::Client;
+use super::faults::Faults;
+use super::judge::Judge;
+use super::old::OldStores;
+use super::orders::Habits;
+use super::queue::{Happening, Scheduled};
+use super::tally::{Fault, Mark, Tally};
+use crate::machine::config_of;
+use crate::machine::disk::Disk;
 
 /// Who takes part, and how.
 #[derive(Clone)]
@@ -60,6 +60,8 @@ pub struct World {
     pub now: u64,
     pub faults: Faults,
     pub trace: bool,
+    /// Replies leave before their turn is durable: a mistake of the shell's.
+    pub replies_early: bool,
     counter: u64,
     /// The last turn began a run.
     pub begun: bool,
@@ -94,21 +96,15 @@ impl World {
         let ids: Vec<ServerId> = (0..setting.servers)
             .map(|i| char::from(b'A' + i as u8).to_string().parse().unwrap())
             .collect();
-        let opening_balance = Amount::new(setting.opening).unwrap();
-        let configuration = Configuration { servers: ids.clone(), opening_balance };
         let mut limits = setting.limits.clone();
         if let Some(page) = setting.page {
             limits = Limits { page, bytes_per_page: usize::MAX, ..limits };
         }
         let host = |id: &ServerId| Host {
             config: Config {
-                id: id.clone(),
-                configuration: configuration.clone(),
-                addresses: ids.iter().map(|id| (id.clone(), format!("{id}:1"))).collect(),
-                rejoin: false,
-                bank: None,
                 habit: setting.habit.clone(),
                 limits: limits.clone(),
+                ..config_of(id, &ids, setting.opening)
             },
             server: None,
             life: 0,
@@ -130,6 +126,7 @@ impl World {
             now: 0,
             faults,
             trace: false,
+            replies_early: false,
             counter: 0,
             begun: false,
             queue: BinaryHeap::new(),
@@ -240,11 +237,11 @@ impl World {
             Happening::Start(server) => self.start(&server),
             Happening::Client { client, alarm } => {
                 if self.clients[client].alarm == alarm {
-                    crate::clients::act(self, client);
+                    super::clients::act(self, client);
                 }
             }
             Happening::Reply { client, connection, id, reply } => {
-                crate::clients::replied(self, client, connection, id, reply);
+                super::clients::replied(self, client, connection, id, reply);
             }
             Happening::Answer { dialler, life, connection, event } => {
                 let mut links = self.hosts[&dialler].links.values();

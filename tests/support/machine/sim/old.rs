@@ -11,10 +11,10 @@ use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::bank::server::Server;
 
-use crate::disk::Disk;
-use crate::queue::Happening;
-use crate::tally::{Fault, Mark};
-use crate::world::World;
+use super::queue::Happening;
+use super::tally::{Fault, Mark};
+use super::world::World;
+use crate::machine::disk::Disk;
 
 /// One that lives beside the store in its place.
 struct OldStore {

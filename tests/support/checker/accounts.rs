@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use paxos_banking::bank::ids::{AccountId, ServerId};
 use paxos_banking::bank::ledger::entry::{Action, Entry};
 
-use crate::checker::Finding;
-use crate::history::Read;
+use super::Finding;
+use super::history::Read;
 
 /// What happened to one account.
 #[derive(Default)]

@@ -5,9 +5,9 @@ use fastrand::Rng;
 use crate::bank::limits::Limits;
 use crate::bank::server::settling::Habit;
 
-use crate::faults::{Faults, HEALED};
-use crate::orders::Habits;
-use crate::world::{Setting, World};
+use super::faults::{Faults, HEALED};
+use super::orders::Habits;
+use super::world::{Setting, World};
 
 /// Simulated milliseconds of faults, and those within which everything must finish afterwards.
 const FAULTY: u64 = 20_000;
@@ -81,11 +81,20 @@ fn settle(world: &mut World) {
     assert!(done(world), "not everything finished after the faults were healed");
 }
 
+/// How a seed is played.
+#[derive(Clone, Copy, Default)]
+pub struct How {
+    /// Says what happens.
+    pub trace: bool,
+    /// With the shell's own mistake: replies leave before their turn is durable.
+    pub replies_early: bool,
+}
+
 /// Plays one seed.
 ///
 /// # Panics
 /// If something happened that never may, or something that must did not.
-pub fn simulate(seed: u64, trace: bool) -> World {
+pub fn simulate(seed: u64, how: How) -> World {
     let mut dice = fastrand::Rng::with_seed(seed ^ 0x5eed);
     let faults = Faults {
         loss: [0, 2, 10, 30][dice.usize(..4)],
@@ -128,7 +137,7 @@ pub fn simulate(seed: u64, trace: bool) -> World {
     let terse = usize::from(dice.u8(0..4) == 0);
     let setting = Setting { terse, page: [None, Some(1), Some(2)][dice.usize(..3)], ..setting };
     let mut world = World::new(seed, setting, faults);
-    world.trace = trace;
+    (world.trace, world.replies_early) = (how.trace, how.replies_early);
     while world.step(FAULTY) {}
     world.faults = HEALED;
     world.weather();

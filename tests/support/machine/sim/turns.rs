@@ -1,14 +1,14 @@
 //! The end of a turn, as a shell does it: free messages leave, the turn becomes durable, what was
 //! bound leaves; and what can go wrong in between.
 
+use super::clients::Client;
+use super::queue::Happening;
+use super::tally::Fault;
+use super::world::World;
 use crate::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::{Message, Vote};
 use crate::bank::request::Reply;
-use crate::clients::Client;
-use crate::queue::Happening;
-use crate::tally::Fault;
-use crate::world::World;
 
 impl World {
     pub fn end_turn(&mut self, id: &ServerId) {
@@ -31,7 +31,7 @@ impl World {
             self.send(id, &to, message);
         }
         if let Some(fault @ (Fault::CrashUnwritten | Fault::StoreUnwritten)) = dies {
-            if planted!(ReplyBeforeDurable) {
+            if self.replies_early {
                 self.hand_out_all(id, turn.bound.release(None));
             }
             return self.crash(id, fault);

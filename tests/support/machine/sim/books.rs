@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::tally::Mark;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::paxos::ballot::Ballot;
-use crate::tally::Mark;
 
 /// (server, epoch, seq)
 pub type Name = (ServerId, u64, u64);

@@ -6,7 +6,7 @@ use crate::bank::limits::Limits;
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::bank::server::Config;
 
-use crate::stage::*;
+use crate::machine::stage::*;
 
 /// Few sessions are remembered, and fewer of one connection.
 fn small() -> Stage {

@@ -10,10 +10,10 @@ use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 
-use crate::orders::{self, Asker, Habits, Order};
-use crate::replies::LOST;
-use crate::tally::Fault;
-use crate::world::World;
+use super::orders::{self, Asker, Habits, Order};
+use super::replies::LOST;
+use super::tally::Fault;
+use super::world::World;
 
 /// What a request on a connection was for.
 enum Asked {

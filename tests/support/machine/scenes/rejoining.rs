@@ -3,7 +3,7 @@
 use crate::bank::ids::RequestId;
 use crate::bank::ledger::entry::Action;
 use crate::bank::request::{Instruction, Outcome};
-use crate::cluster::{Cluster, Name, pays, position};
+use crate::machine::cluster::{Cluster, Name, pays, position};
 
 const THREE: &[Name] = &["A", "B", "C"];
 const FIVE: &[Name] = &["A", "B", "C", "D", "E"];
@@ -358,7 +358,7 @@ pub fn a_client_can_not_ask_for_it() {
     let mut cluster = with_history();
     let (old, new) =
         (cluster.nodes["C"].disk.stored.instance, cluster.nodes["A"].disk.stored.instance);
-    let action = Action::Rejoin { server: crate::cluster::id("C"), old, new };
+    let action = Action::Rejoin { server: crate::machine::cluster::id("C"), old, new };
     let told = cluster.instruct("A", &Instruction::plain(action));
     assert!(matches!(told, Some(Outcome::Invalid { .. })), "{told:?}");
 }

@@ -1,30 +1,9 @@
 //! The real state machine in a simulated world: one seed decides everything.
 //!
-//! `./run.sh simulate` runs it; by itself it takes `SEEDS`, `MINUTES` or `SEED` from its environment.
+//! `./dev.sh simulate` runs it; by itself it takes `SEEDS`, `MINUTES` or `SEED` from its environment.
 
-/// No mistake is planted in the library (see `tests/planted`).
-macro_rules! planted {
-    ($mistake:ident) => {
-        false
-    };
-}
-
-mod books;
-mod clients;
-mod disk;
-mod faults;
-mod judge;
-mod lies;
-mod lost;
-mod network;
-mod old;
-mod orders;
-mod queue;
-mod replies;
-mod seed;
-mod tally;
-mod turns;
-mod world;
+#[path = "support/machine/mod.rs"]
+mod machine;
 
 use std::io::IsTerminal;
 use std::panic::catch_unwind;
@@ -32,9 +11,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use machine::sim::seed::{How, simulate};
+use machine::sim::tally::{Fault, Mark, Tally};
 use paxos_banking::bank;
-use seed::simulate;
-use tally::{Fault, Mark, Tally};
 
 /// What the ordinary suite runs.
 const USUALLY: u64 = 2_000;
@@ -67,7 +46,7 @@ impl Simulation {
                 progress.next += 1;
                 progress.next - 1
             };
-            let outcome = catch_unwind(|| simulate(seed, false).tally);
+            let outcome = catch_unwind(|| simulate(seed, How::default()).tally);
             let mut progress = self.progress.lock().unwrap();
             progress.done += 1;
             match outcome {
@@ -116,7 +95,7 @@ fn number(variable: &str) -> Option<u64> {
 #[test]
 fn nothing_that_may_never_happen_happens() {
     if let Some(seed) = number("SEED") {
-        simulate(seed, true);
+        simulate(seed, How { trace: true, ..How::default() });
         return;
     }
     let minutes = number("MINUTES");
@@ -135,7 +114,7 @@ fn nothing_that_may_never_happen_happens() {
     let progress = simulation.progress.lock().unwrap();
     simulation.report(&progress);
     if let Some(seed) = progress.failed.iter().min() {
-        panic!("seed {seed} failed; replay it by: ./run.sh simulate --seed {seed}");
+        panic!("seed {seed} failed; replay it by: ./dev.sh simulate --seed {seed}");
     }
     if progress.done >= USUALLY {
         let never = Mark::WORDS.iter().zip(progress.tally.marks).filter(|(_, count)| *count == 0);

@@ -11,9 +11,9 @@ use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{Instruction, Outcome, Request};
 
-use crate::books::{Books, Name};
-use crate::disk::Disk;
-use crate::tally::Mark;
+use super::books::{Books, Name};
+use super::tally::Mark;
+use crate::machine::disk::Disk;
 
 /// A connection, and a number of the client's.
 pub type Call = (ConnectionId, u64);

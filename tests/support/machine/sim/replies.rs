@@ -6,8 +6,8 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::entry::Action;
 use crate::bank::request::{Instruction, Outcome, Reply};
 
-use crate::judge::{Call, Judge};
-use crate::tally::Mark;
+use super::judge::{Call, Judge};
+use super::tally::Mark;
 
 /// What a client is told of a request that was accepted by a store that is lost, or never.
 pub const LOST: &str = "lost with the store";

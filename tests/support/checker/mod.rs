@@ -1,13 +1,16 @@
 //! The checker: holds what clients were told against the chain, by arithmetic of its own.
 
+pub mod accounts;
+pub mod history;
+
 use std::collections::{BTreeMap, HashMap};
 
 use paxos_banking::bank::blockchain::block::{BlockHash, SealedBlock};
 use paxos_banking::bank::ids::{AccountId, RequestId, ServerId};
 use paxos_banking::bank::ledger::entry::{Action, Entry};
 
-use crate::accounts::Accounts;
-use crate::history::{Asked, Fate, History};
+use accounts::Accounts;
+use history::{Asked, Fate, History};
 
 /// What is judged: all is settled, and everybody is connected.
 pub struct Evidence {

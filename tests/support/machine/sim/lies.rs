@@ -9,8 +9,8 @@ use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message, Sighting};
 
-use crate::tally::{Fault, Mark};
-use crate::world::World;
+use super::tally::{Fault, Mark};
+use super::world::World;
 
 impl World {
     /// Now and then the last of all servers lies to another.

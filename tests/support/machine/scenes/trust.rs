@@ -8,7 +8,7 @@ use crate::bank::paxos::message::{Hello, Message, Sighting, Vote};
 use crate::bank::request::{Outcome, Reply};
 use crate::bank::server::Config;
 
-use crate::stage::*;
+use crate::machine::stage::*;
 
 /// A stranger, or a peer, greets in a peer's name on a new connection.
 const STRANGE: ConnectionId = ConnectionId(40);

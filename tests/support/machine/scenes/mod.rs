@@ -1,0 +1,6 @@
+//! Scenes that are tests of their own, and that `tests/planted` plays with mistakes, too. Each panics if
+//! something is wrong.
+
+pub mod fair;
+pub mod rejoining;
+pub mod trust;
