@@ -1,12 +1,13 @@
 //! The structure that everything hangs on, checked by machine: the state machine in `src/bank` is pure,
-//! folders import each other in one direction, files and functions stay small enough to read, and what
-//! the code cites exists.
+//! folders import each other in one direction, files and functions stay small enough to read, what the code
+//! cites exists, and `tests/README.md` lists what is in `tests`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 mod citations;
 mod imports;
+mod listing;
 mod purity;
 mod sizes;
 
