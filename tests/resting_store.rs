@@ -2,9 +2,6 @@
 
 mod support;
 
-use std::thread;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use support::cluster::{Client, wait_until};
 use support::process::Bank;
@@ -25,9 +22,7 @@ fn a_redis_that_closes_the_connections_of_who_rests_costs_nothing() {
     let mut client = Client::connect(bank.address("A"));
     for round in 1..=4 {
         // As `timeout` does, but not some time within two seconds.
-        let redis = &mut bank.redis("A").connect();
-        say::<u64>(redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        thread::sleep(Duration::from_millis(200));
+        bank.redis("A").hang_up_on_all();
         let paid = client.ask(&json!({"transfer": {"to": "B", "amount": 1}}));
         assert_eq!((&paid["outcome"], &paid["seq"]), (&json!("accepted"), &json!(round)), "{paid}");
         let chain = client.ask(&json!({"chain": {}}));

@@ -12,7 +12,7 @@ use paxos_banking::store::redis::{Options, RedisStore};
 use paxos_banking::store::{Store, StoreError};
 use redis::Connection;
 use support::disk::{Disk, commit, texts};
-use support::redis::{TestRedis, say};
+use support::redis::{TestRedis, rest, say};
 use support::samples::*;
 
 /// Appends the accepted block, which opens an account, and takes one element off the log.
@@ -222,12 +222,6 @@ fn a_turn_that_was_torn_by_a_power_cut_never_happens() {
     }
 }
 
-/// Closes all connections to Redis but this one, and waits until whoever had one would look at it first.
-fn hang_up(redis: &TestRedis) {
-    say::<u64>(&mut redis.connect(), &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    std::thread::sleep(Duration::from_millis(200));
-}
-
 /// Bug: a Redis with `timeout 60` closed the connection of a server that had nothing to write, and the next
 /// request was cut off: the server forgot everything, hung up on all, and began a new life. Cause: that the
 /// connection was closed was seen only when a turn had been sent on it. Fix: after a rest it is looked at
@@ -237,13 +231,13 @@ fn a_connection_that_was_closed_while_nothing_was_under_way_is_made_anew() {
     let mut redis = TestRedis::start();
     let mut store = redis.open();
     let mut last = store.load().unwrap().turn.0;
-    hang_up(&redis);
+    redis.hang_up_on_all();
     commit(&mut store, &mut last, promise(1));
-    hang_up(&redis);
+    redis.hang_up_on_all();
     store.look_in().unwrap();
     commit(&mut store, &mut last, promise(2));
     redis.restart();
-    std::thread::sleep(Duration::from_millis(200));
+    rest();
     commit(&mut store, &mut last, promise(3));
     let found = redis.open().load().unwrap();
     assert_eq!((found.promised, found.lives.len()), (Some(ballot(3)), 2), "its life went on");
@@ -268,7 +262,7 @@ fn a_store_that_is_another_s_or_older_when_the_connection_is_made_anew_is_notice
         commit(&mut store, &mut last, promise(1));
         let c = &mut redis.connect();
         let () = say(c, damage);
-        hang_up(&redis);
+        redis.hang_up_on_all();
         let before: Option<String> = say(&mut redis.connect(), &["GET", "SERVER-TURN-A"]);
         let error = store.commit(&batch(last + 1, promise(2))).unwrap_err();
         assert!(!error.is_transient() && error.to_string().contains(words), "{error}");

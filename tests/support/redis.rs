@@ -1,5 +1,6 @@
 //! A Redis of a test's own.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,8 +11,11 @@ use std::time::{Duration, Instant};
 
 use paxos_banking::mend;
 use paxos_banking::play::guard::Guarded;
+use paxos_banking::store::redis::REST;
 use redis::{Client, Connection, FromRedisValue};
 use tempfile::TempDir;
+
+use super::cluster::wait_until;
 
 /// How long a Redis may take to start. Generous: it is only waited for in full by a failing test.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -137,6 +141,16 @@ impl TestRedis {
         client.get_connection_with_timeout(PATIENCE).expect("a connection to Redis")
     }
 
+    /// Closes all connections to it. Waits until it has, and until who had one has rested, and so looks at its
+    /// connection before it writes to it.
+    pub fn hang_up_on_all(&self) {
+        let mut own = self.connect();
+        let others = connected(&mut own);
+        say::<u64>(&mut own, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        wait_until("Redis has hung up", || connected(&mut own).is_disjoint(&others));
+        rest();
+    }
+
     /// Starts it, and waits until it answers. False if it ended instead, for want of the port.
     fn try_run(&mut self, port: u16, deadline: Instant) -> bool {
         self.port = port;
@@ -229,6 +243,20 @@ pub fn append_only_file_in(folder: &Path) -> PathBuf {
 /// Says something to Redis, one word per argument.
 pub fn say<T: FromRedisValue>(connection: &mut Connection, words: &[&str]) -> T {
     redis::cmd(words[0]).arg(&words[1..]).query(connection).unwrap()
+}
+
+/// Waits until a store that nobody uses meanwhile takes itself for rested.
+pub fn rest() {
+    let begun = Instant::now();
+    wait_until("it has rested", || begun.elapsed() >= REST);
+}
+
+/// The names of all connections but this one.
+fn connected(own: &mut Connection) -> BTreeSet<String> {
+    let me = format!("id={}", say::<u64>(own, &["CLIENT", "ID"]));
+    let list: String = say(own, &["CLIENT", "LIST", "TYPE", "normal"]);
+    let names = list.lines().filter_map(|line| line.split(' ').next());
+    names.filter(|name| *name != me).map(str::to_owned).collect()
 }
 
 fn free_port() -> u16 {

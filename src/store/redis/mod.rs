@@ -90,7 +90,7 @@ pub struct RedisStore {
 /// The silence after which the connection is checked before the next write. Redis may have closed it
 /// meanwhile (its setting `timeout` does so after a second at the least), or have been restarted. A turn
 /// written to a closed connection can't be told from a turn that was done and not answered.
-const REST: Duration = Duration::from_millis(100);
+pub const REST: Duration = Duration::from_millis(100);
 
 /// What a process holds from a look to the first error.
 struct Hold {
