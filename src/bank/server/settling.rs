@@ -271,9 +271,10 @@ impl Server {
 
     /// Whether the local log holds more than the next block can take while a run is wanted and can
     /// succeed. New transfers would only wait there, and make all the others wait longer: their clients
-    /// had better be held back.
+    /// had better be held back. Of a server that only reads nobody waits for anything.
     pub fn is_crowded(&self) -> bool {
-        self.log.len() >= self.share().entries
+        !self.rests()
+            && self.log.len() >= self.share().entries
             && self.takes_part()
             && self.wants_run()
             && self.peers.values().filter(|peer| peer.is_connected()).count() + 1 >= self.majority()
