@@ -57,6 +57,10 @@ pub struct Limits {
     pub accounts: usize,
     /// The most transfers that wait, and the most clients that settle.
     pub waiting: usize,
+    /// How many waiting transfers one connection may have; half of them may wait for money.
+    pub waiting_of_one: usize,
+    /// How many it may have whatever the others have, and as many settlements.
+    pub waiting_anyway: usize,
     /// Of how many accounts a run asks what whole logs would bring; at most [`MAX_ASKED`].
     pub asked: usize,
     /// So many runs in a row may bring nothing before such runs rest in between.
@@ -97,6 +101,9 @@ impl Default for Limits {
             log: 4_000_000,
             accounts: 20_000_000,
             waiting: 10_000,
+            // The longest batch fits.
+            waiting_of_one: MAX_BATCH,
+            waiting_anyway: 64,
             asked: MAX_ASKED,
             vain_runs: 8,
             // At some 200 to 400 bytes each.
@@ -138,7 +145,9 @@ impl Limits {
         let Limits { element, block, block_bytes, log, accounts, waiting, asked, .. } = self;
         let Limits { sessions, remembered, remembered_in_all, page, bytes_per_page, .. } = self;
         let Limits { sessions_of_one, items_that_wait, items_of_one, items_anyway, .. } = self;
-        let held = [items_that_wait, items_of_one, items_anyway];
+        let Limits { waiting_of_one, waiting_anyway, .. } = self;
+        let shares = [waiting_of_one, waiting_anyway];
+        let held = [items_that_wait, items_of_one, items_anyway].into_iter().chain(shares);
         let bounds = [element, block, block_bytes, log, accounts, waiting, page, bytes_per_page];
         let mut all = bounds.into_iter().chain(held).chain([
             sessions,

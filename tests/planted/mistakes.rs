@@ -105,6 +105,7 @@ mistakes! {
     UsedLeavesNoTrace: "a session that was used is forgotten as if it had not been",
     SessionNamesCounted: "the next session's name can be told beforehand",
     AnyNumberWaits: "requests that wait are not bounded in items",
+    TwoFillTheWaits: "who comes when all that may wait waits is turned away, however little it has",
     LookUpsWithoutRest: "runs for unknown payees follow each other without a rest",
 }
 

@@ -60,6 +60,7 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     ),
     (Mistake::DebitSparesTheThird, fair::the_third_of_a_queue_needs_another_run_after_a_debit_too),
     (Mistake::AnyNumberWaits, fair::what_waits_is_bounded_in_items),
+    (Mistake::TwoFillTheWaits, fair::a_few_transfers_of_each_may_wait_whatever_the_others_have),
     (Mistake::OneHoldsAll, fair::who_opens_thousands_of_sessions_ends_nobody_else_s),
     (Mistake::GoneHoldsOn, fair::those_whose_connection_is_gone_go_first),
     (Mistake::UsedLeavesNoTrace, a_forgotten_session_expires),

@@ -244,7 +244,7 @@ fn who_waits_for_money_is_not_held_up_by_the_rest_of_lookups() {
 
 #[test]
 fn a_group_waits_even_if_it_is_longer_than_all_that_may_wait() {
-    let mut stage = limited(Limits { waiting: 2, ..Limits::default() });
+    let mut stage = limited(Limits { waiting: 2, waiting_anyway: 1, ..Limits::default() });
     let three = [pays("A", "B", OPENING), pays("A", "C", 1), pays("A", "C", 1)];
     assert!(ask_linked(&mut stage, &three, 1).outcomes().is_empty());
     assert_eq!(stage.status().waiting, 3);

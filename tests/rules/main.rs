@@ -61,6 +61,7 @@ scenes! {
     ;
     fair:
     what_waits_is_bounded_in_items,
+    a_few_transfers_of_each_may_wait_whatever_the_others_have,
     a_retry_that_finds_no_room_is_told_nothing,
     who_opens_thousands_of_sessions_ends_nobody_else_s,
     those_whose_connection_is_gone_go_first,

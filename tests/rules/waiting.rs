@@ -185,7 +185,7 @@ fn a_retry_of_what_waits_takes_over_its_reply() {
 #[test]
 fn no_more_may_wait_than_there_is_room_for() {
     const MOST: usize = 10;
-    let limits = Limits { waiting: MOST, ..Limits::default() };
+    let limits = Limits { waiting: MOST, waiting_anyway: 1, ..Limits::default() };
     let mut stage = Stage::alone_as(Config { limits, ..config() });
     let one = Instruction::plain(pays("A", "B", TOO_MUCH));
     assert_eq!(stage.request(Request::Batch(vec![one.clone(); MOST])).replies(), []);
@@ -201,7 +201,7 @@ fn no_more_may_wait_than_there_is_room_for() {
 
 #[test]
 fn those_who_wait_for_money_leave_half_of_the_room_to_others() {
-    let limits = Limits { waiting: 10, ..Limits::default() };
+    let limits = Limits { waiting: 10, waiting_anyway: 1, ..Limits::default() };
     let mut stage = Stage::alone_as(Config { limits, ..config() });
     let other = Instruction::plain(pays("A", "B", TOO_MUCH));
     let patient = Instruction { wait_ms: Some(9), ..other.clone() };

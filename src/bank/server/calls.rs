@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::held::{Bounds, Held};
 use crate::bank::effects::Bound;
 use crate::bank::ids::ConnectionId;
 use crate::bank::limits::Limits;
@@ -38,10 +39,8 @@ pub(super) struct Calls {
     opened: u64,
     /// For each connection, the call of which the remaining parts are still to come.
     unfinished: BTreeMap<ConnectionId, u64>,
-    /// The items of all requests that wait.
-    items: usize,
-    /// Those of each connection.
-    items_of: BTreeMap<ConnectionId, usize>,
+    /// The items of requests that wait.
+    items: Held,
 }
 
 impl Calls {
@@ -78,27 +77,25 @@ impl Calls {
     /// more of that before they come.
     pub fn may_wait(&mut self, call: u64, limits: &Limits) -> bool {
         let Some(call) = self.open.get_mut(&call).filter(|call| !call.waits) else { return true };
-        let of_one = self.items_of.get(&call.connection).copied().unwrap_or(0) + call.items;
-        let in_all = self.items + call.items;
-        let fits = in_all <= limits.items_that_wait && of_one <= limits.items_of_one;
-        if !fits && of_one > limits.items_anyway && !planted!(AnyNumberWaits) {
+        let bounds = Bounds {
+            all: limits.items_that_wait,
+            of_one: limits.items_of_one,
+            anyway: limits.items_anyway,
+        };
+        let has_room = self.items.has_room(call.connection, call.items, bounds);
+        if has_room.is_err() && !planted!(AnyNumberWaits) {
             return false;
         }
         call.waits = true;
         call.outcomes.shrink_to_fit();
-        self.items = in_all;
-        self.items_of.insert(call.connection, of_one);
+        self.items.take(call.connection, call.items);
         true
     }
 
     fn close(&mut self, call: u64) -> Option<Call> {
         let call = self.open.remove(&call)?;
         if call.waits {
-            self.items -= call.items;
-            let of_one = self.items_of.remove(&call.connection).unwrap_or(0) - call.items;
-            if of_one > 0 {
-                self.items_of.insert(call.connection, of_one);
-            }
+            self.items.give_back(call.connection, call.items);
         }
         Some(call)
     }
@@ -117,7 +114,7 @@ impl Calls {
     pub fn forget_connection(&mut self, connection: ConnectionId) {
         self.open.retain(|_, call| call.connection != connection);
         self.unfinished.remove(&connection);
-        self.items -= self.items_of.remove(&connection).unwrap_or(0);
+        self.items.give_all_back(connection);
     }
 
     /// Notes an outcome; the reply, if it was the last one.
@@ -201,6 +198,6 @@ mod tests {
         calls.forget_connection(second);
         calls.forget_connection(third);
         calls.forget_connection(first);
-        assert_eq!((calls.items, calls.items_of.len()), (0, 0));
+        assert_eq!(calls.items, Held::default());
     }
 }

@@ -129,7 +129,7 @@ impl Server {
             group.iter().map(|member| self.seen(&member.instruction, connection)).collect();
         let torn = group.iter().all(|member| member.instruction.linked);
         if seen.iter().all(|seen| matches!(seen, Seen::New)) || (torn && planted!(TornCopyIsNew)) {
-            return self.new_group(group);
+            return self.new_group(connection, group);
         }
         for (member, seen) in group.into_iter().zip(seen) {
             self.answer_again(member, seen);
@@ -202,7 +202,7 @@ impl Server {
     }
 
     /// A group of which nothing is a retry.
-    fn new_group(&mut self, group: Vec<Member>) {
+    fn new_group(&mut self, connection: ConnectionId, group: Vec<Member>) {
         if let Err(culprit) = self.makes_sense(&group) {
             return self.reject(group, culprit);
         }
@@ -221,11 +221,11 @@ impl Server {
                 let mut group = group;
                 let rest = group.split_off(place);
                 self.accept_group(group, Via::Local);
-                self.wait(rest, Need::Money);
+                self.wait(connection, rest, Need::Money);
             }
             weighed => {
                 let need = weighed.err().and_then(|(_, error)| need_of(&error));
-                self.wait(group, need.unwrap_or(Need::Turn));
+                self.wait(connection, group, need.unwrap_or(Need::Turn));
             }
         }
     }

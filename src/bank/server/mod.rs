@@ -37,6 +37,7 @@ mod appending;
 mod calls;
 mod founding;
 mod gathering;
+mod held;
 mod instructing;
 mod named;
 mod peers;

@@ -9,7 +9,7 @@ use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::{Bound, Timer, WaitId};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::ledger::entry::Position;
-use crate::bank::limits::Share;
+use crate::bank::limits::{Limits, Share};
 use crate::bank::request::{ErrorCode, Outcome, Reply};
 use crate::bank::status::Runs;
 
@@ -92,8 +92,11 @@ fn settled_by(outcome: Outcome, is_settled: bool) -> Outcome {
 impl Server {
     /// A client settles: it waits for a run that begins now.
     pub(super) fn settle(&mut self, connection: ConnectionId, request: Option<u64>) {
-        let most = self.config.limits.waiting;
-        if self.waiting.settling.len() >= most {
+        let Limits { waiting: most, waiting_anyway: anyway, .. } = self.config.limits;
+        let all = &self.waiting.settling;
+        // Counted only where there is little room: there are as many as many connections may have.
+        let of_one = || all.values().filter(|one| one.connection == connection).count();
+        if all.len() >= most && of_one() >= anyway {
             let message = format!("already {most} clients wait for a settlement");
             return self.reply_error(connection, request, ErrorCode::Unavailable, message);
         }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Server;
 use super::calls::Ticket;
+use super::held::{Bounds, Full, Held};
 use super::instructing::{debited, need_of};
 use super::settling::{Settling, Unsettled};
 use crate::bank::effects::{Timer, WaitId};
-use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ids::{AccountId, ConnectionId, ServerId};
 use crate::bank::ledger::sessions::Fate;
+use crate::bank::limits::Limits;
 use crate::bank::request::{ErrorCode, Instruction, Outcome};
 use crate::bank::status::Runs;
 
@@ -39,6 +41,8 @@ pub(super) enum Need {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Wait {
     pub members: Vec<Member>,
+    /// Who brought it, in whose share it counts.
+    pub of: ConnectionId,
     /// The accounts that it debits.
     pub accounts: BTreeSet<AccountId>,
     pub need: Need,
@@ -61,9 +65,9 @@ pub(super) struct Waiting {
     /// How many wait for each thing.
     needs: BTreeMap<Need, usize>,
     /// The transfers in all waits.
-    transfers: usize,
+    transfers: Held,
     /// Those of them that may wait for money.
-    patient_transfers: usize,
+    patient_transfers: Held,
     pub settling: BTreeMap<WaitId, Settling>,
     /// Requests that are told when their entries are in a block, by their calls.
     pub unsettled: BTreeMap<u64, Unsettled>,
@@ -94,7 +98,41 @@ impl Waiting {
 
     /// How many transfers wait.
     pub fn transfers(&self) -> usize {
-        self.transfers
+        self.transfers.all()
+    }
+
+    /// Why so many transfers more of a connection's may not wait, if that is so. What makes one group is
+    /// never too many.
+    fn has_no_room(
+        &self,
+        of: ConnectionId,
+        more: usize,
+        patient: bool,
+        limits: &Limits,
+    ) -> Option<String> {
+        let (all, of_one) = (limits.waiting, limits.waiting_of_one);
+        let bounds = |all: usize, of_one: usize| {
+            let anyway = match planted!(TwoFillTheWaits) {
+                true => 0,
+                false => limits.waiting_anyway,
+            };
+            Bounds { all: all.max(more), of_one: of_one.max(more), anyway }
+        };
+        match self.transfers.has_room(of, more, bounds(all, of_one)) {
+            Err(Full::All) => return Some(format!("already {all} transfers wait at this server")),
+            Err(Full::OfOne) => {
+                return Some(format!("already {of_one} transfers of this connection wait"));
+            }
+            Ok(()) if !patient => return None,
+            Ok(()) => {}
+        }
+        // So that those who may wait for a day don't take the place of those who wait for a run.
+        let half = bounds(all.div_ceil(2), of_one.div_ceil(2));
+        let whose = match self.patient_transfers.has_room(of, more, half).err()? {
+            Full::All => "those that may wait here",
+            Full::OfOne => "those of this connection that may wait",
+        };
+        Some(format!("already half of {whose} wait for money"))
     }
 
     /// Something waits that holds up later transfers of this account.
@@ -130,8 +168,10 @@ impl Waiting {
     }
 
     fn insert(&mut self, id: WaitId, wait: Wait) {
-        self.transfers += wait.members.len();
-        self.patient_transfers += if wait.patient { wait.members.len() } else { 0 };
+        self.transfers.take(wait.of, wait.members.len());
+        if wait.patient {
+            self.patient_transfers.take(wait.of, wait.members.len());
+        }
         *self.needs.entry(wait.need).or_default() += 1;
         let queues = if wait.patient { &mut self.patient } else { &mut self.queues };
         for account in &wait.accounts {
@@ -143,8 +183,10 @@ impl Waiting {
     /// Takes out a group; its accounts are to be looked at.
     pub fn take(&mut self, id: WaitId) -> Option<Wait> {
         let wait = self.waits.remove(&id)?;
-        self.transfers -= wait.members.len();
-        self.patient_transfers -= if wait.patient { wait.members.len() } else { 0 };
+        self.transfers.give_back(wait.of, wait.members.len());
+        if wait.patient {
+            self.patient_transfers.give_back(wait.of, wait.members.len());
+        }
         self.lessen(wait.need);
         let queues = if wait.patient { &mut self.patient } else { &mut self.queues };
         for account in &wait.accounts {
@@ -214,21 +256,15 @@ impl Waiting {
 
 impl Server {
     /// Lets a group wait: behind what holds up its accounts, or, if it may wait for money, beside it.
-    pub(super) fn wait(&mut self, group: Vec<Member>, need: Need) {
-        let most = self.config.limits.waiting;
-        if self.waiting.transfers() + group.len() > most.max(group.len()) {
-            let reason = format!("already {most} transfers wait at this server");
-            return self.reject(group, (0, Outcome::Unavailable { reason }));
-        }
+    pub(super) fn wait(&mut self, of: ConnectionId, group: Vec<Member>, need: Need) {
+        let limits = &self.config.limits;
         let patience = group.iter().filter_map(|member| member.instruction.wait_ms).max();
-        // So that those who may wait for a day don't take the place of those who wait for a run.
-        let half = most.div_ceil(2).max(group.len());
-        if patience.is_some() && self.waiting.patient_transfers + group.len() > half {
-            let reason = "already half of those that may wait here wait for money".into();
+        let no_room = self.waiting.has_no_room(of, group.len(), patience.is_some(), limits);
+        if let Some(reason) = no_room {
             return self.reject(group, (0, Outcome::Unavailable { reason }));
         }
         let mut tickets = group.iter().flat_map(|member| &member.tickets);
-        if !tickets.all(|ticket| self.calls.may_wait(ticket.call, &self.config.limits)) {
+        if !tickets.all(|ticket| self.calls.may_wait(ticket.call, limits)) {
             return self.reject(group, (0, Outcome::Unavailable { reason: TOO_MUCH.into() }));
         }
         let id = self.waiting.name();
@@ -248,7 +284,7 @@ impl Server {
         }
         let patient = patience.is_some() && !planted!(PatientRefusedEarly);
         let (unanswered, since) = (BTreeSet::new(), self.runs);
-        let wait = Wait { members: group, accounts, need, patient, unanswered, since };
+        let wait = Wait { members: group, of, accounts, need, patient, unanswered, since };
         self.waiting.insert(id, wait);
     }
 

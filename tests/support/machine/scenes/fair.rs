@@ -153,6 +153,47 @@ pub fn what_waits_is_bounded_in_items() {
     assert!(said.replies().is_empty(), "{said:?}");
 }
 
+/// Two connections fill all places of those that wait; a third finds room for a little all the same.
+pub fn a_few_transfers_of_each_may_wait_whatever_the_others_have() {
+    let limits = Limits { waiting: 8, waiting_of_one: 4, waiting_anyway: 2, ..Limits::default() };
+    let mut stage = Stage::alone_as(Config { limits, ..config() });
+    let waits = |stage: &mut Stage, by: u64, count: usize, patient: bool| {
+        let wait_ms = patient.then_some(9);
+        let one = Instruction { wait_ms, ..Instruction::plain(pays("A", "B", TOO_MUCH)) };
+        match ask(stage, by, Request::Batch(vec![one; count])).outcomes().pop() {
+            None => String::new(),
+            Some(Outcome::Unavailable { reason }) => reason,
+            Some(other) => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(waits(&mut stage, 20, 2, true), "");
+    let half = "already half of those of this connection that may wait wait for money";
+    assert_eq!(waits(&mut stage, 20, 1, true), half);
+    assert_eq!(waits(&mut stage, 20, 2, false), "");
+    let share = "already 4 transfers of this connection wait";
+    assert_eq!(waits(&mut stage, 20, 1, false), share);
+    assert_eq!(waits(&mut stage, 21, 2, true), "");
+    assert_eq!(waits(&mut stage, 21, 2, false), "");
+    assert_eq!(waits(&mut stage, 22, 1, false), "");
+    assert_eq!(waits(&mut stage, 22, 1, true), "", "nor do those who wait for money keep it out");
+    let all = "already 8 transfers wait at this server";
+    assert_eq!(waits(&mut stage, 22, 1, false), all);
+    // The same of those who settle.
+    for (by, asks) in [(20, 4), (21, 4), (22, 2)] {
+        for _ in 0..asks {
+            assert_eq!(ask(&mut stage, by, Request::Settle).replies(), []);
+        }
+    }
+    let said = ask(&mut stage, 22, Request::Settle);
+    let [Reply::Error { message, .. }] = &said.replies()[..] else { panic!("{said:?}") };
+    assert_eq!(message, "already 8 clients wait for a settlement");
+    // What is over makes room.
+    for over in [3, 4, 7, 8] {
+        stage.time_out(Timer::Deadline(WaitId(over)));
+    }
+    assert_eq!(waits(&mut stage, 20, 1, false), "");
+}
+
 pub fn a_retry_that_finds_no_room_is_told_nothing() {
     let mut stage = narrow();
     ask(&mut stage, 20, list(&[(TOO_MUCH, 1)], false));

@@ -54,6 +54,8 @@ fn small(dice: &mut Rng) -> Limits {
         log: [5, 50][dice.usize(..2)],
         accounts: 30,
         waiting: 5,
+        waiting_of_one: 4,
+        waiting_anyway: 1,
         asked: dice.usize(1..=4),
         vain_runs: dice.u32(1..=8),
         items_that_wait: 8,
