@@ -3,6 +3,8 @@
 mod support;
 
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::request::Outcome;
@@ -99,6 +101,70 @@ fn a_redis_that_refuses_writes_lets_its_server_read_and_go_on() {
         assert_eq!(after["no_writes"], json!(null));
         let paid = bank.ask("A", &json!({"balance": {}})).unwrap();
         assert_eq!(paid["balance"], json!(95), "1 and 4, and nothing that was declined");
+    }
+}
+
+/// Bug: such a server ended. Cause: a store that took no writes was an error to who starts. Fix: it reads, in
+/// the life that the process before it had, until there is room.
+#[test]
+fn a_server_that_is_started_on_a_redis_that_refuses_writes_reads_and_goes_on() {
+    for (refuse, words, allow) in REFUSALS {
+        let mut bank = bank();
+        assert_eq!(bank.ask("A", &pays(1)).unwrap()["outcome"], json!("accepted"));
+        let before = status(&bank, "A");
+        bank.kill("A");
+        set(bank.redis("A"), refuse);
+        bank.start_server("A");
+        wait_until("it reads", || status(&bank, "A")["no_writes"].is_string());
+        let now = status(&bank, "A");
+        assert_eq!((&now["life"], &now["turn"]), (&before["life"], &before["turn"]));
+        let read = bank.ask("A", &json!({"balance": {}})).unwrap();
+        assert_eq!(read["balance"], json!(99));
+        let told = bank.ask("A", &pays(3)).unwrap();
+        let message = told["message"].as_str().unwrap_or_default();
+        assert!(told["error"] == json!("full") && message.contains(words), "{told}");
+        set(bank.redis("A"), allow);
+        let (to, amount) = ("B".parse().unwrap(), Amount::new(4).unwrap());
+        let ending = bank.session("A").transfer(None, to, amount);
+        assert!(matches!(ending, Ending::Decided(Outcome::Accepted { .. })), "{ending:?}");
+        assert_ne!(status(&bank, "A")["life"], before["life"]);
+        let paid = bank.ask("A", &json!({"balance": {}})).unwrap();
+        assert_eq!(paid["balance"], json!(95));
+    }
+}
+
+/// The same of an empty one: it ended. There is nothing to be read there, so the server waits for room.
+#[test]
+fn a_server_that_is_started_on_an_empty_redis_that_refuses_writes_waits() {
+    for (refuse, words, allow) in REFUSALS {
+        let logs = tempfile::tempdir().unwrap();
+        let flags = ["--heartbeat", "100ms", "--redial-most", "200ms"].map(str::to_owned).into();
+        let logs_in = Some(logs.path().to_owned());
+        let mut bank = Bank::set_up(
+            &["A", "B"],
+            Setup { redis_each: true, flags, logs: logs_in, ..Default::default() },
+        );
+        set(bank.redis("A"), refuse);
+        bank.start_server("A");
+        bank.start_server("B");
+        let told = || bank.ask("A", &json!({"balance": {}})).unwrap_or_default();
+        wait_until("it says so to who connects", || {
+            let told = told();
+            told["error"] == json!("unavailable")
+                && told["message"].as_str().unwrap_or_default().contains(words)
+        });
+        let log = std::fs::read_to_string(bank.log_file("A").unwrap()).unwrap();
+        assert!(log.contains(words) && log.contains("so this server waits"), "{log}");
+        if words == "OOM" {
+            set(bank.redis("A"), allow);
+        } else {
+            // Somebody starts Redis anew, with other settings.
+            bank.redis("A").kill();
+            thread::sleep(Duration::from_millis(500));
+            bank.redis("A").restart();
+        }
+        bank.wait_until_connected();
+        assert_eq!(bank.ask("A", &pays(1)).unwrap()["outcome"], json!("accepted"));
     }
 }
 

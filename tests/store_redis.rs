@@ -108,7 +108,7 @@ fn servers_may_share_a_redis() {
 
 #[test]
 fn a_weak_redis_is_refused_unless_allowed() {
-    let weak: [(&[&str], &str); 6] = [
+    let weak: [(&[&str], &str); 7] = [
         (&["--appendonly", "no"], r#"appendonly is "no" and must be "yes""#),
         (&["--appendfsync", "everysec"], r#"appendfsync is "everysec" and must be "always""#),
         (
@@ -120,6 +120,7 @@ fn a_weak_redis_is_refused_unless_allowed() {
             r#"maxmemory-policy is "allkeys-lru" and must be "noeviction""#,
         ),
         (&["--aof-load-truncated", "yes"], r#"aof-load-truncated is "yes" and must be "no""#),
+        (&["--replica-read-only", "no"], r#"replica-read-only is "no" and must be "yes""#),
         (&["--rename-command", "CONFIG", ""], r#"appendonly must be "yes" and can't be seen"#),
     ];
     for (arguments, message) in weak {

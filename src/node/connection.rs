@@ -7,7 +7,6 @@
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -22,6 +21,7 @@ use crate::node::faults::Faults;
 use crate::node::guests::{Guests, Seat};
 use crate::node::incoming::{Ask, Incoming};
 use crate::node::life::Life;
+use crate::node::loading::Loading;
 use crate::node::outlet::{Outgoing, Outlet, write_out};
 use crate::node::owed::Untaken;
 use crate::node::queues::weight;
@@ -48,8 +48,8 @@ pub(crate) struct Lobby {
     pub(crate) timings: Timings,
     pub(crate) peers: Sender<Incoming>,
     pub(crate) clients: Sender<Incoming>,
-    /// True while the store is being loaded again: there is no state machine to ask.
-    pub(crate) loading: Arc<AtomicBool>,
+    /// Whether the store is being loaded again: then there is no state machine to ask.
+    pub(crate) loading: Arc<Loading>,
     /// The clients' places.
     pub(crate) guests: Arc<Guests>,
     /// How many connections beyond those places are opened, to see who speaks.
@@ -293,13 +293,14 @@ impl Reader<'_> {
         };
         let owed = self.outlet.owed();
         let is_little = owed.owe(weight, came, self.longest()).ok_or(Ended)?;
-        let (id, reply) = match parsed {
-            Ok((id, Asked::Link(order))) => {
+        let loading = self.lobby.loading.why();
+        let (id, reply) = match (parsed, loading) {
+            (Ok((id, Asked::Link(order))), _) => {
                 self.outlet.send(Outgoing::Text(obey(self.lobby, id, &order)));
                 return Ok(());
             }
-            Ok((id, _)) if self.lobby.loading.load(Ordering::Relaxed) => (id, out_of_order()),
-            Ok((number, Asked::Request(request))) => {
+            (Ok((id, _)), Some(why)) => (id, out_of_order(&why)),
+            (Ok((number, Asked::Request(request))), None) => {
                 let untaken = match is_little {
                     true => None,
                     false => Some(self.wait_for_room(weight)?),
@@ -308,7 +309,7 @@ impl Reader<'_> {
                 let asked = Incoming::Asked(self.id, ask);
                 return self.lobby.clients.send(asked).map_err(|_| Ended);
             }
-            Err(wrong) => wrong,
+            (Err(wrong), _) => wrong,
         };
         self.outlet.send(Outgoing::Reply(id, reply));
         Ok(())
@@ -383,11 +384,12 @@ fn obey(lobby: &Lobby, id: Option<u64>, order: &LinkOrder) -> String {
     }
 }
 
-/// Returns the answer to a client while the store is being loaded again.
-fn out_of_order() -> Reply {
-    let message = "this server's store has failed and is being loaded again; \
-        nothing was done about this request; try again"
-        .to_owned();
+/// Returns the answer to a client while the store is being loaded again, for this reason.
+fn out_of_order(why: &str) -> Reply {
+    let message = format!(
+        "this server's store has failed and is being loaded again ({why}); nothing was done about this \
+         request; try again"
+    );
     Reply::Error { error: ErrorCode::Store, message }
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
@@ -21,7 +20,8 @@ use crate::node::gate::Gate;
 use crate::node::idle::Idle;
 use crate::node::incoming::Incoming;
 use crate::node::life::{ExitReason, Life};
-use crate::node::load::{LoadError, Loaded, load_to_serve, rest};
+use crate::node::load::{LoadError, Loaded, Resting, load_to_serve, rest};
+use crate::node::loading::Loading;
 use crate::node::notes::Notes;
 use crate::node::queues::Queues;
 use crate::node::resting::{Nap, Rests};
@@ -33,7 +33,7 @@ const PEERS_PER_TURN: usize = 256;
 /// The most events from clients sorted into their queues within one turn.
 const SORTED_PER_TURN: usize = 4_096;
 
-/// How often a server that writes nothing checks that its store is there and still its own.
+/// How often a server checks that its store is there, still its own, and keeps what it confirms.
 const LOOK_IN: Duration = Duration::from_secs(2);
 
 /// All that the central thread owns.
@@ -41,7 +41,7 @@ pub(crate) struct EventLoop {
     pub(crate) config: Config,
     pub(crate) timings: Timings,
     pub(crate) life: Arc<Life>,
-    pub(crate) loading: Arc<AtomicBool>,
+    pub(crate) loading: Arc<Loading>,
     pub(crate) store: Box<dyn Store>,
     pub(crate) server: Server,
     pub(crate) to_check: Arc<ToCheck>,
@@ -64,8 +64,8 @@ pub(crate) struct Waiting {
     /// A link that came up. It opens a turn: messages said earlier in a turn are meant for the link
     /// before it, and over a new link the hello has to be first.
     dialled: Option<Incoming>,
-    /// When the store last answered.
-    store_heard: Instant,
+    /// When the store was last checked.
+    looked_in: Instant,
     /// When to try the store again, if it takes no writes.
     nap: Option<Nap>,
 }
@@ -79,7 +79,7 @@ impl Waiting {
             idle: Idle::default(),
             notes: Notes::new(Instant::now()),
             dialled: None,
-            store_heard: Instant::now(),
+            looked_in: Instant::now(),
             nap: None,
         }
     }
@@ -148,8 +148,8 @@ impl EventLoop {
             select.recv(&self.clients);
         }
         select.recv(self.life.over());
-        let Waiting { timers, gate, store_heard, nap, .. } = &self.waiting;
-        let look_in = nap.as_ref().map_or(*store_heard + LOOK_IN, |nap| nap.until);
+        let Waiting { timers, gate, looked_in, nap, .. } = &self.waiting;
+        let look_in = nap.as_ref().map_or(*looked_in + LOOK_IN, |nap| nap.until);
         let deadlines = [timers.next_deadline(), gate.shut_until()];
         let _ = select.ready_deadline(deadlines.into_iter().flatten().fold(look_in, Instant::min));
     }
@@ -216,17 +216,13 @@ impl EventLoop {
         // Before the store's write: peers are at work meanwhile.
         self.write_down(&notes);
         let begun = Instant::now();
-        let receipt = if batch.writes.is_empty() {
-            self.look_in(begun)?;
-            None
-        } else {
-            Some(self.store.commit(&batch).map_err(Broken::Store)?)
+        self.look_in(begun)?;
+        let receipt = match batch.writes.is_empty() {
+            true => None,
+            false => Some(self.store.commit(&batch).map_err(Broken::Store)?),
         };
         self.exchange.trace.durable(&batch);
         let now = Instant::now();
-        if receipt.is_some() {
-            self.waiting.store_heard = now;
-        }
         self.exchange.gauges.turn(&batch, runs, begun, now);
         let refused = self.exchange.gauges.refused();
         if let Some(sum) = self.waiting.notes.turn(runs, refused, now) {
@@ -248,8 +244,9 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Checks that the store is still there, if it was silent for a while: nobody should have to pay to find
-    /// out that it is gone. If the store took no writes, checks whether it does now.
+    /// Checks now and then that the store is still there and keeps what it confirms: nobody should have to pay
+    /// to find out that it is gone, nor lose a payment because somebody has changed a setting. If the store
+    /// took no writes, checks whether it does now.
     fn look_in(&mut self, now: Instant) -> Result<(), Broken> {
         match &mut self.waiting.nap {
             Some(nap) if now >= nap.until => {
@@ -261,9 +258,9 @@ impl EventLoop {
                     Err(error) => return Err(Broken::Node(error.into())),
                 }
             }
-            None if now.saturating_duration_since(self.waiting.store_heard) >= LOOK_IN => {
+            None if now.saturating_duration_since(self.waiting.looked_in) >= LOOK_IN => {
                 self.store.look_in().map_err(Broken::Store)?;
-                self.waiting.store_heard = Instant::now();
+                self.waiting.looked_in = Instant::now();
             }
             _ => {}
         }
@@ -280,7 +277,7 @@ impl EventLoop {
             return Err(ExitReason::Store(Arc::new(error)));
         }
         self.exchange.gauges.failed(&error.to_string());
-        self.loading.store(true, Ordering::Relaxed);
+        self.loading.begin(error.to_string());
         match &error {
             StoreError::Refused(_) => {
                 log::warn!("{error}; nothing of the last turn was done, and clients are told so");
@@ -297,16 +294,21 @@ impl EventLoop {
         // forgotten, or it begins with an opening and its end will follow.
         let Loaded { server, check, resting } = self.load_after(error)?;
         if let Some(resting) = resting {
-            log::warn!(
-                "until the store takes writes ({}) this server only reads, and votes for nothing; it tries \
-                 again by itself",
-                resting.why
-            );
-            let until = Instant::now() + self.rests.pause(&self.timings);
-            self.waiting.nap = Some(Nap { resting, until });
+            self.rest(resting);
         }
         self.go_on_with(server, check);
         Ok(())
+    }
+
+    /// Lets the server rest, and look from time to time whether the store takes writes.
+    pub(crate) fn rest(&mut self, resting: Resting) {
+        log::warn!(
+            "until the store takes writes ({}) this server only reads, and votes for nothing; it tries again \
+             by itself",
+            resting.why
+        );
+        let until = Instant::now() + self.rests.pause(&self.timings);
+        self.waiting.nap = Some(Nap { resting, until });
     }
 
     /// Loads the store. If it refused a turn, it is there and can be read at once; otherwise pauses first.
@@ -315,6 +317,7 @@ impl EventLoop {
             match rest(&self.config, &mut *self.store, why) {
                 Err(LoadError::Store(error)) if error.is_transient() => {
                     log::warn!("{error}; trying again");
+                    self.loading.begin(error.to_string());
                 }
                 loaded => return Ok(loaded?),
             }
@@ -348,7 +351,7 @@ impl EventLoop {
         self.to_check.leave(check);
         self.server = server;
         self.exchange.trace.begin(self.server.life());
-        self.loading.store(false, Ordering::Relaxed);
+        self.loading.end();
         self.exchange.gauges.loaded();
         if self.waiting.nap.is_none() {
             self.rests.end();
@@ -365,6 +368,7 @@ impl EventLoop {
             match load_to_serve(&self.config, &mut *self.store) {
                 Err(LoadError::Store(error)) if error.is_transient() => {
                     log::warn!("{error}; trying again");
+                    self.loading.begin(error.to_string());
                 }
                 loaded => return Ok(loaded?),
             }

@@ -83,13 +83,14 @@ pub fn load(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Ch
     Err(too_busy().into())
 }
 
-/// The outcome of loading after a store failure.
+/// The outcome of loading, at the start or after a store failure.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) server: Server,
     /// The check of the chain that is still to be made.
     pub(crate) check: Option<Check>,
-    /// Set if the store takes no writes: the server only reads, in its old life.
+    /// Set if the store takes no writes: the server only reads, in its old life, or that of the process before
+    /// it.
     pub(crate) resting: Option<Resting>,
 }
 
@@ -143,9 +144,12 @@ pub(crate) fn rest(
     why: String,
 ) -> Result<Loaded, LoadError> {
     let stored = store.look()?;
-    // The life that is durable is still the present one.
+    // The life that is durable is still the present one. (An empty store has none.)
     let mut present = stored.clone();
     present.lives.pop();
+    if present.lives.is_empty() {
+        return Err(StoreError::Refused(why).into());
+    }
     present.turn.0 -= 1;
     let resting = Resting { stored, why };
     let (server, _) = recover_from(config, store, present, Some(&resting.why))?;

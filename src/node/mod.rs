@@ -14,6 +14,8 @@
 //! link ───────── the way out to a peer: at once, or by two queues and a writer
 //! idle ───────── how the event loop waits
 //! gauges ─────── what the event loop measures and counts beside its work, for status
+//! starting ───── waits for a store that takes no writes (resting: how long to leave it alone)
+//! loading ────── what clients are told while the store is being loaded again
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
 //! told ───────── messages as lines of the log
 //! checking ───── the check of the chain that a start left for later
@@ -30,15 +32,12 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::server::Server;
-use crate::bank::server::replay::Check;
 use crate::node::block_reader::{BlockReader, Jobs};
 use crate::node::checking::ToCheck;
 use crate::node::connection::Lobby;
@@ -49,10 +48,13 @@ use crate::node::gauges::Gauges;
 use crate::node::guests::Guests;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
+use crate::node::load::Loaded;
+use crate::node::loading::Loading;
 use crate::node::peer::Dialler;
 use crate::node::queues::Queues;
 use crate::node::resting::Rests;
 use crate::node::room::Room;
+use crate::node::starting::load_patiently;
 use crate::node::trace::Trace;
 use crate::store::Store;
 
@@ -74,6 +76,7 @@ mod life;
 mod link;
 mod listener;
 mod load;
+mod loading;
 mod notes;
 mod outlet;
 mod owed;
@@ -82,6 +85,7 @@ mod queues;
 mod resting;
 mod room;
 mod socket;
+mod starting;
 mod statements;
 mod timers;
 mod told;
@@ -151,7 +155,8 @@ pub struct Node {
 impl Node {
     /// Takes the port, loads the store and starts the threads.
     ///
-    /// A store that fails here is an error; a store that fails later is loaded again.
+    /// A store that fails here is an error; a store that fails later is loaded again. A store that takes no
+    /// writes is read from, if it holds an open bank; otherwise it is waited for.
     ///
     /// # Errors
     /// If the server is not in the cluster, the port is taken, the store is not usable, or a thread can't
@@ -164,11 +169,11 @@ impl Node {
         let cant_listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(cant_listen)?;
         let address = listener.local_addr().map_err(cant_listen)?;
-        let (server, check) = load(&config.for_server(), &mut *store).map_err(StartError::Load)?;
+        let loaded = load_patiently(&config, &mut *store, &listener)?;
         let life = Life::new();
         let mut node = Node { address, life, listener: None, others: Vec::new() };
         // On an error the node is dropped, and so killed.
-        node.spawn_all(&config, listener, store, (server, check)).map_err(StartError::Thread)?;
+        node.spawn_all(&config, listener, store, loaded).map_err(StartError::Thread)?;
         Ok(node)
     }
 
@@ -177,9 +182,9 @@ impl Node {
         config: &NodeConfig,
         listener: TcpListener,
         store: Box<dyn Store>,
-        (server, check): (Server, Option<Check>),
+        Loaded { server, check, resting }: Loaded,
     ) -> io::Result<()> {
-        let loading = Arc::new(AtomicBool::new(false));
+        let loading = Arc::new(Loading::default());
         let (to_peers, peers) = crossbeam_channel::bounded(PEER_CHANNEL);
         let (to_clients, clients) = crossbeam_channel::bounded(CLIENT_CHANNEL);
         let (jobs, to_do) = Jobs::new();
@@ -213,7 +218,7 @@ impl Node {
             untaken: Room::of(connection::UNTAKEN),
             faults,
         };
-        let event_loop = EventLoop {
+        let mut event_loop = EventLoop {
             config: config.for_server(),
             life: Arc::clone(&self.life),
             loading,
@@ -228,6 +233,9 @@ impl Node {
             rests: Rests::default(),
             timings,
         };
+        if let Some(resting) = resting {
+            event_loop.rest(resting);
+        }
         self.others.push(self.life.spawn(format!("{id}:events"), || event_loop.run())?);
         let listen = move || listener::listen(listener, &lobby);
         self.listener = Some(self.life.spawn(format!("{id}:listener"), listen)?);

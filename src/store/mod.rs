@@ -94,8 +94,8 @@ pub trait Store: Send {
     /// True if nobody has written since the look.
     fn is_as_seen(&mut self) -> Result<bool, StoreError>;
 
-    /// Checks, by a short read, that the store is there and as this process left it. A connection that was
-    /// closed while nothing was under way is replaced: it is no failure.
+    /// Checks, by a short read, that the store is there, as this process left it, and still keeps what it
+    /// confirms. A connection that was closed while nothing was under way is replaced: it is no failure.
     fn look_in(&mut self) -> Result<(), StoreError>;
 
     /// Looks and begins, without checking the chain and the pages.

@@ -405,11 +405,7 @@ impl Server {
             return;
         };
         if let Some((_, block)) = self.acceptor.accepted() {
-            assert_eq!(
-                block.height(),
-                chain.height() + 1,
-                "the acceptor's slot is the next height"
-            );
+            assert_eq!(block.height(), chain.height() + 1, "the slot is that of the next height");
             assert_eq!(block.block().previous, chain.head(), "and links to the head");
         }
         if let Some(run) = &self.run {

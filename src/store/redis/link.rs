@@ -200,8 +200,11 @@ impl Link {
         Ok(Transaction { replies, guard: text(guard, value)?, flushed })
     }
 
-    /// Asks again about writes that were not on the disk in time.
+    /// Asks, if it can be asked, whether all writes are on the disk.
     pub(super) fn is_flushed(&mut self) -> Result<(), StoreError> {
+        if !self.knows_waitaof {
+            return Ok(());
+        }
         let replies = self.request(&[wait_for_flush(self.flush_millis())])?;
         self.flushed(&replies.into_iter().next().unwrap_or_default())
     }

@@ -153,7 +153,14 @@ impl RedisStore {
                 return Ok(Err("it is still reading its file".to_owned()));
             }
         };
-        Ok(match settings::check(link, waitaof, self.allow_weak)? {
+        let durability = match settings::check(link, waitaof, self.allow_weak) {
+            // Who has served from it goes on when the settings are what they were.
+            Err(StoreError::Unfit(why)) if self.known.is_some() => {
+                return Err(StoreError::Failed(why));
+            }
+            durability => durability?,
+        };
+        Ok(match durability {
             Durability::Sound => {
                 if waitaof {
                     let each_time = !settings::has_one_io_thread(link)?;
@@ -242,8 +249,8 @@ impl Store for RedisStore {
     fn begin(&mut self) -> Result<bool, StoreError> {
         let mut hold = self.take_hold()?;
         let Some(coming) = hold.coming.take() else { return Err(not_looked_at()) };
-        if hold.refused {
-            self.takeover().check_owner(&mut hold.link)?;
+        if hold.refused && !self.takeover().is_owner_as_seen(&mut hold.link, &coming)? {
+            return Ok(false);
         }
         match self.takeover().begin(&mut hold.link, &hold.token, &coming) {
             // Nobody has heard of this life yet.
@@ -267,7 +274,12 @@ impl Store for RedisStore {
 
     fn look_in(&mut self) -> Result<(), StoreError> {
         let hold = self.take_begun()?;
-        self.hold = Some(self.look_in_on(hold)?);
+        let mut hold = self.look_in_on(hold)?;
+        if !self.allow_weak {
+            settings::check_again(&mut hold.link)?;
+            hold.link.is_flushed()?;
+        }
+        self.hold = Some(hold);
         Ok(())
     }
 

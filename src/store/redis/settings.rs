@@ -9,15 +9,17 @@ use crate::store::redis::words::refusal;
 
 /// The settings with which Redis answers only when a write is on the disk, never drops a key, and starts
 /// with exactly what it had answered. (With `aof-load-truncated` it would leave the beginning of a
-/// transaction in its file, and execute it together with a later transaction's end.)
-const DURABLE: [(&str, &str); 5] = [
+/// transaction in its file, and execute it together with a later transaction's end.) If it is made a replica
+/// while a server writes to it, it then refuses further writes.
+const DURABLE: [(&str, &str); 6] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
     ("no-appendfsync-on-rewrite", "no"),
     ("maxmemory-policy", "noeviction"),
     ("aof-load-truncated", "no"),
+    ("replica-read-only", "yes"),
 ];
-/// The setting that says which Redis it is a replica of. A writable replica loses its writes when it next
+/// The setting that says which Redis it is a replica of. A replica loses its own writes when it next
 /// synchronizes.
 const FOLLOWS: &str = "replicaof";
 
@@ -64,6 +66,20 @@ pub(super) fn check(
         _ => Err(StoreError::Unfit(format!(
             "this Redis may lose what it says it has written: {all} \
              (--allow-weak-redis goes on regardless)"
+        ))),
+    }
+}
+
+/// Checks again the settings of a Redis that was sound. A wrong setting can be set right, so it is a failure.
+pub(super) fn check_again(link: &mut Link) -> Result<(), StoreError> {
+    let (wrong, follows) = look_at_settings(link)?;
+    let all: Vec<String> = wrong.into_iter().chain(follows).collect();
+    match &all[..] {
+        [] => Ok(()),
+        all => Err(StoreError::Failed(format!(
+            "{}: its settings were changed, and it may lose what it says it has written: {}",
+            link.place(),
+            all.join("; ")
         ))),
     }
 }

@@ -22,10 +22,12 @@ pub(super) struct Known {
 }
 
 /// A life that is to begin.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Coming {
     /// The last turn that was seen; none if the store is empty.
     seen: Option<TurnNumber>,
+    /// The owner that was seen.
+    owner: Option<String>,
     /// The store's instance, or the instance that an empty store will get.
     pub(super) instance: InstanceId,
     life: LifeId,
@@ -59,7 +61,7 @@ impl Takeover<'_> {
             // From here on the owner is watched; it must be the owner that the look saw.
             if guard == found.owner {
                 self.check(&found)?;
-                return Ok(with_life(found.stored));
+                return Ok(with_life(found.stored, found.owner));
             }
         }
         Err(too_busy())
@@ -163,24 +165,40 @@ impl Takeover<'_> {
         self.check_process(found.owner.as_deref())
     }
 
-    /// Checks that the store is still this process's, and guards the owner.
-    pub(super) fn check_owner(&self, link: &mut Link) -> Result<(), StoreError> {
+    /// True if the owner is still the owner that the look saw, or this process; guards the owner.
+    ///
+    /// # Errors
+    /// If this process has owned the store before, and another process owns it now.
+    pub(super) fn is_owner_as_seen(
+        &self,
+        link: &mut Link,
+        coming: &Coming,
+    ) -> Result<bool, StoreError> {
         let owner = &self.keys.owner;
         let ask = [command("WATCH", &[owner]), command("GET", &[owner])];
         let [watched, found] = exactly(link.request(&ask)?)?;
-        match watched {
-            Value::Okay => self.check_process(text(owner, found)?.as_deref()),
-            other => Err(unexpected(owner, &other)),
+        if watched != Value::Okay {
+            return Err(unexpected(owner, &watched));
         }
+        let found = text(owner, found)?;
+        if self.known.is_some() {
+            self.check_process(found.as_deref())?;
+        }
+        Ok(found == coming.owner || self.is_own(found.as_deref()))
     }
 
     /// Refuses an owner of another process: two processes that kept taking one store from each other would
     /// serve nobody.
     fn check_process(&self, owner: Option<&str>) -> Result<(), StoreError> {
-        match owner {
-            Some(owner) if owner.starts_with(&format!("{:016x}-", self.process)) => Ok(()),
-            owner => Err(taken_over(self.keys, owner)),
+        match self.is_own(owner) {
+            true => Ok(()),
+            false => Err(taken_over(self.keys, owner)),
         }
+    }
+
+    /// True if this process took the store over.
+    fn is_own(&self, owner: Option<&str>) -> bool {
+        owner.is_some_and(|owner| owner.starts_with(&format!("{:016x}-", self.process)))
     }
 
     /// Checks that the store is the one this process knows, if it knows one.
@@ -205,14 +223,14 @@ impl Takeover<'_> {
 }
 
 /// Adds the coming life to what the look found.
-fn with_life(found: Option<Stored>) -> (Stored, Coming) {
+fn with_life(found: Option<Stored>, owner: Option<String>) -> (Stored, Coming) {
     let seen = found.as_ref().map(|stored| stored.turn);
     let mut stored = found.unwrap_or_else(|| Stored::empty(InstanceId(fastrand::u64(..))));
     stored.turn.0 += 1;
     let (instance, life, turn) = (stored.instance, LifeId(fastrand::u64(..)), stored.turn);
     stored.lives.push((life, turn));
     forget_oldest(&mut stored.lives);
-    (stored, Coming { seen, instance, life, turn })
+    (stored, Coming { seen, owner, instance, life, turn })
 }
 
 /// Makes a turn durable if `token` still owns the store, and guards the next turn.
