@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A question, and where the answer goes.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// A client.
+    /// A client's question.
     ForClient {
         /// Where the reply goes.
         outlet: Outlet,
