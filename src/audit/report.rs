@@ -144,8 +144,8 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// Finds the first thing that is wrong, in the order of the stores. What others say of a store's chain
-/// comes before a later place in the store, or what follows from it.
+/// Finds the first thing that is wrong, in the order of the stores. A contradiction to the other stores comes
+/// before a store's own error, unless the error is at an earlier place: it may follow from the contradiction.
 fn first_of(stores: &[One], across: &[(usize, Finding)]) -> Option<Finding> {
     let of_one = |(index, one): (usize, &One)| {
         let own = one.wrong.as_ref();

@@ -188,7 +188,7 @@ impl Places {
     fn join(mut self, events: &mut [Event], ends: &[Option<u64>], first: u64) {
         for (place, arrival) in self.received {
             let Some(candidates) = self.sent.get_mut(&place) else { continue };
-            // A pair of ports may be used again: it was the latest sending that is possible.
+            // A pair of ports may be used again: the latest possible sending is meant.
             let (then, kind) = (events[arrival].time, kind_of(&events[arrival]).to_owned());
             let fits = |sent: &usize| kind_of(&events[*sent]) == kind;
             let before = |sent: &usize| fits(sent) && events[*sent].time <= then;
