@@ -48,7 +48,7 @@ pub(crate) struct Lobby {
     pub(crate) timings: Timings,
     pub(crate) peers: Sender<Incoming>,
     pub(crate) clients: Sender<Incoming>,
-    /// Whether the store is being loaded again: then there is no state machine to ask.
+    /// The state of loading: while the store is being loaded again, there is no state machine to ask.
     pub(crate) loading: Arc<Loading>,
     /// The clients' places.
     pub(crate) guests: Arc<Guests>,

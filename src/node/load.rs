@@ -62,7 +62,7 @@ impl From<LoadError> for ExitReason {
 /// Looks at a store, lets the state machine recover from its content, and begins a life. A store that
 /// can't be used keeps its content and its owner.
 ///
-/// Of a long chain only the last blocks are read. The check of the others is returned with the server.
+/// Reads only the last blocks of a long chain. The check of the others is returned with the server.
 ///
 /// # Errors
 /// If the store fails or can't be used, or its content is not this bank.
@@ -89,8 +89,8 @@ pub(crate) struct Loaded {
     pub(crate) server: Server,
     /// The check of the chain that is still to be made.
     pub(crate) check: Option<Check>,
-    /// Set if the store takes no writes: the server only reads, in its old life, or that of the process before
-    /// it.
+    /// Set if the store takes no writes: the server only reads, in the last durable life, its own or an earlier
+    /// process's.
     pub(crate) resting: Option<Resting>,
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn rest(
     why: String,
 ) -> Result<Loaded, LoadError> {
     let stored = store.look()?;
-    // The life that is durable is still the present one. (An empty store has none.)
+    // The durable life is still the present one. (An empty store has none.)
     let mut present = stored.clone();
     present.lives.pop();
     if present.lives.is_empty() {

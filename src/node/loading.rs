@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Whether the store has failed and is being loaded again, and why it can't be used.
+/// The state of loading: whether the store is being loaded again, and why it can't be used.
 #[derive(Debug, Default)]
 pub(crate) struct Loading {
     is: AtomicBool,
@@ -15,18 +15,18 @@ impl Loading {
         self.why.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It is, for this reason.
+    /// Notes that the store can't be used, for this reason, and is being loaded again.
     pub(crate) fn begin(&self, why: String) {
         *self.reason() = why;
         self.is.store(true, Ordering::Relaxed);
     }
 
-    /// It is loaded.
+    /// Notes that the store is loaded.
     pub(crate) fn end(&self) {
         self.is.store(false, Ordering::Relaxed);
     }
 
-    /// Why the store can't be used, if that is so.
+    /// Returns why the store can't be used; none if it can.
     pub(crate) fn why(&self) -> Option<String> {
         self.is.load(Ordering::Relaxed).then(|| self.reason().clone())
     }

@@ -11,16 +11,16 @@ use crate::node::resting::Rests;
 use crate::node::socket::refuse;
 use crate::store::{Store, StoreError};
 
-/// How often somebody who has connected meanwhile is looked for.
+/// How often to look for clients and peers that have connected meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
-/// What is waited for is said again after so long.
+/// The time after which the log says again what the server waits for.
 const SAID_AGAIN: Duration = Duration::from_secs(30);
 
-/// Loads the store of a server that starts. If the store takes no writes, and holds no open bank that could be
-/// read meanwhile, this waits until it does, and says so to the log and to whoever connects.
+/// Loads the store of a server that starts. If the store takes no writes and holds no open bank that could be
+/// read meanwhile, this waits until it takes writes. It says so in the log and to everybody who connects.
 ///
 /// # Errors
-/// If the store fails before that, can't be used, or holds another bank.
+/// If the store fails before this wait, can't be used, or holds another bank.
 pub(crate) fn load_patiently(
     config: &NodeConfig,
     store: &mut dyn Store,
@@ -31,7 +31,7 @@ pub(crate) fn load_patiently(
     loop {
         let why = match load_to_serve(&config.for_server(), store) {
             Err(LoadError::Store(error @ StoreError::Refused(_))) => error.to_string(),
-            // Somebody is at it: Redis is started anew with more room, say.
+            // Somebody may be mending it: starting Redis anew with more room, say.
             Err(LoadError::Store(error)) if said.is_some() && error.is_transient() => {
                 error.to_string()
             }
@@ -47,11 +47,11 @@ pub(crate) fn load_patiently(
     }
 }
 
-/// Tells whoever connects within this time what is waited for.
+/// Tells everybody who connects within this time what the server waits for.
 fn turn_away(config: &NodeConfig, listener: &TcpListener, time: Duration, why: &str) {
     let until = Instant::now() + time;
     let why = format!("{} waits for its store ({why}); try again later", config.id);
-    // They are closed at the end: what is closed with something unread destroys the answer on its way.
+    // The sockets are closed at the end: a socket closed with bytes unread destroys the answer on its way.
     let mut told: Vec<TcpStream> = Vec::new();
     let can_look = listener.set_nonblocking(true).is_ok();
     while Instant::now() < until {

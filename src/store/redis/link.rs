@@ -200,7 +200,7 @@ impl Link {
         Ok(Transaction { replies, guard: text(guard, value)?, flushed })
     }
 
-    /// Asks, if it can be asked, whether all writes are on the disk.
+    /// Asks, where Redis can tell, whether all writes are on the disk.
     pub(super) fn is_flushed(&mut self) -> Result<(), StoreError> {
         if !self.knows_waitaof {
             return Ok(());

@@ -154,7 +154,7 @@ impl RedisStore {
             }
         };
         let durability = match settings::check(link, waitaof, self.allow_weak) {
-            // Who has served from it goes on when the settings are what they were.
+            // A server that has served from it goes on when the settings are right again.
             Err(StoreError::Unfit(why)) if self.known.is_some() => {
                 return Err(StoreError::Failed(why));
             }

@@ -70,7 +70,7 @@ pub(super) fn check(
     }
 }
 
-/// Checks again the settings of a Redis that was sound. A wrong setting can be set right, so it is a failure.
+/// Checks the settings of a sound Redis again. A wrong setting can be set right, so it counts as a failure.
 pub(super) fn check_again(link: &mut Link) -> Result<(), StoreError> {
     let (wrong, follows) = look_at_settings(link)?;
     let all: Vec<String> = wrong.into_iter().chain(follows).collect();

@@ -26,7 +26,7 @@ pub(super) struct Known {
 pub(super) struct Coming {
     /// The last turn that was seen; none if the store is empty.
     seen: Option<TurnNumber>,
-    /// The owner that was seen.
+    /// The owner that the look saw.
     owner: Option<String>,
     /// The store's instance, or the instance that an empty store will get.
     pub(super) instance: InstanceId,
