@@ -8,9 +8,9 @@ use crate::store::redis::reply::{borrowed, command, elements};
 use crate::store::redis::words::refusal;
 
 /// The settings with which Redis answers only when a write is on the disk, never drops a key, and starts
-/// with exactly what it had answered. (With `aof-load-truncated` it would leave the beginning of a
-/// transaction in its file, and execute it together with a later transaction's end.) If it is made a replica
-/// while a server writes to it, it then refuses further writes.
+/// with exactly what it had answered. (With `aof-load-truncated yes` it would leave the beginning of a
+/// transaction in its file, and execute it together with a later transaction's end.) `replica-read-only`
+/// makes it refuse further writes if it becomes a replica while a server writes to it.
 const DURABLE: [(&str, &str); 6] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
