@@ -12,6 +12,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::request::AccountState;
 use crate::node::link::Link;
+use crate::node::send_queue::Queued;
 
 /// A chain, and the heights that were read of it.
 struct Chain(Vec<SealedBlock>, Arc<Mutex<Vec<u64>>>);
@@ -93,7 +94,7 @@ fn a_client_whose_question_is_not_answered_is_told_why() {
         Job::ForClient { outlet: outlet.clone(), id: Some(7), query }
     };
     let told = || match outgoing.try_iter().last() {
-        Some(Outgoing::Reply(Some(7), Reply::Error { message, .. })) => message,
+        Some(Queued::Item(Outgoing::Reply(Some(7), Reply::Error { message, .. }))) => message,
         other => panic!("{other:?}"),
     };
     ask().decline();
@@ -102,7 +103,7 @@ fn a_client_whose_question_is_not_answered_is_told_why() {
     let mut reader = BlockReader::new(id, Box::new(Broken), never(), Life::new(), check);
     reader.work(ask());
     assert!(told().contains("the store gives no answer"));
-    (0..MAX_UNREAD).for_each(|_| outlet.send(Outgoing::Left));
+    (0..MAX_UNREAD).for_each(|_| outlet.send(Outgoing::Text(String::new())));
     reader.work(ask());
     assert!(told().contains("read the earlier replies first"));
 }

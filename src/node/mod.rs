@@ -9,9 +9,10 @@
 //! room ───────── what all connections together may hold (owed: what each may)
 //! guests ─────── the clients' places; an idle client gives way
 //! gate ───────── holds clients back while there is too much to put into the next block
-//! outlet ─────── the way out to a connection: at once, or by a queue and a writer (socket, owed)
+//! send_queue ─── what leaves at once, and what waits for its writer (socket)
+//! outlet ─────── the way out to a connection: one send queue and its writer (owed)
 //! peer ───────── dials one peer, and keeps the link
-//! link ───────── the way out to a peer: at once, or by two queues and a writer
+//! link ───────── the way out to a peer: two send queues and their writer
 //! idle ───────── how the event loop waits
 //! gauges ─────── what the event loop measures and counts beside its work, for status
 //! starting ───── waits for a store that takes no writes (resting: how long to leave it alone)
@@ -84,6 +85,7 @@ mod peer;
 mod queues;
 mod resting;
 mod room;
+mod send_queue;
 mod socket;
 mod starting;
 mod statements;

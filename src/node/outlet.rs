@@ -4,18 +4,17 @@ use std::convert::Infallible;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, select};
+use crossbeam_channel::{Receiver, select};
 
 use crate::bank::paxos::message::Message;
 use crate::bank::request::Reply;
 use crate::node::owed::{MAX_OWED, Owed};
-use crate::node::socket::{Sent, Socket};
+use crate::node::send_queue::{Full, MAX_WRITE, Queued, SendQueue};
+use crate::node::socket::Socket;
 use crate::wire::{encode_message, encode_reply};
 
 /// The most that may be queued: every reply that is owed, and what closes the connection.
 const QUEUE: usize = MAX_OWED + 8;
-/// The length of a write, in bytes, from which on further text waits for the next write.
-pub(crate) const MAX_WRITE: usize = 64 << 10;
 
 /// An item to be written to a connection.
 #[derive(Debug)]
@@ -26,8 +25,6 @@ pub(crate) enum Outgoing {
     Text(String),
     /// The answer to a peer's hello.
     Answer(Message),
-    /// The rest of a reply whose beginning was written at once.
-    Left,
     /// The end of the connection, when everything before it is written.
     End,
 }
@@ -45,19 +42,15 @@ impl Outgoing {
 /// A connection as the event loop and the block reader hold it.
 #[derive(Clone, Debug)]
 pub(crate) struct Outlet {
-    queue: Sender<Outgoing>,
-    socket: Arc<Socket>,
+    queue: SendQueue<Outgoing>,
     owed: Arc<Owed>,
 }
 
 impl Outlet {
     /// Makes the outlet to a socket, and the queue for [`write_out`].
-    pub(crate) fn new(socket: Arc<TcpStream>) -> (Outlet, Receiver<Outgoing>) {
-        // Not `bounded`, which would allocate all places from the beginning: most connections never need
-        // one.
-        let (queue, outgoing) = crossbeam_channel::unbounded();
-        let socket = Arc::new(Socket::new(socket));
-        (Outlet { queue, socket, owed: Arc::new(Owed::new()) }, outgoing)
+    pub(crate) fn new(socket: Arc<TcpStream>) -> (Outlet, Receiver<Queued<Outgoing>>) {
+        let (queue, outgoing) = SendQueue::new(&Arc::new(Socket::new(socket)), QUEUE);
+        (Outlet { queue, owed: Arc::new(Owed::new()) }, outgoing)
     }
 
     /// Sends a reply. If nothing is queued before it and the client reads, a short reply is on its way
@@ -66,24 +59,24 @@ impl Outlet {
         if !is_short(&reply) {
             return self.send(Outgoing::Reply(id, reply));
         }
-        let text = encode_reply(id, &reply);
-        match self.socket.send_at_once(text.as_bytes()) {
-            Sent::All => self.owed.pay(1, 0),
-            Sent::Beginning => self.send(Outgoing::Left),
-            Sent::Nothing => self.send(Outgoing::Text(text)),
+        match self.queue.send(encode_reply(id, &reply), Outgoing::Text) {
+            Ok(true) => self.owed.pay(1, 0),
+            Ok(false) => {}
+            Err(Full) => self.give_up(),
         }
     }
 
     /// Queues an item. Never blocks: a client that lets the queue fill up is disconnected.
     pub(crate) fn send(&self, outgoing: Outgoing) {
-        if self.queue.len() >= QUEUE {
-            log::warn!("disconnecting a client that has {QUEUE} replies unread");
-            return self.disconnect();
-        }
-        self.socket.will_write();
         self.owed.queue(outgoing.outcomes());
-        // If the writer has ended by now, it is as if the connection had ended on the way.
-        let _ = self.queue.send(outgoing);
+        if let Err(Full) = self.queue.queue(outgoing) {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&self) {
+        log::warn!("disconnecting a client that has {QUEUE} replies unread");
+        self.disconnect();
     }
 
     /// Says why the connection ends, if the client can still be told, and ends it.
@@ -91,12 +84,12 @@ impl Outlet {
         self.send(Outgoing::Reply(None, reply));
         self.send(Outgoing::End);
         // Its reader takes this for the client's last word.
-        self.socket.shutdown(Shutdown::Read);
+        self.queue.socket().shutdown(Shutdown::Read);
     }
 
     /// Returns the socket.
     pub(crate) fn socket(&self) -> &TcpStream {
-        self.socket.stream()
+        self.queue.socket().stream()
     }
 
     /// Returns how many items are queued.
@@ -106,7 +99,7 @@ impl Outlet {
 
     /// Ends the connection now. Its reader notices and tells the event loop.
     pub(crate) fn disconnect(&self) {
-        self.socket.shutdown(Shutdown::Both);
+        self.queue.socket().shutdown(Shutdown::Both);
         self.owed.close();
     }
 
@@ -118,13 +111,13 @@ impl Outlet {
     /// Returns the parts that the writer needs. The queue is not among them: the writer ends when nobody
     /// can queue anything more.
     pub(crate) fn for_writer(&self) -> (Arc<Socket>, Arc<Owed>) {
-        (Arc::clone(&self.socket), Arc::clone(&self.owed))
+        (Arc::clone(self.queue.socket()), Arc::clone(&self.owed))
     }
 }
 
 /// Writes queued items until nobody can queue more, or [`Outgoing::End`], an error or the node's end comes.
 pub(crate) fn write_out(
-    outgoing: &Receiver<Outgoing>,
+    outgoing: &Receiver<Queued<Outgoing>>,
     socket: &Socket,
     owed: &Owed,
     over: &Receiver<Infallible>,
@@ -174,7 +167,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn gather(first: Outgoing, outgoing: &Receiver<Outgoing>) -> Batch {
+    fn gather(first: Queued<Outgoing>, outgoing: &Receiver<Queued<Outgoing>>) -> Batch {
         let mut batch = Batch::default();
         batch.add(first);
         while batch.text.len() < MAX_WRITE
@@ -186,14 +179,14 @@ impl Batch {
         batch
     }
 
-    fn add(&mut self, outgoing: Outgoing) {
+    fn add(&mut self, queued: Queued<Outgoing>) {
         self.items += 1;
+        let Queued::Item(outgoing) = queued else { return self.replies += 1 };
         self.outcomes += outgoing.outcomes();
         let (text, replies) = match outgoing {
             Outgoing::Reply(id, reply) => (encode_reply(id, &reply), 1),
             Outgoing::Text(text) => (text, 1),
             Outgoing::Answer(message) => (encode_message(&message), 0),
-            Outgoing::Left => (String::new(), 1),
             Outgoing::End => return self.is_last = true,
         };
         self.replies += replies;
@@ -212,22 +205,20 @@ impl Drop for Closing<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
-    use std::net::TcpListener;
     use std::time::{Duration, Instant};
 
     use super::*;
     use crate::bank::request::ErrorCode;
+    use crate::node::send_queue::testing::{Arriving, connection, expect_all, next, send_until};
 
-    /// Makes an outlet, its writer's queue, and the client's end.
-    fn connection() -> (Outlet, Receiver<Outgoing>, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (outlet, outgoing) = Outlet::new(Arc::new(listener.accept().unwrap().0));
-        (outlet, outgoing, client)
+    /// An outlet, its writer's end, and the client's.
+    fn outlet() -> (Outlet, Receiver<Queued<Outgoing>>, Arriving) {
+        let (socket, lines) = connection();
+        let (outlet, outgoing) = Outlet::new(socket);
+        (outlet, outgoing, lines)
     }
 
-    /// True if one more reply can be owed.
+    /// True if one reply more can be owed.
     fn is_owed(owed: &Owed) -> bool {
         owed.owe(1, Instant::now(), Duration::from_secs(60)).is_some()
     }
@@ -236,97 +227,70 @@ mod tests {
         Reply::Error { error: ErrorCode::Store, message: "x".repeat(length) }
     }
 
+    fn line(id: u64, length: usize) -> String {
+        encode_reply(Some(id), &reply(length)).trim_end().to_owned()
+    }
+
     #[test]
     fn a_short_reply_needs_no_writer() {
-        let (outlet, outgoing, client) = connection();
+        let (outlet, outgoing, mut lines) = outlet();
         outlet.reply(Some(7), reply(1));
-        let mut line = String::new();
-        BufReader::new(client).read_line(&mut line).unwrap();
-        assert_eq!(line, encode_reply(Some(7), &reply(1)));
+        assert_eq!(next(&mut lines), line(7, 1));
         assert!(outgoing.is_empty());
     }
 
     #[test]
     fn a_short_reply_does_not_overtake_what_is_queued() {
-        let (outlet, outgoing, client) = connection();
+        let (outlet, outgoing, mut lines) = outlet();
         outlet.send(Outgoing::Text("first\n".to_owned()));
         outlet.reply(Some(2), reply(1));
         assert_eq!(outgoing.len(), 2, "both are the writer's");
-        client.set_nonblocking(true).unwrap();
-        assert!(client.peek(&mut [0]).is_err(), "nothing has left");
-    }
-
-    #[test]
-    fn what_a_client_does_not_read_blocks_only_the_writer_and_comes_whole_and_in_order() {
-        const LENGTH: usize = 200_000;
-        let (outlet, outgoing, client) = connection();
-        let mut sent = 0;
-        // Until the socket is full, and some more.
-        while outgoing.len() < 20 {
-            outlet.reply(Some(sent), reply(LENGTH));
-            sent += 1;
-        }
-        let (socket, owed) = outlet.for_writer();
-        let (_running, over) = crossbeam_channel::bounded(0);
-        std::thread::scope(|scope| {
-            scope.spawn(|| write_out(&outgoing, &socket, &owed, &over));
-            let mut lines = BufReader::new(client).lines();
-            for id in 0..sent {
-                let line = lines.next().unwrap().unwrap();
-                assert_eq!(line, encode_reply(Some(id), &reply(LENGTH)).trim_end());
-            }
-            // When all is written, the way is free again.
-            while !socket.is_idle() {
-                std::thread::yield_now();
-            }
-            outlet.reply(Some(sent), reply(1));
-            assert_eq!(
-                lines.next().unwrap().unwrap(),
-                encode_reply(Some(sent), &reply(1)).trim_end()
-            );
-            drop(outlet);
-        });
+        outlet.disconnect();
+        assert!(lines.next().is_none(), "nothing has left");
     }
 
     /// Bug: a reply whose beginning alone was sent at once was taken for sent, and its end left with the
     /// next one, if there was one. Fix: its end is given to the writer.
     #[test]
-    fn the_last_reply_comes_whole_though_nothing_follows_it() {
-        let (outlet, outgoing, client) = connection();
-        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let (socket, owed) = outlet.for_writer();
-        let mut sent = 0;
-        while !socket.is_torn() && outgoing.is_empty() {
-            assert!(is_owed(&owed));
-            outlet.reply(Some(sent), reply(200_000));
-            sent += 1;
+    fn what_a_client_does_not_read_blocks_only_the_writer_and_comes_whole_and_in_order() {
+        const LENGTH: usize = 200_000;
+        for queued in [1, 20] {
+            let (outlet, outgoing, mut lines) = outlet();
+            let (socket, owed) = outlet.for_writer();
+            let sent = send_until(queued, &outgoing, &socket, |id| {
+                assert!(is_owed(&owed));
+                outlet.reply(Some(id), reply(LENGTH));
+                line(id, LENGTH)
+            });
+            let (_running, over) = crossbeam_channel::bounded(0);
+            let write = || write_out(&outgoing, &socket, &owed, &over);
+            expect_all(&sent, &mut lines, write, |lines| {
+                // All is written, so the way is free again.
+                while !socket.is_idle() {
+                    std::thread::yield_now();
+                }
+                assert!(is_owed(&owed));
+                outlet.reply(Some(7), reply(1));
+                assert_eq!(next(lines), line(7, 1));
+                drop(outlet);
+            });
+            assert!(!socket.is_torn() && socket.is_idle());
+            assert_eq!(owed.replies(), 0, "all is paid");
+            assert!(!is_owed(&owed), "nothing will be paid any more");
         }
-        let (_running, over) = crossbeam_channel::bounded(0);
-        std::thread::scope(|scope| {
-            scope.spawn(|| write_out(&outgoing, &socket, &owed, &over));
-            let mut lines = BufReader::new(client).lines();
-            for id in 0..sent {
-                let line = lines.next().unwrap().unwrap();
-                assert_eq!(line, encode_reply(Some(id), &reply(200_000)).trim_end());
-            }
-            drop(outlet);
-        });
-        assert!(!socket.is_torn() && socket.is_idle());
-        assert_eq!(owed.replies(), 0, "all is paid");
-        assert!(!is_owed(&owed), "nothing will be paid any more");
     }
 
     #[test]
     fn what_the_writer_writes_is_paid_as_well() {
-        let (outlet, outgoing, client) = connection();
+        let (outlet, outgoing, mut lines) = outlet();
         let (socket, owed) = outlet.for_writer();
         let (_running, over) = crossbeam_channel::bounded(0);
-        std::thread::scope(|scope| {
-            scope.spawn(|| write_out(&outgoing, &socket, &owed, &over));
-            assert!((0..3).all(|_| is_owed(&owed)));
-            outlet.send(Outgoing::Text("1\n".to_owned()));
-            outlet.send(Outgoing::Reply(Some(2), reply(1)));
-            assert_eq!(BufReader::new(&client).lines().take(2).count(), 2);
+        assert!((0..3).all(|_| is_owed(&owed)));
+        outlet.send(Outgoing::Text("1\n".to_owned()));
+        outlet.send(Outgoing::Reply(Some(2), reply(1)));
+        let sent = ["1".to_owned(), line(2, 1)];
+        let write = || write_out(&outgoing, &socket, &owed, &over);
+        expect_all(&sent, &mut lines, write, |_| {
             while owed.replies() > 1 {
                 std::thread::yield_now();
             }

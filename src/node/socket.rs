@@ -61,11 +61,6 @@ impl Socket {
         self.unwritten.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Takes the note back, because the item could not be given.
-    pub(crate) fn will_not_write(&self) {
-        self.unwritten.fetch_sub(1, Ordering::SeqCst);
-    }
-
     /// True if the writer has nothing to do.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
