@@ -234,7 +234,7 @@ mod tests {
     use super::*;
     use crate::node::send_queue::testing::{Arriving, connection, expect_all, next, send_until};
 
-    /// A link, its writer, and what arrives at the other end.
+    /// Makes a link, its writer, and a reader of what arrives at the other end.
     fn link() -> (Link, Writer, Arriving) {
         let (socket, lines) = connection();
         let (link, writer) = Link::new(1, &socket, None, None);

@@ -211,14 +211,14 @@ mod tests {
     use crate::bank::request::ErrorCode;
     use crate::node::send_queue::testing::{Arriving, connection, expect_all, next, send_until};
 
-    /// An outlet, its writer's end, and the client's.
+    /// Makes an outlet, its writer's end, and the client's.
     fn outlet() -> (Outlet, Receiver<Queued<Outgoing>>, Arriving) {
         let (socket, lines) = connection();
         let (outlet, outgoing) = Outlet::new(socket);
         (outlet, outgoing, lines)
     }
 
-    /// True if one reply more can be owed.
+    /// True if one more reply can be owed.
     fn is_owed(owed: &Owed) -> bool {
         owed.owe(1, Instant::now(), Duration::from_secs(60)).is_some()
     }

@@ -18,7 +18,7 @@ pub(crate) enum Queued<T> {
     Rest,
 }
 
-/// An item was not taken: the queue holds as many as it may.
+/// The error if an item was not taken: the queue holds as many as it may.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
@@ -48,8 +48,8 @@ impl<T> SendQueue<T> {
     }
 
     /// Sends a short item. If nothing is before it and the other end reads, its text is on its way when
-    /// this returns, and no other thread has to wake up. True then; otherwise the rest of it, or the item
-    /// made of the text, is the writer's. Never blocks.
+    /// this returns (true), and no other thread has to wake up. Otherwise the rest of the text, or the item
+    /// made of it, is left to the writer (false). Never blocks.
     pub(crate) fn send(&self, text: String, item: impl FnOnce(String) -> T) -> Result<bool, Full> {
         match self.socket.send_at_once(text.as_bytes()) {
             Sent::All => Ok(true),
@@ -113,8 +113,8 @@ pub(crate) mod testing {
         lines.next().expect("a line").expect("it comes whole")
     }
 
-    /// Sends numbered items to an end that doesn't read, until so many are the writer's. If 1 is enough, the
-    /// end of the last item is missing, and nothing follows it. Returns the lines that are to arrive.
+    /// Sends numbered items to an end that doesn't read, until `many` are left to the writer. If 1 is enough,
+    /// the end of the last item is missing, and nothing follows it. Returns the lines that have to arrive.
     pub(crate) fn send_until<T>(
         many: usize,
         queued: &Receiver<Queued<T>>,
