@@ -121,11 +121,16 @@ pub fn nothing_is_said_before_the_chain_names_the_store() {
 /// the new one says.
 pub fn the_new_store_does_not_help_to_choose_the_block_that_names_it() {
     let mut cluster = with_history();
-    cluster.kill("B");
+    assert_eq!(cluster.pay("A", "B", 1), Some((1, 1)), "there is something to settle");
+    // C2 learns the chain of both, and then B is away.
+    cluster.part("A", "B");
     let height = cluster.height("A");
     lose(&mut cluster);
+    cluster.kill("B");
+    assert!(!cluster.settle("A"), "A alone is no majority of three");
     cluster.run(20_000);
-    assert_eq!(cluster.height("A"), height, "A alone is no majority of three");
+    assert_eq!(cluster.height("A"), height, "nor later");
+    cluster.join("A", "B");
     cluster.start("B", false);
     cluster.run(5_000);
     assert!(cluster.is_named("B", "C2"));
