@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::Connection;
 
 use paxos_banking::bank::blockchain::block::{Block, FORMAT, Genesis, SealedBlock};
+use paxos_banking::bank::blockchain::derived::Derived;
 use paxos_banking::bank::effects::{Batch, Write};
 use paxos_banking::bank::ids::{AccountId, InstanceId, TurnNumber};
 use paxos_banking::bank::ledger::element::Element;
@@ -156,9 +157,11 @@ fn long_chain() -> TestRedis {
             trim: 0,
             pages,
             checkpoint,
-            included: included.into(),
-            instances: instances.clone(),
-            deposed: BTreeSet::new(),
+            derived: Derived {
+                included: included.into(),
+                instances: instances.clone(),
+                deposed: BTreeSet::new(),
+            },
             sessions,
             block,
         };

@@ -5,6 +5,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::blockchain::block::SealedBlock;
+use paxos_banking::bank::blockchain::derived::{Derived, SessionsInChain};
 use paxos_banking::bank::effects::Write;
 use paxos_banking::bank::ids::{InstanceId, SessionId, TurnNumber};
 use paxos_banking::bank::ledger::entry::Position;
@@ -48,11 +49,8 @@ fn an_empty_store_gets_an_instance<D: Disk>() {
         blocks: 0,
         pages: 0,
         checkpoint: 0,
-        included: BTreeMap::new(),
-        instances: BTreeMap::new(),
-        deposed: BTreeSet::new(),
-        sessions: BTreeMap::new(),
-        horizon: None,
+        derived: Derived::default(),
+        sessions: SessionsInChain::default(),
         log: Vec::new(),
         promised: None,
         accepted: None,
@@ -263,7 +261,7 @@ fn what_is_included_comes_back<D: Disk>() {
         let stored = after::<D>(vec![blocks[..count].iter().map(append).collect()]);
         let ends = [("A", seq), ("B", 0)];
         let expected = ends.map(|(id, seq)| (server(id), Position { epoch: 1, seq }));
-        assert_eq!(stored.included, expected.into());
+        assert_eq!(stored.derived.included, expected.into());
     }
 }
 
@@ -278,15 +276,15 @@ fn who_has_which_instance_comes_back<D: Disk>() {
     let blocks = chain(2, 2);
     let rejoined = BTreeMap::from([(server("A"), InstanceId(1)), (server("B"), InstanceId(7))]);
     let after_both = append_but(&blocks[1], |append| {
-        let Write::Append { instances, deposed, .. } = append else { return };
-        instances.clone_from(&rejoined);
-        deposed.extend([InstanceId(2), InstanceId(5)]);
+        let Write::Append { derived, .. } = append else { return };
+        derived.instances.clone_from(&rejoined);
+        derived.deposed.extend([InstanceId(2), InstanceId(5)]);
     });
     let stored = after::<D>(vec![vec![append(&blocks[0])], vec![after_both]]);
-    assert_eq!(stored.instances, rejoined);
-    assert_eq!(stored.deposed, BTreeSet::from([InstanceId(2), InstanceId(5)]));
+    assert_eq!(stored.derived.instances, rejoined);
+    assert_eq!(stored.derived.deposed, BTreeSet::from([InstanceId(2), InstanceId(5)]));
     let stored = after::<D>(vec![vec![append(&blocks[0])]]);
-    assert_eq!((stored.instances, stored.deposed), (instances(), BTreeSet::new()));
+    assert_eq!((stored.derived.instances, stored.derived.deposed), (instances(), BTreeSet::new()));
 }
 
 fn what_is_known_of_sessions_comes_back<D: Disk>() {
@@ -308,17 +306,20 @@ fn what_is_known_of_sessions_comes_back<D: Disk>() {
     let first = vec![append(&blocks[0]), with(&blocks[1], &[(1, 4), (2, 1)], &[], None)];
     let second = vec![with(&blocks[2], &[(3, 9), (2, 6)], &[1], Some(1))];
     let stored = after::<D>(vec![first.clone()]);
-    assert_eq!(stored.sessions, BTreeMap::from([(session(1), 4), (session(2), 1)]));
-    assert_eq!(stored.horizon, None);
+    assert_eq!(stored.sessions.highest, BTreeMap::from([(session(1), 4), (session(2), 1)]));
+    assert_eq!(stored.sessions.horizon, None);
     let both = BTreeMap::from([(session(2), 6), (session(3), 9)]);
     let stored = after::<D>(vec![first.clone(), second.clone()]);
     assert_eq!(
-        (stored.sessions, stored.horizon),
+        (stored.sessions.highest, stored.sessions.horizon),
         (both.clone(), Some(Position { epoch: 1, seq: 1 }))
     );
     let third = vec![append(&blocks[3])];
     let stored = after::<D>(vec![first, second, third]);
-    assert_eq!((stored.sessions, stored.horizon), (both, Some(Position { epoch: 1, seq: 1 })));
+    assert_eq!(
+        (stored.sessions.highest, stored.sessions.horizon),
+        (both, Some(Position { epoch: 1, seq: 1 }))
+    );
 }
 
 fn activation_stays<D: Disk>() {

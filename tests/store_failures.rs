@@ -109,7 +109,7 @@ fn what_was_committed_outlives_a_redis_that_is_killed() {
     assert_eq!((stored.promised, stored.log), (Some(ballot(6)), vec![]));
     let first = page(0, 1, &[("A", 70), ("A/alice", 0)]);
     assert_eq!((stored.checkpoint, store.pages(0, stored.pages).unwrap()), (1, vec![first]));
-    assert_eq!(stored.included, included(&blocks[1]));
+    assert_eq!(stored.derived.included, included(&blocks[1]));
     assert_eq!(texts(&reader.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks));
     commit(&mut store, &mut { stored.turn.0 }, promise(8));
 }

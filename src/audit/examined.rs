@@ -6,7 +6,7 @@ use crate::audit::finding::{Finding, Trouble};
 use crate::audit::kept;
 use crate::audit::log::check_log;
 use crate::audit::replay::Replay;
-use crate::audit::source::{Derived, Source, Standing};
+use crate::audit::source::{AccountsPiece, Source, Standing};
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::restoration::{Misfit, Restoration};
@@ -91,7 +91,7 @@ impl Examined {
         }
         self.go_on(checkpoint + 1)?;
         let mut restored = Restoration::new(fastrand::u64(..), PAGE, checkpoint);
-        while let Some(piece) = self.source.derived()? {
+        while let Some(piece) = self.source.accounts_piece()? {
             for page in piece.pages {
                 if page.height >= piece.blocks {
                     let spot = self.source.spot(&Place::Page(page.number));
@@ -119,7 +119,7 @@ impl Examined {
     /// chain is followed to where it was at that moment.
     fn compare_told(&mut self) -> Result<(), Trouble> {
         let (mut at_first, mut seen) = (None, 0);
-        while let Some(piece) = self.source.derived()? {
+        while let Some(piece) = self.source.accounts_piece()? {
             self.go_on(piece.blocks)?;
             at_first.get_or_insert_with(|| self.replay.counted().1);
             seen += piece.balances.len() as u64;
@@ -181,7 +181,7 @@ impl Examined {
     }
 
     /// Compares told accounts with what follows from the chain.
-    fn compare(&mut self, piece: Derived) -> Result<(), Trouble> {
+    fn compare(&mut self, piece: AccountsPiece) -> Result<(), Trouble> {
         let balances = self.replay.balances();
         for (account, amount) in piece.balances {
             let what = match balances.committed(&account) {

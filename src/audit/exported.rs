@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 
 use crate::audit::finding::{At, Finding, Spot, Trouble};
 use crate::audit::replay::Found;
-use crate::audit::source::{Derived, Source, Standing};
+use crate::audit::source::{AccountsPiece, Source, Standing};
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
 use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::element::Element;
@@ -274,7 +274,7 @@ impl Source for FileSource {
         Ok(found)
     }
 
-    fn derived(&mut self) -> Result<Option<Derived>, Trouble> {
+    fn accounts_piece(&mut self) -> Result<Option<AccountsPiece>, Trouble> {
         Ok(None)
     }
 }

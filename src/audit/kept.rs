@@ -65,21 +65,21 @@ pub fn check(
         None => "none".to_owned(),
         Some(Position { epoch, seq }) => format!("{seq} (epoch {epoch})"),
     };
-    let all = chain.all_included();
-    let servers = all.keys().chain(kept.included.keys());
+    let right = chain.derived();
+    let servers = right.included.keys().chain(kept.derived.included.keys());
     for server in servers {
-        let (is, right) = (kept.included.get(server), all.get(server));
-        if is != right {
-            let (is, right) = (said(is), said(right));
+        let (is, should) = (kept.derived.included.get(server), right.included.get(server));
+        if is != should {
+            let (is, right) = (said(is), said(should));
             let what =
                 format!("the last entry of {server} in the chain is {right}, and {is} is there");
             return wrong(Place::Included, what);
         }
     }
-    if kept.instances != *chain.all_instances() {
+    if kept.derived.instances != right.instances {
         return wrong(Place::Instances, "they are not what follows from the chain".into());
     }
-    if kept.deposed != *chain.all_deposed() {
+    if kept.derived.deposed != right.deposed {
         return wrong(Place::Deposed, "they are not what follows from the chain".into());
     }
     match source.server() {
@@ -97,12 +97,12 @@ fn check_sessions(
 ) -> Result<(), Finding> {
     let wrong = |place: Place, what: String| Err(Finding::new(source.spot(&place), what));
     let last = replay.chain().map(|chain| chain.included(server));
-    if kept.horizon > last {
+    if kept.sessions.horizon > last {
         return wrong(Place::Horizon, "it lies beyond the entries in the chain".into());
     }
     let own = replay.requests().highest().filter(|(session, _)| session.server == *server);
     let own: BTreeMap<&SessionId, u64> = own.collect();
-    for (session, said) in &kept.sessions {
+    for (session, said) in &kept.sessions.highest {
         let what = match own.get(session) {
             Some(right) if right == said => continue,
             Some(right) => format!("{said} is there, and {right} follows from the chain"),
@@ -111,7 +111,8 @@ fn check_sessions(
         return wrong(Place::Session(session.clone()), what);
     }
     let missing = own.into_iter().find(|(session, _)| {
-        !kept.sessions.contains_key(session) && Some(opened_at(session)) >= kept.horizon
+        !kept.sessions.highest.contains_key(session)
+            && Some(opened_at(session)) >= kept.sessions.horizon
     });
     match missing {
         Some((session, number)) => {

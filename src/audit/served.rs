@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::audit::finding::{At, Finding, Spot, Trouble};
 use crate::audit::replay::{Found, elements_of};
-use crate::audit::source::{Derived, Source, Standing};
+use crate::audit::source::{AccountsPiece, Source, Standing};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::Entry;
 use crate::bank::limits::MAX_PAGE;
@@ -157,7 +157,7 @@ impl Source for ServerSource {
         }
     }
 
-    fn derived(&mut self) -> Result<Option<Derived>, Trouble> {
+    fn accounts_piece(&mut self) -> Result<Option<AccountsPiece>, Trouble> {
         let Next::After(after) = &self.accounts else { return Ok(None) };
         let page =
             Request::Accounts { prefix: String::new(), after: after.clone(), limit: MAX_PAGE };
@@ -172,7 +172,8 @@ impl Source for ServerSource {
             }
             let last = accounts.last().map(|listed| listed.account.clone());
             self.accounts = if more { Next::After(last) } else { Next::Nothing };
-            let mut derived = Derived { blocks: blocks_of(&before), ..Derived::default() };
+            let mut derived =
+                AccountsPiece { blocks: blocks_of(&before), ..AccountsPiece::default() };
             for listed in accounts {
                 match listed.committed {
                     Some(amount) => derived.balances.push((listed.account, amount)),

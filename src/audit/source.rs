@@ -1,14 +1,12 @@
 //! A source: where a server's chain and log are read.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::audit::finding::{Spot, Trouble};
 use crate::audit::replay::Found;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, InstanceId, ServerId, SessionId};
+use crate::bank::blockchain::derived::{Derived, SessionsInChain};
+use crate::bank::ids::{AccountId, InstanceId, ServerId};
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::pages::Page;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::Place;
@@ -33,16 +31,10 @@ pub struct Kept {
     pub active: bool,
     /// The height up to which, at least, the pages of balances count the blocks.
     pub checkpoint: u64,
-    /// For each server, its last entry in the chain.
-    pub included: BTreeMap<ServerId, Position>,
-    /// The instances whose votes count for the next height.
-    pub instances: BTreeMap<ServerId, InstanceId>,
-    /// The instances that can never count again.
-    pub deposed: BTreeSet<InstanceId>,
-    /// The highest number in the chain of each of this server's sessions.
-    pub sessions: BTreeMap<SessionId, u64>,
-    /// Sessions opened before this may be missing there.
-    pub horizon: Option<Position>,
+    /// What follows from the chain, by the store's word.
+    pub derived: Derived,
+    /// The sessions of this server's entries in the chain, by the store's word.
+    pub sessions: SessionsInChain,
     /// The ballot promised for the next height.
     pub promised: Option<Ballot>,
     /// The block accepted for the next height.
@@ -51,8 +43,8 @@ pub struct Kept {
 
 /// A piece of what the source tells of the accounts.
 #[derive(Clone, Debug, Default)]
-pub struct Derived {
-    /// The length of the chain at that moment.
+pub struct AccountsPiece {
+    /// How many blocks there were at that moment.
     pub blocks: u64,
     /// Balances by the chain.
     pub balances: Vec<(AccountId, Amount)>,
@@ -95,6 +87,6 @@ pub trait Source {
     /// Reads the next piece of what follows from the chain; none after the last one.
     ///
     /// # Errors
-    /// If the piece can't be read or understood.
-    fn derived(&mut self) -> Result<Option<Derived>, Trouble>;
+    /// If it can't be read or understood.
+    fn accounts_piece(&mut self) -> Result<Option<AccountsPiece>, Trouble>;
 }

@@ -2,7 +2,7 @@
 
 use crate::audit::finding::{Finding, Spot, Trouble};
 use crate::audit::replay::Found;
-use crate::audit::source::{Derived, Kept, Source, Standing};
+use crate::audit::source::{AccountsPiece, Kept, Source, Standing};
 use crate::bank::ids::ServerId;
 use crate::bank::stored::Place;
 use crate::store::StoreError;
@@ -58,11 +58,8 @@ impl Source for StoreSource {
             kept: Some(Kept {
                 active: stored.active,
                 checkpoint: stored.checkpoint,
-                included: stored.included,
-                instances: stored.instances,
-                deposed: stored.deposed,
+                derived: stored.derived,
                 sessions: stored.sessions,
-                horizon: stored.horizon,
                 promised: stored.promised,
                 accepted: stored.accepted.map(|(_, block)| block),
             }),
@@ -78,10 +75,10 @@ impl Source for StoreSource {
         Ok(blocks.into_iter().map(Found::Text).collect())
     }
 
-    fn derived(&mut self) -> Result<Option<Derived>, Trouble> {
+    fn accounts_piece(&mut self) -> Result<Option<AccountsPiece>, Trouble> {
         let Some(next) = self.next else { return Ok(None) };
         let Pages { blocks, pages, more } = self.visitor.pages(next).map_err(trouble)?;
         self.next = more.then_some(next + pages.len() as u64);
-        Ok(Some(Derived { blocks, pages, ..Derived::default() }))
+        Ok(Some(AccountsPiece { blocks, pages, ..AccountsPiece::default() }))
     }
 }

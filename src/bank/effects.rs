@@ -5,13 +5,12 @@
 //! [`Receipt`] that a store gives for exactly that turn. A shell that forgets to make a turn durable
 //! has nothing to send.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
+use crate::bank::blockchain::derived::Derived;
+use crate::bank::ids::{ConnectionId, ServerId, TurnNumber, WaitId};
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::sessions::SessionChanges;
 use crate::bank::paxos::ballot::Ballot;
@@ -84,10 +83,6 @@ pub enum Timer {
     Settle,
 }
 
-/// Names something that waits; counted within one life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WaitId(pub u64);
-
 /// What to do about a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TimerCommand {
@@ -124,12 +119,8 @@ pub enum Write {
         pages: Vec<Page>,
         /// The stored pages have at least the blocks up to this height then.
         checkpoint: u64,
-        /// For each server, its last entry that is in the chain then.
-        included: BTreeMap<ServerId, Position>,
-        /// For each server, the instance whose votes count then.
-        instances: BTreeMap<ServerId, InstanceId>,
-        /// The instances that can't be their servers' any more then.
-        deposed: BTreeSet<InstanceId>,
+        /// What follows from the chain then.
+        derived: Derived,
         /// What changes in what is known of the sessions in the chain.
         sessions: SessionChanges,
     },

@@ -252,6 +252,10 @@ impl fmt::Display for TurnNumber {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
+/// Names something that waits; counted within one life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaitId(pub u64);
+
 /// A client's session, as its home server named it: `SERVER.EPOCH.OPENED_AT.BITS`, or, by an older
 /// program, `SERVER.EPOCH.OPENED_AT.LIFE.COUNT`. As cheap to copy as a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod ledger;
 pub mod limits;
 pub mod paxos;
+pub mod reason;
 pub mod request;
 pub mod server;
 pub(crate) mod short_text;

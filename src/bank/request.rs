@@ -6,6 +6,7 @@ use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Position, Via};
+use crate::bank::reason::Reason;
 pub use crate::bank::status::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
 
 /// A transfer, or the opening of an account, as a client asks for it.
@@ -196,8 +197,9 @@ pub enum Outcome {
     /// The servers consulted don't have the money, or don't know the payee; or the account is open
     /// already. It has not happened and will not.
     Refused {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        #[serde(flatten)]
+        reason: Reason,
         /// The balance of the payer, or of the account that is open, by all that the servers consulted
         /// know.
         balance: Amount,
@@ -208,23 +210,27 @@ pub enum Outcome {
     },
     /// It could not be decided now. It has not happened and will not.
     Unavailable {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        #[serde(flatten)]
+        reason: Reason,
     },
     /// It makes no sense. It has not happened and will not.
     Invalid {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        #[serde(flatten)]
+        reason: Reason,
     },
     /// Another one that it is linked to has not happened. It has not happened either and will not.
     LinkedFailed {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        #[serde(flatten)]
+        reason: Reason,
     },
     /// It can happen only at another server. It has not happened here and will not.
     WrongServer {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        #[serde(flatten)]
+        reason: Reason,
         /// The right server.
         server: ServerId,
         /// Where that one listens.
@@ -232,8 +238,9 @@ pub enum Outcome {
     },
     /// A retry so late that the server no longer knows what became of it. It is not done (again).
     Expired {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        #[serde(flatten)]
+        reason: Reason,
     },
 }
 

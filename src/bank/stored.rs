@@ -1,12 +1,11 @@
 //! What a server finds in its store when it starts.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, SessionId, TurnNumber};
+use crate::bank::blockchain::derived::{Derived, SessionsInChain};
+use crate::bank::ids::{AccountId, InstanceId, LifeId, SessionId, TurnNumber};
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 
 /// So many of a server's latest lives its store keeps. What the older ones are for is in DESIGN.md
@@ -36,16 +35,10 @@ pub struct Stored {
     pub pages: u64,
     /// The pages have at least the blocks up to this height.
     pub checkpoint: u64,
-    /// For each server, its last entry that is in the chain; empty before the founding.
-    pub included: BTreeMap<ServerId, Position>,
-    /// For each server, the instance whose votes count for the next height; empty before the founding.
-    pub instances: BTreeMap<ServerId, InstanceId>,
-    /// The instances that can't be their servers' any more.
-    pub deposed: BTreeSet<InstanceId>,
-    /// The sessions of this server's entries in the chain, each with the highest number of it there.
-    pub sessions: BTreeMap<SessionId, u64>,
-    /// Sessions that were opened before this and are not among those have expired.
-    pub horizon: Option<Position>,
+    /// What follows from the chain; empty before the founding.
+    pub derived: Derived,
+    /// The sessions of this server's entries in the chain.
+    pub sessions: SessionsInChain,
     /// The local log's elements, oldest first.
     pub log: Vec<Element>,
     /// The ballot promised for the next height.
@@ -65,11 +58,8 @@ impl Stored {
             blocks: 0,
             pages: 0,
             checkpoint: 0,
-            included: BTreeMap::new(),
-            instances: BTreeMap::new(),
-            deposed: BTreeSet::new(),
-            sessions: BTreeMap::new(),
-            horizon: None,
+            derived: Derived::default(),
+            sessions: SessionsInChain::default(),
             log: Vec::new(),
             promised: None,
             accepted: None,

@@ -77,9 +77,11 @@ mod tests {
     use super::*;
     use crate::bank::amount::Amount;
     use crate::bank::ledger::entry::Via;
+    use crate::bank::reason::{Code, Reason};
 
     fn endings() -> Vec<(Ending, u8)> {
         let reason = String::new;
+        let why = || Reason::new(Code::Other, "");
         let server = || "A".parse().unwrap();
         let balance = Amount::ZERO;
         let decided = Ending::Decided;
@@ -94,18 +96,18 @@ mod tests {
             settled: Some(false),
         };
         let (consulted, not_consulted) = (vec![], vec![]);
-        let refused = Outcome::Refused { reason: reason(), balance, consulted, not_consulted };
-        let wrong = Outcome::WrongServer { reason: reason(), server: server(), address: reason() };
+        let refused = Outcome::Refused { reason: why(), balance, consulted, not_consulted };
+        let wrong = Outcome::WrongServer { reason: why(), server: server(), address: reason() };
         let request = "A.1.0.00000000000000ff.1#3".parse().unwrap();
         vec![
             (decided(accepted), 0),
             (decided(refused), 1),
-            (decided(Outcome::Invalid { reason: reason() }), 1),
-            (decided(Outcome::LinkedFailed { reason: reason() }), 1),
+            (decided(Outcome::Invalid { reason: why() }), 1),
+            (decided(Outcome::LinkedFailed { reason: why() }), 1),
             (decided(wrong), 1),
             (said(ErrorCode::BadRequest), 1),
             (said(ErrorCode::LineTooLong), 1),
-            (decided(Outcome::Unavailable { reason: reason() }), 3),
+            (decided(Outcome::Unavailable { reason: why() }), 3),
             (said(ErrorCode::Unavailable), 3),
             (Ending::NotDone(Failure::NotSent(reason())), 3),
             (Ending::Unknown { request, reason: reason() }, 3),

@@ -78,7 +78,7 @@ impl Order {
         match outcomes {
             [Outcome::Expired { reason }, others @ ..] if others.iter().all(expired) => {
                 self.named &= self.heard;
-                (!self.named).then(|| reason.clone())
+                (!self.named).then(|| reason.words.clone())
             }
             _ => None,
         }
@@ -89,8 +89,8 @@ impl Order {
     pub fn answered(&self, outcomes: Vec<Outcome>) -> Vec<Ending> {
         let ending = |(instruction, outcome): (&Instruction, Outcome)| match outcome {
             Outcome::Expired { reason } => match instruction.request.clone() {
-                Some(request) => Ending::Unknown { request, reason },
-                None => Ending::NotDone(Failure::NotUnderstood(reason)),
+                Some(request) => Ending::Unknown { request, reason: reason.words },
+                None => Ending::NotDone(Failure::NotUnderstood(reason.words)),
             },
             outcome => Ending::Decided(outcome),
         };

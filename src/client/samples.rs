@@ -7,6 +7,7 @@ use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::{AccountId, InstanceId, LifeId, RequestId, ServerId, TurnNumber};
 use crate::bank::ledger::entry::{Action, Entry, Position, Record, Via};
 use crate::bank::paxos::ballot::Ballot;
+use crate::bank::reason::{Code, Reason};
 use crate::bank::request::{
     Cursor, Listed, Measured, Outcome, PeerStatus, Percentiles, RedisStatus, Reply, Request, Start,
     StatementLine, Status,
@@ -39,7 +40,7 @@ pub(super) fn accepted(via: Via, repeated: bool, settled: Option<bool>) -> Endin
 
 pub(super) fn refused() -> Ending {
     Ending::Decided(Outcome::Refused {
-        reason: "A has 20, of which 30 can't be paid".into(),
+        reason: Reason::new(Code::InsufficientFunds, "A has 20, of which 30 can't be paid"),
         balance: units(20),
         consulted: vec![server("A"), server("B")],
         not_consulted: vec![server("C")],
@@ -47,12 +48,14 @@ pub(super) fn refused() -> Ending {
 }
 
 pub(super) fn linked_failed() -> Ending {
-    let reason = "number 2 of its linked group has not happened".into();
+    let words = "number 2 of its linked group has not happened";
+    let reason = Reason::new(Code::LinkedFailed, words);
     Ending::Decided(Outcome::LinkedFailed { reason })
 }
 
 pub(super) fn wrong_server() -> Ending {
-    let (reason, address) = ("B/x is at home at B".into(), "127.0.0.1:8002".into());
+    let reason = Reason::new(Code::WrongServer, "B/x is at home at B");
+    let address = "127.0.0.1:8002".into();
     Ending::Decided(Outcome::WrongServer { reason, server: server("B"), address })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::bank::reason::{Code, Reason};
 use crate::bank::request::ErrorCode;
 use crate::client::json::to_json;
 use crate::client::samples::{
@@ -120,11 +121,12 @@ fn people_read_the_rest_in_words() {
 #[test]
 fn a_server_s_words_can_t_play_with_the_terminal() {
     let reason = || "no\u{1b}[2J\nmoney".to_owned();
-    let response = Response::One(Ending::Decided(Outcome::Invalid { reason: reason() }));
+    let why = || Reason::new(Code::Other, reason());
+    let response = Response::One(Ending::Decided(Outcome::Invalid { reason: why() }));
     assert_eq!(to_words(&response), "invalid: no [2J money\n");
     assert_eq!(to_json(&response).lines().count(), 1);
     let (server, address) = (server("B"), reason());
-    let wrong = Outcome::WrongServer { reason: reason(), server, address };
+    let wrong = Outcome::WrongServer { reason: why(), server, address };
     let wrong = to_words(&Response::One(Ending::Decided(wrong)));
     assert_eq!(wrong, "wrong server: no [2J money; the right one is B at no [2J money\n");
 }

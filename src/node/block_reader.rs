@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A question, and where the answer goes.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// A client's question.
+    /// A client.
     ForClient {
         /// Where the reply goes.
         outlet: Outlet,
@@ -105,7 +105,7 @@ impl Job {
 }
 
 impl Job {
-    /// Ends a job because the store doesn't answer.
+    /// The store doesn't answer.
     fn fail(self) {
         if let Job::ForClient { outlet, id, .. } = self {
             decline(&outlet, id, "the store gives no answer");
@@ -114,11 +114,11 @@ impl Job {
 }
 
 fn decline(outlet: &Outlet, id: Option<u64>, why: &str) {
-    let message = format!("this can't be read now ({why}); try again");
+    let message = format!("that can't be read now ({why}); try again");
     outlet.send(Outgoing::Reply(id, Reply::Error { error: ErrorCode::Store, message }));
 }
 
-/// The thread that reads blocks: its view of the store, and what it has learnt from it.
+/// The thread's own: its view of the store, and what it has learnt from that.
 pub(crate) struct BlockReader {
     store: Box<dyn BlockSource>,
     statements: Statements,
@@ -126,7 +126,7 @@ pub(crate) struct BlockReader {
     life: Arc<Life>,
     to_check: Arc<ToCheck>,
     checking: Checking,
-    /// A client's job that goes on after the peers' jobs.
+    /// A client's job that goes on when peers have had theirs.
     begun: Option<Job>,
 }
 

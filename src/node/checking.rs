@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::server::replay::Check;
+use crate::bank::server::recovery::replay::Check;
 use crate::node::life::ExitReason;
 use crate::node::load::named;
 use crate::store::BlockSource;

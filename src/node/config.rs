@@ -11,7 +11,7 @@ use crate::bank::ids::ServerId;
 use crate::bank::limits::Limits;
 use crate::bank::paxos::message::Configuration;
 use crate::bank::server::Config;
-use crate::bank::server::settling::Habit;
+use crate::bank::server::Habit;
 
 /// Everything that a node has to know beside its store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Select};
 
 use crate::bank::effects::{Event, Note, Turn};
 use crate::bank::paxos::message::Message;
-use crate::bank::server::replay::Check;
+use crate::bank::server::recovery::replay::Check;
 use crate::bank::server::{Config, Server};
 use crate::node::checking::ToCheck;
 use crate::node::config::Timings;

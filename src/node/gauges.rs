@@ -97,8 +97,8 @@ impl Gauges {
                     self.grew.logged(element.first(), now);
                     self.own.add(element.last(), now);
                 }
-                Write::Append { included, .. } => {
-                    let included = included.get(&self.id).copied();
+                Write::Append { derived, .. } => {
+                    let included = derived.included.get(&self.id).copied();
                     self.grew.left(included.unwrap_or(Position::START));
                 }
                 Write::Promise(_) | Write::Accept { .. } | Write::Activate => {}

@@ -8,6 +8,7 @@ use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::TurnNumber;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Record};
+use crate::bank::reason::{Code, Reason};
 
 fn id(name: &str) -> ServerId {
     name.parse().unwrap()
@@ -37,12 +38,12 @@ fn what_is_accepted_is_counted_once_and_timed_by_what_it_took() {
     let came = gauges.now;
     gauges.now = came + Duration::from_millis(3);
     let refused = Outcome::Refused {
-        reason: String::new(),
+        reason: Reason::new(Code::InsufficientFunds, ""),
         balance: Amount::ZERO,
         consulted: Vec::new(),
         not_consulted: Vec::new(),
     };
-    let unavailable = Outcome::Unavailable { reason: String::new() };
+    let unavailable = Outcome::Unavailable { reason: Reason::new(Code::NoRun, "") };
     let local = || accepted(Via::Local, false, None);
     let mut answer = |reply: &mut Reply| gauges.answered(reply, Some(came));
     answer(&mut Reply::One(local()));

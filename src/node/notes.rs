@@ -128,9 +128,9 @@ mod tests {
         assert!(line(&mut notes, 1).is_some());
         assert_eq!(written(&mut notes, A_SECOND), 0);
         assert!(line(&mut notes, 2).is_some(), "those few");
+        assert_eq!(line(&mut notes, 10), None);
+        assert_eq!(written(&mut notes, 9), 9);
         assert_eq!(line(&mut notes, 11), None);
-        assert_eq!(written(&mut notes, 10), 10);
-        assert_eq!(line(&mut notes, 12), None);
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub(crate) fn jittered_pause(base: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::effects::WaitId;
+    use crate::bank::ids::WaitId;
 
     const GATHER: Timer = Timer::Gather { covered: false };
 

@@ -1,13 +1,13 @@
 //! A store in memory, for in-process tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::derived::{Derived, SessionsInChain};
 use crate::bank::effects::{Batch, Receipt, Write};
-use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
+use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::pages::Page;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::{Stored, forget_oldest};
@@ -69,11 +69,8 @@ struct Data {
     chain: Vec<SealedBlock>,
     pages: BTreeMap<u32, Page>,
     checkpoint: u64,
-    included: BTreeMap<ServerId, Position>,
-    instances: BTreeMap<ServerId, InstanceId>,
-    deposed: BTreeSet<InstanceId>,
-    sessions: BTreeMap<SessionId, u64>,
-    horizon: Option<Position>,
+    derived: Derived,
+    sessions: SessionsInChain,
     log: Vec<Element>,
     promised: Option<Ballot>,
     accepted: Option<(Ballot, SealedBlock)>,
@@ -267,11 +264,8 @@ impl Data {
             blocks: self.chain.len() as u64,
             pages: self.pages.len() as u64,
             checkpoint: self.checkpoint,
-            included: self.included.clone(),
-            instances: self.instances.clone(),
-            deposed: self.deposed.clone(),
+            derived: self.derived.clone(),
             sessions: self.sessions.clone(),
-            horizon: self.horizon,
             log: self.log.clone(),
             promised: self.promised.clone(),
             accepted: self.accepted.clone(),
@@ -304,21 +298,15 @@ impl Data {
                 trim,
                 pages,
                 checkpoint,
-                included,
-                instances,
-                deposed,
+                derived,
                 sessions,
             } => {
                 self.chain.push(block.clone());
                 self.log.drain(..*trim);
                 self.pages.extend(pages.iter().map(|page| (page.number, page.clone())));
                 self.checkpoint = *checkpoint;
-                self.included.clone_from(included);
-                self.instances.clone_from(instances);
-                self.deposed.clone_from(deposed);
-                self.sessions.retain(|session, _| !sessions.forgotten.contains(session));
-                self.sessions.extend(sessions.highest.clone());
-                self.horizon = sessions.horizon.or(self.horizon);
+                self.derived.clone_from(derived);
+                sessions.change(&mut self.sessions);
                 self.promised = None;
                 self.accepted = None;
             }

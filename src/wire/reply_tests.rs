@@ -7,6 +7,7 @@ use crate::bank::blockchain::block::{Block, FORMAT};
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::reason::{Code, Reason};
 use crate::bank::request::{Instruction, Measured, Outcome, PeerStatus, Start, Status};
 
 fn server(id: &str) -> ServerId {
@@ -93,7 +94,7 @@ fn each_kind_of_reply_is_one_line_that_names_its_fields() {
     );
 }
 
-/// Returns a statement and a list of accounts.
+/// A statement and a list of accounts.
 fn pages() -> Vec<Reply> {
     let account: AccountId = "A".parse().unwrap();
     let entry = || entries().remove(1);
@@ -116,7 +117,7 @@ fn of_a_batch_s_outcomes_those_that_say_nothing_more_are_short() {
         }
         other => other,
     };
-    let invalid = Outcome::Invalid { reason: "no".into() };
+    let invalid = Outcome::Invalid { reason: Reason::new(Code::AmountZero, "no") };
     let outcomes = vec![
         invalid.clone(),
         accepted("A", 2, Via::Local),
@@ -129,7 +130,7 @@ fn of_a_batch_s_outcomes_those_that_say_nothing_more_are_short() {
     assert_eq!(
         line,
         "{\"id\":3,\"server\":\"A\",\"epoch\":1,\"outcomes\":[\
-         {\"outcome\":\"invalid\",\"reason\":\"no\"},[2,70],\
+         {\"outcome\":\"invalid\",\"code\":\"amount_zero\",\"reason\":\"no\"},[2,70],\
          {\"outcome\":\"accepted\",\"server\":\"A\",\"epoch\":1,\"seq\":3,\"balance\":70,\"via\":\"paxos\"},\
          [4,70],{\"outcome\":\"accepted\",\"server\":\"A\",\"epoch\":1,\"seq\":5,\"balance\":70,\
          \"via\":\"local\",\"settled\":true},{\"outcome\":\"accepted\",\"server\":\"B\",\"epoch\":1,\
@@ -152,7 +153,8 @@ fn of_a_batch_s_outcomes_those_that_say_nothing_more_are_short() {
     assert_eq!(back, Ok(Some(Answer::Reply(Reply::Batch { outcomes }))));
 
     let none_accepted = encode_reply(None, &Reply::Batch { outcomes: vec![invalid] });
-    let whole = "{\"outcomes\":[{\"outcome\":\"invalid\",\"reason\":\"no\"}]}\n";
+    let whole =
+        "{\"outcomes\":[{\"outcome\":\"invalid\",\"code\":\"amount_zero\",\"reason\":\"no\"}]}\n";
     assert_eq!(none_accepted, whole);
 
     for bad in [
@@ -194,7 +196,7 @@ fn every_reply() -> Vec<(Request, Reply)> {
     let balance = units(70);
     let one = || Request::One(Instruction::plain(records().remove(0).action));
     let refused = Outcome::Refused {
-        reason: "A has 20".into(),
+        reason: Reason::new(Code::InsufficientFunds, "A has 20"),
         balance,
         consulted: consulted.clone(),
         not_consulted: not_consulted.clone(),
@@ -202,15 +204,15 @@ fn every_reply() -> Vec<(Request, Reply)> {
     let outcomes = vec![
         accepted("A", 1, Via::Local),
         refused,
-        Outcome::Unavailable { reason: "no majority".into() },
-        Outcome::Invalid { reason: "to itself".into() },
-        Outcome::LinkedFailed { reason: "number 2".into() },
+        Outcome::Unavailable { reason: Reason::new(Code::NoMajority, "no majority") },
+        Outcome::Invalid { reason: Reason::new(Code::SameAccount, "to itself") },
+        Outcome::LinkedFailed { reason: Reason::new(Code::LinkedFailed, "number 2") },
         Outcome::WrongServer {
-            reason: "B's".into(),
+            reason: Reason::new(Code::WrongServer, "B's"),
             server: server("B"),
             address: "127.0.0.1:8002".into(),
         },
-        Outcome::Expired { reason: "too late".into() },
+        Outcome::Expired { reason: Reason::new(Code::TooLate, "too late") },
     ];
     let mut all: Vec<(Request, Reply)> =
         outcomes.iter().map(|outcome| (one(), Reply::One(outcome.clone()))).collect();

@@ -3,7 +3,7 @@
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ledger::entry::Action;
 use paxos_banking::bank::limits::Limits;
-use paxos_banking::bank::server::settling::Habit;
+use paxos_banking::bank::server::Habit;
 
 use crate::Exploration;
 use crate::delivery::place;

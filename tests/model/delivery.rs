@@ -239,7 +239,7 @@ impl State {
 
     /// Whether a wish could be granted by all that its home knows, and what the chosen others do.
     fn could_happen(&self, wish: &Wish, choice: usize) -> bool {
-        let included = &self.nodes[wish.home].disk.stored.included;
+        let included = &self.nodes[wish.home].disk.stored.derived.included;
         let mut abacus = Abacus::opening(&NAMES);
         for (place, node) in self.nodes.iter().enumerate() {
             let all = place == wish.home || choice & bit(wish.home, place) > 0;

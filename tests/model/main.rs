@@ -34,7 +34,7 @@ use machine::config_of;
 use paxos_banking::bank;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::server::Config;
-use paxos_banking::bank::server::settling::Habit;
+use paxos_banking::bank::server::Habit;
 use stateright::{Checker, Expectation, Model, Property};
 
 const NAMES: [&str; 3] = ["A", "B", "C"];

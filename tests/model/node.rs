@@ -62,18 +62,15 @@ impl Hash for Node {
             blocks,
             pages,
             checkpoint,
-            included,
-            instances,
-            deposed,
+            derived,
             sessions,
-            horizon,
             log,
             promised,
             accepted,
         } = stored;
         (instance, lives, turn, active, blocks, pages, checkpoint).hash(state);
-        (instances, deposed, sessions, horizon).hash(state);
-        (stored_pages, included, log, promised, accepted, chain).hash(state);
+        (derived, sessions).hash(state);
+        (stored_pages, log, promised, accepted, chain).hash(state);
     }
 }
 

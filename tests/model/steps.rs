@@ -9,7 +9,7 @@
 use paxos_banking::bank::effects::{Event, Timer, Write};
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::Message;
-use paxos_banking::bank::server::settling::Habit;
+use paxos_banking::bank::server::Habit;
 use stateright::{Model, Property};
 
 use crate::node::{Node, Stage};

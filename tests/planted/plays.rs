@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bank::blockchain::block::{Block, SealedBlock};
+use crate::bank::blockchain::derived::SessionsInChain;
 use crate::bank::effects::{Event, Timer};
 use crate::bank::ids::{ConnectionId, SessionId, SessionName};
 use crate::bank::ledger::element::Element;
@@ -137,8 +138,9 @@ fn a_forgotten_session_expires() {
 }
 
 fn what_the_chain_holds_of_a_session_expires() {
-    let in_chain = BTreeMap::from([(session(1).into(), 7)]);
-    let mut sessions = Sessions::restore(&Limits::default(), &in_chain, None, false);
+    let highest = BTreeMap::from([(session(1).into(), 7)]);
+    let in_chain = SessionsInChain { highest, horizon: None };
+    let mut sessions = Sessions::restore(&Limits::default(), &in_chain, false);
     let mut find = |number| {
         let asked = transfer(5, number);
         sessions.find(&asked.request.clone().unwrap(), &asked, ConnectionId(1))
@@ -160,6 +162,7 @@ fn a_session_leaves_the_store_with_a_horizon() {
     sessions.open(&later, ConnectionId(1));
     let changes = sessions.came_into_chain(&[]);
     assert!(changes.forgotten.contains(&SessionId::from(session(1))), "there is no room for it");
-    let mut again = Sessions::restore(&limits, &BTreeMap::new(), changes.horizon, false);
+    let kept = SessionsInChain { highest: BTreeMap::new(), horizon: changes.horizon };
+    let mut again = Sessions::restore(&limits, &kept, false);
     assert_eq!(again.find(&request, &old, ConnectionId(2)), Found::Expired);
 }

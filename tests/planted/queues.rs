@@ -1,6 +1,7 @@
 //! Plays of transfers that wait: whom they hold up, and when another run is needed.
 
-use crate::bank::effects::{Timer, WaitId};
+use crate::bank::effects::Timer;
+use crate::bank::ids::WaitId;
 use crate::bank::request::{Instruction, Request};
 use crate::machine::stage::*;
 

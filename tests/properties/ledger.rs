@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::AccountId;
-use paxos_banking::bank::ledger::balances::{Balances, LedgerError, View};
+use paxos_banking::bank::ledger::balances::{Balances, View};
 use paxos_banking::bank::ledger::directory::Directory;
 use paxos_banking::bank::ledger::entry::Action;
+use paxos_banking::bank::ledger::rule::LedgerError;
+use paxos_banking::bank::ledger::trial::Trial;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -101,7 +103,7 @@ proptest! {
             let _ = happen(&mut plain, action);
         }
         let as_it_was = plain.clone();
-        let mut trial = balances.try_out(View::Local);
+        let mut trial = Trial::new(&balances, View::Local);
         for action in &tried {
             prop_assert_eq!(trial.apply(action), happen(&mut plain, action));
             let touched = [action.subject(), action.payee()];
@@ -126,7 +128,7 @@ proptest! {
             log.push(piece);
         }
         for piece in log {
-            let mut trial = balances.try_out(View::Committed);
+            let mut trial = Trial::new(&balances, View::Committed);
             trial.is_own(true);
             for action in &piece {
                 prop_assert_eq!(trial.apply(action), Ok(()));

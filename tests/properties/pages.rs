@@ -10,6 +10,7 @@ use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
 use paxos_banking::bank::ledger::pages::Page;
 use paxos_banking::bank::ledger::restoration::Restoration;
+use paxos_banking::bank::ledger::trial::Trial;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -63,7 +64,7 @@ impl Store {
 
 /// Accounts that pay and don't exist yet are opened before.
 fn actions(payments: &[Payment], balances: &Balances) -> Vec<Action> {
-    let mut trial = balances.try_out(View::Committed);
+    let mut trial = Trial::new(&balances, View::Committed);
     let mut happened = Vec::new();
     for (from, to, units) in payments {
         let (from, to) = (account(*from), account(*to));
@@ -113,7 +114,7 @@ proptest! {
                 continue;
             }
             height += 1;
-            let mut trial = balances.try_out(View::Committed);
+            let mut trial = Trial::new(&balances, View::Committed);
             actions.iter().for_each(|action| trial.apply(action).unwrap());
             let changes = trial.into_changes();
             balances.commit(changes, height);

@@ -4,11 +4,13 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::{RequestId, SessionId};
 use paxos_banking::bank::ledger::entry::{Action, Position};
 use paxos_banking::bank::limits::{MAX_PAGE, MAX_WAIT_MS};
+use paxos_banking::bank::reason::{Code, Reason};
 use paxos_banking::bank::request::{Cursor, Instruction, Outcome, Reply, Request};
 use paxos_banking::wire;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use crate::config;
 use crate::values::{
@@ -111,24 +113,30 @@ fn accepted() -> impl Strategy<Value = Outcome> {
     )
 }
 
+/// Any code but the one that stands for those of later programs.
+fn reason() -> impl Strategy<Value = Reason> {
+    let codes = [Code::NotOpen, Code::LogFull, Code::InsufficientFunds, Code::LinkedFailed];
+    (select(codes.to_vec()), ".*").prop_map(|(code, words)| Reason::new(code, words))
+}
+
 fn outcome() -> impl Strategy<Value = Outcome> {
     let servers = || vec(server(), 0..3);
     prop_oneof![
         accepted(),
-        (".*", amount(), servers(), servers()).prop_map(
+        (reason(), amount(), servers(), servers()).prop_map(
             |(reason, balance, consulted, not_consulted)| {
                 Outcome::Refused { reason, balance, consulted, not_consulted }
             }
         ),
-        (".*", server(), ".*").prop_map(|(reason, server, address)| Outcome::WrongServer {
+        (reason(), server(), ".*").prop_map(|(reason, server, address)| Outcome::WrongServer {
             reason,
             server,
             address
         }),
-        ".*".prop_map(|reason| Outcome::Unavailable { reason }),
-        ".*".prop_map(|reason| Outcome::Invalid { reason }),
-        ".*".prop_map(|reason| Outcome::LinkedFailed { reason }),
-        ".*".prop_map(|reason| Outcome::Expired { reason }),
+        reason().prop_map(|reason| Outcome::Unavailable { reason }),
+        reason().prop_map(|reason| Outcome::Invalid { reason }),
+        reason().prop_map(|reason| Outcome::LinkedFailed { reason }),
+        reason().prop_map(|reason| Outcome::Expired { reason }),
     ]
 }
 

@@ -5,9 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
 use paxos_banking::bank::blockchain::chain::{BlockError, Chain};
-use paxos_banking::bank::ledger::balances::{Balances, LedgerError};
+use paxos_banking::bank::ledger::balances::Balances;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position};
+use paxos_banking::bank::ledger::rule::LedgerError;
 
 use crate::stage::*;
 

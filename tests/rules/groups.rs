@@ -1,8 +1,10 @@
 //! Several accounts at one home: openings, linked groups, payees that only others know.
 
-use paxos_banking::bank::effects::{Timer, TimerCommand, WaitId, Write};
+use paxos_banking::bank::effects::{Timer, TimerCommand, Write};
+use paxos_banking::bank::ids::WaitId;
 use paxos_banking::bank::ledger::entry::Action;
 use paxos_banking::bank::limits::Limits;
+use paxos_banking::bank::reason::{Code, Reason};
 use paxos_banking::bank::request::{Instruction, Outcome, Request};
 use paxos_banking::bank::server::Config;
 
@@ -127,7 +129,7 @@ fn an_account_that_is_open_is_refused_with_what_it_holds() {
     let mut stage = Stage::open();
     open_x(&mut stage, 25);
     let refused = Outcome::Refused {
-        reason: "A/x is open already".into(),
+        reason: Reason::new(Code::AccountExists, "A/x is open already"),
         balance: units(25),
         consulted: vec![id("A")],
         not_consulted: vec![],
@@ -217,7 +219,7 @@ fn a_payee_that_nobody_knows_is_refused_and_the_next_waits_a_while() {
     ask(&mut stage, pays("A", "B/bob", 7));
     let said = stage.win(1, vec![], vec![]);
     let refused = Outcome::Refused {
-        reason: "there is no account B/bob".into(),
+        reason: Reason::new(Code::UnknownAccount, "there is no account B/bob"),
         balance: units(OPENING),
         consulted: ["A", "B", "C"].map(id).to_vec(),
         not_consulted: vec![],
@@ -259,7 +261,7 @@ fn a_payee_in_a_block_of_another_server_is_known_from_then_on() {
     let one = block_of(&genesis(), [("B", element_of(1, [opens("B/bob"), pays("B", "B/bob", 3)]))]);
     stage.hear(OF_B, accept("B", 1, &one));
     let said = stage.hear(OF_B, commit(&one));
-    let [.., Write::Append { pages, included, trim: 0, .. }] = &said.writes[..] else {
+    let [.., Write::Append { pages, derived, trim: 0, .. }] = &said.writes[..] else {
         panic!("{said:?}")
     };
     let [page] = &pages[..] else { panic!("{pages:?}") };
@@ -267,7 +269,7 @@ fn a_payee_in_a_block_of_another_server_is_known_from_then_on() {
     let expected = [("A", OPENING), ("B", OPENING - 3), ("C", OPENING), ("B/bob", 3)];
     assert_eq!((page.number, page.height), (0, 1));
     assert_eq!(named.collect::<Vec<_>>(), expected);
-    assert_eq!(included[&id("B")].seq, 2);
+    assert_eq!(derived.included[&id("B")].seq, 2);
     assert_eq!(words(&ask(&mut stage, pays("A", "B/bob", 7))), ["1 leaves 9993 (Local)"]);
     assert_eq!(stage.status().accounts, 4);
 }

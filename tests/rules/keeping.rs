@@ -1,7 +1,7 @@
 //! What nobody waits for any more is not kept: else a server that runs for long would be full of it.
 
-use paxos_banking::bank::effects::{Event, Timer, WaitId};
-use paxos_banking::bank::ids::ConnectionId;
+use paxos_banking::bank::effects::{Event, Timer};
+use paxos_banking::bank::ids::{ConnectionId, WaitId};
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::request::{Instruction, Outcome, Request};
 use paxos_banking::bank::server::Config;

@@ -2,6 +2,7 @@
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ledger::balances::{Balances, View};
+use paxos_banking::bank::ledger::trial::Trial;
 use paxos_banking::bank::limits::{MAX_PAGE, PAGE};
 
 use crate::stage::*;
@@ -41,7 +42,7 @@ fn an_account_is_listed_without_a_balance_until_a_block_opens_it() {
     };
     balances.apply(&pays("A", "A/alice", 30)).unwrap();
     assert_eq!(committed(&balances), named([Some(100), None, None]));
-    let mut trial = balances.try_out(View::Committed);
+    let mut trial = Trial::new(&balances, View::Committed);
     for action in [opens("A/alice"), opens("A/bob"), pays("A", "A/alice", 30)] {
         trial.apply(&action).unwrap();
     }
@@ -54,7 +55,7 @@ fn an_account_is_listed_without_a_balance_until_a_block_opens_it() {
 #[test]
 fn an_account_of_another_server_comes_with_its_block() {
     let mut balances = balances(&["A/x"]);
-    let mut trial = balances.try_out(View::Committed);
+    let mut trial = Trial::new(&balances, View::Committed);
     ["B/y", "B/z", "A/x"].iter().for_each(|name| trial.apply(&opens(name)).unwrap());
     let changes = trial.into_changes();
     assert_eq!(names(&balances, "", None), ["A", "A/x", "B"]);

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paxos_banking::bank::effects::{Event, Timer, WaitId};
-use paxos_banking::bank::ids::AccountId;
+use paxos_banking::bank::effects::{Event, Timer};
+use paxos_banking::bank::ids::{AccountId, WaitId};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::limits::{Limits, MAX_ASKED};
 use paxos_banking::bank::paxos::message::{Message, Vote, Whole};
+use paxos_banking::bank::reason::{Code, Reason};
 use paxos_banking::bank::request::{Instruction, Outcome, Request};
 use paxos_banking::bank::server::Config;
 
@@ -31,7 +32,7 @@ fn win(stage: &mut Stage, of_b: &[(&str, u64)], of_c: &[(&str, u64)]) -> Said {
 
 fn refusals(said: &Said) -> Vec<String> {
     let reasons = said.outcomes().into_iter().filter_map(|outcome| match outcome {
-        Outcome::Refused { reason, .. } => Some(reason),
+        Outcome::Refused { reason, .. } => Some(reason.words),
         _ => None,
     });
     reasons.collect()
@@ -63,7 +64,10 @@ fn what_not_even_the_rest_covers_is_refused() {
     assert_eq!(asks(&stage.pay(TOO_MUCH, 1)), accounts(["A"]));
     let said = win(&mut stage, &[("A", 41)], &[("A", 2)]);
     let refused = Outcome::Refused {
-        reason: "insufficient funds: A has 10001, and 42 on the way, 20000 asked".into(),
+        reason: Reason::new(
+            Code::InsufficientFunds,
+            "insufficient funds: A has 10001, and 42 on the way, 20000 asked",
+        ),
         balance: units(OPENING + 43),
         consulted: ["A", "B", "C"].map(id).to_vec(),
         not_consulted: vec![],
@@ -256,7 +260,10 @@ fn runs_that_got_through_are_not_denied() {
     let reason =
         "one Paxos run got through in time, but brought no answer; all servers are connected";
     let said = stage.time_out(FIRST);
-    assert_eq!(said.outcomes(), [Outcome::Unavailable { reason: reason.into() }]);
+    assert_eq!(
+        said.outcomes(),
+        [Outcome::Unavailable { reason: Reason::new(Code::Undecided, reason) }]
+    );
 
     let mut stage = Stage::open();
     stage.pay(TOO_MUCH, 1);
@@ -266,7 +273,10 @@ fn runs_that_got_through_are_not_denied() {
     stage.handle(Event::Closed(OF_C));
     let reason = "no Paxos run got through in time: 1 lost to others; C not connected";
     let said = stage.time_out(FIRST);
-    assert_eq!(said.outcomes(), [Outcome::Unavailable { reason: reason.into() }]);
+    assert_eq!(
+        said.outcomes(),
+        [Outcome::Unavailable { reason: Reason::new(Code::NoRun, reason) }]
+    );
 }
 
 #[test]

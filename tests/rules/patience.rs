@@ -1,6 +1,7 @@
 //! Transfers that may wait for money to come by itself.
 
-use paxos_banking::bank::effects::{Timer, WaitId};
+use paxos_banking::bank::effects::Timer;
+use paxos_banking::bank::ids::WaitId;
 use paxos_banking::bank::ledger::entry::Via;
 use paxos_banking::bank::request::{Instruction, Outcome, Request};
 
@@ -128,7 +129,7 @@ fn patience_has_a_bound() {
     assert!(stage.request(waits(day, 1)).outcomes().is_empty());
     let outcomes = stage.request(waits(day + 1, 2)).outcomes();
     let [Outcome::Invalid { reason }] = &outcomes[..] else { panic!("{outcomes:?}") };
-    assert_eq!(reason, "at most 86400000 ms can be waited for money");
+    assert_eq!(&**reason, "at most 86400000 ms can be waited for money");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn a_store_without_block_0_holds_nothing_else() {
             disk.stored.log.clear();
             disk.pages.clear();
             disk.stored.checkpoint = 0;
-            disk.stored.included.clear();
+            disk.stored.derived.included.clear();
             let (promised, accepted) = (disk.stored.promised.take(), accepted(disk));
             match part {
                 0 => assert!(disk.stored.active),
@@ -138,10 +138,13 @@ fn a_store_whose_balances_do_not_follow_is_refused() {
 fn a_store_that_counts_other_entries_in_the_chain_is_refused() {
     let words = "the entries in the chain: they are not what follows from the chain";
     let further = |disk: &mut Disk| {
-        disk.stored.included.insert(id("B"), Position { epoch: 1, seq: 2 });
+        disk.stored.derived.included.insert(id("B"), Position { epoch: 1, seq: 2 });
     };
     says(refused(further), words);
-    says(refused(|disk| disk.stored.included.retain(|server, _| *server != id("C"))), words);
+    says(
+        refused(|disk| disk.stored.derived.included.retain(|server, _| *server != id("C"))),
+        words,
+    );
 }
 
 #[test]

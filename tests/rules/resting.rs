@@ -5,7 +5,7 @@ use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::{ErrorCode, Reply, Request};
 use paxos_banking::bank::server::Config;
-use paxos_banking::bank::server::settling::Habit;
+use paxos_banking::bank::server::Habit;
 
 use crate::machine::disk::Disk;
 use crate::stage::*;

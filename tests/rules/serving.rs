@@ -1,10 +1,11 @@
 //! What clients are told.
 
-use paxos_banking::bank::effects::{Bound, Event, Timer, WaitId, Write};
-use paxos_banking::bank::ids::{ConnectionId, LifeId, RequestId, SessionName};
+use paxos_banking::bank::effects::{Bound, Event, Timer, Write};
+use paxos_banking::bank::ids::{ConnectionId, LifeId, RequestId, SessionName, WaitId};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::limits::MAX_LOG_PAGE;
+use paxos_banking::bank::reason::{Code, Reason};
 use paxos_banking::bank::request::{
     AccountState, Cursor, ErrorCode, Instruction, Outcome, Part, Query, Reply, Request,
 };
@@ -38,7 +39,7 @@ fn before_the_founding_nothing_is_served_but_the_status() {
         assert_eq!(stage.request(request).replies(), [error]);
     }
     let plain = Instruction { request: None, ..transfer(1, 1) };
-    let unavailable = Outcome::Unavailable { reason: words.into() };
+    let unavailable = Outcome::Unavailable { reason: Reason::new(Code::NotOpen, words) };
     assert_eq!(outcome(stage.request(Request::One(plain))), unavailable);
     // It may have been accepted with a store that is lost: then a verdict would be untrue.
     let undecided = Reply::Error { error: ErrorCode::Unavailable, message: words.into() };
@@ -80,7 +81,10 @@ fn what_makes_no_sense_is_told_why_and_stays_so() {
     invalid(stage.request(pay("A/x", 1, 4)), "there is no account A/x");
     let of_b = Request::One(numbered(pays("B", "A", 1), 5));
     let elsewhere = Outcome::WrongServer {
-        reason: "B may be opened and debited only by its home, server B".into(),
+        reason: Reason::new(
+            Code::WrongServer,
+            "B may be opened and debited only by its home, server B",
+        ),
         server: id("B"),
         address: "B:7000".into(),
     };

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use paxos_banking::bank::effects::{Event, Timer, WaitId};
+use paxos_banking::bank::effects::{Event, Timer};
+use paxos_banking::bank::ids::WaitId;
 use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::{Message, Vote, Whole};
 use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 use paxos_banking::bank::server::Config;
-use paxos_banking::bank::server::settling::Habit;
+use paxos_banking::bank::server::Habit;
 
 use crate::stage::*;
 

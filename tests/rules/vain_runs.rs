@@ -1,11 +1,12 @@
 //! Runs that bring nothing rest, once there were several of them in a row.
 
-use paxos_banking::bank::effects::{Event, Timer, TimerCommand, WaitId};
+use paxos_banking::bank::effects::{Event, Timer, TimerCommand};
+use paxos_banking::bank::ids::WaitId;
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::Vote;
 use paxos_banking::bank::request::{Instruction, Outcome, Reply, Request};
 use paxos_banking::bank::server::Config;
-use paxos_banking::bank::server::settling::Habit;
+use paxos_banking::bank::server::Habit;
 
 use crate::stage::*;
 

@@ -1,9 +1,11 @@
 //! Transfers that wait for money, clients that settle, and when they are told what.
 
-use paxos_banking::bank::effects::{Bound, Event, Timer, WaitId};
+use paxos_banking::bank::effects::{Bound, Event, Timer};
+use paxos_banking::bank::ids::WaitId;
 use paxos_banking::bank::ledger::entry::Via;
 use paxos_banking::bank::limits::Limits;
 use paxos_banking::bank::paxos::message::{Message, Vote};
+use paxos_banking::bank::reason::{Code, Reason};
 use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 use paxos_banking::bank::server::Config;
 
@@ -14,7 +16,7 @@ const SECOND: Timer = Timer::Deadline(WaitId(2));
 
 fn unavailable(said: Said) -> String {
     match &said.replies()[..] {
-        [Reply::One(Outcome::Unavailable { reason })] => reason.clone(),
+        [Reply::One(Outcome::Unavailable { reason })] => reason.words.clone(),
         [Reply::Error { error: ErrorCode::Unavailable, message }] => message.clone(),
         _ => panic!("{said:?}"),
     }
@@ -80,7 +82,10 @@ fn a_refusal_names_who_was_consulted() {
     stage.pay(TOO_MUCH, 1);
     let said = win(&mut stage, 1, 4, 2);
     let refused = Outcome::Refused {
-        reason: "insufficient funds: A has 10006, 20000 asked".into(),
+        reason: Reason::new(
+            Code::InsufficientFunds,
+            "insufficient funds: A has 10006, 20000 asked",
+        ),
         balance: units(OPENING + 6),
         consulted: ["A", "B", "C"].map(id).to_vec(),
         not_consulted: vec![],

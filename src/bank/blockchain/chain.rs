@@ -1,16 +1,19 @@
 //! The chain: its head and what follows from all blocks up to it. The blocks themselves are in the
 //! store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
+use crate::bank::blockchain::derived::Derived;
 use crate::bank::ids::{AccountId, InstanceId, ServerId};
-use crate::bank::ledger::balances::{Balances, LedgerError, View};
+use crate::bank::ledger::balances::{Balances, View};
+use crate::bank::ledger::changed::Changes;
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::{Action, Position, Record};
-use crate::bank::ledger::trial::{Changes, Trial};
+use crate::bank::ledger::entry::{Position, Record};
+use crate::bank::ledger::rule::LedgerError;
+use crate::bank::ledger::trial::Trial;
 
 /// The chain up to its head.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,11 +22,7 @@ pub struct Chain {
     pub(super) head: BlockHash,
     pub(super) genesis: Genesis,
     pub(super) genesis_hash: BlockHash,
-    pub(super) included: BTreeMap<ServerId, Position>,
-    /// Each server's instance, whose votes count for the next height.
-    pub(super) instances: BTreeMap<ServerId, InstanceId>,
-    /// The instances in whose place others came, and those that came too late.
-    pub(super) deposed: BTreeSet<InstanceId>,
+    pub(super) derived: Derived,
 }
 
 /// Why a block can't be the next one.
@@ -96,20 +95,26 @@ impl std::error::Error for BlockError {}
 /// What a verified block changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consequences {
-    included: BTreeMap<ServerId, Position>,
-    instances: BTreeMap<ServerId, InstanceId>,
-    deposed: BTreeSet<InstanceId>,
+    /// What follows from the chain with it.
+    derived: Derived,
+    /// The instances that can't be their servers' any more by it.
+    deposes: BTreeSet<InstanceId>,
     changes: Changes,
 }
 
 impl Consequences {
     /// Whether an instance can't be its server's any more.
     pub fn deposes(&self, instance: InstanceId) -> bool {
-        self.deposed.contains(&instance)
+        self.deposes.contains(&instance)
     }
 }
 
 impl Chain {
+    /// The bank's servers.
+    pub fn members(&self) -> impl Iterator<Item = &ServerId> {
+        self.derived.instances.keys()
+    }
+
     /// The chain that consists of a genesis block, and the accounts that it opens.
     ///
     /// # Errors
@@ -136,14 +141,11 @@ impl Chain {
         if SealedBlock::genesis(genesis.clone()).hash() != block.hash() {
             return Err(BlockError::Genesis("block 0 is not written as a genesis block is"));
         }
-        let included = genesis.servers.keys().map(|id| (id.clone(), Position::START)).collect();
         Ok(Chain {
             height: 0,
             head: block.hash(),
             genesis_hash: block.hash(),
-            included,
-            instances: genesis.servers.clone(),
-            deposed: BTreeSet::new(),
+            derived: Derived::at_founding(&genesis),
             genesis,
         })
     }
@@ -176,33 +178,23 @@ impl Chain {
 
     /// The instance of a server's whose votes count for the next height.
     pub fn instance(&self, server: &ServerId) -> Option<InstanceId> {
-        self.instances.get(server).copied()
-    }
-
-    /// For each server, the instance whose votes count for the next height.
-    pub fn all_instances(&self) -> &BTreeMap<ServerId, InstanceId> {
-        &self.instances
+        self.derived.instances.get(server).copied()
     }
 
     /// Whether an instance was a server's and is not any more, or was to be one and can't be: another
     /// had come before it.
     pub fn is_deposed(&self, instance: InstanceId) -> bool {
-        self.deposed.contains(&instance)
-    }
-
-    /// All such instances.
-    pub fn all_deposed(&self) -> &BTreeSet<InstanceId> {
-        &self.deposed
+        self.derived.deposed.contains(&instance)
     }
 
     /// The last entry of a server's that is in the chain.
     pub fn included(&self, server: &ServerId) -> Position {
-        self.included.get(server).copied().unwrap_or(Position::START)
+        self.derived.included.get(server).copied().unwrap_or(Position::START)
     }
 
-    /// For each server, its last entry that is in the chain.
-    pub fn all_included(&self) -> &BTreeMap<ServerId, Position> {
-        &self.included
+    /// What follows from the chain, beside the balances.
+    pub fn derived(&self) -> &Derived {
+        &self.derived
     }
 
     /// Whether a block can be the next one, and what would follow from it.
@@ -235,16 +227,16 @@ impl Chain {
             return Err(BlockError::Link { height: *height });
         }
         self.verify_outline(block.block())?;
-        let mut included = self.included.clone();
-        let mut trial = balances.try_out(View::Committed);
+        let mut derived = self.derived.clone();
+        let mut trial = Trial::new(balances, View::Committed);
         trial.expect(block.block().len());
         for (server, log) in logs {
             trial.is_own(home == Some(server));
             let last = self.follow(&mut trial, server, log)?;
-            included.insert(server.clone(), last);
+            derived.included.insert(server.clone(), last);
         }
-        let (instances, deposed) = self.rejoined(block.block(), &mut included);
-        Ok(Consequences { included, instances, deposed, changes: trial.into_changes() })
+        let deposes = derived.rejoin(block.block());
+        Ok(Consequences { derived, deposes, changes: trial.into_changes() })
     }
 
     /// What a block must be like wherever in this chain it stands, but first.
@@ -254,7 +246,7 @@ impl Chain {
             return Err(BlockError::Genesis("only block 0 may hold a genesis"));
         }
         match proposer {
-            Some(proposer) if self.included.contains_key(proposer) => {}
+            Some(proposer) if self.derived.included.contains_key(proposer) => {}
             Some(stranger) => return Err(BlockError::Stranger(stranger.clone())),
             None => return Err(BlockError::Genesis("only block 0 may be without a proposer")),
         }
@@ -262,42 +254,6 @@ impl Chain {
             return Err(BlockError::Empty);
         }
         Ok(())
-    }
-
-    /// The instances after a block, and those that are none any more. A server that rejoins by it
-    /// counts its entries anew, in the next epoch; what the block still holds of its log is of the
-    /// epoch before. An entry that is void deposes the instance it was for: on a word that was given
-    /// before another store took the place, that one must never be replaced.
-    fn rejoined(
-        &self,
-        block: &Block,
-        included: &mut BTreeMap<ServerId, Position>,
-    ) -> (BTreeMap<ServerId, InstanceId>, BTreeSet<InstanceId>) {
-        let mut instances = self.instances.clone();
-        let mut deposed = BTreeSet::new();
-        let elements = block.logs.values().flatten().filter(|element| element.holds_rejoin());
-        for record in elements.flat_map(Element::records) {
-            let Action::Rejoin { server, old, new } = &record.action else { continue };
-            // Said twice, or of no use to anybody.
-            let is_named = instances.values().any(|instance| instance == new);
-            let (Some(present), Some(last)) = (instances.get_mut(server), included.get_mut(server))
-            else {
-                continue;
-            };
-            if is_named {
-                continue;
-            }
-            let late = self.deposed.contains(new) || deposed.contains(new);
-            if !late && (*present == *old || planted!(RejoinDeposesAnybody)) {
-                deposed.insert(std::mem::replace(present, *new));
-                let epoch = if planted!(OldEpochGoesOn) { last.epoch } else { last.epoch + 1 };
-                let seq = if planted!(OldEpochGoesOn) { last.seq } else { 0 };
-                *last = Position { epoch, seq };
-            } else {
-                deposed.insert(*new);
-            }
-        }
-        (instances, deposed)
     }
 
     /// Whether `log` could be what a server's log begins with, by the look of it: in sequence, of
@@ -311,7 +267,7 @@ impl Chain {
         server: &ServerId,
         log: &[Element],
     ) -> Result<(), BlockError> {
-        self.follow(&mut balances.try_out(View::Committed), server, log).map(drop)
+        self.follow(&mut Trial::new(balances, View::Committed), server, log).map(drop)
     }
 
     /// Whether elements go on where the chain's entries of a server end; returns where they end.
@@ -323,7 +279,7 @@ impl Chain {
         server: &ServerId,
         log: &[Element],
     ) -> Result<Position, BlockError> {
-        let included = self.included.get(server);
+        let included = self.derived.included.get(server);
         let mut last = *included.ok_or_else(|| BlockError::Stranger(server.clone()))?;
         for element in log {
             if element.first() != last.next() {
@@ -376,9 +332,7 @@ impl Chain {
         assert_eq!(block.block().previous, self.head, "each linked to the one before");
         self.height = block.height();
         self.head = block.hash();
-        self.included = consequences.included;
-        self.instances = consequences.instances;
-        self.deposed.extend(consequences.deposed);
+        self.derived = consequences.derived;
         consequences.changes
     }
 }

@@ -25,6 +25,7 @@ impl Chain {
     /// # Errors
     /// What doesn't fit together, and where.
     pub fn at_head(&self, tail: &[SealedBlock], stored: &Stored) -> Result<Chain, (Place, String)> {
+        let derived = &stored.derived;
         let first = stored.blocks.saturating_sub(tail.len() as u64);
         let mut ends: BTreeMap<&ServerId, Position> = BTreeMap::new();
         let mut before: Option<&SealedBlock> = None;
@@ -42,21 +43,19 @@ impl Chain {
             before = Some(block);
         }
         let follows = |(server, last): (&&ServerId, &Position)| {
-            let included = stored.included.get(*server);
+            let included = derived.included.get(*server);
             included.is_some_and(|included| *included == *last || is_new_epoch(*last, *included))
         };
-        if !stored.included.keys().eq(self.included.keys()) || !ends.iter().all(follows) {
+        if !derived.included.keys().eq(self.derived.included.keys()) || !ends.iter().all(follows) {
             return Err((Place::Included, "they are not what the last blocks end with".into()));
         }
-        if !stored.instances.keys().eq(self.included.keys()) {
+        if !derived.instances.keys().eq(self.derived.included.keys()) {
             return Err((Place::Instances, "they are not those of the bank's servers".into()));
         }
         Ok(Chain {
             height: stored.blocks.saturating_sub(1),
             head: before.map_or(self.head, SealedBlock::hash),
-            included: stored.included.clone(),
-            instances: stored.instances.clone(),
-            deposed: stored.deposed.clone(),
+            derived: derived.clone(),
             genesis: self.genesis.clone(),
             genesis_hash: self.genesis_hash,
         })
@@ -69,7 +68,7 @@ impl Chain {
         block: &'a Block,
     ) -> Result<(), BlockError> {
         for (server, log) in &block.logs {
-            if !self.included.contains_key(server) {
+            if !self.derived.included.contains_key(server) {
                 return Err(BlockError::Stranger(server.clone()));
             }
             for element in log {

@@ -3,5 +3,6 @@
 pub mod bank_name;
 pub mod block;
 pub mod chain;
+pub mod derived;
 mod head;
 pub mod reconcile;

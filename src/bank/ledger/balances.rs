@@ -1,57 +1,14 @@
 //! What each account holds: by the chain alone, and by what this server knows on top.
 
-use std::fmt;
-
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
-use crate::bank::ledger::changed::Change;
+use crate::bank::ledger::changed::{Change, Changes};
 use crate::bank::ledger::digest::Digest;
 use crate::bank::ledger::directory::{AccountNumber, Directory};
 use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::ledger::pages::{Page, Pages, Place};
-use crate::bank::ledger::trial::{Changes, Trial, moved};
+use crate::bank::ledger::rule::{LedgerError, moved};
 use crate::bank::request::Listed;
-
-/// Why an entry can't take effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LedgerError {
-    /// There is no such account.
-    UnknownAccount(AccountId),
-    /// The payer holds less.
-    Overdraft {
-        /// The payer.
-        account: AccountId,
-        /// What it holds.
-        balance: Amount,
-    },
-    /// The amount is 0.
-    Nothing,
-    /// Payer and payee are one.
-    ToItself,
-    /// The account is open already.
-    Exists(AccountId),
-    /// That may happen only at the account's home.
-    NotHome(AccountId),
-}
-
-impl fmt::Display for LedgerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LedgerError::UnknownAccount(account) => write!(f, "there is no account {account}"),
-            LedgerError::Overdraft { account, balance } => {
-                write!(f, "{account} holds only {balance}")
-            }
-            LedgerError::Nothing => f.write_str("the amount must be at least 1"),
-            LedgerError::ToItself => f.write_str("payer and payee are the same account"),
-            LedgerError::Exists(account) => write!(f, "{account} is open already"),
-            LedgerError::NotHome(account) => write!(
-                f,
-                "{account} may be opened and debited only by its home, server {}",
-                account.home()
-            ),
-        }
-    }
-}
 
 /// The numbers of a transfer's payer and payee, if they were found.
 pub type Found = [Option<AccountNumber>; 2];
@@ -208,11 +165,6 @@ impl Balances {
         }
     }
 
-    /// Tries out what would be, by one of the views.
-    pub fn try_out(&self, view: View) -> Trial<'_> {
-        Trial::new(self, view)
-    }
-
     /// The payers' and payees' numbers, as far as the accounts are known. All at once: with many accounts
     /// nearly each of them has to be fetched from memory, and so a processor fetches several at a time.
     pub fn find_all<'a>(&self, actions: impl Iterator<Item = &'a Action> + Clone) -> Vec<Found> {
@@ -235,7 +187,7 @@ impl Balances {
     /// What a transfer would do to the local balances. `found` may be from before accounts were opened.
     ///
     /// # Errors
-    /// Those of [`Trial::apply`].
+    /// Those of [`Trial::apply`](crate::bank::ledger::trial::Trial::apply).
     pub fn weigh(
         &self,
         from: &AccountId,
@@ -261,7 +213,7 @@ impl Balances {
     /// Lets something take effect on the local balances: all of it, or nothing and the reason.
     ///
     /// # Errors
-    /// Those of [`Trial::apply`].
+    /// Those of [`Trial::apply`](crate::bank::ledger::trial::Trial::apply).
     pub fn apply(&mut self, action: &Action) -> Result<(), LedgerError> {
         match action {
             Action::Transfer { from, to, amount } => {

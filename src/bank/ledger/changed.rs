@@ -1,6 +1,9 @@
 //! New balances of some of many accounts.
 
+use std::collections::BTreeMap;
+
 use crate::bank::amount::Amount;
+use crate::bank::ids::AccountId;
 use crate::bank::ledger::directory::AccountNumber;
 
 /// What becomes of an account's balance.
@@ -105,6 +108,13 @@ impl IntoIterator for Changed {
     fn into_iter(self) -> Self::IntoIter {
         self.balances.into_iter()
     }
+}
+
+/// The accounts whose balance is another than before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub(super) changed: Changed,
+    pub(super) opened: BTreeMap<AccountId, Change>,
 }
 
 #[cfg(test)]

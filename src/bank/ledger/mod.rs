@@ -10,6 +10,7 @@ pub mod local_log;
 pub mod pages;
 pub(crate) mod quick;
 pub mod restoration;
+pub mod rule;
 pub mod secret;
 pub mod sessions;
 pub mod trial;

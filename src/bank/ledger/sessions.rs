@@ -24,8 +24,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bank::effects::WaitId;
-use crate::bank::ids::{ConnectionId, RequestId, SessionId};
+use crate::bank::blockchain::derived::SessionsInChain;
+use crate::bank::ids::{ConnectionId, RequestId, SessionId, WaitId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::limits::Limits;
@@ -143,6 +143,15 @@ pub struct SessionChanges {
     pub horizon: Option<Position>,
 }
 
+impl SessionChanges {
+    /// Changes what a store keeps.
+    pub fn change(&self, kept: &mut SessionsInChain) {
+        kept.highest.retain(|session, _| !self.forgotten.contains(session));
+        kept.highest.extend(self.highest.clone());
+        kept.horizon = self.horizon.or(kept.horizon);
+    }
+}
+
 /// Where its server's log ended when a session was opened: all its entries come after that.
 pub fn opened_at(session: &SessionId) -> Position {
     Position { epoch: session.epoch, seq: session.opened_at }
@@ -165,13 +174,9 @@ impl Sessions {
 
     /// Begins with what the store knows of the chain. Where all of the chain's entries are still to be
     /// told ([`Sessions::recover`]), what isn't among them was never there; otherwise it has expired.
-    pub fn restore(
-        limits: &Limits,
-        in_chain: &BTreeMap<SessionId, u64>,
-        horizon: Option<Position>,
-        all_is_told: bool,
-    ) -> Sessions {
-        let covered = horizon;
+    pub fn restore(limits: &Limits, in_chain: &SessionsInChain, all_is_told: bool) -> Sessions {
+        let SessionsInChain { highest: in_chain, horizon } = in_chain;
+        let (horizon, covered) = (*horizon, *horizon);
         let mut sessions = Sessions { horizon, covered, ..Sessions::new(limits) };
         for (session, highest) in in_chain {
             sessions.touch(session, None);
@@ -286,6 +291,15 @@ impl Sessions {
             }
         });
         while self.remembered > self.limits.remembered_in_all && self.forget_requests() {}
+    }
+
+    /// Remembers the requests of this server's elements, which are in the stored chain or not.
+    pub fn recall(&mut self, elements: &[Element], in_chain: bool) {
+        for element in elements {
+            for (place, record) in element.records().iter().enumerate() {
+                self.recover(element.first().plus(place), record, in_chain);
+            }
+        }
     }
 
     /// Remembers what is found in the log, or (`in_chain`) in the chain, when the store is loaded.

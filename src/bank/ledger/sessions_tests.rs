@@ -95,7 +95,9 @@ fn a_session_that_the_horizon_covers_never_comes_into_the_store_again() {
     sessions.recover(log[1].first(), &log[1].records()[0], false);
     let changes = sessions.came_into_chain(&log[1..2]);
     assert_eq!(changes.highest.len(), 0, "6 is in the chain now, but so is 8");
-    let stored = Sessions::restore(&Limits::default(), &changes.highest, changes.horizon, false);
+    let mut kept = SessionsInChain::default();
+    changes.change(&mut kept);
+    let stored = Sessions::restore(&Limits::default(), &kept, false);
     let find = |number| stored.clone().find(&request(&old, number), &pays(5), FIRST);
     assert_eq!([find(6), find(8), find(9)], [Found::Expired, Found::Expired, Found::Expired]);
 }

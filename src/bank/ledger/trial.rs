@@ -1,13 +1,12 @@
 //! What would be if: entries tried out on balances that stay as they are.
 
-use std::collections::BTreeMap;
-
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
-use crate::bank::ledger::balances::{Balances, Found, LedgerError, View};
-use crate::bank::ledger::changed::{Change, Changed};
+use crate::bank::ledger::balances::{Balances, Found, View};
+use crate::bank::ledger::changed::{Change, Changes};
 use crate::bank::ledger::directory::AccountNumber;
 use crate::bank::ledger::entry::{Action, Record};
+use crate::bank::ledger::rule::{LedgerError, moved};
 
 /// The balances as they would be after what was applied to it.
 #[derive(Clone, Debug)]
@@ -19,41 +18,6 @@ pub struct Trial<'a> {
     own: bool,
 }
 
-/// The accounts whose balance is another than before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    pub(super) changed: Changed,
-    pub(super) opened: BTreeMap<AccountId, Change>,
-}
-
-/// What the two accounts hold after a transfer: payer, then payee; and where they are. `known` is where
-/// they are before, and what they hold.
-///
-/// # Errors
-/// First what is wrong with it for ever, then what the balance lacks.
-pub(super) fn moved<P>(
-    from: &AccountId,
-    to: &AccountId,
-    amount: Amount,
-    known: [Option<(P, Amount)>; 2],
-) -> Result<[(P, Amount); 2], LedgerError> {
-    if amount == Amount::ZERO {
-        return Err(LedgerError::Nothing);
-    }
-    if from == to {
-        return Err(LedgerError::ToItself);
-    }
-    let unknown = |account: &AccountId| LedgerError::UnknownAccount(account.clone());
-    let [payer, payee] = known;
-    let (payer, balance) = payer.ok_or_else(|| unknown(from))?;
-    let (payee, holds) = payee.ok_or_else(|| unknown(to))?;
-    let Some(debited) = balance.minus(amount) else {
-        return Err(LedgerError::Overdraft { account: from.clone(), balance });
-    };
-    let credited = holds.plus(amount).expect("the total of all balances is an amount");
-    Ok([(payer, debited), (payee, credited)])
-}
-
 /// Where a trial holds an account.
 enum Place {
     /// In the balances that it tries things out on; and where to look for it among those changed.
@@ -62,7 +26,8 @@ enum Place {
 }
 
 impl<'a> Trial<'a> {
-    pub(super) fn new(base: &'a Balances, view: View) -> Trial<'a> {
+    /// Begins to try things out, by one of the views.
+    pub fn new(base: &'a Balances, view: View) -> Trial<'a> {
         Trial { base, view, changes: Changes::default(), own: false }
     }
 
@@ -201,7 +166,7 @@ mod tests {
     #[test]
     fn what_is_wrong_for_ever_comes_before_what_the_balance_lacks() {
         let balances = balances();
-        let mut trial = balances.try_out(View::Local);
+        let mut trial = Trial::new(&balances, View::Local);
         assert_eq!(trial.apply(&pays("A", "B", 0)), Err(LedgerError::Nothing));
         assert_eq!(trial.apply(&pays("A", "A", 500)), Err(LedgerError::ToItself));
         let unknown = Err(LedgerError::UnknownAccount(account("A/x")));
@@ -215,7 +180,7 @@ mod tests {
     #[test]
     fn a_trial_sees_its_own_effects_and_changes_nothing() {
         let balances = balances();
-        let mut trial = balances.try_out(View::Committed);
+        let mut trial = Trial::new(&balances, View::Committed);
         for action in [opens("A/x"), pays("A", "A/x", 70), pays("A/x", "B", 20)] {
             trial.apply(&action).unwrap();
         }
@@ -232,7 +197,7 @@ mod tests {
         balances.apply(&pays("A", "A/x", 10)).unwrap();
         let x = account("A/x");
         assert_eq!((balances.local(&x), balances.committed(&x)), (Some(units(10)), None));
-        let mut trial = balances.try_out(View::Committed);
+        let mut trial = Trial::new(&balances, View::Committed);
         trial.is_own(true);
         trial.apply(&opens("A/x")).unwrap();
         let changes = trial.into_changes();

@@ -268,6 +268,22 @@ pub enum Message {
 }
 
 impl Message {
+    /// True if it may leave before its turn is durable: it only asks, or passes on what others have made
+    /// durable. Every other message says what this server has promised, accepted, logged or appended; one
+    /// that left before that was durable could be a lie after a crash.
+    pub fn is_free(&self) -> bool {
+        match self {
+            Message::Prepare { .. }
+            | Message::Accept { .. }
+            | Message::Rejoin { .. }
+            | Message::ReconcileRequest
+            | Message::BlocksRequest { .. } => true,
+            Message::Promise { .. } => planted!(PromiseBeforeDurable),
+            Message::Accepted { .. } => planted!(AcceptedBeforeDurable),
+            _ => false,
+        }
+    }
+
     /// Whether it carries blocks and so belongs behind the protocol's small messages.
     pub fn is_bulky(&self) -> bool {
         matches!(self, Message::Accept { .. } | Message::BlocksResponse { .. })

@@ -2,6 +2,9 @@
 
 pub mod acceptor;
 pub mod ballot;
+pub mod knowledge;
 pub mod message;
+pub mod pace;
 pub mod proposer;
 pub mod rest;
+pub mod run;

@@ -1,268 +1,357 @@
-//! The proposer's part (*Paxos Made Simple*, 2.2): one run, for one height, in one ballot.
+//! The proposer (*Paxos Made Simple*, 2.2): is told promises, acceptances and refusals, and says what
+//! follows from each.
+//!
+//! It sends nothing and sets no timer. What has to be known of others (who may vote, who is expected to
+//! answer, how many are a majority) comes with each question.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
-use crate::bank::blockchain::chain::{BlockError, Chain};
-use crate::bank::effects::WaitId;
-use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::effects::Timer;
+use crate::bank::ids::{AccountId, LifeId, ServerId, WaitId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
-use crate::bank::paxos::message::Message;
-use crate::bank::paxos::rest::{Consulted, Rest};
+use crate::bank::paxos::knowledge::Knowledge;
+use crate::bank::paxos::message::{Message, Vote, Whole};
+use crate::bank::paxos::rest::Rest;
+use crate::bank::paxos::run::{Gathering, Origin, Phase, Plan, Promised, Run, Value, value};
+use crate::bank::status::Runs;
 
-/// A Paxos run. It dies when its height is appended, when its ballot is beaten, or with its life.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Run {
-    /// The height to be agreed on.
-    pub height: u64,
-    /// Its ballot.
-    pub ballot: Ballot,
-    /// What had come in when it prepared, and whose account has not been debited since: only of
-    /// these may it bring a refusal.
-    pub eligible: BTreeSet<WaitId>,
-    /// The accounts of which it asks what whole logs would bring.
-    pub asks: BTreeSet<AccountId>,
-    /// Other servers that say they have waiting transfers of their own.
-    pub rivals: BTreeSet<ServerId>,
-    /// How far it is.
-    pub phase: Phase,
-}
-
-/// How far a run is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// Phase 1: collecting promises.
-    Preparing {
-        /// One for each server that answered.
-        promises: BTreeMap<ServerId, Promised>,
-        /// Whether the proposer waits for more of them.
-        gathering: Gathering,
-    },
-    /// Phase 2: collecting accepteds.
-    Accepting {
-        /// The block, fixed.
-        block: SealedBlock,
-        /// Where it comes from.
-        origin: Origin,
-        /// The servers that accepted it.
-        accepted: BTreeSet<ServerId>,
-    },
-}
-
-/// How a proposer waits for the other connected servers' promises once it has a majority.
-///
-/// It could go on at once where those promised cover all that waits; but a server that is about to
-/// answer saves its log a run of its own, so it gets a moment. (Going on at once made a lone overdraft no
-/// faster, and with one client at each server a third fewer were served.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Gathering {
-    /// It has no majority yet.
-    NotYet,
-    /// A short, bounded time.
-    Short,
-    /// A very short time, since what was promised covers all that waits.
-    VeryShort,
-}
-
-/// What a server promised, but for its log, which goes to [`Knowledge`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Promised {
-    /// It has accepted a block before.
-    Accepted(Ballot, SealedBlock),
-    /// It has sent its log.
-    Log {
-        /// The last entry of all of it, if it said so.
-        end: Option<Position>,
-        /// What is left of it beyond what it has promised.
-        rest: Rest,
-    },
-}
-
-/// Where a proposed block comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// Built from these servers' logs.
-    Built(Consulted),
-    /// Accepted by somebody before, in an earlier ballot.
-    Adopted,
-}
-
-/// What a proposer with enough promises has to propose.
+/// What follows from an answer to a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// The block accepted in the highest ballot, unchanged.
-    Adopt(SealedBlock),
-    /// A block of the logs of these servers.
-    Build(Consulted),
+pub enum Step {
+    /// Nothing, for this reason.
+    Ignored(Ignored),
+    /// More answers have to come.
+    Wait,
+    /// A majority promised, and others are expected to: they get a moment.
+    Gather {
+        /// The timer that ends it.
+        until: Timer,
+        /// The timer that was set before.
+        instead_of: Option<Timer>,
+    },
+    /// A majority promised: phase 2 begins with this value.
+    Propose(Value),
+    /// A majority accepted: the run is over.
+    Chosen(Box<Chosen>),
+    /// Somebody has promised a higher ballot: this one can't win there.
+    Beaten(Ballot),
 }
 
-impl Run {
-    /// A run that has just prepared.
-    pub fn new(
+/// Why an answer to a run changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignored {
+    /// It is of another height or ballot, or there is no run.
+    OtherRun,
+    /// Nothing was proposed yet.
+    NoBlockYet,
+    /// It comes again or too late, or its server may not vote.
+    NoVote,
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ignored::OtherRun => "for another run",
+            Ignored::NoBlockYet => "before there was a block",
+            Ignored::NoVote => "that doesn't count",
+        })
+    }
+}
+
+/// A block that a majority accepted in a run of this server's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The run.
+    pub plan: Plan,
+    /// The block.
+    pub block: SealedBlock,
+    /// Where the block came from.
+    pub origin: Origin,
+    /// The servers that accepted it.
+    pub accepted: BTreeSet<ServerId>,
+}
+
+/// The proposer of one server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Proposer {
+    /// The run under way.
+    pub run: Option<Run>,
+    /// What was promised to it for this height.
+    pub knowledge: Knowledge,
+    /// The highest round seen in any ballot.
+    pub highest_round: u64,
+    /// What became of the runs of this life.
+    pub runs: Runs,
+    /// A block of promised logs could not be, and there was no good one since: the next one is verified
+    /// before anybody is asked to accept it.
+    pub wary: bool,
+}
+
+impl Proposer {
+    /// A proposer that has seen this ballot, if any, in the life before.
+    pub fn new(promised: Option<&Ballot>) -> Proposer {
+        let highest_round = promised.map_or(0, |ballot| ballot.round);
+        Proposer { highest_round, ..Proposer::default() }
+    }
+
+    /// Notes a ballot of anybody's, so that the next one of this server's is higher.
+    pub fn saw(&mut self, ballot: &Ballot) {
+        self.highest_round = self.highest_round.max(ballot.round);
+    }
+
+    /// Begins a run, in a ballot higher than any that was seen.
+    pub fn begin(
+        &mut self,
         height: u64,
-        ballot: Ballot,
+        (server, life): (ServerId, LifeId),
         eligible: BTreeSet<WaitId>,
         asks: BTreeSet<AccountId>,
-    ) -> Run {
-        let phase = Phase::Preparing { promises: BTreeMap::new(), gathering: Gathering::NotYet };
-        Run { height, ballot, eligible, asks, rivals: BTreeSet::new(), phase }
+    ) -> Ballot {
+        let life = if planted!(BallotUsedTwice) { LifeId(0) } else { life };
+        let ballot = Ballot { round: self.highest_round + 1, server, life };
+        self.run = Some(Run::new(height, ballot.clone(), eligible, asks));
+        ballot
     }
 
-    /// Whether a message is for exactly this run.
-    pub fn is(&self, height: u64, ballot: &Ballot) -> bool {
-        self.height == height && (self.ballot == *ballot || planted!(AnotherBallotCounts))
+    /// The run of exactly this height and ballot.
+    fn run_of(&self, height: u64, ballot: &Ballot) -> Option<&Run> {
+        self.run.as_ref().filter(|run| run.is(height, ballot))
     }
 
-    /// Whether a server has already answered in this phase.
-    pub fn has_heard(&self, server: &ServerId) -> bool {
-        match &self.phase {
-            Phase::Preparing { promises, .. } => promises.contains_key(server),
-            Phase::Accepting { accepted, .. } => accepted.contains(server),
-        }
+    /// What the run asks of a server, unless that has answered.
+    pub fn request(&self, server: &ServerId, chain: &Chain) -> Option<Message> {
+        let run = self.run.as_ref().filter(|run| !run.has_heard(server))?;
+        Some(run.request(chain.head(), self.knowledge.known(chain)))
     }
 
-    /// What this phase asks of the others.
-    pub fn request(&self, previous: BlockHash, known: BTreeMap<ServerId, u64>) -> Message {
-        let (height, ballot) = (self.height, self.ballot.clone());
-        match &self.phase {
-            Phase::Preparing { .. } => {
-                let asks = self.asks.clone();
-                Message::Prepare { height, ballot, previous, known, asks }
-            }
-            Phase::Accepting { block, .. } => {
-                Message::Accept { height, ballot, block: block.clone() }
-            }
-        }
-    }
-
-    /// The phase in a word.
-    pub fn describe(&self) -> &'static str {
-        match self.phase {
-            Phase::Preparing { .. } => "preparing",
-            Phase::Accepting { .. } => "accepting",
-        }
-    }
-}
-
-/// The value that a majority's promises leave: the accepted one of the highest *accepted* ballot
-/// (not the highest promised one), or else a free choice.
-pub fn value(promises: &BTreeMap<ServerId, Promised>) -> Value {
-    let accepted = promises.values().filter_map(|promised| match promised {
-        Promised::Accepted(ballot, block) if !planted!(AcceptedIgnored) => Some((ballot, block)),
-        _ => None,
-    });
-    match accepted.max_by_key(|(ballot, _)| *ballot) {
-        Some((_, block)) => Value::Adopt(block.clone()),
-        None => Value::Build(consulted(promises)),
-    }
-}
-
-/// Who promised its log, and what is left of those logs.
-fn consulted(promises: &BTreeMap<ServerId, Promised>) -> Consulted {
-    let mut consulted = Consulted { ends: BTreeMap::new(), rest: Rest::Nothing };
-    for (server, promised) in promises {
-        let (end, rest) = match promised {
-            Promised::Log { end, rest } => (*end, rest.clone()),
-            // As if it had promised an empty log: that is the mistake by which it comes to this.
-            Promised::Accepted(..) => (None, Rest::Nothing),
-        };
-        consulted.ends.insert(server.clone(), end);
-        consulted.rest = consulted.rest.and(rest);
-    }
-    consulted
-}
-
-/// What a proposer knows of the servers' local logs, from promises made to it for the present height
-/// in this or an earlier ballot. What was promised is durable, so it stays true.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Knowledge(BTreeMap<ServerId, Vec<Element>>);
-
-impl Knowledge {
-    /// The known beginning of a server's log.
-    pub fn log(&self, server: &ServerId) -> &[Element] {
-        self.0.get(server).map_or(&[], Vec::as_slice)
-    }
-
-    /// The last entry of a server's that is known: of its log, or else of the chain.
-    pub fn end(&self, chain: &Chain, server: &ServerId) -> Position {
-        self.log(server).last().map_or_else(|| chain.included(server), Element::last)
-    }
-
-    /// For each server of the bank the last seq of its entries that is known.
-    pub fn known(&self, chain: &Chain) -> BTreeMap<ServerId, u64> {
-        let servers = chain.genesis().servers.keys();
-        servers.map(|server| (server.clone(), self.end(chain, server).seq)).collect()
-    }
-
-    /// Adds what a server promised after what is known of it. What its entries do is looked at when they
-    /// are in a block.
+    /// Says whether a promise is for the run and the first of its server's.
     ///
     /// # Errors
-    /// If that doesn't go on from there; nothing is added.
-    pub fn learn(
+    /// Why the promise changes nothing.
+    pub fn awaits_promise(
+        &self,
+        from: &ServerId,
+        may_vote: bool,
+        height: u64,
+        ballot: &Ballot,
+    ) -> Result<(), Ignored> {
+        let run = self.run_of(height, ballot).ok_or(Ignored::OtherRun)?;
+        let prepares = matches!(run.phase, Phase::Preparing { .. });
+        let counts = may_vote && !run.has_heard(from) && prepares;
+        counts.then_some(()).ok_or(Ignored::NoVote)
+    }
+
+    /// Takes in a promise that is awaited. `own` tells that it is this server's own.
+    ///
+    /// # Errors
+    /// What is wrong with its log; then the promise does not count.
+    pub fn on_promise(
         &mut self,
         chain: &Chain,
-        server: &ServerId,
-        elements: &[Element],
-    ) -> Result<(), BlockError> {
-        let mut log = self.log(server).to_vec();
-        log.extend_from_slice(elements);
-        chain.verify_sequence(server, &log)?;
-        self.0.insert(server.clone(), log);
+        from: &ServerId,
+        (own, waiting): (bool, bool),
+        vote: Vote,
+    ) -> Result<(), String> {
+        if let Some(run) = self.run.as_mut().filter(|_| waiting && !own) {
+            run.plan.rivals.insert(from.clone());
+        }
+        let promised = match vote {
+            Vote::Accepted { ballot, block } => Promised::Accepted(ballot, block),
+            Vote::Log { elements, cut, whole } => {
+                let rest = cut.then_some(whole);
+                self.read_log(chain, from, own, &elements, rest)?
+            }
+        };
+        if let Some(Run { phase: Phase::Preparing { promises, .. }, .. }) = &mut self.run {
+            promises.insert(from.clone(), promised);
+        }
         Ok(())
     }
 
-    /// Forgets what a server promised.
-    pub fn forget(&mut self, server: &ServerId) {
-        self.0.remove(server);
+    /// Learns a promised log; `whole` is there if that was cut.
+    fn read_log(
+        &mut self,
+        chain: &Chain,
+        from: &ServerId,
+        own: bool,
+        elements: &[Element],
+        whole: Option<Option<Whole>>,
+    ) -> Result<Promised, String> {
+        let learnt = self.knowledge.learn(chain, from, elements);
+        learnt.map_err(|error| error.to_string())?;
+        let known = self.knowledge.end(chain, from);
+        match whole {
+            None => Ok(Promised::Log { end: Some(known), rest: Rest::Nothing }),
+            Some(whole) => self.read_rest(from, own, known, whole),
+        }
     }
 
-    /// The logs of a block of these servers' entries.
-    pub fn gather(&self, servers: &BTreeSet<ServerId>) -> BTreeMap<ServerId, Vec<Element>> {
-        let logs = servers.iter().map(|server| (server.clone(), self.log(server).to_vec()));
-        logs.filter(|(_, log)| !log.is_empty()).collect()
+    /// Reads what is left of a log that was cut, of which the entries up to `known` were promised.
+    fn read_rest(
+        &self,
+        from: &ServerId,
+        own: bool,
+        known: Position,
+        whole: Option<Whole>,
+    ) -> Result<Promised, String> {
+        let end = match &whole {
+            Some(_) if planted!(SettledBeforeRest) => Some(known),
+            whole => whole.as_ref().map(|whole| whole.last),
+        };
+        if end.is_some_and(|end| end < known) {
+            return Err("its log ends before the part of it that was promised".into());
+        }
+        let rest = match (&self.run, whole) {
+            // The local balances have all of it.
+            _ if own && planted!(OwnRestUnknown) => Rest::Unknown,
+            _ if own => Rest::Nothing,
+            (Some(run), Some(whole)) => {
+                Rest::of(from, &run.plan.asks, whole, self.knowledge.log(from))?
+            }
+            _ if planted!(RestUnknownIsNothing) => Rest::Nothing,
+            _ => Rest::Unknown,
+        };
+        Ok(Promised::Log { end, rest })
     }
 
-    /// Forgets what is in the chain now.
-    pub fn trim(&mut self, chain: &Chain) {
-        if planted!(KnowledgeNotTrimmed) {
-            return;
+    /// Says what follows from the promises that came so far. `expected` are the servers that should
+    /// promise soon; `covers` tells whether the logs of some servers bring all that waits what it needs.
+    pub fn weigh(
+        &mut self,
+        majority: usize,
+        expected: &BTreeSet<ServerId>,
+        covers: impl FnOnce(&Knowledge, &BTreeSet<ServerId>) -> bool,
+    ) -> Step {
+        let Some(Run { phase: Phase::Preparing { promises, gathering }, .. }) = &mut self.run
+        else {
+            return Step::Wait;
+        };
+        if promises.len() < majority {
+            return Step::Wait;
         }
-        for (server, log) in &mut self.0 {
-            let included = chain.included(server);
-            log.retain(|element| element.last() > included);
+        let value = value(promises);
+        let promised = promises.keys().cloned().collect();
+        if matches!(value, Value::Adopt(_)) || expected.is_subset(&promised) {
+            return Step::Propose(value);
         }
+        let covered = covers(&self.knowledge, &promised);
+        let wanted = if covered { Gathering::VeryShort } else { Gathering::Short };
+        match wanted.timer() {
+            Some(until) if wanted > *gathering => {
+                let instead_of = std::mem::replace(gathering, wanted).timer();
+                Step::Gather { until, instead_of }
+            }
+            _ => Step::Wait,
+        }
+    }
+
+    /// Says what follows when the others had their moment.
+    pub fn gather_is_over(&self, majority: usize) -> Step {
+        match &self.run {
+            Some(Run { phase: Phase::Preparing { promises, gathering }, .. })
+                if promises.len() >= majority && *gathering > Gathering::NotYet =>
+            {
+                Step::Propose(value(promises))
+            }
+            _ => Step::Wait,
+        }
+    }
+
+    /// The timer for which the run gathers promises.
+    pub fn gathers_until(&self) -> Option<Timer> {
+        match &self.run {
+            Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) => gathering.timer(),
+            _ => None,
+        }
+    }
+
+    /// Takes back what a server promised: its log can't be.
+    pub fn distrust(&mut self, server: &ServerId) {
+        self.knowledge.forget(server);
+        if let Some(Run { phase: Phase::Preparing { promises, gathering }, .. }) = &mut self.run {
+            promises.remove(server);
+            *gathering = Gathering::NotYet;
+        }
+    }
+
+    /// Begins phase 2: the block is fixed.
+    pub fn fix(&mut self, block: SealedBlock, origin: Origin) {
+        if let Some(run) = &mut self.run {
+            run.phase = Phase::Accepting { block, origin, accepted: BTreeSet::new() };
+        }
+    }
+
+    /// True if this height and ballot are those of the run, and its block was built of promised logs.
+    pub fn has_built(&self, height: u64, ballot: &Ballot) -> bool {
+        let phase = self.run_of(height, ballot).map(|run| &run.phase);
+        matches!(phase, Some(Phase::Accepting { origin: Origin::Built(_), .. }))
+    }
+
+    /// Takes in that a server accepted. Each counts once, for exactly the run's height, ballot and block.
+    pub fn on_accepted(
+        &mut self,
+        from: &ServerId,
+        may_vote: bool,
+        (height, ballot): (u64, &Ballot),
+        hash: BlockHash,
+        majority: usize,
+    ) -> Step {
+        let Some(run) = self.run.as_mut().filter(|run| run.is(height, ballot)) else {
+            return Step::Ignored(Ignored::OtherRun);
+        };
+        let Phase::Accepting { block, accepted, .. } = &mut run.phase else {
+            return Step::Ignored(Ignored::NoBlockYet);
+        };
+        let counts = may_vote && (block.hash() == hash || planted!(AnotherBallotCounts));
+        let again = counts && !accepted.insert(from.clone());
+        if !counts || (again && !planted!(AcceptedCountsTwice)) {
+            return Step::Ignored(Ignored::NoVote);
+        }
+        // Exactly once: the run is over with it.
+        match accepted.len() + usize::from(again) == majority {
+            true => self.conclude(),
+            false => Step::Wait,
+        }
+    }
+
+    fn conclude(&mut self) -> Step {
+        match self.run.take() {
+            Some(Run { plan, phase: Phase::Accepting { block, origin, accepted } }) => {
+                Step::Chosen(Box::new(Chosen { plan, block, origin, accepted }))
+            }
+            _ => Step::Wait,
+        }
+    }
+
+    /// Takes in that a server has promised a higher ballot than the run's.
+    pub fn on_nack(&mut self, height: u64, ballot: &Ballot, promised: Ballot) -> Step {
+        self.saw(&promised);
+        match self.run_of(height, ballot) {
+            Some(_) => Step::Beaten(promised),
+            None => Step::Ignored(Ignored::OtherRun),
+        }
+    }
+
+    /// A height is decided. Rounds are of one height, so nothing but custom lets them go on over the next
+    /// one. They don't once there are many: what a bank has used up in years is no leap to a server that
+    /// starts.
+    pub fn begin_rounds_anew(&mut self) {
+        if self.highest_round > Ballot::MAX_LEAP / 2 {
+            self.highest_round = 0;
+        }
+    }
+
+    /// True if a peer names a round so far beyond all that were seen that it is not to be believed.
+    pub fn is_leap(&self, round: u64) -> bool {
+        round > self.highest_round.saturating_add(Ballot::MAX_LEAP)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bank::blockchain::block::Block;
-    use crate::bank::ids::LifeId;
-
-    fn ballot(round: u64) -> Ballot {
-        Ballot { round, server: "A".parse().unwrap(), life: LifeId(1) }
-    }
-
-    fn block(height: u64) -> SealedBlock {
-        let previous = BlockHash::NONE;
-        let (proposer, genesis, logs) = (None, None, BTreeMap::new());
-        SealedBlock::seal(Block { height, previous, proposer, genesis, logs })
-    }
-
-    #[test]
-    fn the_highest_accepted_ballot_decides() {
-        let promises = |of: [Promised; 3]| {
-            ["A", "B", "C"].into_iter().map(|id| id.parse().unwrap()).zip(of).collect()
-        };
-        let accepted = |round, height| Promised::Accepted(ballot(round), block(height));
-        let log = |rest| Promised::Log { end: None, rest };
-        let found = value(&promises([accepted(2, 8), accepted(5, 9), log(Rest::Nothing)]));
-        assert_eq!(found, Value::Adopt(block(9)));
-        let found = value(&promises([log(Rest::Nothing), log(Rest::Unknown), log(Rest::Nothing)]));
-        assert!(matches!(found, Value::Build(Consulted { rest: Rest::Unknown, .. })));
-    }
-}
+#[path = "proposer_tests.rs"]
+mod tests;

@@ -4,176 +4,77 @@
 //! last turn amount to. The order is always: any number of `handle`, then `end_turn`, then the turn
 //! is made durable and its outbox released, then the next `handle`.
 //!
-//! The folder follows DESIGN.md: [`recovery`] from the store; `founding` (handshakes, heartbeats,
-//! block 0) and `named` (which bank); `serving` (clients' requests), `instructing` (transfers and openings),
-//! `waiting`, `weighing` and `refusing` (what the local balances do not cover), [`settling`]; `resting`
-//! (reads alone); `proposing`, `gathering` and `voting` (Paxos); `appending` and `reconciling` (the chain).
+//! The folder follows DESIGN.md: [`recovery`] from the store; `membership` (handshakes, founding, rejoin);
+//! `transfers` (what clients instruct, from admission to answer); `consensus` (Paxos, and the chain that
+//! grows by it); `reading` (questions that change nothing) and `resting` (a server that only reads).
 
-use std::collections::BTreeMap;
-
-use crate::bank::blockchain::bank_name::BankName;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::reconcile::Reconcile;
 use crate::bank::effects::{
     Bound, Effects, Event, Level, Note, Stop, Timer, TimerCommand, Turn, Write,
 };
-use crate::bank::ids::{ConnectionId, InstanceId, LifeId, ServerId, TurnNumber};
-use crate::bank::ledger::balances::Balances;
-use crate::bank::ledger::entry::Position;
-use crate::bank::ledger::local_log::LocalLog;
-use crate::bank::ledger::secret::Secret;
-use crate::bank::ledger::sessions::Sessions;
-use crate::bank::limits::Limits;
-use crate::bank::paxos::acceptor::Acceptor;
-use crate::bank::paxos::ballot::{Ballot, majority};
-use crate::bank::paxos::message::{Configuration, Message};
-use crate::bank::paxos::proposer::{Knowledge, Run};
-use crate::bank::request::Start;
+use crate::bank::ids::{LifeId, ServerId, TurnNumber};
+use crate::bank::paxos::message::Message;
+use crate::bank::paxos::pace::Pace;
+use crate::bank::paxos::proposer::Proposer;
 use crate::bank::status::Runs;
 
-mod accepting;
-mod accusing;
-mod appending;
-mod calls;
-mod founding;
-mod gathering;
-mod held;
-mod instructing;
-mod named;
-mod peers;
-mod proposing;
-mod reconciling;
+pub mod config;
+mod consensus;
+mod membership;
+mod own;
+mod reading;
 pub mod recovery;
-mod refusing;
-mod rejoining;
-pub mod replay;
 mod resting;
-mod resuming;
-mod serving;
-pub mod settling;
-mod vain_runs;
-mod voting;
-mod waiting;
-mod weighing;
+mod transfers;
 
-use appending::Foreseen;
-use calls::Calls;
-use peers::Peer;
-use refusing::Verdict;
-pub use rejoining::cannot_rejoin;
-use settling::Habit;
-use voting::HeldPrepare;
-use waiting::Waiting;
-
-/// Who a server is, and what it is part of.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Config {
-    /// Its id.
-    pub id: ServerId,
-    /// The bank's servers and opening balance.
-    pub configuration: Configuration,
-    /// Where each server listens, to be told to clients that came to the wrong one.
-    pub addresses: BTreeMap<ServerId, String>,
-    /// The store of this server was lost for good, says the operator: it is to rejoin with another.
-    pub rejoin: bool,
-    /// The only bank that it serves, if it was told: then it founds none.
-    pub bank: Option<BankName>,
-    /// When it settles by itself.
-    pub habit: Habit,
-    /// How much it holds at a time.
-    pub limits: Limits,
-}
+pub use config::{Config, Habit};
+use consensus::{HeldPrepare, Voter};
+pub use membership::cannot_rejoin;
+use membership::{Peer, Peers};
+use own::{Ledger, OwnStore};
+use transfers::{Clients, Waiting};
 
 /// A server: feed it events with [`Server::handle`], take what follows with [`Server::end_turn`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Server {
     config: Config,
-    instance: InstanceId,
-    life: LifeId,
-    lives: Vec<(LifeId, TurnNumber)>,
-    start: Start,
-    turn: TurnNumber,
-    /// Every server has confirmed block 0.
-    active: bool,
+    store: OwnStore,
     /// None until the bank is founded.
     chain: Option<Chain>,
-    log: LocalLog,
-    balances: Balances,
-    sessions: Sessions,
-    sessions_opened: u64,
-    secret: Secret,
-    calls: Calls,
-    peers: BTreeMap<ServerId, Peer>,
-    /// The connections that peers dialled and opened with a good hello.
-    greeted: BTreeMap<ConnectionId, ServerId>,
-    acceptor: Acceptor,
-    foreseen: Foreseen,
-    held_prepare: Option<HeldPrepare>,
-    run: Option<Run>,
-    knowledge: Knowledge,
-    /// The highest round seen in any ballot.
-    highest_round: u64,
-    /// Runs in a row that did not get through.
-    attempt: u32,
-    /// What became of the runs of this life.
-    runs: Runs,
-    /// Runs in a row that brought nothing to those who waited.
-    vain_runs: u32,
-    /// Runs that are wanted only by those who would hardly get anything of them wait for a timer.
-    runs_rest: bool,
-    /// The next run waits for the timer of that attempt.
-    backing_off: bool,
-    /// The last run was won while others waited: they go first.
-    let_others_go: bool,
-    /// A block of promised logs could not be, and there was no good one since.
-    wary: bool,
-    /// A block was accepted and nobody commits it: a run is needed for that alone.
-    finishing: bool,
+    ledger: Ledger,
+    clients: Clients,
+    peers: Peers,
+    voter: Voter,
+    proposer: Proposer,
+    pace: Pace,
     waiting: Waiting,
-    /// Something happened after which waiting transfers are to be looked at again.
-    look_again: bool,
-    /// Payees that nobody knows were asked for a short while ago.
-    lookups_rest: bool,
-    /// The timer is set after which the log is old enough to be settled.
-    settle_timer: bool,
-    /// The log is to be settled up to this seq, by habit.
-    settle_up_to: Option<u64>,
-    /// The instance in whose place this server asked to come.
-    replaces: Option<InstanceId>,
-    /// The last entry of that instance's that a peer has seen, and which peer.
-    seen_of_it: Option<(Position, ServerId)>,
-    /// The other server's ballot that a settling run of this server's last yielded to.
-    yielded_to: Option<Ballot>,
-    /// What the run that was just concluded allows to refuse.
-    verdict: Option<Verdict>,
     reconcile: Reconcile,
-    /// Why it only reads, if it does.
-    rests: Option<String>,
     effects: Effects,
 }
 
 impl Server {
     /// Its present life.
     pub fn life(&self) -> LifeId {
-        self.life
+        self.store.life
     }
 
     /// Takes in something that happened.
     pub fn handle(&mut self, event: Event) {
         match event {
-            Event::LinkUp(peer) => self.link_up(peer),
-            Event::LinkAnswered(peer, answer) => self.link_answered(peer, answer),
-            Event::LinkDown(peer) => self.link_down(&peer),
-            Event::Greeted(connection, hello) => self.greeted(connection, hello),
-            Event::Received(connection, message) => match self.greeted.get(&connection) {
-                Some(peer) => self.receive(peer.clone(), message),
+            Event::LinkUp(peer) => self.on_link_up(peer),
+            Event::LinkAnswered(peer, answer) => self.on_link_answered(peer, answer),
+            Event::LinkDown(peer) => self.on_link_down(&peer),
+            Event::Greeted(connection, hello) => self.on_greeted(connection, hello),
+            Event::Received(connection, message) => match self.peers.of(connection) {
+                Some(peer) => self.on_message(peer.clone(), message),
                 None => self.debug(|| format!("a {} from a stranger", message.name())),
             },
-            Event::Own(message) => self.receive(self.config.id.clone(), message),
-            Event::Closed(connection) => self.closed(connection),
-            Event::Request(connection, id, request) => self.request(connection, id, request),
-            Event::Part(connection, id, part) => self.part(connection, id, part),
-            Event::Timer(timer) => self.time_out(timer),
+            Event::Own(message) => self.on_message(self.config.id.clone(), message),
+            Event::Closed(connection) => self.on_closed(connection),
+            Event::Request(connection, id, request) => self.on_request(connection, id, request),
+            Event::Part(connection, id, part) => self.on_part(connection, id, part),
+            Event::Timer(timer) => self.on_timer(timer),
         }
         self.go_on();
         self.assert_invariants();
@@ -184,12 +85,12 @@ impl Server {
         self.seal_log();
         assert!(!self.rests() || self.effects.writes.is_empty(), "who only reads writes nothing");
         if !self.effects.writes.is_empty() {
-            self.turn = TurnNumber(self.turn.0 + 1);
+            self.store.turn = TurnNumber(self.store.turn.0 + 1);
         }
-        std::mem::take(&mut self.effects).into_turn(self.turn)
+        std::mem::take(&mut self.effects).into_turn(self.store.turn)
     }
 
-    fn receive(&mut self, from: ServerId, message: Message) {
+    fn on_message(&mut self, from: ServerId, message: Message) {
         if !message.is_possible(&from) {
             return self.warn(format!("a {} of {from} can't be: ignored", message.name()));
         }
@@ -218,49 +119,50 @@ impl Server {
                 }
                 self.learn_standing(&from, standing);
             }
-            Message::ReconcileRequest => self.reconcile_request(&from),
-            Message::ReconcileAck { height } => self.reconcile_ack(from, height),
-            Message::BlocksRequest { from: first, to } => self.blocks_request(from, first, to),
-            Message::BlocksResponse { blocks } => self.blocks_response(&from, blocks),
+            Message::ReconcileRequest => self.on_reconcile_request(&from),
+            Message::ReconcileAck { height } => self.on_reconcile_ack(from, height),
+            Message::BlocksRequest { from: first, to } => self.on_blocks_request(from, first, to),
+            Message::BlocksResponse { blocks } => self.on_blocks_response(&from, blocks),
             Message::Hello(_) | Message::Reject { .. } => {
                 self.debug(|| format!("{from} greets in the middle of a connection"));
             }
             _ if !self.takes_part() => self.debug(|| format!("no part yet: {from} has to wait")),
-            Message::Rejoin { old, new } => self.log_rejoin(&from, old, new),
+            Message::Rejoin { old, new } => self.on_rejoin(&from, old, new),
             Message::Prepare { height, ballot, previous, known, asks } => {
-                self.prepare(HeldPrepare { from, height, ballot, previous, known, asks });
+                self.on_prepare(HeldPrepare { from, height, ballot, previous, known, asks });
             }
             Message::Promise { height, ballot, instance, waiting, vote } => {
-                self.promise(from, (height, ballot), instance, waiting, vote);
+                self.on_promise(from, (height, ballot), instance, waiting, vote);
             }
-            Message::Accept { height, ballot, block } => self.accept(from, height, ballot, block),
+            Message::Accept { height, ballot, block } => {
+                self.on_accept(from, height, ballot, block)
+            }
             Message::Accepted { height, ballot, hash, instance } => {
-                self.accepted(from, (height, ballot), hash, instance);
+                self.on_accepted(from, (height, ballot), hash, instance);
             }
-            Message::Commit { height, hash } => self.commit(from, height, hash),
+            Message::Commit { height, hash } => self.on_commit(from, height, hash),
             Message::Nack { height, ballot, promised, waiting } => {
-                self.nack(from, (height, ballot), promised, waiting);
+                self.on_nack(from, (height, ballot), promised, waiting);
             }
         }
     }
 
-    fn time_out(&mut self, timer: Timer) {
+    fn on_timer(&mut self, timer: Timer) {
         if self.ignores(timer) {
             return;
         }
         match timer {
-            Timer::Heartbeat => self.heartbeat(),
-            Timer::Gather { .. } => self.gather_is_over(),
-            Timer::Repeat => self.repeat(),
-            Timer::BackOff { attempt } if attempt == self.attempt => self.backing_off = false,
-            Timer::BackOff { .. } => {}
-            Timer::FinishRound => self.finish_round(),
-            Timer::Reconcile => self.reconcile_step_failed(),
-            Timer::Deadline(wait) => self.deadline(wait),
-            Timer::Patience { wait, .. } => self.patience_is_over(wait),
-            Timer::LookUp => self.lookups_rest = false,
-            Timer::Rest => self.runs_rest = false,
-            Timer::Settle => self.time_to_settle(),
+            Timer::Heartbeat => self.on_heartbeat(),
+            Timer::Gather { .. } => self.on_gather_over(),
+            Timer::Repeat => self.on_repeat(),
+            Timer::BackOff { attempt } => self.pace.on_back_off_over(attempt),
+            Timer::FinishRound => self.on_finish_round(),
+            Timer::Reconcile => self.on_reconcile_timeout(),
+            Timer::Deadline(wait) => self.on_deadline(wait),
+            Timer::Patience { wait, .. } => self.on_patience_over(wait),
+            Timer::LookUp => self.pace.on_look_up_over(),
+            Timer::Rest => self.pace.on_rest_over(),
+            Timer::Settle => self.on_old_log(),
         }
     }
 
@@ -273,12 +175,14 @@ impl Server {
         self.answer_held_prepare();
         self.look_at_waiting();
         if !self.wants_run() {
-            // Nobody is in the way of the others, so the next run, whenever it is, begins at once.
-            self.let_others_go = false;
+            self.pace.on_idle();
             self.abandon_run();
-        } else if self.run.is_none() && !self.backing_off && !self.waits_for_blocks() {
-            let only_settles = !self.finishing && !self.transfers_want_run();
-            if std::mem::take(&mut self.let_others_go) || (only_settles && self.yields()) {
+        } else if self.proposer.run.is_none()
+            && !self.pace.is_backing_off()
+            && !self.waits_for_blocks()
+        {
+            let only_settles = !self.pace.finishing && !self.transfers_want_run();
+            if self.pace.lets_others_go() || (only_settles && self.yields()) {
                 self.back_off();
             } else {
                 self.start_run();
@@ -287,7 +191,7 @@ impl Server {
     }
 
     fn wants_run(&self) -> bool {
-        self.finishing || self.transfers_want_run() || self.wants_to_settle()
+        self.pace.finishing || self.transfers_want_run() || self.wants_to_settle()
     }
 
     /// The chain of a founded bank.
@@ -302,51 +206,33 @@ impl Server {
         self.chain.as_ref().map(Chain::height)
     }
 
-    fn majority(&self) -> usize {
-        let majority = majority(self.config.configuration.servers.len());
-        if planted!(HalfIsEnough) { majority - 1 } else { majority }
-    }
-
-    /// A message that is true whatever is durable; to a peer whose link is down it isn't sent.
-    fn send_free(&mut self, to: &ServerId, message: Message) {
-        if self.peers.get(to).is_some_and(Peer::is_linked) {
-            self.effects.free.push((to.clone(), message));
-        }
-    }
-
-    /// A message that speaks of this turn, to a peer or to this server itself.
-    fn send_bound(&mut self, to: &ServerId, message: Message) {
-        let early = match message {
-            Message::Promise { .. } => planted!(PromiseBeforeDurable),
-            Message::Accepted { .. } => planted!(AcceptedBeforeDurable),
-            _ => false,
-        };
+    /// Sends a message to a peer, if its link is up, or to this server itself.
+    ///
+    /// This is the one place where it is decided whether a message may leave at once: only if it is true
+    /// whatever is durable ([`Message::is_free`]). All others speak of this turn, and leave with it.
+    fn send(&mut self, to: &ServerId, message: Message) {
         if *to == self.config.id {
-            if early {
-                return self.receive(to.clone(), message);
+            // A block takes long to verify: the others are to have it first.
+            match message.is_free() && !matches!(message, Message::Accept { .. }) {
+                true => self.on_message(to.clone(), message),
+                false => self.effects.bind(Bound::Own(message)),
             }
-            self.effects.bind(Bound::Own(message));
-        } else if early {
-            self.send_free(to, message);
         } else if self.peers.get(to).is_some_and(Peer::is_linked) {
-            self.effects.bind(Bound::Peer(to.clone(), message));
+            match message.is_free() {
+                true => self.effects.free.push((to.clone(), message)),
+                false => self.effects.bind(Bound::Peer(to.clone(), message)),
+            }
         }
     }
 
-    fn send_all_free(&mut self, message: &Message) {
+    fn send_all(&mut self, message: &Message) {
         for peer in self.peer_ids() {
-            self.send_free(&peer, message.clone());
-        }
-    }
-
-    fn send_all_bound(&mut self, message: &Message) {
-        for peer in self.peer_ids() {
-            self.send_bound(&peer, message.clone());
+            self.send(&peer, message.clone());
         }
     }
 
     fn peer_ids(&self) -> Vec<ServerId> {
-        self.peers.keys().cloned().collect()
+        self.peers.ids().cloned().collect()
     }
 
     fn write(&mut self, write: Write) {
@@ -359,6 +245,14 @@ impl Server {
 
     fn cancel(&mut self, timer: Timer) {
         self.effects.timers.push(TimerCommand::Cancel(timer));
+    }
+
+    fn set_all(&mut self, timers: impl IntoIterator<Item = Timer>) {
+        timers.into_iter().for_each(|timer| self.set(timer));
+    }
+
+    fn cancel_all(&mut self, timers: impl IntoIterator<Item = Timer>) {
+        timers.into_iter().for_each(|timer| self.cancel(timer));
     }
 
     fn note(&mut self, level: Level, text: String) {
@@ -389,29 +283,28 @@ impl Server {
 
     /// Takes note of what becomes of a run.
     fn count(&mut self, note: impl Fn(&mut Runs)) {
-        note(&mut self.runs);
+        note(&mut self.proposer.runs);
         note(&mut self.effects.runs);
-    }
-
-    fn saw_round(&mut self, ballot: &Ballot) {
-        self.highest_round = self.highest_round.max(ballot.round);
     }
 
     /// What must hold after every event.
     fn assert_invariants(&self) {
-        self.acceptor.assert_sound();
+        self.voter.acceptor.assert_sound();
         let Some(chain) = &self.chain else {
-            assert!(!self.active && self.log.is_empty(), "nothing before the founding");
+            assert!(
+                !self.store.active && self.ledger.log.is_empty(),
+                "nothing before the founding"
+            );
             return;
         };
-        if let Some((_, block)) = self.acceptor.accepted() {
+        if let Some((_, block)) = self.voter.acceptor.accepted() {
             assert_eq!(block.height(), chain.height() + 1, "the slot is that of the next height");
             assert_eq!(block.block().previous, chain.head(), "and links to the head");
         }
-        if let Some(run) = &self.run {
-            assert_eq!(run.height, chain.height() + 1, "a run dies with its height");
+        if let Some(run) = &self.proposer.run {
+            assert_eq!(run.plan.height, chain.height() + 1, "a run dies with its height");
         }
-        let own = chain.included(&self.config.id).seq + self.log.len() as u64;
-        assert_eq!(self.log.last().seq, own, "the log goes on where the chain ends");
+        let own = chain.included(&self.config.id).seq + self.ledger.log.len() as u64;
+        assert_eq!(self.ledger.log.last().seq, own, "the log goes on where the chain ends");
     }
 }

@@ -5,31 +5,15 @@
 //! for: it begins no run, and opens no session.
 
 use super::Server;
-use super::recovery::Recovery;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::ids::ConnectionId;
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Reply, Request};
 
-impl Recovery {
-    /// Whether a server can be had of this that only reads: of a bank that is open, in which it takes part.
-    pub fn can_rest(&self) -> bool {
-        let named = self.replay.chain.as_ref().and_then(|chain| chain.instance(&self.config.id));
-        self.stored.active && named == Some(self.stored.instance)
-    }
-
-    /// The server is only to read, for this reason.
-    #[must_use]
-    pub fn resting(mut self, why: String) -> Recovery {
-        self.rests = Some(why);
-        self
-    }
-}
-
 impl Server {
     /// Whether this server only reads.
     pub(super) fn rests(&self) -> bool {
-        self.rests.is_some()
+        self.store.no_writes.is_some()
     }
 
     /// Declines what a server that only reads can't do; whether it did.
@@ -48,7 +32,7 @@ impl Server {
 
     /// Says that nothing was done, and why, if this server only reads; whether it does.
     pub(super) fn decline(&mut self, connection: ConnectionId, id: Option<u64>) -> bool {
-        let Some(why) = &self.rests else { return false };
+        let Some(why) = &self.store.no_writes else { return false };
         let message = format!(
             "nothing was done about this request: the store of {} takes no writes ({why}); try again when \
              it does",

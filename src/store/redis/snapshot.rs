@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
+use crate::bank::blockchain::derived::{Derived, SessionsInChain};
 use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
@@ -110,11 +111,12 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
         log,
         accepted: parse_accepted(keys, &state, &accepted, blocks)?,
         promised: state.promised,
-        included: state.included.unwrap_or_default(),
-        instances: state.instances.unwrap_or_default(),
-        deposed: state.deposed.unwrap_or_default(),
-        sessions,
-        horizon: state.horizon,
+        derived: Derived {
+            included: state.included.unwrap_or_default(),
+            instances: state.instances.unwrap_or_default(),
+            deposed: state.deposed.unwrap_or_default(),
+        },
+        sessions: SessionsInChain { highest: sessions, horizon: state.horizon },
     };
     Ok(Snapshot { owner, stored: Some(stored) })
 }

@@ -7,6 +7,7 @@
 use redis::{Cmd, Value};
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::blockchain::derived::Derived;
 use crate::bank::effects::Write;
 use crate::bank::ids::{SessionId, TurnNumber};
 use crate::bank::ledger::pages::Page;
@@ -105,9 +106,7 @@ impl<'a> Turn<'a> {
                     trim,
                     pages,
                     checkpoint,
-                    included,
-                    instances,
-                    deposed,
+                    derived: Derived { included, instances, deposed },
                     sessions,
                 } => {
                     self.append(block, *from_accepted, *trim);

@@ -4,7 +4,7 @@ use paxos_banking::bank::effects::{Bound, Event};
 use paxos_banking::bank::ids::{ConnectionId, ServerId};
 use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::{Outcome, Reply};
-use paxos_banking::bank::server::settling::Habit;
+use paxos_banking::bank::server::Habit;
 
 use super::state::{Link, State};
 use super::{Bank, LOST};

@@ -10,8 +10,8 @@ use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::secret::Secret;
 use crate::bank::server::Config;
 use crate::bank::server::Server;
+use crate::bank::server::recovery::replay::Check;
 use crate::bank::server::recovery::{Recovery, RecoveryError};
-use crate::bank::server::replay::Check;
 use crate::bank::stored::Stored;
 
 /// What is on one server's disk.
@@ -36,8 +36,7 @@ impl Disk {
         let balances = chain.opening_balances().collect();
         let stored = Stored {
             active: true,
-            included: chain.all_included().clone(),
-            instances: chain.all_instances().clone(),
+            derived: chain.derived().clone(),
             ..Stored::empty(InstanceId(instance))
         };
         let pages = BTreeMap::from([(0, Page { number: 0, height: 0, balances })]);
@@ -111,17 +110,7 @@ impl Disk {
                 stored.promised = Some(ballot.clone());
                 stored.accepted = Some((ballot.clone(), block.clone()));
             }
-            Write::Append {
-                block,
-                from_accepted,
-                trim,
-                pages,
-                checkpoint,
-                included,
-                instances,
-                deposed,
-                sessions,
-            } => {
+            Write::Append { block, from_accepted, trim, pages, checkpoint, derived, sessions } => {
                 if *from_accepted {
                     let held = stored.accepted.as_ref().map(|(_, held)| held);
                     assert_eq!(held, Some(block), "moves the block that it names");
@@ -131,14 +120,11 @@ impl Disk {
                 stored.log.drain(..*trim);
                 self.pages.extend(pages.iter().map(|page| (page.number, page.clone())));
                 stored.checkpoint = *checkpoint;
-                stored.included.clone_from(included);
-                stored.instances.clone_from(instances);
-                stored.deposed.clone_from(deposed);
+                stored.derived.clone_from(derived);
                 for gone in &sessions.forgotten {
-                    assert!(stored.sessions.remove(gone).is_some(), "{gone} is not there");
+                    assert!(stored.sessions.highest.remove(gone).is_some(), "{gone} is not there");
                 }
-                stored.sessions.extend(sessions.highest.clone());
-                stored.horizon = sessions.horizon.or(stored.horizon);
+                sessions.change(&mut stored.sessions);
                 (stored.promised, stored.accepted) = (None, None);
             }
             Write::Activate => stored.active = true,

@@ -19,7 +19,7 @@ use crate::bank::ids::ServerId;
 use crate::bank::limits::Limits;
 use crate::bank::paxos::message::Configuration;
 use crate::bank::server::Config;
-use crate::bank::server::settling::Habit;
+use crate::bank::server::Habit;
 
 /// Returns what a server is told when it starts, if all but its bank is as usual.
 pub fn config_of(id: &ServerId, servers: &[ServerId], opening: u64) -> Config {

@@ -1,7 +1,7 @@
 //! What one client, or one request, may not cost another.
 
-use crate::bank::effects::{Event, Timer, WaitId};
-use crate::bank::ids::{ConnectionId, RequestId, SessionId};
+use crate::bank::effects::{Event, Timer};
+use crate::bank::ids::{ConnectionId, RequestId, SessionId, WaitId};
 use crate::bank::limits::Limits;
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::bank::server::Config;
@@ -162,7 +162,7 @@ pub fn a_few_transfers_of_each_may_wait_whatever_the_others_have() {
         let one = Instruction { wait_ms, ..Instruction::plain(pays("A", "B", TOO_MUCH)) };
         match ask(stage, by, Request::Batch(vec![one; count])).outcomes().pop() {
             None => String::new(),
-            Some(Outcome::Unavailable { reason }) => reason,
+            Some(Outcome::Unavailable { reason }) => reason.words,
             Some(other) => panic!("{other:?}"),
         }
     };

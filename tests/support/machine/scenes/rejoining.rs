@@ -2,6 +2,7 @@
 
 use crate::bank::ids::RequestId;
 use crate::bank::ledger::entry::Action;
+use crate::bank::reason::Code;
 use crate::bank::request::{Instruction, Outcome};
 use crate::machine::cluster::{Cluster, Name, pays, position};
 
@@ -86,7 +87,8 @@ pub fn retries_of_the_older_epoch_get_what_became_of_them() {
             matches!(told, Some(Outcome::Accepted { epoch: 1, seq: 1, settled: Some(true), .. }));
         assert!(told_so, "in life {life}: {told:?}");
         let told = cluster.instruct("C2", &lost);
-        let told_so = matches!(&told, Some(Outcome::Unavailable { reason }) if reason.contains("lost with the store"));
+        let told_so =
+            matches!(&told, Some(Outcome::Unavailable { reason }) if reason.code == Code::Lost);
         assert!(told_so, "in life {life}: {told:?}");
         cluster.restart("C2", true);
         cluster.run(1_000);

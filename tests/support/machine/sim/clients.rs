@@ -8,10 +8,10 @@ use fastrand::Rng;
 use crate::bank::effects::Event;
 use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
+use crate::bank::reason::Code;
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 
 use super::orders::{self, Asker, Habits, Order};
-use super::replies::LOST;
 use super::tally::Fault;
 use super::world::World;
 
@@ -265,7 +265,7 @@ fn told(world: &mut World, index: usize, orders: &[(u64, usize)], outcomes: Vec<
                 }
                 // What is new needs a session that the server remembers.
                 (Outcome::Expired { .. }, _) => client.session = None,
-                (Outcome::Unavailable { reason }, _) if reason.contains(LOST) => {
+                (Outcome::Unavailable { reason }, _) if reason.code == Code::Lost => {
                     client.session = None;
                 }
                 _ => {}

@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::entry::Action;
+use crate::bank::reason::Code;
 use crate::bank::request::{Instruction, Outcome, Reply};
 
 use super::judge::{Call, Judge};
 use super::tally::Mark;
-
-/// What a client is told of a request that was accepted by a store that is lost, or never.
-pub const LOST: &str = "lost with the store";
 
 impl Judge {
     /// A server replies. What it says must be true by what it names.
@@ -60,7 +58,7 @@ impl Judge {
                     self.marks.push(Mark::ExpiredByResuming);
                 }
             }
-            Outcome::Unavailable { reason } if reason.contains(LOST) => {
+            Outcome::Unavailable { reason } if reason.code == Code::Lost => {
                 let request = asked.request.as_ref().expect("a session's");
                 let before = self.books.paid.get(request);
                 let lost = before.is_none_or(|name| self.books.lost.contains(name));
@@ -70,7 +68,9 @@ impl Judge {
             Outcome::Unavailable { reason } => {
                 // One may be unlucky for so long, but then others are not.
                 let runs = self.runs() - self.arrivals[index].runs;
-                let nobody = self.calm.is_some() && runs == 0 && reason.starts_with("no ");
+                let nobody = self.calm.is_some()
+                    && runs == 0
+                    && matches!(reason.code, Code::NoRun | Code::NoMajority);
                 assert!(!nobody, "{reason}: so {asked:?} is not decided, though all is well");
             }
             _ => {}
@@ -192,9 +192,7 @@ fn all_or_none(outcomes: &[Outcome], as_first: bool) {
     let innocent = count(|outcome| matches!(outcome, Outcome::LinkedFailed { .. }));
     let culprits = outcomes.len() - accepted - expired - innocent;
     let open = |outcome: &Outcome| match outcome {
-        Outcome::Unavailable { reason } => {
-            !reason.starts_with("the bank is not open") && !reason.contains(LOST)
-        }
+        Outcome::Unavailable { reason } => !matches!(reason.code, Code::NotOpen | Code::Lost),
         _ => true,
     };
     if !outcomes.iter().any(open) {

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use crate::bank::limits::Limits;
-use crate::bank::server::settling::Habit;
+use crate::bank::server::Habit;
 
 use super::faults::{Faults, HEALED};
 use super::orders::Habits;

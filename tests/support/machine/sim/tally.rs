@@ -4,6 +4,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Bound, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::{Message, Vote};
+use crate::bank::reason::Code;
 use crate::bank::request::{Outcome, Reply};
 
 /// Lists kinds, each in words.
@@ -196,7 +197,7 @@ impl Tally {
                 self.mark_if(*settled == Some(true), Mark::ToldSettled);
                 self.mark_if(*settled == Some(false), Mark::ToldNotSettled);
             }
-            Outcome::Refused { reason, .. } if reason.contains("open already") => {
+            Outcome::Refused { reason, .. } if reason.code == Code::AccountExists => {
                 self.mark(Mark::OpenAlready);
             }
             Outcome::Refused { reason, not_consulted, .. } if not_consulted.is_empty() => {
@@ -204,7 +205,7 @@ impl Tally {
                 self.mark(Mark::Refused);
             }
             Outcome::Refused { .. } => self.mark(Mark::RefusedByFew),
-            Outcome::Unavailable { reason } if reason.contains("settle first") => {
+            Outcome::Unavailable { reason } if reason.code == Code::LogFull => {
                 self.mark(Mark::LogFull);
             }
             Outcome::Unavailable { .. } => self.mark(Mark::Unavailable),

@@ -8,7 +8,7 @@ use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::limits::Limits;
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::Request;
-use crate::bank::server::settling::Habit;
+use crate::bank::server::Habit;
 use crate::bank::server::{Config, Server};
 use fastrand::Rng;
 

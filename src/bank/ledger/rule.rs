@@ -1,0 +1,75 @@
+//! The rule of a transfer, and why an entry can't take effect.
+
+use std::fmt;
+
+use crate::bank::amount::Amount;
+use crate::bank::ids::AccountId;
+
+/// Why an entry can't take effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerError {
+    /// There is no such account.
+    UnknownAccount(AccountId),
+    /// The payer holds less.
+    Overdraft {
+        /// The payer.
+        account: AccountId,
+        /// What it holds.
+        balance: Amount,
+    },
+    /// The amount is 0.
+    Nothing,
+    /// Payer and payee are one.
+    ToItself,
+    /// The account is open already.
+    Exists(AccountId),
+    /// That may happen only at the account's home.
+    NotHome(AccountId),
+}
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LedgerError::UnknownAccount(account) => write!(f, "there is no account {account}"),
+            LedgerError::Overdraft { account, balance } => {
+                write!(f, "{account} holds only {balance}")
+            }
+            LedgerError::Nothing => f.write_str("the amount must be at least 1"),
+            LedgerError::ToItself => f.write_str("payer and payee are the same account"),
+            LedgerError::Exists(account) => write!(f, "{account} is open already"),
+            LedgerError::NotHome(account) => write!(
+                f,
+                "{account} may be opened and debited only by its home, server {}",
+                account.home()
+            ),
+        }
+    }
+}
+
+/// What the two accounts hold after a transfer: payer, then payee; and where they are. `known` is where
+/// they are before, and what they hold.
+///
+/// # Errors
+/// First what is wrong with it for ever, then what the balance lacks.
+pub(super) fn moved<P>(
+    from: &AccountId,
+    to: &AccountId,
+    amount: Amount,
+    known: [Option<(P, Amount)>; 2],
+) -> Result<[(P, Amount); 2], LedgerError> {
+    if amount == Amount::ZERO {
+        return Err(LedgerError::Nothing);
+    }
+    if from == to {
+        return Err(LedgerError::ToItself);
+    }
+    let unknown = |account: &AccountId| LedgerError::UnknownAccount(account.clone());
+    let [payer, payee] = known;
+    let (payer, balance) = payer.ok_or_else(|| unknown(from))?;
+    let (payee, holds) = payee.ok_or_else(|| unknown(to))?;
+    let Some(debited) = balance.minus(amount) else {
+        return Err(LedgerError::Overdraft { account: from.clone(), balance });
+    };
+    let credited = holds.plus(amount).expect("the total of all balances is an amount");
+    Ok([(payer, debited), (payee, credited)])
+}

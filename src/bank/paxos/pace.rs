@@ -1,0 +1,292 @@
+//! When this server's next run may begin (DESIGN.md, "A Paxos run" and "Runs in vain").
+//!
+//! Whoever loses a run waits, longer each time; whoever wins while others wait lets them go first; runs
+//! that bring nothing rest in between. Each method says which timer is to be set or cancelled for that.
+
+use crate::bank::effects::Timer;
+use crate::bank::ids::ServerId;
+use crate::bank::paxos::ballot::Ballot;
+
+/// When the next run may begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Next {
+    /// As soon as one is wanted.
+    #[default]
+    AtOnce,
+    /// After a back-off: the last run was won while others waited.
+    AfterOthers,
+    /// When the timer of that attempt has run out.
+    BackingOff,
+}
+
+/// Runs of one kind rest for the length of a timer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Pause {
+    /// They may begin.
+    #[default]
+    Over,
+    /// They wait for the timer.
+    Lasts,
+}
+
+/// What became of those who waited for a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Harvest {
+    /// Groups that were served and would not have been without it.
+    pub served: usize,
+    /// Groups that were refused or wait for no further run, and clients that heard that logs are settled.
+    pub turned_away: usize,
+    /// Groups that go on waiting for what the next runs bring.
+    pub kept: usize,
+}
+
+impl Harvest {
+    /// True if the run brought nothing to anybody. If nobody was turned away and nobody waits on, then
+    /// nobody needed the run any more.
+    fn is_vain(self) -> bool {
+        self.served == 0 && (self.turned_away > 0 || self.kept == 0)
+    }
+}
+
+/// Settling by habit: when the local log is old enough, and how far it is to be emptied then.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Settling {
+    /// [`Timer::Settle`] is set.
+    is_timed: bool,
+    /// The log is to be settled up to this seq.
+    up_to: Option<u64>,
+}
+
+/// Decides when this server's next run may begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pace {
+    next: Next,
+    /// Runs in a row that did not get through.
+    attempt: u32,
+    /// Runs in a row that brought nothing to those who waited.
+    vain_runs: u32,
+    /// Runs that are wanted only by those who would hardly get anything of them.
+    vain: Pause,
+    /// Runs for payees that nobody knows.
+    lookups: Pause,
+    settling: Settling,
+    /// The other server's ballot that a settling run of this server's last yielded to.
+    yielded_to: Option<Ballot>,
+    /// A block was accepted and nobody commits it: a run is needed for that alone.
+    pub finishing: bool,
+}
+
+impl Pace {
+    /// True if the next run waits for a timer.
+    pub fn is_backing_off(&self) -> bool {
+        self.next == Next::BackingOff
+    }
+
+    /// Waits, longer with each attempt, before the next run; the timer is to be set.
+    pub fn back_off(&mut self) -> Timer {
+        self.attempt = self.attempt.saturating_add(1);
+        self.next = Next::BackingOff;
+        Timer::BackOff { attempt: self.attempt }
+    }
+
+    /// Makes the next back-off longer: others need a run more than this server.
+    pub fn stand_back(&mut self) {
+        self.attempt = self.attempt.saturating_add(2);
+    }
+
+    /// The timer of an attempt has run out.
+    pub fn on_back_off_over(&mut self, attempt: u32) {
+        if attempt == self.attempt && self.is_backing_off() {
+            self.next = Next::AtOnce;
+        }
+    }
+
+    /// Ends a back-off, since a peer is gone: perhaps the one that kept winning. The timer is to be
+    /// cancelled.
+    pub fn hurry(&mut self) -> Option<Timer> {
+        let timer = Timer::BackOff { attempt: self.attempt };
+        self.attempt = 0;
+        let was_set = self.is_backing_off();
+        if was_set {
+            self.next = Next::AtOnce;
+        }
+        was_set.then_some(timer)
+    }
+
+    /// A run of this server's got through. If others wait, they go first.
+    pub fn on_won(&mut self, others_wait: bool) {
+        self.attempt = 0;
+        self.next = if others_wait { Next::AfterOthers } else { Next::AtOnce };
+    }
+
+    /// Nobody needs a run. So this server is in nobody's way, and its next run begins at once.
+    pub fn on_idle(&mut self) {
+        if self.next == Next::AfterOthers {
+            self.next = Next::AtOnce;
+        }
+    }
+
+    /// True, once, if others are to go first.
+    pub fn lets_others_go(&mut self) -> bool {
+        let lets = self.next == Next::AfterOthers;
+        self.on_idle();
+        lets
+    }
+
+    /// True if a run that only settles is to let another server's run go first, once: one run serves all
+    /// who settle. `promised` is what this server's acceptor has promised.
+    pub fn yields_to(&mut self, promised: Option<&Ballot>, me: &ServerId) -> bool {
+        match promised.filter(|other| other.server != *me) {
+            Some(other) if self.yielded_to.as_ref() != Some(other) => {
+                self.yielded_to = Some(other.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// True if what is wanted by those who are mostly turned away has to wait a while.
+    pub fn rests(&self) -> bool {
+        self.vain == Pause::Lasts
+    }
+
+    /// A run for somebody was concluded. At most `limit` in a row may be in vain before they rest; the
+    /// timer is to be set.
+    pub fn on_harvest(&mut self, harvest: Harvest, limit: u32) -> Option<Timer> {
+        if harvest.served > 0 {
+            self.vain_runs = 0;
+        }
+        if harvest.is_vain() { self.on_vain_run(limit) } else { None }
+    }
+
+    /// A run brought nothing to anybody.
+    pub fn on_vain_run(&mut self, limit: u32) -> Option<Timer> {
+        self.vain_runs = self.vain_runs.saturating_add(1).min(limit);
+        let rests = self.vain_runs == limit && !planted!(VainRunsWithoutRest);
+        rests.then(|| {
+            self.vain = Pause::Lasts;
+            Timer::Rest
+        })
+    }
+
+    /// Runs that bring nothing have rested.
+    pub fn on_rest_over(&mut self) {
+        self.vain = Pause::Over;
+    }
+
+    /// True if a run may begin for payees that nobody knows.
+    pub fn may_look_up(&self) -> bool {
+        self.lookups == Pause::Over
+    }
+
+    /// A run begins that looks for a payee: the next one waits a while. The timer is to be set.
+    pub fn on_look_up(&mut self) -> Option<Timer> {
+        let begins = self.may_look_up() && !planted!(LookUpsWithoutRest);
+        begins.then(|| {
+            self.lookups = Pause::Lasts;
+            Timer::LookUp
+        })
+    }
+
+    /// Payees that nobody knows may be looked for again.
+    pub fn on_look_up_over(&mut self) {
+        self.lookups = Pause::Over;
+    }
+
+    /// There is something in the log, which shall not stay there for ever: the timer is to be set.
+    pub fn begin_to_settle(&mut self) -> Option<Timer> {
+        let begins = !std::mem::replace(&mut self.settling.is_timed, true);
+        begins.then_some(Timer::Settle)
+    }
+
+    /// The oldest entry of the log is old enough.
+    pub fn on_old_log(&mut self) {
+        self.settling.is_timed = false;
+    }
+
+    /// The log is to be settled up to this seq.
+    pub fn settle_up_to(&mut self, seq: u64) {
+        self.settling.up_to = Some(seq);
+    }
+
+    /// True if the log is to be settled by habit.
+    pub fn settles(&self) -> bool {
+        self.settling.up_to.is_some()
+    }
+
+    /// The chain holds the log up to this seq. Says whether that is all that was to be settled.
+    pub fn on_settled(&mut self, included: u64) -> bool {
+        self.settling.up_to = self.settling.up_to.filter(|seq| *seq > included);
+        !self.settles()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: Option<Timer> = Some(Timer::Rest);
+
+    #[test]
+    fn each_lost_run_makes_the_next_wait_and_an_old_timer_ends_nothing() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.back_off(), Timer::BackOff { attempt: 1 });
+        pace.on_back_off_over(1);
+        assert!(!pace.is_backing_off());
+        assert_eq!(pace.back_off(), Timer::BackOff { attempt: 2 });
+        pace.on_back_off_over(1);
+        assert!(pace.is_backing_off(), "the timer of an earlier attempt");
+        assert_eq!(pace.hurry(), Some(Timer::BackOff { attempt: 2 }));
+        assert_eq!((pace.hurry(), pace.back_off()), (None, Timer::BackOff { attempt: 1 }));
+    }
+
+    #[test]
+    fn who_wins_while_others_wait_lets_them_go_first_once() {
+        let mut pace = Pace::default();
+        pace.back_off();
+        pace.on_won(true);
+        assert!(pace.lets_others_go() && !pace.lets_others_go());
+        pace.on_won(true);
+        pace.on_idle();
+        assert!(!pace.lets_others_go(), "nobody is in anybody's way");
+        pace.back_off();
+        pace.on_idle();
+        assert!(pace.is_backing_off(), "a back-off goes on");
+    }
+
+    #[test]
+    fn runs_in_vain_rest_until_one_serves_somebody() {
+        let mut pace = Pace::default();
+        let vain = Harvest { turned_away: 1, ..Harvest::default() };
+        let kept = Harvest { kept: 1, ..Harvest::default() };
+        let good = Harvest { served: 1, turned_away: 1, ..Harvest::default() };
+        let mut all = |of: [Harvest; 3]| of.map(|harvest| pace.on_harvest(harvest, 2));
+        assert_eq!(all([vain, kept, vain]), [None, None, SET]);
+        assert_eq!(all([vain, good, vain]), [SET, None, None]);
+        assert!(pace.rests());
+        pace.on_rest_over();
+        assert!(!pace.rests());
+    }
+
+    #[test]
+    fn a_settling_run_yields_once_to_each_ballot() {
+        let ballot = |round, server: &str| {
+            let server: ServerId = server.parse().unwrap();
+            Ballot { round, server, life: crate::bank::ids::LifeId(1) }
+        };
+        let (mut pace, me) = (Pace::default(), "A".parse().unwrap());
+        let mut yields = |of: Option<Ballot>| pace.yields_to(of.as_ref(), &me);
+        assert!(!yields(None) && !yields(Some(ballot(3, "A"))));
+        assert!(yields(Some(ballot(3, "B"))) && !yields(Some(ballot(3, "B"))));
+        assert!(yields(Some(ballot(4, "B"))));
+    }
+
+    #[test]
+    fn the_habit_ends_when_the_chain_has_what_was_to_be_settled() {
+        let mut pace = Pace::default();
+        assert_eq!([pace.begin_to_settle(), pace.begin_to_settle()], [Some(Timer::Settle), None]);
+        pace.on_old_log();
+        pace.settle_up_to(5);
+        assert!(pace.settles() && !pace.on_settled(4) && pace.on_settled(5));
+    }
+}

@@ -1,0 +1,163 @@
+//! The proposer alone, without a server.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::{Block, FORMAT, Genesis};
+use crate::bank::ids::InstanceId;
+use crate::bank::ledger::entry::{Action, Record, Via};
+use crate::bank::paxos::rest::Consulted;
+
+fn id(name: &str) -> ServerId {
+    name.parse().unwrap()
+}
+
+fn chain() -> Chain {
+    let servers = [("A", 1), ("B", 2), ("C", 3)].map(|(name, of)| (id(name), InstanceId(of)));
+    let opening_balance = Amount::new(100).unwrap();
+    let genesis = Genesis { format: FORMAT, opening_balance, servers: servers.into() };
+    Chain::found(&SealedBlock::genesis(genesis)).unwrap()
+}
+
+fn block(height: u64) -> SealedBlock {
+    let (proposer, genesis, logs) = (None, None, BTreeMap::new());
+    SealedBlock::seal(Block { height, previous: BlockHash::NONE, proposer, genesis, logs })
+}
+
+/// A log of one payment, from the seq on.
+fn log(of: &str, seq: u64) -> Vec<Element> {
+    let (from, to) = (of.parse().unwrap(), "A".parse().unwrap());
+    let action = Action::Transfer { from, to, amount: Amount::new(1).unwrap() };
+    let record = Record { action, request: None, via: Via::Local, linked: false };
+    vec![Element::seal(Position { epoch: 1, seq }, vec![record])]
+}
+
+fn promises(elements: Vec<Element>) -> Vote {
+    Vote::Log { elements, cut: false, whole: None }
+}
+
+/// A's proposer of three servers, in a run for block 1.
+struct Stage {
+    proposer: Proposer,
+    chain: Chain,
+    ballot: Ballot,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let mut proposer = Proposer::default();
+        let ballot = proposer.begin(1, (id("A"), LifeId(1)), BTreeSet::new(), BTreeSet::new());
+        Stage { proposer, chain: chain(), ballot }
+    }
+
+    /// A promise that comes from a server, and whether it counts.
+    fn promise(&mut self, of: &str, vote: Vote) -> Result<(), Ignored> {
+        let from = id(of);
+        self.proposer.awaits_promise(&from, true, 1, &self.ballot)?;
+        let taken = self.proposer.on_promise(&self.chain, &from, (of == "A", false), vote);
+        taken.expect("a good log");
+        Ok(())
+    }
+
+    /// What follows while these servers are expected.
+    fn weigh(&mut self, expected: &[&str], covered: bool) -> Step {
+        let expected = expected.iter().map(|name| id(name)).collect();
+        self.proposer.weigh(2, &expected, |_, _| covered)
+    }
+
+    fn accepted(&mut self, of: &str, hash: BlockHash) -> Step {
+        self.proposer.on_accepted(&id(of), true, (1, &self.ballot), hash, 2)
+    }
+}
+
+#[test]
+fn each_run_goes_above_every_round_that_was_seen() {
+    let Stage { mut proposer, ballot, .. } = Stage::new();
+    assert_eq!(ballot.round, 1);
+    proposer.saw(&Ballot { round: 7, server: id("C"), life: LifeId(9) });
+    let next = proposer.begin(1, (id("A"), LifeId(1)), BTreeSet::new(), BTreeSet::new());
+    assert_eq!(next.round, 8);
+}
+
+#[test]
+fn a_promise_counts_once_and_only_for_its_run() {
+    let mut stage = Stage::new();
+    let other = Ballot { round: 2, ..stage.ballot.clone() };
+    let awaits = |stage: &Stage, may_vote, height, ballot: &Ballot| {
+        stage.proposer.awaits_promise(&id("B"), may_vote, height, ballot)
+    };
+    assert_eq!(awaits(&stage, true, 1, &other), Err(Ignored::OtherRun));
+    assert_eq!(awaits(&stage, true, 2, &stage.ballot), Err(Ignored::OtherRun));
+    assert_eq!(awaits(&stage, false, 1, &stage.ballot), Err(Ignored::NoVote));
+    assert_eq!(stage.promise("B", promises(log("B", 1))), Ok(()));
+    assert_eq!(stage.promise("B", promises(log("B", 1))), Err(Ignored::NoVote));
+    assert_eq!(stage.weigh(&[], false), Step::Wait, "one is no majority");
+}
+
+#[test]
+fn a_log_that_does_not_go_on_from_the_chain_does_not_count() {
+    let mut stage = Stage::new();
+    let vote = promises(log("B", 2));
+    assert!(stage.proposer.on_promise(&stage.chain, &id("B"), (false, false), vote).is_err());
+    assert_eq!(stage.promise("B", promises(log("B", 1))), Ok(()), "it may try again");
+}
+
+#[test]
+fn whoever_is_expected_gets_a_moment_and_a_shorter_one_if_all_is_covered() {
+    let mut stage = Stage::new();
+    for of in ["A", "B"] {
+        stage.promise(of, promises(Vec::new())).unwrap();
+    }
+    let short = Timer::Gather { covered: false };
+    let gather = |until, instead_of| Step::Gather { until, instead_of };
+    assert_eq!(stage.weigh(&["C"], false), gather(short, None));
+    assert_eq!(stage.weigh(&["C"], false), Step::Wait, "that timer is set");
+    assert_eq!(stage.weigh(&["C"], true), gather(Timer::Gather { covered: true }, Some(short)));
+    assert!(matches!(stage.proposer.gather_is_over(2), Step::Propose(Value::Build(_))));
+    assert!(matches!(stage.weigh(&["A", "B"], false), Step::Propose(Value::Build(_))));
+}
+
+#[test]
+fn an_accepted_block_is_adopted_at_once() {
+    let mut stage = Stage::new();
+    stage.promise("A", promises(Vec::new())).unwrap();
+    let ballot = Ballot { round: 0, server: id("C"), life: LifeId(3) };
+    stage.promise("B", Vote::Accepted { ballot, block: block(1) }).unwrap();
+    assert_eq!(stage.weigh(&["C"], false), Step::Propose(Value::Adopt(block(1))));
+}
+
+#[test]
+fn a_majority_for_exactly_the_block_chooses_it_once() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.accepted("A", block(1).hash()), Step::Ignored(Ignored::NoBlockYet));
+    let consulted = Consulted { ends: BTreeMap::new(), rest: Rest::Nothing };
+    stage.proposer.fix(block(1), Origin::Built(consulted));
+    assert_eq!(stage.accepted("A", block(2).hash()), Step::Ignored(Ignored::NoVote));
+    assert_eq!(stage.accepted("A", block(1).hash()), Step::Wait);
+    assert_eq!(stage.accepted("A", block(1).hash()), Step::Ignored(Ignored::NoVote));
+    let Step::Chosen(chosen) = stage.accepted("C", block(1).hash()) else { panic!("a majority") };
+    assert_eq!(chosen.accepted, ["A", "C"].map(id).into());
+    assert_eq!(stage.accepted("B", block(1).hash()), Step::Ignored(Ignored::OtherRun));
+}
+
+#[test]
+fn a_nack_beats_only_its_own_run() {
+    let mut stage = Stage::new();
+    let higher = Ballot { round: 5, server: id("B"), life: LifeId(2) };
+    let other = Ballot { round: 3, ..stage.ballot.clone() };
+    let nack = stage.proposer.on_nack(1, &other, higher.clone());
+    assert_eq!(nack, Step::Ignored(Ignored::OtherRun));
+    assert_eq!(stage.proposer.highest_round, 5, "the round was seen all the same");
+    let nack = stage.proposer.on_nack(1, &stage.ballot, higher.clone());
+    assert_eq!(nack, Step::Beaten(higher));
+}
+
+#[test]
+fn a_distrusted_server_has_to_promise_again() {
+    let mut stage = Stage::new();
+    stage.promise("B", promises(log("B", 1))).unwrap();
+    stage.proposer.distrust(&id("B"));
+    assert!(stage.proposer.knowledge.log(&id("B")).is_empty());
+    assert_eq!(stage.promise("B", promises(log("B", 1))), Ok(()));
+}

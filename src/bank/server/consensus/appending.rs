@@ -1,0 +1,157 @@
+//! Appending a block: the one way in which the chain grows.
+
+use super::super::Server;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::chain::BlockError;
+use crate::bank::effects::{Timer, Write};
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::element::Element;
+use crate::bank::ledger::local_log::LocalLog;
+use crate::bank::ledger::pages::Page;
+use crate::bank::paxos::message::content;
+use crate::bank::paxos::run::Run;
+
+/// Why a block was not appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendError {
+    /// It is not the next one, or breaks a rule.
+    Block(BlockError),
+    /// If it was chosen, this server's store is not to be used any more, for this reason.
+    Against(String),
+}
+
+impl Server {
+    /// Appends a block that was chosen, in one turn: the chain grows, the included entries leave the
+    /// log, the acceptor's slot is cleared, a run for this height dies.
+    pub(in crate::bank::server) fn append(
+        &mut self,
+        block: &SealedBlock,
+    ) -> Result<(), AppendError> {
+        self.foresee(block).map_err(AppendError::Block)?;
+        let consequences = self.voter.foreseen.take().expect("it was foreseen just now");
+        let from_accepted = self.voter.acceptor.accepted().is_some_and(|(_, held)| held == block);
+        if consequences.deposes(self.store.instance) && !planted!(DeposedGoesOn) {
+            return Err(AppendError::Against(self.deposed_by(block)));
+        }
+        // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
+        let rejoins = self.rejoins();
+        let own = match block.block().log(&self.config.id) {
+            _ if planted!(FetchedBlockNotTrimmed) && !from_accepted => &[],
+            _ if rejoins => &[],
+            own => own,
+        };
+        let Ok(trim) = self.ledger.log.trim(own) else {
+            return Err(AppendError::Against(self.log_contradicted(block)));
+        };
+        let chain = self.chain.as_mut().expect("checked above");
+        let before = chain.included(&self.config.id);
+        let changes = chain.append(block, consequences);
+        let derived = chain.derived().clone();
+        if rejoins {
+            let base = chain.included(&self.config.id);
+            self.ledger.log =
+                LocalLog::new(base, Vec::new()).expect("nothing is missing in nothing");
+            self.ledger.sessions.recall(block.block().log(&self.config.id), false);
+        }
+        self.proposer.knowledge.trim(chain);
+        self.voter.acceptor.clear();
+        self.proposer.begin_rounds_anew();
+        self.ledger.balances.commit(changes, block.height());
+        let (pages, checkpoint) = self.pages_for(block);
+        let sessions = self.ledger.sessions.came_into_chain(block.block().log(&self.config.id));
+        self.write(Write::Append {
+            block: block.clone(),
+            from_accepted,
+            trim,
+            pages,
+            checkpoint,
+            derived,
+            sessions,
+        });
+        self.stop_gathering();
+        // A run's own block is appended when the run is over.
+        let beaten = match self.proposer.run.take() {
+            Some(Run { plan, .. }) => {
+                self.count(|runs| runs.lost += 1);
+                format!("; the run with ballot {} ends", plan.ballot)
+            }
+            None => String::new(),
+        };
+        self.pace.finishing = false;
+        self.proposer.wary = false;
+        self.waiting.look_again = true;
+        if rejoins {
+            let last = block.block().log(&self.config.id).last().map(Element::last);
+            self.look_whether_rejoined(last.unwrap_or(before));
+        }
+        self.tell_settled();
+        self.settled_some();
+        self.cancel(Timer::FinishRound);
+        self.cancel(Timer::Repeat);
+        let by = block.block().proposer.as_ref().map_or("nobody", ServerId::as_str);
+        let height = block.height();
+        self.step(format!("block {height} of {by} appended: {}{beaten}", content(block)));
+        Ok(())
+    }
+
+    /// Appends a block that Paxos chose, as this server knows by its own part in that.
+    pub(in crate::bank::server) fn append_chosen(
+        &mut self,
+        block: &SealedBlock,
+    ) -> Result<(), AppendError> {
+        let appended = self.append(block);
+        if let Err(AppendError::Against(reason)) = &appended {
+            self.stop(reason.clone());
+        }
+        appended
+    }
+
+    /// Whether a block can be the next one. What would follow from it here is remembered.
+    pub(in crate::bank::server) fn foresee(
+        &mut self,
+        block: &SealedBlock,
+    ) -> Result<(), BlockError> {
+        if !self.voter.foreseen.is_of(block) {
+            // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
+            let home = (!self.rejoins()).then_some(&self.config.id);
+            let consequences = self.chain().verify_at(home, &self.ledger.balances, block)?;
+            self.voter.foreseen.keep(block, consequences);
+        }
+        Ok(())
+    }
+
+    /// The pages of balances that are written with a block, and what the store has then.
+    pub(in crate::bank::server) fn pages_for(&mut self, block: &SealedBlock) -> (Vec<Page>, u64) {
+        let height = block.height();
+        let most = match height {
+            0 => usize::MAX,
+            _ => self.config.limits.pages_with(block.text().len(), self.ledger.balances.pages()),
+        };
+        let pages = self.ledger.balances.late_pages(most, height);
+        (pages, self.ledger.balances.checkpoint(height))
+    }
+
+    fn log_contradicted(&self, block: &SealedBlock) -> String {
+        format!(
+            "block {} holds entries of this server that its log doesn't begin with: the store of {} was \
+             rolled back, or is corrupt. Start it on the store it had last.",
+            block.height(),
+            self.config.id
+        )
+    }
+
+    /// A peer's chain contradicts this one's. That must never happen: it is reported and that peer
+    /// is not asked for blocks again.
+    pub(in crate::bank::server) fn fork(&mut self, peer: &ServerId, height: u64) {
+        let head = self.chain.as_ref().map(|chain| chain.head().short()).unwrap_or_default();
+        if let Some(known) = self.peers.get_mut(peer)
+            && !known.forked
+        {
+            known.forked = true;
+            self.warn(format!(
+                "FORK: the chain of {peer} does not link to block {} ({head}) of this server",
+                height.saturating_sub(1)
+            ));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Agreement on the next block: a run's proposer and acceptors, and the chain that grows by it
+//! (DESIGN.md, "A Paxos run").
+
+mod appending;
+mod foreseen;
+mod proposing;
+mod reconciling;
+mod voting;
+
+pub(super) use voting::{HeldPrepare, Voter};

@@ -1,0 +1,343 @@
+//! What this server's proposer asks of the others, and what follows from their answers (DESIGN.md, "A
+//! Paxos run").
+
+use std::collections::BTreeSet;
+
+use super::super::Server;
+use super::super::transfers::{Need, Verdict};
+use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
+use crate::bank::blockchain::chain::BlockError;
+use crate::bank::effects::Timer;
+use crate::bank::ids::{InstanceId, ServerId};
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::{Message, Vote, content};
+use crate::bank::paxos::proposer::{Chosen, Step};
+use crate::bank::paxos::rest::{Consulted, Rest};
+use crate::bank::paxos::run::{Origin, Phase, Plan, Run, Value};
+
+impl Server {
+    /// Starts a run for the next height, for all that waits.
+    pub(in crate::bank::server) fn start_run(&mut self) {
+        if self.waiting.count(Need::Payee) > 0 {
+            let timer = self.pace.on_look_up();
+            self.set_all(timer);
+        }
+        let height = self.chain().height() + 1;
+        let why = self.why_it_runs();
+        let as_whom = (self.config.id.clone(), self.store.life);
+        let (eligible, asks) = (self.waiting.ids(), self.asks());
+        let ballot = self.proposer.begin(height, as_whom, eligible, asks);
+        self.step(format!("block {height}, ballot {ballot}, for {why}: prepare"));
+        self.count(|runs| runs.started += 1);
+        self.ask_all();
+    }
+
+    /// Says for people what a run is for.
+    fn why_it_runs(&self) -> String {
+        match self.waiting.transfers() {
+            _ if self.pace.finishing => "a block that nobody commits".into(),
+            0 => "settling".into(),
+            1 => "1 transfer that waits".into(),
+            many => format!("{many} transfers that wait"),
+        }
+    }
+
+    /// Sends what the run's phase asks to all that haven't answered: to the others, and to this server's
+    /// own acceptor, which counts, when durable, like everyone's.
+    fn ask_all(&mut self) {
+        for server in self.peer_ids() {
+            self.repeat_to(&server);
+        }
+        self.set(Timer::Repeat);
+        let me = self.config.id.clone();
+        self.repeat_to(&me);
+    }
+
+    /// Sends what the run asks to a server that has not answered.
+    pub(in crate::bank::server) fn repeat_to(&mut self, server: &ServerId) {
+        let chain = self.chain.as_ref();
+        if let Some(request) = chain.and_then(|chain| self.proposer.request(server, chain)) {
+            self.send(server, request);
+        }
+    }
+
+    /// The time has come to ask those again that have not answered.
+    pub(in crate::bank::server) fn on_repeat(&mut self) {
+        if self.proposer.run.is_some() {
+            self.ask_all();
+        }
+    }
+
+    /// A server promised.
+    pub(in crate::bank::server) fn on_promise(
+        &mut self,
+        from: ServerId,
+        (height, ballot): (u64, Ballot),
+        instance: InstanceId,
+        waiting: bool,
+        vote: Vote,
+    ) {
+        let may_vote = self.may_vote(&from, instance);
+        if let Err(why) = self.proposer.awaits_promise(&from, may_vote, height, &ballot) {
+            return self.debug(|| format!("a promise of {from} {why}"));
+        }
+        let what = vote.in_words();
+        let verified = match &vote {
+            Vote::Accepted { block, .. } => self.foresee(block),
+            Vote::Log { .. } => Ok(()),
+        };
+        let chain = self.chain.as_ref().expect("an active server has a chain");
+        let own = from == self.config.id;
+        let taken = verified
+            .map_err(|error| error.to_string())
+            .and_then(|()| self.proposer.on_promise(chain, &from, (own, waiting), vote));
+        if let Err(problem) = taken {
+            return self.warn(format!("a promise of {from} is wrong: {problem}"));
+        }
+        self.step(format!("block {height}, ballot {ballot}: {from} promised, with {what}"));
+        self.weigh_promises();
+    }
+
+    /// True if a server's votes count: they do only from the instance that the chain names for this height.
+    fn may_vote(&self, server: &ServerId, instance: InstanceId) -> bool {
+        match self.chain().instance(server) {
+            _ if planted!(CountedAtOnce) => true,
+            _ if planted!(DeposedGoesOn) => true,
+            named => named == Some(instance),
+        }
+    }
+
+    /// Proposes, or waits a short time for the other connected servers.
+    fn weigh_promises(&mut self) {
+        let (majority, expected) = (self.majority(), self.expected());
+        let (waiting, ledger, me) = (&self.waiting, &self.ledger, &self.config.id);
+        let covers = |known: &_, servers: &_| waiting.is_covered_by(ledger, known, servers, me);
+        let step = self.proposer.weigh(majority, &expected, covers);
+        self.follow(step);
+    }
+
+    /// The servers that a run should hear: all that are connected and not behind, and this one, whose own
+    /// promise has yet to be durable.
+    pub(in crate::bank::server) fn expected(&self) -> BTreeSet<ServerId> {
+        let is_expected = |server: &&ServerId| {
+            let votes = self.chain().instance(server);
+            let peer = self.peers.get(server);
+            peer.is_none_or(|peer| peer.is_abreast() && peer.instance == votes)
+        };
+        self.members().filter(is_expected).cloned().collect()
+    }
+
+    /// The others had their moment.
+    pub(in crate::bank::server) fn on_gather_over(&mut self) {
+        let step = self.proposer.gather_is_over(self.majority());
+        self.follow(step);
+    }
+
+    /// Cancels the timer for which the run gathers promises, if it is set.
+    pub(in crate::bank::server) fn stop_gathering(&mut self) {
+        let timer = self.proposer.gathers_until();
+        self.cancel_all(timer);
+    }
+
+    /// A server accepted.
+    pub(in crate::bank::server) fn on_accepted(
+        &mut self,
+        from: ServerId,
+        (height, ballot): (u64, Ballot),
+        hash: BlockHash,
+        instance: InstanceId,
+    ) {
+        let (may_vote, majority) = (self.may_vote(&from, instance), self.majority());
+        let of = (height, &ballot);
+        match self.proposer.on_accepted(&from, may_vote, of, hash, majority) {
+            Step::Ignored(why) => self.debug(|| format!("an accepted of {from} {why}")),
+            step => self.follow(step),
+        }
+    }
+
+    /// A ballot was too low.
+    pub(in crate::bank::server) fn on_nack(
+        &mut self,
+        from: ServerId,
+        (height, ballot): (u64, Ballot),
+        promised: Ballot,
+        waiting: bool,
+    ) {
+        let step = self.proposer.on_nack(height, &ballot, promised);
+        let promised = match step {
+            Step::Beaten(promised) => promised,
+            Step::Ignored(why) => return self.debug(|| format!("a nack of {from} {why}")),
+            _ => return,
+        };
+        self.step(format!(
+            "block {height}, ballot {ballot}: nack of {from}, which promised {promised}: {} goes first{}",
+            promised.server,
+            if waiting { format!("; {from} waits too") } else { String::new() }
+        ));
+        self.count(|runs| runs.lost += 1);
+        self.drop_run();
+        if waiting && !self.waiting.has_transfers() {
+            // Settling, and finishing a round, yield to those who wait for money.
+            self.pace.stand_back();
+        }
+        self.back_off();
+    }
+
+    /// Does what follows from an answer.
+    fn follow(&mut self, step: Step) {
+        match step {
+            Step::Wait | Step::Ignored(_) | Step::Beaten(_) => {}
+            Step::Gather { until, instead_of } => {
+                self.cancel_all(instead_of);
+                self.set(until);
+            }
+            Step::Propose(value) => self.propose(value),
+            Step::Chosen(chosen) => self.decide(*chosen),
+        }
+    }
+
+    /// Begins phase 2 with the accepted block of the highest accepted ballot, or a block of the promised
+    /// logs, fixed once; or concludes the run, if those logs are all empty.
+    fn propose(&mut self, value: Value) {
+        self.stop_gathering();
+        let Some(Plan { height, ballot, .. }) = self.proposer.run.as_ref().map(|run| &run.plan)
+        else {
+            return;
+        };
+        let (height, ballot) = (*height, ballot.clone());
+        let (block, origin) = match value {
+            Value::Adopt(block) => (block, Origin::Adopted),
+            Value::Build(consulted) => {
+                let Some(block) = self.build(height, &consulted) else {
+                    return self.conclude_without_block(consulted);
+                };
+                if self.proposer.wary
+                    && let Err(problem) = self.foresee(&block)
+                {
+                    return self.drop_bad_promises(consulted.servers(), &problem);
+                }
+                (block, Origin::Built(consulted))
+            }
+        };
+        let whose = if origin == Origin::Adopted { "the block accepted before" } else { "a block" };
+        let what = content(&block);
+        self.step(format!("block {height}, ballot {ballot}: accept {whose}, of {what}"));
+        self.proposer.fix(block, origin);
+        self.ask_all();
+    }
+
+    /// Builds a block of these servers' logs, if they hold anything.
+    fn build(&self, height: u64, consulted: &Consulted) -> Option<SealedBlock> {
+        let logs = self.proposer.knowledge.gather(&consulted.servers());
+        let previous = self.chain().head();
+        let proposer = Some(self.config.id.clone());
+        let block = Block { height, previous, proposer, genesis: None, logs };
+        (!block.logs.is_empty()).then(|| SealedBlock::seal(block))
+    }
+
+    /// The block that this server proposed in this ballot can't be, as it found when it was to accept it
+    /// itself. If it was built of promises, then the next one is verified before anybody is asked.
+    pub(super) fn distrust_promises(&mut self, height: u64, ballot: &Ballot) {
+        if self.proposer.has_built(height, ballot) {
+            self.count(|runs| runs.lost += 1);
+            self.proposer.wary = true;
+            self.drop_run();
+            self.back_off();
+        }
+    }
+
+    /// A block of these servers' logs can't be. Goes on with the promises of those whose log can.
+    fn drop_bad_promises(&mut self, servers: BTreeSet<ServerId>, problem: &BlockError) {
+        let mut culprits = Vec::new();
+        for server in servers {
+            let log = self.proposer.knowledge.log(&server);
+            if let Err(problem) = self.chain().verify_log(&self.ledger.balances, &server, log) {
+                culprits.push((server, problem));
+            }
+        }
+        if culprits.is_empty() {
+            // Each log spends by itself no more than its accounts hold, so together they can't either.
+            self.warn(format!("no block can be made of logs that are good each: {problem}"));
+            self.drop_run();
+            return self.back_off();
+        }
+        for (server, problem) in culprits {
+            self.warn(format!("a promise of {server} is wrong: {problem}"));
+            self.proposer.distrust(&server);
+        }
+        self.weigh_promises();
+    }
+
+    fn conclude_without_block(&mut self, consulted: Consulted) {
+        let Some(Run { plan, .. }) = self.proposer.run.take() else { return };
+        self.cancel(Timer::Repeat);
+        let Plan { height, ballot, .. } = &plan;
+        self.step(format!("block {height}, ballot {ballot}: all logs are empty, so no block"));
+        self.pace.finishing = false;
+        self.conclude(plan, Some(consulted));
+    }
+
+    /// A run of this server's got through: what waits is looked at with what the run allows, if it is known
+    /// of whose logs it is.
+    fn conclude(&mut self, plan: Plan, consulted: Option<Consulted>) {
+        self.count(|runs| runs.won += 1);
+        self.pace.on_won(!plan.rivals.is_empty());
+        self.waiting.look_again = true;
+        let Some(mut consulted) = consulted else { return };
+        if let Some(words) = consulted.rest.in_words() {
+            self.step(format!("block {}, ballot {}: {words}", plan.height, plan.ballot));
+        }
+        if planted!(RefusedThoughCut) {
+            consulted.rest = Rest::Nothing;
+        }
+        let Plan { eligible, asks, .. } = plan;
+        self.waiting.verdict = Some(Verdict { eligible, asks, consulted });
+    }
+
+    /// A majority accepted the run's block: it is chosen.
+    fn decide(&mut self, Chosen { plan, block, origin, accepted }: Chosen) {
+        let (height, hash) = (block.height(), block.hash());
+        let names: Vec<&str> = accepted.iter().map(ServerId::as_str).collect();
+        let (ballot, names) = (&plan.ballot, names.join(", "));
+        self.step(format!("block {height}, ballot {ballot}: chosen, accepted by {names}: commit"));
+        if let Err(problem) = self.append_chosen(&block) {
+            // Verified when it was built or adopted: the head can't have moved under a living run.
+            return self.warn(format!("the chosen block {height} was not appended: {problem:?}"));
+        }
+        for server in &accepted {
+            if let Some(peer) = self.peers.get_mut(server) {
+                peer.holds(height, Some(height));
+            }
+        }
+        self.send_all(&Message::Commit { height, hash });
+        match origin {
+            Origin::Built(consulted) => self.conclude(plan, Some(consulted)),
+            // What was adopted is not what this server asked for: it has to run again.
+            Origin::Adopted => self.conclude(plan, None),
+        }
+    }
+
+    /// Waits, longer with each attempt, before the next run.
+    pub(in crate::bank::server) fn back_off(&mut self) {
+        let timer = self.pace.back_off();
+        self.set(timer);
+    }
+
+    fn drop_run(&mut self) {
+        self.stop_gathering();
+        self.proposer.run = None;
+        self.cancel(Timer::Repeat);
+        if self.voter.acceptor.accepted().is_some() {
+            self.set(Timer::FinishRound);
+        }
+    }
+
+    /// Drops a run that nothing needs any more, unless its block is on its way.
+    pub(in crate::bank::server) fn abandon_run(&mut self) {
+        if let Some(Run { phase: Phase::Preparing { .. }, .. }) = self.proposer.run {
+            self.drop_run();
+            let timer = self.pace.on_vain_run(self.config.limits.vain_runs);
+            self.set_all(timer);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Getting the blocks that this server lacks (see [`crate::bank::blockchain::reconcile`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Server;
+use super::super::membership::Peer;
+use super::appending::AppendError;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::chain::BlockError;
+use crate::bank::blockchain::reconcile::Reconcile;
+use crate::bank::effects::{Bound, Timer};
+use crate::bank::ids::ServerId;
+use crate::bank::paxos::message::Message;
+
+impl Server {
+    /// Somebody holds blocks that this server lacks: asks all, unless that is under way.
+    pub(in crate::bank::server) fn start_reconciling(&mut self) {
+        if !self.reconcile.is_idle() {
+            return;
+        }
+        self.reconcile = Reconcile::Asking { acks: BTreeMap::new() };
+        self.send_all(&Message::ReconcileRequest);
+        self.set(Timer::Reconcile);
+    }
+
+    /// A peer can be reached now: asks it too, if others are being asked.
+    pub(in crate::bank::server) fn ask_heights_of(&mut self, peer: &ServerId) {
+        if matches!(self.reconcile, Reconcile::Asking { .. }) {
+            self.send(peer, Message::ReconcileRequest);
+        }
+    }
+
+    /// Asks one server that is known to hold block `target`, unless something is under way.
+    pub(in crate::bank::server) fn fetch_from(&mut self, peer: ServerId, target: u64) {
+        if self.reconcile.is_idle() {
+            let acks = BTreeMap::from([(peer, target)]);
+            self.choose_peer(acks, BTreeSet::new());
+        }
+    }
+
+    /// A peer asks which heights are held here.
+    pub(in crate::bank::server) fn on_reconcile_request(&mut self, from: &ServerId) {
+        if let Some(height) = self.height() {
+            self.send(from, Message::ReconcileAck { height });
+        }
+    }
+
+    /// A peer says which heights it holds.
+    pub(in crate::bank::server) fn on_reconcile_ack(&mut self, from: ServerId, height: u64) {
+        let own = self.height();
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.holds(height, own);
+        let forked = peer.forked;
+        let Reconcile::Asking { acks } = &mut self.reconcile else { return };
+        if !forked {
+            acks.insert(from, height);
+        }
+        let asked = |(id, peer): (&ServerId, &Peer)| {
+            !peer.is_linked() || !peer.is_connected() || peer.forked || acks.contains_key(id)
+        };
+        if self.peers.iter().all(asked) {
+            let acks = std::mem::take(acks);
+            self.choose_peer(acks, BTreeSet::new());
+        }
+    }
+
+    fn choose_peer(&mut self, acks: BTreeMap<ServerId, u64>, tried: BTreeSet<ServerId>) {
+        match self.reconcile.choose(self.height(), acks, tried) {
+            None => self.cancel(Timer::Reconcile),
+            Some((peer, target)) => {
+                self.info(format!("reconciling: asking {peer} for blocks up to {target}"));
+                self.request_piece(&peer, target);
+            }
+        }
+    }
+
+    fn request_piece(&mut self, peer: &ServerId, to: u64) {
+        let from = self.height().map_or(0, |height| height + 1);
+        self.send(peer, Message::BlocksRequest { from, to });
+        self.set(Timer::Reconcile);
+    }
+
+    /// A step took too long: goes on with what was answered, or tries another peer.
+    pub(in crate::bank::server) fn on_reconcile_timeout(&mut self) {
+        match std::mem::take(&mut self.reconcile) {
+            Reconcile::Idle => {}
+            Reconcile::Asking { acks } => self.choose_peer(acks, BTreeSet::new()),
+            Reconcile::Fetching { peer, acks, mut tried, .. } => {
+                self.info(format!("reconciling: {peer} sends nothing"));
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.in_vain = true;
+                }
+                tried.insert(peer);
+                self.choose_peer(acks, tried);
+            }
+        }
+    }
+
+    /// A peer asks for blocks: the block reader sends them.
+    pub(in crate::bank::server) fn on_blocks_request(
+        &mut self,
+        from: ServerId,
+        first: u64,
+        to: u64,
+    ) {
+        match self.height() {
+            Some(height) if first <= height.min(to) => {
+                let up_to = height.min(to);
+                self.effects.bind(Bound::SendBlocks { to: from, from: first, up_to });
+            }
+            _ => self.send(&from, Message::BlocksResponse { blocks: Vec::new() }),
+        }
+    }
+
+    /// Whether blocks are being asked for that a run had better wait for: not those that only such peers
+    /// say they have as did not send them when they were asked.
+    pub(in crate::bank::server) fn waits_for_blocks(&self) -> bool {
+        let own = self.height();
+        let mut longer = self.peers.values().filter(|peer| peer.height > own).peekable();
+        let nobody = longer.peek().is_none();
+        let may_come = nobody || longer.any(|peer| !peer.forked && !peer.in_vain);
+        !self.reconcile.is_idle() && (may_come || planted!(WaitsInVain))
+    }
+
+    /// Blocks of a peer's chain. Only committed blocks are ever sent so; only those are taken that this
+    /// server asked that very peer for.
+    pub(in crate::bank::server) fn on_blocks_response(
+        &mut self,
+        from: &ServerId,
+        blocks: Vec<SealedBlock>,
+    ) {
+        let (is_asked, target) = match &self.reconcile {
+            Reconcile::Fetching { peer, target, .. } => (peer == from, *target),
+            _ => (false, 0),
+        };
+        if !is_asked && !planted!(UnaskedBlocksTaken) {
+            return self.debug(|| format!("{from} sends blocks that it was not asked for"));
+        }
+        let before = self.height();
+        let asked_for =
+            |block: &&SealedBlock| block.height() <= target || planted!(UnaskedBlocksTaken);
+        for block in blocks.iter().filter(asked_for) {
+            if self.chain.is_none() {
+                self.found_on(block);
+                if self.chain.is_none() {
+                    break;
+                }
+            } else if Some(block.height()) > self.height()
+                && let Err(problem) = self.append(block)
+            {
+                self.reject_block(from, block.height(), problem);
+                break;
+            }
+        }
+        let moved = self.height() > before;
+        if let Some(known) = self.peers.get_mut(from).filter(|_| moved) {
+            known.in_vain = false;
+        }
+        let Reconcile::Fetching { peer, target, .. } = &self.reconcile else { return };
+        if peer != from {
+            return;
+        }
+        let (peer, target) = (peer.clone(), *target);
+        if self.height() >= Some(target) {
+            self.reconcile = Reconcile::Idle;
+            self.cancel(Timer::Reconcile);
+            self.info(format!("reconciled up to block {target}"));
+        } else if moved {
+            self.request_piece(&peer, target);
+        } else {
+            self.on_reconcile_timeout();
+        }
+    }
+
+    fn reject_block(&mut self, from: &ServerId, height: u64, problem: AppendError) {
+        match problem {
+            AppendError::Against(reason) => {
+                if let Some(known) = self.peers.get_mut(from) {
+                    known.forked = true;
+                }
+                self.accused(from, reason);
+            }
+            // A block from further on; the ones before it are on their way or have to be asked for.
+            AppendError::Block(BlockError::Height { .. }) => self.start_reconciling(),
+            AppendError::Block(BlockError::Link { .. }) => self.fork(from, height),
+            AppendError::Block(problem) => {
+                self.warn(format!("block {height} of {from} can't be right: {problem}"));
+                self.fork(from, height);
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The acceptor's part: prepare, accept, commit (DESIGN.md, "A Paxos run").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Server;
+use super::foreseen::Foreseen;
+use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::effects::{Timer, Write};
+use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::limits::Share;
+use crate::bank::paxos::acceptor::{Acceptor, Answer};
+use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::{Message, Vote, Whole};
+
+/// What belongs to this server's votes: its acceptor, and what it has looked at for that.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::bank::server) struct Voter {
+    pub acceptor: Acceptor,
+    pub foreseen: Foreseen,
+    /// The newest prepare that came before its time.
+    held: Option<HeldPrepare>,
+}
+
+impl Voter {
+    /// A voter that has promised and accepted this in the life before.
+    pub fn new(acceptor: Acceptor) -> Voter {
+        Voter { acceptor, foreseen: Foreseen::default(), held: None }
+    }
+
+    /// Holds a prepare that came before its time, unless a newer one is held.
+    fn hold(&mut self, prepare: HeldPrepare) {
+        let newest = |held: &HeldPrepare| (held.height, held.ballot.clone());
+        if self.held.as_ref().map(newest) < Some(newest(&prepare)) {
+            self.held = Some(prepare);
+        }
+    }
+
+    /// Takes out the prepare that was held for this height; drops what is older.
+    fn release(&mut self, height: u64) -> Option<HeldPrepare> {
+        let held = self.held.take()?;
+        if held.height > height {
+            self.held = Some(held);
+            return None;
+        }
+        (held.height == height).then_some(held)
+    }
+}
+
+/// A prepare, as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::bank::server) struct HeldPrepare {
+    /// The proposer.
+    pub from: ServerId,
+    /// The height.
+    pub height: u64,
+    /// The run's ballot.
+    pub ballot: Ballot,
+    /// The hash of the block before.
+    pub previous: BlockHash,
+    /// What the proposer knows of the logs.
+    pub known: BTreeMap<ServerId, u64>,
+    /// Of which accounts it has to know what whole logs would bring.
+    pub asks: BTreeSet<AccountId>,
+}
+
+impl Server {
+    /// A proposer asks for a promise. Only a server whose chain ends exactly one height below, with
+    /// that very block, answers.
+    pub(in crate::bank::server) fn on_prepare(&mut self, prepare: HeldPrepare) {
+        self.proposer.saw(&prepare.ballot);
+        let next = self.chain().height() + 1;
+        if prepare.height < next {
+            return self.bring_up_to_date(&prepare.from);
+        }
+        // The proposer holds the block before, by this hash; so that block was chosen.
+        if prepare.height == next + 1 && self.append_accepted(prepare.previous) {
+            return self.on_prepare(prepare);
+        }
+        if prepare.height > next && !planted!(PromiseWithoutBlocks) {
+            self.voter.hold(prepare);
+            return self.start_reconciling();
+        }
+        if prepare.previous != self.chain().head() && !planted!(PromiseWithoutBlocks) {
+            return self.fork(&prepare.from, next);
+        }
+        self.promise_or_nack(prepare);
+    }
+
+    fn promise_or_nack(&mut self, prepare: HeldPrepare) {
+        let HeldPrepare { from, height, ballot, known, asks, .. } = prepare;
+        let waiting = self.waiting.has_transfers();
+        match self.voter.acceptor.prepare(&ballot) {
+            Answer::PromisedHigher(promised) => {
+                let nack = Message::Nack { height, ballot, promised, waiting };
+                return self.send(&from, nack);
+            }
+            Answer::Yes if planted!(PromiseNotDurable) => {}
+            Answer::Yes => self.write(Write::Promise(ballot.clone())),
+            Answer::Again | Answer::Conflict => {}
+        }
+        let known = known.get(&self.config.id).copied().unwrap_or(0);
+        let instance = self.store.instance;
+        let vote = self.vote(known, &asks);
+        self.send(&from, Message::Promise { height, ballot, instance, waiting, vote });
+    }
+
+    fn vote(&mut self, known: u64, asks: &BTreeSet<AccountId>) -> Vote {
+        if let Some((ballot, block)) = self.voter.acceptor.accepted() {
+            let promised =
+                self.voter.acceptor.promised().filter(|_| planted!(HighestPromisedDecides));
+            let ballot = promised.unwrap_or(ballot).clone();
+            return Vote::Accepted { ballot, block: block.clone() };
+        }
+        // What is promised here may become a block's end, which must fall between elements.
+        if planted!(OpenElementPromised) {
+            let mut as_if = self.ledger.log.clone();
+            as_if.seal();
+            let (elements, cut) = as_if.promise(known, Share::ALL);
+            return Vote::Log { elements, cut, whole: None };
+        }
+        self.seal_log();
+        let (elements, cut) = self.ledger.log.promise(known, self.share());
+        let cut = cut && !planted!(CutNotSaid);
+        let whole = cut.then(|| self.whole_log(asks));
+        Vote::Log { elements, cut, whole }
+    }
+
+    /// What the whole of the log comes to: sealed, so that it is durable when this is said.
+    fn whole_log(&self, asks: &BTreeSet<AccountId>) -> Whole {
+        let brought =
+            |account: &AccountId| Some((account.clone(), self.ledger.balances.brought(account)?));
+        Whole { last: self.ledger.log.last(), brings: asks.iter().filter_map(brought).collect() }
+    }
+
+    /// Answers the newest prepare that came before its time, now that this server has caught up.
+    pub(in crate::bank::server) fn answer_held_prepare(&mut self) {
+        let next = self.chain().height() + 1;
+        if let Some(held) = self.voter.release(next) {
+            self.on_prepare(held);
+        }
+    }
+
+    /// A proposer asks to accept its block. Taken only for exactly the next height.
+    pub(in crate::bank::server) fn on_accept(
+        &mut self,
+        from: ServerId,
+        height: u64,
+        ballot: Ballot,
+        block: SealedBlock,
+    ) {
+        self.proposer.saw(&ballot);
+        let next = self.chain().height() + 1;
+        if height < next && !planted!(LateAcceptTaken) {
+            return self.bring_up_to_date(&from);
+        }
+        if height > next && !planted!(EarlyAcceptTaken) {
+            return self.start_reconciling();
+        }
+        if height == next
+            && let Err(problem) = self.look_at_proposed(&block)
+        {
+            self.warn(format!("the block that {from} proposes is not accepted: {problem}"));
+            if from == self.config.id {
+                self.distrust_promises(height, &ballot);
+            }
+            return;
+        }
+        match self.voter.acceptor.accept(&ballot, &block) {
+            Answer::PromisedHigher(promised) => {
+                let waiting = self.waiting.has_transfers();
+                let nack = Message::Nack { height, ballot, promised, waiting };
+                return self.send(&from, nack);
+            }
+            Answer::Conflict => {
+                return self.warn(format!("{from} proposes two blocks in one ballot, {ballot}"));
+            }
+            Answer::Yes if planted!(AcceptNotDurable) => {}
+            Answer::Yes => {
+                self.write(Write::Accept { ballot: ballot.clone(), block: block.clone() });
+                self.set(Timer::FinishRound);
+            }
+            Answer::Again => {}
+        }
+        let (hash, instance) = (block.hash(), self.store.instance);
+        self.send(&from, Message::Accepted { height, ballot, hash, instance });
+    }
+
+    /// Checks that a block links to the head, verifies, and takes from this server's log exactly a
+    /// beginning of it.
+    fn look_at_proposed(&mut self, block: &SealedBlock) -> Result<(), String> {
+        self.foresee(block).map_err(|error| error.to_string())?;
+        match self.ledger.log.begins_with(block.block().log(&self.config.id)) {
+            true => Ok(()),
+            false => Err("its entries of this server are not those of its log".into()),
+        }
+    }
+
+    /// A block was chosen. It is appended if it is the one that was accepted here, by hash.
+    pub(in crate::bank::server) fn on_commit(
+        &mut self,
+        from: ServerId,
+        height: u64,
+        hash: BlockHash,
+    ) {
+        let next = self.chain().height() + 1;
+        let (height, hash) = match self.voter.acceptor.accepted() {
+            Some((_, block)) if planted!(CommitOfAnyHeight) && height > next => {
+                (next, block.hash())
+            }
+            _ => (height, hash),
+        };
+        if height < next || (height == next && self.append_accepted(hash)) {
+            return;
+        }
+        self.fetch_from(from, height);
+    }
+
+    /// Appends the accepted block if its hash is this one.
+    fn append_accepted(&mut self, hash: BlockHash) -> bool {
+        match self.voter.acceptor.accepted() {
+            Some((_, block)) if block.hash() == hash || planted!(CommitOfAnyBlock) => {
+                let block = block.clone();
+                self.append_chosen(&block).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// A proposer lacks blocks: says which is the last. It appends that one if it accepted it, or asks.
+    fn bring_up_to_date(&mut self, proposer: &ServerId) {
+        let (height, hash) = (self.chain().height(), self.chain().head());
+        if *proposer != self.config.id {
+            self.send(proposer, Message::Commit { height, hash });
+        }
+    }
+
+    /// A block was accepted here a while ago: somebody has to finish its round.
+    pub(in crate::bank::server) fn on_finish_round(&mut self) {
+        if self.voter.acceptor.accepted().is_none() {
+            return;
+        }
+        if self.proposer.run.is_none() {
+            self.step("an accepted block was not committed: finishing its round".into());
+            self.pace.finishing = true;
+        } else {
+            self.set(Timer::FinishRound);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Peers that say that this server's store is not the one it should be (DESIGN.md, "One peer's word").
+
+use super::super::Server;
+use super::peers::Word;
+use crate::bank::ids::ServerId;
+use crate::bank::paxos::ballot::Ballot;
+
+impl Server {
+    /// How many peers have to say so before this server stops: two, where there are two.
+    fn accusers_needed(&self) -> usize {
+        let needed = if planted!(OneAccuserIsEnough) { 1 } else { 2 };
+        needed.min(self.peers.len())
+    }
+
+    /// True if one peer says that this server's store is not the one it should be, and none that is
+    /// connected has welcomed it. Until one does, this server neither votes, serves nor logs.
+    pub fn is_in_doubt(&self) -> bool {
+        self.peers.put_in_doubt() && !planted!(DoubtIgnored)
+    }
+
+    /// A peer says that this server must not go on. One that is alone with that may be mistaken.
+    pub(in crate::bank::server) fn accused(&mut self, by: &ServerId, reason: String) {
+        let word = Word::Bad(reason.clone());
+        let Some(peer) = self.peers.get_mut(by) else { return };
+        let is_new = std::mem::replace(&mut peer.word, word.clone()) != word;
+        let accusers = self.peers.accusers();
+        if accusers.len() >= self.accusers_needed() {
+            let others = accusers.iter().filter(|id| *id != by).map(ServerId::as_str);
+            let others: Vec<&str> = others.collect();
+            let also = match others.is_empty() {
+                true => String::new(),
+                false => format!(" {} told it so too.", others.join(", ")),
+            };
+            return self.stop(reason + &also);
+        }
+        if is_new {
+            let what = match self.is_in_doubt() {
+                true => "nothing is served here until another peer has spoken",
+                false => "others have welcomed this server, so it goes on",
+            };
+            self.warn(format!("{by} alone says so, and {what}: {reason}"));
+        }
+    }
+
+    /// A peer has nothing against this server.
+    pub(in crate::bank::server) fn welcomed(&mut self, by: &ServerId) {
+        let in_doubt = self.is_in_doubt();
+        if let Some(peer) = self.peers.get_mut(by) {
+            peer.word = Word::Good;
+        }
+        if in_doubt {
+            self.warn(format!("{by} has nothing against this server's store, so it goes on"));
+        }
+    }
+
+    /// True if a peer names a round so far beyond all that were seen that it is to be ignored.
+    pub(in crate::bank::server) fn is_a_leap(&mut self, by: &ServerId, round: u64) -> bool {
+        let is_leap = self.proposer.is_leap(round) && *by != self.config.id;
+        if !is_leap || planted!(AnyRoundBelieved) {
+            return false;
+        }
+        let peer = self.peers.get_mut(by);
+        if peer.is_some_and(|peer| !std::mem::replace(&mut peer.leaps, true)) {
+            let seen = self.proposer.highest_round;
+            self.warn(format!(
+                "{by} names round {round} of a ballot, and {seen} is the highest that was seen: ignored, as \
+                 are others of its more than {} ahead",
+                Ballot::MAX_LEAP
+            ));
+        }
+        true
+    }
+
+    /// For a client: why nothing is served.
+    pub(in crate::bank::server) fn doubt(&self) -> String {
+        let accusers = self.peers.accusers();
+        let names: Vec<&str> = accusers.iter().map(ServerId::as_str).collect();
+        format!(
+            "{} says that the store of {} is not the one it should be: nothing is served until another \
+             server has spoken",
+            names.join(", "),
+            self.config.id
+        )
+    }
+}

@@ -1,0 +1,91 @@
+//! How babies found the bank (DESIGN.md, "Founding and identity").
+
+use std::collections::BTreeMap;
+
+use super::super::Server;
+use super::peers::Peer;
+use crate::bank::blockchain::block::{FORMAT, Genesis, SealedBlock};
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::effects::Write;
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::sessions::SessionChanges;
+use crate::bank::paxos::message::Message;
+
+impl Server {
+    /// Writes block 0 once all instances are known. If a peer has it already, reconciling brings it.
+    pub(in crate::bank::server) fn found(&mut self) {
+        if self.chain.is_some()
+            || !self.may_found()
+            || self.peers.values().any(|peer| peer.height.is_some())
+        {
+            return;
+        }
+        let mut servers = BTreeMap::from([(self.config.id.clone(), self.store.instance)]);
+        for (id, peer) in self.peers.iter() {
+            let Some(instance) = peer.instance else { return };
+            servers.insert(id.clone(), instance);
+        }
+        let opening_balance = self.config.configuration.opening_balance;
+        let genesis = Genesis { format: FORMAT, opening_balance, servers };
+        self.found_on(&SealedBlock::genesis(genesis));
+    }
+
+    /// Founds the bank on a genesis block, if it is the configured one.
+    pub(in crate::bank::server) fn found_on(&mut self, block: &SealedBlock) {
+        let chain = match Chain::found(block) {
+            Ok(chain) => chain,
+            Err(error) => return self.warn(format!("a block 0 that is none: {error}")),
+        };
+        let genesis = chain.genesis();
+        let named = chain.instance(&self.config.id) == Some(self.store.instance);
+        let ours = self.config.serves(&block.hash()) && self.config.configuration.matches(genesis);
+        if !(named || self.config.rejoin) || !ours {
+            return self.warn("a block 0 of another bank was ignored".into());
+        }
+        self.ledger.balances.found(chain.opening_balances());
+        let (pages, checkpoint) = self.pages_for(block);
+        self.tell_founded(block);
+        self.write(Write::Append {
+            block: block.clone(),
+            from_accepted: false,
+            trim: 0,
+            pages,
+            checkpoint,
+            derived: chain.derived().clone(),
+            sessions: SessionChanges::default(),
+        });
+        self.chain = Some(chain);
+        // The others wait for the word that this server has block 0 too.
+        self.send_all(&Message::Heartbeat(self.standing()));
+        self.activate(false);
+    }
+
+    /// Opens the bank once every server has confirmed block 0, or one says that all have.
+    pub(in crate::bank::server) fn activate(&mut self, told: bool) {
+        let confirmed = self.peers.values().filter(|peer| peer.confirmed).count();
+        let needed =
+            if planted!(FoundedByMajority) { self.majority() - 1 } else { self.peers.len() };
+        let all = confirmed >= needed;
+        if self.store.active || !(told || all) {
+            return;
+        }
+        self.store.active = true;
+        self.write(Write::Activate);
+        self.info("every server has confirmed block 0: the bank is open".into());
+        self.send_all(&Message::Heartbeat(self.standing()));
+    }
+
+    /// Whom the founding waits for.
+    pub(in crate::bank::server) fn waits_for(&self) -> Vec<ServerId> {
+        let missing = |peer: &Peer| {
+            if self.chain.is_some() { !peer.confirmed } else { peer.instance.is_none() }
+        };
+        match self.store.active {
+            true => Vec::new(),
+            false if self.waits_for_its_bank().is_some() => self.without_block_0(),
+            false => {
+                self.peers.iter().filter(|(_, p)| missing(p)).map(|(id, _)| id.clone()).collect()
+            }
+        }
+    }
+}

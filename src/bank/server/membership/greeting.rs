@@ -1,0 +1,293 @@
+//! Handshakes and heartbeats (DESIGN.md, "Founding and identity").
+
+use super::super::Server;
+use super::peers::Link;
+use crate::bank::blockchain::block::FORMAT;
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::effects::{Bound, Timer};
+use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
+use crate::bank::paxos::message::{Hello, Message, Standing};
+
+/// What to do when the servers came to know different instances of each other while they founded.
+const FOUND_AGAIN: &str = "If no server is active, the founding was cut short by a lost store: stop \
+                           all servers, wipe all their stores and start them again.";
+
+/// As much of what a peer says as a person wants to read.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 500;
+    text.chars().take(LONGEST).collect()
+}
+
+/// How many of its latest lives a server names in a hello.
+const LIVES_NAMED: usize = 64;
+
+impl Server {
+    /// The hello to a peer. Bound, like every word about what is durable.
+    fn hello(&self, to: &ServerId) -> Hello {
+        let first = self.store.lives.len().saturating_sub(LIVES_NAMED);
+        Hello {
+            version: FORMAT,
+            id: self.config.id.clone(),
+            instance: self.store.instance,
+            life: self.store.life,
+            lives: self.store.lives[first..].to_vec(),
+            configuration: self.config.configuration.clone(),
+            standing: self.standing(),
+            knows_you_as: self.chain.as_ref().and_then(|chain| chain.instance(to)),
+            rejoins: self.has_another_instance(),
+            saw_you_at: self.peers.get(to).and_then(|peer| peer.seen),
+        }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            genesis: self.chain.as_ref().map(Chain::genesis_hash),
+            active: self.store.active,
+            height: self.height().unwrap_or(0),
+            turn: self.turn_spoken_of(),
+            position: self.ledger.log.last(),
+        }
+    }
+
+    /// The turn with which all that is said now is durable: this one, if it has begun to write.
+    fn turn_spoken_of(&self) -> TurnNumber {
+        let writes = !self.effects.writes.is_empty() || !self.ledger.log.is_sealed();
+        TurnNumber(self.store.turn.0 + u64::from(writes))
+    }
+
+    /// The connection dialled to a peer is up: greet.
+    pub(in crate::bank::server) fn on_link_up(&mut self, peer: ServerId) {
+        let hello = Message::Hello(self.hello(&peer));
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        known.link = Link::Greeting;
+        self.effects.bind(Bound::Peer(peer, hello));
+    }
+
+    /// The peer answered the hello.
+    pub(in crate::bank::server) fn on_link_answered(&mut self, peer: ServerId, answer: Message) {
+        if self.peers.get(&peer).is_none_or(|known| known.link != Link::Greeting) {
+            return;
+        }
+        match answer {
+            Message::Hello(hello) if hello.id != peer => {
+                self.warn(format!("where {peer} should be, {} answers", hello.id));
+            }
+            Message::Hello(hello) => match self.check(&hello) {
+                Err(reason) => {
+                    self.warn(format!("{peer} can't be spoken to: {}", short(&reason)));
+                }
+                Ok(()) => {
+                    if let Some(known) = self.peers.get_mut(&peer) {
+                        known.link = Link::Up;
+                    }
+                    self.info(format!("connected to {peer}"));
+                    self.meet(&peer, hello);
+                    self.repeat_to(&peer);
+                    self.ask_heights_of(&peer);
+                }
+            },
+            Message::Reject { reason, hello } => {
+                self.warn(format!("{peer} refuses this server: {}", short(&reason)));
+                // It may know that this server's store was lost. It speaks for nobody else.
+                if hello.id == peer {
+                    let _ = self.check(&hello);
+                }
+            }
+            other => self.warn(format!("{peer} answers a hello by {}", other.name())),
+        }
+    }
+
+    /// The connection dialled to a peer is gone.
+    pub(in crate::bank::server) fn on_link_down(&mut self, peer: &ServerId) {
+        if let Some(known) = self.peers.get_mut(peer) {
+            let was_up = known.link == Link::Up;
+            known.link = Link::Down;
+            if was_up {
+                self.info(format!("lost the connection to {peer}"));
+            }
+        }
+    }
+
+    /// A peer dialled this server and greets.
+    pub(in crate::bank::server) fn on_greeted(&mut self, connection: ConnectionId, hello: Hello) {
+        let peer = hello.id.clone();
+        if self.peers.get(&peer).is_some_and(|known| known.incoming > Some(connection)) {
+            // Its hello was overtaken by that of the connection that replaced it.
+            return self.debug(|| format!("{peer} greets on a connection that it left"));
+        }
+        if let Err(reason) = self.check(&hello).and_then(|()| self.check_in_nobodys_place(&hello)) {
+            let reason = short(&reason);
+            self.warn(format!("a connection of {peer}'s is refused: {reason}"));
+            let hello = self.hello(&peer);
+            self.effects.bind(Bound::Answer(connection, Message::Reject { reason, hello }));
+            return;
+        }
+        let answer = Message::Hello(self.hello(&peer));
+        self.effects.bind(Bound::Answer(connection, answer));
+        self.peers.on_greeted(&peer, connection, (hello.instance, hello.life));
+        self.meet(&peer, hello);
+    }
+
+    /// A connection is gone.
+    pub(in crate::bank::server) fn on_closed(&mut self, connection: ConnectionId) {
+        self.clients.calls.forget_connection(connection);
+        self.ledger.sessions.closed(connection);
+        if self.peers.on_closed(connection) {
+            let timer = self.pace.hurry();
+            self.cancel_all(timer);
+        }
+    }
+
+    /// Whether a server that greets so can be spoken to. Its hello may show that this server's store was
+    /// lost, swapped or rolled back.
+    fn check(&mut self, hello: &Hello) -> Result<(), String> {
+        if hello.version != FORMAT {
+            return Err(format!("it speaks format {}, this server {FORMAT}", hello.version));
+        }
+        if hello.id == self.config.id {
+            return Err(format!("it calls itself {}, as this server does", hello.id));
+        }
+        if self.peers.get(&hello.id).is_none() {
+            return Err(format!("{} is not a server of this bank", hello.id));
+        }
+        let (ours, theirs) = (&self.config.configuration, &hello.configuration);
+        if ours != theirs {
+            return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
+        }
+        self.check_told(hello)?;
+        self.check_bank(hello)?;
+        self.check_instances(hello)?;
+        self.check_sightings(hello)
+    }
+
+    /// Whether a server is of the same bank, as far as both know theirs. Of two of different banks
+    /// either may be the stranger. If most servers are of one other bank it is this one.
+    fn check_bank(&mut self, hello: &Hello) -> Result<(), String> {
+        let ours = self.chain.as_ref().map(Chain::genesis_hash);
+        let theirs =
+            hello.standing.genesis.filter(|theirs| ours.is_some_and(|ours| ours != *theirs));
+        if let Some(known) = self.peers.get_mut(&hello.id) {
+            known.elsewhere = theirs;
+        }
+        let (Some(ours), Some(theirs)) = (ours, theirs) else { return Ok(()) };
+        let with_it = self.peers.values().filter(|peer| peer.elsewhere == Some(theirs)).count();
+        if with_it >= self.majority() {
+            self.stop(format!(
+                "the store of {} was swapped: it is of another bank, with block 0 {}, than those of \
+                 most servers, with {}. Start it on its own.",
+                self.config.id,
+                ours.short(),
+                theirs.short()
+            ));
+        }
+        Err(format!(
+            "{} belongs to another bank: its block 0 is {}, here it is {}. {FOUND_AGAIN}",
+            hello.id,
+            theirs.short(),
+            ours.short()
+        ))
+    }
+
+    fn check_instances(&mut self, hello: &Hello) -> Result<(), String> {
+        let Hello { id, instance, standing, .. } = hello;
+        if let Some(named) = hello.knows_you_as.filter(|named| self.is_late(*named, standing)) {
+            let reason = self.came_too_late(named);
+            self.accused(id, reason.clone());
+            return Err(reason);
+        }
+        if let Some(known_as) = hello.knows_you_as
+            && known_as != self.store.instance
+            && !self.is_ahead_by_rejoining(standing)
+        {
+            if self.height().is_none_or(|height| standing.height >= height) {
+                self.accused(id, self.store_lost(id, known_as, standing));
+            }
+            return Err(format!(
+                "{id} knows this server as instance {known_as}, not {}",
+                self.store.instance
+            ));
+        }
+        let known_as = self.chain.as_ref().and_then(|chain| chain.instance(id));
+        match known_as {
+            // Its votes don't count unless the chain names it; it may be ahead of this one.
+            Some(known_as) if known_as != *instance && hello.rejoins => {
+                match self.chain.as_ref().is_some_and(|chain| chain.is_deposed(*instance)) {
+                    true => Err(format!("{id}'s instance {instance} was replaced by {known_as}")),
+                    false => Ok(()),
+                }
+            }
+            Some(known_as) if known_as != *instance => Err(format!(
+                "{id} is known as instance {known_as}, but this is {instance}: its store was lost or swapped"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn store_lost(&self, peer: &ServerId, known_as: InstanceId, standing: &Standing) -> String {
+        let what_to_do = if standing.active {
+            "Start it on the store it had last, or, if that is lost for good, let it rejoin with an \
+             empty one (--rejoin)."
+        } else {
+            "As far as that peer knows the bank is not open yet: if no server is active, stop all \
+             servers, wipe all their stores and start them again."
+        };
+        format!(
+            "the store of {} was lost or swapped: {peer} knows this server as instance {known_as}, \
+             but the store says {}. {what_to_do}",
+            self.config.id, self.store.instance
+        )
+    }
+
+    /// Takes in what a good hello says.
+    fn meet(&mut self, peer: &ServerId, hello: Hello) {
+        self.welcomed(peer);
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.instance = Some(hello.instance);
+            known.leaps = false;
+            if hello.standing.genesis.is_none() && !planted!(HeightOutlivesStore) {
+                // Whatever it held before, it no longer does: it is to be founded with, not asked.
+                known.height = None;
+            }
+        }
+        self.sight(peer, (hello.instance, hello.life), &hello.standing);
+        self.hear_of_predecessor(peer, hello.saw_you_at);
+        self.learn_standing(peer, hello.standing);
+        self.found();
+    }
+
+    /// Takes in where a peer stands.
+    pub(in crate::bank::server) fn learn_standing(&mut self, peer: &ServerId, standing: Standing) {
+        let own = self.height();
+        let Some(genesis) = standing.genesis else { return };
+        let is_of_our_bank = self.is_of_our_bank(&genesis);
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        let forked = known.forked;
+        if !is_of_our_bank {
+            if !std::mem::replace(&mut known.forked, true) {
+                self.warn(format!("{peer} has founded another bank. {FOUND_AGAIN}"));
+            }
+            return;
+        }
+        match &self.chain {
+            Some(_) => {
+                known.confirmed = true;
+                known.holds(standing.height, own);
+                self.activate(standing.active);
+            }
+            None => known.holds(standing.height, own),
+        }
+        if !forked && (self.height() < Some(standing.height) || self.chain.is_none()) {
+            self.start_reconciling();
+        }
+    }
+
+    /// Tells the others that this server is there.
+    pub(in crate::bank::server) fn on_heartbeat(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.missed = peer.missed.saturating_add(1);
+        }
+        self.send_all(&Message::Heartbeat(self.standing()));
+        self.ask_to_rejoin();
+        self.set(Timer::Heartbeat);
+    }
+}

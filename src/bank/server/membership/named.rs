@@ -1,0 +1,66 @@
+//! A server that was told which bank it serves: it founds none, and takes no other (DESIGN.md, "Founding
+//! and identity").
+
+use super::super::Server;
+use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::ids::ServerId;
+use crate::bank::paxos::message::Hello;
+
+impl Server {
+    /// Whether this server founds a bank with the others once it knows their stores.
+    pub(in crate::bank::server) fn may_found(&self) -> bool {
+        let told = self.config.bank.is_some() && !planted!(FoundsThoughTold);
+        !told && !self.config.rejoin
+    }
+
+    /// Whether a block 0 is that of this server's bank, as far as it knows its bank.
+    pub(in crate::bank::server) fn is_of_our_bank(&self, genesis: &BlockHash) -> bool {
+        match &self.chain {
+            Some(chain) => chain.genesis_hash() == *genesis,
+            None => self.config.serves(genesis),
+        }
+    }
+
+    /// Whether a server that greets is of the bank that this one, which holds no block 0 yet, was told.
+    pub(in crate::bank::server) fn check_told(&self, hello: &Hello) -> Result<(), String> {
+        match (&self.config.bank, hello.standing.genesis) {
+            (Some(bank), Some(theirs)) if self.chain.is_none() && !bank.names(&theirs) => {
+                Err(format!(
+                    "{} belongs to the bank {theirs}, and this server serves only {bank} (--bank)",
+                    hello.id
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says which bank this server is of from now on. To found one is what also happens to servers whose
+    /// stores were all lost: so a person is to see it.
+    pub(in crate::bank::server) fn tell_founded(&mut self, block: &SealedBlock) {
+        let hash = block.hash();
+        match self.config.bank.is_some() || self.config.rejoin {
+            true => self.info(format!("block 0, genesis: {hash}")),
+            false => self.warn(format!(
+                "founded a NEW bank: its block 0 is {hash}. If there was one before, its stores are \
+                 not these. Start each server with --bank {hash} from now on: then it founds no other"
+            )),
+        }
+    }
+
+    /// Why a server that was told its bank doesn't serve, while it holds no block 0.
+    pub(in crate::bank::server) fn waits_for_its_bank(&self) -> Option<String> {
+        let bank = self.config.bank.as_ref().filter(|_| self.chain.is_none())?;
+        Some(format!(
+            "{} serves only bank {bank} (--bank), and its store holds no block 0: it founds nothing, and \
+             waits for a server that holds that bank. If none does, all stores were lost: put back what \
+             they held last; or, for a new bank, start all servers without --bank, on empty stores",
+            self.config.id
+        ))
+    }
+
+    /// Who could have the block 0 for which a server waits that was told its bank.
+    pub(in crate::bank::server) fn without_block_0(&self) -> Vec<ServerId> {
+        let without = self.peers.iter().filter(|(_, peer)| peer.height.is_none());
+        without.map(|(id, _)| id.clone()).collect()
+    }
+}

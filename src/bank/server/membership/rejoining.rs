@@ -1,0 +1,215 @@
+//! The way back for a server whose store is lost for good (DESIGN.md, "Rejoin").
+
+use super::super::Server;
+use super::peers::Peer;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::ids::{InstanceId, ServerId};
+use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::paxos::ballot::majority;
+use crate::bank::paxos::message::{Hello, Message, Sighting, Standing};
+
+impl Server {
+    /// Whether the chain, as far as it is held, does not name this server's instance.
+    pub(in crate::bank::server) fn rejoins(&self) -> bool {
+        match &self.chain {
+            None => self.config.rejoin,
+            Some(chain) => chain.instance(&self.config.id) != Some(self.store.instance),
+        }
+    }
+
+    /// Whether this server votes, serves and logs.
+    pub(in crate::bank::server) fn takes_part(&self) -> bool {
+        let named = match &self.chain {
+            _ if planted!(VotesAtOnce) => true,
+            _ if planted!(CountedAtOnce) => true,
+            Some(chain) if planted!(DeposedGoesOn) && chain.is_deposed(self.store.instance) => true,
+            _ => !self.rejoins(),
+        };
+        self.store.active && named && !self.is_in_doubt()
+    }
+
+    /// Whether this server's instance is not the founding one.
+    pub(in crate::bank::server) fn has_another_instance(&self) -> bool {
+        match &self.chain {
+            None => self.config.rejoin,
+            Some(chain) => {
+                chain.genesis().servers.get(&self.config.id) != Some(&self.store.instance)
+            }
+        }
+    }
+
+    /// Whether a peer knows this server under another instance because it lacks the block by which
+    /// this one rejoined, or because there is no such block yet.
+    pub(in crate::bank::server) fn is_ahead_by_rejoining(&self, standing: &Standing) -> bool {
+        let ahead = self.height() > Some(standing.height);
+        self.has_another_instance() && (self.rejoins() || ahead)
+    }
+
+    /// Asks one of the others to log that this server rejoins: in the place of the instance that the
+    /// chain named when it asked first. Its operator's word is of no other.
+    pub(in crate::bank::server) fn ask_to_rejoin(&mut self) {
+        if !self.store.active || !self.rejoins() || !self.knows_the_chain() {
+            return;
+        }
+        let Some(named) = self.chain.as_ref().and_then(|chain| chain.instance(&self.config.id))
+        else {
+            return;
+        };
+        let first = *self.store.replaces.get_or_insert(named);
+        let old = if planted!(ReplacesWhoeverIsNamed) { named } else { first };
+        if named != old {
+            return self.stop(self.came_too_late(named));
+        }
+        // One that waits to rejoin itself logs nothing.
+        let logs = |(id, peer): &(&ServerId, &Peer)| {
+            let named = self.chain.as_ref().and_then(|chain| chain.instance(id));
+            peer.is_connected() && peer.is_linked() && peer.instance == named
+        };
+        let Some(to) = self.peers.iter().find(logs).map(|(id, _)| id.clone()) else { return };
+        self.info(format!(
+            "asking {to} to log that instance {} replaces {old}",
+            self.store.instance
+        ));
+        self.send(&to, Message::Rejoin { old, new: self.store.instance });
+    }
+
+    /// Whether this server holds all that a majority of the others holds, by their word, and none is
+    /// known to hold more: then it knows, but for what is being chosen, whose place it takes.
+    fn knows_the_chain(&self) -> bool {
+        let heights = || self.peers.values().filter_map(|peer| peer.height);
+        self.reconcile.is_idle()
+            && heights().all(|height| Some(height) <= self.height())
+            && heights().count() >= self.majority()
+    }
+
+    /// While the store that the chain names is connected, there is nothing that another could replace.
+    /// That one may be about to notice its end, so who greets is welcome to try again.
+    pub(in crate::bank::server) fn check_in_nobodys_place(
+        &self,
+        hello: &Hello,
+    ) -> Result<(), String> {
+        let Hello { id, instance, .. } = hello;
+        let named = self.chain.as_ref().and_then(|chain| chain.instance(id));
+        let connected = self.peers.get(id).filter(|peer| peer.is_connected());
+        let lives = connected.and_then(|peer| peer.greeted_as).map(|(of, _)| of) == named;
+        match named {
+            Some(named) if named != *instance && lives => Err(format!(
+                "{id} is connected, as instance {named}, which {instance} can't replace"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a peer knows that another store has come in the place in which this one was to come.
+    pub(in crate::bank::server) fn is_late(&self, named: InstanceId, standing: &Standing) -> bool {
+        let expected = |old: InstanceId| named == old || named == self.store.instance;
+        let newer = self.height() <= Some(standing.height);
+        self.rejoins() && newer && !self.store.replaces.is_none_or(expected)
+    }
+
+    pub(in crate::bank::server) fn came_too_late(&self, named: InstanceId) -> String {
+        format!(
+            "another store, of instance {named}, has come in the place in which this one, of instance \
+             {}, was to come: this one is not to be used any more",
+            self.store.instance
+        )
+    }
+
+    /// A server rejoins: logs that, once, and settles it.
+    pub(in crate::bank::server) fn on_rejoin(
+        &mut self,
+        from: &ServerId,
+        old: InstanceId,
+        new: InstanceId,
+    ) {
+        let action = Action::Rejoin { server: from.clone(), old, new };
+        let greeted_as = self.peers.get(from).and_then(|peer| peer.greeted_as);
+        let greeted_so = greeted_as.is_some_and(|(instance, _)| instance == new);
+        if self.chain().instance(from) != Some(old) || !greeted_so {
+            return self.debug(|| format!("{from} asks to replace another instance than it has"));
+        }
+        if self.chain().is_deposed(new) {
+            return self.debug(|| format!("instance {new} of {from} came too late"));
+        }
+        // It may have been logged in an earlier life, which did not come to settle it.
+        self.pace.settle_up_to(self.ledger.log.last().seq);
+        if self.ledger.log.holds_rejoin(&action) {
+            return;
+        }
+        self.warn(format!(
+            "on its operator's word {from} rejoins: instance {new} is to replace {old}"
+        ));
+        self.log_records(vec![Record { action, request: None, via: Via::Local, linked: false }]);
+        self.pace.settle_up_to(self.ledger.log.last().seq);
+    }
+
+    /// Why a server stops that a block deposes. It doesn't append that block.
+    pub(in crate::bank::server) fn deposed_by(&self, block: &SealedBlock) -> String {
+        let (id, instance, height) = (&self.config.id, self.store.instance, block.height());
+        match self.rejoins() {
+            true => format!(
+                "instance {instance} of {id} comes too late, says block {height}: another store has come \
+                 in place of the lost one. This one is not to be used any more."
+            ),
+            false => format!(
+                "{id} has rejoined with another store by block {height}: this one, of instance \
+                 {instance}, is not to be used any more. What it accepted and what is not in the \
+                 chain by now is lost."
+            ),
+        }
+    }
+
+    /// Notes how far a peer has seen the store in whose place this one comes.
+    pub(in crate::bank::server) fn hear_of_predecessor(
+        &mut self,
+        peer: &ServerId,
+        seen: Option<Sighting>,
+    ) {
+        let Some(seen) = seen.filter(|seen| self.rejoins() && seen.instance != self.store.instance)
+        else {
+            return;
+        };
+        if self.store.seen_of_it.as_ref().is_none_or(|(position, _)| *position < seen.position) {
+            self.store.seen_of_it = Some((seen.position, peer.clone()));
+        }
+    }
+
+    /// A server that rejoins has appended a block: it may be the one. `last` is the last entry of the
+    /// epoch before that is in the chain.
+    pub(in crate::bank::server) fn look_whether_rejoined(&mut self, last: Position) {
+        if self.rejoins() {
+            return;
+        }
+        let id = &self.config.id;
+        let lost = match self.store.seen_of_it.take() {
+            Some((seen, peer)) if seen > last => {
+                format!("are lost: at least up to {}, which {peer} has seen", seen.name(id))
+            }
+            _ => "are lost, if there were any: no server that was asked has seen one".into(),
+        };
+        let held = match last.seq {
+            0 => "none".into(),
+            _ => format!("those up to {}", last.name(id)),
+        };
+        self.warn(format!(
+            "done: {id} has rejoined as instance {}, with block {}; its entries count from 1 again, in \
+             epoch {}. Of epoch {} the chain holds {held}; later ones {lost}.",
+            self.store.instance,
+            self.height().unwrap_or_default(),
+            self.ledger.log.last().epoch,
+            last.epoch,
+        ));
+    }
+}
+
+/// Why there is no way back for a server of a bank of so many, if there is none.
+pub fn cannot_rejoin(servers: usize) -> Option<String> {
+    let others = servers.saturating_sub(1);
+    (others < majority(servers)).then(|| {
+        format!(
+            "in a bank of {servers} the others are {others}, and {} have to agree: what the lost \
+             store has promised can't be known, so there is no safe way to go on without it",
+            majority(servers)
+        )
+    })
+}

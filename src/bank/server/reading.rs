@@ -1,0 +1,197 @@
+//! Clients' requests, but for transfers and openings.
+
+use super::Server;
+use crate::bank::blockchain::block::BlockHash;
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::effects::Bound;
+use crate::bank::ids::{AccountId, ConnectionId, ServerId};
+use crate::bank::ledger::entry::{Entry, Position};
+use crate::bank::ledger::rule::LedgerError;
+use crate::bank::limits::{MAX_LOG_PAGE, MAX_LOOKED_THROUGH, MAX_PAGE};
+use crate::bank::request::{
+    AccountState, Cursor, ErrorCode, PeerStatus, Query, Reply, Request, Status,
+};
+
+fn unknown(account: AccountId) -> Reply {
+    let message = LedgerError::UnknownAccount(account).to_string();
+    Reply::Error { error: ErrorCode::UnknownAccount, message }
+}
+
+fn moved_on() -> Reply {
+    let message =
+        "a block has come since the page before, and what was its end is in the chain now: \
+        begin with the first page"
+            .to_owned();
+    Reply::Error { error: ErrorCode::BadRequest, message }
+}
+
+impl Server {
+    /// A client asks.
+    pub(super) fn on_request(
+        &mut self,
+        connection: ConnectionId,
+        id: Option<u64>,
+        request: Request,
+    ) {
+        if self.declines(connection, id, &request) {
+            return;
+        }
+        let reply = match request {
+            Request::One(instruction) => {
+                return self.instructions(connection, id, vec![instruction], true);
+            }
+            Request::Batch(instructions) => {
+                return self.instructions(connection, id, instructions, false);
+            }
+            Request::Status => Reply::Status(Box::new(self.status())),
+            _ if !self.takes_part() => {
+                Reply::Error { error: ErrorCode::Unavailable, message: self.not_open() }
+            }
+            Request::Settle => return self.settle(connection, id),
+            Request::Chain { from, to } => {
+                let height = self.chain().height();
+                let to = to.unwrap_or(height).min(height);
+                return self.read(connection, id, Query::Chain { from, to });
+            }
+            Request::History { account, before, limit } => {
+                if self.ledger.balances.local(&account).is_some() {
+                    let limit = limit.clamp(1, MAX_PAGE);
+                    match self.account_state(&account, before) {
+                        Some(state) => {
+                            let query = Query::History { account, before, limit, state };
+                            return self.read(connection, id, query);
+                        }
+                        None => moved_on(),
+                    }
+                } else {
+                    unknown(account)
+                }
+            }
+            Request::Accounts { prefix, after, limit } => {
+                let limit = limit.clamp(1, MAX_PAGE);
+                let (accounts, more) = self.ledger.balances.list(&prefix, after.as_ref(), limit);
+                Reply::Accounts { accounts, more }
+            }
+            Request::Session => self.open_session(connection),
+            Request::Balance(account) => self.balance(account),
+            Request::Log { after } => self.log_page(after),
+        };
+        self.effects.bind(Bound::Reply(connection, id, reply));
+    }
+
+    /// What a page of the account's statement has to start from, with a piece of the log if that can
+    /// hold anything of it; none if the page before ended in the log, at what is in the chain by now.
+    fn account_state(&self, account: &AccountId, before: Option<Cursor>) -> Option<AccountState> {
+        let in_log = before.is_none_or(|before| before.height == Cursor::IN_LOG);
+        let end = before.map_or(u64::MAX, |before| before.place);
+        let local = self.ledger.balances.local(account).unwrap_or_default();
+        let mut state = AccountState {
+            blocks: self.chain().height() + 1,
+            committed: self.ledger.balances.committed(account),
+            log: Vec::new(),
+            older: false,
+            balance: before.map_or(local, |before| before.balance),
+        };
+        if in_log && account.is_of(&self.config.id) {
+            if end <= self.chain().included(&self.config.id).seq {
+                return None;
+            }
+            (state.log, state.older) = self.ledger.log.before(end, MAX_LOOKED_THROUGH);
+        }
+        Some(state)
+    }
+
+    fn read(&mut self, connection: ConnectionId, id: Option<u64>, query: Query) {
+        self.effects.bind(Bound::Read { connection, id, query });
+    }
+
+    pub(super) fn not_open(&self) -> String {
+        if self.is_in_doubt() {
+            return self.doubt();
+        }
+        if self.rejoins() {
+            return format!(
+                "{} rejoins: it serves when the chain names its new store",
+                self.config.id
+            );
+        }
+        if let Some(why) = self.waits_for_its_bank() {
+            return why;
+        }
+        let names: Vec<String> = self.waits_for().iter().map(|id| id.to_string()).collect();
+        format!("the bank is not open yet: {} waits for {}", self.config.id, names.join(", "))
+    }
+
+    fn open_session(&mut self, connection: ConnectionId) -> Reply {
+        let mut session = self.clients.name_session(&self.config.id, self.ledger.log.last());
+        // By the odds this never happens.
+        while self.ledger.sessions.is_known(&session) {
+            session = self.clients.name_session(&self.config.id, self.ledger.log.last());
+        }
+        self.ledger.sessions.open(&session, connection);
+        Reply::Session { session }
+    }
+
+    fn balance(&self, account: Option<AccountId>) -> Reply {
+        let account = account.unwrap_or_else(|| AccountId::of(&self.config.id));
+        let Some(balance) = self.ledger.balances.local(&account) else { return unknown(account) };
+        let committed = self.ledger.balances.committed(&account);
+        Reply::Balance { account, balance, committed, height: self.chain().height() }
+    }
+
+    fn log_page(&self, after: Option<Position>) -> Reply {
+        let server = self.config.id.clone();
+        let after = after.unwrap_or(self.chain().included(&server));
+        let mut entries: Vec<Entry> =
+            self.ledger.log.entries_after(&server, after).take(MAX_LOG_PAGE + 1).collect();
+        let more = entries.len() > MAX_LOG_PAGE;
+        entries.truncate(MAX_LOG_PAGE);
+        Reply::Log { server, entries, more }
+    }
+
+    fn status(&self) -> Status {
+        let run = match &self.proposer.run {
+            Some(run) => run.describe(),
+            None if self.pace.is_backing_off() => "backing off",
+            None => "idle",
+        };
+        let peers = self.peers.iter().map(|(id, peer)| PeerStatus {
+            id: id.clone(),
+            address: self.config.addresses.get(id).cloned().unwrap_or_default(),
+            connected: peer.is_connected(),
+            height: peer.height,
+            turn: peer.seen.map(|seen| seen.turn),
+            heard_ms: None,
+            entries_per_second: None,
+        });
+        let asked = self.members().filter(|_| self.proposer.run.is_some());
+        let has_answered =
+            |server: &ServerId| self.proposer.run.as_ref().is_some_and(|run| run.has_heard(server));
+        let (answered, unanswered) = asked.cloned().partition(has_answered);
+        Status {
+            server: self.config.id.clone(),
+            start: self.store.start,
+            instance: self.store.instance,
+            life: self.store.life,
+            turn: self.store.turn,
+            active: self.store.active,
+            waiting_for: self.waits_for(),
+            no_writes: self.store.no_writes.clone(),
+            bank: self.chain.as_ref().map(Chain::genesis_hash),
+            height: self.height(),
+            head: self.chain.as_ref().map_or(BlockHash::NONE, Chain::head),
+            included: self.chain.as_ref().map(|c| c.derived().included.clone()).unwrap_or_default(),
+            log_length: self.ledger.log.len(),
+            waiting: self.waiting.transfers(),
+            accounts: self.ledger.balances.accounts(),
+            promised: self.voter.acceptor.promised().cloned(),
+            accepted: self.voter.acceptor.accepted().map(|(ballot, _)| ballot.clone()),
+            run: run.into(),
+            ballot: self.proposer.run.as_ref().map(|run| run.plan.ballot.clone()),
+            answered,
+            unanswered,
+            peers: peers.collect(),
+            measured: None,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Whether a store holds the bank that its server was told to serve.
+
+use super::Recovery;
+use super::error::RecoveryError;
+use crate::bank::server::config::Config;
+
+impl Recovery {
+    /// Whether the bank that is stored, if one is, is the one that this server serves. A store that was
+    /// used before and holds no block 0 may be of a founding that was cut short: who has that block may
+    /// yet bring it. One that was never used can't be named by any.
+    pub(super) fn check_bank(&self) -> Result<(), RecoveryError> {
+        let Config { id, bank: Some(bank), rejoin, .. } = &self.config else { return Ok(()) };
+        let refused = match &self.replay.chain {
+            Some(chain) if !bank.names(&chain.genesis_hash()) => {
+                let stored = chain.genesis_hash();
+                format!(
+                    "the store of {id} holds another bank than {id} was told to serve: its block 0 is \
+                     {stored}, and not {bank} (--bank). Start {id} on the store of that bank, or, if the \
+                     one that is here is meant, with --bank {stored}. Nothing was written."
+                )
+            }
+            None if self.stored.lives.len() == 1 && !rejoin => format!(
+                "the store of {id} is empty, and {id} was told to serve only bank {bank} (--bank): it \
+                 founds no other. If the store was there before, it was lost, or this is another one \
+                 (another Redis, folder or database, or a Redis too old to read its files): put back \
+                 what it had last. If it is lost for good and the others hold that bank, let {id} rejoin \
+                 (--rejoin). For a new bank start all servers without --bank, on empty stores. Nothing \
+                 was written."
+            ),
+            _ => return Ok(()),
+        };
+        Err(RecoveryError::Mismatch(refused))
+    }
+}

@@ -1,0 +1,77 @@
+//! A start from what is stored at the chain's head: so it takes no longer with a long chain.
+
+use super::Recovery;
+use super::error::{RecoveryError, corrupt};
+use super::replay::{Check, Claims, Replay, check_horizon};
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::ids::AccountId;
+use crate::bank::ledger::sessions::Sessions;
+use crate::bank::stored::Place;
+
+impl Recovery {
+    /// After block 0 and the pages: goes on at the head, by the last blocks of the chain and what else
+    /// is stored; no further block is to be given. The blocks between the checkpoint and these have to
+    /// be given before ([`Recovery::catch_up`]). What is taken on trust is to be checked later
+    /// ([`Recovery::check`]).
+    ///
+    /// # Errors
+    /// If the blocks don't fit together, or not with what else is stored.
+    ///
+    /// # Panics
+    /// If block 0 was not taken, or another one as well, or there is no last block, or one was left out.
+    pub fn resume(&mut self, tail: &[SealedBlock]) -> Result<(), RecoveryError> {
+        let stored = &self.stored;
+        let chain = self.replay.chain.as_ref().expect("block 0 was taken");
+        assert!(chain.height() == 0 && !tail.is_empty(), "block 0, then the last blocks");
+        let resumed = chain.at_head(tail, stored).or_else(|(place, what)| corrupt(place, what))?;
+        let id = &self.config.id;
+        check_horizon(stored.sessions.horizon, resumed.included(id))?;
+        let limits = &self.config.limits;
+        self.sessions = Sessions::restore(limits, &stored.sessions, false);
+        for block in tail {
+            let own = block.block().log(id);
+            self.replay.see_sessions(own)?;
+            self.sessions.recall(own, true);
+        }
+        self.replay.chain = Some(resumed);
+        self.resumed = true;
+        tail.iter().try_for_each(|block| self.catch_up(block))
+    }
+
+    /// Whether the balances that were taken on trust can be all: whatever happens, they add up to what
+    /// there was at the founding.
+    pub(super) fn check_trusted(&self) -> Result<(), RecoveryError> {
+        let Some(chain) = &self.replay.chain else { return Ok(()) };
+        let balances = self.restoration.balances();
+        let is_strange = |account: &AccountId| !chain.members().any(|server| account.is_of(server));
+        let mut total = 0;
+        for (account, amount) in balances.all_committed() {
+            if is_strange(&account) {
+                let what = format!("{account}: server {} is not of this bank", account.home());
+                return corrupt(self.page_of(&account), what);
+            }
+            total += u128::from(amount.units());
+        }
+        let opening: Vec<(AccountId, Amount)> = chain.opening_balances().collect();
+        let missing = opening.iter().find(|(id, _)| balances.committed(id).is_none());
+        if let Some((account, _)) = missing {
+            return corrupt(Place::Balances, format!("{account} is missing"));
+        }
+        let founded: u128 = opening.iter().map(|(_, amount)| u128::from(amount.units())).sum();
+        if total != founded {
+            let what = format!("they add up to {total}, and the bank was founded with {founded}");
+            return corrupt(Place::Balances, what);
+        }
+        Ok(())
+    }
+
+    /// The check that is still to be made, if the server doesn't start from the whole chain; when all
+    /// else was given.
+    pub fn check(&self) -> Option<Check> {
+        let (stored, chain) = (&self.stored, self.replay.chain.as_ref().filter(|_| self.resumed)?);
+        let balances = self.restoration.balances().digest();
+        let replay = Replay::new(self.config.id.clone(), Claims::of(stored), stored.instance.0);
+        Some(Check::new(replay, stored.blocks, chain.head(), balances))
+    }
+}

@@ -1,0 +1,322 @@
+//! Transfers and openings (DESIGN.md, "A transfer" and "Retries"): is it a retry, does it make sense,
+//! is it covered; alone, or in groups that happen together or not at all.
+
+use std::collections::BTreeSet;
+
+use super::super::Server;
+use super::answering::Seen;
+use super::calls::Ticket;
+use super::queue::{Culprit, Member, Need, need_of};
+use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionName};
+use crate::bank::ledger::balances::View;
+use crate::bank::ledger::entry::{Action, Via};
+use crate::bank::ledger::rule::LedgerError;
+use crate::bank::ledger::sessions::Found;
+use crate::bank::ledger::trial::Trial;
+use crate::bank::limits::MAX_WAIT_MS;
+use crate::bank::reason::{Code, Reason};
+use crate::bank::request::{ErrorCode, Instruction, Outcome, Part};
+
+impl Server {
+    /// A client's instructions: each has its own outcome, and one reply tells them all.
+    pub(in crate::bank::server) fn instructions(
+        &mut self,
+        connection: ConnectionId,
+        id: Option<u64>,
+        instructions: Vec<Instruction>,
+        single: bool,
+    ) {
+        if instructions.is_empty() {
+            // There is no last outcome that would bring the reply.
+            return self.reply_empty(connection, id);
+        }
+        if let Some(call) = self.open_call(connection, id, &instructions, 0, single) {
+            self.take_up(connection, (call, 0), instructions);
+        }
+    }
+
+    /// A part of a client's instructions, as [`Event::Part`](crate::bank::effects::Event) has it.
+    pub(in crate::bank::server) fn on_part(
+        &mut self,
+        connection: ConnectionId,
+        id: Option<u64>,
+        part: Part,
+    ) {
+        let Part { before, instructions, after } = part;
+        let call = match before {
+            0 if self.decline(connection, id) => None,
+            0 => self.open_call(connection, id, &instructions, after, false),
+            _ => self.clients.calls.unfinished(connection),
+        };
+        // Of what was refused as a whole, the rest is refused with it.
+        let Some(call) = call else { return };
+        self.clients.calls.expect_more(connection, call, after > 0);
+        self.take_up(connection, (call, before), instructions);
+    }
+
+    /// Opens the call of these instructions and so many `more`, unless nothing can be decided.
+    fn open_call(
+        &mut self,
+        connection: ConnectionId,
+        id: Option<u64>,
+        instructions: &[Instruction],
+        more: usize,
+        single: bool,
+    ) -> Option<u64> {
+        let named = instructions.iter().any(|instruction| instruction.request.is_some());
+        if !self.takes_part() && (named || self.rejoins()) {
+            // What this server accepted with another store is not known before the chain names this
+            // one, so nothing is decided.
+            self.reply_error(connection, id, ErrorCode::Unavailable, self.not_open());
+            return None;
+        }
+        Some(self.clients.calls.open(connection, id, instructions.len() + more, single))
+    }
+
+    /// Takes up instructions, the first of which has this place in the call.
+    fn take_up(
+        &mut self,
+        connection: ConnectionId,
+        (call, first): (u64, usize),
+        instructions: Vec<Instruction>,
+    ) {
+        let last = first + instructions.len() - 1;
+        let takes_part = self.takes_part();
+        let mut group = Vec::new();
+        let found = self.ledger.balances.find_all(instructions.iter().map(|one| &one.action));
+        let all = (first..).zip(instructions.into_iter().zip(found));
+        for (place, (mut instruction, found)) in all {
+            let (linked, ticket) = (instruction.linked, Ticket { call, place });
+            if takes_part && !linked && group.is_empty() {
+                match self.accept_at_once(connection, ticket, instruction, found) {
+                    None => continue,
+                    Some(not_so_simple) => instruction = not_so_simple,
+                }
+            }
+            group.push(Member { instruction, tickets: vec![ticket] });
+            if !linked || place == last {
+                self.group(connection, std::mem::take(&mut group));
+            }
+        }
+    }
+
+    /// Looks at instructions that belong together.
+    fn group(&mut self, connection: ConnectionId, group: Vec<Member>) {
+        if !self.takes_part() {
+            return self.group_in_vain(group);
+        }
+        let seen: Vec<Seen> =
+            group.iter().map(|member| self.seen(&member.instruction, connection)).collect();
+        let torn = group.iter().all(|member| member.instruction.linked);
+        if seen.iter().all(|seen| matches!(seen, Seen::New)) || (torn && planted!(TornCopyIsNew)) {
+            return self.new_group(connection, group);
+        }
+        for (member, seen) in group.into_iter().zip(seen) {
+            self.answer_again(member, seen);
+        }
+    }
+
+    pub(in crate::bank::server) fn seen(
+        &mut self,
+        instruction: &Instruction,
+        connection: ConnectionId,
+    ) -> Seen {
+        let Some(request) = &instruction.request else { return Seen::New };
+        if let Err(reason) = self.is_session(request) {
+            let reason = Reason::new(Code::WrongSession, reason);
+            return Seen::Decided(Outcome::Invalid { reason });
+        }
+        let lost = request.session.epoch < self.ledger.log.last().epoch;
+        match self.ledger.sessions.find(request, instruction, connection) {
+            // All that is left of an earlier epoch is in the chain; what was forgotten may be there.
+            Found::New if lost => Seen::Decided(Outcome::Unavailable {
+                reason: Reason::new(
+                    Code::Lost,
+                    format!("{request} was lost with the store: it has not happened and will not"),
+                ),
+            }),
+            Found::New => Seen::New,
+            Found::Known(fate) => Seen::Again(fate),
+            Found::Expired => Seen::Decided(Outcome::Expired {
+                reason: Reason::new(
+                    Code::TooLate,
+                    format!("{request} is too long ago: what became of it is not known here"),
+                ),
+            }),
+            Found::Reused => Seen::Decided(Outcome::Invalid {
+                reason: Reason::new(
+                    Code::NumberReused,
+                    format!("{request} was something else; what is new takes a new number"),
+                ),
+            }),
+            Found::Stale => Seen::Stale,
+        }
+    }
+
+    fn is_session(&self, request: &RequestId) -> Result<(), String> {
+        let SessionName { server, epoch, opened_at, .. } = &*request.session;
+        let last = self.ledger.log.last();
+        if *server != self.config.id {
+            return Err(format!("{} is a session with server {server}", request.session));
+        }
+        if *epoch > last.epoch || (*epoch == last.epoch && *opened_at > last.seq) {
+            return Err(format!("{} is no session of this server's", request.session));
+        }
+        Ok(())
+    }
+
+    /// A group of which nothing is a retry.
+    fn new_group(&mut self, connection: ConnectionId, group: Vec<Member>) {
+        if let Err(culprit) = self.makes_sense(&group) {
+            return self.reject(group, culprit);
+        }
+        let mut payers = group.iter().filter_map(|member| member.instruction.action.payer());
+        let held_up = payers.any(|account| self.waiting.holds_up(account));
+        match self.weigh(&group) {
+            Err((place, error)) if need_of(&error).is_none() => {
+                let outcome = self.rejection(&error);
+                self.reject(group, (place, outcome));
+            }
+            // What waits already goes first.
+            Ok(()) if !held_up || planted!(WaitingOvertaken) => {
+                self.accept_group(group, Via::Local)
+            }
+            Err((place, _)) if place > 0 && planted!(LinkedHalfApplied) => {
+                let mut group = group;
+                let rest = group.split_off(place);
+                self.accept_group(group, Via::Local);
+                self.wait(connection, rest, Need::Money);
+            }
+            weighed => {
+                let need = weighed.err().and_then(|(_, error)| need_of(&error));
+                self.wait(connection, group, need.unwrap_or(Need::Turn));
+            }
+        }
+    }
+
+    /// What speaks against a group whatever the balances are.
+    fn makes_sense(&self, group: &[Member]) -> Result<(), Culprit> {
+        let last = group.len() - 1;
+        let limits = &self.config.limits;
+        if group[last].instruction.linked {
+            let reason = Reason::new(
+                Code::LinkedAtEnd,
+                "the last of a request can't be linked to one after it",
+            );
+            return Err((last, Outcome::Invalid { reason }));
+        }
+        if group.len() > limits.element {
+            let most = limits.element;
+            let words = format!("at most {most} can be linked, not {}", group.len());
+            let reason = Reason::new(Code::TooManyLinked, words);
+            return Err((last, Outcome::Invalid { reason }));
+        }
+        if self.ledger.log.len() + group.len() > limits.log {
+            let words =
+                format!("the local log holds {} entries: settle first", self.ledger.log.len());
+            let reason = Reason::new(Code::LogFull, words);
+            return Err((last, Outcome::Unavailable { reason }));
+        }
+        let mut named = BTreeSet::new();
+        let mut opened = BTreeSet::new();
+        for (place, Member { instruction, .. }) in group.iter().enumerate() {
+            let request = instruction.request.as_ref();
+            if request.is_some_and(|request| !named.insert(request)) {
+                let reason =
+                    Reason::new(Code::NumberTwice, "two of one linked group have the same number");
+                return Err((place, Outcome::Invalid { reason }));
+            }
+            self.instruction_makes_sense(instruction, &opened).map_err(|error| (place, error))?;
+            if let Action::Open { account } = &instruction.action {
+                opened.insert(account);
+            }
+        }
+        if self.ledger.balances.accounts() + opened.len() > limits.accounts && !opened.is_empty() {
+            let reason = Reason::new(
+                Code::TooManyAccounts,
+                format!("there are {} accounts, the most there can be", limits.accounts),
+            );
+            return Err((last, Outcome::Unavailable { reason }));
+        }
+        Ok(())
+    }
+
+    fn instruction_makes_sense(
+        &self,
+        instruction: &Instruction,
+        opened: &BTreeSet<&AccountId>,
+    ) -> Result<(), Outcome> {
+        let Instruction { action, wait_ms, .. } = instruction;
+        let Some(subject) = action.subject() else {
+            let reason = Reason::new(
+                Code::NotForClients,
+                "a server rejoins by its own word, not by a client's",
+            );
+            return Err(Outcome::Invalid { reason });
+        };
+        self.is_home_of(subject)?;
+        if wait_ms.is_some_and(|ms| ms > MAX_WAIT_MS) {
+            let reason = Reason::new(
+                Code::WaitTooLong,
+                format!("at most {MAX_WAIT_MS} ms can be waited for money"),
+            );
+            return Err(Outcome::Invalid { reason });
+        }
+        let Action::Transfer { from, to, amount } = action else { return Ok(()) };
+        let known =
+            |account| opened.contains(account) || self.ledger.balances.local(account).is_some();
+        // Whether another server's account exists is not for this one to say.
+        let foreign = !to.is_of(&self.config.id) && self.address_of(to).is_some();
+        let problem = if amount.units() == 0 {
+            LedgerError::Nothing
+        } else if from == to {
+            LedgerError::ToItself
+        } else if !known(from) {
+            LedgerError::UnknownAccount(from.clone())
+        } else if !known(to) && !foreign {
+            LedgerError::UnknownAccount(to.clone())
+        } else {
+            return Ok(());
+        };
+        Err(Outcome::Invalid { reason: (&problem).into() })
+    }
+
+    /// Whether an account may be opened and debited here.
+    fn is_home_of(&self, account: &AccountId) -> Result<(), Outcome> {
+        if account.is_of(&self.config.id) {
+            return Ok(());
+        }
+        Err(match self.address_of(account) {
+            None => Outcome::Invalid {
+                reason: Reason::new(
+                    Code::NoSuchServer,
+                    format!("there is no account {account}: {} is no server", account.home()),
+                ),
+            },
+            Some((server, address)) => Outcome::WrongServer {
+                reason: (&LedgerError::NotHome(account.clone())).into(),
+                server: server.clone(),
+                address: address.clone(),
+            },
+        })
+    }
+
+    fn address_of(&self, account: &AccountId) -> Option<(&ServerId, &String)> {
+        let mut addresses = self.config.addresses.iter();
+        addresses.find(|(server, _)| account.is_of(server))
+    }
+
+    /// Whether all of a group could happen now, one after the other; if not, the first that couldn't.
+    pub(in crate::bank::server) fn weigh(
+        &self,
+        group: &[Member],
+    ) -> Result<(), (usize, LedgerError)> {
+        let mut trial = Trial::new(&self.ledger.balances, View::Local);
+        let known = self.peers.ids().filter(|_| planted!(PromisedCreditSpent));
+        let promised = known.flat_map(|server| self.proposer.knowledge.log(server));
+        let records = promised.flat_map(|element| element.records());
+        records.for_each(|record| drop(trial.apply(&record.action)));
+        let mut actions = group.iter().map(|member| &member.instruction.action).enumerate();
+        actions.try_for_each(|(place, action)| trial.apply(action).map_err(|error| (place, error)))
+    }
+}

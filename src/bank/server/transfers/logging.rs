@@ -1,0 +1,110 @@
+//! Accepting: money moves in the local balances, and an entry comes into the local log.
+
+use super::super::Server;
+use super::answering::Seen;
+use super::calls::Ticket;
+use super::queue::Member;
+use crate::bank::effects::Write;
+use crate::bank::ids::ConnectionId;
+use crate::bank::ledger::balances::Found;
+use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::sessions::Fate;
+use crate::bank::request::Instruction;
+
+impl Server {
+    /// Answers a transfer that stands alone and is covered, with nothing in its way, or was seen
+    /// before: nearly all are so. Gives back any other, of which nothing was noted. It comes to the same
+    /// as looking at it as a group of one.
+    pub(in crate::bank::server) fn accept_at_once(
+        &mut self,
+        connection: ConnectionId,
+        ticket: Ticket,
+        instruction: Instruction,
+        found: Found,
+    ) -> Option<Instruction> {
+        let Action::Transfer { from, to, amount } = &instruction.action else {
+            return Some(instruction);
+        };
+        let is_home = from.is_of(&self.config.id);
+        let has_room = self.ledger.log.len() < self.config.limits.log;
+        if !is_home || !has_room || instruction.wait_ms.is_some() || self.waiting.holds_up(from) {
+            return Some(instruction);
+        }
+        let Ok(weighed) = self.ledger.balances.weigh(from, to, *amount, found) else {
+            return Some(instruction);
+        };
+        match self.seen(&instruction, connection) {
+            Seen::New => {}
+            seen => {
+                self.answer_again(Member { instruction, tickets: vec![ticket] }, seen);
+                return None;
+            }
+        }
+        let (position, via) = (self.ledger.log.last().next(), Via::Local);
+        let balance = self.ledger.balances.take(weighed);
+        self.took_effect(&instruction, position, via);
+        let Instruction { action, request, settled, .. } = instruction;
+        self.log_records([Record { action, request, via, linked: false }]);
+        let outcome = self.acceptance(position, via, balance, false);
+        self.deliver(&[ticket], settled, position, outcome);
+        None
+    }
+
+    /// Accepts a group that is covered: entries in the local log. After this point it happened.
+    pub(in crate::bank::server) fn accept_group(&mut self, group: Vec<Member>, via: Via) {
+        let first = self.ledger.log.last().next();
+        let record = |Instruction { action, request, linked, .. }: &Instruction| Record {
+            action: action.clone(),
+            request: request.clone(),
+            via,
+            linked: *linked,
+        };
+        let records: Vec<Record> = group.iter().map(|member| record(&member.instruction)).collect();
+        if planted!(GroupSplit) && records.len() > 1 {
+            for record in records {
+                self.log_records(vec![Record { linked: false, ..record }]);
+                self.seal_log();
+            }
+        } else {
+            self.log_records(records);
+        }
+        for (place, Member { instruction, tickets }) in group.into_iter().enumerate() {
+            let (action, position) = (&instruction.action, first.plus(place));
+            self.ledger.balances.apply(action).expect("what is accepted is covered");
+            self.took_effect(&instruction, position, via);
+            let balance = action.subject().and_then(|subject| self.ledger.balances.local(subject));
+            let outcome = self.acceptance(position, via, balance.unwrap_or_default(), false);
+            self.deliver(&tickets, instruction.settled, position, outcome);
+        }
+    }
+
+    /// Money has moved: a retry is to find that, and who waits for these accounts is concerned.
+    fn took_effect(&mut self, instruction: &Instruction, position: Position, via: Via) {
+        let Instruction { action, request, linked, .. } = instruction;
+        if let Some(request) = request {
+            self.ledger.sessions.remember(request, action, *linked, Fate::Accepted(position, via));
+        }
+        if let Action::Transfer { from, to, .. } = action {
+            self.debited(from);
+            self.waiting.credited(to);
+        }
+    }
+
+    /// Adds what belongs together to the local log.
+    pub(in crate::bank::server) fn log_records<I>(&mut self, records: I)
+    where
+        I: IntoIterator<Item = Record, IntoIter: ExactSizeIterator>,
+    {
+        if let Some(element) = self.ledger.log.append(records, self.config.limits.element) {
+            self.write(Write::Log(element));
+        }
+        self.begin_to_settle();
+    }
+
+    /// Makes an element of what was accepted in this turn, so that it becomes durable with it.
+    pub(in crate::bank::server) fn seal_log(&mut self) {
+        if let Some(element) = self.ledger.log.seal() {
+            self.write(Write::Log(element));
+        }
+    }
+}

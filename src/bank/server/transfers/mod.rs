@@ -1,0 +1,24 @@
+//! What clients instruct, from admission to answer (DESIGN.md, "A transfer", "Retries" and "Refusals while
+//! logs are long").
+//!
+//! An instruction is admitted (`admitting`), and logged at once (`logging`) or made to wait (`waiting`, in the
+//! `queue`); what waits is looked at again after each block and run (`reconsidering`), served, or refused
+//! (`refusing`). `settling` empties the log. Whatever becomes of it, the client is told by `answering`.
+
+mod admitting;
+mod answering;
+mod calls;
+mod clients;
+mod held;
+mod logging;
+mod queue;
+mod reconsidering;
+mod refusing;
+mod settling;
+mod until_settled;
+mod verdict;
+mod waiting;
+
+pub(super) use clients::Clients;
+pub(super) use queue::{Need, Waiting};
+pub(super) use verdict::Verdict;

@@ -1,0 +1,125 @@
+//! Looking again at what waits: after a block, a credit, a run that was concluded.
+
+use std::collections::BTreeSet;
+
+use super::super::Server;
+use super::queue::{Need, need_of};
+use crate::bank::effects::Timer;
+use crate::bank::ids::{AccountId, ServerId, WaitId};
+use crate::bank::ledger::entry::Via;
+use crate::bank::paxos::pace::Harvest;
+
+impl Server {
+    /// Whether something waits for which a run is needed.
+    pub(in crate::bank::server) fn transfers_want_run(&self) -> bool {
+        let look_up = self.pace.may_look_up() || self.proposer.run.is_some();
+        (self.waiting.count(Need::Money) > 0 && !self.rests_between_runs())
+            || (look_up && self.waiting.count(Need::Payee) > 0)
+    }
+
+    /// True if what is wanted by those who are mostly turned away is to wait a while. A run that is under way,
+    /// for whatever reason, is for them too.
+    pub(in crate::bank::server) fn rests_between_runs(&self) -> bool {
+        self.pace.rests() && self.proposer.run.is_none()
+    }
+
+    /// Looks at all that something happened to: serves what is covered now, and refuses what the run
+    /// that was just concluded, if any, has shown not to be.
+    pub(in crate::bank::server) fn look_at_waiting(&mut self) {
+        if std::mem::take(&mut self.waiting.look_again) {
+            self.waiting.touch_all();
+        }
+        let missing = match &self.waiting.verdict {
+            None => BTreeSet::new(),
+            Some(_) if planted!(RefusedUnheard) => BTreeSet::new(),
+            Some(verdict) => &self.expected() - &verdict.consulted.servers(),
+        };
+        let mut harvest = Harvest::default();
+        while let Some(account) = self.waiting.next_touched() {
+            self.look_at_queue(&account, &missing, &mut harvest);
+            for id in self.waiting.patient(&account) {
+                self.look_at_patient(id, &mut harvest);
+            }
+        }
+        let Some(verdict) = self.waiting.verdict.take() else { return };
+        harvest.turned_away += self.look_at_settling(&verdict, &missing);
+        for id in &verdict.eligible {
+            match self.waiting.get(*id) {
+                // What it needs is on its way, or may be: the next runs bring it.
+                Some(wait) if !self.is_judged(wait, &verdict) => harvest.kept += 1,
+                // It goes on waiting, for what comes by itself.
+                Some(wait) if wait.patient => {
+                    harvest.turned_away += 1;
+                    self.waiting.set_need(*id, Need::Time);
+                }
+                // It waits for one further run to hear those servers.
+                Some(_) => {
+                    harvest.kept += 1;
+                    self.waiting.is_unanswered_by(*id, &missing);
+                }
+                None => harvest.kept += usize::from(self.waiting.settling.contains_key(id)),
+            }
+        }
+        if !verdict.eligible.is_empty() {
+            let timer = self.pace.on_harvest(harvest, self.config.limits.vain_runs);
+            self.set_all(timer);
+        }
+    }
+
+    fn look_at_queue(
+        &mut self,
+        account: &AccountId,
+        missing: &BTreeSet<ServerId>,
+        harvest: &mut Harvest,
+    ) {
+        loop {
+            let first = self.waiting.queue(account).next();
+            let Some(id) = first.filter(|id| self.waiting.is_first(*id)) else { return };
+            let Some(wait) = self.waiting.get(id) else { return };
+            let Err((place, error)) = self.weigh(&wait.members) else {
+                harvest.served += wait.is_due_to_a_run();
+                self.serve_waiting(id);
+                continue;
+            };
+            let (place, outcome) = match need_of(&error) {
+                None => (place, self.rejection(&error)),
+                Some(need) => match self.refusal(id, wait, missing) {
+                    Some(refusal) => refusal,
+                    None => return self.waiting.set_need(id, need),
+                },
+            };
+            harvest.turned_away += 1;
+            self.cancel(Timer::Deadline(id));
+            if let Some(wait) = self.waiting.take(id) {
+                self.reject(wait.members, (place, outcome));
+            }
+        }
+    }
+
+    fn serve_waiting(&mut self, id: WaitId) {
+        let Some(wait) = self.waiting.get(id).cloned() else { return };
+        if !(wait.patient && planted!(PatientPaidTwice)) {
+            self.waiting.take(id);
+        }
+        match wait.members.iter().filter_map(|member| member.instruction.wait_ms).max() {
+            Some(ms) if wait.patient => self.cancel(Timer::Patience { wait: id, ms }),
+            _ => self.cancel(Timer::Deadline(id)),
+        }
+        self.accept_group(wait.members, Via::Paxos);
+    }
+
+    /// What may wait for money is served when there is some, and otherwise left alone.
+    fn look_at_patient(&mut self, id: WaitId, harvest: &mut Harvest) {
+        let Some(wait) = self.waiting.get(id) else { return };
+        match self.weigh(&wait.members) {
+            Ok(()) => {
+                harvest.served += wait.is_due_to_a_run();
+                self.serve_waiting(id);
+            }
+            Err((_, error)) if wait.need == Need::Turn => {
+                self.waiting.set_need(id, need_of(&error).unwrap_or(Need::Time));
+            }
+            Err(_) => {}
+        }
+    }
+}

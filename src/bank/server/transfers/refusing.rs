@@ -1,0 +1,164 @@
+//! Refusing what a run has shown not to be covered, and what a run has to ask for that (DESIGN.md, "A
+//! transfer" and "Refusals while logs are long").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Server;
+use super::queue::{Member, Need, Wait};
+use super::verdict::Verdict;
+use crate::bank::amount::Amount;
+use crate::bank::ids::{AccountId, ServerId, WaitId};
+use crate::bank::ledger::entry::Action;
+use crate::bank::ledger::rule::LedgerError;
+use crate::bank::paxos::rest::Rest;
+use crate::bank::reason::{Code, Reason};
+use crate::bank::request::Outcome;
+
+/// One of a group that can't happen, by its place, and why.
+type Shortage = (usize, LedgerError);
+
+impl Server {
+    /// The accounts of which a run that begins now asks what whole logs would bring: those that can be
+    /// too poor for what waits, and payees that are not known here. What came first goes first.
+    pub(in crate::bank::server) fn asks(&self) -> BTreeSet<AccountId> {
+        let waits = self.waiting.waits().filter(|wait| wait.need != Need::Time);
+        let mut asks = BTreeSet::new();
+        for account in waits.flat_map(|wait| self.lacking(&wait.members)) {
+            if asks.len() == self.config.limits.asked {
+                break;
+            }
+            asks.insert(account.clone());
+        }
+        asks
+    }
+
+    /// The accounts from which a group takes more than they hold, and the payees that are not known.
+    fn lacking<'a>(&self, group: &'a [Member]) -> Vec<&'a AccountId> {
+        let mut debits: BTreeMap<&AccountId, u64> = BTreeMap::new();
+        let mut lacking = Vec::new();
+        for Member { instruction, .. } in group {
+            let Action::Transfer { from, to, amount } = &instruction.action else { continue };
+            let debit = debits.entry(from).or_default();
+            *debit = debit.saturating_add(amount.units());
+            // An account of this server's that is not known is opened by the group itself.
+            if !to.is_of(&self.config.id) && self.ledger.balances.local(to).is_none() {
+                lacking.push(to);
+            }
+        }
+        let poor = |(account, debit): &(&AccountId, u64)| {
+            self.ledger.balances.local(account).is_some_and(|holds| holds.units() < *debit)
+        };
+        lacking.extend(debits.into_iter().filter(poor).map(|(account, _)| account));
+        lacking
+    }
+
+    /// The refusal of one that a run has shown not to be covered, if it has; and its place in its group.
+    pub(in crate::bank::server) fn refusal(
+        &self,
+        id: WaitId,
+        wait: &Wait,
+        missing: &BTreeSet<ServerId>,
+    ) -> Option<(usize, Outcome)> {
+        let verdict = self.waiting.verdict.as_ref().filter(|verdict| {
+            (verdict.eligible.contains(&id) || planted!(RefusedByEarlierRun))
+                && missing.is_subset(&wait.unanswered)
+        })?;
+        let (place, error) = self.shortage(wait, verdict)?;
+        let (consulted, not_consulted) = self.consultation(verdict);
+        let Action::Transfer { from, amount, .. } = &wait.members[place].instruction.action else {
+            return None;
+        };
+        let (reason, balance) = match error {
+            LedgerError::Overdraft { balance, .. } => {
+                let has = in_words(from, balance, &verdict.consulted.rest);
+                (
+                    Reason::new(
+                        Code::InsufficientFunds,
+                        format!("insufficient funds: {has}, {amount} asked"),
+                    ),
+                    balance,
+                )
+            }
+            other => ((&other).into(), self.ledger.balances.local(from).unwrap_or_default()),
+        };
+        Some((place, Outcome::Refused { reason, balance, consulted, not_consulted }))
+    }
+
+    /// The first of a group that is not covered by all that the logs hold that a run has looked at: by what
+    /// came into its block, which the local balances have, and by what is left of them. None if all are, or
+    /// if that is not known.
+    pub(in crate::bank::server) fn shortage(
+        &self,
+        wait: &Wait,
+        verdict: &Verdict,
+    ) -> Option<Shortage> {
+        match &verdict.consulted.rest {
+            Rest::Nothing => self.weigh(&wait.members).err(),
+            Rest::Unknown => None,
+            Rest::Brings(rest) => self.shortage_beyond(&wait.members, &verdict.asks, rest),
+        }
+    }
+
+    /// Whether a run has shown what there is to be known of a group, but for those it did not hear.
+    pub(in crate::bank::server) fn is_judged(&self, wait: &Wait, verdict: &Verdict) -> bool {
+        verdict.consulted.rest == Rest::Nothing || self.shortage(wait, verdict).is_some()
+    }
+
+    fn shortage_beyond(
+        &self,
+        group: &[Member],
+        asks: &BTreeSet<AccountId>,
+        rest: &BTreeMap<AccountId, Amount>,
+    ) -> Option<Shortage> {
+        let is_asked = |account: &AccountId| asks.contains(account) || planted!(UnaskedIsPoor);
+        let units = |amount: Option<Amount>| u128::from(amount.unwrap_or_default().units());
+        let all = |account| {
+            units(self.ledger.balances.local(account)) + units(rest.get(account).copied())
+        };
+        let mut holds: BTreeMap<&AccountId, u128> = BTreeMap::new();
+        for (place, Member { instruction, .. }) in group.iter().enumerate() {
+            let (from, to, amount) = match &instruction.action {
+                Action::Transfer { from, to, amount } => (from, to, u128::from(amount.units())),
+                Action::Open { account } => {
+                    holds.insert(account, 0);
+                    continue;
+                }
+                Action::Rejoin { .. } => continue,
+            };
+            if self.ledger.balances.local(to).is_none() && !holds.contains_key(to) {
+                let is_left = rest.contains_key(to) && !planted!(RestOpensNothing);
+                let nobody_knows = is_asked(to) && !is_left;
+                return nobody_knows.then(|| (place, LedgerError::UnknownAccount(to.clone())));
+            }
+            let payer = *holds.entry(from).or_insert_with(|| all(from));
+            let Some(left) = payer.checked_sub(amount) else {
+                let balance = u64::try_from(payer).ok().and_then(Amount::new);
+                let (account, balance) = (from.clone(), balance.unwrap_or(Amount::MAX));
+                let error = LedgerError::Overdraft { account, balance };
+                return is_asked(from).then_some((place, error));
+            };
+            holds.insert(from, left);
+            *holds.entry(to).or_insert_with(|| all(to)) += amount;
+        }
+        None
+    }
+
+    pub(in crate::bank::server) fn consultation(
+        &self,
+        verdict: &Verdict,
+    ) -> (Vec<ServerId>, Vec<ServerId>) {
+        self.members().cloned().partition(|server| verdict.consulted.ends.contains_key(server))
+    }
+}
+
+/// What a payer has, of which some may be on its way.
+fn in_words(payer: &AccountId, balance: Amount, rest: &Rest) -> String {
+    let coming = match rest {
+        Rest::Brings(brings) => brings.get(payer),
+        Rest::Nothing | Rest::Unknown => None,
+    };
+    match coming.and_then(|coming| Some((coming, balance.minus(*coming)?))) {
+        Some((coming, here)) => format!("{payer} has {here}, and {coming} on the way"),
+        None => format!("{payer} has {balance}"),
+    }
+}
