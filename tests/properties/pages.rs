@@ -64,7 +64,7 @@ impl Store {
 
 /// Accounts that pay and don't exist yet are opened before.
 fn actions(payments: &[Payment], balances: &Balances) -> Vec<Action> {
-    let mut trial = Trial::new(&balances, View::Committed);
+    let mut trial = Trial::new(balances, View::Committed);
     let mut happened = Vec::new();
     for (from, to, units) in payments {
         let (from, to) = (account(*from), account(*to));
