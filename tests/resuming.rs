@@ -170,7 +170,7 @@ fn long_chain() -> TestRedis {
             1 => vec![append, Write::Activate],
             _ => vec![append],
         };
-        store.commit(&Batch { number: TurnNumber(turn), writes }).unwrap();
+        store.commit(Batch { number: TurnNumber(turn), writes }).unwrap();
     }
     redis
 }

@@ -48,12 +48,12 @@ fn an_owner_that_comes_behind_a_turn_is_noticed_by_that_very_turn() {
     let mut last = older.load().unwrap().turn.0;
     commit(&mut older, &mut last, promise(1));
     let newer = take_over_behind(&relay, &redis, 1);
-    let error = older.commit(&batch(last + 1, promise(2))).unwrap_err();
+    let error = older.commit(batch(last + 1, promise(2))).unwrap_err();
     assert!(matches!(error, StoreError::Fenced(_)), "{error}");
     let (mut newer, mut turn) = newer.recv().unwrap();
     // What was executed before the other one came has happened; nothing after that has.
     assert_eq!(turn, last + 2);
-    older.commit(&batch(turn + 1, promise(3))).unwrap_err();
+    older.commit(batch(turn + 1, promise(3))).unwrap_err();
     commit(&mut newer, &mut turn, promise(4));
     let error = older.load().unwrap_err();
     assert!(matches!(error, StoreError::Fenced(_)), "{error}");
@@ -83,7 +83,7 @@ fn of_an_owner_that_comes_within_a_load_and_the_one_that_loads_one_remains() {
                 (1..=3, Ok(stored)) => {
                     assert_eq!((stored.turn.0, lives), (newer_turn + 1, begun(2)));
                     commit(&mut older, &mut { stored.turn.0 }, promise(1));
-                    let error = newer.commit(&batch(newer_turn + 1, promise(2))).unwrap_err();
+                    let error = newer.commit(batch(newer_turn + 1, promise(2))).unwrap_err();
                     assert!(matches!(error, StoreError::Fenced(_)), "{error}");
                 }
                 // Its life had begun before.

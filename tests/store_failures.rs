@@ -57,12 +57,12 @@ fn what_fails_inside_exec_is_noticed() {
             say::<()>(c, &["DEL", damage[1]]);
         }
         say::<()>(c, damage);
-        match store.commit(&batch(last + 1, vec![moved(&blocks[1])])) {
+        match store.commit(batch(last + 1, vec![moved(&blocks[1])])) {
             Err(StoreError::Corrupt { key, what }) => assert_eq!(key, *place, "{what}"),
             other => panic!("{damage:?}: {other:?}"),
         }
         // What was done of it is not taken for a turn.
-        let error = store.commit(&batch(last + 2, promise(5))).unwrap_err();
+        let error = store.commit(batch(last + 2, promise(5))).unwrap_err();
         assert!(matches!(error, StoreError::Failed(_)), "{error}");
     }
 }
@@ -72,7 +72,7 @@ fn another_one_at_the_turn_counter_is_noticed() {
     let redis = TestRedis::start();
     let (mut store, last, _) = founded(&redis);
     say::<()>(&mut redis.connect(), &["INCR", "SERVER-TURN-A"]);
-    let error = store.commit(&batch(last + 1, promise(5))).unwrap_err();
+    let error = store.commit(batch(last + 1, promise(5))).unwrap_err();
     assert!(matches!(error, StoreError::Strange(_)), "{error}");
 }
 
@@ -99,7 +99,7 @@ fn what_was_committed_outlives_a_redis_that_is_killed() {
     commit(&mut store, &mut last, vec![moved(&blocks[1])]);
     commit(&mut store, &mut last, promise(6));
     redis.kill();
-    assert!(store.commit(&batch(last + 1, promise(7))).unwrap_err().is_transient());
+    assert!(store.commit(batch(last + 1, promise(7))).unwrap_err().is_transient());
     assert!(store.load().unwrap_err().is_transient());
     assert!(reader.blocks(0, 9, 1 << 20).unwrap_err().is_transient());
 
@@ -142,7 +142,7 @@ fn a_redis_that_hangs_is_a_failure_and_what_was_under_way_is_not_lost_sight_of()
     let (last, _) = load();
     let c = &mut redis.connect();
     say::<()>(c, &["CLIENT", "PAUSE", "60000", "WRITE"]);
-    let error = store.commit(&batch(last + 1, promise(5))).unwrap_err();
+    let error = store.commit(batch(last + 1, promise(5))).unwrap_err();
     assert!(error.is_transient(), "{error}");
     say::<()>(c, &["CLIENT", "UNPAUSE"]);
     // It happened or it didn't; what is loaded now stays so.
@@ -264,7 +264,7 @@ fn a_store_that_is_another_s_or_older_when_the_connection_is_made_anew_is_notice
         let () = say(c, damage);
         redis.hang_up_on_all();
         let before: Option<String> = say(&mut redis.connect(), &["GET", "SERVER-TURN-A"]);
-        let error = store.commit(&batch(last + 1, promise(2))).unwrap_err();
+        let error = store.commit(batch(last + 1, promise(2))).unwrap_err();
         assert!(!error.is_transient() && error.to_string().contains(words), "{error}");
         let after: Option<String> = say(&mut redis.connect(), &["GET", "SERVER-TURN-A"]);
         assert_eq!(before, after, "nothing is written");

@@ -4,7 +4,7 @@
 mod support;
 
 use paxos_banking::bank::blockchain::block::SealedBlock;
-use paxos_banking::bank::effects::{Receipt, Write};
+use paxos_banking::bank::effects::Write;
 use paxos_banking::bank::ids::TurnNumber;
 use paxos_banking::bank::stored::LIVES_KEPT;
 use paxos_banking::store::memory::{Fault, MemoryStore};
@@ -35,7 +35,7 @@ fn a_wrong_turn_number_writes_nothing<D: Disk>() {
         let mut store = disk.open();
         let turn = store.load().unwrap().turn.0;
         let number = turn.checked_add_signed(wrong).unwrap();
-        let error = store.commit(&batch(number, vec![Write::Log(element(1..=1))])).unwrap_err();
+        let error = store.commit(batch(number, vec![Write::Log(element(1..=1))])).unwrap_err();
         assert!(matches!(error, StoreError::Strange(_)), "{error}");
     }
     assert_eq!(disk.open().load().unwrap().log, []);
@@ -63,7 +63,7 @@ fn a_write_that_does_not_fit_writes_nothing<D: Disk>() {
     for writes in misfits {
         let mut store = disk.open();
         let turn = store.load().unwrap().turn.0;
-        let error = store.commit(&batch(turn + 1, writes)).unwrap_err();
+        let error = store.commit(batch(turn + 1, writes)).unwrap_err();
         assert!(matches!(error, StoreError::Strange(_)), "{error}");
         let found = disk.open().load().unwrap();
         assert_eq!((found.turn.0, found.blocks, found.accepted), (turn + 1, 0, None));
@@ -74,9 +74,10 @@ fn a_batch_without_writes_is_no_turn<D: Disk>() {
     let disk = D::new();
     let mut store = disk.open();
     let turn = store.load().unwrap().turn.0;
-    assert_eq!(store.commit(&batch(turn, vec![])).unwrap(), Receipt::durable(TurnNumber(turn)));
-    store.commit(&batch(turn + 1, vec![Write::Promise(ballot(1))])).unwrap();
-    let error = store.commit(&batch(turn, vec![])).unwrap_err();
+    let receipt = store.commit(batch(turn, vec![])).unwrap();
+    assert_eq!(receipt.batch().number, TurnNumber(turn));
+    store.commit(batch(turn + 1, vec![Write::Promise(ballot(1))])).unwrap();
+    let error = store.commit(batch(turn, vec![])).unwrap_err();
     assert!(matches!(error, StoreError::Strange(_)), "{error}");
 }
 
@@ -91,7 +92,7 @@ fn an_older_owner_is_fenced<D: Disk>() {
     commit(&mut older, &mut last, promise(1));
     let mut next = newer.load().unwrap().turn.0;
     // Even with the number that the newer one is about to use.
-    let error = older.commit(&batch(last + 1, promise(2))).unwrap_err();
+    let error = older.commit(batch(last + 1, promise(2))).unwrap_err();
     assert!(matches!(error, StoreError::Fenced(_)), "{error}");
     commit(&mut newer, &mut next, promise(3));
     // It does not take the store back either.
@@ -106,7 +107,7 @@ fn a_load_fences_even_one_that_has_not_written<D: Disk>() {
     let (mut older, mut newer) = (disk.open(), disk.open());
     let last = older.load().unwrap().turn.0;
     newer.load().unwrap();
-    let error = older.commit(&batch(last + 1, promise(1))).unwrap_err();
+    let error = older.commit(batch(last + 1, promise(1))).unwrap_err();
     assert!(matches!(error, StoreError::Fenced(_)), "{error}");
     assert_eq!(disk.open().load().unwrap().promised, None);
 }
@@ -125,7 +126,7 @@ fn of_many_processes_that_load_at_once_one_remains<D: Disk>() {
             Ok(stored) => {
                 instances.push(stored.instance);
                 let turn = stored.turn.0;
-                owners += usize::from(store.commit(&batch(turn + 1, promise(turn))).is_ok());
+                owners += usize::from(store.commit(batch(turn + 1, promise(turn))).is_ok());
             }
             // Another one came between; a loader that is told so may have to try again.
             Err(StoreError::Fenced(_) | StoreError::Failed(_)) => {}
@@ -142,11 +143,11 @@ fn of_many_processes_that_load_at_once_one_remains<D: Disk>() {
 fn a_store_that_failed_must_be_loaded_again<D: Disk>() {
     let disk = D::new();
     let mut store = disk.open();
-    let error = store.commit(&batch(1, promise(1))).unwrap_err();
+    let error = store.commit(batch(1, promise(1))).unwrap_err();
     assert!(matches!(error, StoreError::Failed(_)), "{error}");
     let turn = store.load().unwrap().turn.0;
-    store.commit(&batch(turn + 2, promise(1))).unwrap_err();
-    let error = store.commit(&batch(turn + 1, promise(1))).unwrap_err();
+    store.commit(batch(turn + 2, promise(1))).unwrap_err();
+    let error = store.commit(batch(turn + 1, promise(1))).unwrap_err();
     assert!(matches!(error, StoreError::Failed(_)), "{error}");
     let mut last = store.load().unwrap().turn.0;
     commit(&mut store, &mut last, promise(1));
@@ -159,7 +160,7 @@ fn nothing_is_written_before_a_life_begins<D: Disk>() {
     commit(&mut store, &mut last, promise(1));
     for next in [last + 1, last + 2] {
         store.look().unwrap();
-        let error = store.commit(&batch(next, promise(2))).unwrap_err();
+        let error = store.commit(batch(next, promise(2))).unwrap_err();
         assert!(matches!(error, StoreError::Failed(_)), "{error}");
     }
     let found = disk.open().load().unwrap();
@@ -183,7 +184,7 @@ fn a_lost_store_is_noticed_by_a_write<D: Disk>() {
     let mut store = disk.open();
     let turn = store.load().unwrap().turn.0;
     disk.wipe();
-    let error = store.commit(&batch(turn + 1, promise(1))).unwrap_err();
+    let error = store.commit(batch(turn + 1, promise(1))).unwrap_err();
     assert!(matches!(error, StoreError::Strange(_)), "{error}");
     // And nothing was written to what is another's, or nobody's.
     assert_eq!(disk.open().load().unwrap().lives.len(), 1);
@@ -223,7 +224,7 @@ fn a_process_that_looks_in_finds_what_it_left<D: Disk>() {
     let (mut newer, mut next) = begun(&disk);
     let error = older.look_in().unwrap_err();
     assert!(matches!(error, StoreError::Fenced(_)), "{error}");
-    assert!(older.commit(&batch(last + 1, promise(3))).is_err());
+    assert!(older.commit(batch(last + 1, promise(3))).is_err());
     commit(&mut newer, &mut next, promise(4));
     newer.look_in().unwrap();
     disk.wipe();
@@ -251,7 +252,7 @@ fn a_memory_store_fails_on_cue() {
         let mut store = MemoryStore::new();
         let turn = store.load().unwrap().turn.0;
         store.fail_next_commit(fault);
-        let error = store.commit(&batch(turn + 1, promise(1))).unwrap_err();
+        let error = store.commit(batch(turn + 1, promise(1))).unwrap_err();
         assert!(error.is_transient(), "{error}");
         let found = store.load().unwrap();
         assert_eq!(found.promised, expected);

@@ -161,7 +161,7 @@ fn what_is_not_kept_any_more_is_not_believed(name: &str) {
     let c = &mut redis.connect();
     say::<()>(c, &["CONFIG", "SET", "rdb-key-save-delay", "2000000"]);
     say::<()>(c, &["CONFIG", "SET", "appendonly", "no"]);
-    let error = store.commit(&batch(last + 1, vec![Write::Promise(ballot(5))])).unwrap_err();
+    let error = store.commit(batch(last + 1, vec![Write::Promise(ballot(5))])).unwrap_err();
     assert!(error.to_string().contains("appendonly is disabled"), "{error}");
     say::<()>(c, &["CONFIG", "SET", "appendonly", "yes"]);
     // It is the same with a turn, and with the beginning of a life.

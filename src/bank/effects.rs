@@ -1,9 +1,9 @@
 //! What goes into the state machine and what comes out: events, effects, turns and receipts.
 //!
 //! Effects have two outboxes. What is *free* may leave at once: it is true whatever is durable.
-//! What is *bound* speaks of the turn's writes, and comes out of [`Turn`] only in exchange for the
-//! [`Receipt`] that a store gives for exactly that turn. A shell that forgets to make a turn durable
-//! has nothing to send.
+//! What is *bound* speaks of the turn's writes, and comes out of [`Turn`] only for the [`Receipt`] of exactly
+//! that turn, which only the turn's [`Batch`] gives when it is written. A shell that forgets to make a turn
+//! durable has nothing to send: it doesn't compile.
 
 use std::fmt;
 
@@ -194,18 +194,19 @@ impl fmt::Display for Stop {
     }
 }
 
-/// A store's word that the writes of one turn are durable.
+/// The word that the writes of one turn are durable, with what was written.
 ///
-/// Only a [`Store`](crate::store::Store) has reason to make one.
+/// There is no way to one but to give away the turn's batch ([`Batch::write`]): a shell that forgets to
+/// write has none.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Receipt {
-    turn: TurnNumber,
+    batch: Batch,
 }
 
 impl Receipt {
-    /// States that the writes of `turn` are durable.
-    pub fn durable(turn: TurnNumber) -> Receipt {
-        Receipt { turn }
+    /// What is durable by it.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
     }
 }
 
@@ -236,7 +237,7 @@ impl Effects {
     /// Ends the turn.
     pub(crate) fn into_turn(self, number: TurnNumber) -> Turn {
         let Effects { writes, free, timers, notes, runs, stop, bound } = self;
-        let bound = Outbox { turn: number, must_write: !writes.is_empty(), bound };
+        let bound = Outbox { turn: number, bound };
         Turn { batch: Batch { number, writes }, free, timers, notes, runs, stop, bound }
     }
 }
@@ -248,6 +249,27 @@ pub struct Batch {
     pub number: TurnNumber,
     /// In order. If there are none there is nothing to make durable and the number is the last one's.
     pub writes: Vec<Write>,
+}
+
+impl Batch {
+    /// Has `write` make the writes durable, all or none, and gives the receipt if it says that they are.
+    ///
+    /// # Errors
+    /// That of `write`. The batch is gone then: nobody knows whether it became durable.
+    pub fn write<E>(self, write: impl FnOnce(&Batch) -> Result<(), E>) -> Result<Receipt, E> {
+        write(&self).map(|()| Receipt { batch: self })
+    }
+
+    /// The receipt of a turn without writes: all turns before it are durable, so nothing is missing.
+    ///
+    /// # Errors
+    /// The batch, if it holds writes.
+    pub fn nothing_to_write(self) -> Result<Receipt, Batch> {
+        match self.writes.is_empty() || planted!(ReplyBeforeDurable) {
+            true => Ok(Receipt { batch: self }),
+            false => Err(self),
+        }
+    }
 }
 
 /// A finished turn: what to write, what may leave now, and what may leave then.
@@ -270,10 +292,9 @@ pub struct Turn {
 }
 
 /// What is bound to a turn's writes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outbox {
     turn: TurnNumber,
-    must_write: bool,
     bound: Vec<Bound>,
 }
 
@@ -283,17 +304,12 @@ impl Outbox {
         self.bound.is_empty()
     }
 
-    /// Hands out what was bound, for the receipt of its turn; a turn without writes needs none,
-    /// since all turns before it are durable.
+    /// Hands out what was bound, for the receipt of its turn.
     ///
     /// # Panics
-    /// If the receipt is missing or another turn's: that is a bug in the shell.
-    pub fn release(self, receipt: Option<Receipt>) -> Vec<Bound> {
-        match receipt {
-            Some(receipt) => assert_eq!(receipt.turn, self.turn, "the receipt of another turn"),
-            None if planted!(ReplyBeforeDurable) => {}
-            None => assert!(!self.must_write, "turn {} was not made durable", self.turn),
-        }
+    /// If the receipt is another turn's: that is a bug in the shell.
+    pub fn release(self, receipt: &Receipt) -> Vec<Bound> {
+        assert_eq!(receipt.batch.number, self.turn, "the receipt of another turn");
         self.bound
     }
 }
@@ -302,29 +318,35 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn turn_with(writes: Vec<Write>) -> Turn {
-        Effects { writes, ..Effects::default() }.into_turn(TurnNumber(7))
+    fn turn(number: u64, writes: Vec<Write>) -> Turn {
+        let mut effects = Effects { writes, ..Effects::default() };
+        effects.bind(Bound::Own(Message::ReconcileRequest));
+        effects.into_turn(TurnNumber(number))
+    }
+
+    fn written(batch: Batch) -> Receipt {
+        batch.write(|_| Ok::<(), ()>(())).unwrap()
     }
 
     #[test]
-    #[should_panic(expected = "turn 7 was not made durable")]
-    fn what_is_bound_does_not_leave_without_a_receipt() {
-        turn_with(vec![Write::Activate]).bound.release(None);
+    fn what_is_bound_leaves_for_its_receipt() {
+        let Turn { batch, bound, .. } = turn(7, vec![Write::Activate]);
+        let batch = batch.nothing_to_write().expect_err("it has to be written");
+        assert!(batch.clone().write(|_| Err("no")).is_err());
+        assert_eq!(bound.release(&written(batch)), [Bound::Own(Message::ReconcileRequest)]);
     }
 
     #[test]
     #[should_panic(expected = "another turn")]
-    fn nor_with_that_of_another_turn() {
-        turn_with(vec![Write::Activate]).bound.release(Some(Receipt::durable(TurnNumber(6))));
+    fn but_not_for_that_of_another_turn() {
+        let [first, second] = [6, 7].map(|number| turn(number, vec![Write::Activate]));
+        second.bound.release(&written(first.batch));
     }
 
     #[test]
-    fn a_turn_without_writes_needs_no_receipt() {
-        assert!(turn_with(Vec::new()).bound.is_empty());
-        let mut effects = Effects::default();
-        effects.bind(Bound::Own(Message::ReconcileRequest));
-        let bound = effects.into_turn(TurnNumber(7)).bound;
+    fn a_turn_without_writes_has_its_receipt_for_the_asking() {
+        let Turn { batch, bound, .. } = turn(7, Vec::new());
         assert!(!bound.is_empty());
-        assert_eq!(bound.release(None), [Bound::Own(Message::ReconcileRequest)]);
+        assert_eq!(bound.release(&batch.nothing_to_write().unwrap()).len(), 1);
     }
 }

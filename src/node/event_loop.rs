@@ -217,28 +217,29 @@ impl EventLoop {
         self.write_down(&notes);
         let begun = Instant::now();
         self.look_in(begun)?;
-        let receipt = match batch.writes.is_empty() {
-            true => None,
-            false => Some(self.store.commit(&batch).map_err(Broken::Store)?),
+        let receipt = match batch.nothing_to_write() {
+            Ok(receipt) => receipt,
+            Err(batch) => self.store.commit(batch).map_err(Broken::Store)?,
         };
-        self.exchange.trace.durable(&batch);
+        let batch = receipt.batch();
+        self.exchange.trace.durable(batch);
         let now = Instant::now();
-        self.exchange.gauges.turn(&batch, runs, begun, now);
+        self.exchange.gauges.turn(batch, runs, begun, now);
         let refused = self.exchange.gauges.refused();
         if let Some(sum) = self.waiting.notes.turn(runs, refused, now) {
             log::info!("{sum}");
         }
-        self.waiting.idle.turn(&batch, now);
+        self.waiting.idle.turn(batch, now);
         for command in timers {
             self.waiting.timers.apply(command, now);
         }
         // A client that gets a reply may look at once for what led to it.
         self.exchange.trace.flush();
-        for bound in bound.release(receipt) {
+        for bound in bound.release(&receipt) {
             self.waiting.own.extend(self.exchange.hand_out(bound));
         }
         // Last: waking the block reader takes its time too.
-        self.exchange.durable(&batch);
+        self.exchange.durable(batch);
         self.exchange.end_turn();
         self.exchange.trace.flush();
         Ok(())

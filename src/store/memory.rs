@@ -134,6 +134,33 @@ impl Clone for MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// Writes a batch, unless a fault is planned.
+    fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        // Whatever fails below, the caller has to load again.
+        let Some(Hold { owner, shape, coming: None }) = self.hold.take() else {
+            return Err(StoreError::Failed("it was not loaded since it failed".into()));
+        };
+        let shape = shape.after(batch)?;
+        if !batch.writes.is_empty() {
+            let mut disk = lock(&self.disk);
+            let fault = disk.fault.take();
+            if fault == Some(Fault::Before) {
+                return Err(StoreError::Failed("a fault, before the commit".into()));
+            }
+            disk.data.commit(owner, batch)?;
+            if fault == Some(Fault::After) {
+                return Err(StoreError::Failed("a fault, after the commit".into()));
+            }
+        }
+        if let Some((_, turn)) = &mut self.known {
+            *turn = batch.number;
+        }
+        self.hold = Some(Hold { owner, shape, coming: None });
+        Ok(())
+    }
+}
+
 impl Store for MemoryStore {
     fn look(&mut self) -> Result<Stored, StoreError> {
         self.hold = None;
@@ -208,28 +235,8 @@ impl Store for MemoryStore {
         (from..from + count).map(page).collect()
     }
 
-    fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {
-        // Whatever fails below, the caller has to load again.
-        let Some(Hold { owner, shape, coming: None }) = self.hold.take() else {
-            return Err(StoreError::Failed("it was not loaded since it failed".into()));
-        };
-        let shape = shape.after(batch)?;
-        if !batch.writes.is_empty() {
-            let mut disk = lock(&self.disk);
-            let fault = disk.fault.take();
-            if fault == Some(Fault::Before) {
-                return Err(StoreError::Failed("a fault, before the commit".into()));
-            }
-            disk.data.commit(owner, batch)?;
-            if fault == Some(Fault::After) {
-                return Err(StoreError::Failed("a fault, after the commit".into()));
-            }
-        }
-        if let Some((_, turn)) = &mut self.known {
-            *turn = batch.number;
-        }
-        self.hold = Some(Hold { owner, shape, coming: None });
-        Ok(Receipt::durable(batch.number))
+    fn commit(&mut self, batch: Batch) -> Result<Receipt, StoreError> {
+        batch.write(|batch| self.write(batch))
     }
 
     fn reader(&self) -> Box<dyn BlockSource> {

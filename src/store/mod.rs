@@ -129,7 +129,7 @@ pub trait Store: Send {
     /// Makes the writes of one turn durable, all or none. It fails unless this process still owns the
     /// store and the batch's number is the next turn's. A batch without writes changes nothing, and gets
     /// its receipt if its number is the last turn's.
-    fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError>;
+    fn commit(&mut self, batch: Batch) -> Result<Receipt, StoreError>;
 
     /// Returns a second view of the same data, for the block reader's thread.
     fn reader(&self) -> Box<dyn BlockSource>;

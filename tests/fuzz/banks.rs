@@ -66,9 +66,9 @@ impl Bank {
             }
             turn.free.iter().for_each(|(_, message)| assert_one_line(&encode_message(message)));
             turn.batch.writes.iter().for_each(|write| self.keep(write, heard));
-            let receipt = (!turn.batch.writes.is_empty()).then(|| self.disk.commit(&turn.batch));
+            let receipt = self.disk.commit(turn.batch);
             let mut own = Vec::new();
-            for bound in turn.bound.release(receipt) {
+            for bound in turn.bound.release(&receipt) {
                 match bound {
                     Bound::Own(message) => own.push(message),
                     bound => hear(&bound, heard),

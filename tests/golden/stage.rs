@@ -176,7 +176,7 @@ impl Stage {
         for (to, message) in turn.free {
             self.send(name, &to, message);
         }
-        self.save_and_send(name, &turn.batch, turn.bound);
+        self.save_and_send(name, turn.batch, turn.bound);
         let own = self.hosts.get_mut(name).expect("a server").own.pop_front();
         if let Some(message) = own {
             self.follows(&format!("{name} to {name}"), &words::message(name, &message));
@@ -195,15 +195,15 @@ impl Stage {
         };
     }
 
-    fn save_and_send(&mut self, name: &ServerId, batch: &Batch, bound: Outbox) {
+    fn save_and_send(&mut self, name: &ServerId, batch: Batch, bound: Outbox) {
         let host = self.hosts.get_mut(name).expect("a server");
         let must_write = !batch.writes.is_empty();
         let death = if must_write { host.doomed.take() } else { None };
-        let receipt = must_write.then(|| host.disk.commit(batch));
-        for write in &batch.writes {
+        let receipt = host.disk.commit(batch);
+        for write in &receipt.batch().writes {
             self.follows(&format!("{name} saves"), &words::write(name, write));
         }
-        let mut bound = bound.release(receipt);
+        let mut bound = bound.release(&receipt);
         if let Some(number) = death {
             bound.truncate(number);
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use paxos_banking::bank::effects::{Batch, Bound, Event, Receipt, Timer, TimerCommand};
+use paxos_banking::bank::effects::{Batch, Bound, Event, Outbox, Timer, TimerCommand};
 use paxos_banking::bank::ids::{ConnectionId, ServerId, TurnNumber};
 use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::paxos::message::Message;
@@ -21,11 +21,7 @@ pub enum Stage {
     /// It has taken in something, and takes in one thing more before the turn ends.
     Open,
     /// The turn has ended; nothing of it is durable yet. What is bound stays in here.
-    ///
-    /// An [`Outbox`](paxos_banking::bank::effects::Outbox) can't be cloned and opens only to a
-    /// receipt, and the model has to keep it over states. So it is opened early, and the model
-    /// takes over the duty: [`Node::send`] gives nothing before [`Node::save`] was called.
-    Decided { batch: Batch, bound: Vec<Bound> },
+    Decided { batch: Batch, bound: Outbox },
     /// The turn is durable; nothing that was bound to it has left yet.
     Durable(Vec<Bound>),
 }
@@ -140,22 +136,19 @@ impl Node {
                 TimerCommand::Cancel(timer) => drop(self.timers.remove(&timer)),
             }
         }
-        let must_write = !turn.batch.writes.is_empty();
-        let receipt = must_write.then(|| Receipt::durable(turn.batch.number));
-        let bound = turn.bound.release(receipt);
-        self.stage = match (must_write, bound.is_empty()) {
-            (true, _) => Stage::Decided { batch: turn.batch, bound },
-            (false, false) => Stage::Durable(bound),
-            (false, true) => Stage::Idle,
+        self.stage = match turn.batch.nothing_to_write() {
+            Err(batch) => Stage::Decided { batch, bound: turn.bound },
+            Ok(_) if turn.bound.is_empty() => Stage::Idle,
+            Ok(receipt) => Stage::Durable(turn.bound.release(&receipt)),
         };
         turn.free
     }
 
     /// Makes the turn durable.
     pub fn save(&mut self) {
-        if let Stage::Decided { batch, bound } = &self.stage {
-            self.disk.commit(batch);
-            self.stage = Stage::Durable(bound.clone());
+        if let Stage::Decided { batch, bound } = self.stage.clone() {
+            let receipt = self.disk.commit(batch);
+            self.stage = Stage::Durable(bound.release(&receipt));
         }
     }
 

@@ -111,7 +111,7 @@ fn the_others_have_a_block_before_it_is_looked_at_here() {
     let asked = turn.free.iter().filter(|(_, message)| matches!(message, Message::Accept { .. }));
     assert_eq!(asked.map(|(to, _)| to.as_str()).collect::<Vec<_>>(), ["B", "C"]);
     assert!(turn.batch.writes.is_empty(), "{:?}", turn.batch);
-    let bound = turn.bound.release(None);
+    let bound = turn.bound.release(&turn.batch.nothing_to_write().unwrap());
     let [Bound::Own(own @ Message::Accept { .. })] = &bound[..] else { panic!("{bound:?}") };
     stage.server.handle(Event::Own(own.clone()));
     assert!(matches!(stage.turn().writes[..], [Write::Accept { .. }]));

@@ -1,7 +1,7 @@
 //! Every kind of store, seen as the data that outlives a process.
 
 use paxos_banking::bank::blockchain::block::SealedBlock;
-use paxos_banking::bank::effects::{Receipt, Write};
+use paxos_banking::bank::effects::Write;
 use paxos_banking::bank::ids::TurnNumber;
 use paxos_banking::bank::stored::Stored;
 use paxos_banking::store::Store;
@@ -65,8 +65,8 @@ macro_rules! contract {
 /// Commits turns one after the other, on from the last one.
 pub fn commit(store: &mut impl Store, last: &mut u64, writes: Vec<Write>) {
     *last += 1;
-    let receipt = store.commit(&batch(*last, writes)).unwrap();
-    assert_eq!(receipt, Receipt::durable(TurnNumber(*last)));
+    let receipt = store.commit(batch(*last, writes)).unwrap();
+    assert_eq!(receipt.batch().number, TurnNumber(*last));
 }
 
 /// Commits turns in a new store, and returns what another process finds then.

@@ -233,6 +233,28 @@ impl fmt::Debug for RedisStore {
     }
 }
 
+impl RedisStore {
+    /// Writes a batch in one turn of the store's.
+    fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let mut hold = self.take_begun()?;
+        let shape = hold.shape.after(batch)?;
+        if !batch.writes.is_empty() {
+            if hold.heard.elapsed() >= REST {
+                hold = self.look_in_on(hold)?;
+            }
+            let mut turn = Turn::new(&self.keys, batch.number);
+            turn.write(&batch.writes, hold.shape.accepted);
+            run_turn(&mut hold.link, &self.keys, &hold.token, turn)?;
+            hold.heard = Instant::now();
+        }
+        if let Some(known) = &mut self.known {
+            known.turn = batch.number;
+        }
+        self.hold = Some(Hold { shape, ..hold });
+        Ok(())
+    }
+}
+
 impl Store for RedisStore {
     fn look(&mut self) -> Result<Stored, StoreError> {
         self.hold = None;
@@ -316,23 +338,8 @@ impl Store for RedisStore {
         Ok(pages)
     }
 
-    fn commit(&mut self, batch: &Batch) -> Result<Receipt, StoreError> {
-        let mut hold = self.take_begun()?;
-        let shape = hold.shape.after(batch)?;
-        if !batch.writes.is_empty() {
-            if hold.heard.elapsed() >= REST {
-                hold = self.look_in_on(hold)?;
-            }
-            let mut turn = Turn::new(&self.keys, batch.number);
-            turn.write(&batch.writes, hold.shape.accepted);
-            run_turn(&mut hold.link, &self.keys, &hold.token, turn)?;
-            hold.heard = Instant::now();
-        }
-        if let Some(known) = &mut self.known {
-            known.turn = batch.number;
-        }
-        self.hold = Some(Hold { shape, ..hold });
-        Ok(Receipt::durable(batch.number))
+    fn commit(&mut self, batch: Batch) -> Result<Receipt, StoreError> {
+        batch.write(|batch| self.write(batch))
     }
 
     fn reader(&self) -> Box<dyn BlockSource> {

@@ -228,7 +228,7 @@ impl Cluster {
             node.stopped = Some(stop.reason);
             return self.kill(name);
         }
-        let receipt = (!turn.batch.writes.is_empty()).then(|| node.disk.commit(&turn.batch));
+        let receipt = node.disk.commit(turn.batch);
         for command in turn.timers {
             match command {
                 TimerCommand::Set(timer) => node.timers.insert(timer, self.now + lasts(timer)),
@@ -238,7 +238,7 @@ impl Cluster {
         for (to, message) in turn.free {
             self.send(name, &to, message);
         }
-        for bound in turn.bound.release(receipt) {
+        for bound in turn.bound.release(&receipt) {
             self.hand_out(name, bound);
         }
     }

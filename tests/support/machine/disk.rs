@@ -1,6 +1,7 @@
 //! A server's durable state where the state machine is only played: applies a turn's writes as a store must.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::Chain;
@@ -94,11 +95,17 @@ impl Disk {
         Ok(())
     }
 
-    pub fn commit(&mut self, batch: &Batch) -> Receipt {
-        assert_eq!(batch.number.0, self.stored.turn.0 + 1, "turns are numbered without a gap");
-        self.stored.turn = batch.number;
-        batch.writes.iter().for_each(|write| self.apply(write));
-        Receipt::durable(batch.number)
+    pub fn commit(&mut self, batch: Batch) -> Receipt {
+        if batch.writes.is_empty() {
+            return batch.nothing_to_write().expect("it is empty");
+        }
+        let written = batch.write(|batch| {
+            assert_eq!(batch.number.0, self.stored.turn.0 + 1, "turns are numbered without a gap");
+            self.stored.turn = batch.number;
+            batch.writes.iter().for_each(|write| self.apply(write));
+            Ok::<(), Infallible>(())
+        });
+        written.unwrap_or_else(|never| match never {})
     }
 
     fn apply(&mut self, write: &Write) {

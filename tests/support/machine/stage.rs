@@ -195,14 +195,14 @@ impl Stage {
         let mut said = Said::default();
         loop {
             let turn = self.server.end_turn();
-            let receipt = (!turn.batch.writes.is_empty()).then(|| self.disk.commit(&turn.batch));
-            said.writes.extend(turn.batch.writes);
+            let receipt = self.disk.commit(turn.batch);
+            said.writes.extend(receipt.batch().writes.clone());
             said.free.extend(turn.free);
             said.timers.extend(turn.timers);
             said.notes.extend(turn.notes.into_iter().map(|note| note.text));
             said.stop = said.stop.or(turn.stop);
             let mut own = Vec::new();
-            for bound in turn.bound.release(receipt) {
+            for bound in turn.bound.release(&receipt) {
                 match bound {
                     Bound::Own(message) => own.push(message),
                     bound => said.bound.push(bound),

@@ -254,8 +254,8 @@ impl World {
                 self.tell(|| format!("OLD STORE: {}", stop.reason));
                 return None;
             }
-            let receipt = (!turn.batch.writes.is_empty()).then(|| disk.commit(&turn.batch));
-            for write in &turn.batch.writes {
+            let receipt = disk.commit(turn.batch);
+            for write in &receipt.batch().writes {
                 match write {
                     Write::Log(_) if in_doubt => {
                         panic!("{id} pays, and one has told it of its end")
@@ -265,7 +265,7 @@ impl World {
                     Write::Promise(_) | Write::Accept { .. } | Write::Activate => {}
                 }
             }
-            for bound in turn.bound.release(receipt) {
+            for bound in turn.bound.release(&receipt) {
                 match bound {
                     Bound::Own(message) => events.push_back(Event::Own(message)),
                     Bound::Peer(_, Message::Hello(hello)) => greets = Some(hello),

@@ -32,25 +32,25 @@ impl World {
         }
         if let Some(fault @ (Fault::CrashUnwritten | Fault::StoreUnwritten)) = dies {
             if self.replies_early {
-                self.hand_out_all(id, turn.bound.release(None));
+                let receipt = turn.batch.nothing_to_write().expect("by mistake");
+                self.hand_out_all(id, turn.bound.release(&receipt));
             }
             return self.crash(id, fault);
         }
-        let receipt = (!turn.batch.writes.is_empty()).then(|| {
-            let disk = self.disks.get_mut(id).unwrap();
-            let accepted = disk.stored.accepted.as_ref().map(|(_, block)| block.clone());
-            let receipt = disk.commit(&turn.batch);
-            self.tally.durable(&turn.batch, disk.stored.log.is_empty(), accepted.as_ref());
-            self.judge.durable(id, life, &turn.batch, &self.disks);
-            receipt
-        });
+        let disk = self.disks.get_mut(id).unwrap();
+        let accepted = disk.stored.accepted.as_ref().map(|(_, block)| block.clone());
+        let receipt = disk.commit(turn.batch);
+        if !receipt.batch().writes.is_empty() {
+            self.tally.durable(receipt.batch(), disk.stored.log.is_empty(), accepted.as_ref());
+            self.judge.durable(id, life, receipt.batch(), &self.disks);
+        }
         if let Some(fault @ (Fault::CrashSilent | Fault::StoreSilent)) = dies {
             return self.crash(id, fault);
         }
         for command in turn.timers {
             self.timer(id, command);
         }
-        let bound = turn.bound.release(receipt);
+        let bound = turn.bound.release(&receipt);
         let pauses = dies.is_none() && self.rng.u16(0..1_000) < self.faults.pause;
         if pauses {
             let pause = self.rng.u64(10..3_000);
