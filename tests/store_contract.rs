@@ -11,7 +11,7 @@ use paxos_banking::bank::ids::{InstanceId, SessionId, TurnNumber};
 use paxos_banking::bank::ledger::entry::Position;
 use paxos_banking::bank::ledger::sessions::SessionChanges;
 use paxos_banking::bank::stored::Stored;
-use paxos_banking::store::{Store, StoreError};
+use paxos_banking::store::{BlockSource, Store, StoreError};
 use support::disk::{Disk, after, commit, texts};
 use support::samples::*;
 

@@ -9,7 +9,7 @@ use paxos_banking::bank::blockchain::block::SealedBlock;
 use paxos_banking::bank::effects::Write;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::store::redis::{Options, RedisStore};
-use paxos_banking::store::{Store, StoreError};
+use paxos_banking::store::{BlockSource, Store, StoreError};
 use redis::Connection;
 use support::disk::{Disk, commit, texts};
 use support::redis::{TestRedis, say};

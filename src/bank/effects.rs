@@ -13,6 +13,7 @@ use crate::bank::ids::{ConnectionId, ServerId, TurnNumber, WaitId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::sessions::SessionChanges;
+use crate::bank::note::Note;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::{Part, Query, Reply, Request};
@@ -157,28 +158,6 @@ pub enum Bound {
         /// The last height.
         up_to: u64,
     },
-}
-
-/// How much a note matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Level {
-    /// Something is wrong that a person should look at.
-    Warning,
-    /// A step of founding, of reconciling.
-    Info,
-    /// A step of a Paxos run, of which there may be very many.
-    Step,
-    /// Why something was ignored.
-    Debug,
-}
-
-/// A line for the log. Nothing depends on it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Note {
-    /// How much it matters.
-    pub level: Level,
-    /// What happened.
-    pub text: String,
 }
 
 /// Why a server must not go on.

@@ -6,6 +6,7 @@ pub mod effects;
 pub mod ids;
 pub mod ledger;
 pub mod limits;
+pub mod note;
 pub mod paxos;
 pub mod reason;
 pub mod request;

@@ -87,7 +87,7 @@ impl From<&LedgerError> for Code {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reason {
     /// For programs. Servers of earlier versions say none.
-    #[serde(default = "unknown")]
+    #[serde(default = "unknown", skip_serializing_if = "is_unknown")]
     pub code: Code,
     /// For people.
     #[serde(rename = "reason")]
@@ -96,6 +96,10 @@ pub struct Reason {
 
 fn unknown() -> Code {
     Code::Other
+}
+
+fn is_unknown(code: &Code) -> bool {
+    *code == Code::Other
 }
 
 impl Reason {

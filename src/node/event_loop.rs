@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
 
-use crate::bank::effects::{Event, Note, Turn};
+use crate::bank::effects::{Event, Turn};
+use crate::bank::note::Note;
 use crate::bank::paxos::message::Message;
 use crate::bank::server::recovery::replay::Check;
 use crate::bank::server::{Config, Server};
@@ -379,7 +380,7 @@ impl EventLoop {
 
     fn write_down(&mut self, notes: &[Note]) {
         for note in notes {
-            log::log!(self.waiting.notes.level(note), "{}", note.text);
+            log::log!(self.waiting.notes.level(note), "{}", note);
         }
     }
 }

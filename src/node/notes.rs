@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bank::effects::{Level, Note};
+use crate::bank::note::{Level, Note};
 use crate::bank::status::Runs;
 
 /// The most lines on runs that may come at once.
@@ -47,7 +47,7 @@ impl Notes {
 
     /// Returns the level at which a note is to be written.
     pub(crate) fn level(&mut self, note: &Note) -> log::Level {
-        match note.level {
+        match note.level() {
             Level::Warning => log::Level::Warn,
             Level::Info => log::Level::Info,
             Level::Debug => log::Level::Debug,
@@ -91,9 +91,10 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bank::note::{Nothing, Warning};
 
     fn step() -> Note {
-        Note { level: Level::Step, text: "block 1, ballot 1.A".into() }
+        Note::FinishesRound
     }
 
     /// Returns how many of `lines` lines are written.
@@ -137,12 +138,12 @@ mod tests {
     fn nothing_else_is_thinned() {
         let mut notes = Notes::new(Instant::now());
         written(&mut notes, 1_000);
-        for (level, written) in [
-            (Level::Warning, log::Level::Warn),
-            (Level::Info, log::Level::Info),
-            (Level::Debug, log::Level::Debug),
+        for (note, written) in [
+            (Note::Warning(Warning::StrangeGenesis), log::Level::Warn),
+            (Note::Opened, log::Level::Info),
+            (Note::Nothing(Nothing::OlderConnection), log::Level::Debug),
         ] {
-            assert_eq!(notes.level(&Note { level, text: String::new() }), written);
+            assert_eq!(notes.level(&note), written);
         }
     }
 }

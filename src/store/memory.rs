@@ -161,6 +161,17 @@ impl MemoryStore {
     }
 }
 
+impl BlockSource for MemoryStore {
+    fn blocks(
+        &mut self,
+        from: u64,
+        to: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<SealedBlock>, StoreError> {
+        Ok(read_piece(&self.disk, from, to, max_bytes))
+    }
+}
+
 impl Store for MemoryStore {
     fn look(&mut self) -> Result<Stored, StoreError> {
         self.hold = None;
@@ -212,15 +223,6 @@ impl Store for MemoryStore {
         self.check_known(&lock(&self.disk).data)?;
         self.hold = Some(hold);
         Ok(())
-    }
-
-    fn blocks(
-        &mut self,
-        from: u64,
-        to: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<SealedBlock>, StoreError> {
-        Ok(read_piece(&self.disk, from, to, max_bytes))
     }
 
     fn pages(&mut self, from: u64, count: u64) -> Result<Vec<Page>, StoreError> {

@@ -77,7 +77,7 @@ pub(crate) const ATTEMPTS: usize = 10;
 /// A caller looks at the store before it takes it over: a damaged, foreign or unfit store keeps its
 /// content and its owner. After any error the caller forgets everything and begins with [`Store::look`]
 /// again; what is there then shows whether the last turn became durable.
-pub trait Store: Send {
+pub trait Store: BlockSource {
     /// Connects if need be, checks that the store is fit, and returns its content as if the coming life
     /// had begun. Writes nothing.
     ///
@@ -109,20 +109,6 @@ pub trait Store: Send {
         Err(too_busy())
     }
 
-    /// Names a place as people find it who look at the store itself.
-    fn name_of(&self, place: &Place) -> String {
-        place.to_string()
-    }
-
-    /// Reads blocks of the chain from height `from` to height `to`, as many as fit in about `max_bytes`
-    /// of text, but at least one if there is one.
-    fn blocks(
-        &mut self,
-        from: u64,
-        to: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<SealedBlock>, StoreError>;
-
     /// Reads `count` pages of balances (at least one), from page `from` on. All must be there.
     fn pages(&mut self, from: u64, count: u64) -> Result<Vec<Page>, StoreError>;
 
@@ -145,12 +131,13 @@ pub(crate) fn too_busy() -> StoreError {
 /// An answer shows at least what was durable when the question was asked. The reader stays usable after
 /// an error: it connects again by itself.
 pub trait BlockSource: Send {
-    /// See [`Store::name_of`].
+    /// Names a place as people find it who look at the store itself.
     fn name_of(&self, place: &Place) -> String {
         place.to_string()
     }
 
-    /// See [`Store::blocks`].
+    /// Reads blocks of the chain from height `from` to height `to`, as many as fit in about `max_bytes`
+    /// of text, but at least one if there is one.
     fn blocks(
         &mut self,
         from: u64,

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
+use paxos_banking::bank::effects::{Bound, Event, Timer, TimerCommand, Write};
 use paxos_banking::bank::ids::AccountId;
+use paxos_banking::bank::note::Level;
 use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::Reply;
 use paxos_banking::bank::server::Server;
@@ -51,8 +52,8 @@ impl Bank {
     fn settle_down(&mut self, heard: &Heard) -> bool {
         loop {
             let turn = self.server.end_turn();
-            for note in turn.notes.iter().filter(|note| note.level == Level::Warning) {
-                heard.refused(&note.text);
+            for note in turn.notes.iter().filter(|note| note.level() == Level::Warning) {
+                heard.refused(&note.to_string());
             }
             if let Some(stop) = turn.stop {
                 heard.refused(&stop.reason);

@@ -1,10 +1,11 @@
 //! What a transcript calls things.
 
 use paxos_banking::bank::blockchain::block::SealedBlock;
-use paxos_banking::bank::effects::{Level, Note, Timer, Write};
+use paxos_banking::bank::effects::{Timer, Write};
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Entry, Via};
+use paxos_banking::bank::note::{Level, Note, Step};
 use paxos_banking::bank::paxos::message::{Message, Vote};
 use paxos_banking::bank::request::{Outcome, Reply};
 
@@ -62,15 +63,20 @@ fn content(sealed: &SealedBlock) -> String {
 
 /// A note of the machine's, if it says more than the messages and writes beside it.
 pub fn note(note: &Note) -> Option<(&'static str, String)> {
-    let known = [": prepare", " promised, with ", " appended: ", ": accept a block"];
-    if known.iter().any(|words| note.text.contains(words)) {
+    let is_known = match note {
+        Note::Appended { .. } => true,
+        Note::Run(_, _, Step::Prepares(_) | Step::Promised(..) | Step::Proposes { .. }) => true,
+        _ => false,
+    };
+    if is_known {
         return None;
     }
-    let verb = if note.level == Level::Debug { "ignores" } else { "notes" };
+    let verb = if note.level() == Level::Debug { "ignores" } else { "notes" };
+    let text = note.to_string();
     // The ids of instances and lives are fixed here, and say nothing.
-    let text = match (note.text.find(" (instance"), note.text.find("): ")) {
-        (Some(from), Some(to)) => format!("{}{}", &note.text[..from], &note.text[to + 1..]),
-        _ => note.text.clone(),
+    let text = match (text.find(" (instance"), text.find("): ")) {
+        (Some(from), Some(to)) => format!("{}{}", &text[..from], &text[to + 1..]),
+        _ => text,
     };
     Some((verb, text))
 }

@@ -43,7 +43,7 @@ pub enum Step {
 }
 
 /// Why an answer to a run changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ignored {
     /// It is of another height or ballot, or there is no run.
     OtherRun,

@@ -10,10 +10,9 @@
 
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::reconcile::Reconcile;
-use crate::bank::effects::{
-    Bound, Effects, Event, Level, Note, Stop, Timer, TimerCommand, Turn, Write,
-};
+use crate::bank::effects::{Bound, Effects, Event, Stop, Timer, TimerCommand, Turn, Write};
 use crate::bank::ids::{LifeId, ServerId, TurnNumber};
+use crate::bank::note::{Note, Nothing, Warning};
 use crate::bank::paxos::message::Message;
 use crate::bank::paxos::pace::Pace;
 use crate::bank::paxos::proposer::Proposer;
@@ -68,7 +67,7 @@ impl Server {
             Event::Greeted(connection, hello) => self.on_greeted(connection, hello),
             Event::Received(connection, message) => match self.peers.of(connection) {
                 Some(peer) => self.on_message(peer.clone(), message),
-                None => self.debug(|| format!("a {} from a stranger", message.name())),
+                None => self.ignore(Nothing::Stranger(message.name())),
             },
             Event::Own(message) => self.on_message(self.config.id.clone(), message),
             Event::Closed(connection) => self.on_closed(connection),
@@ -92,12 +91,10 @@ impl Server {
 
     fn on_message(&mut self, from: ServerId, message: Message) {
         if !message.is_possible(&from) {
-            return self.warn(format!("a {} of {from} can't be: ignored", message.name()));
+            return self.warn(Warning::Impossible(message.name(), from));
         }
         if self.is_deaf_to(&message) {
-            return self.debug(|| {
-                format!("a {} of {from}, while the store takes no writes", message.name())
-            });
+            return self.ignore(Nothing::Resting(message.name(), from));
         }
         if let Some(round) = message.highest_round()
             && self.is_a_leap(&from, round)
@@ -124,9 +121,9 @@ impl Server {
             Message::BlocksRequest { from: first, to } => self.on_blocks_request(from, first, to),
             Message::BlocksResponse { blocks } => self.on_blocks_response(&from, blocks),
             Message::Hello(_) | Message::Reject { .. } => {
-                self.debug(|| format!("{from} greets in the middle of a connection"));
+                self.ignore(Nothing::GreetsAgain(from));
             }
-            _ if !self.takes_part() => self.debug(|| format!("no part yet: {from} has to wait")),
+            _ if !self.takes_part() => self.ignore(Nothing::NoPartYet(from)),
             Message::Rejoin { old, new } => self.on_rejoin(&from, old, new),
             Message::Prepare { height, ballot, previous, known, asks } => {
                 self.on_prepare(HeldPrepare { from, height, ballot, previous, known, asks });
@@ -255,26 +252,17 @@ impl Server {
         timers.into_iter().for_each(|timer| self.cancel(timer));
     }
 
-    fn note(&mut self, level: Level, text: String) {
-        self.effects.notes.push(Note { level, text });
+    fn note(&mut self, note: Note) {
+        self.effects.notes.push(note);
     }
 
-    fn info(&mut self, text: String) {
-        self.note(Level::Info, text);
+    fn warn(&mut self, warning: Warning) {
+        self.note(Note::Warning(warning));
     }
 
-    /// Says what a run does.
-    fn step(&mut self, text: String) {
-        self.note(Level::Step, text);
-    }
-
-    fn warn(&mut self, text: String) {
-        self.note(Level::Warning, text);
-    }
-
-    /// Names why something was ignored.
-    fn debug(&mut self, text: impl FnOnce() -> String) {
-        self.note(Level::Debug, text());
+    /// Notes that something came and changed nothing.
+    fn ignore(&mut self, nothing: Nothing) {
+        self.note(Note::Nothing(nothing));
     }
 
     fn stop(&mut self, reason: String) {

@@ -255,6 +255,24 @@ impl RedisStore {
     }
 }
 
+impl BlockSource for RedisStore {
+    fn name_of(&self, place: &Place) -> String {
+        self.keys.name_of(place)
+    }
+
+    fn blocks(
+        &mut self,
+        from: u64,
+        to: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<SealedBlock>, StoreError> {
+        let mut hold = self.take_hold()?;
+        let blocks = chain::read(&mut hold.link, &self.keys.chain, from, to, max_bytes)?;
+        self.hold = Some(hold);
+        Ok(blocks)
+    }
+}
+
 impl Store for RedisStore {
     fn look(&mut self) -> Result<Stored, StoreError> {
         self.hold = None;
@@ -311,22 +329,6 @@ impl Store for RedisStore {
         let is_as_seen = self.takeover().is_as_seen(&mut hold.link, coming)?;
         self.hold = Some(hold);
         Ok(is_as_seen)
-    }
-
-    fn name_of(&self, place: &Place) -> String {
-        self.keys.name_of(place)
-    }
-
-    fn blocks(
-        &mut self,
-        from: u64,
-        to: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<SealedBlock>, StoreError> {
-        let mut hold = self.take_hold()?;
-        let blocks = chain::read(&mut hold.link, &self.keys.chain, from, to, max_bytes)?;
-        self.hold = Some(hold);
-        Ok(blocks)
     }
 
     fn pages(&mut self, from: u64, count: u64) -> Result<Vec<Page>, StoreError> {

@@ -7,6 +7,7 @@ use crate::bank::amount::Amount;
 use crate::bank::effects::{Bound, Event, Timer, TimerCommand};
 use crate::bank::ids::{ConnectionId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
+use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::bank::server::{Config, Server};
@@ -222,8 +223,11 @@ impl Cluster {
         let node = self.nodes.get_mut(name).unwrap();
         let Some(server) = &mut node.server else { return };
         let turn = server.end_turn();
-        let done = turn.notes.iter().find(|note| note.text.starts_with("done:"));
-        node.done = done.map(|note| note.text.clone()).or(node.done.take());
+        let done = turn.notes.iter().find_map(|note| match note {
+            Note::Warning(Warning::Rejoined(words)) => Some(words.clone()),
+            _ => None,
+        });
+        node.done = done.or(node.done.take());
         if let Some(stop) = turn.stop {
             node.stopped = Some(stop.reason);
             return self.kill(name);

@@ -4,6 +4,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Bound, Event, Stop, Timer, TimerCommand, Write};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::ledger::element::Element;
+use crate::bank::note::Note;
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{Outcome, Reply, Request, Status};
 use crate::bank::server::{Config, Server};
@@ -199,7 +200,7 @@ impl Stage {
             said.writes.extend(receipt.batch().writes.clone());
             said.free.extend(turn.free);
             said.timers.extend(turn.timers);
-            said.notes.extend(turn.notes.into_iter().map(|note| note.text));
+            said.notes.extend(turn.notes.iter().map(Note::to_string));
             said.stop = said.stop.or(turn.stop);
             let mut own = Vec::new();
             for bound in turn.bound.release(&receipt) {

@@ -8,8 +8,8 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::local_log::LocalLog;
 use crate::bank::ledger::pages::Page;
+use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::message::content;
-use crate::bank::paxos::run::Run;
 
 /// Why a block was not appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,13 +70,10 @@ impl Server {
         });
         self.stop_gathering();
         // A run's own block is appended when the run is over.
-        let beaten = match self.proposer.run.take() {
-            Some(Run { plan, .. }) => {
-                self.count(|runs| runs.lost += 1);
-                format!("; the run with ballot {} ends", plan.ballot)
-            }
-            None => String::new(),
-        };
+        let beaten = self.proposer.run.take().map(|run| run.plan.ballot);
+        if beaten.is_some() {
+            self.count(|runs| runs.lost += 1);
+        }
         self.pace.finishing = false;
         self.proposer.wary = false;
         self.waiting.look_again = true;
@@ -88,9 +85,8 @@ impl Server {
         self.settled_some();
         self.cancel(Timer::FinishRound);
         self.cancel(Timer::Repeat);
-        let by = block.block().proposer.as_ref().map_or("nobody", ServerId::as_str);
-        let height = block.height();
-        self.step(format!("block {height} of {by} appended: {}{beaten}", content(block)));
+        let (height, by) = (block.height(), block.block().proposer.clone());
+        self.note(Note::Appended { height, by, content: content(block), beaten });
         Ok(())
     }
 
@@ -148,10 +144,8 @@ impl Server {
             && !known.forked
         {
             known.forked = true;
-            self.warn(format!(
-                "FORK: the chain of {peer} does not link to block {} ({head}) of this server",
-                height.saturating_sub(1)
-            ));
+            let (peer, height) = (peer.clone(), height.saturating_sub(1));
+            self.warn(Warning::Fork { peer, height, head });
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::BlockError;
 use crate::bank::effects::Timer;
 use crate::bank::ids::{InstanceId, ServerId};
+use crate::bank::note::{self, Note, Nothing, Warning};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote, content};
 use crate::bank::paxos::proposer::{Chosen, Step};
@@ -27,7 +28,7 @@ impl Server {
         let as_whom = (self.config.id.clone(), self.store.life);
         let (eligible, asks) = (self.waiting.ids(), self.asks());
         let ballot = self.proposer.begin(height, as_whom, eligible, asks);
-        self.step(format!("block {height}, ballot {ballot}, for {why}: prepare"));
+        self.note(Note::Run(height, ballot, note::Step::Prepares(why)));
         self.count(|runs| runs.started += 1);
         self.ask_all();
     }
@@ -79,7 +80,7 @@ impl Server {
     ) {
         let may_vote = self.may_vote(&from, instance);
         if let Err(why) = self.proposer.awaits_promise(&from, may_vote, height, &ballot) {
-            return self.debug(|| format!("a promise of {from} {why}"));
+            return self.ignore(Nothing::Answer("a promise", from, why));
         }
         let what = vote.in_words();
         let verified = match &vote {
@@ -92,9 +93,9 @@ impl Server {
             .map_err(|error| error.to_string())
             .and_then(|()| self.proposer.on_promise(chain, &from, (own, waiting), vote));
         if let Err(problem) = taken {
-            return self.warn(format!("a promise of {from} is wrong: {problem}"));
+            return self.warn(Warning::BadPromise(from, problem));
         }
-        self.step(format!("block {height}, ballot {ballot}: {from} promised, with {what}"));
+        self.note(Note::Run(height, ballot, note::Step::Promised(from, what)));
         self.weigh_promises();
     }
 
@@ -150,7 +151,7 @@ impl Server {
         let (may_vote, majority) = (self.may_vote(&from, instance), self.majority());
         let of = (height, &ballot);
         match self.proposer.on_accepted(&from, may_vote, of, hash, majority) {
-            Step::Ignored(why) => self.debug(|| format!("an accepted of {from} {why}")),
+            Step::Ignored(why) => self.ignore(Nothing::Answer("an accepted", from, why)),
             step => self.follow(step),
         }
     }
@@ -166,14 +167,11 @@ impl Server {
         let step = self.proposer.on_nack(height, &ballot, promised);
         let promised = match step {
             Step::Beaten(promised) => promised,
-            Step::Ignored(why) => return self.debug(|| format!("a nack of {from} {why}")),
+            Step::Ignored(why) => return self.ignore(Nothing::Answer("a nack", from, why)),
             _ => return,
         };
-        self.step(format!(
-            "block {height}, ballot {ballot}: nack of {from}, which promised {promised}: {} goes first{}",
-            promised.server,
-            if waiting { format!("; {from} waits too") } else { String::new() }
-        ));
+        let nacked = note::Step::Nacked { by: from, promised, waiting };
+        self.note(Note::Run(height, ballot, nacked));
         self.count(|runs| runs.lost += 1);
         self.drop_run();
         if waiting && !self.waiting.has_transfers() {
@@ -219,9 +217,8 @@ impl Server {
                 (block, Origin::Built(consulted))
             }
         };
-        let whose = if origin == Origin::Adopted { "the block accepted before" } else { "a block" };
-        let what = content(&block);
-        self.step(format!("block {height}, ballot {ballot}: accept {whose}, of {what}"));
+        let (adopted, content) = (origin == Origin::Adopted, content(&block));
+        self.note(Note::Run(height, ballot, note::Step::Proposes { adopted, content }));
         self.proposer.fix(block, origin);
         self.ask_all();
     }
@@ -257,13 +254,13 @@ impl Server {
         }
         if culprits.is_empty() {
             // Each log spends by itself no more than its accounts hold, so together they can't either.
-            self.warn(format!("no block can be made of logs that are good each: {problem}"));
+            self.warn(Warning::BadTogether(problem.to_string()));
             self.drop_run();
             return self.back_off();
         }
         for (server, problem) in culprits {
-            self.warn(format!("a promise of {server} is wrong: {problem}"));
             self.proposer.distrust(&server);
+            self.warn(Warning::BadPromise(server, problem.to_string()));
         }
         self.weigh_promises();
     }
@@ -271,8 +268,7 @@ impl Server {
     fn conclude_without_block(&mut self, consulted: Consulted) {
         let Some(Run { plan, .. }) = self.proposer.run.take() else { return };
         self.cancel(Timer::Repeat);
-        let Plan { height, ballot, .. } = &plan;
-        self.step(format!("block {height}, ballot {ballot}: all logs are empty, so no block"));
+        self.note(Note::Run(plan.height, plan.ballot.clone(), note::Step::AllEmpty));
         self.pace.finishing = false;
         self.conclude(plan, Some(consulted));
     }
@@ -284,8 +280,9 @@ impl Server {
         self.pace.on_won(!plan.rivals.is_empty());
         self.waiting.look_again = true;
         let Some(mut consulted) = consulted else { return };
-        if let Some(words) = consulted.rest.in_words() {
-            self.step(format!("block {}, ballot {}: {words}", plan.height, plan.ballot));
+        if consulted.rest != Rest::Nothing {
+            let leaves = note::Step::Leaves(consulted.rest.clone());
+            self.note(Note::Run(plan.height, plan.ballot.clone(), leaves));
         }
         if planted!(RefusedThoughCut) {
             consulted.rest = Rest::Nothing;
@@ -297,12 +294,11 @@ impl Server {
     /// A majority accepted the run's block: it is chosen.
     fn decide(&mut self, Chosen { plan, block, origin, accepted }: Chosen) {
         let (height, hash) = (block.height(), block.hash());
-        let names: Vec<&str> = accepted.iter().map(ServerId::as_str).collect();
-        let (ballot, names) = (&plan.ballot, names.join(", "));
-        self.step(format!("block {height}, ballot {ballot}: chosen, accepted by {names}: commit"));
+        let by = note::Step::Chosen(accepted.iter().cloned().collect());
+        self.note(Note::Run(height, plan.ballot.clone(), by));
         if let Err(problem) = self.append_chosen(&block) {
             // Verified when it was built or adopted: the head can't have moved under a living run.
-            return self.warn(format!("the chosen block {height} was not appended: {problem:?}"));
+            return self.warn(Warning::NotAppended(height, format!("{problem:?}")));
         }
         for server in &accepted {
             if let Some(peer) = self.peers.get_mut(server) {

@@ -10,6 +10,7 @@ use crate::bank::blockchain::chain::BlockError;
 use crate::bank::blockchain::reconcile::Reconcile;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::ids::ServerId;
+use crate::bank::note::{Note, Nothing, Warning};
 use crate::bank::paxos::message::Message;
 
 impl Server {
@@ -68,7 +69,7 @@ impl Server {
         match self.reconcile.choose(self.height(), acks, tried) {
             None => self.cancel(Timer::Reconcile),
             Some((peer, target)) => {
-                self.info(format!("reconciling: asking {peer} for blocks up to {target}"));
+                self.note(Note::Reconciles(peer.clone(), target));
                 self.request_piece(&peer, target);
             }
         }
@@ -86,7 +87,7 @@ impl Server {
             Reconcile::Idle => {}
             Reconcile::Asking { acks } => self.choose_peer(acks, BTreeSet::new()),
             Reconcile::Fetching { peer, acks, mut tried, .. } => {
-                self.info(format!("reconciling: {peer} sends nothing"));
+                self.note(Note::SendsNothing(peer.clone()));
                 if let Some(known) = self.peers.get_mut(&peer) {
                     known.in_vain = true;
                 }
@@ -134,7 +135,7 @@ impl Server {
             _ => (false, 0),
         };
         if !is_asked && !planted!(UnaskedBlocksTaken) {
-            return self.debug(|| format!("{from} sends blocks that it was not asked for"));
+            return self.ignore(Nothing::UnaskedBlocks(from.clone()));
         }
         let before = self.height();
         let asked_for =
@@ -164,7 +165,7 @@ impl Server {
         if self.height() >= Some(target) {
             self.reconcile = Reconcile::Idle;
             self.cancel(Timer::Reconcile);
-            self.info(format!("reconciled up to block {target}"));
+            self.note(Note::Reconciled(target));
         } else if moved {
             self.request_piece(&peer, target);
         } else {
@@ -184,7 +185,7 @@ impl Server {
             AppendError::Block(BlockError::Height { .. }) => self.start_reconciling(),
             AppendError::Block(BlockError::Link { .. }) => self.fork(from, height),
             AppendError::Block(problem) => {
-                self.warn(format!("block {height} of {from} can't be right: {problem}"));
+                self.warn(Warning::BadBlock(height, from.clone(), problem.to_string()));
                 self.fork(from, height);
             }
         }

@@ -8,6 +8,7 @@ use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::limits::Share;
+use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::acceptor::{Acceptor, Answer};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote, Whole};
@@ -159,7 +160,7 @@ impl Server {
         if height == next
             && let Err(problem) = self.look_at_proposed(&block)
         {
-            self.warn(format!("the block that {from} proposes is not accepted: {problem}"));
+            self.warn(Warning::BadProposal(from.clone(), problem));
             if from == self.config.id {
                 self.distrust_promises(height, &ballot);
             }
@@ -172,7 +173,7 @@ impl Server {
                 return self.send(&from, nack);
             }
             Answer::Conflict => {
-                return self.warn(format!("{from} proposes two blocks in one ballot, {ballot}"));
+                return self.warn(Warning::TwoBlocks(from, ballot));
             }
             Answer::Yes if planted!(AcceptNotDurable) => {}
             Answer::Yes => {
@@ -240,7 +241,7 @@ impl Server {
             return;
         }
         if self.proposer.run.is_none() {
-            self.step("an accepted block was not committed: finishing its round".into());
+            self.note(Note::FinishesRound);
             self.pace.finishing = true;
         } else {
             self.set(Timer::FinishRound);

@@ -3,7 +3,7 @@
 use super::super::Server;
 use super::peers::Word;
 use crate::bank::ids::ServerId;
-use crate::bank::paxos::ballot::Ballot;
+use crate::bank::note::Warning;
 
 impl Server {
     /// How many peers have to say so before this server stops: two, where there are two.
@@ -34,11 +34,8 @@ impl Server {
             return self.stop(reason + &also);
         }
         if is_new {
-            let what = match self.is_in_doubt() {
-                true => "nothing is served here until another peer has spoken",
-                false => "others have welcomed this server, so it goes on",
-            };
-            self.warn(format!("{by} alone says so, and {what}: {reason}"));
+            let (by, in_doubt) = (by.clone(), self.is_in_doubt());
+            self.warn(Warning::Accused { by, in_doubt, reason });
         }
     }
 
@@ -49,7 +46,7 @@ impl Server {
             peer.word = Word::Good;
         }
         if in_doubt {
-            self.warn(format!("{by} has nothing against this server's store, so it goes on"));
+            self.warn(Warning::Cleared(by.clone()));
         }
     }
 
@@ -62,11 +59,7 @@ impl Server {
         let peer = self.peers.get_mut(by);
         if peer.is_some_and(|peer| !std::mem::replace(&mut peer.leaps, true)) {
             let seen = self.proposer.highest_round;
-            self.warn(format!(
-                "{by} names round {round} of a ballot, and {seen} is the highest that was seen: ignored, as \
-                 are others of its more than {} ahead",
-                Ballot::MAX_LEAP
-            ));
+            self.warn(Warning::Leap { by: by.clone(), round, seen });
         }
         true
     }

@@ -9,6 +9,7 @@ use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Write;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::sessions::SessionChanges;
+use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::message::Message;
 
 impl Server {
@@ -34,13 +35,13 @@ impl Server {
     pub(in crate::bank::server) fn found_on(&mut self, block: &SealedBlock) {
         let chain = match Chain::found(block) {
             Ok(chain) => chain,
-            Err(error) => return self.warn(format!("a block 0 that is none: {error}")),
+            Err(error) => return self.warn(Warning::BadGenesis(error.to_string())),
         };
         let genesis = chain.genesis();
         let named = chain.instance(&self.config.id) == Some(self.store.instance);
         let ours = self.config.serves(&block.hash()) && self.config.configuration.matches(genesis);
         if !(named || self.config.rejoin) || !ours {
-            return self.warn("a block 0 of another bank was ignored".into());
+            return self.warn(Warning::StrangeGenesis);
         }
         self.ledger.balances.found(chain.opening_balances());
         let (pages, checkpoint) = self.pages_for(block);
@@ -71,7 +72,7 @@ impl Server {
         }
         self.store.active = true;
         self.write(Write::Activate);
-        self.info("every server has confirmed block 0: the bank is open".into());
+        self.note(Note::Opened);
         self.send_all(&Message::Heartbeat(self.standing()));
     }
 

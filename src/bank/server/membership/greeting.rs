@@ -6,6 +6,7 @@ use crate::bank::blockchain::block::FORMAT;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
+use crate::bank::note::{Note, Nothing, Warning};
 use crate::bank::paxos::message::{Hello, Message, Standing};
 
 /// What to do when the servers came to know different instances of each other while they founded.
@@ -70,30 +71,30 @@ impl Server {
         }
         match answer {
             Message::Hello(hello) if hello.id != peer => {
-                self.warn(format!("where {peer} should be, {} answers", hello.id));
+                self.warn(Warning::Elsewhere(peer, hello.id));
             }
             Message::Hello(hello) => match self.check(&hello) {
                 Err(reason) => {
-                    self.warn(format!("{peer} can't be spoken to: {}", short(&reason)));
+                    self.warn(Warning::CannotSpeak(peer, short(&reason)));
                 }
                 Ok(()) => {
                     if let Some(known) = self.peers.get_mut(&peer) {
                         known.link = Link::Up;
                     }
-                    self.info(format!("connected to {peer}"));
+                    self.note(Note::Connected(peer.clone()));
                     self.meet(&peer, hello);
                     self.repeat_to(&peer);
                     self.ask_heights_of(&peer);
                 }
             },
             Message::Reject { reason, hello } => {
-                self.warn(format!("{peer} refuses this server: {}", short(&reason)));
+                self.warn(Warning::RefusedBy(peer.clone(), short(&reason)));
                 // It may know that this server's store was lost. It speaks for nobody else.
                 if hello.id == peer {
                     let _ = self.check(&hello);
                 }
             }
-            other => self.warn(format!("{peer} answers a hello by {}", other.name())),
+            other => self.warn(Warning::OddAnswer(peer, other.name())),
         }
     }
 
@@ -103,7 +104,7 @@ impl Server {
             let was_up = known.link == Link::Up;
             known.link = Link::Down;
             if was_up {
-                self.info(format!("lost the connection to {peer}"));
+                self.note(Note::Disconnected(peer.clone()));
             }
         }
     }
@@ -113,11 +114,11 @@ impl Server {
         let peer = hello.id.clone();
         if self.peers.get(&peer).is_some_and(|known| known.incoming > Some(connection)) {
             // Its hello was overtaken by that of the connection that replaced it.
-            return self.debug(|| format!("{peer} greets on a connection that it left"));
+            return self.ignore(Nothing::GreetsLate(peer));
         }
         if let Err(reason) = self.check(&hello).and_then(|()| self.check_in_nobodys_place(&hello)) {
             let reason = short(&reason);
-            self.warn(format!("a connection of {peer}'s is refused: {reason}"));
+            self.warn(Warning::Refuses(peer.clone(), reason.clone()));
             let hello = self.hello(&peer);
             self.effects.bind(Bound::Answer(connection, Message::Reject { reason, hello }));
             return;
@@ -264,7 +265,7 @@ impl Server {
         let forked = known.forked;
         if !is_of_our_bank {
             if !std::mem::replace(&mut known.forked, true) {
-                self.warn(format!("{peer} has founded another bank. {FOUND_AGAIN}"));
+                self.warn(Warning::OtherBank(peer.clone(), FOUND_AGAIN));
             }
             return;
         }

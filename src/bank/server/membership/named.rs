@@ -4,6 +4,7 @@
 use super::super::Server;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::ids::ServerId;
+use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::message::Hello;
 
 impl Server {
@@ -39,11 +40,8 @@ impl Server {
     pub(in crate::bank::server) fn tell_founded(&mut self, block: &SealedBlock) {
         let hash = block.hash();
         match self.config.bank.is_some() || self.config.rejoin {
-            true => self.info(format!("block 0, genesis: {hash}")),
-            false => self.warn(format!(
-                "founded a NEW bank: its block 0 is {hash}. If there was one before, its stores are \
-                 not these. Start each server with --bank {hash} from now on: then it founds no other"
-            )),
+            true => self.note(Note::Founded(hash)),
+            false => self.warn(Warning::NewBank(hash)),
         }
     }
 

@@ -5,6 +5,7 @@ use super::peers::Peer;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::note::{Note, Nothing, Warning};
 use crate::bank::paxos::ballot::majority;
 use crate::bank::paxos::message::{Hello, Message, Sighting, Standing};
 
@@ -66,11 +67,9 @@ impl Server {
             peer.is_connected() && peer.is_linked() && peer.instance == named
         };
         let Some(to) = self.peers.iter().find(logs).map(|(id, _)| id.clone()) else { return };
-        self.info(format!(
-            "asking {to} to log that instance {} replaces {old}",
-            self.store.instance
-        ));
-        self.send(&to, Message::Rejoin { old, new: self.store.instance });
+        let new = self.store.instance;
+        self.note(Note::AsksToRejoin { to: to.clone(), new, old });
+        self.send(&to, Message::Rejoin { old, new });
     }
 
     /// Whether this server holds all that a majority of the others holds, by their word, and none is
@@ -126,19 +125,17 @@ impl Server {
         let greeted_as = self.peers.get(from).and_then(|peer| peer.greeted_as);
         let greeted_so = greeted_as.is_some_and(|(instance, _)| instance == new);
         if self.chain().instance(from) != Some(old) || !greeted_so {
-            return self.debug(|| format!("{from} asks to replace another instance than it has"));
+            return self.ignore(Nothing::OtherInstance(from.clone()));
         }
         if self.chain().is_deposed(new) {
-            return self.debug(|| format!("instance {new} of {from} came too late"));
+            return self.ignore(Nothing::LateInstance(from.clone(), new));
         }
         // It may have been logged in an earlier life, which did not come to settle it.
         self.pace.settle_up_to(self.ledger.log.last().seq);
         if self.ledger.log.holds_rejoin(&action) {
             return;
         }
-        self.warn(format!(
-            "on its operator's word {from} rejoins: instance {new} is to replace {old}"
-        ));
+        self.warn(Warning::Rejoins { server: from.clone(), new, old });
         self.log_records(vec![Record { action, request: None, via: Via::Local, linked: false }]);
         self.pace.settle_up_to(self.ledger.log.last().seq);
     }
@@ -191,14 +188,14 @@ impl Server {
             0 => "none".into(),
             _ => format!("those up to {}", last.name(id)),
         };
-        self.warn(format!(
+        self.warn(Warning::Rejoined(format!(
             "done: {id} has rejoined as instance {}, with block {}; its entries count from 1 again, in \
              epoch {}. Of epoch {} the chain holds {held}; later ones {lost}.",
             self.store.instance,
             self.height().unwrap_or_default(),
             self.ledger.log.last().epoch,
             last.epoch,
-        ));
+        )));
     }
 }
 

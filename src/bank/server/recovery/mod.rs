@@ -18,6 +18,7 @@ use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::restoration::Restoration;
 use crate::bank::ledger::secret::Secret;
 use crate::bank::ledger::sessions::Sessions;
+use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::acceptor::Acceptor;
 use crate::bank::paxos::pace::Pace;
 use crate::bank::paxos::proposer::Proposer;
@@ -324,9 +325,9 @@ impl Server {
                 self.ledger.log.len()
             ),
         };
-        self.info(text);
+        self.note(Note::Begins(text));
         if let Some(why) = self.waits_for_its_bank().filter(|_| !self.config.rejoin) {
-            self.warn(why);
+            self.warn(Warning::WaitsForItsBank(why));
         }
         // A bank of one server needs nobody's word.
         self.found();

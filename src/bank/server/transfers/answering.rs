@@ -10,6 +10,7 @@ use crate::bank::ids::ConnectionId;
 use crate::bank::ledger::entry::{Position, Via};
 use crate::bank::ledger::rule::LedgerError;
 use crate::bank::ledger::sessions::Fate;
+use crate::bank::note::Nothing;
 use crate::bank::reason::{Code, Reason};
 use crate::bank::request::{ErrorCode, Outcome, Reply};
 
@@ -41,7 +42,7 @@ impl Server {
             }
             Seen::Again(Fate::Waiting(wait)) => self.join_wait(wait, &instruction, &tickets),
             Seen::Stale => {
-                self.debug(|| "a request came on an older connection of its session".into());
+                self.ignore(Nothing::OlderConnection);
                 tickets.iter().for_each(|ticket| self.clients.calls.forget(ticket.call));
             }
             Seen::New => {

@@ -8,6 +8,7 @@ use super::verdict::Verdict;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::ids::{ConnectionId, ServerId, WaitId};
 use crate::bank::limits::{Limits, Share};
+use crate::bank::note::Note;
 use crate::bank::request::{ErrorCode, Reply};
 
 impl Server {
@@ -178,8 +179,8 @@ impl Server {
         let promised = self.voter.acceptor.promised();
         let yields = self.pace.yields_to(promised, &self.config.id);
         if let Some(other) = promised.filter(|_| yields) {
-            let text = format!("settling: the run of {} may go first", other.server);
-            self.step(text);
+            let to = other.server.clone();
+            self.note(Note::Yields(to));
         }
         yields
     }

@@ -3,7 +3,9 @@
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Bound, Write};
 use crate::bank::ids::ServerId;
+use crate::bank::note::{Note, Step};
 use crate::bank::paxos::message::{Message, Vote};
+use crate::bank::paxos::rest::Rest;
 use crate::bank::reason::Code;
 use crate::bank::request::{Outcome, Reply};
 
@@ -142,17 +144,21 @@ impl Tally {
         }
     }
 
-    pub fn note(&mut self, text: &str) {
-        self.mark_if(text.contains("accept the block accepted before"), Mark::Adopted);
-        self.mark_if(text.contains("finishing its round"), Mark::Finishing);
-        self.mark_if(text.contains("all logs are empty"), Mark::AllEmpty);
-        let brings_nothing = text.contains("a block takes; that brings nothing");
-        self.mark_if(brings_nothing, Mark::RestNothing);
-        let brings = text.contains("a block takes; that brings ");
-        self.mark_if(brings && !brings_nothing, Mark::RestBrings);
-        self.mark_if(text.contains("a block takes; nobody said"), Mark::RestUnknown);
-        self.mark_if(text.contains("may go first"), Mark::Yielded);
-        self.mark_if(text.starts_with("reconciled up to"), Mark::Reconciled);
+    pub fn note(&mut self, note: &Note) {
+        let mark = match note {
+            Note::Run(_, _, Step::Proposes { adopted: true, .. }) => Mark::Adopted,
+            Note::Run(_, _, Step::AllEmpty) => Mark::AllEmpty,
+            Note::Run(_, _, Step::Leaves(Rest::Brings(brings))) if brings.is_empty() => {
+                Mark::RestNothing
+            }
+            Note::Run(_, _, Step::Leaves(Rest::Brings(_))) => Mark::RestBrings,
+            Note::Run(_, _, Step::Leaves(_)) => Mark::RestUnknown,
+            Note::FinishesRound => Mark::Finishing,
+            Note::Yields(_) => Mark::Yielded,
+            Note::Reconciled(_) => Mark::Reconciled,
+            _ => return,
+        };
+        self.mark(mark);
     }
 
     /// A turn became durable, by which the log came to hold what is given.

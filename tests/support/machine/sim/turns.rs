@@ -5,8 +5,9 @@ use super::clients::Client;
 use super::queue::Happening;
 use super::tally::Fault;
 use super::world::World;
-use crate::bank::effects::{Bound, Event, Level, Timer, TimerCommand, Write};
+use crate::bank::effects::{Bound, Event, Timer, TimerCommand, Write};
 use crate::bank::ids::ServerId;
+use crate::bank::note::{Level, Note, Step};
 use crate::bank::paxos::message::{Message, Vote};
 use crate::bank::request::Reply;
 
@@ -15,11 +16,12 @@ impl World {
         let host = self.hosts.get_mut(id).unwrap();
         let Some(server) = &mut host.server else { return };
         let turn = server.end_turn();
-        for note in turn.notes.iter().filter(|note| note.level != Level::Debug) {
-            self.tally.note(&note.text);
-            self.tell(|| format!("{id} {}", note.text));
+        for note in turn.notes.iter().filter(|note| note.level() != Level::Debug) {
+            self.tally.note(note);
+            self.tell(|| format!("{id} {note}"));
         }
-        self.begun = turn.notes.iter().any(|note| note.text.ends_with(": prepare"));
+        self.begun =
+            turn.notes.iter().any(|note| matches!(note, Note::Run(_, _, Step::Prepares(_))));
         assert_eq!(turn.stop, None, "no server may have to stop here");
         let proposes = turn.free.iter().any(|(_, message)| message.is_bulky());
         let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
