@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::derived::Derived;
-use crate::bank::ids::{ConnectionId, ServerId, TurnNumber, WaitId};
+use crate::bank::ids::{ConnectionId, ServerId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::pages::Page;
 use crate::bank::ledger::sessions::SessionChanges;
@@ -18,6 +18,7 @@ use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::{Part, Query, Reply, Request};
 use crate::bank::status::Runs;
+pub use crate::bank::timer::Timer;
 
 /// Something that happened to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,45 +44,6 @@ pub enum Event {
     Part(ConnectionId, Option<u64>, Part),
     /// A timer that was set has run out.
     Timer(Timer),
-}
-
-/// Timers by name; the shell turns a name into a jittered deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Timer {
-    /// Time to tell the others that this server is there.
-    Heartbeat,
-    /// A proposer with a majority of promises has waited long enough for the others: a short time,
-    /// or, if what was promised covers all that waits, a very short one.
-    Gather {
-        /// What was promised covers all that waits.
-        covered: bool,
-    },
-    /// Time to repeat the run's prepare or accept to those who haven't answered.
-    Repeat,
-    /// A proposer that lost, or that lets others go first, may try again. Longer with each attempt.
-    BackOff {
-        /// Counts the attempts in a row that did not get through.
-        attempt: u32,
-    },
-    /// A block was accepted here a while ago and no commit was heard of.
-    FinishRound,
-    /// A step of reconciling has taken too long.
-    Reconcile,
-    /// A waiting transfer, or a client that waits for a settlement, has waited long enough.
-    Deadline(WaitId),
-    /// A transfer that waits for money has waited as long as it was allowed to.
-    Patience {
-        /// The transfer.
-        wait: WaitId,
-        /// How long that is, in milliseconds.
-        ms: u64,
-    },
-    /// Payees that nobody knows may be asked for again.
-    LookUp,
-    /// Runs that by the look of the last ones bring nothing but refusals may begin again.
-    Rest,
-    /// The oldest entry of the local log has been there long enough: settle.
-    Settle,
 }
 
 /// What to do about a timer.

@@ -14,3 +14,4 @@ pub mod server;
 pub(crate) mod short_text;
 pub mod status;
 pub mod stored;
+pub mod timer;

@@ -63,11 +63,15 @@ fn content(sealed: &SealedBlock) -> String {
 
 /// A note of the machine's, if it says more than the messages and writes beside it.
 pub fn note(note: &Note) -> Option<(&'static str, String)> {
-    let is_known = match note {
-        Note::Appended { .. } => true,
-        Note::Run(_, _, Step::Prepares(_) | Step::Promised(..) | Step::Proposes { .. }) => true,
-        _ => false,
-    };
+    let is_known = matches!(
+        note,
+        Note::Appended { .. }
+            | Note::Run(
+                _,
+                _,
+                Step::Prepares(_) | Step::Promised(..) | Step::Proposes { adopted: false, .. }
+            )
+    );
     if is_known {
         return None;
     }

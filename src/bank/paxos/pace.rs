@@ -3,9 +3,9 @@
 //! Whoever loses a run waits, longer each time; whoever wins while others wait lets them go first; runs
 //! that bring nothing rest in between. Each method says which timer is to be set or cancelled for that.
 
-use crate::bank::effects::Timer;
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::ballot::Ballot;
+use crate::bank::timer::Timer;
 
 /// When the next run may begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

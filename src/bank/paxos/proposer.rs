@@ -9,7 +9,6 @@ use std::fmt;
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::Chain;
-use crate::bank::effects::Timer;
 use crate::bank::ids::{AccountId, LifeId, ServerId, WaitId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
@@ -19,6 +18,7 @@ use crate::bank::paxos::message::{Message, Vote, Whole};
 use crate::bank::paxos::rest::Rest;
 use crate::bank::paxos::run::{Gathering, Origin, Phase, Plan, Promised, Run, Value, value};
 use crate::bank::status::Runs;
+use crate::bank::timer::Timer;
 
 /// What follows from an answer to a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

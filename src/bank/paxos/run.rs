@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
-use crate::bank::effects::Timer;
 use crate::bank::ids::{AccountId, ServerId, WaitId};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::Message;
 use crate::bank::paxos::rest::{Consulted, Rest};
+use crate::bank::timer::Timer;
 
 /// A Paxos run. It dies when its height is appended, when its ballot is beaten, or with its life.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
