@@ -27,6 +27,7 @@ use crate::node::owed::Untaken;
 use crate::node::queues::weight;
 use crate::node::room::{Room, Taken};
 use crate::node::socket::refuse;
+use crate::node::unread::Unread;
 use crate::wire::asked::Asked;
 use crate::wire::link::LinkOrder;
 use crate::wire::{
@@ -58,6 +59,8 @@ pub(crate) struct Lobby {
     pub(crate) long_lines: Arc<Room>,
     /// Room for items of heavy requests that wait for their turn.
     pub(crate) untaken: Arc<Room>,
+    /// The replies that all clients leave unread.
+    pub(crate) unread: Arc<Unread>,
     /// The links' faults, if clients may order any.
     pub(crate) faults: Option<Arc<Faults>>,
 }
@@ -83,7 +86,7 @@ struct Ended;
 /// asks at once while another client is idle.
 pub(crate) fn serve(lobby: &Lobby, id: ConnectionId, socket: Arc<TcpStream>) {
     let Some(_adopted) = lobby.life.adopt(&socket) else { return };
-    let (outlet, outgoing) = Outlet::new(Arc::clone(&socket));
+    let (outlet, outgoing) = Outlet::among(&lobby.unread, Arc::clone(&socket));
     let seat = lobby.guests.seat(id, &outlet);
     let patience = seat.is_none().then_some(lobby.timings.handshake);
     let prepared = socket

@@ -6,7 +6,7 @@
 //! event_loop ─── owns the state machine and the store: a turn, one durable write, then bound effects
 //! exchange ───── the event loop's tables: who is connected, and the way out to each
 //! queues ─────── the clients' requests, connection by connection, and who is served next
-//! room ───────── what all connections together may hold (owed: what each may)
+//! room ───────── what all connections together may hold (owed: what each may; unread: of replies)
 //! guests ─────── the clients' places; an idle client gives way
 //! gate ───────── holds clients back while there is too much to put into the next block
 //! send_queue ─── what leaves at once, and what waits for its writer (socket)
@@ -36,8 +36,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 
+use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::node::block_reader::{BlockReader, Jobs};
 use crate::node::checking::ToCheck;
@@ -57,7 +58,8 @@ use crate::node::resting::Rests;
 use crate::node::room::Room;
 use crate::node::starting::load_patiently;
 use crate::node::trace::Trace;
-use crate::store::Store;
+use crate::node::unread::{UNREAD, Unread};
+use crate::store::{BlockSource, Store};
 
 mod block_reader;
 mod checking;
@@ -92,6 +94,7 @@ mod statements;
 mod timers;
 mod told;
 mod trace;
+mod unread;
 
 pub use config::{NodeConfig, Timings};
 pub use life::ExitReason;
@@ -189,15 +192,11 @@ impl Node {
         let loading = Arc::new(Loading::default());
         let (to_peers, peers) = crossbeam_channel::bounded(PEER_CHANNEL);
         let (to_clients, clients) = crossbeam_channel::bounded(CLIENT_CHANNEL);
-        let (jobs, to_do) = Jobs::new();
         let (id, timings) = (config.id.clone(), config.timings.clone());
         let to_check = Arc::new(ToCheck::default());
         to_check.leave(check);
         let (to_appended, appended) = crossbeam_channel::bounded(block_reader::APPENDED);
-        let (life, check) = (Arc::clone(&self.life), Arc::clone(&to_check));
-        let mut reader = BlockReader::new(id.clone(), store.reader(), appended, life, check);
-        let read = move || reader.run(&to_do);
-        self.others.push(self.life.spawn(format!("{id}:blocks"), read)?);
+        let jobs = self.spawn_reader(&id, store.reader(), appended, &to_check)?;
         let faults = config.allow_fault_injection.then(|| {
             let peers = config.peers().map(|(peer, _)| peer);
             Arc::new(Faults::new(&id, peers))
@@ -218,6 +217,7 @@ impl Node {
             to_look_at: places.to_look_at,
             long_lines: Room::of(connection::LONG_LINES),
             untaken: Room::of(connection::UNTAKEN),
+            unread: Unread::of(UNREAD),
             faults,
         };
         let mut event_loop = EventLoop {
@@ -242,6 +242,20 @@ impl Node {
         let listen = move || listener::listen(listener, &lobby);
         self.listener = Some(self.life.spawn(format!("{id}:listener"), listen)?);
         Ok(())
+    }
+
+    fn spawn_reader(
+        &mut self,
+        id: &ServerId,
+        source: Box<dyn BlockSource>,
+        appended: Receiver<SealedBlock>,
+        to_check: &Arc<ToCheck>,
+    ) -> io::Result<Jobs> {
+        let (jobs, to_do) = Jobs::new();
+        let (life, to_check) = (Arc::clone(&self.life), Arc::clone(to_check));
+        let mut reader = BlockReader::new(id.clone(), source, appended, life, to_check);
+        self.others.push(self.life.spawn(format!("{id}:blocks"), move || reader.run(&to_do))?);
+        Ok(jobs)
     }
 
     fn spawn_diallers(

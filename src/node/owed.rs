@@ -4,14 +4,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::node::room::Taken;
+use crate::node::unread::Share;
 
 /// The most replies a client may be owed before nothing more is read from it.
 pub(crate) const MAX_OWED: usize = 256;
 /// The most items of its requests that may wait for their turn before nothing more is read. A single
 /// request may always wait.
 pub(crate) const MAX_UNTAKEN: usize = 8_192;
-/// The most outcomes that may wait to be written to it before nothing more is read.
-pub(crate) const MAX_UNWRITTEN: usize = 20_000;
+/// The most bytes of replies that may wait to be written to it before nothing more is read: some 20,000
+/// outcomes.
+pub(crate) const MAX_UNWRITTEN: usize = 2 << 20;
 
 /// The most replies, the next one included, that a client may be owed and still asks for little…
 const FEW_REPLIES: usize = 8;
@@ -28,6 +30,8 @@ const LITTLE_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Owed {
     debt: Mutex<Debt>,
     changed: Condvar,
+    /// What this client leaves unread counts here, too.
+    share: Arc<Share>,
 }
 
 #[derive(Debug)]
@@ -35,7 +39,7 @@ struct Debt {
     replies: usize,
     /// Items of requests that wait for their turn, except those of a client that asks for little.
     untaken: usize,
-    /// Outcomes that wait to be written.
+    /// Bytes of replies that wait to be written.
     unwritten: usize,
     /// True once the writer has ended: nothing more will be written.
     closed: bool,
@@ -72,7 +76,7 @@ impl Debt {
 
 impl Owed {
     /// Starts with nothing owed.
-    pub(crate) fn new() -> Owed {
+    pub(crate) fn new(share: Arc<Share>) -> Owed {
         let debt = Debt {
             replies: 0,
             untaken: 0,
@@ -82,7 +86,7 @@ impl Owed {
             asked: Instant::now(),
             asked_much: None,
         };
-        Owed { debt: Mutex::new(debt), changed: Condvar::new() }
+        Owed { debt: Mutex::new(debt), changed: Condvar::new(), share }
     }
 
     fn debt(&self) -> MutexGuard<'_, Debt> {
@@ -152,23 +156,28 @@ impl Owed {
         Untaken { owed: Arc::clone(self), items, _of_all: of_all }
     }
 
-    /// Counts outcomes that wait to be written.
-    pub(crate) fn queue(&self, outcomes: usize) {
-        if outcomes > 0 {
-            self.debt().unwritten += outcomes;
+    /// Counts bytes that wait to be written.
+    pub(crate) fn queue(&self, bytes: usize) {
+        if bytes > 0 {
+            self.debt().unwritten += bytes;
+            self.share.add(bytes);
         }
     }
 
-    /// Notes that replies were written, and with them outcomes that had waited.
-    pub(crate) fn pay(&self, replies: usize, outcomes: usize) {
+    /// Notes that replies were written, and with them bytes that had waited.
+    pub(crate) fn pay(&self, replies: usize, bytes: usize) {
+        if bytes > 0 {
+            self.share.subtract(bytes);
+        }
         let mut debt = self.debt();
         debt.replies = debt.replies.saturating_sub(replies);
-        debt.unwritten -= outcomes;
+        debt.unwritten -= bytes;
         self.tell(&debt);
     }
 
     /// Notes that nothing more will be written.
     pub(crate) fn close(&self) {
+        self.share.end();
         let mut debt = self.debt();
         debt.closed = true;
         self.tell(&debt);
@@ -196,8 +205,12 @@ impl Owed {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
     use crate::node::room::Room;
+    use crate::node::socket::Socket;
+    use crate::node::unread::Unread;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -205,8 +218,14 @@ mod tests {
         owed.owe(weight, Instant::now(), most)
     }
 
+    fn new() -> Owed {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        Owed::new(Unread::of(usize::MAX).join(&Arc::new(Socket::new(Arc::new(socket)))))
+    }
+
     fn with_all_owed() -> Owed {
-        let owed = Owed::new();
+        let owed = new();
         assert!((0..MAX_OWED).all(|_| owe(&owed, 1, LONG).is_some()));
         owed
     }
@@ -224,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_its_turn_holds_its_client_back_until_it_is_taken_in() {
-        let (owed, room) = (Arc::new(Owed::new()), Room::of(MAX_UNTAKEN));
+        let (owed, room) = (Arc::new(new()), Room::of(MAX_UNTAKEN));
         assert_eq!(owe(&owed, MAX_UNTAKEN, LONG), Some(false));
         let untaken = owed.hand_in(MAX_UNTAKEN, room.take(MAX_UNTAKEN, || true).unwrap());
         std::thread::scope(|scope| {
@@ -236,8 +255,8 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_that_are_not_read_hold_their_client_back() {
-        let owed = Owed::new();
+    fn replies_that_are_not_read_hold_their_client_back() {
+        let owed = new();
         owed.queue(MAX_UNWRITTEN + 1);
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| owe(&owed, 1, LONG));
@@ -248,7 +267,7 @@ mod tests {
 
     #[test]
     fn who_has_much_under_way_does_not_ask_for_little() {
-        let (owed, now) = (Owed::new(), Instant::now());
+        let (owed, now) = (new(), Instant::now());
         let owe = |weight, at| owed.owe(weight, at, LONG);
         for _ in 0..FEW_REPLIES {
             assert_eq!(owe(FEW_ITEMS, now), Some(true));
@@ -263,7 +282,7 @@ mod tests {
 
     #[test]
     fn only_who_is_owed_nothing_is_idle() {
-        let owed = Owed::new();
+        let owed = new();
         assert!(owed.idle_since().is_some());
         owe(&owed, 1, LONG);
         assert!(owed.idle_since().is_none() && !owed.close_if_idle());

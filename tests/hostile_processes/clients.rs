@@ -16,6 +16,9 @@ use crate::support::process::{Bank, Setup};
 /// By how much the server's memory may be larger after than before. Allocators keep what was used.
 const MOST_MEMORY: u64 = 192 << 20;
 
+/// The same while much is left unread: as much as all clients together may, and as it is turned into text.
+const MOST_UNREAD: u64 = 240 << 20;
+
 /// A bank in which who doesn't read is disconnected soon, the payer, and the memory that A had.
 struct Hell {
     bank: Bank,
@@ -25,8 +28,13 @@ struct Hell {
 
 impl Hell {
     fn begin() -> Hell {
+        Hell::with_unread("3s")
+    }
+
+    /// One in which a client that takes nothing is disconnected after so long.
+    fn with_unread(time: &str) -> Hell {
         let mut setup = Setup::default();
-        setup.flags.extend(["--unread", "3s"].map(str::to_owned));
+        setup.flags.extend(["--unread", time].map(str::to_owned));
         let mut bank = Bank::set_up(&["A", "B"], setup);
         bank.start_all();
         let payer = Payer::start(bank.address("A"));
@@ -56,10 +64,15 @@ impl Hell {
 
 /// What A's process has in memory, in bytes.
 fn memory(bank: &mut Bank) -> u64 {
-    let pid = bank.process("A").expect("it runs").pid();
+    status_of(bank, "VmRSS:") << 10
+}
+
+/// A number that the system tells of A's process.
+fn status_of(bank: &mut Bank, name: &str) -> u64 {
+    let pid = bank.process("A").expect("it was started").pid();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 fn open_files_allowed() -> usize {
@@ -187,6 +200,43 @@ fn who_never_reads() {
         });
     }
     hell.end("20 that never read");
+}
+
+/// Bug: 800 clients that never read could each have 90 MiB of pages in the server's memory, for ever if they
+/// read a byte now and then. Cause: each was held back at a bound of its own, which counted outcomes alone.
+/// Fix: a bound in bytes over all clients, at which the slowest of them are disconnected.
+#[test]
+fn all_who_do_not_read_together_take_no_more_than_is_allowed() {
+    const MANY: u64 = 64;
+    let mut hell = Hell::with_unread("60s");
+    let opened = hell.bank.ask("A", &json!({"open": {"account": "A/long"}})).expect("an answer");
+    assert_eq!(opened["outcome"], json!("accepted"));
+    let fills = json!(["A", "A/long", 1]);
+    let back = json!(["A/long", "A", 1]);
+    let batch: Vec<Value> = (0..600).flat_map(|_| [fills.clone(), back.clone()]).collect();
+    hell.bank.ask("A", &json!({"batch": {"items": batch}})).expect("an answer");
+    let page = hell.bank.ask("A", &json!({"log": {}})).expect("an answer");
+    assert_eq!(page["more"], json!(true), "a page is full");
+
+    let asks = "{\"log\":{}}\n".repeat(256);
+    let threads = status_of(&mut hell.bank, "Threads:");
+    let deaf: Vec<TcpStream> = (0..MANY).map(|_| hell.connect()).collect();
+    // Each has two; those of who asked before may end just now.
+    let all = threads + 2 * MANY - 10;
+    wait_until("all are connected", || status_of(&mut hell.bank, "Threads:") >= all);
+    for mut stream in &deaf {
+        stream.write_all(asks.as_bytes()).expect("sent");
+    }
+    let mut most = 0;
+    let bank = &mut hell.bank;
+    wait_until("the slowest are disconnected", || {
+        most = most.max(memory(bank));
+        assert!(most < hell.memory + MOST_UNREAD, "memory went from {} to {most}", hell.memory);
+        status_of(bank, "Threads:") < threads + MANY
+    });
+    drop(deaf);
+    println!("at most {} KiB", most >> 10);
+    hell.end("64 that never read pages");
 }
 
 #[test]
