@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// A whole number of units, from 0 to [`Amount::MAX`]. There is no arithmetic but the checked kind.
+/// A whole number of units, from 0 to [`Amount::MAX`]. All arithmetic on it is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Amount(u64);
 
-/// Why a number or a text is not an amount.
+/// The error for a number or a text that is no amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadAmount;
 
@@ -25,25 +25,25 @@ impl std::error::Error for BadAmount {}
 impl Amount {
     /// Nothing.
     pub const ZERO: Amount = Amount(0);
-    /// The most there can be in one bank: 2^53 - 1, which is exact as a JSON number in every language.
+    /// The most money in one bank: 2^53 - 1 units, which is exact as a JSON number in every language.
     pub const MAX: Amount = Amount((1 << 53) - 1);
 
-    /// `units` units, if there can be so many.
+    /// Makes an amount of `units` units, unless they exceed [`Amount::MAX`].
     pub const fn new(units: u64) -> Option<Amount> {
         if units <= Amount::MAX.0 { Some(Amount(units)) } else { None }
     }
 
-    /// The number of units.
+    /// Returns the number of units.
     pub const fn units(self) -> u64 {
         self.0
     }
 
-    /// The sum, unless it is more than there can be.
+    /// Adds, unless the sum exceeds [`Amount::MAX`].
     pub fn plus(self, other: Amount) -> Option<Amount> {
         Amount::new(self.0.checked_add(other.0)?)
     }
 
-    /// The rest, unless it is below zero.
+    /// Subtracts, unless the rest is below zero.
     pub fn minus(self, other: Amount) -> Option<Amount> {
         self.0.checked_sub(other.0).map(Amount)
     }

@@ -1,7 +1,7 @@
 //! What goes into the state machine and what comes out: events, effects, turns and receipts.
 //!
-//! Effects have two outboxes. What is *free* may leave at once: it is true whatever is durable.
-//! What is *bound* speaks of the turn's writes, and comes out of [`Turn`] only for the [`Receipt`] of exactly
+//! Effects have two outboxes. *Free* effects may leave at once: they are true whatever is durable.
+//! *Bound* effects speak of the turn's writes, and come out of [`Turn`] only for the [`Receipt`] of exactly
 //! that turn, which only the turn's [`Batch`] gives when it is written. A shell that forgets to make a turn
 //! durable has nothing to send: it doesn't compile.
 
@@ -25,22 +25,22 @@ pub use crate::bank::timer::Timer;
 pub enum Event {
     /// The connection that this server dials to a peer is up. The machine answers with a hello.
     LinkUp(ServerId),
-    /// The peer answered that hello, by a hello or a rejection.
+    /// The peer answered the hello over such a link, by a hello or a rejection.
     LinkAnswered(ServerId, Message),
     /// The connection that this server dials is down.
     LinkDown(ServerId),
     /// A connection that a peer dialled opened with this hello.
     Greeted(ConnectionId, Hello),
-    /// A message on such a connection, after its hello.
+    /// A message came on such a connection, after its hello.
     Received(ConnectionId, Message),
     /// A message that this server sent to itself.
     Own(Message),
-    /// A connection, of a peer's or a client's, is gone.
+    /// A connection of a peer or a client is gone.
     Closed(ConnectionId),
-    /// A client asks. The number is the client's, to be repeated in the reply.
+    /// A client asks. The number is the client's, and comes back in the reply.
     Request(ConnectionId, Option<u64>, Request),
-    /// A client asks for a batch that is too long for one turn; this is a part of it. The parts of a
-    /// batch come in their order, with nothing else of that connection's between them.
+    /// A client asks for a batch that is too long for one turn; this is a part of it. The parts come in
+    /// their order, with nothing else of the same connection between them.
     Part(ConnectionId, Option<u64>, Part),
     /// A timer that was set has run out.
     Timer(Timer),
@@ -51,7 +51,7 @@ pub enum Event {
 pub enum TimerCommand {
     /// Start it, or start it anew.
     Set(Timer),
-    /// Forget it. Forgetting one that isn't set is fine; so is its going off all the same.
+    /// Forget it. The timer need not be set, and may run out all the same.
     Cancel(Timer),
 }
 
@@ -62,32 +62,32 @@ pub enum Write {
     Log(Element),
     /// Promises a ballot for the next height.
     Promise(Ballot),
-    /// Accepts a block in a ballot, which is thereby promised. Replaces a block accepted before.
+    /// Accepts a block in a ballot, which it also promises. Replaces a block accepted before.
     Accept {
         /// The ballot.
         ballot: Ballot,
         /// The block.
         block: SealedBlock,
     },
-    /// Appends a block to the chain; takes the included elements off the front of the local log;
-    /// replaces pages of balances; clears the acceptor's promise and accepted block. In this order.
+    /// Appends a block to the chain, takes the included elements off the front of the local log,
+    /// replaces pages of balances, and clears the acceptor's promise and accepted block, in this order.
     Append {
         /// The block.
         block: SealedBlock,
-        /// It is the accepted block, which the store holds already and only has to move.
+        /// True if it is the accepted block, which the store holds already and only has to move.
         from_accepted: bool,
         /// How many elements leave the local log.
         trim: usize,
-        /// Pages of the balances by the chain up to this block: not all that change by it.
+        /// Pages of the balances by the chain up to this block. They need not be all that it changes.
         pages: Vec<Page>,
-        /// The stored pages have at least the blocks up to this height then.
+        /// The height up to which, at least, the stored pages then count the blocks.
         checkpoint: u64,
-        /// What follows from the chain then.
+        /// What then follows from the chain.
         derived: Derived,
-        /// What changes in what is known of the sessions in the chain.
+        /// The changes to the sessions in the chain.
         sessions: SessionChanges,
     },
-    /// Every server has confirmed block 0.
+    /// Notes that every server has confirmed block 0.
     Activate,
 }
 
@@ -96,22 +96,22 @@ pub enum Write {
 pub enum Bound {
     /// A message over the connection that this server dials to a peer.
     Peer(ServerId, Message),
-    /// A message of the server's to itself: comes back as [`Event::Own`].
+    /// A message to the server itself, which comes back as [`Event::Own`].
     Own(Message),
     /// The answer to a hello, over the connection that the peer dialled.
     Answer(ConnectionId, Message),
     /// A reply to a client.
     Reply(ConnectionId, Option<u64>, Reply),
-    /// What the block reader answers a client from the store.
+    /// A question that the block reader answers from the store.
     Read {
         /// The client.
         connection: ConnectionId,
         /// The number of its request.
         id: Option<u64>,
-        /// What it asks.
+        /// The question.
         query: Query,
     },
-    /// Blocks for a peer: the block reader sends a [`Message::BlocksResponse`] from the store.
+    /// Blocks for a peer, which the block reader sends from the store as a [`Message::BlocksResponse`].
     SendBlocks {
         /// The peer.
         to: ServerId,
@@ -151,26 +151,26 @@ impl Receipt {
     }
 }
 
-/// What the events since the last turn amount to.
+/// The effects of the events since the last turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Effects {
-    /// To be made durable, in order.
+    /// The writes to be made durable, in order.
     pub writes: Vec<Write>,
-    /// May leave at once.
+    /// The messages that may leave at once.
     pub free: Vec<(ServerId, Message)>,
-    /// Timers to set and to cancel, in order.
+    /// The timers to set and to cancel, in order.
     pub timers: Vec<TimerCommand>,
-    /// Lines for the log.
+    /// The lines for the log.
     pub notes: Vec<Note>,
-    /// What became of own runs, to be counted.
+    /// The outcomes of own runs, to be counted.
     pub runs: Runs,
-    /// The server must stop, for this reason. What is bound must not leave.
+    /// Why the server must stop, if it must. Bound effects must then not leave.
     pub stop: Option<Stop>,
     bound: Vec<Bound>,
 }
 
 impl Effects {
-    /// Adds something to the bound outbox.
+    /// Adds an effect to the bound outbox.
     pub(crate) fn bind(&mut self, bound: Bound) {
         self.bound.push(bound);
     }
@@ -188,7 +188,8 @@ impl Effects {
 pub struct Batch {
     /// The number that the turn counter must have afterwards.
     pub number: TurnNumber,
-    /// In order. If there are none there is nothing to make durable and the number is the last one's.
+    /// The writes, in order. If there are none, nothing has to be made durable, and the number is the last
+    /// turn's.
     pub writes: Vec<Write>,
 }
 
@@ -196,12 +197,12 @@ impl Batch {
     /// Has `write` make the writes durable, all or none, and gives the receipt if it says that they are.
     ///
     /// # Errors
-    /// That of `write`. The batch is gone then: nobody knows whether it became durable.
+    /// The error of `write`. The batch is then gone: nobody knows whether it became durable.
     pub fn write<E>(self, write: impl FnOnce(&Batch) -> Result<(), E>) -> Result<Receipt, E> {
         write(&self).map(|()| Receipt { batch: self })
     }
 
-    /// The receipt of a turn without writes: all turns before it are durable, so nothing is missing.
+    /// Gives the receipt of a turn without writes: all turns before it are durable, so nothing is missing.
     ///
     /// # Errors
     /// The batch, if it holds writes.
@@ -213,26 +214,26 @@ impl Batch {
     }
 }
 
-/// A finished turn: what to write, what may leave now, and what may leave then.
+/// A finished turn: what to write, what may leave now, and what may leave after the write.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// To be made durable.
+    /// The writes to be made durable.
     pub batch: Batch,
-    /// May leave at once.
+    /// The messages that may leave at once.
     pub free: Vec<(ServerId, Message)>,
-    /// Timers to set and to cancel, in order.
+    /// The timers to set and to cancel, in order.
     pub timers: Vec<TimerCommand>,
-    /// Lines for the log.
+    /// The lines for the log.
     pub notes: Vec<Note>,
-    /// What became of own runs, to be counted.
+    /// The outcomes of own runs, to be counted.
     pub runs: Runs,
-    /// The server must stop, for this reason.
+    /// Why the server must stop, if it must.
     pub stop: Option<Stop>,
-    /// May leave in exchange for the receipt.
+    /// The effects that may leave in exchange for the receipt.
     pub bound: Outbox,
 }
 
-/// What is bound to a turn's writes.
+/// The effects bound to a turn's writes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outbox {
     turn: TurnNumber,
@@ -240,7 +241,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Nothing is bound.
+    /// True if nothing is bound.
     pub fn is_empty(&self) -> bool {
         self.bound.is_empty()
     }
@@ -248,7 +249,7 @@ impl Outbox {
     /// Hands out what was bound, for the receipt of its turn.
     ///
     /// # Panics
-    /// If the receipt is another turn's: that is a bug in the shell.
+    /// If the receipt is another turn's, which is a bug in the shell.
     pub fn release(self, receipt: &Receipt) -> Vec<Bound> {
         assert_eq!(receipt.batch.number, self.turn, "the receipt of another turn");
         self.bound

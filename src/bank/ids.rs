@@ -12,12 +12,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::bank::short_text::ShortText;
 
-/// The longest name of a server.
+/// The longest name of a server, in characters.
 pub const MAX_SERVER_ID: usize = 16;
-/// The longest name of an account within its home (the part after the slash).
+/// The longest name of an account within its home (the part after the slash), in characters.
 pub const MAX_ACCOUNT_NAME: usize = 64;
 
-/// Why a text is not the name that it should be.
+/// The error for a text that is not the name it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadName {
     /// What was expected, in words.
@@ -40,7 +40,7 @@ fn bad<T>(expected: &'static str, found: &str) -> Result<T, BadName> {
     Err(BadName { expected, found })
 }
 
-/// Implements serde by way of `Display` and `FromStr`.
+/// Implements serde through `Display` and `FromStr`.
 macro_rules! serde_as_text {
     ($($name:ty),*) => {$(
         impl Serialize for $name {
@@ -57,7 +57,7 @@ macro_rules! serde_as_text {
 }
 pub(crate) use serde_as_text;
 
-/// Reads a text as what it stands for, with no copy made on the way.
+/// Reads a text as a value, without copying the text.
 pub(crate) fn parse_text<'de, T, D>(from: D) -> Result<T, D::Error>
 where
     T: FromStr<Err: fmt::Display>,
@@ -81,7 +81,7 @@ where
 pub struct ServerId(ShortText);
 
 impl ServerId {
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -127,45 +127,45 @@ fn is_account(name: &[u8]) -> bool {
 pub struct AccountId(ShortText);
 
 impl AccountId {
-    /// The account of `home` itself.
+    /// Returns the account of `home` itself.
     pub fn of(home: &ServerId) -> Self {
         AccountId(home.0.clone())
     }
 
-    /// The id of the only server that may debit this account.
+    /// Returns the id of the only server that may debit this account.
     pub fn home(&self) -> &str {
         let name = self.as_str();
         let end = name.bytes().position(|b| b == b'/').unwrap_or(name.len());
         &name[..end]
     }
 
-    /// Whether that is this one.
+    /// True if `home` is its home.
     pub fn is_of(&self, home: &ServerId) -> bool {
         let rest = self.as_bytes().strip_prefix(home.0.as_bytes());
         rest.is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The name's bytes, which are ASCII.
+    /// Returns the name's bytes, which are ASCII.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
-    /// A number that the name is scattered to; without the salt nobody can tell which names meet.
+    /// Scatters the name to a number. Without the salt nobody can tell which names meet.
     pub(crate) fn scatter(&self, salt: u64) -> u64 {
         self.0.scatter(salt)
     }
 
-    /// Adds the name to a text.
+    /// Appends the name to a text.
     pub(crate) fn append_to(&self, text: &mut Vec<u8>) {
         self.0.append_to(text);
     }
 
-    /// The account of this name, if it is one.
+    /// Parses an account's name.
     pub(crate) fn from_bytes(name: &[u8]) -> Option<AccountId> {
         is_account(name).then(|| AccountId(ShortText::of_bytes(name)))
     }
@@ -224,7 +224,7 @@ macro_rules! random_id {
 }
 
 random_id!(
-    /// A random id made when a store is first used: whoever speaks under it owns that store.
+    /// A random id made when a store is first used. Whoever speaks under it owns the store.
     InstanceId,
     "an instance id (16 hexadecimal digits)"
 );
@@ -247,12 +247,12 @@ impl fmt::Display for TurnNumber {
     }
 }
 
-/// A connection of this server's, numbered by the shell in the order of opening and never reused
-/// while the process lives.
+/// A connection of this server, numbered by the shell in the order of opening. No number is reused while
+/// the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// Names something that waits; counted within one life.
+/// The name of something that waits, counted within one life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaitId(pub u64);
 
@@ -261,22 +261,22 @@ pub struct WaitId(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Arc<SessionName>);
 
-/// What the name of a session says.
+/// The parts of a session's name.
 ///
-/// `opened_at` is the seq of the server's last entry when the session was opened. All entries of
-/// the session come after it, so a server that has forgotten everything up to some seq can tell
-/// from the name alone whether it may have forgotten something of this session.
+/// `opened_at` is the seq of the server's last entry when the session was opened. All entries of the session
+/// come after it. So a server that has forgotten everything up to some seq can tell by the name whether it
+/// may have forgotten something of this session.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionName {
     /// The home server that named it.
     pub server: ServerId,
     /// That server's epoch.
     pub epoch: u64,
-    /// The seq of its last entry at the time.
+    /// The seq of the server's last entry at the time.
     pub opened_at: u64,
-    /// 64 bits that nobody can tell beforehand. In older names: the life in which it was opened.
+    /// 64 bits that nobody can predict. In older names, the life in which the session was opened.
     pub bits: LifeId,
-    /// In older names: counts the sessions of one life, from 1. Otherwise 0, and not written.
+    /// In older names, the number of the session in its life, from 1. Otherwise 0, and not written.
     pub count: u64,
 }
 
@@ -328,7 +328,7 @@ impl FromStr for SessionId {
     }
 }
 
-/// A decimal number in its only spelling (no sign, no leading zero), so that one session has one name.
+/// Parses a decimal number in its only spelling (no sign, no leading zero), so that a session has one name.
 fn parse_count(text: &str) -> Option<u64> {
     let number: u64 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
@@ -339,12 +339,12 @@ fn parse_count(text: &str) -> Option<u64> {
 pub struct RequestId {
     /// The session.
     pub session: SessionId,
-    /// The client's number for it, from 1.
+    /// The client's number for the request, from 1.
     pub number: u64,
 }
 
 impl RequestId {
-    /// The name of the request so many after this one.
+    /// Returns the name of the request that is `more` numbers later.
     pub fn plus(&self, more: u64) -> RequestId {
         RequestId { session: self.session.clone(), number: self.number + more }
     }
@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_request_id_has_exactly_one_spelling() {
-        // The second is of an older program.
+        // The second name is an older program's.
         for text in ["A.1.17.00000000000000ff#42", "A.1.17.00000000000000ff.3#42"] {
             let id: RequestId = text.parse().unwrap();
             assert_eq!(id.to_string(), text);

@@ -1,5 +1,5 @@
-//! Bounds on what a server holds at a time. Nothing in the protocol depends on their values, but for
-//! what [`Limits::assert_sound`] says.
+//! Bounds on what a server holds at a time. The protocol depends on their values only as far as
+//! [`Limits::assert_sound`] says.
 
 /// The most servers that a bank may have.
 pub const MAX_SERVERS: usize = 9;
@@ -9,43 +9,43 @@ pub const MAX_BATCH: usize = 5_000;
 pub const MAX_LOG_PAGE: usize = 1_000;
 /// The most entries or accounts that one answer to `history` or `accounts` carries.
 pub const MAX_PAGE: usize = 1_000;
-/// The most elements of the local log that are looked through for one answer to `history`.
+/// The most elements of the local log that one answer to `history` may look through.
 pub const MAX_LOOKED_THROUGH: usize = 10_000;
-/// The most accounts of which one prepare asks what whole logs would bring.
+/// The most accounts for which one prepare may ask what whole logs bring.
 pub const MAX_ASKED: usize = 256;
 /// The longest time that a transfer may wait for money: one day, in milliseconds.
 pub const MAX_WAIT_MS: u64 = 24 * 60 * 60 * 1_000;
-/// The longest text of one entry in an element: two accounts of 81 characters, an amount, a request,
-/// marks.
+/// The longest text of one entry in an element, in bytes: two accounts of 81 characters, an amount, a
+/// request, marks.
 pub const MAX_ENTRY_TEXT: usize = 400;
 
-/// How many accounts are on a page of stored balances. All that read a store have to agree on it.
+/// The number of accounts on a page of stored balances. All programs that read a store have to agree on it.
 pub const PAGE: usize = 256;
 
-/// A server's share of a block, at the most.
+/// The largest share of a block that one server's log may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Entries.
+    /// The most entries.
     pub entries: usize,
-    /// Bytes of their elements' texts; but one element there may always be.
+    /// The most bytes of the elements' texts; but a single element always fits.
     pub bytes: usize,
 }
 
 impl Share {
-    /// As much as there is.
+    /// A share without bounds.
     pub const ALL: Share = Share { entries: usize::MAX, bytes: usize::MAX };
 
-    /// So many entries, of whatever length.
+    /// Makes a share of at most `entries` entries, of any length.
     pub fn of_entries(entries: usize) -> Share {
         Share { entries, ..Share::ALL }
     }
 }
 
-/// The bounds that a server is configured with.
+/// The bounds of a server, from its configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
-    /// The most entries of one element. An element is never divided, so this bounds how far a cut may
-    /// fall short of what would fit; and a linked group is no longer than this.
+    /// The most entries of one element. An element is never divided, so a cut may fall short by so much of
+    /// what would fit. A linked group is no longer than an element.
     pub element: usize,
     /// The most entries of one block.
     pub block: usize,
@@ -53,23 +53,23 @@ pub struct Limits {
     pub block_bytes: usize,
     /// The most entries of the local log.
     pub log: usize,
-    /// The most accounts of all servers, as far as this one knows: it opens none beyond that.
+    /// The most accounts of all servers, as far as this server knows. It opens none beyond.
     pub accounts: usize,
-    /// The most transfers that wait, and the most clients that settle.
+    /// The most waiting transfers, and the most clients that settle.
     pub waiting: usize,
-    /// How many waiting transfers one connection may have; half of them may wait for money.
+    /// The most waiting transfers of one connection; half of them may wait for money.
     pub waiting_of_one: usize,
-    /// How many it may have whatever the others have, and as many settlements.
+    /// The waiting transfers that each connection may have whatever the others have, and as many settlements.
     pub waiting_anyway: usize,
-    /// Of how many accounts a run asks what whole logs would bring; at most [`MAX_ASKED`].
+    /// For how many accounts a run asks what whole logs bring; at most [`MAX_ASKED`].
     pub asked: usize,
-    /// So many runs in a row may bring nothing before such runs rest in between.
+    /// The number of runs in a row that may bring nothing before such runs rest in between.
     pub vain_runs: u32,
-    /// How many transfers and openings all requests may have together of which some outcome waits.
+    /// The most items of all requests of which some outcome waits.
     pub items_that_wait: usize,
-    /// How many those of one connection may have.
+    /// The most items of such requests of one connection.
     pub items_of_one: usize,
-    /// How many those of one connection may have whatever the others have.
+    /// The items of such requests that each connection may have whatever the others have.
     pub items_anyway: usize,
     /// How many sessions are remembered.
     pub sessions: usize,
@@ -77,18 +77,18 @@ pub struct Limits {
     pub sessions_of_one: usize,
     /// How many requests of one session are remembered.
     pub remembered: usize,
-    /// How many requests of all sessions together are remembered, but for those that wait.
+    /// How many requests of all sessions are remembered, not counting those that wait.
     pub remembered_in_all: usize,
-    /// About how many bytes of the chain's last blocks are read when a server starts. The rest of a
-    /// longer chain is checked while it serves.
+    /// About how many bytes of the chain's last blocks a starting server reads. It checks the rest of a
+    /// longer chain while it serves.
     pub tail: usize,
-    /// How many accounts are on a page of stored balances.
+    /// The number of accounts on a page of stored balances.
     pub page: usize,
-    /// With a block comes one page of balances, and one more for so many bytes of its text or more, as
-    /// [`Limits::pages_with`] says.
+    /// The bytes of a block's text for each of which one more page of balances may be written with the block;
+    /// see [`Limits::pages_with`].
     pub bytes_per_page: usize,
-    /// About how many bytes of the chain may have to be read after the pages as they come in, if that
-    /// doesn't take a page for fewer bytes than `bytes_per_page`.
+    /// About how many bytes of the chain may have to be read after the pages as they come in. More are
+    /// tolerated if it would take a page for fewer bytes than `bytes_per_page`.
     pub bytes_after_pages: usize,
 }
 
@@ -116,7 +116,7 @@ impl Default for Limits {
             remembered_in_all: 200_000,
             tail: 4 << 20,
             page: PAGE,
-            // About three times as many as a page has: the pages are a quarter of what is written then.
+            // About three times a page's bytes, so that pages are a quarter of what is written.
             bytes_per_page: 16 << 10,
             // About a second's work for a server that starts.
             bytes_after_pages: 64 << 20,
@@ -125,22 +125,21 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What one of so many servers promises for a block at the most.
+    /// Returns the largest share that each of `servers` servers promises for a block.
     pub fn share(&self, servers: usize) -> Share {
         let entries = (self.block / servers).max(self.element);
         Share { entries, bytes: self.block_bytes / servers }
     }
 
-    /// How many pages of balances, of so many that there are, come with a block of so many bytes at the
-    /// most.
+    /// Returns how many of `pages` pages of balances are written, at most, with a block of `bytes` bytes.
     pub fn pages_with(&self, bytes: usize, pages: usize) -> usize {
         1 + bytes / self.bytes_per_page.max(self.bytes_after_pages / pages.max(1))
     }
 
-    /// Checks what the protocol needs of them.
+    /// Checks what the protocol needs of the bounds.
     ///
     /// # Panics
-    /// If any is 0, or more accounts are asked for than others answer.
+    /// If a bound is 0, or a run asks for more accounts than others answer.
     pub fn assert_sound(&self) {
         let Limits { element, block, block_bytes, log, accounts, waiting, asked, .. } = self;
         let Limits { sessions, remembered, remembered_in_all, page, bytes_per_page, .. } = self;

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::ledger::rule::LedgerError;
 
-/// Why a transfer or an opening did not happen, for programs.
+/// The code of a reason why a transfer or an opening did not happen.
 ///
-/// The codes stand in the order in which a server looks for them, so of two that apply a client hears the
-/// first: what is known of a retry; what is wrong with a request whatever the balances are; then the money.
-/// `doc/WIRE.md` lists them with what a client can do.
+/// The codes stand in the order in which a server checks for them. If two apply, a client hears the first:
+/// what is known of a retry, then what is wrong with a request whatever the balances are, then the money.
+/// `doc/WIRE.md` lists them, and what a client can do about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
@@ -21,27 +21,27 @@ pub enum Code {
     WrongSession,
     /// The number was used for something else in this session.
     NumberReused,
-    /// The store that may have held the first try was lost: the try has not happened and will not.
+    /// The store that may have held the first try was lost. The try has not happened and will not.
     Lost,
-    /// The retry comes too late: what became of the first try is not known any more.
+    /// The retry comes too late: the first try's outcome is no longer known.
     TooLate,
-    /// Others of its linked group were decided before, without it.
+    /// Others of its linked group were decided earlier, without it.
     GroupDecided,
-    /// The last of a request is linked to one after it, of which there is none.
+    /// A request's last item is linked to a next one, which isn't there.
     LinkedAtEnd,
-    /// More are linked than can be.
+    /// The linked group is longer than allowed.
     TooManyLinked,
     /// The local log is full: settle first.
     LogFull,
-    /// Two of one linked group have the same number.
+    /// Two items of a linked group have the same number.
     NumberTwice,
-    /// Only a server may ask for it.
+    /// Only a server may ask for this.
     NotForClients,
     /// The account's home is another server.
     WrongServer,
-    /// The account would be at home at a server that there is not.
+    /// The account names a home that is no server of the bank.
     NoSuchServer,
-    /// Nobody may wait so long for money.
+    /// The wait for money is longer than allowed.
     WaitTooLong,
     /// The amount is 0.
     AmountZero,
@@ -49,11 +49,11 @@ pub enum Code {
     SameAccount,
     /// There is no such account.
     UnknownAccount,
-    /// There are as many accounts as there can be.
+    /// The bank has as many accounts as allowed.
     TooManyAccounts,
     /// The account is open already.
     AccountExists,
-    /// The payer holds less, by all that the servers consulted know.
+    /// The payer holds less, by everything that the consulted servers know.
     InsufficientFunds,
     /// Too much waits at this server already.
     TooMuchWaits,
@@ -63,7 +63,7 @@ pub enum Code {
     NoRun,
     /// Paxos runs got through in time, and none brought an answer.
     Undecided,
-    /// Another one of its linked group has not happened.
+    /// Another item of its linked group has not happened.
     LinkedFailed,
     /// A code that this program does not know.
     #[serde(other)]
@@ -86,10 +86,10 @@ impl From<&LedgerError> for Code {
 /// Why a transfer or an opening did not happen. It reads as its words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reason {
-    /// For programs. Servers of earlier versions say none.
+    /// The code, for programs. Servers of earlier versions send none.
     #[serde(default = "unknown", skip_serializing_if = "is_unknown")]
     pub code: Code,
-    /// For people.
+    /// The words, for people.
     #[serde(rename = "reason")]
     pub words: String,
 }
@@ -103,7 +103,7 @@ fn is_unknown(code: &Code) -> bool {
 }
 
 impl Reason {
-    /// A reason of this code, in these words.
+    /// Makes a reason with this code, in these words.
     pub fn new(code: Code, words: impl Into<String>) -> Reason {
         Reason { code, words: words.into() }
     }

@@ -1,15 +1,14 @@
-//! Names are short: a text that mostly needs no memory of its own.
+//! Short texts, such as names, which mostly need no memory of their own.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// So many bytes fit in without an allocation.
+/// The most bytes that fit in without an allocation.
 const INLINE: usize = 22;
 
-/// A text, as cheap to copy as three numbers if it is short. Equality, order and hash are those of
-/// the text.
+/// A text, as cheap to copy as three numbers if it is short. Equality, order and hash are the text's.
 #[derive(Clone)]
 pub(crate) struct ShortText(Held);
 
@@ -20,7 +19,7 @@ enum Held {
 }
 
 impl ShortText {
-    /// The text.
+    /// Returns the text.
     pub(crate) fn as_str(&self) -> &str {
         match &self.0 {
             Held::Inline(..) => {
@@ -30,7 +29,7 @@ impl ShortText {
         }
     }
 
-    /// Its bytes.
+    /// Returns the text's bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Held::Inline(length, bytes) => &bytes[..usize::from(*length)],
@@ -38,8 +37,8 @@ impl ShortText {
         }
     }
 
-    /// A number that the text is scattered to: eight bytes at a time are multiplied into what came before,
-    /// and both halves of the product are kept. Without the salt nobody can tell which texts meet.
+    /// Scatters the text to a number: multiplies eight bytes at a time into the product so far, and keeps
+    /// both halves of the product. Without the salt nobody can tell which texts meet.
     pub(crate) fn scatter(&self, salt: u64) -> u64 {
         const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
         let fold = |state: u64, word: u64| {
@@ -48,7 +47,7 @@ impl ShortText {
         };
         let state = match &self.0 {
             Held::Inline(length, bytes) => {
-                // What is beyond the text is zeros, and most texts end before.
+                // The bytes after the text are zeros, and most texts end before the last word.
                 let (words, rest) = bytes.as_chunks();
                 let mut state = fold(salt, u64::from(*length));
                 for (word, begin) in words.iter().zip([0, 8]) {
@@ -71,10 +70,10 @@ impl ShortText {
         fold(state, ODD)
     }
 
-    /// Adds the text to another's bytes.
+    /// Appends the text to `text`.
     pub(crate) fn append_to(&self, text: &mut Vec<u8>) {
         match &self.0 {
-            // To add a fixed number of bytes and take some back costs less than to add a few.
+            // To append a fixed number of bytes and take some back costs less than to append a few.
             Held::Inline(length, bytes) => {
                 let end = text.len() + usize::from(*length);
                 text.extend_from_slice(bytes);
@@ -84,7 +83,7 @@ impl ShortText {
         }
     }
 
-    /// The text of these bytes, which are UTF-8, as ASCII is.
+    /// Makes a text of these bytes, which are UTF-8, as ASCII is.
     pub(crate) fn of_bytes(text: &[u8]) -> ShortText {
         let mut bytes = [0; INLINE];
         if text.len() > INLINE {
@@ -110,7 +109,7 @@ impl fmt::Debug for ShortText {
 impl PartialEq for ShortText {
     fn eq(&self, other: &ShortText) -> bool {
         match (&self.0, &other.0) {
-            // What is beyond the text is zeros.
+            // The bytes after the texts are zeros.
             (Held::Inline(one, these), Held::Inline(two, those)) => one == two && these == those,
             _ => self.as_bytes() == other.as_bytes(),
         }
@@ -175,7 +174,7 @@ mod tests {
         let scattered: BTreeSet<u64> = texts.iter().map(|text| text.scatter(7)).collect();
         assert_eq!(scattered.len(), texts.len(), "each byte counts");
         assert!(texts.iter().all(|text| text.scatter(7) != text.scatter(8)), "and the salt");
-        // Low and high bits are used apart from each other.
+        // Low and high bits are used separately.
         for shift in [0, 32] {
             let cells: BTreeSet<u64> = scattered.iter().map(|n| n >> shift & 0xff).collect();
             assert!(cells.len() > 150, "{} of 256 for {} texts", cells.len(), texts.len());

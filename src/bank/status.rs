@@ -1,7 +1,7 @@
-//! How a server is, as it tells a client that asks for its status.
+//! A server's status, as it tells a client that asks for it.
 //!
-//! The state machine fills in what it knows. What takes a clock, and what is counted over many turns
-//! ([`Measured`]), the shell adds on the reply's way out.
+//! The state machine fills in what it knows. The shell adds, on the reply's way out, what takes a clock and
+//! what is counted over many turns ([`Measured`]).
 
 use std::collections::BTreeMap;
 
@@ -16,69 +16,69 @@ use crate::bank::paxos::ballot::Ballot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Start {
-    /// Empty: it founds the bank together with the others.
+    /// It was empty: the server founds the bank together with the others.
     Baby,
-    /// With its own earlier state.
+    /// It held the server's own earlier state.
     Zombie,
 }
 
 /// A peer, in [`Status`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PeerStatus {
-    /// Its id.
+    /// The peer's id.
     pub id: ServerId,
-    /// Where it listens, as this server was configured.
+    /// The address where it listens, by this server's configuration.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub address: String,
-    /// It was heard within three heartbeats.
+    /// True if it was heard within three heartbeats.
     pub connected: bool,
-    /// The height that it last spoke of.
+    /// The height that it last named.
     pub height: Option<u64>,
-    /// The furthest turn of its store that it was seen at, since this server started.
+    /// The furthest turn of its store that was seen since this server started.
     pub turn: Option<TurnNumber>,
-    /// How long ago it was last heard, in milliseconds. The shell's.
+    /// How long ago it was last heard, in milliseconds. Filled in by the shell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard_ms: Option<u64>,
-    /// How many entries a second it logged of late, by its heartbeats. The shell's.
+    /// How many entries a second it logged of late, by its heartbeats. Filled in by the shell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries_per_second: Option<u64>,
 }
 
-/// How a server is.
+/// A server's status.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Status {
-    /// Its id.
+    /// The server's id.
     pub server: ServerId,
     /// How it started.
     pub start: Start,
-    /// Its store.
+    /// The store's instance.
     pub instance: InstanceId,
-    /// Its present life.
+    /// The present life.
     pub life: LifeId,
-    /// Its last durable turn.
+    /// The last durable turn.
     pub turn: TurnNumber,
-    /// Every server has confirmed block 0: the bank is open.
+    /// True if every server has confirmed block 0: the bank is open.
     pub active: bool,
-    /// Whom the founding waits for.
+    /// The servers that the founding waits for.
     pub waiting_for: Vec<ServerId>,
-    /// Why the store takes no writes, if it takes none: then the server only reads.
+    /// Why the store takes no writes, if it takes none. Then the server only reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_writes: Option<String>,
     /// The hash of block 0, which names the bank; none before the founding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bank: Option<BlockHash>,
-    /// The last block held; none before the founding.
+    /// The height of the last block held; none before the founding.
     pub height: Option<u64>,
-    /// That block's hash.
+    /// The hash of the last block held.
     pub head: BlockHash,
-    /// For each server, its last entry that is in the chain.
+    /// For each server, its last entry in the chain.
     #[serde(default)]
     pub included: BTreeMap<ServerId, Position>,
-    /// Entries in the local log.
+    /// The number of entries in the local log.
     pub log_length: usize,
-    /// Transfers that wait, for a run or for money.
+    /// The number of transfers that wait, for a run or for money.
     pub waiting: usize,
-    /// Accounts that this server knows.
+    /// The number of accounts that this server knows.
     pub accounts: usize,
     /// The ballot promised for the next height.
     pub promised: Option<Ballot>,
@@ -90,10 +90,10 @@ pub struct Status {
     /// The present run's ballot; none if this server has no run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ballot: Option<Ballot>,
-    /// Who has answered the present run, in its present phase.
+    /// The servers that have answered the present run, in its present phase.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answered: Vec<ServerId>,
-    /// Who has not.
+    /// The servers that have not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<ServerId>,
     /// The other servers.
@@ -103,33 +103,33 @@ pub struct Status {
     pub measured: Option<Measured>,
 }
 
-/// What the shell around a state machine measured and counted, since the process started.
+/// The shell's measurements and counts, since the process started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Measured {
-    /// Since the process started, in milliseconds.
+    /// The time since the process started, in milliseconds.
     pub uptime_ms: u64,
-    /// The age of the local log's oldest entry, in milliseconds: at the least, if it was there when
-    /// the store was loaded. None if the log is empty.
+    /// The age of the local log's oldest entry, in milliseconds. If the entry was there when the store was
+    /// loaded, it is at least so old. None if the log is empty.
     pub oldest_entry_ms: Option<u64>,
     /// How many entries a second this server logged of late.
     pub entries_per_second: u64,
-    /// Transfers and openings that were accepted here; a retry doesn't count again.
+    /// The number of transfers and openings accepted here. A retry doesn't count again.
     pub accepted: u64,
-    /// Those that were refused.
+    /// The number of transfers and openings that were refused.
     pub refused: u64,
-    /// Those that were answered "unavailable".
+    /// The number of transfers and openings that were answered "unavailable".
     pub unavailable: u64,
-    /// Paxos runs that this server started.
+    /// The number of Paxos runs that this server started.
     pub runs_started: u64,
-    /// Those that got through.
+    /// The number of these runs that got through.
     pub runs_won: u64,
-    /// Those that lost against another server's ballot or block.
+    /// The number of these runs that lost against another server's ballot or block.
     pub runs_lost: u64,
-    /// From the arrival of a request to its reply, for accepted transfers that took no run.
+    /// The time from a request's arrival to its reply, for accepted transfers that took no run.
     pub local: Option<Percentiles>,
-    /// The same for those accepted after a run, or answered when they were settled.
+    /// The same for transfers accepted after a run, or answered when they were settled.
     pub paxos: Option<Percentiles>,
-    /// The store.
+    /// The server's dealings with its store.
     pub redis: RedisStatus,
 }
 
@@ -138,34 +138,34 @@ pub struct Measured {
 pub struct RedisStatus {
     /// How long durable writes took of late.
     pub round_trip: Option<Percentiles>,
-    /// The last one, in microseconds.
+    /// The time of the last durable write, in microseconds.
     pub last_us: Option<u64>,
     /// The last failure, since the process started.
     pub last_error: Option<String>,
-    /// How long ago that was, in milliseconds.
+    /// How long ago the last failure was, in milliseconds.
     pub last_error_ms: Option<u64>,
 }
 
-/// Durations of the last half minute to a minute, in microseconds; each is an upper bound, at most a
+/// Durations of the last half minute to a minute, in microseconds. Each is an upper bound, at most a
 /// quarter too high.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Percentiles {
-    /// Half of them were not longer than this.
+    /// The time within which half of them were.
     pub p50_us: u64,
-    /// Ninety-nine of a hundred were not.
+    /// The time within which ninety-nine of a hundred were.
     pub p99_us: u64,
-    /// So many were measured.
+    /// The number of durations.
     pub count: u64,
 }
 
-/// What became of a server's own runs, in one turn or in all.
+/// The outcomes of a server's own runs, in one turn or in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Runs {
-    /// Started.
+    /// The runs that started.
     pub started: u64,
-    /// Got through: with a block, or since there was nothing to agree on.
+    /// The runs that got through: with a block, or because there was nothing to agree on.
     pub won: u64,
-    /// Lost: another ballot was promised, or another server's block came first. (One that nothing
-    /// needs any more is given up, which is neither.)
+    /// The runs that lost: another ballot was promised, or another server's block came first. (A run that is
+    /// no longer needed is given up, and counts neither as won nor as lost.)
     pub lost: u64,
 }

@@ -8,32 +8,32 @@ use crate::bank::ids::{AccountId, InstanceId, LifeId, SessionId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::paxos::ballot::Ballot;
 
-/// So many of a server's latest lives its store keeps. What the older ones are for is in DESIGN.md
-/// ("Founding and identity").
+/// How many of a server's latest lives its store keeps. DESIGN.md ("Founding and identity") says what the
+/// older ones are for.
 pub const LIVES_KEPT: usize = 1_000;
 
-/// Forgets all lives but the latest.
+/// Forgets all lives but the latest [`LIVES_KEPT`].
 pub fn forget_oldest(lives: &mut Vec<(LifeId, TurnNumber)>) {
     let oldest = lives.len().saturating_sub(LIVES_KEPT);
     lives.drain(..oldest);
 }
 
-/// What a store holds of a server, but for the chain and the pages of balances, which are read in pieces.
+/// The content of a server's store, except the chain and the pages of balances, which are read in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The store's instance id.
     pub instance: InstanceId,
-    /// The latest lives, oldest first, with the turn in which each began; the last one is the present one.
+    /// The latest lives, oldest first, each with the turn in which it began. The last one is the present.
     pub lives: Vec<(LifeId, TurnNumber)>,
     /// The last turn.
     pub turn: TurnNumber,
-    /// Every server has confirmed block 0.
+    /// True if every server has confirmed block 0.
     pub active: bool,
     /// The number of blocks in the chain.
     pub blocks: u64,
     /// The number of pages of balances.
     pub pages: u64,
-    /// The pages have at least the blocks up to this height.
+    /// The height up to which, at least, all pages count the blocks.
     pub checkpoint: u64,
     /// What follows from the chain; empty before the founding.
     pub derived: Derived,
@@ -48,7 +48,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// What an empty store holds once it has an instance, before its first life.
+    /// Returns the content of an empty store that has an instance, before its first life.
     pub fn empty(instance: InstanceId) -> Stored {
         Stored {
             instance,
@@ -67,7 +67,7 @@ impl Stored {
     }
 }
 
-/// A place in a store, of which something is to be said. The store knows it by another name.
+/// A place in a store, for messages. Each kind of store has its own name for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The chain as a whole.
@@ -78,17 +78,17 @@ pub enum Place {
     Balances,
     /// A page of balances.
     Page(u32),
-    /// An account's balance, where those are not in pages.
+    /// An account's balance, where balances are not in pages.
     Balance(AccountId),
-    /// The height up to which the pages have all blocks.
+    /// The height up to which all pages count the blocks.
     Checkpoint,
-    /// Which entries are in the chain.
+    /// The servers' last entries in the chain.
     Included,
     /// Each server's instance.
     Instances,
-    /// The instances that are none any more.
+    /// The instances that can never count again.
     Deposed,
-    /// The sessions in the chain as a whole.
+    /// All sessions in the chain.
     Sessions,
     /// The highest number of this session in the chain.
     Session(SessionId),
@@ -96,7 +96,7 @@ pub enum Place {
     Horizon,
     /// The local log as a whole.
     Log,
-    /// The local log's element of this index.
+    /// The element of the local log with this index.
     Element(usize),
     /// The accepted block.
     Accepted,
