@@ -1,4 +1,4 @@
-//! What clients ask of a server, and what it answers.
+//! The requests of clients, and the answers to them.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,62 +12,62 @@ pub use crate::bank::status::{Measured, PeerStatus, Percentiles, RedisStatus, St
 /// A transfer, or the opening of an account, as a client asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instruction {
-    /// What is to happen.
+    /// What is to be done.
     pub action: Action,
-    /// Its name, if it belongs to a session: a retry under the same name happens once.
+    /// Its name, if it belongs to a session. A retry has the same name, and happens once.
     pub request: Option<RequestId>,
-    /// It is to happen together with the one after it in the same request, or not at all.
+    /// True if it has to happen together with the next one in the same request, or not at all.
     pub linked: bool,
-    /// To be answered when its entry is in a committed block, and so durable at a majority.
+    /// True if the answer has to wait until its entry is in a committed block, and so durable at a majority.
     pub settled: bool,
-    /// It is not refused for insufficient funds before so many milliseconds have passed.
+    /// The time, in milliseconds, before which it is not refused for insufficient funds.
     pub wait_ms: Option<u64>,
 }
 
 impl Instruction {
-    /// The action alone, answered as soon as that can be.
+    /// Makes an instruction of the action alone, answered as soon as possible.
     pub fn plain(action: Action) -> Instruction {
         Instruction { action, request: None, linked: false, settled: false, wait_ms: None }
     }
 }
 
-/// A part of a [`Request::Batch`], which the shell takes in piece by piece so that nobody else has to
-/// wait for all of it. Linked instructions are never parted.
+/// A part of a [`Request::Batch`]. The shell takes a batch in by parts, so that nobody else has to wait for
+/// all of it. Linked instructions are never parted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Part {
-    /// How many of the batch's instructions came before these.
+    /// How many of the batch's instructions came before this part.
     pub before: usize,
-    /// These.
+    /// The part's instructions.
     pub instructions: Vec<Instruction>,
-    /// How many are still to come.
+    /// How many instructions are still to come.
     pub after: usize,
 }
 
-/// A request of a client's.
+/// A client's request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Opens a session.
     Session,
-    /// Looks at a transfer or an opening and answers with its [`Outcome`].
+    /// Asks for a transfer or an opening, and its [`Outcome`].
     One(Instruction),
-    /// The same for several, answered together when the last one has its outcome.
+    /// Asks for several, answered together when the last one has its outcome.
     Batch(Vec<Instruction>),
-    /// An account's balance as this server knows it; its own account if none is named.
+    /// Asks for an account's balance as this server knows it; its own account's if none is named.
     Balance(Option<AccountId>),
-    /// The entries of the local log after a position, oldest first.
+    /// Asks for the entries of the local log after a position, oldest first.
     Log {
-        /// The position after which to begin; the log's beginning if none is given.
+        /// The position; the log's beginning if none is given.
         after: Option<Position>,
     },
-    /// Blocks of the chain, from height `from` on, as many as fit in one piece.
+    /// Asks for blocks of the chain, from height `from` on, as many as fit in one piece.
     Chain {
         /// The first height.
         from: u64,
         /// The last height wanted; the chain's head if none is given.
         to: Option<u64>,
     },
-    /// An account's statement: the entries of the chain that touch it, the newest first; before them,
-    /// at its home, those of the local log.
+    /// Asks for an account's statement: the entries of the chain that touch it, the newest first. At its home
+    /// the local log's entries come before them.
     History {
         /// The account.
         account: AccountId,
@@ -76,35 +76,36 @@ pub enum Request {
         /// The most entries wanted.
         limit: usize,
     },
-    /// The accounts of which the names begin so, in the order of their names.
+    /// Asks for the accounts whose names begin with a prefix, in the order of their names.
     Accounts {
-        /// What they begin with; empty for all.
+        /// The prefix; empty for all.
         prefix: String,
         /// The last name of the page before this one.
         after: Option<AccountId>,
         /// The most accounts wanted.
         limit: usize,
     },
-    /// How the server is.
+    /// Asks for the server's status.
     Status,
-    /// Runs Paxos until what the local logs of all servers heard hold now is in the chain.
+    /// Runs Paxos until the chain holds what the local logs of all consulted servers hold now.
     Settle,
 }
 
-/// A place in an account's statement, from which the next page goes on. For the server that made it.
+/// A place in an account's statement, from which the next page goes on. Only the server that made it can
+/// use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
     /// The height of the block that holds the last entry shown.
     pub height: u64,
-    /// That entry's place among all entries of the block, from 0.
+    /// The last entry's place among all entries of the block, from 0.
     pub place: u64,
-    /// What the account held before that entry.
+    /// The account's balance before the last entry.
     pub balance: Amount,
 }
 
 impl Cursor {
-    /// In place of a height: what was shown last is in the local log, and `place` is its seq.
+    /// A height that stands for the local log: `place` is then the seq of the last entry shown.
     pub const IN_LOG: u64 = Amount::MAX.units();
 }
 
@@ -114,7 +115,7 @@ pub struct StatementLine {
     /// The height of the block that holds the entry; none while it is in the local log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u64>,
-    /// The account's balance after it.
+    /// The account's balance after the entry.
     pub balance: Amount,
     /// The entry.
     #[serde(flatten)]
@@ -124,24 +125,24 @@ pub struct StatementLine {
 /// An account, as [`Request::Accounts`] lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Listed {
-    /// Its name.
+    /// The account's name.
     pub account: AccountId,
-    /// What it holds by the chain; none if it is not in the chain yet.
+    /// Its balance by the chain; none if it is not in the chain yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<Amount>,
 }
 
-/// What a client asks that is answered from the store, outside the event loop.
+/// A client's question that is answered from the store, outside the event loop.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Query {
-    /// Blocks.
+    /// Asks for blocks.
     Chain {
         /// The first height.
         from: u64,
         /// The last height.
         to: u64,
     },
-    /// An account's statement.
+    /// Asks for an account's statement.
     History {
         /// The account.
         account: AccountId,
@@ -149,7 +150,7 @@ pub enum Query {
         before: Option<Cursor>,
         /// The most entries wanted.
         limit: usize,
-        /// What was known when it was asked.
+        /// What the server knew of the account when it was asked.
         state: AccountState,
     },
 }
@@ -159,51 +160,51 @@ pub enum Query {
 pub struct AccountState {
     /// The number of blocks in the chain.
     pub blocks: u64,
-    /// What the account holds by those blocks; none if it is not in the chain yet.
+    /// The account's balance by these blocks; none if it is not in the chain yet.
     pub committed: Option<Amount>,
-    /// The piece of the local log that is to be looked through, of whatever accounts, oldest first;
-    /// empty where none is.
+    /// The piece of the local log to be looked through, with entries of any accounts, oldest first. Empty if
+    /// none has to be.
     pub log: Vec<Element>,
-    /// The local log goes on before that piece.
+    /// True if the local log goes on before this piece.
     pub older: bool,
-    /// What the account holds after that piece.
+    /// The account's balance after this piece.
     pub balance: Amount,
 }
 
-/// What became of a transfer or an opening.
+/// The outcome of a transfer or an opening.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// It has happened; it is durable at its home.
+    /// It has happened, and is durable at its home.
     Accepted {
-        /// The entry's name: the server that accepted it…
+        /// The entry's name begins with the server that accepted it…
         server: ServerId,
-        /// …its epoch…
+        /// …then comes the server's epoch…
         epoch: u64,
-        /// …and the seq.
+        /// …and then the seq.
         seq: u64,
         /// The local balance of the payer, or of the account opened: after it happened, or, if
         /// `repeated`, now.
         balance: Amount,
         /// How it came to be accepted.
         via: Via,
-        /// This answers a retry; the transfer happened once, earlier.
+        /// True if this answers a retry. The transfer happened once, earlier.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         repeated: bool,
-        /// Whether its entry is in a committed block by now; only if that was asked for.
+        /// Whether its entry is in a committed block by now; set only if the client asked for that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         settled: Option<bool>,
     },
-    /// The servers consulted don't have the money, or don't know the payee; or the account is open
-    /// already. It has not happened and will not.
+    /// The consulted servers don't have the money, or don't know the payee, or the account is open already.
+    /// It has not happened and will not.
     Refused {
         /// Why.
         #[serde(flatten)]
         reason: Reason,
-        /// The balance of the payer, or of the account that is open, by all that the servers consulted
+        /// The balance of the payer, or of the account that is open, by everything that the consulted servers
         /// know.
         balance: Amount,
-        /// The servers whose logs were looked at.
+        /// The servers whose logs were consulted.
         consulted: Vec<ServerId>,
         /// The servers whose logs were not.
         not_consulted: Vec<ServerId>,
@@ -220,7 +221,7 @@ pub enum Outcome {
         #[serde(flatten)]
         reason: Reason,
     },
-    /// Another one that it is linked to has not happened. It has not happened either and will not.
+    /// Another item of its linked group has not happened. So it has not happened either, and will not.
     LinkedFailed {
         /// Why.
         #[serde(flatten)]
@@ -233,10 +234,10 @@ pub enum Outcome {
         reason: Reason,
         /// The right server.
         server: ServerId,
-        /// Where that one listens.
+        /// The right server's address.
         address: String,
     },
-    /// A retry so late that the server no longer knows what became of it. It is not done (again).
+    /// It is a retry so late that the server no longer knows the first try's outcome. It is not done (again).
     Expired {
         /// Why.
         #[serde(flatten)]
@@ -244,7 +245,7 @@ pub enum Outcome {
     },
 }
 
-/// What is wrong with a request, or with a line that should have been one.
+/// The error of a request, or of a line that should have been one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
@@ -252,9 +253,9 @@ pub enum ErrorCode {
     LineTooLong,
     /// The line is not JSON, or not UTF-8.
     NotJson,
-    /// It is JSON, but no request: an unknown kind or field, or a value of the wrong form.
+    /// The line is JSON, but no request: it has an unknown kind or field, or a value of the wrong form.
     BadRequest,
-    /// It is of a version that this server does not speak.
+    /// The request is of a version that this server does not speak.
     BadVersion,
     /// The bank is not founded yet, or there is no majority now.
     Unavailable,
@@ -262,78 +263,78 @@ pub enum ErrorCode {
     UnknownAccount,
     /// The server's store gave no answer; ask again.
     Store,
-    /// The server's store takes no writes, being full for instance: nothing was done. Reads are answered.
+    /// The server's store takes no writes, being full for instance. Nothing was done. Reads are answered.
     Full,
 }
 
-/// An answer. On the wire it stands beside the `id` of its request.
+/// An answer. On the wire the `id` of its request stands beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
-    /// To [`Request::Session`].
+    /// The answer to [`Request::Session`].
     Session {
         /// The session's name.
         session: SessionId,
     },
-    /// To [`Request::One`].
+    /// The answer to [`Request::One`].
     One(Outcome),
-    /// To [`Request::Batch`], in their order.
+    /// The answer to [`Request::Batch`].
     Batch {
-        /// One each.
+        /// The outcomes, in the order of the instructions.
         outcomes: Vec<Outcome>,
     },
-    /// To [`Request::Balance`].
+    /// The answer to [`Request::Balance`].
     Balance {
         /// The account.
         account: AccountId,
-        /// Its local balance: committed, plus the effects of this server's local log.
+        /// The local balance: the committed balance, plus the effects of this server's local log.
         balance: Amount,
-        /// Its balance by the chain alone; none if it is not in the chain yet.
+        /// The balance by the chain alone; none if the account is not in the chain yet.
         #[serde(skip_serializing_if = "Option::is_none")]
         committed: Option<Amount>,
         /// The chain's height.
         height: u64,
     },
-    /// To [`Request::History`].
+    /// The answer to [`Request::History`].
     History {
         /// The account.
         account: AccountId,
-        /// The newest first.
+        /// The lines, the newest first.
         lines: Vec<StatementLine>,
-        /// Where the next page goes on; none if this was the last one.
+        /// Where the next page goes on; none if this is the last page.
         #[serde(skip_serializing_if = "Option::is_none")]
         next: Option<Cursor>,
     },
-    /// To [`Request::Accounts`].
+    /// The answer to [`Request::Accounts`].
     Accounts {
-        /// In the order of their names.
+        /// The accounts, in the order of their names.
         accounts: Vec<Listed>,
-        /// There are more after these.
+        /// True if there are more after these.
         more: bool,
     },
-    /// To [`Request::Log`].
+    /// The answer to [`Request::Log`].
     Log {
-        /// Whose log.
+        /// The server whose log it is.
         server: ServerId,
-        /// Oldest first.
+        /// The entries, oldest first.
         entries: Vec<Entry>,
-        /// There are more after these.
+        /// True if there are more after these.
         more: bool,
     },
-    /// To [`Request::Status`].
+    /// The answer to [`Request::Status`].
     Status(Box<Status>),
-    /// To [`Request::Settle`]: what the logs of those consulted held when it was asked is in the chain.
+    /// The answer to [`Request::Settle`]: the chain holds what the consulted logs held when it was asked.
     Settled {
         /// Always true.
         settled: bool,
         /// The chain's height.
         height: u64,
-        /// The servers whose logs were looked at.
+        /// The servers whose logs were consulted.
         consulted: Vec<ServerId>,
         /// The servers whose logs were not.
         not_consulted: Vec<ServerId>,
     },
-    /// To a request that can't be answered otherwise.
+    /// The answer to a request that can't be answered otherwise.
     Error {
         /// What is wrong, for programs.
         error: ErrorCode,

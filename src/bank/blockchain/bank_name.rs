@@ -1,21 +1,21 @@
-//! How a bank is named: by the hash of its block 0, or by the first digits of that.
+//! The name of a bank: the hash of its block 0, or the hash's first digits.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::bank::blockchain::block::BlockHash;
 
-/// The digits of a whole hash.
+/// The number of digits in a whole hash.
 const ALL: usize = 64;
-/// So many digits name a bank at the least: no two banks that anybody founds share them by chance.
+/// The fewest digits that name a bank: by chance no two banks share so many.
 const FEWEST: usize = 16;
 
-/// The bank whose block 0 has the hash that begins so.
+/// The name of a bank: the hash of its block 0 begins with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BankName(String);
 
 impl BankName {
-    /// Whether a bank with such a block 0 is meant.
+    /// True if it names the bank with this block 0.
     pub fn names(&self, genesis: &BlockHash) -> bool {
         genesis.to_string().starts_with(&self.0)
     }
@@ -27,7 +27,7 @@ impl fmt::Display for BankName {
     }
 }
 
-/// A text that does not name a bank.
+/// The error for a text that does not name a bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadBankName;
 

@@ -1,8 +1,8 @@
 //! Blocks, and their hashes.
 //!
 //! A block's hash is the SHA-256 of its JSON text, byte for byte, so anybody can check a stored
-//! chain with `redis-cli` and `sha256sum`. The text is written once, by the proposer; what is sent,
-//! stored and hashed is always that text.
+//! chain with `redis-cli` and `sha256sum`. The proposer writes the text once, and exactly this text is sent,
+//! stored and hashed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,15 +28,15 @@ pub const FORMAT: u32 = 4;
 pub struct BlockHash([u8; 32]);
 
 impl BlockHash {
-    /// What stands for "the block before" in block 0.
+    /// The value that stands for the previous block's hash in block 0.
     pub const NONE: BlockHash = BlockHash([0; 32]);
 
-    /// The hash of a block's text.
+    /// Computes the hash of a block's text.
     pub fn of(text: &str) -> BlockHash {
         BlockHash(Sha256::digest(text.as_bytes()).into())
     }
 
-    /// The first eight digits, for people.
+    /// Returns the first eight digits, for people.
     pub fn short(&self) -> String {
         self.0[..4].iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -54,7 +54,7 @@ impl fmt::Debug for BlockHash {
     }
 }
 
-/// A text that is not a hash.
+/// The error for a text that is not a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadHash;
 
@@ -85,13 +85,13 @@ impl FromStr for BlockHash {
 
 serde_as_text!(BlockHash);
 
-/// What a bank is founded on: block 0 holds it, for ever.
+/// The founding terms of a bank, which block 0 holds for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
-    /// The format of everything that follows.
+    /// The format of all following blocks.
     pub format: u32,
-    /// What every server's account holds at the start.
+    /// The balance of every server's account at the start.
     pub opening_balance: Amount,
     /// The servers, each with the instance id of the store it was founded with.
     pub servers: BTreeMap<ServerId, InstanceId>,
@@ -101,14 +101,14 @@ pub struct Genesis {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
-    /// Its place in the chain: 0 is genesis.
+    /// The block's place in the chain; 0 is genesis.
     pub height: u64,
-    /// The hash of the block before.
+    /// The hash of the previous block.
     pub previous: BlockHash,
-    /// Who built it. None only in genesis, which all servers build alike.
+    /// The server that built the block. None only in genesis, which all servers build alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposer: Option<ServerId>,
-    /// What the bank is founded on; only in block 0.
+    /// The founding terms; only in block 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis: Option<Genesis>,
     /// Beginnings of the servers' local logs, which take effect in the order of the servers' ids.
@@ -116,7 +116,7 @@ pub struct Block {
     pub logs: BTreeMap<ServerId, Vec<Element>>,
 }
 
-/// Reads a map whose keys come in order, each once: a map that says a thing twice says nothing.
+/// Reads a map whose keys come in order, each once. A map that has a key twice would be ambiguous.
 fn in_order<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<BTreeMap<ServerId, Vec<Element>>, D::Error> {
@@ -141,54 +141,54 @@ fn in_order<'de, D: Deserializer<'de>>(
 }
 
 impl Block {
-    /// The entries under their names, in the order in which they take effect.
+    /// Returns the entries with their names, in the order in which they take effect.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         self.logs.iter().flat_map(|(server, log)| log.iter().flat_map(|e| e.entries(server)))
     }
 
-    /// The same without their names.
+    /// Returns the entries without their names.
     pub fn records(&self) -> impl Iterator<Item = (&ServerId, &Record)> {
         self.logs.iter().flat_map(|(server, log)| {
             log.iter().flat_map(Element::records).map(move |record| (server, record))
         })
     }
 
-    /// What it holds of one server's log.
+    /// Returns the elements that it holds of one server's log.
     pub fn log(&self, server: &ServerId) -> &[Element] {
         self.logs.get(server).map_or(&[], Vec::as_slice)
     }
 
-    /// The number of entries.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.logs.values().flatten().map(Element::entries_held).sum()
     }
 
-    /// It holds none, as block 0 does.
+    /// True if it holds no entries, as block 0 does.
     pub fn is_empty(&self) -> bool {
         self.logs.is_empty()
     }
 }
 
-/// A block with its text and its hash, which are worked out once.
+/// A block with its text and its hash, which are computed once.
 ///
-/// Cheap to clone. Equality is that of the hash.
+/// It is cheap to clone. Two are equal if their hashes are.
 #[derive(Clone)]
 pub struct SealedBlock {
     block: Arc<Block>,
-    /// Known to be JSON, so that it goes into a message as it is.
+    /// The text, known to be JSON, so that it goes into a message as it is.
     text: Arc<RawValue>,
     hash: BlockHash,
 }
 
 impl SealedBlock {
-    /// Writes down a block that was just built.
+    /// Writes a block that was just built as text.
     pub fn seal(block: Block) -> SealedBlock {
         let text = to_raw_value(&block).expect("a block has only string keys");
         let hash = BlockHash::of(text.get());
         SealedBlock { block: Arc::new(block), text: text.into(), hash }
     }
 
-    /// Reads a block that was written down.
+    /// Parses the text of a block.
     ///
     /// # Errors
     /// Says where and why if the text is not a block.
@@ -207,7 +207,7 @@ impl SealedBlock {
         Ok(SealedBlock { block: Arc::new(block), text: text.into(), hash })
     }
 
-    /// Block 0 of a bank. The same for every server that knows the same instances.
+    /// Makes block 0 of a bank. It is the same for every server that knows the same instances.
     pub fn genesis(genesis: Genesis) -> SealedBlock {
         SealedBlock::seal(Block {
             height: 0,
@@ -218,22 +218,22 @@ impl SealedBlock {
         })
     }
 
-    /// What is in it.
+    /// Returns the block.
     pub fn block(&self) -> &Block {
         &self.block
     }
 
-    /// Its place in the chain.
+    /// Returns the block's height.
     pub fn height(&self) -> u64 {
         self.block.height
     }
 
-    /// The text that is hashed, sent and stored.
+    /// Returns the text that is hashed, sent and stored.
     pub fn text(&self) -> &str {
         self.text.get()
     }
 
-    /// Its hash.
+    /// Returns the hash.
     pub fn hash(&self) -> BlockHash {
         self.hash
     }

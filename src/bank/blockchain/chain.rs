@@ -1,4 +1,4 @@
-//! The chain: its head and what follows from all blocks up to it. The blocks themselves are in the
+//! The chain: its head, and what follows from all blocks up to the head. The blocks themselves are in the
 //! store.
 
 use std::collections::BTreeSet;
@@ -25,26 +25,26 @@ pub struct Chain {
     pub(super) derived: Derived,
 }
 
-/// Why a block can't be the next one.
+/// Why a block can't be the next block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockError {
-    /// It is of another height.
+    /// The block is of another height.
     Height {
         /// The height it should have.
         expected: u64,
         /// The height it has.
         found: u64,
     },
-    /// It does not name the head as the block before.
+    /// The block does not name the head as its previous block.
     Link {
-        /// Its height.
+        /// The block's height.
         height: u64,
     },
-    /// It is not a genesis block where one is needed, or is one where none may be.
+    /// The block is no genesis block where one is needed, or is one where none may be.
     Genesis(&'static str),
-    /// It holds no entries, or none of a server that it names.
+    /// The block holds no entries, or none of a server that it names.
     Empty,
-    /// An entry is not the one that its server's sequence goes on with.
+    /// An entry is not the next one in its server's sequence.
     Sequence {
         /// The server.
         server: ServerId,
@@ -53,15 +53,15 @@ pub enum BlockError {
         /// The position found.
         found: Position,
     },
-    /// A server that is not of this bank.
+    /// The block names a server that is not of this bank.
     Stranger(ServerId),
     /// An entry can't take effect.
     Entry {
         /// The entry's server.
         server: ServerId,
-        /// Its position.
+        /// The entry's position.
         position: Position,
-        /// Why.
+        /// Why it can't.
         error: LedgerError,
     },
 }
@@ -92,33 +92,33 @@ impl fmt::Display for BlockError {
 
 impl std::error::Error for BlockError {}
 
-/// What a verified block changes.
+/// The changes that a verified block makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consequences {
-    /// What follows from the chain with it.
+    /// What follows from the chain with this block.
     derived: Derived,
-    /// The instances that can't be their servers' any more by it.
+    /// The instances that it deposes.
     deposes: BTreeSet<InstanceId>,
     changes: Changes,
 }
 
 impl Consequences {
-    /// Whether an instance can't be its server's any more.
+    /// True if the block deposes an instance.
     pub fn deposes(&self, instance: InstanceId) -> bool {
         self.deposes.contains(&instance)
     }
 }
 
 impl Chain {
-    /// The bank's servers.
+    /// Returns the bank's servers.
     pub fn members(&self) -> impl Iterator<Item = &ServerId> {
         self.derived.instances.keys()
     }
 
-    /// The chain that consists of a genesis block, and the accounts that it opens.
+    /// Makes the chain that consists of a genesis block.
     ///
     /// # Errors
-    /// If the block is none.
+    /// If the block is no genesis block.
     pub fn found(block: &SealedBlock) -> Result<Chain, BlockError> {
         let Block { height, previous, genesis, logs, .. } = block.block();
         if *height != 0 {
@@ -137,7 +137,7 @@ impl Chain {
         if total.and_then(Amount::new).is_none() {
             return Err(BlockError::Genesis("block 0 opens with more money than can be counted"));
         }
-        // By way of a sealed block of its own, so that nobody can found one bank in two spellings.
+        // It has to equal the canonical block, so that nobody can found one bank in two spellings.
         if SealedBlock::genesis(genesis.clone()).hash() != block.hash() {
             return Err(BlockError::Genesis("block 0 is not written as a genesis block is"));
         }
@@ -150,57 +150,57 @@ impl Chain {
         })
     }
 
-    /// The accounts that block 0 opens, and what they hold.
+    /// Returns the accounts that block 0 opens, and their balances.
     pub fn opening_balances(&self) -> impl Iterator<Item = (AccountId, Amount)> {
         let Genesis { servers, opening_balance, .. } = &self.genesis;
         servers.keys().map(|id| (AccountId::of(id), *opening_balance))
     }
 
-    /// The height of the last block.
+    /// Returns the height of the last block.
     pub fn height(&self) -> u64 {
         self.height
     }
 
-    /// The hash of the last block.
+    /// Returns the hash of the last block.
     pub fn head(&self) -> BlockHash {
         self.head
     }
 
-    /// What the bank is founded on.
+    /// Returns the bank's founding terms.
     pub fn genesis(&self) -> &Genesis {
         &self.genesis
     }
 
-    /// The hash of block 0.
+    /// Returns the hash of block 0.
     pub fn genesis_hash(&self) -> BlockHash {
         self.genesis_hash
     }
 
-    /// The instance of a server's whose votes count for the next height.
+    /// Returns the instance of a server whose votes count for the next height.
     pub fn instance(&self, server: &ServerId) -> Option<InstanceId> {
         self.derived.instances.get(server).copied()
     }
 
-    /// Whether an instance was a server's and is not any more, or was to be one and can't be: another
-    /// had come before it.
+    /// True if an instance was a server's and is so no more, or was to become a server's and can't, because
+    /// another one came before it.
     pub fn is_deposed(&self, instance: InstanceId) -> bool {
         self.derived.deposed.contains(&instance)
     }
 
-    /// The last entry of a server's that is in the chain.
+    /// Returns a server's last entry in the chain.
     pub fn included(&self, server: &ServerId) -> Position {
         self.derived.included.get(server).copied().unwrap_or(Position::START)
     }
 
-    /// What follows from the chain, beside the balances.
+    /// Returns what follows from the chain, beside the balances.
     pub fn derived(&self) -> &Derived {
         &self.derived
     }
 
-    /// Whether a block can be the next one, and what would follow from it.
+    /// Checks that a block can be the next one, and returns what would follow from it.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first thing that is wrong with the block.
     pub fn verify(
         &self,
         balances: &Balances,
@@ -209,10 +209,10 @@ impl Chain {
         self.verify_at(None, balances, block)
     }
 
-    /// The same at a server of which the local balances have the own log already.
+    /// Does the same at server `home`, whose local balances already count its own log.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first thing that is wrong with the block.
     pub fn verify_at(
         &self,
         home: Option<&ServerId>,
@@ -239,7 +239,7 @@ impl Chain {
         Ok(Consequences { derived, deposes, changes: trial.into_changes() })
     }
 
-    /// What a block must be like wherever in this chain it stands, but first.
+    /// Checks what a block must be like wherever in this chain it stands, except as the first.
     pub(super) fn verify_outline(&self, block: &Block) -> Result<(), BlockError> {
         let Block { proposer, genesis, logs, .. } = block;
         if genesis.is_some() {
@@ -256,11 +256,11 @@ impl Chain {
         Ok(())
     }
 
-    /// Whether `log` could be what a server's log begins with, by the look of it: in sequence, of
-    /// that server's own accounts, and covered.
+    /// Checks that `log` could be the beginning of a server's log: it is in sequence, of the server's own
+    /// accounts, and covered.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first thing that is wrong with the log.
     pub fn verify_log(
         &self,
         balances: &Balances,
@@ -270,10 +270,10 @@ impl Chain {
         self.follow(&mut Trial::new(balances, View::Committed), server, log).map(drop)
     }
 
-    /// Whether elements go on where the chain's entries of a server end; returns where they end.
+    /// Checks that elements go on where the chain's entries of a server end; returns where they end.
     ///
     /// # Errors
-    /// The first thing that is wrong with them.
+    /// The first thing that is wrong with the elements.
     pub fn verify_sequence(
         &self,
         server: &ServerId,
@@ -294,7 +294,7 @@ impl Chain {
         Ok(last)
     }
 
-    /// Lets the beginning of a server's log come after the head; returns where it ends.
+    /// Applies the beginning of a server's log after the head; returns where it ends.
     fn follow(
         &self,
         trial: &mut Trial<'_>,
@@ -322,8 +322,8 @@ impl Chain {
         Ok(last)
     }
 
-    /// Appends a block, given what [`Chain::verify`] said of it; returns what changes in the
-    /// committed balances.
+    /// Appends a block, given what [`Chain::verify`] found; returns the changes in the committed
+    /// balances.
     ///
     /// # Panics
     /// If the block is not the next one.

@@ -9,36 +9,36 @@ use crate::bank::ids::{InstanceId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position};
 
-/// What follows from the blocks up to a height, the same at every server. A store keeps it beside its
-/// chain, so that a server need not read the whole chain to start.
+/// What follows from the blocks up to a height, equally at every server. A store keeps it beside its
+/// chain, so that a starting server need not read the whole chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Derived {
     /// For each server, its last entry in the chain.
     pub included: BTreeMap<ServerId, Position>,
     /// For each server, the instance whose votes count for the next height.
     pub instances: BTreeMap<ServerId, InstanceId>,
-    /// The instances in whose place others came, and those that came too late.
+    /// The instances that others replaced, and those that came too late to replace another.
     pub deposed: BTreeSet<InstanceId>,
 }
 
 impl Derived {
-    /// What follows from block 0.
+    /// Returns what follows from block 0.
     pub fn at_founding(genesis: &Genesis) -> Derived {
         let included = genesis.servers.keys().map(|id| (id.clone(), Position::START)).collect();
         let instances = genesis.servers.clone();
         Derived { included, instances, deposed: BTreeSet::new() }
     }
 
-    /// Lets servers rejoin as a block says; returns the instances that are deposed by that. A server that
-    /// rejoins counts its entries anew, in the next epoch; what the block still holds of its log is of the
-    /// epoch before. An entry that is void deposes the instance it was for: the operator's word was given
-    /// before another store took the place, and that store must never be replaced on it.
+    /// Applies a block's rejoins; returns the instances that they depose. A server that rejoins counts its
+    /// entries anew, in the next epoch; the block's entries of its log are still of the epoch before. A void
+    /// rejoin deposes the instance that it names as new. The operator gave the word for it before another
+    /// store took the place, and that store must never be replaced on this word.
     pub fn rejoin(&mut self, block: &Block) -> BTreeSet<InstanceId> {
         let mut deposes = BTreeSet::new();
         let elements = block.logs.values().flatten().filter(|element| element.holds_rejoin());
         for record in elements.flat_map(Element::records) {
             let Action::Rejoin { server, old, new } = &record.action else { continue };
-            // Said twice, or of no use to anybody.
+            // The rejoin came twice, or is of no use to anybody.
             let is_named = self.instances.values().any(|instance| instance == new);
             let (instances, included) = (&mut self.instances, &mut self.included);
             let (Some(present), Some(last)) = (instances.get_mut(server), included.get_mut(server))
@@ -64,11 +64,11 @@ impl Derived {
     }
 }
 
-/// What follows from the chain for one server: which of its sessions have entries there.
+/// What follows from the chain for one server: its sessions with entries there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionsInChain {
-    /// Each session with the highest of its numbers in the chain.
+    /// Each session, with its highest number in the chain.
     pub highest: BTreeMap<SessionId, u64>,
-    /// Sessions that were opened before this and are not among those have expired.
+    /// The position before which sessions were opened that have expired, unless they are listed here.
     pub horizon: Option<Position>,
 }

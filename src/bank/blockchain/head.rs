@@ -1,4 +1,5 @@
-//! The chain at its head, by its last blocks and what is stored with them: what a server resumes from.
+//! The chain at its head, made from its last blocks and what is stored with them: what a server resumes
+//! from.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +9,19 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::entry::Position;
 use crate::bank::stored::{Place, Stored};
 
-/// Whether a server that was at `last` may have rejoined since, and logged nothing.
+/// True if a server that was at `last` may have rejoined since, and logged nothing.
 fn is_new_epoch(last: Position, now: Position) -> bool {
     now.epoch > last.epoch && now.seq == 0
 }
 
-/// Whether this may be the first entry of a server that rejoined after `last`.
+/// True if this may be the first entry of a server that rejoined after `last`.
 fn begins_epoch(last: Position, first: Position) -> bool {
     first.epoch > last.epoch && first.seq == 1
 }
 
 impl Chain {
-    /// The chain at its head, by its last blocks and what is stored with them, where this is what it
-    /// begins with.
+    /// Makes the chain at its head from its last blocks and what is stored with them; `self` is its
+    /// beginning.
     ///
     /// # Errors
     /// What doesn't fit together, and where.
@@ -61,7 +62,7 @@ impl Chain {
         })
     }
 
-    /// Lets a block's elements follow one on the other, as far as that is known.
+    /// Checks that a block's elements follow each other, as far as that can be known.
     fn follow_loosely<'a>(
         &self,
         ends: &mut BTreeMap<&'a ServerId, Position>,

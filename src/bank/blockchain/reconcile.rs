@@ -1,45 +1,45 @@
 //! Reconciling: how a server gets the blocks it lacks.
 //!
-//! It asks all which heights they hold (`<RECONCILE_REQUEST>`, `<R_ACK>`), takes the longest, and
-//! fetches in pieces (`<R_BLOCKS_REQ>`, `<R_BLOCKS_RESP>`), one outstanding. A step that takes too
+//! It asks all servers which heights they hold (`<RECONCILE_REQUEST>`, `<R_ACK>`), takes the longest chain,
+//! and fetches in pieces (`<R_BLOCKS_REQ>`, `<R_BLOCKS_RESP>`), one outstanding. A step that takes too
 //! long is tried with another peer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bank::ids::ServerId;
 
-/// Where a server is with reconciling.
+/// How far a server is with reconciling.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Reconcile {
-    /// It has what it knows to exist.
+    /// It holds all blocks that it knows to exist.
     #[default]
     Idle,
-    /// It has asked all which heights they hold.
+    /// It has asked all servers which heights they hold.
     Asking {
-        /// The last height that each server that answered holds.
+        /// The last height held by each server that answered.
         acks: BTreeMap<ServerId, u64>,
     },
-    /// It has asked one for blocks.
+    /// It has asked a peer for blocks.
     Fetching {
-        /// Whom.
+        /// The peer.
         peer: ServerId,
-        /// The last height that peer holds.
+        /// The last height that the peer holds.
         target: u64,
-        /// What others answered.
+        /// The heights of the others that answered.
         acks: BTreeMap<ServerId, u64>,
-        /// Whom it asked in vain.
+        /// The peers that were asked in vain.
         tried: BTreeSet<ServerId>,
     },
 }
 
 impl Reconcile {
-    /// Nothing is under way.
+    /// True if nothing is under way.
     pub fn is_idle(&self) -> bool {
         *self == Reconcile::Idle
     }
 
-    /// Goes on from the answers: to fetch from the longest chain among those that are longer than
-    /// `height` and not tried yet, or to idle. Returns whom to ask for blocks up to which height.
+    /// Goes on from the answers. Picks the longest chain among those longer than `height` and not tried
+    /// yet, or becomes idle. Returns which peer to ask for blocks, and up to which height.
     pub fn choose(
         &mut self,
         height: Option<u64>,

@@ -1,4 +1,4 @@
-//! The acceptor's part (*Paxos Made Simple*, 2.2): one slot, for the height after the chain's head.
+//! The acceptor (*Paxos Made Simple*, 2.2): one slot, for the height after the chain's head.
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::paxos::ballot::Ballot;
@@ -10,12 +10,12 @@ pub struct Acceptor {
     accepted: Option<(Ballot, SealedBlock)>,
 }
 
-/// What an acceptor makes of a ballot.
+/// An acceptor's answer to a ballot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Yes, and that changes what it holds: to be made durable.
+    /// Yes, with a change that has to be made durable.
     Yes,
-    /// Yes, as before: it said so already.
+    /// Yes, as it said before.
     Again,
     /// No: it has promised this higher ballot.
     PromisedHigher(Ballot),
@@ -28,22 +28,22 @@ fn is_higher(promised: &Ballot, ballot: &Ballot) -> bool {
 }
 
 impl Acceptor {
-    /// The acceptor as it was stored.
+    /// Makes the acceptor as it was stored.
     pub fn recover(promised: Option<Ballot>, accepted: Option<(Ballot, SealedBlock)>) -> Acceptor {
         Acceptor { promised, accepted }
     }
 
-    /// The highest ballot promised.
+    /// Returns the highest ballot promised.
     pub fn promised(&self) -> Option<&Ballot> {
         self.promised.as_ref()
     }
 
-    /// The block accepted last, and its ballot.
+    /// Returns the block accepted last, and its ballot.
     pub fn accepted(&self) -> Option<&(Ballot, SealedBlock)> {
         self.accepted.as_ref()
     }
 
-    /// Phase 1: promises a ballot unless a higher one is promised.
+    /// Phase 1: promises a ballot, unless a higher one is promised.
     pub fn prepare(&mut self, ballot: &Ballot) -> Answer {
         match &self.promised {
             Some(promised) if is_higher(promised, ballot) => {
@@ -77,7 +77,7 @@ impl Acceptor {
         Answer::Yes
     }
 
-    /// A block was appended: the slot is for the next height now.
+    /// Empties the slot, since a block was appended: it is for the next height now.
     pub fn clear(&mut self) {
         if !planted!(SlotNotCleared) {
             *self = Acceptor::default();

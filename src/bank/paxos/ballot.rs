@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::bank::ids::{LifeId, ServerId};
 
 /// A proposal number, ordered by round, then server, then life (Lamport, *Paxos Made Simple*, 2.2:
-/// different proposers choose theirs from disjoint sets).
+/// different proposers choose from disjoint sets).
 ///
-/// The life makes a ballot unique even if its server forgot that it had used the round before:
-/// a proposer sends its prepare without writing anything first.
+/// A proposer sends its prepare without writing anything first. So its server may forget that it used a
+/// round before, and the life makes the ballot unique all the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ballot {
-    /// Higher wins.
+    /// The round; the higher wins.
     pub round: u64,
     /// The proposer.
     pub server: ServerId,
@@ -23,15 +23,15 @@ pub struct Ballot {
 }
 
 impl Ballot {
-    /// The highest round there can be. Rounds are counted one by one, so nobody ever reaches it; a
-    /// message that names a higher one would leave no round for anybody else.
+    /// The highest possible round. Rounds are counted one by one, so nobody ever reaches it. A message with a
+    /// higher one would leave no round to anybody else.
     pub const MAX_ROUND: u64 = (1 << 53) - 1;
 
-    /// How far beyond all rounds that a server has seen one may be. So many runs no bank makes while one
-    /// of its servers is away; and whoever names higher ones would use up all that there are.
+    /// How far a round may be beyond all rounds that a server has seen. No bank makes so many runs while one
+    /// of its servers is away, and higher ones would use up all rounds.
     pub const MAX_LEAP: u64 = 1 << 32;
 
-    /// Whether a server can have made it.
+    /// True if a server can have made it.
     pub fn is_possible(&self) -> bool {
         self.round <= Ballot::MAX_ROUND
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Ballot {
     }
 }
 
-/// How many of `servers` are a majority: two majorities always share a server.
+/// Returns how many of `servers` are a majority: two majorities always share a server.
 pub const fn majority(servers: usize) -> usize {
     servers / 2 + 1
 }

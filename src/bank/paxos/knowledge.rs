@@ -7,33 +7,33 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 
-/// What a proposer knows of the servers' local logs, from promises made to it for the present height
-/// in this or an earlier ballot. What was promised is durable, so it stays true.
+/// A proposer's knowledge of the servers' local logs, from promises made to it for the present height, in
+/// this or an earlier ballot. Promised entries are durable, so the knowledge stays true.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Knowledge(BTreeMap<ServerId, Vec<Element>>);
 
 impl Knowledge {
-    /// The known beginning of a server's log.
+    /// Returns the known beginning of a server's log.
     pub fn log(&self, server: &ServerId) -> &[Element] {
         self.0.get(server).map_or(&[], Vec::as_slice)
     }
 
-    /// The last entry of a server's that is known: of its log, or else of the chain.
+    /// Returns a server's last known entry: in its log, or else in the chain.
     pub fn end(&self, chain: &Chain, server: &ServerId) -> Position {
         self.log(server).last().map_or_else(|| chain.included(server), Element::last)
     }
 
-    /// For each server of the bank the last seq of its entries that is known.
+    /// Returns the last known seq of each server of the bank.
     pub fn known(&self, chain: &Chain) -> BTreeMap<ServerId, u64> {
         let servers = chain.genesis().servers.keys();
         servers.map(|server| (server.clone(), self.end(chain, server).seq)).collect()
     }
 
-    /// Adds what a server promised after what is known of it. What its entries do is looked at when they
-    /// are in a block.
+    /// Adds what a server promised after its known entries. The entries' effects are checked when they are
+    /// in a block.
     ///
     /// # Errors
-    /// If that doesn't go on from there; nothing is added.
+    /// If the promise doesn't go on from the known entries. Then nothing is added.
     pub fn learn(
         &mut self,
         chain: &Chain,
@@ -47,18 +47,18 @@ impl Knowledge {
         Ok(())
     }
 
-    /// Forgets what a server promised.
+    /// Forgets a server's promise.
     pub fn forget(&mut self, server: &ServerId) {
         self.0.remove(server);
     }
 
-    /// The logs of a block of these servers' entries.
+    /// Returns the logs for a block of these servers' entries.
     pub fn gather(&self, servers: &BTreeSet<ServerId>) -> BTreeMap<ServerId, Vec<Element>> {
         let logs = servers.iter().map(|server| (server.clone(), self.log(server).to_vec()));
         logs.filter(|(_, log)| !log.is_empty()).collect()
     }
 
-    /// Forgets what is in the chain now.
+    /// Forgets entries that are in the chain now.
     pub fn trim(&mut self, chain: &Chain) {
         if planted!(KnowledgeNotTrimmed) {
             return;

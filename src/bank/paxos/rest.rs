@@ -1,4 +1,4 @@
-//! What logs hold beyond what was promised of them.
+//! What logs hold beyond their promised beginnings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,38 +8,38 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position};
 use crate::bank::paxos::message::Whole;
 
-/// What is left of logs when what was promised of them is in a block.
+/// What is left of logs when their promised beginnings are in a block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Rest {
-    /// Nothing: they were promised whole.
+    /// Nothing: the logs were promised whole.
     Nothing,
-    /// This, for the accounts that were asked for. Those that are left out get nothing of it.
+    /// This money for the accounts that were asked for. Accounts that are left out get nothing.
     Brings(BTreeMap<AccountId, Amount>),
-    /// Something, of which nobody said what it brings.
+    /// Something, and nobody said what it brings.
     Unknown,
 }
 
-/// The servers whose logs a block was built of, and what is left of those logs.
+/// The servers from whose logs a block was built, and what is left of the logs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Consulted {
-    /// The servers, and the last entry of each one's whole log when it promised, if it said so.
+    /// The servers, each with the last entry of its whole log when it promised, if it said so.
     pub ends: BTreeMap<ServerId, Option<Position>>,
-    /// What is left of all of them together.
+    /// What is left of all logs together.
     pub rest: Rest,
 }
 
 impl Consulted {
-    /// The servers.
+    /// Returns the servers.
     pub fn servers(&self) -> BTreeSet<ServerId> {
         self.ends.keys().cloned().collect()
     }
 }
 
 impl Rest {
-    /// What is left of a server's log that comes to `whole`, of which `promised` is known.
+    /// Computes what is left of a server's log, whose sum is `whole`, after its beginning `promised`.
     ///
     /// # Errors
-    /// If less is in the whole than in the beginning.
+    /// If the whole brings less than the beginning.
     pub fn of(
         server: &ServerId,
         asked: &BTreeSet<AccountId>,
@@ -48,7 +48,7 @@ impl Rest {
     ) -> Result<Rest, String> {
         let mut brings: BTreeMap<AccountId, Amount> = whole.brings;
         brings.retain(|account, _| asked.contains(account));
-        // How much an account holds that the log opens is of no use to anybody: its home may spend it.
+        // The balance of an account that the log opens doesn't matter to anybody: its home may spend it.
         brings.iter_mut().filter(|(account, _)| account.is_of(server)).for_each(|(_, amount)| {
             *amount = Amount::ZERO;
         });
@@ -65,7 +65,7 @@ impl Rest {
         Ok(Rest::Brings(brings))
     }
 
-    /// This and another server's. More than there can be is nothing to rely on.
+    /// Adds another server's rest. A sum beyond all money is nothing to rely on.
     pub fn and(self, other: Rest) -> Rest {
         match (self, other) {
             (Rest::Nothing, rest) | (rest, Rest::Nothing) => rest,
@@ -84,7 +84,7 @@ impl Rest {
         }
     }
 
-    /// For people, if there is something left.
+    /// Describes what is left for people, if anything is.
     pub fn in_words(&self) -> Option<String> {
         let what = match self {
             Rest::Nothing => return None,
@@ -119,7 +119,7 @@ mod tests {
         all.iter().map(|(name, amount)| (account(name), units(*amount))).collect()
     }
 
-    /// B has promised to pay A 5, twice.
+    /// Returns the rest of B's log, in which it has promised to pay A 5, twice.
     fn rest(whole: &[(&str, u64)]) -> Result<Rest, String> {
         let action = Action::Transfer { from: account("B"), to: account("A"), amount: units(5) };
         let record = Record { action, request: None, via: Via::Local, linked: false };
