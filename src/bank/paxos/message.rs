@@ -1,7 +1,7 @@
-//! What servers say to each other.
+//! The messages between servers.
 //!
-//! Each message says who sends it, when, and whether it is *free* (true whatever is durable, may
-//! leave at once) or *bound* (leaves only when the turn it belongs to is durable).
+//! Each message says who sends it, when, and whether it is *free* (true whatever is durable, so it may
+//! leave at once) or *bound* (leaves only when its turn is durable).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,18 +16,18 @@ use crate::bank::ledger::entry::Position;
 use crate::bank::limits::MAX_ASKED;
 use crate::bank::paxos::ballot::Ballot;
 
-/// What servers of one bank must agree on before it is founded.
+/// The configuration that all servers of a bank must share before its founding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configuration {
     /// All servers, in the order of their ids.
     pub servers: Vec<ServerId>,
-    /// What every server's account holds at the start.
+    /// The balance of every server's account at the start.
     pub opening_balance: Amount,
 }
 
 impl Configuration {
-    /// Whether a bank founded so is the one configured here.
+    /// True if a bank with these founding terms is the configured one.
     pub fn matches(&self, genesis: &Genesis) -> bool {
         self.opening_balance == genesis.opening_balance
             && self.servers.iter().eq(genesis.servers.keys())
@@ -46,49 +46,49 @@ impl fmt::Display for Configuration {
 pub struct Hello {
     /// The format that the sender speaks.
     pub version: u32,
-    /// Who the sender is.
+    /// The sender's id.
     pub id: ServerId,
-    /// The sender's store.
+    /// The instance of the sender's store.
     pub instance: InstanceId,
     /// The sender's present life.
     pub life: LifeId,
-    /// Its latest lives, oldest first, each with the turn in which it began.
+    /// The sender's latest lives, oldest first, each with the turn in which it began.
     pub lives: Vec<(LifeId, TurnNumber)>,
-    /// What it is configured to be part of.
+    /// The sender's configuration.
     pub configuration: Configuration,
-    /// Where it stands.
+    /// The sender's standing.
     pub standing: Standing,
-    /// The instance under which it knows the receiver, if it is founded.
+    /// The instance under which the sender knows the receiver, if the sender is founded.
     pub knows_you_as: Option<InstanceId>,
-    /// The sender's instance is not the one that the bank was founded with: it rejoins, or has.
+    /// True if the sender's instance is not the one that the bank was founded with: it rejoins, or has.
     pub rejoins: bool,
-    /// The furthest that the sender saw the receiver's server, whatever its instance.
+    /// The furthest point at which the sender saw the receiver's server, whatever its instance.
     pub saw_you_at: Option<Sighting>,
 }
 
-/// How far a server has seen another: what that one said was durable.
+/// The furthest point at which a server has seen another: what the other one said was durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sighting {
-    /// Its store.
+    /// The other server's instance.
     pub instance: InstanceId,
-    /// Its life at the time.
+    /// The other server's life at the time.
     pub life: LifeId,
-    /// Its last durable turn.
+    /// The other server's last durable turn.
     pub turn: TurnNumber,
-    /// Its last durable entry.
+    /// The other server's last durable entry.
     pub position: Position,
 }
 
-/// Where a server stands, as it says in every hello and heartbeat.
+/// A server's standing, in every hello and heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standing {
     /// The hash of its block 0, if it is founded.
     pub genesis: Option<BlockHash>,
-    /// It knows that every server has confirmed this block 0.
+    /// True if the server knows that every server has confirmed this block 0.
     pub active: bool,
-    /// The last block it holds.
+    /// The height of the last block it holds.
     pub height: u64,
     /// Its last durable turn.
     pub turn: TurnNumber,
@@ -96,42 +96,42 @@ pub struct Standing {
     pub position: Position,
 }
 
-/// What an acceptor has to say for one height.
+/// An acceptor's vote for one height.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Vote {
     /// It has accepted this block, in this ballot.
     Accepted {
-        /// The ballot in which it was accepted.
+        /// The ballot in which the block was accepted.
         ballot: Ballot,
         /// The block.
         block: SealedBlock,
     },
-    /// It has accepted nothing; here is its local log from where the proposer's knowledge ends.
+    /// It has accepted nothing, and sends its local log from where the proposer's knowledge ends.
     Log {
-        /// In seq order, without a gap.
+        /// The elements in seq order, without a gap.
         elements: Vec<Element>,
-        /// There was more, but the log was cut at a bound.
+        /// True if there was more, but the log was cut at a bound.
         cut: bool,
-        /// If it was cut, what the whole of it comes to.
+        /// The sum of the whole log, if it was cut.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         whole: Option<Whole>,
     },
 }
 
-/// What a whole log comes to, of which a promise holds only a beginning.
+/// The sum of a whole log, of which a promise holds only the beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Whole {
-    /// Its last entry.
+    /// The log's last entry.
     pub last: Position,
-    /// What all of it brings to the accounts that the prepare asked for. Those that are left out it
-    /// neither pays nor opens.
+    /// What the whole log brings to the accounts that the prepare asked for. It neither pays nor opens the
+    /// accounts that are left out.
     pub brings: BTreeMap<AccountId, Amount>,
 }
 
 impl Vote {
-    /// For people: how much there is to it.
+    /// Describes for people how much the vote holds.
     pub fn in_words(&self) -> String {
         match self {
             Vote::Accepted { ballot, block } => {
@@ -145,7 +145,7 @@ impl Vote {
     }
 }
 
-/// For people: what a block holds, and its hash.
+/// Describes for people what a block holds, with its hash.
 pub fn content(block: &SealedBlock) -> String {
     format!("{}, hash {}", entries_in_words(block.block().len()), block.hash().short())
 }
@@ -162,50 +162,50 @@ fn entries_in_words(entries: usize) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Message {
-    /// Opens a connection, and answers that.
+    /// Opens a connection, and answers the hello that opened one.
     Hello(Hello),
-    /// Answers a hello that can't be welcomed; the connection ends.
+    /// Answers a hello that can't be welcomed. The connection ends.
     Reject {
         /// Why, for people.
         reason: String,
-        /// Who refuses.
+        /// The refusing server's hello.
         hello: Hello,
     },
-    /// Sent by each server to all at an even pace. Bound.
+    /// Sent by each server to all, at an even pace. Bound.
     Heartbeat(Standing),
-    /// From a server that rejoins, to one that is to log it. Free.
+    /// From a server that rejoins, to the server that is to log it. Free.
     Rejoin {
-        /// The instance in whose place the sender's is to come.
+        /// The instance that the sender's is to replace.
         old: InstanceId,
-        /// The sender's.
+        /// The sender's instance.
         new: InstanceId,
     },
     /// Phase 1a (*Paxos Made Simple*, 2.2), from a proposer to all. Free.
     Prepare {
-        /// The height that is to be agreed on: the proposer's own height plus one.
+        /// The height to be agreed on: the proposer's own height plus one.
         height: u64,
         /// The run's ballot.
         ballot: Ballot,
-        /// The hash of the block before.
+        /// The hash of the previous block.
         previous: BlockHash,
         /// For each server, the last seq of its log that the proposer holds.
         known: BTreeMap<ServerId, u64>,
-        /// The accounts of which the proposer has to know what whole logs would bring, should they be
-        /// too long for a promise.
+        /// The accounts for which the proposer has to know what whole logs bring, if they are too long for a
+        /// promise.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         asks: BTreeSet<AccountId>,
     },
     /// Phase 1b, from an acceptor to the proposer. Bound.
     Promise {
-        /// Answers the prepare of this height…
+        /// The height of the prepare that it answers…
         height: u64,
-        /// …and this ballot.
+        /// …and the ballot.
         ballot: Ballot,
-        /// The acceptor's store.
+        /// The acceptor's instance.
         instance: InstanceId,
-        /// The acceptor has waiting transfers of its own.
+        /// True if the acceptor has waiting transfers of its own.
         waiting: bool,
-        /// What it accepted before, or else its log.
+        /// What the acceptor accepted before, or else its log.
         vote: Vote,
     },
     /// Phase 2a, from the proposer to all. Free.
@@ -214,25 +214,25 @@ pub enum Message {
         height: u64,
         /// The run's ballot.
         ballot: Ballot,
-        /// The block, fixed once for a ballot.
+        /// The block, which is fixed once for a ballot.
         block: SealedBlock,
     },
     /// Phase 2b, from an acceptor to the proposer. Bound.
     Accepted {
         /// The height.
         height: u64,
-        /// The ballot in which it was accepted.
+        /// The ballot in which the block was accepted.
         ballot: Ballot,
         /// The hash of the block accepted.
         hash: BlockHash,
-        /// The acceptor's store.
+        /// The acceptor's instance.
         instance: InstanceId,
     },
-    /// From the proposer to all once a majority accepted: the block by name, not by content. Bound.
+    /// From the proposer to all once a majority accepted: names the block by its hash. Bound.
     Commit {
         /// The height.
         height: u64,
-        /// The hash of the block that was chosen.
+        /// The hash of the chosen block.
         hash: BlockHash,
     },
     /// From an acceptor to a proposer whose ballot is too low. Bound.
@@ -243,34 +243,34 @@ pub enum Message {
         ballot: Ballot,
         /// The ballot that the acceptor has promised.
         promised: Ballot,
-        /// The acceptor has waiting transfers of its own.
+        /// True if the acceptor has waiting transfers of its own.
         waiting: bool,
     },
-    /// `<RECONCILE_REQUEST>`: which heights do you hold? To all. Free.
+    /// `<RECONCILE_REQUEST>`, to all: asks which heights they hold. Free.
     ReconcileRequest,
-    /// `<R_ACK,[1,2,3]>`: heights 0 to `height`. Bound.
+    /// `<R_ACK,[1,2,3]>`: says that the sender holds heights 0 to `height`. Bound.
     ReconcileAck {
-        /// The last block held.
+        /// The height of the last block held.
         height: u64,
     },
-    /// `<R_BLOCKS_REQ,[2,3]>`: send me these. Free.
+    /// `<R_BLOCKS_REQ,[2,3]>`: asks for blocks. Free.
     BlocksRequest {
         /// The first height wanted.
         from: u64,
         /// The last height wanted.
         to: u64,
     },
-    /// `<R_BLOCKS_RESP,[Ba,Bb]>`: as many of them, from the first on, as fit in one piece. Bound.
+    /// `<R_BLOCKS_RESP,[Ba,Bb]>`: as many of these blocks, from the first on, as fit in one piece. Bound.
     BlocksResponse {
-        /// In height order, without a gap. Empty if none is held.
+        /// The blocks in height order, without a gap. Empty if none is held.
         blocks: Vec<SealedBlock>,
     },
 }
 
 impl Message {
     /// True if it may leave before its turn is durable: it only asks, or passes on what others have made
-    /// durable. Every other message says what this server has promised, accepted, logged or appended; one
-    /// that left before that was durable could be a lie after a crash.
+    /// durable. Every other message says what this server has promised, accepted, logged or appended. If it
+    /// left before that was durable, it could be a lie after a crash.
     pub fn is_free(&self) -> bool {
         match self {
             Message::Prepare { .. }
@@ -284,14 +284,14 @@ impl Message {
         }
     }
 
-    /// Whether it carries blocks and so belongs behind the protocol's small messages.
+    /// True if it carries blocks, and so goes after the protocol's small messages.
     pub fn is_bulky(&self) -> bool {
         matches!(self, Message::Accept { .. } | Message::BlocksResponse { .. })
     }
 
-    /// Whether its ballots can be: of rounds that there are, proposed in only by their own server,
-    /// and nothing accepted before in one above the present one. And no more is asked for than anybody
-    /// answers.
+    /// True if its ballots are possible: their rounds exist, only their own server proposes in them, and
+    /// nothing was accepted before in a ballot above the present one. It must also ask for no more accounts
+    /// than servers answer.
     pub fn is_possible(&self, from: &ServerId) -> bool {
         match self {
             Message::Prepare { asks, .. } if asks.len() > MAX_ASKED => false,
@@ -309,7 +309,7 @@ impl Message {
         }
     }
 
-    /// The highest round of the ballots that it names, if it names any.
+    /// Returns the highest round of the ballots that it names, if it names any.
     pub fn highest_round(&self) -> Option<u64> {
         match self {
             Message::Promise { ballot, vote: Vote::Accepted { ballot: accepted, .. }, .. } => {
@@ -324,8 +324,8 @@ impl Message {
         }
     }
 
-    /// The last block that its sender holds, as far as a message of a run tells: who takes part in
-    /// one holds the block before.
+    /// Returns the last block that its sender holds, if it tells: a server that takes part in a run holds the
+    /// block before.
     pub fn tells_height(&self) -> Option<u64> {
         match self {
             Message::Prepare { height, .. }
@@ -338,7 +338,7 @@ impl Message {
         }
     }
 
-    /// The protocol's word for it.
+    /// Returns the protocol's word for the message.
     pub fn name(&self) -> &'static str {
         match self {
             Message::Hello(_) => "hello",

@@ -1,7 +1,8 @@
 //! When this server's next run may begin (DESIGN.md, "A Paxos run" and "Runs in vain").
 //!
-//! Whoever loses a run waits, longer each time; whoever wins while others wait lets them go first; runs
-//! that bring nothing rest in between. Each method says which timer is to be set or cancelled for that.
+//! A server that loses a run waits, longer each time. A server that wins while others wait lets them go
+//! first. Runs that bring nothing rest in between. Each method returns the timer that has to be set or
+//! cancelled.
 
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::ballot::Ballot;
@@ -10,16 +11,16 @@ use crate::bank::timer::Timer;
 /// When the next run may begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Next {
-    /// As soon as one is wanted.
+    /// As soon as a run is wanted.
     #[default]
     AtOnce,
     /// After a back-off: the last run was won while others waited.
     AfterOthers,
-    /// When the timer of that attempt has run out.
+    /// When the timer of this attempt has run out.
     BackingOff,
 }
 
-/// Runs of one kind rest for the length of a timer.
+/// Whether runs of one kind rest, for the length of a timer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Pause {
     /// They may begin.
@@ -29,31 +30,32 @@ enum Pause {
     Lasts,
 }
 
-/// What became of those who waited for a run.
+/// The effect of a run on those who waited for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Harvest {
-    /// Groups that were served and would not have been without it.
+    /// The groups that were served, and would not have been without it.
     pub served: usize,
-    /// Groups that were refused or wait for no further run, and clients that heard that logs are settled.
+    /// The groups that were refused or wait for no further run, and the clients that heard that logs are
+    /// settled.
     pub turned_away: usize,
-    /// Groups that go on waiting for what the next runs bring.
+    /// The groups that go on waiting for what the next runs bring.
     pub kept: usize,
 }
 
 impl Harvest {
-    /// True if the run brought nothing to anybody. If nobody was turned away and nobody waits on, then
-    /// nobody needed the run any more.
+    /// True if the run brought nothing to anybody. If nobody was turned away and nobody waits on, nobody
+    /// needed the run any more.
     fn is_vain(self) -> bool {
         self.served == 0 && (self.turned_away > 0 || self.kept == 0)
     }
 }
 
-/// Settling by habit: when the local log is old enough, and how far it is to be emptied then.
+/// Settling by habit: when the local log is old enough, and up to where it has to be settled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Settling {
-    /// [`Timer::Settle`] is set.
+    /// True if [`Timer::Settle`] is set.
     is_timed: bool,
-    /// The log is to be settled up to this seq.
+    /// The seq up to which the log has to be settled.
     up_to: Option<u64>,
 }
 
@@ -61,18 +63,18 @@ struct Settling {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pace {
     next: Next,
-    /// Runs in a row that did not get through.
+    /// The runs in a row that did not get through.
     attempt: u32,
-    /// Runs in a row that brought nothing to those who waited.
+    /// The runs in a row that brought nothing to those who waited.
     vain_runs: u32,
-    /// Runs that are wanted only by those who would hardly get anything of them.
+    /// The rest of runs from which those who want them would hardly get anything.
     vain: Pause,
-    /// Runs for payees that nobody knows.
+    /// The rest of runs that look for unknown payees.
     lookups: Pause,
     settling: Settling,
-    /// The other server's ballot that a settling run of this server's last yielded to.
+    /// The other server's ballot to which a settling run of this server last yielded.
     yielded_to: Option<Ballot>,
-    /// A block was accepted and nobody commits it: a run is needed for that alone.
+    /// True if a block was accepted and nobody commits it: a run is needed for that alone.
     pub finishing: bool,
 }
 
@@ -82,7 +84,7 @@ impl Pace {
         self.next == Next::BackingOff
     }
 
-    /// Waits, longer with each attempt, before the next run; the timer is to be set.
+    /// Has the next run wait, longer with each attempt. The timer has to be set.
     pub fn back_off(&mut self) -> Timer {
         self.attempt = self.attempt.saturating_add(1);
         self.next = Next::BackingOff;
@@ -94,14 +96,14 @@ impl Pace {
         self.attempt = self.attempt.saturating_add(2);
     }
 
-    /// The timer of an attempt has run out.
+    /// Notes that the timer of an attempt has run out.
     pub fn on_back_off_over(&mut self, attempt: u32) {
         if attempt == self.attempt && self.is_backing_off() {
             self.next = Next::AtOnce;
         }
     }
 
-    /// Ends a back-off, since a peer is gone: perhaps the one that kept winning. The timer is to be
+    /// Ends a back-off because a peer is gone, which may have been the usual winner. The timer has to be
     /// cancelled.
     pub fn hurry(&mut self) -> Option<Timer> {
         let timer = Timer::BackOff { attempt: self.attempt };
@@ -113,28 +115,28 @@ impl Pace {
         was_set.then_some(timer)
     }
 
-    /// A run of this server's got through. If others wait, they go first.
+    /// Notes that a run of this server got through. If others wait, they go first.
     pub fn on_won(&mut self, others_wait: bool) {
         self.attempt = 0;
         self.next = if others_wait { Next::AfterOthers } else { Next::AtOnce };
     }
 
-    /// Nobody needs a run. So this server is in nobody's way, and its next run begins at once.
+    /// Notes that nobody needs a run. This server is then in nobody's way, and its next run begins at once.
     pub fn on_idle(&mut self) {
         if self.next == Next::AfterOthers {
             self.next = Next::AtOnce;
         }
     }
 
-    /// True, once, if others are to go first.
+    /// True, once, if others have to go first.
     pub fn lets_others_go(&mut self) -> bool {
         let lets = self.next == Next::AfterOthers;
         self.on_idle();
         lets
     }
 
-    /// True if a run that only settles is to let another server's run go first, once: one run serves all
-    /// who settle. `promised` is what this server's acceptor has promised.
+    /// True, once, if a run that only settles has to let another server's run go first: one run settles the
+    /// logs of all. `promised` is the ballot that this server's acceptor has promised.
     pub fn yields_to(&mut self, promised: Option<&Ballot>, me: &ServerId) -> bool {
         match promised.filter(|other| other.server != *me) {
             Some(other) if self.yielded_to.as_ref() != Some(other) => {
@@ -145,13 +147,13 @@ impl Pace {
         }
     }
 
-    /// True if what is wanted by those who are mostly turned away has to wait a while.
+    /// True if runs in vain rest: transfers that they would mostly turn away have to wait.
     pub fn rests(&self) -> bool {
         self.vain == Pause::Lasts
     }
 
-    /// A run for somebody was concluded. At most `limit` in a row may be in vain before they rest; the
-    /// timer is to be set.
+    /// Notes that a run for somebody was concluded. After `limit` runs in vain in a row they rest, and the
+    /// timer has to be set.
     pub fn on_harvest(&mut self, harvest: Harvest, limit: u32) -> Option<Timer> {
         if harvest.served > 0 {
             self.vain_runs = 0;
@@ -159,7 +161,7 @@ impl Pace {
         if harvest.is_vain() { self.on_vain_run(limit) } else { None }
     }
 
-    /// A run brought nothing to anybody.
+    /// Notes that a run brought nothing to anybody.
     pub fn on_vain_run(&mut self, limit: u32) -> Option<Timer> {
         self.vain_runs = self.vain_runs.saturating_add(1).min(limit);
         let rests = self.vain_runs == limit && !planted!(VainRunsWithoutRest);
@@ -169,17 +171,17 @@ impl Pace {
         })
     }
 
-    /// Runs that bring nothing have rested.
+    /// Notes that runs in vain have rested.
     pub fn on_rest_over(&mut self) {
         self.vain = Pause::Over;
     }
 
-    /// True if a run may begin for payees that nobody knows.
+    /// True if a run may begin that looks for unknown payees.
     pub fn may_look_up(&self) -> bool {
         self.lookups == Pause::Over
     }
 
-    /// A run begins that looks for a payee: the next one waits a while. The timer is to be set.
+    /// Notes that a run begins that looks for a payee. The next one has to wait; the timer has to be set.
     pub fn on_look_up(&mut self) -> Option<Timer> {
         let begins = self.may_look_up() && !planted!(LookUpsWithoutRest);
         begins.then(|| {
@@ -188,33 +190,33 @@ impl Pace {
         })
     }
 
-    /// Payees that nobody knows may be looked for again.
+    /// Notes that unknown payees may be looked for again.
     pub fn on_look_up_over(&mut self) {
         self.lookups = Pause::Over;
     }
 
-    /// There is something in the log, which shall not stay there for ever: the timer is to be set.
+    /// Notes that the log holds something, which must not stay there for ever. The timer has to be set.
     pub fn begin_to_settle(&mut self) -> Option<Timer> {
         let begins = !std::mem::replace(&mut self.settling.is_timed, true);
         begins.then_some(Timer::Settle)
     }
 
-    /// The oldest entry of the log is old enough.
+    /// Notes that the oldest entry of the log is old enough.
     pub fn on_old_log(&mut self) {
         self.settling.is_timed = false;
     }
 
-    /// The log is to be settled up to this seq.
+    /// Notes that the log has to be settled up to this seq.
     pub fn settle_up_to(&mut self, seq: u64) {
         self.settling.up_to = Some(seq);
     }
 
-    /// True if the log is to be settled by habit.
+    /// True if the log has to be settled by habit.
     pub fn settles(&self) -> bool {
         self.settling.up_to.is_some()
     }
 
-    /// The chain holds the log up to this seq. Says whether that is all that was to be settled.
+    /// Notes that the chain holds the log up to this seq. True if that is all that had to be settled.
     pub fn on_settled(&mut self, included: u64) -> bool {
         self.settling.up_to = self.settling.up_to.filter(|seq| *seq > included);
         !self.settles()

@@ -1,8 +1,8 @@
-//! The proposer (*Paxos Made Simple*, 2.2): is told promises, acceptances and refusals, and says what
+//! The proposer (*Paxos Made Simple*, 2.2): it takes in promises, acceptances and refusals, and says what
 //! follows from each.
 //!
-//! It sends nothing and sets no timer. What has to be known of others (who may vote, who is expected to
-//! answer, how many are a majority) comes with each question.
+//! It sends nothing and sets no timer. Facts about the other servers come with each question: who may vote,
+//! who is expected to answer, how many are a majority.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,31 +25,31 @@ use crate::bank::timer::Timer;
 pub enum Step {
     /// Nothing, for this reason.
     Ignored(Ignored),
-    /// More answers have to come.
+    /// Nothing yet: more answers have to come.
     Wait,
-    /// A majority promised, and others are expected to: they get a moment.
+    /// A majority promised, and others are expected to. They get a moment.
     Gather {
-        /// The timer that ends it.
+        /// The timer that ends the moment.
         until: Timer,
         /// The timer that was set before.
         instead_of: Option<Timer>,
     },
-    /// A majority promised: phase 2 begins with this value.
+    /// A majority promised. Phase 2 begins with this value.
     Propose(Value),
-    /// A majority accepted: the run is over.
+    /// A majority accepted. The run is over.
     Chosen(Box<Chosen>),
-    /// Somebody has promised a higher ballot: this one can't win there.
+    /// A server has promised a higher ballot, so this ballot can't win there.
     Beaten(Ballot),
 }
 
 /// Why an answer to a run changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ignored {
-    /// It is of another height or ballot, or there is no run.
+    /// It is for another height or ballot, or there is no run.
     OtherRun,
     /// Nothing was proposed yet.
     NoBlockYet,
-    /// It comes again or too late, or its server may not vote.
+    /// It comes again or too late, or from a server that may not vote.
     NoVote,
 }
 
@@ -63,14 +63,14 @@ impl fmt::Display for Ignored {
     }
 }
 
-/// A block that a majority accepted in a run of this server's.
+/// A block that a majority accepted in a run of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
     /// The run.
     pub plan: Plan,
     /// The block.
     pub block: SealedBlock,
-    /// Where the block came from.
+    /// The block's origin.
     pub origin: Origin,
     /// The servers that accepted it.
     pub accepted: BTreeSet<ServerId>,
@@ -81,30 +81,30 @@ pub struct Chosen {
 pub struct Proposer {
     /// The run under way.
     pub run: Option<Run>,
-    /// What was promised to it for this height.
+    /// The logs as promised to it for this height.
     pub knowledge: Knowledge,
     /// The highest round seen in any ballot.
     pub highest_round: u64,
-    /// What became of the runs of this life.
+    /// The outcomes of the runs of this life.
     pub runs: Runs,
-    /// A block of promised logs could not be, and there was no good one since: the next one is verified
-    /// before anybody is asked to accept it.
+    /// True if a block of promised logs was impossible, and there was no good block since. The next block is
+    /// then verified before anybody is asked to accept it.
     pub wary: bool,
 }
 
 impl Proposer {
-    /// A proposer that has seen this ballot, if any, in the life before.
+    /// Makes a proposer that has seen the ballot promised in the life before, if any.
     pub fn new(promised: Option<&Ballot>) -> Proposer {
         let highest_round = promised.map_or(0, |ballot| ballot.round);
         Proposer { highest_round, ..Proposer::default() }
     }
 
-    /// Notes a ballot of anybody's, so that the next one of this server's is higher.
+    /// Notes a ballot, so that this server's next one is higher.
     pub fn saw(&mut self, ballot: &Ballot) {
         self.highest_round = self.highest_round.max(ballot.round);
     }
 
-    /// Begins a run, in a ballot higher than any that was seen.
+    /// Begins a run, in a ballot higher than any seen.
     pub fn begin(
         &mut self,
         height: u64,
@@ -118,18 +118,18 @@ impl Proposer {
         ballot
     }
 
-    /// The run of exactly this height and ballot.
+    /// Returns the run of exactly this height and ballot.
     fn run_of(&self, height: u64, ballot: &Ballot) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.is(height, ballot))
     }
 
-    /// What the run asks of a server, unless that has answered.
+    /// Returns the run's request to a server, unless the server has answered.
     pub fn request(&self, server: &ServerId, chain: &Chain) -> Option<Message> {
         let run = self.run.as_ref().filter(|run| !run.has_heard(server))?;
         Some(run.request(chain.head(), self.knowledge.known(chain)))
     }
 
-    /// Says whether a promise is for the run and the first of its server's.
+    /// Checks that a promise is for the run, and the first from its server.
     ///
     /// # Errors
     /// Why the promise changes nothing.
@@ -146,10 +146,10 @@ impl Proposer {
         counts.then_some(()).ok_or(Ignored::NoVote)
     }
 
-    /// Takes in a promise that is awaited. `own` tells that it is this server's own.
+    /// Takes in a promise that is awaited. `own` is true for this server's own.
     ///
     /// # Errors
-    /// What is wrong with its log; then the promise does not count.
+    /// What is wrong with the promised log. The promise then does not count.
     pub fn on_promise(
         &mut self,
         chain: &Chain,
@@ -173,7 +173,7 @@ impl Proposer {
         Ok(())
     }
 
-    /// Learns a promised log; `whole` is there if that was cut.
+    /// Learns a promised log; `whole` is its sum if it was cut.
     fn read_log(
         &mut self,
         chain: &Chain,
@@ -191,7 +191,7 @@ impl Proposer {
         }
     }
 
-    /// Reads what is left of a log that was cut, of which the entries up to `known` were promised.
+    /// Computes what is left of a log that was cut, whose entries up to `known` were promised.
     fn read_rest(
         &self,
         from: &ServerId,
@@ -207,7 +207,7 @@ impl Proposer {
             return Err("its log ends before the part of it that was promised".into());
         }
         let rest = match (&self.run, whole) {
-            // The local balances have all of it.
+            // The local balances count all of it.
             _ if own && planted!(OwnRestUnknown) => Rest::Unknown,
             _ if own => Rest::Nothing,
             (Some(run), Some(whole)) => {
@@ -219,8 +219,8 @@ impl Proposer {
         Ok(Promised::Log { end, rest })
     }
 
-    /// Says what follows from the promises that came so far. `expected` are the servers that should
-    /// promise soon; `covers` tells whether the logs of some servers bring all that waits what it needs.
+    /// Says what follows from the promises so far. `expected` are the servers that should promise soon;
+    /// `covers` tells whether these servers' logs bring everything that waits what it needs.
     pub fn weigh(
         &mut self,
         majority: usize,
@@ -250,7 +250,7 @@ impl Proposer {
         }
     }
 
-    /// Says what follows when the others had their moment.
+    /// Says what follows when the others have had their moment.
     pub fn gather_is_over(&self, majority: usize) -> Step {
         match &self.run {
             Some(Run { phase: Phase::Preparing { promises, gathering }, .. })
@@ -262,7 +262,7 @@ impl Proposer {
         }
     }
 
-    /// The timer for which the run gathers promises.
+    /// Returns the timer for which the run gathers promises.
     pub fn gathers_until(&self) -> Option<Timer> {
         match &self.run {
             Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) => gathering.timer(),
@@ -270,7 +270,7 @@ impl Proposer {
         }
     }
 
-    /// Takes back what a server promised: its log can't be.
+    /// Takes a server's promise back, because its log is impossible.
     pub fn distrust(&mut self, server: &ServerId) {
         self.knowledge.forget(server);
         if let Some(Run { phase: Phase::Preparing { promises, gathering }, .. }) = &mut self.run {
@@ -286,7 +286,7 @@ impl Proposer {
         }
     }
 
-    /// True if this height and ballot are those of the run, and its block was built of promised logs.
+    /// True if this height and ballot are the run's, and its block was built from promised logs.
     pub fn has_built(&self, height: u64, ballot: &Ballot) -> bool {
         let phase = self.run_of(height, ballot).map(|run| &run.phase);
         matches!(phase, Some(Phase::Accepting { origin: Origin::Built(_), .. }))
@@ -312,7 +312,7 @@ impl Proposer {
         if !counts || (again && !planted!(AcceptedCountsTwice)) {
             return Step::Ignored(Ignored::NoVote);
         }
-        // Exactly once: the run is over with it.
+        // Exactly once: the run is over then.
         match accepted.len() + usize::from(again) == majority {
             true => self.conclude(),
             false => Step::Wait,
@@ -337,16 +337,16 @@ impl Proposer {
         }
     }
 
-    /// A height is decided. Rounds are of one height, so nothing but custom lets them go on over the next
-    /// one. They don't once there are many: what a bank has used up in years is no leap to a server that
-    /// starts.
+    /// Begins with low rounds again after many, because a height is decided. Rounds are of one height, and
+    /// only by custom go on at the next height. Otherwise the rounds that a bank used up in years would be
+    /// a leap to a server that starts.
     pub fn begin_rounds_anew(&mut self) {
         if self.highest_round > Ballot::MAX_LEAP / 2 {
             self.highest_round = 0;
         }
     }
 
-    /// True if a peer names a round so far beyond all that were seen that it is not to be believed.
+    /// True if a peer names a round so far beyond all rounds seen that it can't be believed.
     pub fn is_leap(&self, round: u64) -> bool {
         round > self.highest_round.saturating_add(Ballot::MAX_LEAP)
     }

@@ -25,7 +25,7 @@ fn block(height: u64) -> SealedBlock {
     SealedBlock::seal(Block { height, previous: BlockHash::NONE, proposer, genesis, logs })
 }
 
-/// A log of one payment, from the seq on.
+/// Makes a log of one payment, from this seq on.
 fn log(of: &str, seq: u64) -> Vec<Element> {
     let (from, to) = (of.parse().unwrap(), "A".parse().unwrap());
     let action = Action::Transfer { from, to, amount: Amount::new(1).unwrap() };
@@ -37,7 +37,7 @@ fn promises(elements: Vec<Element>) -> Vote {
     Vote::Log { elements, cut: false, whole: None }
 }
 
-/// A's proposer of three servers, in a run for block 1.
+/// A's proposer among three servers, in a run for block 1.
 struct Stage {
     proposer: Proposer,
     chain: Chain,
@@ -51,7 +51,7 @@ impl Stage {
         Stage { proposer, chain: chain(), ballot }
     }
 
-    /// A promise that comes from a server, and whether it counts.
+    /// Gives it a server's promise, and returns whether the promise counts.
     fn promise(&mut self, of: &str, vote: Vote) -> Result<(), Ignored> {
         let from = id(of);
         self.proposer.awaits_promise(&from, true, 1, &self.ballot)?;
@@ -60,7 +60,7 @@ impl Stage {
         Ok(())
     }
 
-    /// What follows while these servers are expected.
+    /// Returns what follows while these servers are expected.
     fn weigh(&mut self, expected: &[&str], covered: bool) -> Step {
         let expected = expected.iter().map(|name| id(name)).collect();
         self.proposer.weigh(2, &expected, |_, _| covered)

@@ -1,4 +1,4 @@
-//! One Paxos run, for one height, in one ballot; and the value that a majority's promises leave it.
+//! One Paxos run, for one height, in one ballot; and the value that a majority's promises leave to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,69 +10,69 @@ use crate::bank::paxos::message::Message;
 use crate::bank::paxos::rest::{Consulted, Rest};
 use crate::bank::timer::Timer;
 
-/// A Paxos run. It dies when its height is appended, when its ballot is beaten, or with its life.
+/// A Paxos run. It ends when its height is appended, when its ballot is beaten, or with its life.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Run {
-    /// What it is for.
+    /// The run's purpose.
     pub plan: Plan,
-    /// How far it is.
+    /// The run's phase.
     pub phase: Phase,
 }
 
-/// What a run is for, and for whom.
+/// The purpose of a run, and whom it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
     /// The height to be agreed on.
     pub height: u64,
-    /// Its ballot.
+    /// The run's ballot.
     pub ballot: Ballot,
-    /// What had come in when it prepared, and whose account has not been debited since: only of
-    /// these may it bring a refusal.
+    /// What had come in when the run prepared, and whose account has not been debited since. The run may
+    /// refuse only these.
     pub eligible: BTreeSet<WaitId>,
-    /// The accounts of which it asks what whole logs would bring.
+    /// The accounts for which it asks what whole logs bring.
     pub asks: BTreeSet<AccountId>,
-    /// Other servers that say they have waiting transfers of their own.
+    /// The other servers that say they have waiting transfers of their own.
     pub rivals: BTreeSet<ServerId>,
 }
 
-/// How far a run is.
+/// The phase of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Phase 1: collecting promises.
+    /// Phase 1: the proposer collects promises.
     Preparing {
-        /// One for each server that answered.
+        /// The promise of each server that answered.
         promises: BTreeMap<ServerId, Promised>,
-        /// Whether the proposer waits for more of them.
+        /// Whether the proposer waits for more promises.
         gathering: Gathering,
     },
-    /// Phase 2: collecting accepteds.
+    /// Phase 2: the proposer collects acceptances.
     Accepting {
-        /// The block, fixed.
+        /// The block, which is fixed.
         block: SealedBlock,
-        /// Where it comes from.
+        /// The block's origin.
         origin: Origin,
         /// The servers that accepted it.
         accepted: BTreeSet<ServerId>,
     },
 }
 
-/// How a proposer waits for the other connected servers' promises once it has a majority.
+/// How a proposer with a majority waits for the other connected servers' promises.
 ///
-/// It could go on at once where those promised cover all that waits; but a server that is about to
-/// answer saves its log a run of its own, so it gets a moment. (Going on at once made a lone overdraft no
-/// faster, and with one client at each server a third fewer were served.)
+/// It could go on at once if the promises cover everything that waits. But a server that is about to answer
+/// saves its log a run of its own, so it gets a moment. (Going on at once made a lone overdraft no faster,
+/// and served a third fewer with one client at each server.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Gathering {
     /// It has no majority yet.
     NotYet,
-    /// A short, bounded time.
+    /// It waits for a short, bounded time.
     Short,
-    /// A very short time, since what was promised covers all that waits.
+    /// It waits for a very short time, since the promises cover everything that waits.
     VeryShort,
 }
 
 impl Gathering {
-    /// The timer that ends it.
+    /// Returns the timer that ends the wait.
     pub fn timer(self) -> Option<Timer> {
         match self {
             Gathering::NotYet => None,
@@ -82,40 +82,40 @@ impl Gathering {
     }
 }
 
-/// What a server promised, but for its log, which goes to [`Knowledge`](super::knowledge::Knowledge).
+/// A server's promise, without its log, which goes to [`Knowledge`](super::knowledge::Knowledge).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Promised {
-    /// It has accepted a block before.
+    /// The server has accepted a block before.
     Accepted(Ballot, SealedBlock),
-    /// It has sent its log.
+    /// The server has sent its log.
     Log {
-        /// The last entry of all of it, if it said so.
+        /// The last entry of the whole log, if the server said so.
         end: Option<Position>,
-        /// What is left of it beyond what it has promised.
+        /// What is left of the log after its promised beginning.
         rest: Rest,
     },
 }
 
-/// Where a proposed block comes from.
+/// The origin of a proposed block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// Built from these servers' logs.
+    /// It was built from these servers' logs.
     Built(Consulted),
-    /// Accepted by somebody before, in an earlier ballot.
+    /// A server accepted it before, in an earlier ballot.
     Adopted,
 }
 
-/// What a proposer with enough promises has to propose.
+/// The value that a proposer with enough promises has to propose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// The block accepted in the highest ballot, unchanged.
     Adopt(SealedBlock),
-    /// A block of the logs of these servers.
+    /// A block of these servers' logs.
     Build(Consulted),
 }
 
 impl Run {
-    /// A run that has just prepared.
+    /// Makes a run that has just prepared.
     pub fn new(
         height: u64,
         ballot: Ballot,
@@ -127,13 +127,13 @@ impl Run {
         Run { plan, phase }
     }
 
-    /// Whether a message is for exactly this run.
+    /// True if a message is for exactly this run.
     pub fn is(&self, height: u64, ballot: &Ballot) -> bool {
         let Plan { height: of, ballot: own, .. } = &self.plan;
         *of == height && (own == ballot || planted!(AnotherBallotCounts))
     }
 
-    /// Whether a server has already answered in this phase.
+    /// True if a server has already answered in this phase.
     pub fn has_heard(&self, server: &ServerId) -> bool {
         match &self.phase {
             Phase::Preparing { promises, .. } => promises.contains_key(server),
@@ -141,7 +141,7 @@ impl Run {
         }
     }
 
-    /// What this phase asks of the others.
+    /// Returns this phase's request to the other servers.
     pub fn request(&self, previous: BlockHash, known: BTreeMap<ServerId, u64>) -> Message {
         let (height, ballot) = (self.plan.height, self.plan.ballot.clone());
         match &self.phase {
@@ -155,7 +155,7 @@ impl Run {
         }
     }
 
-    /// The phase in a word.
+    /// Names the phase in a word.
     pub fn describe(&self) -> &'static str {
         match self.phase {
             Phase::Preparing { .. } => "preparing",
@@ -164,7 +164,7 @@ impl Run {
     }
 }
 
-/// The value that a majority's promises leave: the accepted one of the highest *accepted* ballot
+/// Returns the value that a majority's promises leave: the accepted one of the highest *accepted* ballot
 /// (not the highest promised one), or else a free choice.
 pub fn value(promises: &BTreeMap<ServerId, Promised>) -> Value {
     let accepted = promises.values().filter_map(|promised| match promised {
@@ -177,13 +177,13 @@ pub fn value(promises: &BTreeMap<ServerId, Promised>) -> Value {
     }
 }
 
-/// Who promised its log, and what is left of those logs.
+/// Returns the servers that promised their logs, and what is left of the logs.
 fn consulted(promises: &BTreeMap<ServerId, Promised>) -> Consulted {
     let mut consulted = Consulted { ends: BTreeMap::new(), rest: Rest::Nothing };
     for (server, promised) in promises {
         let (end, rest) = match promised {
             Promised::Log { end, rest } => (*end, rest.clone()),
-            // As if it had promised an empty log: that is the mistake by which it comes to this.
+            // As if it had promised an empty log: such is the mistake by which this is reached.
             Promised::Accepted(..) => (None, Rest::Nothing),
         };
         consulted.ends.insert(server.clone(), end);
