@@ -1,4 +1,4 @@
-//! What each account holds: by the chain alone, and by what this server knows on top.
+//! What each account holds: by the chain alone, and by what this server knows beyond it.
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
@@ -17,40 +17,40 @@ pub type Found = [Option<AccountNumber>; 2];
 #[derive(Clone, Copy, Debug)]
 pub struct Weighed([(AccountNumber, Amount); 2]);
 
-/// Which balance of an account is meant.
+/// A view of an account's balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// By the chain alone: the same at every server that holds the same blocks.
+    /// By the chain alone: equal at every server that holds the same blocks.
     Committed,
-    /// The committed balance plus the effects of this server's local log: what it decides by.
+    /// The committed balance plus the effects of this server's local log: the server decides by it.
     Local,
 }
 
-/// The accounts and what they hold. No balance is ever below zero, and only transfers change them,
-/// so the total stays what it was.
+/// The accounts and their balances. No balance is ever below zero, and only transfers change them, so the
+/// total stays the same.
 ///
-/// An account of this server's is known from the moment it is opened here; another's, only from the
-/// chain.
+/// An account of this server is known from the moment it is opened here; another server's account, only
+/// from the chain.
 ///
-/// Those by the chain are stored in pages, and not all of them with each block.
+/// The balances by the chain are stored in pages, of which each block writes only some.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Balances {
     accounts: Directory<Holding>,
     pages: Pages,
 }
 
-/// What one account holds.
+/// The balances of one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Holding {
-    /// None for an account that is not in the chain yet.
+    /// The balance by the chain; none for an account that is not in the chain yet.
     committed: Sparse,
     local: Amount,
-    /// Where it is stored, once it is in the chain.
+    /// The account's place in the stored pages, once it is in the chain.
     place: Place,
 }
 
 impl Holding {
-    /// Goes on to a new balance by the chain.
+    /// Takes over a new balance by the chain.
     fn follow(&mut self, Change { amount, own }: Change) {
         let units = |amount: Amount| amount.units() as i64;
         let by_all = units(amount) - units(self.committed.get().unwrap_or_default());
@@ -85,12 +85,12 @@ impl From<Amount> for Sparse {
 }
 
 impl Balances {
-    /// No accounts. `salt` as for [`Directory::new`]; `page` is how many are to be on a page.
+    /// Starts without accounts. `salt` as for [`Directory::new`]; `page` is the number of accounts on a page.
     pub fn new(salt: u64, page: usize) -> Balances {
         Balances { accounts: Directory::new(salt), pages: Pages::new(page) }
     }
 
-    /// Adds the accounts that the chain begins with.
+    /// Adds the accounts with which the chain begins.
     pub fn found(&mut self, accounts: impl IntoIterator<Item = (AccountId, Amount)>) {
         for (account, amount) in accounts {
             let number = self.enter(&account, amount);
@@ -108,22 +108,22 @@ impl Balances {
         number
     }
 
-    /// How many accounts are known.
+    /// Returns how many accounts are known.
     pub fn accounts(&self) -> usize {
         self.accounts.len()
     }
 
-    /// How many accounts are in the chain.
+    /// Returns how many accounts are in the chain.
     pub fn in_chain(&self) -> usize {
         self.pages.accounts()
     }
 
-    /// The number of the page on which an account is, once that is in the chain.
+    /// Returns the number of an account's page, once the account is in the chain.
     pub fn page_of(&self, account: &AccountId) -> Option<u32> {
         self.on_page(account).map(|(_, page, _)| page)
     }
 
-    /// Every account that is in the chain, with what it holds by it.
+    /// Returns every account in the chain, with its balance there.
     pub fn all_committed(&self) -> impl Iterator<Item = (AccountId, Amount)> + '_ {
         let all = self.accounts.iter();
         all.filter_map(|(account, holding)| Some((account.clone(), holding.committed.get()?)))
@@ -140,23 +140,24 @@ impl Balances {
         }
     }
 
-    /// What an account holds, if there is one of that name in this view.
+    /// Returns an account's balance in a view, if the view has the account.
     pub fn of(&self, view: View, account: &AccountId) -> Option<Amount> {
         self.at(view, self.find(account)?)
     }
 
-    /// What an account holds by the chain.
+    /// Returns an account's balance by the chain.
     pub fn committed(&self, account: &AccountId) -> Option<Amount> {
         self.of(View::Committed, account)
     }
 
-    /// What an account holds by the chain and the local log.
+    /// Returns an account's balance by the chain and the local log.
     pub fn local(&self, account: &AccountId) -> Option<Amount> {
         self.of(View::Local, account)
     }
 
-    /// What the local log by itself brings to an account that it pays, or opens, and that this server may
-    /// not debit; of one that it may, nothing or the rest. None if it neither pays nor opens it.
+    /// Returns what the local log by itself brings to an account that it pays or opens and that this server
+    /// may not debit. For an account that it may debit, returns zero or the rest. None if the log neither pays
+    /// nor opens it.
     pub fn brought(&self, account: &AccountId) -> Option<Amount> {
         let Holding { committed, local, .. } = self.accounts.at(self.find(account)?);
         match committed.get() {
@@ -165,8 +166,9 @@ impl Balances {
         }
     }
 
-    /// The payers' and payees' numbers, as far as the accounts are known. All at once: with many accounts
-    /// nearly each of them has to be fetched from memory, and so a processor fetches several at a time.
+    /// Returns the payers' and payees' numbers, as far as the accounts are known. It looks for all at once:
+    /// with many accounts nearly each has to be fetched from memory, and a processor then fetches several at
+    /// a time.
     pub fn find_all<'a>(&self, actions: impl Iterator<Item = &'a Action> + Clone) -> Vec<Found> {
         let guess = |action: &Action| match action {
             Action::Transfer { from, to, .. } => {
@@ -184,7 +186,7 @@ impl Balances {
         all
     }
 
-    /// What a transfer would do to the local balances. `found` may be from before accounts were opened.
+    /// Returns what a transfer would make of the local balances. Accounts may have been opened since `found`.
     ///
     /// # Errors
     /// Those of [`Trial::apply`](crate::bank::ledger::trial::Trial::apply).
@@ -202,7 +204,7 @@ impl Balances {
         moved(from, to, amount, [known(from, found[0]), known(to, found[1])]).map(Weighed)
     }
 
-    /// Lets a transfer that was just weighed take effect; returns what the payer holds then.
+    /// Applies a transfer that was just weighed; returns the payer's new balance.
     pub fn take(&mut self, Weighed(holdings): Weighed) -> Amount {
         for (number, amount) in holdings {
             self.accounts.at_mut(number).local = amount;
@@ -210,7 +212,7 @@ impl Balances {
         holdings[0].1
     }
 
-    /// Lets something take effect on the local balances: all of it, or nothing and the reason.
+    /// Applies an action to the local balances: all of it, or nothing and the reason.
     ///
     /// # Errors
     /// Those of [`Trial::apply`](crate::bank::ledger::trial::Trial::apply).
@@ -229,10 +231,10 @@ impl Balances {
         Ok(())
     }
 
-    /// Lets records take effect on the local balances.
+    /// Applies records to the local balances.
     ///
     /// # Errors
-    /// That of the first that can't.
+    /// The error of the first record that can't take effect.
     pub fn apply_all(&mut self, records: &[Record]) -> Result<(), LedgerError> {
         let found = self.find_all(records.iter().map(|record| &record.action));
         for (record, found) in records.iter().zip(found) {
@@ -247,8 +249,8 @@ impl Balances {
         Ok(())
     }
 
-    /// Takes over what a trial by the committed balances came to, as what the chain says now that the
-    /// block at this height was appended. What others' logs make of it, the local balances follow.
+    /// Takes over the result of a trial by the committed balances, since the block at this height was
+    /// appended. The local balances follow, as far as the changes are not the own log's.
     pub fn commit(&mut self, changes: Changes, height: u64) {
         for (number, change) in changes.changed {
             let holding = self.accounts.at_mut(number);
@@ -263,13 +265,13 @@ impl Balances {
         }
     }
 
-    /// How many pages there are.
+    /// Returns how many pages there are.
     pub fn pages(&self) -> usize {
         self.pages.len()
     }
 
-    /// The pages that the store is to have with the block at the head, which is of this height: those
-    /// that it lacks for longest, and so many at the most.
+    /// Returns the pages to be stored with the head's block, at this height: those that the store lacks for
+    /// longest, at most `most` of them.
     pub fn late_pages(&mut self, most: usize, height: u64) -> Vec<Page> {
         let mut pages = Vec::new();
         while pages.len() < most
@@ -285,15 +287,13 @@ impl Balances {
         pages
     }
 
-    /// The height up to which all blocks are in the pages that the store has, where `head` is that of
-    /// the chain.
+    /// Returns the height up to which the stored pages count all blocks; `head` is the chain's height.
     pub fn checkpoint(&self, head: u64) -> u64 {
         self.pages.checkpoint(head)
     }
 
-    /// A part of the list of all accounts, as
-    /// [`Request::Accounts`](crate::bank::request::Request::Accounts) asks for it; and whether it goes
-    /// on.
+    /// Returns a part of the list of all accounts, for
+    /// [`Request::Accounts`](crate::bank::request::Request::Accounts); and whether the list goes on.
     pub fn list(
         &self,
         prefix: &str,
@@ -309,7 +309,7 @@ impl Balances {
         (page, found.next().is_some())
     }
 
-    /// How many accounts the chain knows, and what they and their balances come to.
+    /// Returns how many accounts the chain knows, and the digest of their balances.
     pub fn digest(&self) -> (usize, Digest) {
         let mut digest = Digest::default();
         for (account, amount) in self.all_committed() {
@@ -326,19 +326,19 @@ impl Balances {
     }
 }
 
-/// For a [`Restoration`](super::restoration::Restoration).
+/// These serve a [`Restoration`](super::restoration::Restoration).
 impl Balances {
-    /// How many accounts a page has.
+    /// Returns how many accounts a page has.
     pub(super) fn page_size(&self) -> usize {
         self.pages.size()
     }
 
-    /// Whether the next account is the first of this page.
+    /// True if the next account is the first of this page.
     pub(super) fn is_at_page(&self, page: u32) -> bool {
         self.pages.accounts() == page as usize * self.pages.size()
     }
 
-    /// The page of the next account.
+    /// Returns the page of the next account.
     pub(super) fn next_page(&self) -> u32 {
         self.pages.page_of(self.pages.next())
     }
@@ -349,14 +349,14 @@ impl Balances {
         self.pages.touch(self.accounts.at(number).place, height);
     }
 
-    /// Where an account in the chain is, and on which page, and what it holds by the chain.
+    /// Returns the number of an account in the chain, its page, and its balance by the chain.
     pub(super) fn on_page(&self, account: &AccountId) -> Option<(AccountNumber, u32, Amount)> {
         let number = self.find(account)?;
         let holding = self.accounts.at(number);
         Some((number, self.pages.page_of(holding.place), holding.committed.get()?))
     }
 
-    /// Sets what an account in the chain holds after the block at this height.
+    /// Sets the balance of an account in the chain after the block at this height.
     pub(super) fn set_committed(&mut self, number: AccountNumber, amount: Amount, height: u64) {
         let holding = self.accounts.at_mut(number);
         holding.committed = amount.into();

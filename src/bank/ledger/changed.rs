@@ -6,12 +6,12 @@ use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::directory::AccountNumber;
 
-/// What becomes of an account's balance.
+/// The change of an account's balance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// The new one.
+    /// The new balance.
     pub amount: Amount,
-    /// How much of the difference this server's own log makes. By that alone a balance is never below
+    /// The part of the difference that this server's own log makes. By this part alone a balance is never below
     /// zero nor above the total of all, so it fits.
     pub own: i64,
 }
@@ -20,13 +20,13 @@ pub struct Change {
 #[derive(Clone, Debug, Default)]
 pub struct Changed {
     balances: Vec<(AccountNumber, Change)>,
-    /// Places in the list plus one; open addressing with linear probing, at most half full, its length a
+    /// Indices in the list plus one. Open addressing with linear probing, at most half full; the length is a
     /// power of two.
     index: Vec<u32>,
 }
 
 impl Change {
-    /// Sets the balance, of which the own log makes so much more.
+    /// Sets the balance; `own` more of the difference is the own log's.
     pub(super) fn set(&mut self, amount: Amount, own: i64) {
         self.amount = amount;
         self.own += own;
@@ -35,7 +35,7 @@ impl Change {
 
 impl PartialEq for Changed {
     fn eq(&self, other: &Changed) -> bool {
-        // The index follows from it.
+        // The index follows from the balances.
         self.balances == other.balances
     }
 }
@@ -43,8 +43,8 @@ impl PartialEq for Changed {
 impl Eq for Changed {}
 
 impl Changed {
-    /// What was set last, and where the index holds the number or would: a good place for
-    /// [`Changed::set`] to begin at, if there was [room](Changed::reserve).
+    /// Returns the slot where the index holds the number or would hold it, and what was set last. If there
+    /// was [room](Changed::reserve), the slot is a good place for [`Changed::set`] to begin.
     pub(super) fn find(&self, number: AccountNumber) -> (usize, Option<Change>) {
         if self.index.is_empty() {
             return (0, None);
@@ -54,7 +54,7 @@ impl Changed {
         (slot, place.map(|place| self.balances[place as usize].1))
     }
 
-    /// Makes room for so many more.
+    /// Makes room for `more` balances.
     pub(super) fn reserve(&mut self, more: usize) {
         let places = 2 * (self.balances.len() + more);
         if places > self.index.len() {
@@ -63,7 +63,7 @@ impl Changed {
         }
     }
 
-    /// Sets a balance, of which the own log makes so much more. `slot` is where it was found, or not,
+    /// Sets a balance; `own` more of the difference is the own log's. `slot` is where [`Changed::find`] looked
     /// since room was made.
     pub(super) fn set(&mut self, slot: usize, number: AccountNumber, amount: Amount, own: i64) {
         let slot = self.slot(number, slot);
@@ -85,13 +85,13 @@ impl Changed {
         }
     }
 
-    /// Where to begin to look for a number. Numbers are dense, so to spread them is enough.
+    /// Returns where to begin to look for a number. Numbers are dense, so spreading them is enough.
     fn begin(&self, number: AccountNumber) -> usize {
         let spread = (number.index() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         spread as usize & (self.index.len() - 1)
     }
 
-    /// Where the index holds the number, or would, from this slot on.
+    /// Returns the slot that holds the number, or would hold it, from this slot on.
     fn slot(&self, number: AccountNumber, mut slot: usize) -> usize {
         while let Some(place) = self.index[slot].checked_sub(1)
             && self.balances[place as usize].0 != number
@@ -110,7 +110,7 @@ impl IntoIterator for Changed {
     }
 }
 
-/// The accounts whose balance is another than before.
+/// The accounts whose balance changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     pub(super) changed: Changed,

@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::bank::amount::Amount;
 
-/// The sum of what each account and its balance come to. It tells damage, not malice, from what is
-/// sound: whoever can choose balances at will can choose the store's other values as well.
+/// The sum of the hashes of all accounts with their balances. It reveals damage, not malice: whoever can
+/// choose balances at will can choose the store's other values as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest(u128);
 

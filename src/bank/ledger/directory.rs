@@ -1,4 +1,4 @@
-//! The accounts' names, and a dense number for each: a bank may have millions of them.
+//! The accounts' names, with a dense number for each: a bank may have millions of accounts.
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -6,13 +6,13 @@ use std::ops::Bound;
 
 use crate::bank::ids::AccountId;
 
-/// An account's number: 0, 1, 2… in the order in which this server came to know them. Never leaves
-/// the server.
+/// An account's number: 0, 1, 2… in the order in which this server came to know the accounts. It never
+/// leaves the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountNumber(u32);
 
 impl AccountNumber {
-    /// For use as an index.
+    /// Returns the number for use as an index.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -21,8 +21,8 @@ impl AccountNumber {
 /// A slot of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot {
-    /// A part of what the name is scattered to: another name's is hardly ever the same, so that only
-    /// the right one has to be fetched and compared.
+    /// A part of the number to which the name is scattered. Two names' tags are hardly ever equal, so only the
+    /// right account has to be fetched and compared.
     tag: u32,
     number: u32,
 }
@@ -35,8 +35,8 @@ impl Slot {
     }
 }
 
-/// An account, on a cache line of its own: with many of them, what takes time is to fetch them, and so
-/// what is known of one comes with its name.
+/// An account, on a cache line of its own. With many accounts, fetching takes the time, so what is known
+/// of an account comes with its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[repr(align(64))]
 struct Account<T> {
@@ -44,64 +44,64 @@ struct Account<T> {
     known: T,
 }
 
-/// Names to numbers and back, with what is to be known of each.
+/// Names to numbers and back, with the facts known of each account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory<T = ()> {
     accounts: Vec<Account<T>>,
-    /// Open addressing with linear probing; at most three quarters full, its length a power of two.
+    /// Open addressing with linear probing, at most three quarters full; the length is a power of two.
     index: Vec<Slot>,
-    /// Makes names that meet in the index hard to choose from outside.
+    /// Makes it hard to choose names from outside that meet in the index.
     salt: u64,
-    /// In the order of their bytes.
+    /// The names in the order of their bytes.
     names: BTreeSet<AccountId>,
 }
 
 impl<T: Hash> Hash for Directory<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // The rest follows from these.
+        // The rest follows from the accounts.
         self.accounts.hash(state);
     }
 }
 
 impl<T: Default> Directory<T> {
-    /// A directory without accounts. `salt` is the server's own and need not be known outside.
+    /// Creates a directory without accounts. `salt` is the server's own, and unknown outside.
     pub fn new(salt: u64) -> Directory<T> {
         const { assert!(size_of::<Account<T>>() == 64, "an account fits on a cache line") };
         Directory { accounts: Vec::new(), index: Vec::new(), salt, names: BTreeSet::new() }
     }
 
-    /// How many accounts there are.
+    /// Returns how many accounts there are.
     pub fn len(&self) -> usize {
         self.accounts.len()
     }
 
-    /// There is none.
+    /// True if there are no accounts.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
     }
 
-    /// The name that has this number.
+    /// Returns the name of an account.
     pub fn name(&self, number: AccountNumber) -> &AccountId {
         &self.accounts[number.index()].name
     }
 
-    /// What is known of the account with this number.
+    /// Returns what is known of an account.
     pub fn at(&self, number: AccountNumber) -> &T {
         &self.accounts[number.index()].known
     }
 
-    /// The same, to be changed.
+    /// Returns what is known of an account, to be changed.
     pub fn at_mut(&mut self, number: AccountNumber) -> &mut T {
         &mut self.accounts[number.index()].known
     }
 
-    /// All accounts, in the order of their numbers.
+    /// Returns all accounts, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&AccountId, &T)> {
         self.accounts.iter().map(|Account { name, known }| (name, known))
     }
 
-    /// The names that begin with `prefix`, from the first one after `after` on, in the order of their
-    /// bytes.
+    /// Returns the names that begin with `prefix`, from the first one after `after` on, in the order of
+    /// their bytes.
     pub fn names_from<'a>(
         &'a self,
         prefix: &'a str,
@@ -116,12 +116,12 @@ impl<T: Default> Directory<T> {
         names.take_while(move |name| name.as_bytes().starts_with(prefix))
     }
 
-    /// What is known of each, to be changed.
+    /// Returns what is known of each account, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.accounts.iter_mut().map(|account| &mut account.known)
     }
 
-    /// The number of an account.
+    /// Returns the number of an account.
     pub fn find(&self, account: &AccountId) -> Option<AccountNumber> {
         if self.index.is_empty() {
             return None;
@@ -130,11 +130,11 @@ impl<T: Default> Directory<T> {
         self.held(self.slot(account, is_it).0)
     }
 
-    /// The account that most probably is this one, or none if it isn't there: found by its tag, before
-    /// its name is looked at.
+    /// Returns the number that an account most probably has, by its tag, without looking at its name. None
+    /// if the account isn't there.
     ///
-    /// For many accounts at once: guess all, then [confirm](Directory::confirm) all. Steps that need
-    /// little else between what they fetch from memory let the processor fetch more at a time.
+    /// For many accounts, guess all, then [confirm](Directory::confirm) all. Steps with little else between
+    /// their fetches let the processor fetch more at a time.
     pub fn guess(&self, account: &AccountId) -> Option<AccountNumber> {
         if self.index.is_empty() {
             return None;
@@ -142,7 +142,7 @@ impl<T: Default> Directory<T> {
         self.held(self.slot(account, |_| true).0)
     }
 
-    /// What [`Directory::find`] finds, given what was guessed since the last account was added.
+    /// Returns what [`Directory::find`] returns, given a guess made since the last account was added.
     pub fn confirm(&self, account: &AccountId, guess: AccountNumber) -> Option<AccountNumber> {
         match self.name(guess) == account {
             true => Some(guess),
@@ -179,14 +179,14 @@ impl<T: Default> Directory<T> {
         }
     }
 
-    /// The account in a slot, if there is one.
+    /// Returns the account in a slot, if there is one.
     fn held(&self, slot: usize) -> Option<AccountNumber> {
         let slot = self.index[slot];
         (!slot.is_free()).then_some(AccountNumber(slot.number))
     }
 
-    /// Where the index holds the name, or would; and the name's tag. `is_it` is asked of those that have
-    /// the same tag.
+    /// Returns the slot that holds the name, or would hold it; and the name's tag. `is_it` is asked about
+    /// accounts with the same tag.
     fn slot(&self, account: &AccountId, is_it: impl Fn(AccountNumber) -> bool) -> (usize, u32) {
         let mask = self.index.len() - 1;
         let scattered = account.scatter(self.salt);

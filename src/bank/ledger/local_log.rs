@@ -7,31 +7,31 @@ use crate::bank::ledger::element::{Draft, Element};
 use crate::bank::ledger::entry::{Action, Entry, Position, Record};
 use crate::bank::limits::Share;
 
-/// The local log, in elements: each holds the entries of one turn, as the store has them.
+/// The local log, in elements. Each holds the entries of one turn, as the store has them.
 ///
-/// A promise or a block may end only between elements, so that the store can drop whole ones. The
-/// entries of the present turn become an element when the turn ends, or earlier if a promise is to
-/// speak of them.
+/// A promise or a block may end only between elements, so that the store can drop whole elements. The
+/// present turn's entries become an element when the turn ends, or earlier if a promise has to speak of
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LocalLog {
     /// The last entry that is in the chain.
     base: Position,
     elements: VecDeque<Element>,
-    /// Accepted in this turn, and in no element yet.
+    /// The entries accepted in this turn that are in no element yet.
     open: Draft,
-    /// The entries of all elements.
+    /// The number of entries in all elements.
     sealed: usize,
 }
 
-/// A block's entries of this server are not those that its log begins with.
+/// The error if a block's entries of this server are not the beginning of its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Different;
 
 impl LocalLog {
-    /// The log that follows `base`.
+    /// Makes the log that follows `base`.
     ///
     /// # Errors
-    /// The index of the element that is out of place, and the position at which an entry is missing.
+    /// The index of the element that is out of place, and the position of the missing entry.
     pub fn new(base: Position, elements: Vec<Element>) -> Result<LocalLog, (usize, Position)> {
         let mut last = base;
         for (index, element) in elements.iter().enumerate() {
@@ -44,39 +44,39 @@ impl LocalLog {
         Ok(LocalLog { base, elements: elements.into(), open: Draft::default(), sealed })
     }
 
-    /// The position of the last entry, in the log or, if the log is empty, in the chain.
+    /// Returns the position of the last entry, in the log or, if the log is empty, in the chain.
     pub fn last(&self) -> Position {
         self.base.plus(self.len())
     }
 
-    /// The number of entries.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.sealed + self.open.len()
     }
 
-    /// There are none.
+    /// True if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All entries are in elements.
+    /// True if all entries are in elements.
     pub fn is_sealed(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Whether it holds this rejoin.
+    /// True if it holds this rejoin.
     pub fn holds_rejoin(&self, action: &Action) -> bool {
         let open = self.open_element();
         let mut all = self.elements.iter().chain(&open).filter(|element| element.holds_rejoin());
         all.any(|element| element.records().iter().any(|record| record.action == *action))
     }
 
-    /// All elements, oldest first, and what is in none yet, as one.
+    /// Returns all elements, oldest first, with the entries that are in no element as the last one.
     pub fn elements(&self) -> impl Iterator<Item = Element> {
         self.elements.iter().cloned().chain(self.open_element())
     }
 
-    /// The last elements that hold anything before seq `end`, oldest first, `most` of them at the most;
+    /// Returns the last elements that hold anything before seq `end`, oldest first, at most `most` of them;
     /// and whether there are others before them.
     pub fn before(&self, end: u64, most: usize) -> (Vec<Element>, bool) {
         let open = self.open_element().filter(|element| element.first().seq < end);
@@ -88,13 +88,13 @@ impl LocalLog {
         (taken, first > self.base.next().seq && !self.is_empty())
     }
 
-    /// What is in no element yet, as the element that it would be.
+    /// Returns the entries that are in no element yet as the element that they would be.
     fn open_element(&self) -> Option<Element> {
         let first = self.base.plus(self.sealed).next();
         (!self.open.is_empty()).then(|| self.open.clone().seal(first))
     }
 
-    /// The entries after `after`, oldest first, as those of `server`.
+    /// Returns the entries after `after`, oldest first, as entries of `server`.
     pub fn entries_after(&self, server: &ServerId, after: Position) -> impl Iterator<Item = Entry> {
         let begin = self.elements.partition_point(|element| element.last() <= after);
         let sealed = self.elements.range(begin..).cloned();
@@ -104,8 +104,8 @@ impl LocalLog {
         entries.filter(move |entry| entry.position() > after)
     }
 
-    /// Adds records that belong together, which thereby come into one element. If they don't fit
-    /// into the open one, of at most `max` entries, that one is sealed first and returned.
+    /// Adds records that belong together, and so come into one element. If they don't fit into the open
+    /// one, of at most `max` entries, the open one is sealed first and returned.
     pub fn append<I>(&mut self, records: I, max: usize) -> Option<Element>
     where
         I: IntoIterator<Item = Record, IntoIter: ExactSizeIterator>,
@@ -117,7 +117,7 @@ impl LocalLog {
         sealed
     }
 
-    /// Makes an element of what is in none yet, to be made durable.
+    /// Makes an element of the entries that are in none yet, to be made durable.
     pub fn seal(&mut self) -> Option<Element> {
         if self.open.is_empty() {
             return None;
@@ -136,8 +136,8 @@ impl LocalLog {
         Some(element)
     }
 
-    /// The elements after seq `known`, from a beginning of the log that holds at most this share; and
-    /// whether that left something out.
+    /// Returns the elements after seq `known`, from a beginning of the log that holds at most this share; and
+    /// whether something was left out.
     pub fn promise(&self, known: u64, share: Share) -> (Vec<Element>, bool) {
         assert!(self.open.is_empty(), "a promise of what is in no element");
         let (mut taken, mut length) = (0, 0);
@@ -153,10 +153,10 @@ impl LocalLog {
         (elements, fitting < self.elements.len())
     }
 
-    /// Takes `elements`, which must be those that the log begins with, off its front.
+    /// Takes `elements`, which must be the log's beginning, off its front.
     ///
     /// # Errors
-    /// If they are not; the log is then as before.
+    /// If they are not. The log then stays as it is.
     pub fn trim(&mut self, elements: &[Element]) -> Result<usize, Different> {
         if !self.begins_with(elements) {
             return Err(Different);
@@ -169,7 +169,7 @@ impl LocalLog {
         Ok(trimmed)
     }
 
-    /// Whether the log begins with these elements.
+    /// True if the log begins with these elements.
     pub fn begins_with(&self, elements: &[Element]) -> bool {
         elements.len() <= self.elements.len()
             && self.elements.iter().zip(elements).all(|(a, b)| a == b)
@@ -195,7 +195,7 @@ mod tests {
         Element::seal(first, seqs.map(record).collect())
     }
 
-    /// Holds 1 2 | 3 4 | 5.
+    /// Makes a log of 1 2 | 3 4 | 5.
     fn log() -> LocalLog {
         let mut log = LocalLog::new(Position::START, Vec::new()).unwrap();
         for seq in 1..=5 {

@@ -1,9 +1,9 @@
 //! Balances in pages, and the pages that a store is behind with: a fuzzy checkpoint.
 //!
-//! A block may change a hundred thousand balances. A store that has the block needn't have each of them
-//! at once: with every block it gets a few pages, the one that it lacks for longest first, and each says
-//! of which height it is. The blocks after a page are what is missing from it
-//! ([`Restoration`](super::restoration::Restoration)), and how many those are is bounded.
+//! A block may change a hundred thousand balances. A store that has the block needn't have all of them
+//! at once. With every block it gets a few pages, first the one that it lacks for longest, and each page names
+//! its height. What a page lacks is in the blocks after its height
+//! ([`Restoration`](super::restoration::Restoration)), and the number of these blocks is bounded.
 //!
 //! Source: R. B. Hagmann, "A Crash Recovery Scheme for a Memory-Resident Database System", IEEE
 //! Transactions on Computers C-35(9), 1986 (fuzzy dumps); `since` is the `RecLSN` of a dirty page in
@@ -18,71 +18,71 @@ use crate::bank::ledger::directory::AccountNumber;
 /// A page as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Page {
-    /// Counted from 0.
+    /// The page's number, from 0.
     pub number: u32,
-    /// The last block of which the effects are in it.
+    /// The last block whose effects are in the page.
     pub height: u64,
-    /// Its accounts, in the order in which the chain opened them, and what they held then.
+    /// The page's accounts, in the order in which the chain opened them, with their balances at that height.
     pub balances: Vec<(AccountId, Amount)>,
 }
 
-/// Where an account stands: 0, 1, 2… in the order in which the chain opened the accounts (those of one
-/// block by their names). The same at every server.
+/// An account's place: 0, 1, 2… in the order in which the chain opened the accounts (those of one block by
+/// their names). It is the same at every server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place(u32);
 
-/// A page of which the store has not the newest.
+/// A page whose newest version the store lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Late {
     page: u32,
-    /// The first block that the stored one lacks.
+    /// The first block that the stored version lacks.
     since: u64,
 }
 
-/// Which accounts are on which page, and what the store lacks.
+/// The accounts on each page, and what the store lacks.
 ///
-/// A page is late no later than the one after it begins, and what is late for longest is written first:
-/// so all stored pages but the last are full.
+/// A page is late no later than the next page begins, and the page that is late for longest is written first.
+/// So all stored pages but the last are full.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pages {
-    /// How many accounts a page has.
+    /// The number of accounts on a page.
     size: usize,
-    /// By place.
+    /// The accounts by place.
     accounts: Vec<AccountNumber>,
-    /// The longest late comes first.
+    /// The late pages; the one that is late for longest comes first.
     late: VecDeque<Late>,
-    /// By page.
+    /// Which pages are late, by number.
     is_late: Vec<bool>,
 }
 
 impl Pages {
-    /// No accounts; so many are to be on a page.
+    /// Starts without accounts; `size` accounts go on a page.
     pub(super) fn new(size: usize) -> Pages {
         assert!(size > 0, "a page has room for an account");
         Pages { size, accounts: Vec::new(), late: VecDeque::new(), is_late: Vec::new() }
     }
 
-    /// How many accounts a page has, but for the last.
+    /// Returns how many accounts a page has, except the last.
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// How many there are.
+    /// Returns how many pages there are.
     pub(super) fn len(&self) -> usize {
         self.is_late.len()
     }
 
-    /// How many accounts there are.
+    /// Returns how many accounts there are.
     pub(super) fn accounts(&self) -> usize {
         self.accounts.len()
     }
 
-    /// Where the next account will be.
+    /// Returns the place of the next account.
     pub(super) fn next(&self) -> Place {
         Place(u32::try_from(self.accounts.len()).expect("fewer accounts than numbers"))
     }
 
-    /// The number of the page on which a place is.
+    /// Returns the number of the page that holds a place.
     pub(super) fn page_of(&self, place: Place) -> u32 {
         place.0 / self.size as u32
     }
@@ -97,7 +97,7 @@ impl Pages {
         place
     }
 
-    /// The block at this height changes what is at that place.
+    /// Notes that the block at this height changes the account at this place.
     pub(super) fn touch(&mut self, place: Place, height: u64) {
         let page = self.page_of(place);
         if !std::mem::replace(&mut self.is_late[page as usize], true) {
@@ -105,7 +105,7 @@ impl Pages {
         }
     }
 
-    /// The height up to which all blocks are in the stored pages, where `head` is that of the chain.
+    /// Returns the height up to which the stored pages count all blocks; `head` is the chain's height.
     pub(super) fn checkpoint(&self, head: u64) -> u64 {
         match self.late.front() {
             Some(late) if !planted!(CheckpointAtHead) => late.since.saturating_sub(1),
@@ -113,7 +113,7 @@ impl Pages {
         }
     }
 
-    /// The page that is late for longest, which is to be written now, and the accounts on it.
+    /// Returns the page that is late for longest, which has to be written now, and its accounts.
     pub(super) fn write_next(&mut self) -> Option<(u32, &[AccountNumber])> {
         let Late { page, .. } = self.late.pop_front()?;
         self.is_late[page as usize] = false;

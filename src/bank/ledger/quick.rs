@@ -1,18 +1,18 @@
 //! The usual transfer, `["A","B",30]`, read quickly.
 //!
-//! Nearly all that clients send in batches, and nearly all that logs and blocks hold, is lists of such.
-//! A parser for all of JSON takes several times as long for them as everything else that is done about
-//! a transfer. What isn't written exactly so is not read here, right or wrong: it is left to that parser.
+//! Clients' batches, logs and blocks consist of such transfers nearly entirely. A parser for all of JSON
+//! takes several times as long for them as everything else that is done about a transfer. A text in any other
+//! form, right or wrong, is left to that parser.
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, MAX_ACCOUNT_NAME, MAX_SERVER_ID};
 use crate::bank::ledger::entry::Action;
 
-/// The shortest transfer in a list, with the comma after it.
+/// The length of the shortest transfer in a list, with the comma after it.
 pub(crate) const SHORTEST: usize = b"[\"A\",\"B\",1],".len();
 
-/// Reads a list of transfers after its opening bracket, and gives each to `take`; returns what follows
-/// the closing one. None if the list is empty or holds anything else; what was taken is then of no use.
+/// Parses a list of transfers after its opening bracket, and gives each to `take`; returns what follows the
+/// closing bracket. None if the list is empty or holds anything else. What was taken is then useless.
 pub(crate) fn transfers(mut text: &[u8], mut take: impl FnMut(Action)) -> Option<&[u8]> {
     loop {
         let (action, rest) = transfer(text)?;
@@ -33,7 +33,7 @@ fn transfer(text: &[u8]) -> Option<(Action, &[u8])> {
     Some((Action::Transfer { from, to, amount }, rest.strip_prefix(b"]")?))
 }
 
-/// A name up to its closing quote.
+/// Parses a name up to its closing quote.
 fn account(text: &[u8]) -> Option<(AccountId, &[u8])> {
     const LONGEST: usize = MAX_SERVER_ID + 1 + MAX_ACCOUNT_NAME;
     let length = text.iter().take(LONGEST + 1).position(|byte| *byte == b'"')?;
@@ -41,7 +41,7 @@ fn account(text: &[u8]) -> Option<(AccountId, &[u8])> {
     Some((AccountId::from_bytes(name)?, &rest[1..]))
 }
 
-/// A whole number, written as JSON wants it: without a zero before it.
+/// Parses a whole number as JSON writes it: without a leading zero.
 pub(crate) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, rest) = text.split_at(digits);

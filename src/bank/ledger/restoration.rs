@@ -1,4 +1,4 @@
-//! Balances as they are at the chain's head, from pages that were stored earlier and the blocks since.
+//! Balances at the chain's head, restored from pages that were stored earlier and the blocks since.
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
@@ -9,38 +9,38 @@ use crate::bank::ledger::entry::Action;
 use crate::bank::ledger::pages::Page;
 use crate::bank::stored::Place;
 
-/// What is wrong, and where.
+/// What doesn't fit, and where.
 pub type Misfit = (Place, String);
 
-/// Takes all pages, from page 0 on; then the blocks after the checkpoint, one after the other. Each
-/// account gets of a block what its page has not yet.
+/// Restores balances: takes all pages, from page 0 on, then the blocks after the checkpoint, one after the
+/// other. A block changes an account only if the account's page is from before the block.
 #[derive(Clone, Debug)]
 pub struct Restoration {
     balances: Balances,
-    /// The page's heights, by their numbers.
+    /// The pages' heights, by their numbers.
     heights: Vec<u64>,
-    /// The last block that was taken; before the first one, the checkpoint.
+    /// The height of the last block taken; before the first one, the checkpoint.
     height: u64,
 }
 
 impl Restoration {
-    /// Before page 0. The pages hold at least the blocks up to `checkpoint`. `salt` and `size` as for
+    /// Starts before page 0. The pages count at least the blocks up to `checkpoint`. `salt` and `size` as for
     /// [`Balances::new`].
     pub fn new(salt: u64, size: usize, checkpoint: u64) -> Restoration {
         Restoration { balances: Balances::new(salt, size), heights: Vec::new(), height: checkpoint }
     }
 
-    /// The last block that was taken; before the first one, the checkpoint.
+    /// Returns the height of the last block taken; before the first one, the checkpoint.
     pub fn height(&self) -> u64 {
         self.height
     }
 
-    /// What has come of it so far.
+    /// Returns the balances so far.
     pub fn balances(&self) -> &Balances {
         &self.balances
     }
 
-    /// Compares what has come of it with what follows from the chain.
+    /// Compares the balances so far with those that follow from the chain.
     ///
     /// # Errors
     /// The first account that differs.
@@ -66,7 +66,7 @@ impl Restoration {
         }
     }
 
-    /// What has come of it.
+    /// Returns the restored balances.
     pub fn into_balances(self) -> Balances {
         self.balances
     }
@@ -74,7 +74,7 @@ impl Restoration {
     /// Takes the next page.
     ///
     /// # Errors
-    /// If it can't be that.
+    /// If it can't be the next page.
     pub fn page(&mut self, page: &Page) -> Result<(), Misfit> {
         let wrong = |what: String| Err((Place::Page(page.number), what));
         let number = self.heights.len();
@@ -82,7 +82,7 @@ impl Restoration {
             return wrong(format!("page {number} was to come"));
         }
         if !self.balances.is_at_page(page.number) {
-            // One that isn't full must be the last.
+            // A page that isn't full must be the last one.
             let before = page.number.saturating_sub(1);
             let what = format!("it is not full, and page {number} is there");
             return Err((Place::Page(before), what));
@@ -101,10 +101,10 @@ impl Restoration {
         Ok(())
     }
 
-    /// Takes the next block, when all pages were taken. Those up to the checkpoint may come, too.
+    /// Takes the next block, after all pages. Blocks up to the checkpoint may come, too.
     ///
     /// # Errors
-    /// If the pages can't have come before it.
+    /// If the pages can't be from before it.
     ///
     /// # Panics
     /// If a block was left out.
@@ -146,7 +146,7 @@ impl Restoration {
         Ok(())
     }
 
-    /// Lets a block change what an account holds, if its page is from before that block.
+    /// Applies a block to an account's balance, if the account's page is from before the block.
     fn change(
         &mut self,
         account: &AccountId,
@@ -170,7 +170,7 @@ impl Restoration {
         Ok(())
     }
 
-    /// Whether a page was stored with the block at this height.
+    /// True if a page was stored with or after the block at this height.
     fn has(&self, page: u32, height: u64) -> bool {
         self.heights.get(page as usize).is_some_and(|stored| height <= *stored)
     }

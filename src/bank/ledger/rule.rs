@@ -19,11 +19,11 @@ pub enum LedgerError {
     },
     /// The amount is 0.
     Nothing,
-    /// Payer and payee are one.
+    /// Payer and payee are the same account.
     ToItself,
     /// The account is open already.
     Exists(AccountId),
-    /// That may happen only at the account's home.
+    /// The action may happen only at the account's home.
     NotHome(AccountId),
 }
 
@@ -46,8 +46,8 @@ impl fmt::Display for LedgerError {
     }
 }
 
-/// What the two accounts hold after a transfer: payer, then payee; and where they are. `known` is where
-/// they are before, and what they hold.
+/// Returns what payer and payee hold after a transfer, and their places. `known` is their places and balances
+/// before it.
 ///
 /// # Errors
 /// First what is wrong with it for ever, then what the balance lacks.

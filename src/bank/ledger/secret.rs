@@ -1,4 +1,4 @@
-//! Names that nobody can tell beforehand, without randomness in the state machine.
+//! Names that nobody can predict, without randomness in the state machine.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 pub struct Secret(pub [u64; 2]);
 
 impl Secret {
-    /// The bits of the session that is opened as the `count`th: the first 64 of SHA-256 of the secret and
-    /// the count. Who knows some of them knows nothing of the others.
+    /// Returns the bits of the `count`th session: the first 64 of SHA-256 of the secret and the count. Some
+    /// sessions' bits tell nothing of the others'.
     pub fn bits(&self, count: u64) -> u64 {
         let [first, second] = self.0;
         let mut hash = Sha256::new();

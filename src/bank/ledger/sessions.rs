@@ -1,26 +1,25 @@
 //! Sessions: what became of each request, so that a retry pays once.
 //!
-//! What is remembered is bounded. Forgetting must never turn a late retry into a payment, so
-//! whatever may have been forgotten is answered *expired*:
+//! The memory is bounded. Forgetting must never turn a late retry into a payment, so whatever may have been
+//! forgotten is answered *expired*:
 //!
 //! - within a session, numbers up to its `floor` that are not remembered;
-//! - sessions that are not remembered and were opened before the `horizon`. All entries of a session
-//!   come after the seq in its name, so those of a later one can't have been forgotten.
+//! - sessions that are not remembered and were opened before the `horizon`. All entries of a session come
+//!   after the seq in its name, so entries of a later session can't have been forgotten.
 //!
-//! A session under which nothing was ever asked is forgotten without a trace: a late first request is
-//! new, as it would have been. Of what has to go, the unused ones go first, and whoever fills the memory
-//! loses its own: a connection holds so many sessions at the most, and beyond the bound for all those go
-//! whose connection is gone, then those of the connection that holds the most. Requests are forgotten
-//! where the most are; a session whose connection is there loses its older numbers, not its life.
+//! A session under which nothing was ever asked is forgotten without a trace: a late first request is new,
+//! as it would have been anyway. Unused sessions go first, and whoever fills the memory loses its own. A
+//! connection holds a bounded number of sessions. Beyond the bound for all, sessions go whose connection is
+//! gone, then those of the connection that holds the most. Requests are forgotten where the most are; a session
+//! whose connection is there loses its older numbers, not its life.
 //!
-//! After a crash the memory is rebuilt from the entries of chain and log. Requests that were answered
-//! otherwise than *accepted* are then unknown; DESIGN: "a new try is a new number".
+//! After a crash the memory is rebuilt from the entries of chain and log. Requests with an outcome other than
+//! *accepted* are then unknown (DESIGN.md: "a new try is a new number").
 //!
-//! So that not all of the chain has to be read for that, the store knows the highest number of each
-//! session in the chain: what is not remembered up to there has expired. A session that is forgotten
-//! leaves the store with the next block, in the turn by which the store has a horizon that covers it.
-//! One that the horizon covers never comes into the store again: lower numbers would be all that is
-//! known of it.
+//! So that this doesn't take the whole chain, the store keeps each session's highest number in the chain. A
+//! request up to it that isn't remembered has expired. When a session is forgotten, the next block's turn
+//! deletes it from the store and raises the horizon past it. After that it is never stored again: a new record
+//! would know only later numbers and take the older ones for new.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,14 +34,14 @@ mod holders;
 
 use holders::{Holders, Place};
 
-/// What is known of a request.
+/// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// It is under way.
     Waiting(WaitId),
     /// It happened, as this entry.
     Accepted(Position, Via),
-    /// It was answered otherwise: it has not happened and will not.
+    /// It got another outcome: it has not happened and will not.
     Rejected(Outcome),
 }
 
@@ -57,15 +56,15 @@ pub enum Found {
     Expired,
     /// It came on an older connection of its session: to be dropped.
     Stale,
-    /// Its number was used before, for something else.
+    /// Its number was used before, for another action.
     Reused,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Remembered {
-    /// The same number must mean the same action.
+    /// The action, which has to be the same for the same number.
     action: Action,
-    /// …linked, or not, to the one after it.
+    /// True if it was linked to the next one, which has to be the same, too.
     linked: bool,
     fate: Fate,
 }
@@ -78,21 +77,22 @@ impl Remembered {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Session {
-    /// The newest connection that spoke of it.
+    /// The newest connection that used the session.
     connection: Option<ConnectionId>,
-    /// That connection, while it is there.
+    /// The same connection, while it is there.
     holder: Option<ConnectionId>,
-    /// Whether it was used, by when it was last touched; that counts up with each use of any session.
+    /// Whether the session was used, and when it was last touched. The time counts up with each use of any
+    /// session.
     place: Place,
-    /// Numbers up to here that are not in `requests` may have been forgotten.
+    /// The number up to which requests that are not in `requests` may have been forgotten.
     floor: u64,
-    /// The highest number that is in the chain, if the store knows of it.
+    /// Its highest number in the chain, if the store knows of it.
     in_chain: Option<u64>,
     requests: BTreeMap<u64, Remembered>,
 }
 
 impl Session {
-    /// Something was asked under its name, as far as is known.
+    /// True if something was asked under its name, as far as is known.
     fn is_used(&self) -> bool {
         if planted!(UsedLeavesNoTrace) {
             return false;
@@ -100,7 +100,7 @@ impl Session {
         !self.requests.is_empty() || self.in_chain.is_some() || self.floor > 0
     }
 
-    /// Forgets the older half of the requests that are decided, at least one; says how many.
+    /// Forgets the older half of the decided requests, at least one; returns how many.
     fn forget_half(&mut self) -> usize {
         let is_decided = |(_, request): &(&u64, &Remembered)| request.is_decided();
         let decided: Vec<u64> = self.requests.iter().filter(is_decided).map(|(n, _)| *n).collect();
@@ -120,31 +120,31 @@ pub struct Sessions {
     sessions: BTreeMap<SessionId, Session>,
     holders: Holders,
     uses: u64,
-    /// The requests of all sessions.
+    /// The number of remembered requests of all sessions.
     remembered: usize,
-    /// A session that is not remembered and was opened before this position may have been forgotten.
+    /// The position before which sessions were opened that may have been forgotten.
     horizon: Option<Position>,
-    /// The horizon that the store has, or is to have with the next block. It covers every session with
+    /// The horizon that the store has, or will have with the next block. It covers every session with
     /// entries in the chain that the store doesn't know.
     covered: Option<Position>,
-    /// Forgotten, and to leave the store with the next block.
+    /// The sessions that were forgotten, and leave the store with the next block.
     forgotten: BTreeSet<SessionId>,
 }
 
-/// What changes in what a store knows of sessions, with a block.
+/// What a block changes in a store's sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionChanges {
-    /// Sessions of this server's entries in the block, each with its highest number in the chain.
+    /// The sessions of this server's entries in the block, each with its highest number in the chain.
     pub highest: BTreeMap<SessionId, u64>,
-    /// Those that are to be known no more. None of them is among the former.
+    /// The sessions to be forgotten. None of them is among `highest`.
     pub forgotten: BTreeSet<SessionId>,
-    /// Sessions that were opened before this and are not in the store have expired, if there is such
-    /// a position.
+    /// The position, if any, before which sessions were opened that have expired, unless they are in the
+    /// store.
     pub horizon: Option<Position>,
 }
 
 impl SessionChanges {
-    /// Changes what a store keeps.
+    /// Applies the changes to what a store keeps.
     pub fn change(&self, kept: &mut SessionsInChain) {
         kept.highest.retain(|session, _| !self.forgotten.contains(session));
         kept.highest.extend(self.highest.clone());
@@ -152,13 +152,13 @@ impl SessionChanges {
     }
 }
 
-/// Where its server's log ended when a session was opened: all its entries come after that.
+/// Returns where its server's log ended when a session was opened. All its entries come after it.
 pub fn opened_at(session: &SessionId) -> Position {
     Position { epoch: session.epoch, seq: session.opened_at }
 }
 
 impl Sessions {
-    /// Nothing is remembered.
+    /// Starts with nothing remembered.
     pub fn new(limits: &Limits) -> Sessions {
         Sessions {
             limits: limits.clone(),
@@ -172,8 +172,8 @@ impl Sessions {
         }
     }
 
-    /// Begins with what the store knows of the chain. Where all of the chain's entries are still to be
-    /// told ([`Sessions::recover`]), what isn't among them was never there; otherwise it has expired.
+    /// Starts with what the store knows of the chain. If all entries of the chain will be told
+    /// ([`Sessions::recover`]), a request that isn't among them never came; otherwise it has expired.
     pub fn restore(limits: &Limits, in_chain: &SessionsInChain, all_is_told: bool) -> Sessions {
         let SessionsInChain { highest: in_chain, horizon } = in_chain;
         let (horizon, covered) = (*horizon, *horizon);
@@ -188,7 +188,7 @@ impl Sessions {
         sessions
     }
 
-    /// Entries of these elements have come into the chain: what the store has to know of that.
+    /// Notes that these elements have come into the chain; returns the changes for the store.
     pub fn came_into_chain(&mut self, elements: &[Element]) -> SessionChanges {
         let mut highest = BTreeMap::new();
         let records = elements.iter().flat_map(Element::records);
@@ -200,7 +200,7 @@ impl Sessions {
                     state.in_chain = Some(highest_yet);
                     highest.insert(session.clone(), highest_yet);
                 }
-                // Forgotten before it came into the chain, or already beyond the horizon.
+                // It was forgotten before it came into the chain, or is already beyond the horizon.
                 _ => self.covered = self.covered.max(Some(opened_at(session).next())),
             }
         }
@@ -218,7 +218,7 @@ impl Sessions {
         self.change(session, |state| state.floor = 0);
     }
 
-    /// A connection is gone: its sessions are nobody's until they come back on another.
+    /// Notes that a connection is gone. Its sessions are nobody's until they come back on another.
     pub fn closed(&mut self, connection: ConnectionId) {
         if planted!(GoneHoldsOn) {
             return;
@@ -229,12 +229,12 @@ impl Sessions {
         }
     }
 
-    /// Whether a name is taken.
+    /// True if a name is taken.
     pub fn is_known(&self, session: &SessionId) -> bool {
         self.sessions.contains_key(session)
     }
 
-    /// Looks up a request that came on a connection, which thereby may become its session's newest.
+    /// Looks up a request that came on a connection, which may so become its session's newest.
     pub fn find(
         &mut self,
         request: &RequestId,
@@ -293,7 +293,7 @@ impl Sessions {
         while self.remembered > self.limits.remembered_in_all && self.forget_requests() {}
     }
 
-    /// Remembers the requests of this server's elements, which are in the stored chain or not.
+    /// Remembers the requests of this server's elements; `in_chain` tells whether they are in the stored chain.
     pub fn recall(&mut self, elements: &[Element], in_chain: bool) {
         for element in elements {
             for (place, record) in element.records().iter().enumerate() {
@@ -302,10 +302,10 @@ impl Sessions {
         }
     }
 
-    /// Remembers what is found in the log, or (`in_chain`) in the chain, when the store is loaded.
+    /// Remembers an entry found in the log, or (`in_chain`) in the chain, when the store is loaded.
     pub fn recover(&mut self, at: Position, record: &Record, in_chain: bool) {
         let Record { action, request, via, linked } = record;
-        // What has expired takes no place of one that has not.
+        // An expired session takes no place from another.
         let is_expired = |session: &SessionId| {
             !self.sessions.contains_key(session) && Some(opened_at(session)) < self.horizon
         };
@@ -317,7 +317,7 @@ impl Sessions {
         }
     }
 
-    /// Marks a session as used, by a connection if one speaks of it, and makes room for it.
+    /// Marks a session as used, by a connection if one uses it, and makes room for it.
     fn touch(&mut self, session: &SessionId, by: Option<ConnectionId>) -> &mut Session {
         if !self.sessions.contains_key(session) {
             if self.sessions.len() >= self.limits.sessions
@@ -325,8 +325,8 @@ impl Sessions {
             {
                 self.forget(&to_go);
             }
-            // One that comes back after it was forgotten, by way of a transfer that waited all the
-            // while, takes no number that it doesn't remember.
+            // A session may come back after it was forgotten, through a transfer that waited all the while.
+            // It takes no number that it doesn't remember.
             let forgotten = Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew);
             let floor = if forgotten { u64::MAX } else { 0 };
             let state = Session { floor, ..Session::default() };
@@ -334,7 +334,7 @@ impl Sessions {
             self.sessions.insert(session.clone(), state);
         }
         let state = &self.sessions[session];
-        // Most of what comes is of the session that was touched last.
+        // Most requests are of the session that was touched last.
         self.uses += u64::from(state.place.1 < self.uses || self.uses == 0);
         let uses = self.uses;
         self.change(session, |state| {
@@ -348,7 +348,7 @@ impl Sessions {
         self.sessions.get_mut(session).expect("it was touched just now")
     }
 
-    /// A connection that holds too many sessions loses others than this one.
+    /// Has a connection that holds too many sessions lose others than this one.
     fn bound(&mut self, session: &SessionId, holder: Option<ConnectionId>) {
         if self.holders.count(holder) > self.limits.sessions_of_one {
             let others = self.holders.of(holder).find(|other| *other != session).cloned();
@@ -371,8 +371,8 @@ impl Sessions {
         self.holders.file(state.holder, state.place, name, after);
     }
 
-    /// Forgets requests where the most are: a session that is nobody's whole, or the older half of the
-    /// longest one of a connection, or of the newest one. False if there is nothing that can be forgotten.
+    /// Forgets requests where the most are: a whole session that is nobody's, or the older half of the longest
+    /// session of a connection, or of the newest one. False if nothing can be forgotten.
     fn forget_requests(&mut self) -> bool {
         let Some(holder) = self.holders.with_most_requests() else { return false };
         let requests = |session: &SessionId| self.sessions[session].requests.len();
@@ -392,7 +392,7 @@ impl Sessions {
         forgotten > 0
     }
 
-    /// Forgets a session. If nothing was ever asked under its name there is nothing to know of it.
+    /// Forgets a session. If nothing was ever asked under its name, no trace is needed.
     fn forget(&mut self, session: &SessionId) {
         let Some(state) = self.sessions.remove(session) else { return };
         self.holders.take(state.holder, state.place, state.requests.len());
@@ -400,7 +400,7 @@ impl Sessions {
         if !state.is_used() {
             return;
         }
-        // Sessions opened at the same position may be forgotten later, so those count as well.
+        // Sessions opened at the same position may be forgotten later, so the horizon covers them as well.
         let horizon = Some(opened_at(session).next());
         if state.in_chain.is_some() {
             self.covered = self.covered.max(horizon);

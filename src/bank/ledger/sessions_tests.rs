@@ -1,4 +1,4 @@
-//! What is remembered of sessions, what is forgotten, and of whose.
+//! What is remembered of sessions, what is forgotten, and whose.
 
 use super::*;
 use crate::bank::amount::Amount;
@@ -135,7 +135,7 @@ fn who_opens_many_loses_its_own() {
         found
     };
     assert_eq!(used(&mut sessions, &live, FIRST), Found::New);
-    // Opened, used, and made up; on one connection and on many.
+    // Sessions that were opened, used, and made up; on one connection and on many.
     for count in 100..200 {
         let by = ConnectionId(2 + count / 40);
         sessions.open(&session(8, count), by);

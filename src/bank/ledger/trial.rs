@@ -1,4 +1,4 @@
-//! What would be if: entries tried out on balances that stay as they are.
+//! Trials: entries applied to balances that stay as they are.
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
@@ -8,36 +8,36 @@ use crate::bank::ledger::directory::AccountNumber;
 use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::ledger::rule::{LedgerError, moved};
 
-/// The balances as they would be after what was applied to it.
+/// The balances as they would be after the applied entries.
 #[derive(Clone, Debug)]
 pub struct Trial<'a> {
     base: &'a Balances,
     view: View,
     changes: Changes,
-    /// What is applied now is of this server's own log.
+    /// True if the entries applied now are of this server's own log.
     own: bool,
 }
 
-/// Where a trial holds an account.
+/// The place where a trial holds an account.
 enum Place {
-    /// In the balances that it tries things out on; and where to look for it among those changed.
+    /// In the underlying balances; and the slot where to look for it among the changed ones.
     Base(AccountNumber, usize),
     Opened,
 }
 
 impl<'a> Trial<'a> {
-    /// Begins to try things out, by one of the views.
+    /// Begins a trial, by one of the views.
     pub fn new(base: &'a Balances, view: View) -> Trial<'a> {
         Trial { base, view, changes: Changes::default(), own: false }
     }
 
-    /// Whether what is applied from now on is of this server's own log, which the local balances have
-    /// already.
+    /// Sets whether the entries applied from now on are of this server's own log, which the local balances
+    /// count already.
     pub fn is_own(&mut self, own: bool) {
         self.own = own;
     }
 
-    /// Makes room for so many transfers.
+    /// Makes room for `transfers` transfers.
     pub fn expect(&mut self, transfers: usize) {
         self.changes.changed.reserve((2 * transfers).min(self.base.accounts()));
     }
@@ -46,7 +46,7 @@ impl<'a> Trial<'a> {
         self.find_at(account, self.base.find(account))
     }
 
-    /// The same of one whose number was looked up.
+    /// Finds an account whose number was looked up.
     fn find_at(
         &self,
         account: &AccountId,
@@ -61,12 +61,12 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// What an account would hold.
+    /// Returns what an account would hold.
     pub fn of(&self, account: &AccountId) -> Option<Amount> {
         self.find(account).map(|(_, amount)| amount)
     }
 
-    /// Lets something take effect: all of it, or nothing and the reason.
+    /// Applies an action: all of it, or nothing and the reason.
     ///
     /// # Errors
     /// First what is wrong with it for ever, then what the balance lacks.
@@ -84,15 +84,15 @@ impl<'a> Trial<'a> {
             Action::Transfer { from, to, amount } => {
                 self.transfer(from, to, *amount, [self.base.find(from), self.base.find(to)])
             }
-            // Moves no money; what it does to the servers is the chain's business.
+            // It moves no money; its effect on the servers is the chain's business.
             Action::Rejoin { .. } => Ok(()),
         }
     }
 
-    /// Lets records take effect, one after the other, up to the first that can't; says how many did.
+    /// Applies records, one after the other, up to the first that can't take effect.
     ///
     /// # Errors
-    /// Why it can't.
+    /// How many took effect, and why the next one can't.
     pub fn apply_all(&mut self, records: &[Record]) -> Result<(), (usize, LedgerError)> {
         let found = self.base.find_all(records.iter().map(|record| &record.action));
         for (place, (record, found)) in records.iter().zip(found).enumerate() {
@@ -131,7 +131,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// What is different from before.
+    /// Returns the balances that differ from before.
     pub fn into_changes(self) -> Changes {
         self.changes
     }

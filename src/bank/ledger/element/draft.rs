@@ -6,16 +6,16 @@ use super::{Element, Parts};
 use crate::bank::ids::{AccountId, RequestId, SessionId};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 
-/// Entries that are to be one element.
+/// The entries of an element in the making.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::bank::ledger) struct Draft {
     text: Vec<u8>,
     entries: usize,
-    /// That of the last request.
+    /// The session of the last request.
     session: Option<SessionId>,
     opened: Vec<AccountId>,
     holds_rejoin: bool,
-    /// The last entry is linked to one that is still to come.
+    /// True if the last entry is linked to one that is still to come.
     goes_on: bool,
 }
 
@@ -44,7 +44,7 @@ impl Draft {
         }
     }
 
-    /// Makes an element of it, of which the first entry has the position `first`, and begins anew.
+    /// Makes an element whose first entry has the position `first`, and begins anew.
     ///
     /// # Panics
     /// If there are no entries, or the last is linked to one that isn't there.
@@ -71,7 +71,7 @@ impl Draft {
     }
 }
 
-/// A number in its decimal digits. Most of the text is such, and `write!` takes several times as long.
+/// Writes a number in decimal. Most of the text is numbers, and `write!` takes several times as long.
 fn push_number(text: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut begin = digits.len();

@@ -1,16 +1,15 @@
 //! Elements: the entries of one turn, in one text.
 //!
 //! A server's local log is a list of elements, and so is its part of a block. An element's text is
-//! written once, when its turn ends; what is stored, promised and put into a block is always that
-//! text:
+//! written once, when its turn ends. Exactly this text is stored, promised and put into a block:
 //!
 //! ```json
 //! {"epoch":1,"seq":17,"entries":[["A","B",30],{"open":"A/alice"},["A","A/alice",5,"A.1.0.…#4"],["A","B",1,5,"paxos"]]}
 //! ```
 //!
-//! `seq` is that of the first entry. A transfer is `[from, to, amount]`, then its request, if it has
-//! one, then its marks, if it has any: `paxos`, `linked`, or `paxos linked`. A request that is only a
-//! number belongs to the session of the request before it in the same element.
+//! `seq` is the first entry's. A transfer is `[from, to, amount]`, then its request, if it has one, then its
+//! marks, if it has any: `paxos`, `linked`, or `paxos linked`. A request that is only a number belongs to the
+//! session of the request before it in the same element.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -27,7 +26,7 @@ mod reading;
 
 pub(super) use draft::Draft;
 
-/// The entries of one turn. Cheap to clone. Equality is that of the text.
+/// The entries of one turn. It is cheap to clone. Two are equal if their texts are.
 #[derive(Clone)]
 pub struct Element(Arc<Parts>);
 
@@ -35,26 +34,26 @@ struct Parts {
     first: Position,
     entries: usize,
     text: Box<str>,
-    /// Mostly none.
+    /// The accounts that it opens; mostly none.
     opened: Box<[AccountId]>,
     holds_rejoin: bool,
-    /// Read from the text when they are asked for: a server's own log is long, and most of it is only
-    /// ever stored and sent.
+    /// The records, which are parsed from the text when they are asked for. A server's own log is long, and
+    /// most of it is only stored and sent.
     records: OnceLock<Box<[Record]>>,
 }
 
 impl Element {
-    /// Writes down records of which the first has the position `first`.
+    /// Writes records as an element; the first record has the position `first`.
     ///
     /// # Panics
-    /// If there are none, or the last is linked to one that isn't there.
+    /// If there are no records, or the last is linked to one that isn't there.
     pub fn seal(first: Position, records: Vec<Record>) -> Element {
         let mut draft = Draft::default();
         records.iter().for_each(|record| draft.push(record));
         draft.seal(first)
     }
 
-    /// Reads an element that was written down.
+    /// Parses the text of an element.
     ///
     /// # Errors
     /// Says where and why if the text is not an element.
@@ -75,27 +74,27 @@ impl Element {
         })))
     }
 
-    /// The same, but by itself: what is read of it is not kept for all who share this one.
+    /// Returns a separate copy: what is parsed of it isn't kept in memory by those who share this one.
     pub fn apart(&self) -> Element {
         Element::open(&self.0.text).expect("what was written can be read")
     }
 
-    /// The position of the first entry.
+    /// Returns the position of the first entry.
     pub fn first(&self) -> Position {
         self.0.first
     }
 
-    /// The position of the last entry.
+    /// Returns the position of the last entry.
     pub fn last(&self) -> Position {
         self.0.first.plus(self.0.entries - 1)
     }
 
-    /// The number of entries; never 0.
+    /// Returns the number of entries, which is never 0.
     pub fn entries_held(&self) -> usize {
         self.0.entries
     }
 
-    /// What it holds, in order.
+    /// Returns its records, in order.
     pub fn records(&self) -> &[Record] {
         self.0.records.get_or_init(|| {
             let read = reading::read(&self.0.text);
@@ -103,28 +102,28 @@ impl Element {
         })
     }
 
-    /// The same under their names, as entries of `server`.
+    /// Returns its records with their names, as entries of `server`.
     pub fn entries<'a>(&'a self, server: &'a ServerId) -> impl Iterator<Item = Entry> + 'a {
         named(server, self.0.first, self.records())
     }
 
-    /// The accounts that it opens.
+    /// Returns the accounts that it opens.
     pub fn opened(&self) -> &[AccountId] {
         &self.0.opened
     }
 
-    /// Whether a server rejoins by it.
+    /// True if a server rejoins by it.
     pub fn holds_rejoin(&self) -> bool {
         self.0.holds_rejoin
     }
 
-    /// The text that is stored, sent and hashed.
+    /// Returns the text that is stored, sent and hashed.
     pub fn text(&self) -> &str {
         &self.0.text
     }
 }
 
-/// Names records of `server` of which the first has the position `first`.
+/// Names records of `server`; the first record has the position `first`.
 pub fn named<'a>(
     server: &'a ServerId,
     first: Position,

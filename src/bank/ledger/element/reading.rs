@@ -10,7 +10,7 @@ use crate::bank::ids::{AccountId, RequestId, SessionId};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::quick;
 
-/// What an element's text holds.
+/// Parses an element's text.
 ///
 /// # Errors
 /// Says where and why if the text is not an element.
@@ -22,7 +22,7 @@ pub(super) fn read(text: &str) -> Result<(Position, Vec<Record>), serde_json::Er
     Ok((Position { epoch, seq }, records))
 }
 
-/// The usual element: written as this program writes it, of nothing but transfers outside sessions.
+/// Parses a usual element: written as this program writes it, with nothing but transfers outside sessions.
 fn read_quickly(text: &str) -> Option<(Position, Vec<Record>)> {
     let rest = text.as_bytes().strip_prefix(b"{\"epoch\":")?;
     let (epoch, rest) = quick::number(rest)?;
@@ -44,7 +44,7 @@ struct Fields {
 
 struct Records(Vec<Record>);
 
-/// A request as an element names it.
+/// The name of a request, as an element writes it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Named {
@@ -52,7 +52,7 @@ enum Named {
     Whole(RequestId),
 }
 
-/// A record before it is known to which session a mere number belongs.
+/// A record before it is known which session a mere number belongs to.
 struct Line {
     action: Action,
     request: Option<Named>,

@@ -1,29 +1,29 @@
-//! Which sessions a connection holds, and which of them goes first when there are too many.
+//! The sessions that each connection holds, and which of them go first when there are too many.
 
 use std::collections::BTreeMap;
 
 use crate::bank::ids::{ConnectionId, SessionId};
 
-/// Where a session stands among those of its holder: the unused ones first, then by their last use.
+/// A session's place among those of its holder: unused sessions first, then by their last use.
 pub(super) type Place = (bool, u64);
 
 /// The sessions of one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Held {
     places: BTreeMap<Place, SessionId>,
-    /// The requests that are remembered of them.
+    /// The number of remembered requests of these sessions.
     requests: usize,
 }
 
-/// All sessions by the connection that spoke of them last; those of connections that are gone, or that
-/// came from the store, are nobody's.
+/// All sessions by the connection that used them last. Sessions whose connection is gone, or that came from
+/// the store, are nobody's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Holders {
     held: BTreeMap<Option<ConnectionId>, Held>,
 }
 
 impl Holders {
-    /// Files a session that has so many requests.
+    /// Files a session with its number of requests.
     pub fn file(
         &mut self,
         holder: Option<ConnectionId>,
@@ -36,7 +36,7 @@ impl Holders {
         held.requests += requests;
     }
 
-    /// Takes out a session, with its name.
+    /// Takes a session out, and returns its name.
     pub fn take(
         &mut self,
         holder: Option<ConnectionId>,
@@ -52,25 +52,25 @@ impl Holders {
         session
     }
 
-    /// So many requests are remembered of one's sessions now that were so many before.
+    /// Notes that the remembered requests of a holder's session went from `before` to `now`.
     pub fn count_requests(&mut self, holder: Option<ConnectionId>, before: usize, now: usize) {
         if let Some(held) = self.held.get_mut(&holder).filter(|_| before != now) {
             held.requests = held.requests + now - before;
         }
     }
 
-    /// How many a holder has.
+    /// Returns how many sessions a holder has.
     pub fn count(&self, holder: Option<ConnectionId>) -> usize {
         self.held.get(&holder).map_or(0, |held| held.places.len())
     }
 
-    /// All that one holds, in the order in which they go.
+    /// Returns a holder's sessions, in the order in which they go.
     pub fn of(&self, holder: Option<ConnectionId>) -> impl Iterator<Item = &SessionId> {
         self.held.get(&holder).into_iter().flat_map(|held| held.places.values())
     }
 
-    /// The first of those that are nobody's; else of the connection that holds the most, which is the one
-    /// that asks for room if no other holds more.
+    /// Returns the session to forget: the first one that is nobody's, else the first of the connection that
+    /// holds the most. If no other holds more, that is the connection that asks for room.
     pub fn to_go(&self, asks: Option<ConnectionId>) -> Option<SessionId> {
         let most = |(holder, held): &(&Option<ConnectionId>, &Held)| {
             (holder.is_none(), held.places.len(), **holder == asks)
@@ -79,7 +79,7 @@ impl Holders {
         self.of(*holder).next().cloned()
     }
 
-    /// Who has the most requests; those that are nobody's, if no connection has more.
+    /// Returns the holder with the most requests: nobody, if no connection has more.
     pub fn with_most_requests(&self) -> Option<Option<ConnectionId>> {
         let most =
             |(holder, held): &(&Option<ConnectionId>, &Held)| (held.requests, holder.is_none());
