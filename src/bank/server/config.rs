@@ -1,4 +1,4 @@
-//! Who a server is, and what it is part of.
+//! A server's configuration: its id, and the bank that it is part of.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use crate::bank::ids::ServerId;
 use crate::bank::limits::Limits;
 use crate::bank::paxos::message::Configuration;
 
-/// Who a server is, and what it is part of.
+/// A server's configuration: its id, and the bank that it is part of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
-    /// Its id.
+    /// The server's id.
     pub id: ServerId,
     /// The bank's servers and opening balance.
     pub configuration: Configuration,
-    /// Where each server listens, to be told to clients that came to the wrong one.
+    /// The address of each server, to be told to clients that came to the wrong server.
     pub addresses: BTreeMap<ServerId, String>,
-    /// The store of this server was lost for good, says the operator: it is to rejoin with another.
+    /// True if, by the operator's word, this server's store was lost for good, and it rejoins with another.
     pub rejoin: bool,
-    /// The only bank that it serves, if it was told: then it founds none.
+    /// The only bank that it serves, if it was told. Then it founds none.
     pub bank: Option<BankName>,
     /// When it settles by itself.
     pub habit: Habit,
@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// True if this server may serve the bank of that block 0.
+    /// True if this server may serve the bank with this block 0.
     pub(super) fn serves(&self, genesis: &BlockHash) -> bool {
         self.bank.as_ref().is_none_or(|bank| bank.names(genesis))
     }
@@ -37,11 +37,11 @@ impl Config {
 /// When a server settles by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Habit {
-    /// When an entry has been in the local log for so long as the shell makes
-    /// [`Timer::Settle`](crate::bank::effects::Timer::Settle) last.
+    /// True to settle when an entry has been in the local log for the time of
+    /// [`Timer::Settle`](crate::bank::effects::Timer::Settle).
     pub by_age: bool,
-    /// When the local log holds so many entries.
+    /// The length of the local log, in entries, at which it settles.
     pub by_length: Option<usize>,
-    /// At once: every transfer and opening is answered as if it asked to be told when it is in a block.
+    /// True to settle at once: each transfer and opening is answered as if it asked to wait for its block.
     pub always: bool,
 }

@@ -1,11 +1,11 @@
 //! The state machine of one server.
 //!
-//! [`Server::handle`] takes in an event; [`Server::end_turn`] gives back what all events since the
-//! last turn amount to. The order is always: any number of `handle`, then `end_turn`, then the turn
-//! is made durable and its outbox released, then the next `handle`.
+//! [`Server::handle`] takes in an event; [`Server::end_turn`] returns the effects of all events since the
+//! last turn. The order is always: any number of `handle`, then `end_turn`, then the turn is made durable
+//! and its outbox released, then the next `handle`.
 //!
 //! The folder follows DESIGN.md: [`recovery`] from the store; `membership` (handshakes, founding, rejoin);
-//! `transfers` (what clients instruct, from admission to answer); `consensus` (Paxos, and the chain that
+//! `transfers` (clients' instructions, from admission to answer); `consensus` (Paxos, and the chain that
 //! grows by it); `reading` (questions that change nothing) and `resting` (a server that only reads).
 
 use crate::bank::blockchain::chain::Chain;
@@ -34,12 +34,12 @@ use membership::{Peer, Peers};
 use own::{Ledger, OwnStore};
 use transfers::{Clients, Waiting};
 
-/// A server: feed it events with [`Server::handle`], take what follows with [`Server::end_turn`].
+/// A server: takes events by [`Server::handle`], and returns what follows by [`Server::end_turn`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Server {
     config: Config,
     store: OwnStore,
-    /// None until the bank is founded.
+    /// The chain; none until the bank is founded.
     chain: Option<Chain>,
     ledger: Ledger,
     clients: Clients,
@@ -53,12 +53,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Its present life.
+    /// Returns the server's present life.
     pub fn life(&self) -> LifeId {
         self.store.life
     }
 
-    /// Takes in something that happened.
+    /// Takes in an event.
     pub fn handle(&mut self, event: Event) {
         match event {
             Event::LinkUp(peer) => self.on_link_up(peer),
@@ -79,7 +79,7 @@ impl Server {
         self.assert_invariants();
     }
 
-    /// Ends the turn: what the events since the last one amount to.
+    /// Ends the turn, and returns the effects of the events since the last one.
     pub fn end_turn(&mut self) -> Turn {
         self.seal_log();
         assert!(!self.rests() || self.effects.writes.is_empty(), "who only reads writes nothing");
@@ -163,8 +163,8 @@ impl Server {
         }
     }
 
-    /// What follows by itself after any event: answer the prepare that came too early, look at
-    /// waiting transfers, start the run that is needed or drop the one that is not.
+    /// Does what follows by itself after any event: answers a prepare that came too early, looks at waiting
+    /// transfers, starts a run that is needed or drops one that is not.
     fn go_on(&mut self) {
         if self.rests() || !self.takes_part() || self.effects.stop.is_some() {
             return;
@@ -191,10 +191,10 @@ impl Server {
         self.pace.finishing || self.transfers_want_run() || self.wants_to_settle()
     }
 
-    /// The chain of a founded bank.
+    /// Returns the chain of a founded bank.
     ///
     /// # Panics
-    /// Before the founding; whoever calls it has checked that the server is active.
+    /// Before the founding. Callers have checked that the server is active.
     fn chain(&self) -> &Chain {
         self.chain.as_ref().expect("an active server has a chain")
     }
@@ -205,11 +205,11 @@ impl Server {
 
     /// Sends a message to a peer, if its link is up, or to this server itself.
     ///
-    /// This is the one place where it is decided whether a message may leave at once: only if it is true
-    /// whatever is durable ([`Message::is_free`]). All others speak of this turn, and leave with it.
+    /// Only here it is decided whether a message may leave at once: if it is true whatever is durable
+    /// ([`Message::is_free`]). All others speak of this turn, and leave with it.
     fn send(&mut self, to: &ServerId, message: Message) {
         if *to == self.config.id {
-            // A block takes long to verify: the others are to have it first.
+            // A block takes long to verify, so the others get it first.
             match message.is_free() && !matches!(message, Message::Accept { .. }) {
                 true => self.on_message(to.clone(), message),
                 false => self.effects.bind(Bound::Own(message)),
@@ -269,13 +269,13 @@ impl Server {
         self.effects.stop.get_or_insert(Stop { reason });
     }
 
-    /// Takes note of what becomes of a run.
+    /// Counts what becomes of a run.
     fn count(&mut self, note: impl Fn(&mut Runs)) {
         note(&mut self.proposer.runs);
         note(&mut self.effects.runs);
     }
 
-    /// What must hold after every event.
+    /// Checks what must hold after every event.
     fn assert_invariants(&self) {
         self.voter.acceptor.assert_sound();
         let Some(chain) = &self.chain else {

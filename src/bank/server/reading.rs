@@ -1,4 +1,4 @@
-//! Clients' requests, but for transfers and openings.
+//! Clients' requests, except transfers and openings.
 
 use super::Server;
 use crate::bank::blockchain::block::BlockHash;
@@ -26,7 +26,7 @@ fn moved_on() -> Reply {
 }
 
 impl Server {
-    /// A client asks.
+    /// Takes in a client's request.
     pub(super) fn on_request(
         &mut self,
         connection: ConnectionId,
@@ -79,8 +79,8 @@ impl Server {
         self.effects.bind(Bound::Reply(connection, id, reply));
     }
 
-    /// What a page of the account's statement has to start from, with a piece of the log if that can
-    /// hold anything of it; none if the page before ended in the log, at what is in the chain by now.
+    /// Returns what a page of the account's statement starts from, with a piece of the log if it can hold
+    /// anything of the account. None if the page before ended in the log, at entries that are now in the chain.
     fn account_state(&self, account: &AccountId, before: Option<Cursor>) -> Option<AccountState> {
         let in_log = before.is_none_or(|before| before.height == Cursor::IN_LOG);
         let end = before.map_or(u64::MAX, |before| before.place);
@@ -124,7 +124,7 @@ impl Server {
 
     fn open_session(&mut self, connection: ConnectionId) -> Reply {
         let mut session = self.clients.name_session(&self.config.id, self.ledger.log.last());
-        // By the odds this never happens.
+        // By the odds this never repeats.
         while self.ledger.sessions.is_known(&session) {
             session = self.clients.name_session(&self.config.id, self.ledger.log.last());
         }

@@ -1,8 +1,8 @@
-//! A server whose store takes no writes: it only reads, and says only what is durable already (DESIGN.md,
+//! A server whose store takes no writes: it only reads, and tells only what is durable already (DESIGN.md,
 //! "The store").
 //!
-//! It goes on in the life that it has, so it may use no name of that life again, of which it can't know what
-//! for: it begins no run, and opens no session.
+//! It goes on in its old life, of which it doesn't know which names it has used. So it uses no name of that
+//! life: it begins no run, and opens no session.
 
 use super::Server;
 use crate::bank::effects::{Bound, Timer};
@@ -11,12 +11,12 @@ use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Reply, Request};
 
 impl Server {
-    /// Whether this server only reads.
+    /// True if this server only reads.
     pub(super) fn rests(&self) -> bool {
         self.store.no_writes.is_some()
     }
 
-    /// Declines what a server that only reads can't do; whether it did.
+    /// Declines what a server that only reads can't do. True if it did.
     pub(super) fn declines(
         &mut self,
         connection: ConnectionId,
@@ -30,7 +30,7 @@ impl Server {
         declined
     }
 
-    /// Says that nothing was done, and why, if this server only reads; whether it does.
+    /// If this server only reads, says that nothing was done, and why. True if it does.
     pub(super) fn decline(&mut self, connection: ConnectionId, id: Option<u64>) -> bool {
         let Some(why) = &self.store.no_writes else { return false };
         let message = format!(
@@ -43,7 +43,7 @@ impl Server {
         true
     }
 
-    /// Whether a peer's message is nothing to a server that only reads.
+    /// True if a server that only reads ignores this message.
     pub(super) fn is_deaf_to(&self, message: &Message) -> bool {
         let heard = matches!(
             message,
@@ -52,13 +52,13 @@ impl Server {
         self.rests() && !heard && !planted!(RestingVotes)
     }
 
-    /// Whether a timer is nothing to a server that only reads.
+    /// True if a server that only reads ignores this timer.
     pub(super) fn ignores(&self, timer: Timer) -> bool {
         self.rests() && timer != Timer::Heartbeat
     }
 }
 
-/// Whether a request is answered without a write, and without a name of the present life.
+/// True if a request is answered without a write, and without a name of the present life.
 fn reads_only(request: &Request) -> bool {
     match request {
         Request::Status

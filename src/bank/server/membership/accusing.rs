@@ -1,4 +1,4 @@
-//! Peers that say that this server's store is not the one it should be (DESIGN.md, "One peer's word").
+//! Peers that reject this server's store (DESIGN.md, "One peer's word").
 
 use super::super::Server;
 use super::peers::Word;
@@ -6,19 +6,19 @@ use crate::bank::ids::ServerId;
 use crate::bank::note::Warning;
 
 impl Server {
-    /// How many peers have to say so before this server stops: two, where there are two.
+    /// Returns how many peers have to reject the store before this server stops: two, where there are two.
     fn accusers_needed(&self) -> usize {
         let needed = if planted!(OneAccuserIsEnough) { 1 } else { 2 };
         needed.min(self.peers.len())
     }
 
-    /// True if one peer says that this server's store is not the one it should be, and none that is
-    /// connected has welcomed it. Until one does, this server neither votes, serves nor logs.
+    /// True if one peer rejects this server's store, and no connected peer has welcomed it. Until one does,
+    /// this server neither votes, serves nor logs.
     pub fn is_in_doubt(&self) -> bool {
         self.peers.put_in_doubt() && !planted!(DoubtIgnored)
     }
 
-    /// A peer says that this server must not go on. One that is alone with that may be mistaken.
+    /// Notes that a peer says that this server must not go on. A single peer may be mistaken.
     pub(in crate::bank::server) fn accused(&mut self, by: &ServerId, reason: String) {
         let word = Word::Bad(reason.clone());
         let Some(peer) = self.peers.get_mut(by) else { return };
@@ -39,7 +39,7 @@ impl Server {
         }
     }
 
-    /// A peer has nothing against this server.
+    /// Notes that a peer has nothing against this server.
     pub(in crate::bank::server) fn welcomed(&mut self, by: &ServerId) {
         let in_doubt = self.is_in_doubt();
         if let Some(peer) = self.peers.get_mut(by) {
@@ -50,7 +50,7 @@ impl Server {
         }
     }
 
-    /// True if a peer names a round so far beyond all that were seen that it is to be ignored.
+    /// True if a peer names a round so far beyond all rounds seen that it has to be ignored.
     pub(in crate::bank::server) fn is_a_leap(&mut self, by: &ServerId, round: u64) -> bool {
         let is_leap = self.proposer.is_leap(round) && *by != self.config.id;
         if !is_leap || planted!(AnyRoundBelieved) {
@@ -64,7 +64,7 @@ impl Server {
         true
     }
 
-    /// For a client: why nothing is served.
+    /// Says to a client why nothing is served.
     pub(in crate::bank::server) fn doubt(&self) -> String {
         let accusers = self.peers.accusers();
         let names: Vec<&str> = accusers.iter().map(ServerId::as_str).collect();

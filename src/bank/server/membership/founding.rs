@@ -1,4 +1,4 @@
-//! How babies found the bank (DESIGN.md, "Founding and identity").
+//! Babies found the bank (DESIGN.md, "Founding and identity").
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl Server {
         self.found_on(&SealedBlock::genesis(genesis));
     }
 
-    /// Founds the bank on a genesis block, if it is the configured one.
+    /// Founds the bank on a genesis block, if it is the configured bank's.
     pub(in crate::bank::server) fn found_on(&mut self, block: &SealedBlock) {
         let chain = match Chain::found(block) {
             Ok(chain) => chain,
@@ -56,12 +56,12 @@ impl Server {
             sessions: SessionChanges::default(),
         });
         self.chain = Some(chain);
-        // The others wait for the word that this server has block 0 too.
+        // The others wait to hear that this server has block 0 too.
         self.send_all(&Message::Heartbeat(self.standing()));
         self.activate(false);
     }
 
-    /// Opens the bank once every server has confirmed block 0, or one says that all have.
+    /// Opens the bank once every server has confirmed block 0, or a server says that all have.
     pub(in crate::bank::server) fn activate(&mut self, told: bool) {
         let confirmed = self.peers.values().filter(|peer| peer.confirmed).count();
         let needed =
@@ -76,7 +76,7 @@ impl Server {
         self.send_all(&Message::Heartbeat(self.standing()));
     }
 
-    /// Whom the founding waits for.
+    /// Returns the servers that the founding waits for.
     pub(in crate::bank::server) fn waits_for(&self) -> Vec<ServerId> {
         let missing = |peer: &Peer| {
             if self.chain.is_some() { !peer.confirmed } else { peer.instance.is_none() }

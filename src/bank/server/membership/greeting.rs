@@ -9,21 +9,21 @@ use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
 use crate::bank::note::{Note, Nothing, Warning};
 use crate::bank::paxos::message::{Hello, Message, Standing};
 
-/// What to do when the servers came to know different instances of each other while they founded.
+/// What to do if the servers came to know different instances of each other while they founded.
 const FOUND_AGAIN: &str = "If no server is active, the founding was cut short by a lost store: stop \
                            all servers, wipe all their stores and start them again.";
 
-/// As much of what a peer says as a person wants to read.
+/// Cuts a peer's words to what a person wants to read.
 fn short(text: &str) -> String {
     const LONGEST: usize = 500;
     text.chars().take(LONGEST).collect()
 }
 
-/// How many of its latest lives a server names in a hello.
+/// The number of its latest lives that a server names in a hello.
 const LIVES_NAMED: usize = 64;
 
 impl Server {
-    /// The hello to a peer. Bound, like every word about what is durable.
+    /// Makes the hello to a peer. It is bound, like everything that speaks of durable state.
     fn hello(&self, to: &ServerId) -> Hello {
         let first = self.store.lives.len().saturating_sub(LIVES_NAMED);
         Hello {
@@ -50,13 +50,13 @@ impl Server {
         }
     }
 
-    /// The turn with which all that is said now is durable: this one, if it has begun to write.
+    /// Returns the turn with which everything said now is durable: this turn, if it has begun to write.
     fn turn_spoken_of(&self) -> TurnNumber {
         let writes = !self.effects.writes.is_empty() || !self.ledger.log.is_sealed();
         TurnNumber(self.store.turn.0 + u64::from(writes))
     }
 
-    /// The connection dialled to a peer is up: greet.
+    /// Greets a peer, since the connection dialled to it is up.
     pub(in crate::bank::server) fn on_link_up(&mut self, peer: ServerId) {
         let hello = Message::Hello(self.hello(&peer));
         let Some(known) = self.peers.get_mut(&peer) else { return };
@@ -64,7 +64,7 @@ impl Server {
         self.effects.bind(Bound::Peer(peer, hello));
     }
 
-    /// The peer answered the hello.
+    /// Takes in a peer's answer to the hello.
     pub(in crate::bank::server) fn on_link_answered(&mut self, peer: ServerId, answer: Message) {
         if self.peers.get(&peer).is_none_or(|known| known.link != Link::Greeting) {
             return;
@@ -89,7 +89,7 @@ impl Server {
             },
             Message::Reject { reason, hello } => {
                 self.warn(Warning::RefusedBy(peer.clone(), short(&reason)));
-                // It may know that this server's store was lost. It speaks for nobody else.
+                // It may know that this server's store was lost. It speaks for no other peer.
                 if hello.id == peer {
                     let _ = self.check(&hello);
                 }
@@ -98,7 +98,7 @@ impl Server {
         }
     }
 
-    /// The connection dialled to a peer is gone.
+    /// Notes that the connection dialled to a peer is gone.
     pub(in crate::bank::server) fn on_link_down(&mut self, peer: &ServerId) {
         if let Some(known) = self.peers.get_mut(peer) {
             let was_up = known.link == Link::Up;
@@ -109,11 +109,11 @@ impl Server {
         }
     }
 
-    /// A peer dialled this server and greets.
+    /// Takes in the hello of a peer that dialled this server.
     pub(in crate::bank::server) fn on_greeted(&mut self, connection: ConnectionId, hello: Hello) {
         let peer = hello.id.clone();
         if self.peers.get(&peer).is_some_and(|known| known.incoming > Some(connection)) {
-            // Its hello was overtaken by that of the connection that replaced it.
+            // The hello was overtaken by the hello on the connection that replaced this one.
             return self.ignore(Nothing::GreetsLate(peer));
         }
         if let Err(reason) = self.check(&hello).and_then(|()| self.check_in_nobodys_place(&hello)) {
@@ -129,7 +129,7 @@ impl Server {
         self.meet(&peer, hello);
     }
 
-    /// A connection is gone.
+    /// Notes that a connection is gone.
     pub(in crate::bank::server) fn on_closed(&mut self, connection: ConnectionId) {
         self.clients.calls.forget_connection(connection);
         self.ledger.sessions.closed(connection);
@@ -139,7 +139,7 @@ impl Server {
         }
     }
 
-    /// Whether a server that greets so can be spoken to. Its hello may show that this server's store was
+    /// Checks that a server that greets so can be spoken to. Its hello may show that this server's store was
     /// lost, swapped or rolled back.
     fn check(&mut self, hello: &Hello) -> Result<(), String> {
         if hello.version != FORMAT {
@@ -161,8 +161,8 @@ impl Server {
         self.check_sightings(hello)
     }
 
-    /// Whether a server is of the same bank, as far as both know theirs. Of two of different banks
-    /// either may be the stranger. If most servers are of one other bank it is this one.
+    /// Checks that a server is of the same bank, as far as both know their bank. If they differ, either may be
+    /// the stranger; if most servers are of one other bank, it is this server.
     fn check_bank(&mut self, hello: &Hello) -> Result<(), String> {
         let ours = self.chain.as_ref().map(Chain::genesis_hash);
         let theirs =
@@ -210,7 +210,7 @@ impl Server {
         }
         let known_as = self.chain.as_ref().and_then(|chain| chain.instance(id));
         match known_as {
-            // Its votes don't count unless the chain names it; it may be ahead of this one.
+            // Its votes don't count unless the chain names it. It may be ahead of this server.
             Some(known_as) if known_as != *instance && hello.rejoins => {
                 match self.chain.as_ref().is_some_and(|chain| chain.is_deposed(*instance)) {
                     true => Err(format!("{id}'s instance {instance} was replaced by {known_as}")),
@@ -239,14 +239,14 @@ impl Server {
         )
     }
 
-    /// Takes in what a good hello says.
+    /// Takes in the content of a good hello.
     fn meet(&mut self, peer: &ServerId, hello: Hello) {
         self.welcomed(peer);
         if let Some(known) = self.peers.get_mut(peer) {
             known.instance = Some(hello.instance);
             known.leaps = false;
             if hello.standing.genesis.is_none() && !planted!(HeightOutlivesStore) {
-                // Whatever it held before, it no longer does: it is to be founded with, not asked.
+                // Whatever it held before, it no longer does: it has to be founded with, not asked.
                 known.height = None;
             }
         }
@@ -256,7 +256,7 @@ impl Server {
         self.found();
     }
 
-    /// Takes in where a peer stands.
+    /// Takes in a peer's standing.
     pub(in crate::bank::server) fn learn_standing(&mut self, peer: &ServerId, standing: Standing) {
         let own = self.height();
         let Some(genesis) = standing.genesis else { return };

@@ -1,11 +1,11 @@
-//! The one source of who is a member.
+//! The single source for who is a member.
 
 use super::super::Server;
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::ballot::majority;
 
 impl Server {
-    /// The bank's servers: by the chain, or, before the founding, as they were configured.
+    /// Returns the bank's servers: by the chain, or, before the founding, by the configuration.
     pub(in crate::bank::server) fn members(&self) -> impl Iterator<Item = &ServerId> {
         let founded = self.chain.iter().flat_map(|chain| chain.members());
         let configured = match self.chain {
@@ -15,7 +15,7 @@ impl Server {
         founded.chain(configured)
     }
 
-    /// How many of them are a majority.
+    /// Returns how many servers are a majority.
     pub(in crate::bank::server) fn majority(&self) -> usize {
         let majority = majority(self.members().count());
         if planted!(HalfIsEnough) { majority - 1 } else { majority }

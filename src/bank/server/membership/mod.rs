@@ -1,5 +1,5 @@
-//! Which servers the bank has, and what each is told and believed (DESIGN.md, "Founding and identity",
-//! "Rejoin" and "One peer's word").
+//! The bank's servers, and what each is told and believed (DESIGN.md, "Founding and identity", "Rejoin" and
+//! "One peer's word").
 
 mod accusing;
 mod founding;

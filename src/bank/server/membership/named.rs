@@ -1,5 +1,5 @@
-//! A server that was told which bank it serves: it founds none, and takes no other (DESIGN.md, "Founding
-//! and identity").
+//! A server that was told its bank: it founds none, and accepts no other (DESIGN.md, "Founding and
+//! identity").
 
 use super::super::Server;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
@@ -8,13 +8,13 @@ use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::message::Hello;
 
 impl Server {
-    /// Whether this server founds a bank with the others once it knows their stores.
+    /// True if this server founds a bank with the others once it knows their stores.
     pub(in crate::bank::server) fn may_found(&self) -> bool {
         let told = self.config.bank.is_some() && !planted!(FoundsThoughTold);
         !told && !self.config.rejoin
     }
 
-    /// Whether a block 0 is that of this server's bank, as far as it knows its bank.
+    /// True if a block 0 is this server's bank's, as far as it knows its bank.
     pub(in crate::bank::server) fn is_of_our_bank(&self, genesis: &BlockHash) -> bool {
         match &self.chain {
             Some(chain) => chain.genesis_hash() == *genesis,
@@ -22,7 +22,7 @@ impl Server {
         }
     }
 
-    /// Whether a server that greets is of the bank that this one, which holds no block 0 yet, was told.
+    /// Checks, while this server holds no block 0, that a server that greets is of the bank it was told.
     pub(in crate::bank::server) fn check_told(&self, hello: &Hello) -> Result<(), String> {
         match (&self.config.bank, hello.standing.genesis) {
             (Some(bank), Some(theirs)) if self.chain.is_none() && !bank.names(&theirs) => {
@@ -35,8 +35,8 @@ impl Server {
         }
     }
 
-    /// Says which bank this server is of from now on. To found one is what also happens to servers whose
-    /// stores were all lost: so a person is to see it.
+    /// Says which bank this server is of from now on. A person should see it, since servers whose stores were
+    /// all lost found a bank as well.
     pub(in crate::bank::server) fn tell_founded(&mut self, block: &SealedBlock) {
         let hash = block.hash();
         match self.config.bank.is_some() || self.config.rejoin {
@@ -45,7 +45,7 @@ impl Server {
         }
     }
 
-    /// Why a server that was told its bank doesn't serve, while it holds no block 0.
+    /// Returns why a server that was told its bank doesn't serve while it holds no block 0.
     pub(in crate::bank::server) fn waits_for_its_bank(&self) -> Option<String> {
         let bank = self.config.bank.as_ref().filter(|_| self.chain.is_none())?;
         Some(format!(
@@ -56,7 +56,7 @@ impl Server {
         ))
     }
 
-    /// Who could have the block 0 for which a server waits that was told its bank.
+    /// Returns the servers that may have the block 0 for which this server, told its bank, waits.
     pub(in crate::bank::server) fn without_block_0(&self) -> Vec<ServerId> {
         let without = self.peers.iter().filter(|(_, peer)| peer.height.is_none());
         without.map(|(id, _)| id.clone()).collect()

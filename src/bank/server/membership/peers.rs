@@ -1,4 +1,4 @@
-//! What a server knows of another.
+//! A server's knowledge of its peers.
 
 use std::collections::BTreeMap;
 
@@ -6,85 +6,86 @@ use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::{ConnectionId, InstanceId, LifeId, ServerId};
 use crate::bank::paxos::message::Sighting;
 
-/// Heartbeats of its own after which a server counts a silent peer as not connected.
+/// The own heartbeats after which a silent peer counts as not connected.
 const SILENCE: u32 = 3;
 
 /// The connection that this server dials to a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Link {
-    /// Not connected.
+    /// It is not connected.
     #[default]
     Down,
-    /// Connected; a hello is under way.
+    /// It is connected, and a hello is under way.
     Greeting,
-    /// The peer has answered with a good hello.
+    /// It is up: the peer has answered with a good hello.
     Up,
 }
 
-/// What a peer has to say of this server's store.
+/// A peer's word on this server's store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Word {
-    /// It has not spoken in this life.
+    /// The peer has not spoken in this life.
     #[default]
     None,
-    /// It has welcomed this server.
+    /// The peer has welcomed this server.
     Good,
-    /// The store was lost, swapped, rolled back or replaced, for this reason.
+    /// The peer says that the store was lost, swapped, rolled back or replaced, for this reason.
     Bad(String),
 }
 
 /// Another server of the bank.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Peer {
-    /// The connection to it.
+    /// The connection to the peer.
     pub link: Link,
-    /// The newest connection from it.
+    /// The newest connection from the peer.
     pub incoming: Option<ConnectionId>,
-    /// As whom it opened that one: what comes on it is that store's word, in that life.
+    /// The instance and life in its hello on this connection: messages there are this store's word, in this
+    /// life.
     pub greeted_as: Option<(InstanceId, LifeId)>,
-    /// Own heartbeats since it was last heard.
+    /// The own heartbeats since the peer was last heard.
     pub missed: u32,
-    /// The instance it last greeted with.
+    /// The instance in its last hello.
     pub instance: Option<InstanceId>,
-    /// The furthest that it was seen.
+    /// The furthest point at which it was seen.
     pub seen: Option<Sighting>,
     /// The highest height that it is known to hold.
     pub height: Option<u64>,
-    /// By its last word it lacks blocks that this server held then.
+    /// True if by its last word it lacks blocks that this server held then.
     pub behind: bool,
-    /// The block 0 that it last greeted with, if that is another bank's.
+    /// The block 0 in its last hello, if it is another bank's.
     pub elsewhere: Option<BlockHash>,
-    /// It has confirmed the same block 0.
+    /// True if it has confirmed the same block 0.
     pub confirmed: bool,
-    /// Its chain contradicts ours; it isn't asked for blocks again.
+    /// True if its chain contradicts ours. It isn't asked for blocks again.
     pub forked: bool,
-    /// What it says of this server's store.
+    /// Its word on this server's store.
     pub(super) word: Word,
-    /// It was asked for blocks that it said it had, and did not send any. No run waits for these.
+    /// True if it was asked for blocks that it claims to have, and sent none. No run waits for these blocks.
     pub in_vain: bool,
-    /// It named a round that can't be believed; it is said once for each greeting.
+    /// True if it named a round that can't be believed. That is logged once for each greeting.
     pub leaps: bool,
 }
 
 impl Peer {
-    /// Messages to it have a way.
+    /// True if messages can be sent to it.
     pub fn is_linked(&self) -> bool {
         self.link == Link::Up
     }
 
-    /// It was heard within three heartbeats.
+    /// True if it was heard within three heartbeats.
     pub fn is_connected(&self) -> bool {
         self.incoming.is_some() && self.missed < SILENCE
     }
 
-    /// A run should hear it: it is connected, and was not behind by its last word. It has not given
-    /// its word on what was appended since; it takes part in that, or soon says that it doesn't.
+    /// True if a run should hear it: it is connected, and was not behind by its last word. It may not have
+    /// told of blocks appended since. It takes part in the run, or soon says that it doesn't.
     pub fn is_abreast(&self) -> bool {
         self.is_connected() && !self.forked && self.height.is_some() && !self.behind
     }
 
-    /// It holds the chain up to `height`, while this server holds it up to `own`. The last block
-    /// doesn't count: who accepted that one appends it when it hears of the run for the next.
+    /// Notes that it holds the chain up to `height`, while this server holds it up to `own`. The last block
+    /// doesn't count: a server that accepted it appends it on hearing of the run for the next.
     pub fn holds(&mut self, height: u64, own: Option<u64>) {
         self.height = self.height.max(Some(height));
         self.behind = self.height.map(|height| height.saturating_add(1)) < own;
@@ -100,59 +101,59 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Peers of which nothing is known yet.
+    /// Starts with peers of which nothing is known.
     pub fn new(ids: impl Iterator<Item = ServerId>) -> Peers {
         let known = ids.map(|id| (id, Peer::default())).collect();
         Peers { known, greeted: BTreeMap::new() }
     }
 
-    /// The peer of this name.
+    /// Returns a peer.
     pub fn get(&self, id: &ServerId) -> Option<&Peer> {
         self.known.get(id)
     }
 
-    /// The peer of this name, to be changed.
+    /// Returns a peer, to be changed.
     pub fn get_mut(&mut self, id: &ServerId) -> Option<&mut Peer> {
         self.known.get_mut(id)
     }
 
-    /// All peers with their names.
+    /// Returns all peers with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&ServerId, &Peer)> {
         self.known.iter()
     }
 
-    /// The names of all peers.
+    /// Returns the names of all peers.
     pub fn ids(&self) -> impl Iterator<Item = &ServerId> {
         self.known.keys()
     }
 
-    /// All peers.
+    /// Returns all peers.
     pub fn values(&self) -> impl Iterator<Item = &Peer> {
         self.known.values()
     }
 
-    /// All peers, to be changed.
+    /// Returns all peers, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
         self.known.values_mut()
     }
 
-    /// How many there are.
+    /// Returns how many peers there are.
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// How many are connected.
+    /// Returns how many peers are connected.
     pub fn connected(&self) -> usize {
         self.values().filter(|peer| peer.is_connected()).count()
     }
 
-    /// Whose connection this is, if it was opened with a good hello.
+    /// Returns the peer that opened a connection with a good hello.
     pub fn of(&self, connection: ConnectionId) -> Option<&ServerId> {
         self.greeted.get(&connection)
     }
 
-    /// A peer has opened a connection with a good hello. What still comes on its older one may be of an
-    /// earlier life, so that counts no longer.
+    /// Notes that a peer has opened a connection with a good hello. Its older connection may still bring
+    /// messages of an earlier life, so it counts no longer.
     pub fn on_greeted(
         &mut self,
         id: &ServerId,
@@ -169,7 +170,7 @@ impl Peers {
         self.greeted.insert(connection, id.clone());
     }
 
-    /// A connection is gone. True if it was the newest one of a peer's.
+    /// Notes that a connection is gone. True if it was a peer's newest one.
     pub fn on_closed(&mut self, connection: ConnectionId) -> bool {
         let peer = self.greeted.remove(&connection).and_then(|id| self.known.get_mut(&id));
         match peer.filter(|peer| peer.incoming == Some(connection)) {
@@ -181,14 +182,14 @@ impl Peers {
         }
     }
 
-    /// The peers that say that this server's store is not the one it should be.
+    /// Returns the peers that reject this server's store.
     pub fn accusers(&self) -> Vec<ServerId> {
         let accuses = |(_, peer): &(&ServerId, &Peer)| matches!(peer.word, Word::Bad(_));
         self.iter().filter(accuses).map(|(id, _)| id.clone()).collect()
     }
 
-    /// True if a peer accuses this server and none that is there has welcomed it. What a peer said that is
-    /// away may not be so any more.
+    /// True if a peer rejects this server's store, and no connected peer has welcomed it. The word of an absent
+    /// peer may have changed.
     pub fn put_in_doubt(&self) -> bool {
         let is_there = |peer: &Peer| peer.is_connected() || peer.is_linked();
         let welcome = self.values().any(|peer| peer.word == Word::Good && is_there(peer));

@@ -10,7 +10,7 @@ use crate::bank::paxos::ballot::majority;
 use crate::bank::paxos::message::{Hello, Message, Sighting, Standing};
 
 impl Server {
-    /// Whether the chain, as far as it is held, does not name this server's instance.
+    /// True if the chain, as far as it is held, does not name this server's instance.
     pub(in crate::bank::server) fn rejoins(&self) -> bool {
         match &self.chain {
             None => self.config.rejoin,
@@ -18,7 +18,7 @@ impl Server {
         }
     }
 
-    /// Whether this server votes, serves and logs.
+    /// True if this server votes, serves and logs.
     pub(in crate::bank::server) fn takes_part(&self) -> bool {
         let named = match &self.chain {
             _ if planted!(VotesAtOnce) => true,
@@ -29,7 +29,7 @@ impl Server {
         self.store.active && named && !self.is_in_doubt()
     }
 
-    /// Whether this server's instance is not the founding one.
+    /// True if this server's instance is not the founding one.
     pub(in crate::bank::server) fn has_another_instance(&self) -> bool {
         match &self.chain {
             None => self.config.rejoin,
@@ -39,15 +39,15 @@ impl Server {
         }
     }
 
-    /// Whether a peer knows this server under another instance because it lacks the block by which
-    /// this one rejoined, or because there is no such block yet.
+    /// True if a peer knows this server under another instance only because it lacks the block by which this
+    /// one rejoined, or because there is no such block yet.
     pub(in crate::bank::server) fn is_ahead_by_rejoining(&self, standing: &Standing) -> bool {
         let ahead = self.height() > Some(standing.height);
         self.has_another_instance() && (self.rejoins() || ahead)
     }
 
-    /// Asks one of the others to log that this server rejoins: in the place of the instance that the
-    /// chain named when it asked first. Its operator's word is of no other.
+    /// Asks one of the others to log that this server rejoins, in place of the instance that the chain named
+    /// when it first asked. The operator's word is for no other instance.
     pub(in crate::bank::server) fn ask_to_rejoin(&mut self) {
         if !self.store.active || !self.rejoins() || !self.knows_the_chain() {
             return;
@@ -61,7 +61,7 @@ impl Server {
         if named != old {
             return self.stop(self.came_too_late(named));
         }
-        // One that waits to rejoin itself logs nothing.
+        // A server that itself waits to rejoin logs nothing.
         let logs = |(id, peer): &(&ServerId, &Peer)| {
             let named = self.chain.as_ref().and_then(|chain| chain.instance(id));
             peer.is_connected() && peer.is_linked() && peer.instance == named
@@ -72,8 +72,8 @@ impl Server {
         self.send(&to, Message::Rejoin { old, new });
     }
 
-    /// Whether this server holds all that a majority of the others holds, by their word, and none is
-    /// known to hold more: then it knows, but for what is being chosen, whose place it takes.
+    /// True if this server holds everything that a majority of the others holds, by their word, and none is
+    /// known to hold more. Then it knows the chain, except for what is being chosen, and whose place it takes.
     fn knows_the_chain(&self) -> bool {
         let heights = || self.peers.values().filter_map(|peer| peer.height);
         self.reconcile.is_idle()
@@ -81,8 +81,8 @@ impl Server {
             && heights().count() >= self.majority()
     }
 
-    /// While the store that the chain names is connected, there is nothing that another could replace.
-    /// That one may be about to notice its end, so who greets is welcome to try again.
+    /// Refuses a rejoin while the instance that it would replace is still connected. That instance may be about
+    /// to stop, so the caller may try again.
     pub(in crate::bank::server) fn check_in_nobodys_place(
         &self,
         hello: &Hello,
@@ -99,7 +99,7 @@ impl Server {
         }
     }
 
-    /// Whether a peer knows that another store has come in the place in which this one was to come.
+    /// True if a peer knows that another store has taken the place that this store was to take.
     pub(in crate::bank::server) fn is_late(&self, named: InstanceId, standing: &Standing) -> bool {
         let expected = |old: InstanceId| named == old || named == self.store.instance;
         let newer = self.height() <= Some(standing.height);
@@ -114,7 +114,7 @@ impl Server {
         )
     }
 
-    /// A server rejoins: logs that, once, and settles it.
+    /// Logs, once, that a server rejoins, and settles it.
     pub(in crate::bank::server) fn on_rejoin(
         &mut self,
         from: &ServerId,
@@ -130,7 +130,7 @@ impl Server {
         if self.chain().is_deposed(new) {
             return self.ignore(Nothing::LateInstance(from.clone(), new));
         }
-        // It may have been logged in an earlier life, which did not come to settle it.
+        // It may have been logged in an earlier life, which did not get to settle it.
         self.pace.settle_up_to(self.ledger.log.last().seq);
         if self.ledger.log.holds_rejoin(&action) {
             return;
@@ -140,7 +140,7 @@ impl Server {
         self.pace.settle_up_to(self.ledger.log.last().seq);
     }
 
-    /// Why a server stops that a block deposes. It doesn't append that block.
+    /// Says why a server that a block deposes stops. It doesn't append this block.
     pub(in crate::bank::server) fn deposed_by(&self, block: &SealedBlock) -> String {
         let (id, instance, height) = (&self.config.id, self.store.instance, block.height());
         match self.rejoins() {
@@ -156,7 +156,7 @@ impl Server {
         }
     }
 
-    /// Notes how far a peer has seen the store in whose place this one comes.
+    /// Notes how far a peer has seen the store that this one replaces.
     pub(in crate::bank::server) fn hear_of_predecessor(
         &mut self,
         peer: &ServerId,
@@ -171,8 +171,8 @@ impl Server {
         }
     }
 
-    /// A server that rejoins has appended a block: it may be the one. `last` is the last entry of the
-    /// epoch before that is in the chain.
+    /// Checks whether the block that this rejoining server just appended is the one it waits for. `last` is the
+    /// last entry of the epoch before in the chain.
     pub(in crate::bank::server) fn look_whether_rejoined(&mut self, last: Position) {
         if self.rejoins() {
             return;
@@ -199,7 +199,7 @@ impl Server {
     }
 }
 
-/// Why there is no way back for a server of a bank of so many, if there is none.
+/// Returns why a server of a bank of `servers` servers has no way back, if it has none.
 pub fn cannot_rejoin(servers: usize) -> Option<String> {
     let others = servers.saturating_sub(1);
     (others < majority(servers)).then(|| {

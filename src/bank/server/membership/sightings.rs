@@ -1,4 +1,4 @@
-//! How a store that was rolled back is noticed: peers compare how far they saw it.
+//! Sightings: peers compare how far they saw a store, and so notice that it was rolled back.
 
 use super::super::Server;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
@@ -6,7 +6,7 @@ use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::message::{Hello, Sighting, Standing};
 
 impl Server {
-    /// Notes how far a peer is by its own word, as whom it gives it.
+    /// Notes how far a peer is by its own word, and as whom it gives the word.
     pub(in crate::bank::server) fn sight(
         &mut self,
         peer: &ServerId,
@@ -15,7 +15,7 @@ impl Server {
     ) {
         let named = self.chain.as_ref().and_then(|chain| chain.instance(peer));
         let Some(known) = self.peers.get_mut(peer) else { return };
-        // One that rejoins has promised and logged nothing yet, and wants to hear of the one before it.
+        // A server that rejoins has promised and logged nothing yet, and wants to hear of its predecessor.
         if known.seen.is_some_and(|seen| Some(seen.instance) == named) && named != Some(instance) {
             return;
         }
@@ -26,8 +26,8 @@ impl Server {
         }
     }
 
-    /// Compares how far the two were seen with what their stores know of themselves: what they lack
-    /// of that was rolled back.
+    /// Compares how far the two servers were seen with what their stores know. What a store lacks of it was
+    /// rolled back.
     pub(in crate::bank::server) fn check_sightings(&mut self, hello: &Hello) -> Result<(), String> {
         let Hello { id, instance, lives, standing, .. } = hello;
         if let Some(seen) = hello.saw_you_at.filter(|seen| seen.instance == self.store.instance)
@@ -42,8 +42,8 @@ impl Server {
             self.accused(id, reason.clone());
             return Err(reason);
         }
-        // A store that goes back in time is loaded again, so within one life an older word was only
-        // overtaken, on another connection.
+        // A store that goes back in time is loaded again. So within one life an older word was only overtaken,
+        // on another connection.
         let seen = self.peers.get(id).and_then(|peer| peer.seen);
         match seen.filter(|seen| seen.instance == *instance && seen.life != hello.life) {
             Some(seen) if !has_been_there(lives, standing.turn, standing.position, &seen) => {
@@ -58,10 +58,10 @@ impl Server {
     }
 }
 
-/// Whether a store whose latest lives are these, and whose last turn and entry are these, has been where
-/// it was seen. One that was seen long ago, in a life that isn't named any more, has.
+/// True if a store has been where it was seen, by its latest lives, its last turn and its last entry. A store
+/// that was seen long ago, in a life that isn't named any more, has.
 ///
-/// Entries that were taken from the log's end leave no gap there, and don't change the turn.
+/// Entries taken from the log's end leave no gap there, and don't change the turn.
 fn has_been_there(
     lives: &[(LifeId, TurnNumber)],
     turn: TurnNumber,

@@ -7,11 +7,11 @@ use crate::bank::stored::Place;
 /// Why a server can't start from what is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecoveryError {
-    /// The bank in the store is not the one that was configured.
+    /// The bank in the store is not the configured one.
     Mismatch(String),
-    /// What is stored can't be right.
+    /// The stored content can't be right.
     Corrupt {
-        /// Where.
+        /// The place.
         place: Place,
         /// What is wrong there.
         what: String,
@@ -31,7 +31,7 @@ impl fmt::Display for RecoveryError {
 
 impl std::error::Error for RecoveryError {}
 
-/// Says that what is stored at a place can't be right.
+/// Makes the error that the content of a place can't be right.
 pub(super) fn corrupt<T>(place: Place, what: impl Into<String>) -> Result<T, RecoveryError> {
     Err(RecoveryError::Corrupt { place, what: what.into() })
 }

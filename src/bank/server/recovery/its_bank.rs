@@ -1,13 +1,13 @@
-//! Whether a store holds the bank that its server was told to serve.
+//! Checks that a store holds the bank that its server was told to serve.
 
 use super::Recovery;
 use super::error::RecoveryError;
 use crate::bank::server::config::Config;
 
 impl Recovery {
-    /// Whether the bank that is stored, if one is, is the one that this server serves. A store that was
-    /// used before and holds no block 0 may be of a founding that was cut short: who has that block may
-    /// yet bring it. One that was never used can't be named by any.
+    /// Checks that the stored bank, if there is one, is the bank that this server serves. A store that was used
+    /// and holds no block 0 may be from a founding that was cut short: a server that has the block may yet bring
+    /// it. A store that was never used can't be named by any block 0.
     pub(super) fn check_bank(&self) -> Result<(), RecoveryError> {
         let Config { id, bank: Some(bank), rejoin, .. } = &self.config else { return Ok(()) };
         let refused = match &self.replay.chain {

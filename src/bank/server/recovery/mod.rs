@@ -1,4 +1,4 @@
-//! From the store to a server: what is there is read, checked, and never changed.
+//! From the store to a server: the content is read and checked, and never changed.
 
 use super::Server;
 use super::config::Config;
@@ -34,8 +34,8 @@ pub use error::RecoveryError;
 use error::corrupt;
 use replay::{Claims, Replay};
 
-/// A server on its way back from its store: takes block 0, the pages of balances, and the rest of the
-/// chain, or its last blocks ([`Recovery::resume`]); then becomes a [`Server`].
+/// A server on its way back from its store. It takes block 0, the pages of balances, and the rest of the
+/// chain or its last blocks ([`Recovery::resume`]), and then becomes a [`Server`].
 #[derive(Debug)]
 pub struct Recovery {
     config: Config,
@@ -44,9 +44,9 @@ pub struct Recovery {
     replay: Replay,
     /// The balances by the chain, as far as pages and blocks were taken.
     restoration: Restoration,
-    /// Not the whole chain was taken.
+    /// True if not the whole chain was taken.
     resumed: bool,
-    /// Why the server is only to read, if it is.
+    /// Why the server may only read, if it may only read.
     rests: Option<String>,
     sessions: Sessions,
 }
@@ -55,7 +55,7 @@ impl Recovery {
     /// Begins with what is stored beside the chain.
     ///
     /// # Errors
-    /// If it can't be right.
+    /// If the content can't be right.
     pub fn begin(mut config: Config, stored: Stored) -> Result<Recovery, RecoveryError> {
         config.configuration.servers.sort();
         let present = match planted!(LifeSurvives) {
@@ -74,12 +74,12 @@ impl Recovery {
         Ok(Recovery { config, stored, life, replay, restoration, resumed, rests, sessions })
     }
 
-    /// Takes the next block of the stored chain, from block 0 on. After that, all pages have to be given
-    /// before the next one.
+    /// Takes the next block of the stored chain, from block 0 on. All pages have to be given between block 0
+    /// and the next one.
     ///
     /// # Errors
-    /// If the block is not the next one, or the bank is another one than was configured, or a page can't
-    /// be from before this block.
+    /// If the block is not the next one, or the bank is not the configured one, or a page can't be from
+    /// before this block.
     pub fn append(&mut self, block: SealedBlock) -> Result<(), RecoveryError> {
         self.replay.append(&block)?;
         self.catch_up(&block)?;
@@ -99,7 +99,7 @@ impl Recovery {
     /// Takes the next page of balances, from page 0 on.
     ///
     /// # Errors
-    /// If it can't be that.
+    /// If it can't be the next page.
     pub fn page(&mut self, page: &Page) -> Result<(), RecoveryError> {
         if page.height >= self.stored.blocks {
             let what = format!("it is of height {}, which the chain has not", page.height);
@@ -108,13 +108,13 @@ impl Recovery {
         self.restoration.page(page).or_else(|(place, what)| corrupt(place, what))
     }
 
-    /// The first block that some page lacks.
+    /// Returns the first block that some page lacks.
     pub fn first_missing(&self) -> u64 {
         self.restoration.height() + 1
     }
 
-    /// Lets the balances follow a block that comes next after the checkpoint, or after the one that was
-    /// given last. Those that come before may be given, too.
+    /// Applies to the balances the block after the checkpoint, or after the last block given. Earlier blocks
+    /// may be given, too.
     ///
     /// # Errors
     /// If a page can't be from before this block.
@@ -122,13 +122,13 @@ impl Recovery {
         self.restoration.block(block).or_else(|(place, what)| corrupt(place, what))
     }
 
-    /// Whether a server can be had of this that only reads: of a bank that is open, in which it takes part.
+    /// True if a server that only reads can be made of this: the bank is open, and the server takes part.
     pub fn can_rest(&self) -> bool {
         let named = self.replay.chain.as_ref().and_then(|chain| chain.instance(&self.config.id));
         self.stored.active && named == Some(self.stored.instance)
     }
 
-    /// The server is only to read, for this reason.
+    /// Makes the server one that only reads, for this reason.
     #[must_use]
     pub fn resting(mut self, why: String) -> Recovery {
         self.rests = Some(why);
@@ -158,7 +158,7 @@ impl Recovery {
         }
     }
 
-    /// Whether the chain names the store's instance, or may yet do so.
+    /// Checks that the chain names the store's instance, or may yet do so.
     fn check_instance(&self) -> Result<(), RecoveryError> {
         let Config { id, rejoin, .. } = &self.config;
         let instance = self.stored.instance;
@@ -179,8 +179,7 @@ impl Recovery {
         Ok(())
     }
 
-    /// Ends, when all stored blocks were taken. The secret is what the names of sessions of this life come
-    /// from.
+    /// Ends, when all stored blocks were taken. The names of this life's sessions come from the secret.
     ///
     /// # Errors
     /// If chain, balances, log and accepted block don't fit together.
@@ -200,7 +199,7 @@ impl Recovery {
         self.check_bank()?;
         self.check_instance()?;
         self.check_derived()?;
-        // What the whole chain came to was compared; these know which pages are late.
+        // The result of the whole chain was compared; these balances know which pages are late.
         let none = Restoration::new(0, self.config.limits.page, 0);
         self.replay.balances = std::mem::replace(&mut self.restoration, none).into_balances();
         let log = self.recover_log()?;
@@ -239,7 +238,7 @@ impl Recovery {
         Ok(server)
     }
 
-    /// Compares what else is stored beside the chain with what follows from it.
+    /// Compares what else is stored beside the chain with what follows from the chain.
     fn check_derived(&self) -> Result<(), RecoveryError> {
         if self.resumed {
             return self.check_trusted();
@@ -299,7 +298,7 @@ fn does_not_go_on(missing: Position) -> String {
     format!("the log does not go on where the chain ends: entry {seq} (epoch {epoch}) is missing")
 }
 
-/// Lets an entry of server `id`'s log take effect.
+/// Applies an entry of server `id`'s log.
 fn apply(balances: &mut Balances, id: &ServerId, action: &Action) -> Result<(), String> {
     match action.subject() {
         Some(subject) if !subject.is_of(id) => Err(format!("{subject} is not of {id}")),
@@ -308,7 +307,7 @@ fn apply(balances: &mut Balances, id: &ServerId, action: &Action) -> Result<(), 
 }
 
 impl Server {
-    /// The first effects of a life: timers, and a word for the log.
+    /// Gives a life its first effects: timers, and a line for the log.
     fn begin(&mut self) {
         self.set(Timer::Heartbeat);
         if self.voter.acceptor.accepted().is_some() {
@@ -329,7 +328,7 @@ impl Server {
         if let Some(why) = self.waits_for_its_bank().filter(|_| !self.config.rejoin) {
             self.warn(Warning::WaitsForItsBank(why));
         }
-        // A bank of one server needs nobody's word.
+        // A bank of one server waits for nobody.
         self.found();
     }
 }

@@ -1,4 +1,4 @@
-//! The chain from block 0 on, looked at in full, and compared with what a store says that follows from it.
+//! The chain from block 0 on, checked in full, and compared with what a store says follows from it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::bank::ledger::sessions::opened_at;
 use crate::bank::limits::PAGE;
 use crate::bank::stored::{Place, Stored};
 
-/// What a store says that follows from its chain, beside the balances.
+/// What a store says follows from its chain, beside the balances.
 #[derive(Clone, Debug)]
 pub(super) struct Claims {
     derived: Derived,
@@ -28,8 +28,8 @@ impl Claims {
     }
 }
 
-/// All of a session's entries come after its opening, so the horizon of those with entries in the chain
-/// is none beyond the last of them.
+/// Checks that the horizon doesn't lie beyond our last entry in the chain: a session with entries there was
+/// opened before them.
 pub(super) fn check_horizon(
     horizon: Option<Position>,
     included: Position,
@@ -45,15 +45,15 @@ pub(super) fn check_horizon(
 pub(super) struct Replay {
     id: ServerId,
     claims: Claims,
-    /// None before block 0.
+    /// The chain so far; none before block 0.
     pub(super) chain: Option<Chain>,
     pub(super) balances: Balances,
-    /// The highest number that was come by of each session that is said to be in the chain.
+    /// The highest number found so far of each session that is said to be in the chain.
     highest: BTreeMap<SessionId, u64>,
 }
 
 impl Replay {
-    /// Before block 0. `salt` as for [`Balances::new`].
+    /// Starts before block 0. `salt` as for [`Balances::new`].
     pub(super) fn new(id: ServerId, claims: Claims, salt: u64) -> Replay {
         Replay {
             id,
@@ -64,14 +64,14 @@ impl Replay {
         }
     }
 
-    /// How many blocks it has taken.
+    /// Returns how many blocks were taken.
     pub(super) fn blocks(&self) -> u64 {
         self.chain.as_ref().map_or(0, |chain| chain.height() + 1)
     }
 
     /// Takes the next block.
     pub(super) fn append(&mut self, block: &SealedBlock) -> Result<(), RecoveryError> {
-        // Where it stands, which need not be where it says that it belongs.
+        // The place where the block stands, which need not be where it says that it belongs.
         let place = Place::Block(self.blocks());
         let wrong = |error: BlockError| {
             let what = error.to_string();
@@ -92,7 +92,7 @@ impl Replay {
         self.see_sessions(block.block().log(&self.id))
     }
 
-    /// Looks whether the store knows of the sessions of these entries, which are in the chain.
+    /// Checks that the store knows the sessions of these entries, which are in the chain.
     pub(super) fn see_sessions(&mut self, elements: &[Element]) -> Result<(), RecoveryError> {
         let SessionsInChain { highest: sessions, horizon } = &self.claims.sessions;
         let records = elements.iter().flat_map(Element::records);
@@ -149,9 +149,9 @@ impl Replay {
     }
 }
 
-/// The chain's check that a server makes up for which started from what was stored at the head: all
-/// blocks that there were are verified, and what the server took on trust is compared with what
-/// follows from them.
+/// The check of the chain that a server makes up for after it started from what was stored at the head. It
+/// verifies all blocks that there were, and compares what the server took on trust with what follows from
+/// them.
 #[derive(Clone, Debug)]
 pub struct Check {
     replay: Replay,
@@ -161,8 +161,8 @@ pub struct Check {
 }
 
 impl Check {
-    /// Of a chain of so many blocks, the last of this hash, at which `balances` are what the server
-    /// started from.
+    /// Makes the check of a chain of `blocks` blocks that ends with `head`. There, `balances` is the digest that
+    /// the server started from.
     pub(super) fn new(
         replay: Replay,
         blocks: u64,
@@ -172,20 +172,20 @@ impl Check {
         Check { replay, blocks, head, balances }
     }
 
-    /// The height of the next block to be checked.
+    /// Returns the height of the next block to be checked.
     pub fn next(&self) -> u64 {
         self.replay.blocks()
     }
 
-    /// How many blocks are to be checked.
+    /// Returns how many blocks have to be checked.
     pub fn blocks(&self) -> u64 {
         self.blocks
     }
 
-    /// Takes the next block; says whether that was the last one, and all is sound.
+    /// Takes the next block. True if it was the last one, and all is sound.
     ///
     /// # Errors
-    /// What is wrong with it, or does not follow from the chain.
+    /// What is wrong with the block, or does not follow from the chain.
     pub fn take(&mut self, block: &SealedBlock) -> Result<bool, RecoveryError> {
         self.replay.append(block)?;
         if self.next() < self.blocks {

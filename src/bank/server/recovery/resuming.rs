@@ -1,4 +1,4 @@
-//! A start from what is stored at the chain's head: so it takes no longer with a long chain.
+//! A start from what is stored at the chain's head, which takes no longer with a long chain.
 
 use super::Recovery;
 use super::error::{RecoveryError, corrupt};
@@ -10,16 +10,17 @@ use crate::bank::ledger::sessions::Sessions;
 use crate::bank::stored::Place;
 
 impl Recovery {
-    /// After block 0 and the pages: goes on at the head, by the last blocks of the chain and what else
-    /// is stored; no further block is to be given. The blocks between the checkpoint and these have to
-    /// be given before ([`Recovery::catch_up`]). What is taken on trust is to be checked later
+    /// Goes on at the head after block 0 and the pages, by the last blocks of the chain and what else is
+    /// stored. No further block may be given. The blocks between the checkpoint and the last blocks have to
+    /// be given before ([`Recovery::catch_up`]). What is taken on trust has to be checked later
     /// ([`Recovery::check`]).
     ///
     /// # Errors
-    /// If the blocks don't fit together, or not with what else is stored.
+    /// If the blocks don't fit together, or don't fit what else is stored.
     ///
     /// # Panics
-    /// If block 0 was not taken, or another one as well, or there is no last block, or one was left out.
+    /// If block 0 was not taken, or another block was taken as well, or there is no last block, or one was left
+    /// out.
     pub fn resume(&mut self, tail: &[SealedBlock]) -> Result<(), RecoveryError> {
         let stored = &self.stored;
         let chain = self.replay.chain.as_ref().expect("block 0 was taken");
@@ -39,8 +40,8 @@ impl Recovery {
         tail.iter().try_for_each(|block| self.catch_up(block))
     }
 
-    /// Whether the balances that were taken on trust can be all: whatever happens, they add up to what
-    /// there was at the founding.
+    /// Checks that the balances taken on trust are complete: whatever happens, they add up to what the bank was
+    /// founded with.
     pub(super) fn check_trusted(&self) -> Result<(), RecoveryError> {
         let Some(chain) = &self.replay.chain else { return Ok(()) };
         let balances = self.restoration.balances();
@@ -66,8 +67,8 @@ impl Recovery {
         Ok(())
     }
 
-    /// The check that is still to be made, if the server doesn't start from the whole chain; when all
-    /// else was given.
+    /// Returns the check that is still to be made, if the server doesn't start from the whole chain. Call it
+    /// when everything else was given.
     pub fn check(&self) -> Option<Check> {
         let (stored, chain) = (&self.stored, self.replay.chain.as_ref().filter(|_| self.resumed)?);
         let balances = self.restoration.balances().digest();
