@@ -1,4 +1,4 @@
-//! Appending a block: the one way in which the chain grows.
+//! Appending a block: the only way in which the chain grows.
 
 use super::super::Server;
 use crate::bank::blockchain::block::SealedBlock;
@@ -14,15 +14,15 @@ use crate::bank::paxos::message::content;
 /// Why a block was not appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendError {
-    /// It is not the next one, or breaks a rule.
+    /// The block is not the next one, or breaks a rule.
     Block(BlockError),
-    /// If it was chosen, this server's store is not to be used any more, for this reason.
+    /// If the block was chosen, this server must not use its store any more, for this reason.
     Against(String),
 }
 
 impl Server {
-    /// Appends a block that was chosen, in one turn: the chain grows, the included entries leave the
-    /// log, the acceptor's slot is cleared, a run for this height dies.
+    /// Appends a block that was chosen, in one turn: the chain grows, the included entries leave the log,
+    /// the acceptor's slot is cleared, a run for this height ends.
     pub(in crate::bank::server) fn append(
         &mut self,
         block: &SealedBlock,
@@ -33,7 +33,7 @@ impl Server {
         if consequences.deposes(self.store.instance) && !planted!(DeposedGoesOn) {
             return Err(AppendError::Against(self.deposed_by(block)));
         }
-        // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
+        // The chain's entries of an earlier epoch were never in the log of a server that rejoins.
         let rejoins = self.rejoins();
         let own = match block.block().log(&self.config.id) {
             _ if planted!(FetchedBlockNotTrimmed) && !from_accepted => &[],
@@ -90,7 +90,7 @@ impl Server {
         Ok(())
     }
 
-    /// Appends a block that Paxos chose, as this server knows by its own part in that.
+    /// Appends a block that Paxos chose, as this server knows by its own part in the choice.
     pub(in crate::bank::server) fn append_chosen(
         &mut self,
         block: &SealedBlock,
@@ -102,13 +102,13 @@ impl Server {
         appended
     }
 
-    /// Whether a block can be the next one. What would follow from it here is remembered.
+    /// Checks that a block can be the next one, and remembers what would follow from it here.
     pub(in crate::bank::server) fn foresee(
         &mut self,
         block: &SealedBlock,
     ) -> Result<(), BlockError> {
         if !self.voter.foreseen.is_of(block) {
-            // What the chain holds of an earlier epoch was never in the log of a server that rejoins.
+            // The chain's entries of an earlier epoch were never in the log of a server that rejoins.
             let home = (!self.rejoins()).then_some(&self.config.id);
             let consequences = self.chain().verify_at(home, &self.ledger.balances, block)?;
             self.voter.foreseen.keep(block, consequences);
@@ -116,7 +116,7 @@ impl Server {
         Ok(())
     }
 
-    /// The pages of balances that are written with a block, and what the store has then.
+    /// Returns the pages of balances to be written with a block, and the checkpoint that the store then has.
     pub(in crate::bank::server) fn pages_for(&mut self, block: &SealedBlock) -> (Vec<Page>, u64) {
         let height = block.height();
         let most = match height {
@@ -136,8 +136,8 @@ impl Server {
         )
     }
 
-    /// A peer's chain contradicts this one's. That must never happen: it is reported and that peer
-    /// is not asked for blocks again.
+    /// Reports that a peer's chain contradicts this server's, which must never happen. The peer is not asked
+    /// for blocks again.
     pub(in crate::bank::server) fn fork(&mut self, peer: &ServerId, height: u64) {
         let head = self.chain.as_ref().map(|chain| chain.head().short()).unwrap_or_default();
         if let Some(known) = self.peers.get_mut(peer)

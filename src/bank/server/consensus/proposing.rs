@@ -17,7 +17,7 @@ use crate::bank::paxos::rest::{Consulted, Rest};
 use crate::bank::paxos::run::{Origin, Phase, Plan, Run, Value};
 
 impl Server {
-    /// Starts a run for the next height, for all that waits.
+    /// Starts a run for the next height, for everything that waits.
     pub(in crate::bank::server) fn start_run(&mut self) {
         if self.waiting.count(Need::Payee) > 0 {
             let timer = self.pace.on_look_up();
@@ -43,8 +43,8 @@ impl Server {
         }
     }
 
-    /// Sends what the run's phase asks to all that haven't answered: to the others, and to this server's
-    /// own acceptor, which counts, when durable, like everyone's.
+    /// Sends the phase's request to all that haven't answered: to the others, and to this server's own
+    /// acceptor, which counts, when durable, like everyone's.
     fn ask_all(&mut self) {
         for server in self.peer_ids() {
             self.repeat_to(&server);
@@ -54,7 +54,7 @@ impl Server {
         self.repeat_to(&me);
     }
 
-    /// Sends what the run asks to a server that has not answered.
+    /// Sends the run's request to a server, unless it has answered.
     pub(in crate::bank::server) fn repeat_to(&mut self, server: &ServerId) {
         let chain = self.chain.as_ref();
         if let Some(request) = chain.and_then(|chain| self.proposer.request(server, chain)) {
@@ -62,14 +62,14 @@ impl Server {
         }
     }
 
-    /// The time has come to ask those again that have not answered.
+    /// Asks the servers again that have not answered.
     pub(in crate::bank::server) fn on_repeat(&mut self) {
         if self.proposer.run.is_some() {
             self.ask_all();
         }
     }
 
-    /// A server promised.
+    /// Takes in a promise.
     pub(in crate::bank::server) fn on_promise(
         &mut self,
         from: ServerId,
@@ -99,7 +99,7 @@ impl Server {
         self.weigh_promises();
     }
 
-    /// True if a server's votes count: they do only from the instance that the chain names for this height.
+    /// True if a server's votes count: only votes from the instance do that the chain names for this height.
     fn may_vote(&self, server: &ServerId, instance: InstanceId) -> bool {
         match self.chain().instance(server) {
             _ if planted!(CountedAtOnce) => true,
@@ -117,8 +117,8 @@ impl Server {
         self.follow(step);
     }
 
-    /// The servers that a run should hear: all that are connected and not behind, and this one, whose own
-    /// promise has yet to be durable.
+    /// Returns the servers that a run should hear: all that are connected and not behind, and this server,
+    /// whose own promise has yet to be durable.
     pub(in crate::bank::server) fn expected(&self) -> BTreeSet<ServerId> {
         let is_expected = |server: &&ServerId| {
             let votes = self.chain().instance(server);
@@ -128,7 +128,7 @@ impl Server {
         self.members().filter(is_expected).cloned().collect()
     }
 
-    /// The others had their moment.
+    /// Goes on after the others have had their moment.
     pub(in crate::bank::server) fn on_gather_over(&mut self) {
         let step = self.proposer.gather_is_over(self.majority());
         self.follow(step);
@@ -140,7 +140,7 @@ impl Server {
         self.cancel_all(timer);
     }
 
-    /// A server accepted.
+    /// Takes in that a server accepted.
     pub(in crate::bank::server) fn on_accepted(
         &mut self,
         from: ServerId,
@@ -156,7 +156,7 @@ impl Server {
         }
     }
 
-    /// A ballot was too low.
+    /// Takes in that a server has promised a higher ballot.
     pub(in crate::bank::server) fn on_nack(
         &mut self,
         from: ServerId,
@@ -175,7 +175,7 @@ impl Server {
         self.count(|runs| runs.lost += 1);
         self.drop_run();
         if waiting && !self.waiting.has_transfers() {
-            // Settling, and finishing a round, yield to those who wait for money.
+            // Settling, and finishing a round, yield to transfers that wait for money.
             self.pace.stand_back();
         }
         self.back_off();
@@ -194,8 +194,8 @@ impl Server {
         }
     }
 
-    /// Begins phase 2 with the accepted block of the highest accepted ballot, or a block of the promised
-    /// logs, fixed once; or concludes the run, if those logs are all empty.
+    /// Begins phase 2 with the accepted block of the highest accepted ballot, or else with a block of the
+    /// promised logs, fixed once. Concludes the run if these logs are all empty.
     fn propose(&mut self, value: Value) {
         self.stop_gathering();
         let Some(Plan { height, ballot, .. }) = self.proposer.run.as_ref().map(|run| &run.plan)
@@ -232,8 +232,8 @@ impl Server {
         (!block.logs.is_empty()).then(|| SealedBlock::seal(block))
     }
 
-    /// The block that this server proposed in this ballot can't be, as it found when it was to accept it
-    /// itself. If it was built of promises, then the next one is verified before anybody is asked.
+    /// Notes that the block proposed in this ballot is impossible, as this server found when it had to accept
+    /// it. If it was built of promises, the next one is verified before anybody is asked.
     pub(super) fn distrust_promises(&mut self, height: u64, ballot: &Ballot) {
         if self.proposer.has_built(height, ballot) {
             self.count(|runs| runs.lost += 1);
@@ -243,7 +243,7 @@ impl Server {
         }
     }
 
-    /// A block of these servers' logs can't be. Goes on with the promises of those whose log can.
+    /// Goes on without the promises of impossible logs, since a block of these logs is impossible.
     fn drop_bad_promises(&mut self, servers: BTreeSet<ServerId>, problem: &BlockError) {
         let mut culprits = Vec::new();
         for server in servers {
@@ -253,7 +253,7 @@ impl Server {
             }
         }
         if culprits.is_empty() {
-            // Each log spends by itself no more than its accounts hold, so together they can't either.
+            // Each log by itself spends no more than its accounts hold, so together they can't either.
             self.warn(Warning::BadTogether(problem.to_string()));
             self.drop_run();
             return self.back_off();
@@ -273,8 +273,8 @@ impl Server {
         self.conclude(plan, Some(consulted));
     }
 
-    /// A run of this server's got through: what waits is looked at with what the run allows, if it is known
-    /// of whose logs it is.
+    /// Concludes a run that got through. Waiting transfers are reconsidered with what the run allows, if it is
+    /// known whose logs it is of.
     fn conclude(&mut self, plan: Plan, consulted: Option<Consulted>) {
         self.count(|runs| runs.won += 1);
         self.pace.on_won(!plan.rivals.is_empty());
@@ -291,13 +291,13 @@ impl Server {
         self.waiting.verdict = Some(Verdict { eligible, asks, consulted });
     }
 
-    /// A majority accepted the run's block: it is chosen.
+    /// Takes in that a majority accepted the run's block: it is chosen.
     fn decide(&mut self, Chosen { plan, block, origin, accepted }: Chosen) {
         let (height, hash) = (block.height(), block.hash());
         let by = note::Step::Chosen(accepted.iter().cloned().collect());
         self.note(Note::Run(height, plan.ballot.clone(), by));
         if let Err(problem) = self.append_chosen(&block) {
-            // Verified when it was built or adopted: the head can't have moved under a living run.
+            // It was verified when it was built or adopted, and the head can't have moved under a living run.
             return self.warn(Warning::NotAppended(height, format!("{problem:?}")));
         }
         for server in &accepted {
@@ -308,12 +308,12 @@ impl Server {
         self.send_all(&Message::Commit { height, hash });
         match origin {
             Origin::Built(consulted) => self.conclude(plan, Some(consulted)),
-            // What was adopted is not what this server asked for: it has to run again.
+            // An adopted block is not what this server asked for, so it has to run again.
             Origin::Adopted => self.conclude(plan, None),
         }
     }
 
-    /// Waits, longer with each attempt, before the next run.
+    /// Has the next run wait, longer with each attempt.
     pub(in crate::bank::server) fn back_off(&mut self) {
         let timer = self.pace.back_off();
         self.set(timer);
@@ -328,7 +328,7 @@ impl Server {
         }
     }
 
-    /// Drops a run that nothing needs any more, unless its block is on its way.
+    /// Drops a run that is no longer needed, unless its block is on its way.
     pub(in crate::bank::server) fn abandon_run(&mut self) {
         if let Some(Run { phase: Phase::Preparing { .. }, .. }) = self.proposer.run {
             self.drop_run();

@@ -14,7 +14,7 @@ use crate::bank::note::{Note, Nothing, Warning};
 use crate::bank::paxos::message::Message;
 
 impl Server {
-    /// Somebody holds blocks that this server lacks: asks all, unless that is under way.
+    /// Asks all servers for their heights, unless that is under way: a peer holds blocks that this one lacks.
     pub(in crate::bank::server) fn start_reconciling(&mut self) {
         if !self.reconcile.is_idle() {
             return;
@@ -24,7 +24,7 @@ impl Server {
         self.set(Timer::Reconcile);
     }
 
-    /// A peer can be reached now: asks it too, if others are being asked.
+    /// Asks a peer that can now be reached too, if others are being asked.
     pub(in crate::bank::server) fn ask_heights_of(&mut self, peer: &ServerId) {
         if matches!(self.reconcile, Reconcile::Asking { .. }) {
             self.send(peer, Message::ReconcileRequest);
@@ -39,14 +39,14 @@ impl Server {
         }
     }
 
-    /// A peer asks which heights are held here.
+    /// Tells a peer which heights are held here.
     pub(in crate::bank::server) fn on_reconcile_request(&mut self, from: &ServerId) {
         if let Some(height) = self.height() {
             self.send(from, Message::ReconcileAck { height });
         }
     }
 
-    /// A peer says which heights it holds.
+    /// Takes in which heights a peer holds.
     pub(in crate::bank::server) fn on_reconcile_ack(&mut self, from: ServerId, height: u64) {
         let own = self.height();
         let Some(peer) = self.peers.get_mut(&from) else { return };
@@ -81,7 +81,7 @@ impl Server {
         self.set(Timer::Reconcile);
     }
 
-    /// A step took too long: goes on with what was answered, or tries another peer.
+    /// Goes on with what was answered, or tries another peer, since a step took too long.
     pub(in crate::bank::server) fn on_reconcile_timeout(&mut self) {
         match std::mem::take(&mut self.reconcile) {
             Reconcile::Idle => {}
@@ -97,7 +97,7 @@ impl Server {
         }
     }
 
-    /// A peer asks for blocks: the block reader sends them.
+    /// Has the block reader send a peer the blocks it asks for.
     pub(in crate::bank::server) fn on_blocks_request(
         &mut self,
         from: ServerId,
@@ -113,8 +113,8 @@ impl Server {
         }
     }
 
-    /// Whether blocks are being asked for that a run had better wait for: not those that only such peers
-    /// say they have as did not send them when they were asked.
+    /// True if blocks are on their way that a run should wait for. Blocks don't count if the only peers that
+    /// claim to have them did not send them when asked.
     pub(in crate::bank::server) fn waits_for_blocks(&self) -> bool {
         let own = self.height();
         let mut longer = self.peers.values().filter(|peer| peer.height > own).peekable();
@@ -123,8 +123,8 @@ impl Server {
         !self.reconcile.is_idle() && (may_come || planted!(WaitsInVain))
     }
 
-    /// Blocks of a peer's chain. Only committed blocks are ever sent so; only those are taken that this
-    /// server asked that very peer for.
+    /// Takes in blocks of a peer's chain. Only committed blocks are sent in this way, and only those are taken
+    /// that this server asked this very peer for.
     pub(in crate::bank::server) fn on_blocks_response(
         &mut self,
         from: &ServerId,
@@ -181,7 +181,7 @@ impl Server {
                 }
                 self.accused(from, reason);
             }
-            // A block from further on; the ones before it are on their way or have to be asked for.
+            // A block from further on. The blocks before it are on their way or have to be asked for.
             AppendError::Block(BlockError::Height { .. }) => self.start_reconciling(),
             AppendError::Block(BlockError::Link { .. }) => self.fork(from, height),
             AppendError::Block(problem) => {

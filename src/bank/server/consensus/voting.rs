@@ -13,7 +13,7 @@ use crate::bank::paxos::acceptor::{Acceptor, Answer};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote, Whole};
 
-/// What belongs to this server's votes: its acceptor, and what it has looked at for that.
+/// The parts of this server's votes: its acceptor, and what it has examined for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Voter {
     pub acceptor: Acceptor,
@@ -23,7 +23,7 @@ pub(in crate::bank::server) struct Voter {
 }
 
 impl Voter {
-    /// A voter that has promised and accepted this in the life before.
+    /// Makes a voter with what was promised and accepted in the life before.
     pub fn new(acceptor: Acceptor) -> Voter {
         Voter { acceptor, foreseen: Foreseen::default(), held: None }
     }
@@ -36,7 +36,7 @@ impl Voter {
         }
     }
 
-    /// Takes out the prepare that was held for this height; drops what is older.
+    /// Takes out the prepare held for this height, and drops older ones.
     fn release(&mut self, height: u64) -> Option<HeldPrepare> {
         let held = self.held.take()?;
         if held.height > height {
@@ -56,24 +56,24 @@ pub(in crate::bank::server) struct HeldPrepare {
     pub height: u64,
     /// The run's ballot.
     pub ballot: Ballot,
-    /// The hash of the block before.
+    /// The hash of the previous block.
     pub previous: BlockHash,
-    /// What the proposer knows of the logs.
+    /// The known part of the logs, by the proposer.
     pub known: BTreeMap<ServerId, u64>,
-    /// Of which accounts it has to know what whole logs would bring.
+    /// The accounts for which it has to know what whole logs bring.
     pub asks: BTreeSet<AccountId>,
 }
 
 impl Server {
-    /// A proposer asks for a promise. Only a server whose chain ends exactly one height below, with
-    /// that very block, answers.
+    /// Takes in a proposer's request for a promise. Only a server answers whose chain ends exactly one height
+    /// below, with that very block.
     pub(in crate::bank::server) fn on_prepare(&mut self, prepare: HeldPrepare) {
         self.proposer.saw(&prepare.ballot);
         let next = self.chain().height() + 1;
         if prepare.height < next {
             return self.bring_up_to_date(&prepare.from);
         }
-        // The proposer holds the block before, by this hash; so that block was chosen.
+        // The proposer holds the previous block, by this hash; so this block was chosen.
         if prepare.height == next + 1 && self.append_accepted(prepare.previous) {
             return self.on_prepare(prepare);
         }
@@ -126,7 +126,7 @@ impl Server {
         Vote::Log { elements, cut, whole }
     }
 
-    /// What the whole of the log comes to: sealed, so that it is durable when this is said.
+    /// Computes the sum of the whole log. The log is sealed, so that the sum is durable when it is said.
     fn whole_log(&self, asks: &BTreeSet<AccountId>) -> Whole {
         let brought =
             |account: &AccountId| Some((account.clone(), self.ledger.balances.brought(account)?));
@@ -141,7 +141,7 @@ impl Server {
         }
     }
 
-    /// A proposer asks to accept its block. Taken only for exactly the next height.
+    /// Takes in a proposer's request to accept its block. It is taken for exactly the next height.
     pub(in crate::bank::server) fn on_accept(
         &mut self,
         from: ServerId,
@@ -186,8 +186,7 @@ impl Server {
         self.send(&from, Message::Accepted { height, ballot, hash, instance });
     }
 
-    /// Checks that a block links to the head, verifies, and takes from this server's log exactly a
-    /// beginning of it.
+    /// Checks that a block links to the head, verifies, and takes from this server's log exactly a beginning.
     fn look_at_proposed(&mut self, block: &SealedBlock) -> Result<(), String> {
         self.foresee(block).map_err(|error| error.to_string())?;
         match self.ledger.log.begins_with(block.block().log(&self.config.id)) {
@@ -196,7 +195,7 @@ impl Server {
         }
     }
 
-    /// A block was chosen. It is appended if it is the one that was accepted here, by hash.
+    /// Takes in that a block was chosen. It is appended if its hash is the accepted block's.
     pub(in crate::bank::server) fn on_commit(
         &mut self,
         from: ServerId,
@@ -227,7 +226,7 @@ impl Server {
         }
     }
 
-    /// A proposer lacks blocks: says which is the last. It appends that one if it accepted it, or asks.
+    /// Tells a proposer that lacks blocks which is the last. It appends this block if it accepted it, or asks.
     fn bring_up_to_date(&mut self, proposer: &ServerId) {
         let (height, hash) = (self.chain().height(), self.chain().head());
         if *proposer != self.config.id {
@@ -235,7 +234,7 @@ impl Server {
         }
     }
 
-    /// A block was accepted here a while ago: somebody has to finish its round.
+    /// Finishes the round of a block that was accepted here a while ago.
     pub(in crate::bank::server) fn on_finish_round(&mut self) {
         if self.voter.acceptor.accepted().is_none() {
             return;

@@ -1,5 +1,5 @@
-//! Transfers and openings (DESIGN.md, "A transfer" and "Retries"): is it a retry, does it make sense,
-//! is it covered; alone, or in groups that happen together or not at all.
+//! Transfers and openings (DESIGN.md, "A transfer" and "Retries"): is it a retry, does it make sense, is it
+//! covered? They come alone, or in groups that happen together or not at all.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::bank::reason::{Code, Reason};
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Part};
 
 impl Server {
-    /// A client's instructions: each has its own outcome, and one reply tells them all.
+    /// Takes in a client's instructions. Each has its own outcome, and one reply tells them all.
     pub(in crate::bank::server) fn instructions(
         &mut self,
         connection: ConnectionId,
@@ -35,7 +35,7 @@ impl Server {
         }
     }
 
-    /// A part of a client's instructions, as [`Event::Part`](crate::bank::effects::Event) has it.
+    /// Takes in a part of a client's instructions (see [`Event::Part`](crate::bank::effects::Event)).
     pub(in crate::bank::server) fn on_part(
         &mut self,
         connection: ConnectionId,
@@ -48,13 +48,13 @@ impl Server {
             0 => self.open_call(connection, id, &instructions, after, false),
             _ => self.clients.calls.unfinished(connection),
         };
-        // Of what was refused as a whole, the rest is refused with it.
+        // If the request was refused as a whole, its rest is refused with it.
         let Some(call) = call else { return };
         self.clients.calls.expect_more(connection, call, after > 0);
         self.take_up(connection, (call, before), instructions);
     }
 
-    /// Opens the call of these instructions and so many `more`, unless nothing can be decided.
+    /// Opens the call of these instructions and `more` others, unless nothing can be decided.
     fn open_call(
         &mut self,
         connection: ConnectionId,
@@ -65,15 +65,15 @@ impl Server {
     ) -> Option<u64> {
         let named = instructions.iter().any(|instruction| instruction.request.is_some());
         if !self.takes_part() && (named || self.rejoins()) {
-            // What this server accepted with another store is not known before the chain names this
-            // one, so nothing is decided.
+            // Nobody knows what this server accepted with another store before the chain names this store,
+            // so nothing is decided.
             self.reply_error(connection, id, ErrorCode::Unavailable, self.not_open());
             return None;
         }
         Some(self.clients.calls.open(connection, id, instructions.len() + more, single))
     }
 
-    /// Takes up instructions, the first of which has this place in the call.
+    /// Takes up instructions; `first` is the place of the first one in the call.
     fn take_up(
         &mut self,
         connection: ConnectionId,
@@ -100,7 +100,7 @@ impl Server {
         }
     }
 
-    /// Looks at instructions that belong together.
+    /// Examines instructions that belong together.
     fn group(&mut self, connection: ConnectionId, group: Vec<Member>) {
         if !self.takes_part() {
             return self.group_in_vain(group);
@@ -128,7 +128,7 @@ impl Server {
         }
         let lost = request.session.epoch < self.ledger.log.last().epoch;
         match self.ledger.sessions.find(request, instruction, connection) {
-            // All that is left of an earlier epoch is in the chain; what was forgotten may be there.
+            // The rest of an earlier epoch is in the chain, and what was forgotten may be there.
             Found::New if lost => Seen::Decided(Outcome::Unavailable {
                 reason: Reason::new(
                     Code::Lost,
@@ -165,7 +165,7 @@ impl Server {
         Ok(())
     }
 
-    /// A group of which nothing is a retry.
+    /// Takes up a group without retries.
     fn new_group(&mut self, connection: ConnectionId, group: Vec<Member>) {
         if let Err(culprit) = self.makes_sense(&group) {
             return self.reject(group, culprit);
@@ -194,7 +194,7 @@ impl Server {
         }
     }
 
-    /// What speaks against a group whatever the balances are.
+    /// Checks a group as far as the balances don't matter.
     fn makes_sense(&self, group: &[Member]) -> Result<(), Culprit> {
         let last = group.len() - 1;
         let limits = &self.config.limits;
@@ -265,7 +265,7 @@ impl Server {
         let Action::Transfer { from, to, amount } = action else { return Ok(()) };
         let known =
             |account| opened.contains(account) || self.ledger.balances.local(account).is_some();
-        // Whether another server's account exists is not for this one to say.
+        // Whether another server's account exists is not for this server to say.
         let foreign = !to.is_of(&self.config.id) && self.address_of(to).is_some();
         let problem = if amount.units() == 0 {
             LedgerError::Nothing
@@ -281,7 +281,7 @@ impl Server {
         Err(Outcome::Invalid { reason: (&problem).into() })
     }
 
-    /// Whether an account may be opened and debited here.
+    /// Checks that an account may be opened and debited here.
     fn is_home_of(&self, account: &AccountId) -> Result<(), Outcome> {
         if account.is_of(&self.config.id) {
             return Ok(());
@@ -306,7 +306,7 @@ impl Server {
         addresses.find(|(server, _)| account.is_of(server))
     }
 
-    /// Whether all of a group could happen now, one after the other; if not, the first that couldn't.
+    /// Checks that all of a group could happen now, one after the other; else returns the first that couldn't.
     pub(in crate::bank::server) fn weigh(
         &self,
         group: &[Member],

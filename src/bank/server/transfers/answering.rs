@@ -18,16 +18,16 @@ use crate::bank::request::{ErrorCode, Outcome, Reply};
 pub(in crate::bank::server) enum Seen {
     /// It is new.
     New,
-    /// What became of it is known, or that it can't be.
+    /// Its outcome is known, or it is impossible.
     Decided(Outcome),
     /// A retry.
     Again(Fate),
-    /// It came on an older connection of its session: to be dropped.
+    /// It came on an older connection of its session, and has to be dropped.
     Stale,
 }
 
 impl Server {
-    /// Answers what was seen before, or belongs to a group that was.
+    /// Answers an instruction that was seen before, or belongs to a group that was.
     pub(in crate::bank::server) fn answer_again(&mut self, member: Member, seen: Seen) {
         let Member { instruction, tickets } = member;
         match seen {
@@ -70,7 +70,7 @@ impl Server {
         Outcome::Accepted { server, epoch, seq, balance, via, repeated, settled: None }
     }
 
-    /// Tells of an entry: at once, or when it is in a block, if that was asked for or is the habit.
+    /// Tells the outcome of an entry: at once, or when it is in a block, if that was asked for or is the habit.
     pub(in crate::bank::server) fn deliver(
         &mut self,
         tickets: &[Ticket],
@@ -104,8 +104,8 @@ impl Server {
         self.set(Timer::Deadline(id));
     }
 
-    /// What comes while this server takes no part hasn't happened, and will not. Of what may be a retry that
-    /// can't be said: it may have happened before.
+    /// Answers a group that comes while this server takes no part: it hasn't happened, and will not. If it may
+    /// be a retry, that can't be said, since it may have happened before.
     pub(super) fn group_in_vain(&mut self, group: Vec<Member>) {
         let reason = self.not_open();
         if group.iter().all(|member| member.instruction.request.is_none()) {
@@ -121,7 +121,7 @@ impl Server {
         }
     }
 
-    /// What to say to one that a ledger's error keeps from happening, for good.
+    /// Makes the outcome of an instruction that a ledger's error prevents for good.
     pub(in crate::bank::server) fn rejection(&self, error: &LedgerError) -> Outcome {
         let reason = error.into();
         match error {
@@ -135,7 +135,7 @@ impl Server {
         }
     }
 
-    /// A group has not happened and will not, because of one of it.
+    /// Rejects a group because of one of its members: it has not happened and will not.
     pub(in crate::bank::server) fn reject(
         &mut self,
         group: Vec<Member>,
@@ -165,7 +165,7 @@ impl Server {
         }
     }
 
-    /// Hands an outcome to whoever holds one of these tickets.
+    /// Gives an outcome to the holders of these tickets.
     pub(in crate::bank::server) fn resolve_all(&mut self, tickets: &[Ticket], outcome: Outcome) {
         let Some((last, others)) = tickets.split_last() else { return };
         for ticket in others {
@@ -180,7 +180,7 @@ impl Server {
         }
     }
 
-    /// The answer to a request that holds nothing.
+    /// Answers a request that holds nothing.
     pub(in crate::bank::server) fn reply_empty(
         &mut self,
         connection: ConnectionId,

@@ -13,7 +13,7 @@ use crate::bank::request::{Outcome, Reply};
 pub(in crate::bank::server) struct Ticket {
     /// The request.
     pub call: u64,
-    /// The transfer's place in it.
+    /// The transfer's place in the request.
     pub place: usize,
 }
 
@@ -21,30 +21,30 @@ pub(in crate::bank::server) struct Ticket {
 struct Call {
     connection: ConnectionId,
     id: Option<u64>,
-    /// It came as one transfer, not as a list.
+    /// True if it came as one transfer, not as a list.
     single: bool,
-    /// Up to the last one that is known.
+    /// The outcomes, up to the last one known.
     outcomes: Vec<Option<Outcome>>,
     missing: usize,
-    /// How many transfers it has, all of whose outcomes are kept until the last one is known.
+    /// The number of its transfers. All their outcomes are kept until the last one is known.
     items: usize,
-    /// One of them waits, so they count.
+    /// True if one of them waits, so that they count.
     waits: bool,
 }
 
-/// Requests with transfers whose outcome isn't known yet.
+/// The requests with transfers whose outcome isn't known yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Calls {
     open: BTreeMap<u64, Call>,
     opened: u64,
-    /// For each connection, the call of which the remaining parts are still to come.
+    /// For each connection, the call whose remaining parts are still to come.
     unfinished: BTreeMap<ConnectionId, u64>,
-    /// The items of requests that wait.
+    /// The items of waiting requests.
     items: Held,
 }
 
 impl Calls {
-    /// Takes note of a request with so many transfers, and names it.
+    /// Notes a request with `transfers` transfers, and names it.
     pub fn open(
         &mut self,
         connection: ConnectionId,
@@ -60,7 +60,7 @@ impl Calls {
         self.opened
     }
 
-    /// The call that the next part on this connection belongs to; none if that is answered already.
+    /// Returns the call that the next part on this connection belongs to; none if it is answered already.
     pub fn unfinished(&self, connection: ConnectionId) -> Option<u64> {
         self.unfinished.get(&connection).copied()
     }
@@ -73,8 +73,8 @@ impl Calls {
         }
     }
 
-    /// Whether a request may wait for one of its outcomes, if there is room for all of them. It needs no
-    /// more of that before they come.
+    /// True if a request may wait for one of its outcomes, because there is room for all of them. Room is
+    /// allocated only as they come.
     pub fn may_wait(&mut self, call: u64, limits: &Limits) -> bool {
         let Some(call) = self.open.get_mut(&call).filter(|call| !call.waits) else { return true };
         let bounds = Bounds {
@@ -100,12 +100,12 @@ impl Calls {
         Some(call)
     }
 
-    /// Nobody waits for this reply any more.
+    /// Drops a call, since nobody waits for its reply any more.
     pub fn forget(&mut self, call: u64) {
         self.close(call);
     }
 
-    /// Closes a request that can't be answered one by one; says whose it was.
+    /// Closes a request that can't be answered item by item; returns whose it was.
     pub fn give_up(&mut self, call: u64) -> Option<(ConnectionId, Option<u64>)> {
         self.close(call).map(|call| (call.connection, call.id))
     }
@@ -117,7 +117,7 @@ impl Calls {
         self.items.give_all_back(connection);
     }
 
-    /// Notes an outcome; the reply, if it was the last one.
+    /// Notes an outcome; returns the reply if it was the last one.
     pub fn resolve(&mut self, ticket: Ticket, outcome: Outcome) -> Option<Bound> {
         let call = self.open.get_mut(&ticket.call)?;
         if call.outcomes.len() <= ticket.place {

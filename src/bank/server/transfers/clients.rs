@@ -14,12 +14,12 @@ pub(in crate::bank::server) struct Clients {
 }
 
 impl Clients {
-    /// None yet. The names of sessions come from the secret.
+    /// Starts without clients. Sessions' names come from the secret.
     pub fn new(secret: Secret) -> Clients {
         Clients { calls: Calls::default(), secret, sessions_named: 0 }
     }
 
-    /// Names a session of a server whose log ends there: another name each time.
+    /// Names a session of a server whose log ends at this position. Each name is new.
     pub fn name_session(
         &mut self,
         server: &ServerId,

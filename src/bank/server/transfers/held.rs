@@ -1,31 +1,31 @@
-//! How much of something all connections hold together, of which each has its share: so that a few who take
-//! what they can leave something to everybody else.
+//! How much of something all connections hold. Each has a share, so that a few greedy connections leave
+//! something to everybody else.
 
 use std::collections::BTreeMap;
 
 use crate::bank::ids::ConnectionId;
 
-/// How much may be held.
+/// The bounds on what may be held.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::bank::server) struct Bounds {
-    /// By all together.
+    /// The most that all connections together may hold.
     pub all: usize,
-    /// By one connection.
+    /// The most that one connection may hold.
     pub of_one: usize,
-    /// By one connection, whatever the others hold.
+    /// What one connection may hold whatever the others hold.
     pub anyway: usize,
 }
 
-/// Which bound is reached.
+/// The bound that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::bank::server) enum Full {
     /// All together hold as much as they may.
     All,
-    /// The connection does.
+    /// The connection holds as much as it may.
     OfOne,
 }
 
-/// How much is held, and by whom.
+/// How much each connection holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Held {
     all: usize,
@@ -33,17 +33,17 @@ pub(in crate::bank::server) struct Held {
 }
 
 impl Held {
-    /// How much all hold.
+    /// Returns how much all connections hold.
     pub fn all(&self) -> usize {
         self.all
     }
 
-    /// How much a connection holds.
+    /// Returns how much a connection holds.
     fn of(&self, connection: ConnectionId) -> usize {
         self.of.get(&connection).copied().unwrap_or(0)
     }
 
-    /// Whether a connection may hold so much more.
+    /// Checks that a connection may hold `more`.
     pub fn has_room(
         &self,
         connection: ConnectionId,
@@ -59,7 +59,7 @@ impl Held {
         }
     }
 
-    /// A connection holds so much more.
+    /// Notes that a connection holds `more`.
     pub fn take(&mut self, connection: ConnectionId, more: usize) {
         self.all += more;
         if more > 0 {
@@ -67,7 +67,7 @@ impl Held {
         }
     }
 
-    /// A connection holds so much less.
+    /// Notes that a connection holds `less` less.
     pub fn give_back(&mut self, connection: ConnectionId, less: usize) {
         self.all -= less;
         let left = self.of(connection) - less;
@@ -77,7 +77,7 @@ impl Held {
         }
     }
 
-    /// A connection holds nothing any more.
+    /// Notes that a connection holds nothing any more.
     pub fn give_all_back(&mut self, connection: ConnectionId) {
         self.give_back(connection, self.of(connection));
     }

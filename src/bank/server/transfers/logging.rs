@@ -1,4 +1,4 @@
-//! Accepting: money moves in the local balances, and an entry comes into the local log.
+//! Accepting: money moves in the local balances, and an entry enters the local log.
 
 use super::super::Server;
 use super::answering::Seen;
@@ -12,9 +12,9 @@ use crate::bank::ledger::sessions::Fate;
 use crate::bank::request::Instruction;
 
 impl Server {
-    /// Answers a transfer that stands alone and is covered, with nothing in its way, or was seen
-    /// before: nearly all are so. Gives back any other, of which nothing was noted. It comes to the same
-    /// as looking at it as a group of one.
+    /// Answers a single transfer that is covered, with nothing in its way, or that was seen before: nearly all
+    /// are so. Returns any other, of which nothing was noted. The result is that of examining it as a group of
+    /// one.
     pub(in crate::bank::server) fn accept_at_once(
         &mut self,
         connection: ConnectionId,
@@ -50,7 +50,7 @@ impl Server {
         None
     }
 
-    /// Accepts a group that is covered: entries in the local log. After this point it happened.
+    /// Accepts a group that is covered: its entries enter the local log. After this point it has happened.
     pub(in crate::bank::server) fn accept_group(&mut self, group: Vec<Member>, via: Via) {
         let first = self.ledger.log.last().next();
         let record = |Instruction { action, request, linked, .. }: &Instruction| Record {
@@ -78,7 +78,7 @@ impl Server {
         }
     }
 
-    /// Money has moved: a retry is to find that, and who waits for these accounts is concerned.
+    /// Notes that money has moved: a retry has to find it, and these accounts' waiting transfers be looked at.
     fn took_effect(&mut self, instruction: &Instruction, position: Position, via: Via) {
         let Instruction { action, request, linked, .. } = instruction;
         if let Some(request) = request {
@@ -90,7 +90,7 @@ impl Server {
         }
     }
 
-    /// Adds what belongs together to the local log.
+    /// Adds records that belong together to the local log.
     pub(in crate::bank::server) fn log_records<I>(&mut self, records: I)
     where
         I: IntoIterator<Item = Record, IntoIter: ExactSizeIterator>,
@@ -101,7 +101,7 @@ impl Server {
         self.begin_to_settle();
     }
 
-    /// Makes an element of what was accepted in this turn, so that it becomes durable with it.
+    /// Makes an element of this turn's entries, so that they become durable with the turn.
     pub(in crate::bank::server) fn seal_log(&mut self) {
         if let Some(element) = self.ledger.log.seal() {
             self.write(Write::Log(element));

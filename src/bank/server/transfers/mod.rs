@@ -1,9 +1,9 @@
-//! What clients instruct, from admission to answer (DESIGN.md, "A transfer", "Retries" and "Refusals while
+//! Clients' instructions, from admission to answer (DESIGN.md, "A transfer", "Retries" and "Refusals while
 //! logs are long").
 //!
 //! An instruction is admitted (`admitting`), and logged at once (`logging`) or made to wait (`waiting`, in the
-//! `queue`); what waits is looked at again after each block and run (`reconsidering`), served, or refused
-//! (`refusing`). `settling` empties the log. Whatever becomes of it, the client is told by `answering`.
+//! `queue`). Waiting instructions are looked at again after each block and run (`reconsidering`), and served
+//! or refused (`refusing`). `settling` empties the log. In any case `answering` tells the client.
 
 mod admitting;
 mod answering;

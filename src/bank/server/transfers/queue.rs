@@ -1,4 +1,4 @@
-//! What waits: groups of transfers that the local balances do not cover, and clients that settle.
+//! The queue: groups of transfers that the local balances do not cover, and clients that settle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,26 +17,26 @@ use crate::bank::reason::{Code, Reason};
 use crate::bank::request::{Instruction, Outcome};
 use crate::bank::status::Runs;
 
-/// One of a group that stands in the way of all: its place, and its outcome.
+/// The member of a group that stands in the way of all: its place, and its outcome.
 pub(in crate::bank::server) type Culprit = (usize, Outcome);
 
-/// One of a group, and who is to be told: places in requests, which may name it more than once.
+/// A member of a group, with the places in requests that wait for its outcome; a request may have it twice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Member {
     pub instruction: Instruction,
     pub tickets: Vec<Ticket>,
 }
 
-/// For what a group waits.
+/// The need for which a group waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::bank::server) enum Need {
-    /// For a run that finds money, or shows that there is none.
+    /// A run that finds money, or shows that there is none.
     Money,
-    /// For a run that finds the payee, or shows that nobody knows it.
+    /// A run that finds the payee, or shows that nobody knows it.
     Payee,
-    /// For money to come by itself: a run has looked for it already.
+    /// Money that comes by itself: a run has looked for it already.
     Time,
-    /// For its turn: nothing was missing when it came, but what waits already goes first.
+    /// Its turn: nothing was missing when it came, but what waits already goes first.
     Turn,
 }
 
@@ -44,47 +44,48 @@ pub(in crate::bank::server) enum Need {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Wait {
     pub members: Vec<Member>,
-    /// Who brought it, in whose share it counts.
+    /// The connection that brought it, and in whose share it counts.
     pub of: ConnectionId,
     /// The accounts that it debits.
     pub accounts: BTreeSet<AccountId>,
     pub need: Need,
-    /// It doesn't hold up its accounts, and can't be refused yet.
+    /// True if it doesn't hold up its accounts, and can't be refused yet.
     pub patient: bool,
-    /// Connected servers that did not answer a run which would otherwise have refused it.
+    /// The servers whose silence kept the last run from refusing this group. The next run treats them as not
+    /// consulted.
     pub unanswered: BTreeSet<ServerId>,
-    /// What had become of this server's runs when it came to wait for one.
+    /// The outcomes of this server's runs when it began to wait for one.
     pub since: Runs,
 }
 
 impl Wait {
-    /// 1 if it is served by merit of a run: not if it had only waited for its turn.
+    /// Returns 1 if a run had to serve it, 0 if it had only waited for its turn.
     pub fn is_due_to_a_run(&self) -> usize {
         usize::from(matches!(self.need, Need::Money | Need::Payee))
     }
 }
 
-/// All that waits. A [`WaitId`] tells when it came, so that a queue is a set of them.
+/// Everything that waits. A [`WaitId`] tells when it came, so a queue is a set of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Waiting {
     pub waits: BTreeMap<WaitId, Wait>,
-    /// First in, first out for each account that they debit.
+    /// The groups in order, first in, first out, for each account that they debit.
     queues: BTreeMap<AccountId, BTreeSet<WaitId>>,
-    /// Those that don't hold anything up.
+    /// The groups that don't hold anything up.
     patient: BTreeMap<AccountId, BTreeSet<WaitId>>,
-    /// How many wait for each thing.
+    /// How many groups have each need.
     needs: BTreeMap<Need, usize>,
-    /// The transfers in all waits.
+    /// The transfers in all groups.
     transfers: Held,
-    /// Those of them that may wait for money.
+    /// The transfers among them that may wait for money.
     patient_transfers: Held,
     pub settling: BTreeMap<WaitId, Settling>,
-    /// Requests that are told when their entries are in a block, by their calls.
+    /// The requests that are answered when their entries are in a block, by their calls.
     pub unsettled: BTreeMap<u64, Unsettled>,
-    /// Accounts of which something waits that should be looked at.
+    /// The accounts with waiting groups that should be looked at.
     touched: BTreeSet<AccountId>,
     named: u64,
-    /// Something happened after which all that waits is to be looked at again.
+    /// True if everything that waits has to be looked at again.
     pub look_again: bool,
     /// What the run that was just concluded allows to refuse.
     pub verdict: Option<Verdict>,
@@ -100,23 +101,23 @@ fn leave(queues: &mut BTreeMap<AccountId, BTreeSet<WaitId>>, account: &AccountId
 }
 
 impl Waiting {
-    /// Some group waits for money to be found, or for a payee.
+    /// True if a group waits for money to be found, or for a payee.
     pub fn has_transfers(&self) -> bool {
         self.count(Need::Money) + self.count(Need::Payee) > 0
     }
 
-    /// How many groups have this need.
+    /// Returns how many groups have this need.
     pub fn count(&self, need: Need) -> usize {
         self.needs.get(&need).copied().unwrap_or(0)
     }
 
-    /// How many transfers wait.
+    /// Returns how many transfers wait.
     pub fn transfers(&self) -> usize {
         self.transfers.all()
     }
 
-    /// Why so many transfers more of a connection's may not wait, if that is so. What makes one group is
-    /// never too many.
+    /// Returns why `more` transfers of a connection may not wait, if they may not. A single group is never too
+    /// large.
     pub fn has_no_room(
         &self,
         of: ConnectionId,
@@ -140,7 +141,7 @@ impl Waiting {
             Ok(()) if !patient => return None,
             Ok(()) => {}
         }
-        // So that those who may wait for a day don't take the place of those who wait for a run.
+        // So that transfers that may wait for a day don't take the place of those that wait for a run.
         let half = bounds(all.div_ceil(2), of_one.div_ceil(2));
         let whose = match self.patient_transfers.has_room(of, more, half).err()? {
             Full::All => "those that may wait here",
@@ -149,29 +150,29 @@ impl Waiting {
         too_much(format!("already half of {whose} wait for money"))
     }
 
-    /// Something waits that holds up later transfers of this account.
+    /// True if a group waits that holds up later transfers of this account.
     pub fn holds_up(&self, account: &AccountId) -> bool {
         self.queues.contains_key(account)
             || (planted!(PatientHoldsUp) && self.patient.contains_key(account))
             || (planted!(OneHoldsUpAll) && !self.queues.is_empty())
     }
 
-    /// What holds up this account, the oldest first.
+    /// Returns the groups that hold up this account, the oldest first.
     pub fn queue(&self, account: &AccountId) -> impl Iterator<Item = WaitId> + '_ {
         self.queues.get(account).into_iter().flatten().copied()
     }
 
-    /// All that a run could bring something to.
+    /// Returns everything to which a run could bring something.
     pub fn ids(&self) -> BTreeSet<WaitId> {
         self.waits.keys().chain(self.settling.keys()).copied().collect()
     }
 
-    /// All groups, in the order in which they came.
+    /// Returns all groups, in the order in which they came.
     pub fn waits(&self) -> impl Iterator<Item = &Wait> {
         self.waits.values()
     }
 
-    /// A name for something that begins to wait.
+    /// Returns a name for something that begins to wait.
     pub fn name(&mut self) -> WaitId {
         self.named += 1;
         WaitId(self.named)
@@ -194,7 +195,7 @@ impl Waiting {
         self.waits.insert(id, wait);
     }
 
-    /// Takes out a group; its accounts are to be looked at.
+    /// Takes a group out. Its accounts have to be looked at.
     pub fn take(&mut self, id: WaitId) -> Option<Wait> {
         let wait = self.waits.remove(&id)?;
         self.transfers.give_back(wait.of, wait.members.len());
@@ -228,13 +229,13 @@ impl Waiting {
         }
     }
 
-    /// Whether a group stands first in all queues that it is in.
+    /// True if a group is first in all queues that it is in.
     pub fn is_first(&self, id: WaitId) -> bool {
         let first = |account| self.queue(account).next() == Some(id);
         self.waits.get(&id).is_some_and(|wait| wait.accounts.iter().all(first))
     }
 
-    /// The patient groups of an account that nothing else of their accounts goes before.
+    /// Returns the patient groups of an account that nothing else of their accounts goes before.
     pub fn patient(&self, account: &AccountId) -> Vec<WaitId> {
         let free = |id: &WaitId| {
             let wait = self.waits.get(id);
@@ -243,24 +244,24 @@ impl Waiting {
         self.patient.get(account).into_iter().flatten().copied().filter(free).collect()
     }
 
-    /// An account has more than before.
+    /// Notes that an account has more than before.
     pub fn credited(&mut self, account: &AccountId) {
         if self.queues.contains_key(account) || self.patient.contains_key(account) {
             self.touched.insert(account.clone());
         }
     }
 
-    /// All accounts of which something waits are to be looked at.
+    /// Marks all accounts with waiting groups to be looked at.
     pub fn touch_all(&mut self) {
         self.touched = self.queues.keys().chain(self.patient.keys()).cloned().collect();
     }
 
-    /// The next account that is to be looked at.
+    /// Takes the next account that has to be looked at.
     pub fn next_touched(&mut self) -> Option<AccountId> {
         self.touched.pop_first()
     }
 
-    /// A group has waited for a run in vain: it has to hear these servers next time.
+    /// Notes that a group has waited for a run in vain. The next run treats these servers as not consulted.
     pub fn is_unanswered_by(&mut self, id: WaitId, missing: &BTreeSet<ServerId>) {
         if let Some(wait) = self.waits.get_mut(&id) {
             wait.unanswered.clone_from(missing);
@@ -290,7 +291,7 @@ impl Waiting {
             .all(|action| trial.apply(action).is_ok())
     }
 
-    /// What waits behind an account that was debited.
+    /// Returns the groups that wait behind an account that was debited.
     pub fn behind(&self, account: &AccountId) -> Vec<WaitId> {
         let mut queue: Vec<WaitId> = self.queue(account).collect();
         if planted!(DebitSparesTheThird) {
@@ -300,12 +301,12 @@ impl Waiting {
     }
 }
 
-/// The accounts that a group debits, each once.
+/// Returns the accounts that a group debits, each once.
 pub fn debited(group: &[Member]) -> BTreeSet<AccountId> {
     group.iter().filter_map(|member| member.instruction.action.payer().cloned()).collect()
 }
 
-/// What could make good what an error says, if anything could.
+/// Returns what could remedy an error, if anything could.
 pub fn need_of(error: &LedgerError) -> Option<Need> {
     match error {
         LedgerError::Overdraft { .. } => Some(Need::Money),

@@ -1,4 +1,4 @@
-//! Looking again at what waits: after a block, a credit, a run that was concluded.
+//! Reconsidering waiting groups: after a block, a credit, a run that was concluded.
 
 use std::collections::BTreeSet;
 
@@ -10,21 +10,21 @@ use crate::bank::ledger::entry::Via;
 use crate::bank::paxos::pace::Harvest;
 
 impl Server {
-    /// Whether something waits for which a run is needed.
+    /// True if something waits that needs a run.
     pub(in crate::bank::server) fn transfers_want_run(&self) -> bool {
         let look_up = self.pace.may_look_up() || self.proposer.run.is_some();
         (self.waiting.count(Need::Money) > 0 && !self.rests_between_runs())
             || (look_up && self.waiting.count(Need::Payee) > 0)
     }
 
-    /// True if what is wanted by those who are mostly turned away is to wait a while. A run that is under way,
-    /// for whatever reason, is for them too.
+    /// True if runs rest that would mostly turn transfers away. A run that is under way, for whatever reason,
+    /// serves these transfers too.
     pub(in crate::bank::server) fn rests_between_runs(&self) -> bool {
         self.pace.rests() && self.proposer.run.is_none()
     }
 
-    /// Looks at all that something happened to: serves what is covered now, and refuses what the run
-    /// that was just concluded, if any, has shown not to be.
+    /// Looks at every waiting group that something happened to. Serves what is covered now, and refuses what
+    /// the run just concluded, if any, has shown not to be covered.
     pub(in crate::bank::server) fn look_at_waiting(&mut self) {
         if std::mem::take(&mut self.waiting.look_again) {
             self.waiting.touch_all();
@@ -47,12 +47,12 @@ impl Server {
             match self.waiting.get(*id) {
                 // What it needs is on its way, or may be: the next runs bring it.
                 Some(wait) if !self.is_judged(wait, &verdict) => harvest.kept += 1,
-                // It goes on waiting, for what comes by itself.
+                // It goes on waiting, for money that comes by itself.
                 Some(wait) if wait.patient => {
                     harvest.turned_away += 1;
                     self.waiting.set_need(*id, Need::Time);
                 }
-                // It waits for one further run to hear those servers.
+                // It waits for one further run to hear these servers.
                 Some(_) => {
                     harvest.kept += 1;
                     self.waiting.is_unanswered_by(*id, &missing);
@@ -108,7 +108,7 @@ impl Server {
         self.accept_group(wait.members, Via::Paxos);
     }
 
-    /// What may wait for money is served when there is some, and otherwise left alone.
+    /// Serves a group that may wait for money if the money is there, and otherwise leaves it alone.
     fn look_at_patient(&mut self, id: WaitId, harvest: &mut Harvest) {
         let Some(wait) = self.waiting.get(id) else { return };
         match self.weigh(&wait.members) {

@@ -1,5 +1,5 @@
-//! Refusing what a run has shown not to be covered, and what a run has to ask for that (DESIGN.md, "A
-//! transfer" and "Refusals while logs are long").
+//! Refusing what a run has shown not to be covered, and what a run has to ask for it (DESIGN.md, "A transfer"
+//! and "Refusals while logs are long").
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,12 @@ use crate::bank::paxos::rest::Rest;
 use crate::bank::reason::{Code, Reason};
 use crate::bank::request::Outcome;
 
-/// One of a group that can't happen, by its place, and why.
+/// The member of a group that can't happen, by its place, and why.
 type Shortage = (usize, LedgerError);
 
 impl Server {
-    /// The accounts of which a run that begins now asks what whole logs would bring: those that can be
-    /// too poor for what waits, and payees that are not known here. What came first goes first.
+    /// Returns the accounts for which a run that begins now asks what whole logs bring: accounts that may be
+    /// too poor for what waits, and payees that are unknown here. The oldest groups come first.
     pub(in crate::bank::server) fn asks(&self) -> BTreeSet<AccountId> {
         let waits = self.waiting.waits().filter(|wait| wait.need != Need::Time);
         let mut asks = BTreeSet::new();
@@ -32,7 +32,7 @@ impl Server {
         asks
     }
 
-    /// The accounts from which a group takes more than they hold, and the payees that are not known.
+    /// Returns the accounts from which a group takes more than they hold, and the payees that are unknown.
     fn lacking<'a>(&self, group: &'a [Member]) -> Vec<&'a AccountId> {
         let mut debits: BTreeMap<&AccountId, u64> = BTreeMap::new();
         let mut lacking = Vec::new();
@@ -40,7 +40,7 @@ impl Server {
             let Action::Transfer { from, to, amount } = &instruction.action else { continue };
             let debit = debits.entry(from).or_default();
             *debit = debit.saturating_add(amount.units());
-            // An account of this server's that is not known is opened by the group itself.
+            // An unknown account of this server is opened by the group itself.
             if !to.is_of(&self.config.id) && self.ledger.balances.local(to).is_none() {
                 lacking.push(to);
             }
@@ -52,7 +52,7 @@ impl Server {
         lacking
     }
 
-    /// The refusal of one that a run has shown not to be covered, if it has; and its place in its group.
+    /// Returns the refusal of a group that a run has shown not to be covered, with the place of its member.
     pub(in crate::bank::server) fn refusal(
         &self,
         id: WaitId,
@@ -84,9 +84,9 @@ impl Server {
         Some((place, Outcome::Refused { reason, balance, consulted, not_consulted }))
     }
 
-    /// The first of a group that is not covered by all that the logs hold that a run has looked at: by what
-    /// came into its block, which the local balances have, and by what is left of them. None if all are, or
-    /// if that is not known.
+    /// Returns the first member of a group that all logs consulted by a run don't cover. They count with the
+    /// entries in the run's block, which the local balances have, and with what is left of them. None if all
+    /// members are covered, or nobody knows.
     pub(in crate::bank::server) fn shortage(
         &self,
         wait: &Wait,
@@ -99,7 +99,7 @@ impl Server {
         }
     }
 
-    /// Whether a run has shown what there is to be known of a group, but for those it did not hear.
+    /// True if a run has shown what there is to know of a group, except for servers that it did not hear.
     pub(in crate::bank::server) fn is_judged(&self, wait: &Wait, verdict: &Verdict) -> bool {
         verdict.consulted.rest == Rest::Nothing || self.shortage(wait, verdict).is_some()
     }
@@ -151,7 +151,7 @@ impl Server {
     }
 }
 
-/// What a payer has, of which some may be on its way.
+/// Describes what a payer has, of which some may be on its way.
 fn in_words(payer: &AccountId, balance: Amount, rest: &Rest) -> String {
     let coming = match rest {
         Rest::Brings(brings) => brings.get(payer),

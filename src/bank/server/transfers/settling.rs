@@ -1,4 +1,4 @@
-//! Settling: clients that ask for it, replies that wait for a block, and the bank's own habit.
+//! Settling: clients that ask for it, replies that wait for a block, and the server's own habit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::bank::note::Note;
 use crate::bank::request::{ErrorCode, Reply};
 
 impl Server {
-    /// A client settles: it waits for a run that begins now.
+    /// Has a client wait until the logs are settled, by a run that begins now.
     pub(in crate::bank::server) fn settle(
         &mut self,
         connection: ConnectionId,
@@ -20,7 +20,7 @@ impl Server {
     ) {
         let Limits { waiting: most, waiting_anyway: anyway, .. } = self.config.limits;
         let all = &self.waiting.settling;
-        // Counted only where there is little room: there are as many as many connections may have.
+        // Counted only where there is little room, since there are as many as many connections may have.
         let of_one = || all.values().filter(|one| one.connection == connection).count();
         if all.len() >= most && of_one() >= anyway {
             let message = format!("already {most} clients wait for a settlement");
@@ -35,7 +35,7 @@ impl Server {
         self.set(Timer::Deadline(id));
     }
 
-    /// A block was appended: tells those whose entries are in it.
+    /// Tells clients whose entries are in the block just appended.
     pub(in crate::bank::server) fn tell_settled(&mut self) {
         let included = self.chain().included(&self.config.id);
         let mut told = Vec::new();
@@ -55,7 +55,7 @@ impl Server {
         }
     }
 
-    /// A settlement was waited for long enough. What was accepted has happened all the same.
+    /// Gives up a settlement that was waited for long enough. What was accepted has happened all the same.
     pub(in crate::bank::server) fn settling_took_too_long(&mut self, id: WaitId) {
         if let Some(settling) = self.waiting.settling.remove(&id) {
             let Settling { connection, request, since, .. } = settling;
@@ -70,7 +70,7 @@ impl Server {
         }
     }
 
-    /// Answers the clients whose settlement a run has brought about; returns how many those are.
+    /// Answers the clients whose settlement a run has brought about; returns how many there are.
     pub(in crate::bank::server) fn look_at_settling(
         &mut self,
         verdict: &Verdict,
@@ -89,7 +89,7 @@ impl Server {
             if missing.is_subset(&settling.unanswered) {
                 settled.push(*id);
             } else {
-                // It waits for one further run to hear those servers.
+                // It waits for one further run to hear these servers.
                 settling.unanswered.clone_from(missing);
             }
         }
@@ -108,7 +108,7 @@ impl Server {
         self.effects.bind(Bound::Reply(settling.connection, settling.request, reply));
     }
 
-    /// There is something in the log: it shall not stay there for ever, if that is the habit.
+    /// Sees to it, by habit, that an entry in the log doesn't stay there for ever.
     pub(in crate::bank::server) fn begin_to_settle(&mut self) {
         if self.config.habit.by_age && !self.ledger.log.is_empty() {
             let timer = self.pace.begin_to_settle();
@@ -116,7 +116,7 @@ impl Server {
         }
     }
 
-    /// The oldest entries are old enough.
+    /// Has the log settled, since its oldest entries are old enough.
     pub(in crate::bank::server) fn on_old_log(&mut self) {
         self.pace.on_old_log();
         if !self.ledger.log.is_empty() {
@@ -124,8 +124,8 @@ impl Server {
         }
     }
 
-    /// A block was appended: that may have been what the habit asked for, and who waits for what logs held
-    /// waits on while there comes to be less of it.
+    /// Notes that a block was appended. It may be what the habit asked for. A client that waits for logs to
+    /// be settled goes on waiting while ever less of them is left.
     pub(in crate::bank::server) fn settled_some(&mut self) {
         let chain = self.chain.as_ref().expect("a block was appended");
         let all = self.waiting.settling.iter_mut();
@@ -138,7 +138,7 @@ impl Server {
         }
     }
 
-    /// Whether somebody, or the habit, wants the local log emptied, or it is getting too long.
+    /// True if somebody, or the habit, wants the local log emptied, or it is getting too long.
     pub(in crate::bank::server) fn wants_to_settle(&self) -> bool {
         (!self.waiting.settling.is_empty() && !self.rests_between_runs())
             || !self.waiting.unsettled.is_empty()
@@ -146,8 +146,8 @@ impl Server {
             || self.is_long()
     }
 
-    /// Whether the local log is so long that it is to be settled: by habit, and in any case from half of its
-    /// bound on, so that as a rule no home has to stop taking transfers.
+    /// True if the local log is so long that it has to be settled: by habit, and in any case from half of its
+    /// bound on, so that as a rule no home has to stop accepting transfers.
     fn is_long(&self) -> bool {
         let half = self.config.limits.log.div_ceil(2);
         let most = match self.config.habit.by_length {
@@ -158,14 +158,14 @@ impl Server {
         self.ledger.log.len() >= most
     }
 
-    /// What this server promises for a block at the most.
+    /// Returns the largest share that this server promises for a block.
     pub(in crate::bank::server) fn share(&self) -> Share {
         self.config.limits.share(self.members().count())
     }
 
-    /// Whether the local log holds more than the next block can take while a run is wanted and can
-    /// succeed. New transfers would only wait there, and make all the others wait longer: their clients
-    /// had better be held back. Of a server that only reads nobody waits for anything.
+    /// True if the local log holds more than the next block can take while a run is wanted and can succeed. New
+    /// transfers would only wait there, and make all others wait longer, so clients should be held back. Nobody
+    /// waits for anything of a server that only reads.
     pub fn is_crowded(&self) -> bool {
         !self.rests()
             && self.ledger.log.len() >= self.share().entries
@@ -174,7 +174,7 @@ impl Server {
             && self.peers.connected() + 1 >= self.majority()
     }
 
-    /// True if another server's run for this height is to go first, once: one run serves all who settle.
+    /// True, once, if another server's run for this height has to go first: one run settles the logs of all.
     pub(in crate::bank::server) fn yields(&mut self) -> bool {
         let promised = self.voter.acceptor.promised();
         let yields = self.pace.yields_to(promised, &self.config.id);

@@ -1,4 +1,4 @@
-//! Who waits for a block: clients that settle, and requests whose entries are told when they are in one.
+//! What waits for a block: clients that settle, and requests that are answered when their entries are in one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,30 +10,30 @@ use crate::bank::ledger::entry::Position;
 use crate::bank::request::Outcome;
 use crate::bank::status::Runs;
 
-/// A client that waits for the logs to be settled: for what they held when it asked, not for what comes
-/// meanwhile, of which there may be no end.
+/// A client that waits for the logs to be settled: for what they held when it asked. Later entries, of which
+/// there may be no end, don't count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Settling {
     pub connection: ConnectionId,
     pub request: Option<u64>,
-    /// The last entry of each server's log: of this one's when the client asked, of the others' when they
-    /// promised for the first time since.
+    /// The last entry of each server's log: for this server when the client asked, for another when it first
+    /// promised since.
     pub targets: BTreeMap<ServerId, Position>,
-    /// How many entries up to there are in no block yet.
+    /// How many entries up to these are in no block yet.
     pub left: u64,
-    /// Connected servers that did not answer a run which would otherwise have ended this.
+    /// The servers whose silence kept the last run from ending this wait.
     pub unanswered: BTreeSet<ServerId>,
-    /// What had become of this server's runs when the client asked.
+    /// The outcomes of this server's runs when the client asked.
     pub since: Runs,
 }
 
 impl Settling {
-    /// Whether all that a server's log held is in a block.
+    /// True if all that a server's log held is in a block.
     pub fn is_done(&self, chain: &Chain, server: &ServerId) -> bool {
         self.targets.get(server).is_some_and(|target| *target <= chain.included(server))
     }
 
-    /// Looks at how much is left; true if that is less than before.
+    /// Counts what is left. True if it is less than before.
     pub fn comes_closer(&mut self, chain: &Chain) -> bool {
         let left = |(server, target): (&ServerId, &Position)| {
             let included = chain.included(server);
@@ -43,7 +43,7 @@ impl Settling {
         std::mem::replace(&mut self.left, left) > left
     }
 
-    /// Goes by what a run has heard of logs that were not heard of before.
+    /// Sets targets for logs that a run has heard of for the first time.
     pub fn aim(&mut self, chain: &Chain, verdict: &Verdict) {
         for (server, end) in &verdict.consulted.ends {
             if let Some(end) = end {
@@ -57,15 +57,15 @@ impl Settling {
     }
 }
 
-/// The entries of one request that are told when they are in a block.
+/// The entries of one request that is answered when they are in a block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Unsettled {
     pub id: WaitId,
-    /// The entries' positions, and what is told then.
+    /// The entries' positions, and the outcome to be told for each.
     pub entries: Vec<(Position, Ticket, Outcome)>,
 }
 
-/// The same outcome, which tells whether the entry is in a block.
+/// Adds to an outcome whether the entry is in a block.
 pub fn settled_by(outcome: Outcome, is_settled: bool) -> Outcome {
     match outcome {
         Outcome::Accepted { server, epoch, seq, balance, via, repeated, .. } => {

@@ -1,4 +1,4 @@
-//! Waiting: behind what came before, for a run, or for money that comes by itself.
+//! Waiting: behind earlier groups, for a run, or for money that comes by itself.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use crate::bank::reason::{Code, Reason};
 use crate::bank::request::{ErrorCode, Instruction, Outcome};
 use crate::bank::status::Runs;
 
-/// What a client is told that would have to wait with more than there is room for.
+/// The words for a client whose request would have to wait with more than there is room for.
 const TOO_MUCH: &str = "too much waits at this server already";
 
 impl Server {
-    /// Lets a group wait: behind what holds up its accounts, or, if it may wait for money, beside it.
+    /// Has a group wait: behind what holds up its accounts or, if it may wait for money, beside it.
     pub(in crate::bank::server) fn wait(
         &mut self,
         of: ConnectionId,
@@ -60,7 +60,7 @@ impl Server {
         self.waiting.insert(id, wait);
     }
 
-    /// A retry of one that waits takes over its reply.
+    /// Has a retry of a waiting instruction take over its reply.
     pub(in crate::bank::server) fn join_wait(
         &mut self,
         id: WaitId,
@@ -83,14 +83,14 @@ impl Server {
         let too_much =
             tickets.iter().find(|ticket| !self.clients.calls.may_wait(ticket.call, limits));
         let Some(Ticket { call, .. }) = too_much else { return };
-        // It may yet happen, so it has no outcome; and nothing is to be kept for this reply.
+        // It may yet happen, so it has no outcome, and nothing has to be kept for this reply.
         member.tickets.clear();
         if let Some((connection, id)) = self.clients.calls.give_up(*call) {
             self.reply_error(connection, id, ErrorCode::Unavailable, TOO_MUCH.into());
         }
     }
 
-    /// Something waited long enough for a run: it has not happened and will not.
+    /// Gives up something that waited long enough for a run: it has not happened and will not.
     pub(in crate::bank::server) fn on_deadline(&mut self, id: WaitId) {
         match self.waiting.take(id) {
             Some(wait) => {
@@ -135,11 +135,11 @@ impl Server {
         Reason::new(code, words)
     }
 
-    /// A group has waited for money as long as it was allowed to: from now on it waits like any
-    /// other, for a run that says whether there is some.
+    /// Has a group wait like any other, for a run that says whether there is money: it has waited for money as
+    /// long as it was allowed to.
     pub(in crate::bank::server) fn on_patience_over(&mut self, id: WaitId) {
         let Some(mut wait) = self.waiting.take(id) else { return };
-        // While it was patient others spent from its accounts, perhaps since the run prepared.
+        // While it was patient, others spent from its accounts, perhaps since the run prepared.
         if !planted!(PatienceIgnoresDebits) {
             self.needs_another_run(id);
         }
@@ -152,14 +152,14 @@ impl Server {
         self.set(Timer::Deadline(id));
     }
 
-    /// An account was debited: what waits behind that must be weighed by a run that comes after it.
+    /// Notes that an account was debited: only a later run may weigh the groups that wait behind it.
     pub(in crate::bank::server) fn debited(&mut self, account: &AccountId) {
         if !planted!(RefusedThoughDebited) {
             self.waiting.behind(account).into_iter().for_each(|id| self.needs_another_run(id));
         }
     }
 
-    /// Neither the run under way nor the one that was just concluded may refuse this.
+    /// Keeps the run under way, and the run just concluded, from refusing this group.
     fn needs_another_run(&mut self, id: WaitId) {
         if let Some(run) = &mut self.proposer.run {
             run.plan.eligible.remove(&id);
