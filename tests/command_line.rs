@@ -71,7 +71,7 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
         (vec!["server", "--id", "A", "--redis", "localhost"], "redis://HOST:PORT"),
         (vec!["server", "--id", "A", "--opening-balance", "9007199254740991"], "each is the most"),
         (vec!["server", "--id", "A", "--settle-every", "5"], "unit is missing"),
-        (vec!["server", "--id", "A", "--settle-at", "0"], "from 1 to 2000000"),
+        (vec!["server", "--id", "A", "--settle-at", "0"], "from 1 to 4000000"),
         (
             vec!["server", "--id", "A", "--cluster", "A=h:1,B=h:2", "--rejoin"],
             "--rejoin is refused: in a bank of 2 the others are 1, and 2 have to agree",
@@ -99,7 +99,7 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
         (vec!["export", "--redis", "redis://h:1", "--json"], "unexpected argument '--json'"),
         (vec!["client", "--id", "A", "balance"], "given with -c, such as: -c \"balance\""),
         (vec!["server", "--id", "A", "--opening-balance", "-5"], "a whole number of units"),
-        (vec!["server", "--id", "A", "--settle-at", "-5"], "from 1 to 2000000"),
+        (vec!["server", "--id", "A", "--settle-at", "-5"], "from 1 to 4000000"),
     ] {
         let assert = paxos_banking(&arguments).code(2).stdout("");
         assert!(stderr(&assert).contains(part), "{arguments:?}: {}", stderr(&assert));

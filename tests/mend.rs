@@ -116,7 +116,7 @@ fn a_torn_transaction_is_cut_off_wherever_it_was_torn() {
         let said = mend(&redis.data());
         assert_eq!(said.status, WHOLE, "{length}: {}", said.err);
         let name = file.file_name().unwrap().to_str().unwrap();
-        let told = format!("{name}: the {length} bytes from offset {} on are cut", whole.len());
+        let told = format!("{name}: cut off the {length} bytes from offset {} on", whole.len());
         assert!(said.err.contains(&told), "{}", said.err);
         let copy = format!("{}.before-mending-{length}", file.display());
         assert!(said.err.contains(&copy), "{}", said.err);

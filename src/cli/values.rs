@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn a_number_of_entries_is_one_that_a_log_can_hold() {
         assert_eq!(parse_entries("1"), Ok(1));
-        assert_eq!(parse_entries("2000000"), Ok(2_000_000));
-        for wrong in ["0", "2000001", "-1", "+1", "1.5", "", "many", "99999999999999999999"] {
+        assert_eq!(parse_entries("4000000"), Ok(4_000_000));
+        for wrong in ["0", "4000001", "-1", "+1", "1.5", "", "many", "99999999999999999999"] {
             let error = parse_entries(wrong).unwrap_err();
-            assert!(error.contains("from 1 to 2000000"), "{wrong:?}: {error}");
+            assert!(error.contains("from 1 to 4000000"), "{wrong:?}: {error}");
         }
     }
 }

@@ -70,7 +70,7 @@ mod tests {
         bytes
     }
 
-    /// The check value of the CRC that Redis uses, as its own sources give it.
+    /// Checks the CRC against the check value in Redis's own sources.
     #[test]
     fn the_checksum_is_that_of_redis() {
         assert_eq!(crc_of(b"123456789", &table()), 0xe9c6_d914_c4b8_d9ca);

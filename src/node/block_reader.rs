@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A question, and where the answer goes.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// A client.
+    /// A client's question.
     ForClient {
         /// Where the reply goes.
         outlet: Outlet,
@@ -105,7 +105,7 @@ impl Job {
 }
 
 impl Job {
-    /// The store doesn't answer.
+    /// Ends a job because the store doesn't answer.
     fn fail(self) {
         if let Job::ForClient { outlet, id, .. } = self {
             decline(&outlet, id, "the store gives no answer");
@@ -114,11 +114,11 @@ impl Job {
 }
 
 fn decline(outlet: &Outlet, id: Option<u64>, why: &str) {
-    let message = format!("that can't be read now ({why}); try again");
+    let message = format!("this can't be read now ({why}); try again");
     outlet.send(Outgoing::Reply(id, Reply::Error { error: ErrorCode::Store, message }));
 }
 
-/// The thread's own: its view of the store, and what it has learnt from that.
+/// The thread that reads blocks: its view of the store, and what it has learnt from it.
 pub(crate) struct BlockReader {
     store: Box<dyn BlockSource>,
     statements: Statements,
@@ -126,7 +126,7 @@ pub(crate) struct BlockReader {
     life: Arc<Life>,
     to_check: Arc<ToCheck>,
     checking: Checking,
-    /// A client's job that goes on when peers have had theirs.
+    /// A client's job that goes on after the peers' jobs.
     begun: Option<Job>,
 }
 

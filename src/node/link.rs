@@ -106,7 +106,7 @@ impl Post {
         let mut is_late = false;
         if let Some(weather) = &self.weather {
             if weather.loses(message.name()) {
-                log::debug!("lost, as was asked: {}", message.name());
+                log::debug!("lost, on order: {}", message.name());
                 return Some(Loss::Fault);
             }
             is_late = weather.delay().is_some();

@@ -233,7 +233,7 @@ fn catch_up(store: &mut dyn Store, end: u64, recovery: &mut Recovery) -> Result<
     Ok(())
 }
 
-/// The block at a height.
+/// Reads the block at a height.
 fn block(store: &mut dyn Store, height: u64) -> Result<SealedBlock, LoadError> {
     let block = store.blocks(height, height, 1)?.pop();
     block.ok_or_else(|| missing(store, height))
@@ -244,8 +244,8 @@ fn missing(store: &dyn Store, height: u64) -> LoadError {
     StoreError::Corrupt { key: store.name_of(&Place::Chain), what }.into()
 }
 
-/// The last of so many blocks, but for block 0: as many as fit in about `room` bytes of text, and one at
-/// least if there is one.
+/// Reads the last of `blocks` blocks, except block 0: as many as fit in about `room` bytes of text, but at
+/// least one if there is one.
 fn tail(
     store: &mut dyn Store,
     blocks: u64,
@@ -262,7 +262,7 @@ fn tail(
         let bytes: usize = piece.iter().map(|block| block.text().len()).sum();
         match piece.len() as u64 {
             0 => return Err(missing(store, from)),
-            // They are larger than those after them.
+            // These blocks are larger than the blocks after them.
             found if found < count => {
                 count = found;
                 continue;

@@ -119,7 +119,7 @@ impl Dialler {
     fn keep(&self, number: u64, socket: &Arc<TcpStream>) -> io::Result<Ended> {
         let Some(_adopted) = self.life.adopt(socket) else { return Ok(Ended::WithTheNode) };
         if self.weather.as_ref().is_some_and(|weather| !weather.connect(socket)) {
-            return Err(io::Error::other("the link is cut, as was asked"));
+            return Err(io::Error::other("the link is cut, on order"));
         }
         let trace = self.trace.of_link(&self.peer, socket);
         let (link, writer) = Link::new(number, socket, self.weather.clone(), trace);

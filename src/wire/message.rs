@@ -45,7 +45,7 @@ mod tests {
         id.parse().unwrap()
     }
 
-    /// Of each of nine servers at least one element, each as long as possible.
+    /// Takes at least one element of each of nine servers, each as long as possible.
     #[test]
     fn the_largest_block_fits_into_a_line() {
         let Limits { element, block_bytes, .. } = Limits::default();

@@ -94,7 +94,7 @@ fn each_kind_of_reply_is_one_line_that_names_its_fields() {
     );
 }
 
-/// A statement and a list of accounts.
+/// Returns a statement and a list of accounts.
 fn pages() -> Vec<Reply> {
     let account: AccountId = "A".parse().unwrap();
     let entry = || entries().remove(1);
