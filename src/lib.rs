@@ -31,7 +31,7 @@
 //!    hands out the reply, to the connection's writer thread.
 //!
 //! If the balance does not cover it, the transfer waits, and the server starts a
-//! [`Run`](bank::paxos::proposer::Run). *Prepare* leaves at once: it is true whatever is durable.
+//! [`Run`](bank::paxos::run::Run). *Prepare* leaves at once: it is true whatever is durable.
 //! Promises come back from a majority, A's own through its own outbox, when durable. Their logs
 //! become a [`Block`]; *accept*, *accepted*; the block is appended to the
 //! [`Chain`](bank::blockchain::chain::Chain). In that same turn the waiting transfer is reconsidered.

@@ -137,15 +137,15 @@ impl fmt::Display for Stop {
 
 /// The word that the writes of one turn are durable, with what was written.
 ///
-/// There is no way to one but to give away the turn's batch ([`Batch::write`]): a shell that forgets to
-/// write has none.
+/// Only giving away the turn's batch ([`Batch::write`]) makes a receipt, so a shell that forgets to write has
+/// none.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Receipt {
     batch: Batch,
 }
 
 impl Receipt {
-    /// What is durable by it.
+    /// Returns the batch that is durable.
     pub fn batch(&self) -> &Batch {
         &self.batch
     }

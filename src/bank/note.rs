@@ -1,5 +1,5 @@
-//! What a server notes for people: a line of its log each. Nothing depends on them, and what has to be told
-//! apart is told apart by the variant, not by its words.
+//! What a server notes for people: each note is a line of its log. Nothing depends on a note. Code that tells
+//! notes apart does so by the variant, not by the words.
 
 use std::fmt;
 
@@ -12,20 +12,20 @@ use crate::bank::paxos::rest::Rest;
 /// How much a note matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Level {
-    /// Something is wrong that a person should look at.
+    /// Something is wrong, and a person should look at it.
     Warning,
-    /// A step of founding, of reconciling.
+    /// A step of founding or of reconciling.
     Info,
-    /// A step of a Paxos run, of which there may be very many.
+    /// A step of a Paxos run; there may be very many.
     Step,
-    /// Why something was ignored.
+    /// A reason why something was ignored.
     Debug,
 }
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Note {
-    /// A step of a run of this server's: of this height, in this ballot.
+    /// A step of this server's run for a height, in a ballot.
     Run(u64, Ballot, Step),
     /// A block that was accepted here was not committed in time.
     FinishesRound,
@@ -33,22 +33,22 @@ pub enum Note {
     Appended {
         /// The block's height.
         height: u64,
-        /// Who proposed it.
+        /// The server that proposed it.
         by: Option<ServerId>,
-        /// What is in it.
+        /// The block's content, in words.
         content: String,
-        /// The ballot of this server's run that ends with it.
+        /// The ballot of this server's run, if one ends with this block.
         beaten: Option<Ballot>,
     },
-    /// A run that only settles lets that of this server go first.
+    /// This server's run only settles, and lets the named server's run go first.
     Yields(ServerId),
-    /// A life begins, in these words.
+    /// A life begins; the words say how.
     Begins(String),
     /// The connection dialled to this peer is up, and was greeted.
     Connected(ServerId),
     /// The connection dialled to this peer is gone.
     Disconnected(ServerId),
-    /// This server has block 0 of the bank that it was to serve.
+    /// This server has its bank's block 0.
     Founded(BlockHash),
     /// Every server has confirmed block 0.
     Opened,
@@ -69,36 +69,36 @@ pub enum Note {
     },
     /// Something came that changes nothing.
     Nothing(Nothing),
-    /// A person should look at it.
+    /// Something that a person should look at.
     Warning(Warning),
 }
 
 /// A step of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// It begins, for this.
+    /// The run begins; the words say what for.
     Prepares(String),
-    /// A server has promised, with what these words say.
+    /// A server has promised; the words say with what.
     Promised(ServerId, String),
     /// A server has promised a higher ballot.
     Nacked {
         /// The server.
         by: ServerId,
-        /// That ballot.
+        /// The higher ballot.
         promised: Ballot,
-        /// Transfers wait there too.
+        /// True if transfers wait at the other server too.
         waiting: bool,
     },
-    /// It proposes a block.
+    /// The proposer proposes a block.
     Proposes {
-        /// The block was accepted by somebody before.
+        /// True if some server accepted the block before.
         adopted: bool,
-        /// What is in it.
+        /// The block's content, in words.
         content: String,
     },
     /// There is nothing to propose.
     AllEmpty,
-    /// More is logged than a block takes; this is what it leaves.
+    /// More is logged than a block takes: the rest that the block leaves.
     Leaves(Rest),
     /// These servers accepted the block, a majority.
     Chosen(Vec<ServerId>),
@@ -107,9 +107,9 @@ pub enum Step {
 /// What came and changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Nothing {
-    /// An answer of this name to a run, from this server, and why it doesn't count.
+    /// An answer to a run: its name, its sender, and why it doesn't count.
     Answer(&'static str, ServerId, Ignored),
-    /// A message of this name, on a connection that nobody has greeted on.
+    /// A message of this name, on a connection without a hello.
     Stranger(&'static str),
     /// A message of this name, while the store takes no writes.
     Resting(&'static str, ServerId),
@@ -117,7 +117,7 @@ pub enum Nothing {
     GreetsAgain(ServerId),
     /// A hello on a connection that the peer has left.
     GreetsLate(ServerId),
-    /// A message for which this server would have to take part.
+    /// A message to a server that doesn't take part yet.
     NoPartYet(ServerId),
     /// Blocks that were not asked for.
     UnaskedBlocks(ServerId),
@@ -134,17 +134,17 @@ pub enum Nothing {
 pub enum Warning {
     /// A message of this name that no correct server sends.
     Impossible(&'static str, ServerId),
-    /// A promise that can't be.
+    /// A promise that is wrong, and why.
     BadPromise(ServerId, String),
-    /// A proposed block that can't be, or that contradicts the log here.
+    /// A proposed block that is wrong or contradicts this server's log, and why.
     BadProposal(ServerId, String),
-    /// No block can be made of logs that are good each.
+    /// Logs that are good by themselves make no block together.
     BadTogether(String),
     /// A server proposes two blocks in this ballot.
     TwoBlocks(ServerId, Ballot),
-    /// The block of this height was chosen, and could not be appended.
+    /// The block of this height was chosen and could not be appended, and why.
     NotAppended(u64, String),
-    /// A block of this height, from this peer, that can't be right.
+    /// A block of this height, from this peer, can't be right, and why.
     BadBlock(u64, ServerId, String),
     /// A peer's chain does not link to this block of this server's.
     Fork {
@@ -155,16 +155,16 @@ pub enum Warning {
         /// The beginning of the head's hash.
         head: String,
     },
-    /// One peer alone says that this server's store is not the one it should be.
+    /// One peer alone says that this server's store is the wrong store.
     Accused {
         /// The peer.
         by: ServerId,
-        /// Nothing is served until another has spoken.
+        /// True if nothing is served until another peer has spoken.
         in_doubt: bool,
-        /// What it says.
+        /// The peer's words.
         reason: String,
     },
-    /// A peer has nothing against this server, which was in doubt.
+    /// A peer has nothing against this server's store, which was in doubt.
     Cleared(ServerId),
     /// A peer names a round of a ballot that is too far ahead of the highest seen.
     Leap {
@@ -172,10 +172,10 @@ pub enum Warning {
         by: ServerId,
         /// The round.
         round: u64,
-        /// The highest that was seen.
+        /// The highest round that was seen.
         seen: u64,
     },
-    /// Another server answers where a peer should be.
+    /// Where the first server should be, the second answers.
     Elsewhere(ServerId, ServerId),
     /// A peer can't be spoken to, for this reason.
     CannotSpeak(ServerId, String),
@@ -183,19 +183,19 @@ pub enum Warning {
     RefusedBy(ServerId, String),
     /// A connection of a peer's is refused, for this reason.
     Refuses(ServerId, String),
-    /// A peer answers a hello by a message of this name.
+    /// A peer answers a hello with a message of this name.
     OddAnswer(ServerId, &'static str),
-    /// A peer has founded another bank; and what to do.
+    /// A peer has founded another bank; the words say what to do.
     OtherBank(ServerId, &'static str),
-    /// A block 0 that is none.
+    /// A block 0 that is wrong, and why.
     BadGenesis(String),
     /// A block 0 of another bank.
     StrangeGenesis,
     /// This server has founded a bank of which it was not told.
     NewBank(BlockHash),
-    /// This server founds nothing, in these words.
+    /// This server founds no bank; the words say why.
     WaitsForItsBank(String),
-    /// On its operator's word a server rejoins.
+    /// A server rejoins on its operator's word.
     Rejoins {
         /// The server.
         server: ServerId,
@@ -204,12 +204,12 @@ pub enum Warning {
         /// The instance in whose place it comes.
         old: InstanceId,
     },
-    /// This server has rejoined, in these words.
+    /// This server has rejoined; the words say more.
     Rejoined(String),
 }
 
 impl Note {
-    /// How much it matters.
+    /// Says how much the note matters.
     pub fn level(&self) -> Level {
         match self {
             Note::Run(..) | Note::FinishesRound | Note::Appended { .. } | Note::Yields(_) => {

@@ -25,7 +25,7 @@ pub enum Code {
     Lost,
     /// The retry comes too late: the first try's outcome is no longer known.
     TooLate,
-    /// Others of its linked group were decided earlier, without it.
+    /// Other items of its linked group were decided earlier, without it.
     GroupDecided,
     /// A request's last item is linked to a next one, which isn't there.
     LinkedAtEnd,

@@ -127,7 +127,7 @@ pub struct Measured {
     pub runs_lost: u64,
     /// The time from a request's arrival to its reply, for accepted transfers that took no run.
     pub local: Option<Percentiles>,
-    /// The same for transfers accepted after a run, or answered when they were settled.
+    /// The time from arrival to reply for transfers accepted after a run, or answered once they were settled.
     pub paxos: Option<Percentiles>,
     /// The server's dealings with its store.
     pub redis: RedisStatus,

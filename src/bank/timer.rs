@@ -1,23 +1,22 @@
-//! Timers by name.
+//! The timers' names.
 
 use crate::bank::ids::WaitId;
 
-/// Timers by name; the shell turns a name into a jittered deadline.
+/// A timer's name; the shell turns it into a jittered deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// Time to tell the others that this server is there.
     Heartbeat,
-    /// A proposer with a majority of promises has waited long enough for the others: a short time,
-    /// or, if what was promised covers all that waits, a very short one.
+    /// A proposer with a majority of promises has waited long enough for the others.
     Gather {
-        /// What was promised covers all that waits.
+        /// True for a very short time, since the promises cover all that waits.
         covered: bool,
     },
-    /// Time to repeat the run's prepare or accept to those who haven't answered.
+    /// Time to repeat the run's prepare or accept to servers that haven't answered.
     Repeat,
-    /// A proposer that lost, or that lets others go first, may try again. Longer with each attempt.
+    /// A proposer that lost, or that lets others go first, may try again. The time grows with each attempt.
     BackOff {
-        /// Counts the attempts in a row that did not get through.
+        /// The number of attempts in a row that did not get through.
         attempt: u32,
     },
     /// A block was accepted here a while ago and no commit was heard of.
@@ -30,12 +29,12 @@ pub enum Timer {
     Patience {
         /// The transfer.
         wait: WaitId,
-        /// How long that is, in milliseconds.
+        /// The time that it was allowed, in milliseconds.
         ms: u64,
     },
-    /// Payees that nobody knows may be asked for again.
+    /// Runs may begin again that look for unknown payees.
     LookUp,
-    /// Runs that by the look of the last ones bring nothing but refusals may begin again.
+    /// Runs may begin again after a row of runs that brought nothing.
     Rest,
     /// The oldest entry of the local log has been there long enough: settle.
     Settle,

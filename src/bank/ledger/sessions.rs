@@ -77,12 +77,12 @@ impl Remembered {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Session {
-    /// The newest connection that used the session.
+    /// The newest connection that used the session, whether it is there or gone.
     connection: Option<ConnectionId>,
-    /// The same connection, while it is there.
+    /// The newest connection that used the session, while it is there.
     holder: Option<ConnectionId>,
-    /// Whether the session was used, and when it was last touched. The time counts up with each use of any
-    /// session.
+    /// The session's place by use: unused or used, and when it was last touched. The time counts up with each
+    /// use of any session.
     place: Place,
     /// The number up to which requests that are not in `requests` may have been forgotten.
     floor: u64,

@@ -42,7 +42,7 @@ pub enum Phase {
     Preparing {
         /// The promise of each server that answered.
         promises: BTreeMap<ServerId, Promised>,
-        /// Whether the proposer waits for more promises.
+        /// The state of the wait for more promises.
         gathering: Gathering,
     },
     /// Phase 2: the proposer collects acceptances.

@@ -30,7 +30,7 @@ impl Server {
         declined
     }
 
-    /// If this server only reads, says that nothing was done, and why. True if it does.
+    /// Says that nothing was done, and why, if this server only reads. Returns true if it only reads.
     pub(super) fn decline(&mut self, connection: ConnectionId, id: Option<u64>) -> bool {
         let Some(why) = &self.store.no_writes else { return false };
         let message = format!(

@@ -151,7 +151,7 @@ impl Visitor {
         })
     }
 
-    /// Reads blocks as [`Store::blocks`](crate::store::Store::blocks) does.
+    /// Reads blocks as [`BlockSource::blocks`](crate::store::BlockSource::blocks) does.
     ///
     /// # Errors
     /// If the blocks can't be read or understood.

@@ -1,4 +1,4 @@
-//! The single source for who is a member.
+//! The single source for the bank's members.
 
 use super::super::Server;
 use crate::bank::ids::ServerId;

@@ -12,9 +12,9 @@ use crate::bank::ledger::sessions::Fate;
 use crate::bank::request::Instruction;
 
 impl Server {
-    /// Answers a single transfer that is covered, with nothing in its way, or that was seen before: nearly all
-    /// are so. Returns any other, of which nothing was noted. The result is that of examining it as a group of
-    /// one.
+    /// Answers a single transfer if it is covered and nothing is in its way, as with nearly all transfers, or
+    /// if it was seen before. Returns any other transfer, of which nothing was noted. The outcome is the same as
+    /// if the transfer were examined as a group of one.
     pub(in crate::bank::server) fn accept_at_once(
         &mut self,
         connection: ConnectionId,

@@ -146,8 +146,8 @@ impl Server {
             || self.is_long()
     }
 
-    /// True if the local log is so long that it has to be settled: by habit, and in any case from half of its
-    /// bound on, so that as a rule no home has to stop accepting transfers.
+    /// True if the local log has to be settled for its length: by habit, and in any case from half of its bound
+    /// on. As a rule no home then has to stop accepting transfers.
     fn is_long(&self) -> bool {
         let half = self.config.limits.log.div_ceil(2);
         let most = match self.config.habit.by_length {
