@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use paxos_banking::store::memory::MemoryStore;
-use paxos_banking::trace::merge::{Deed, Fate, Story, merge};
+use paxos_banking::trace::merge::{Deed, Delivery, Story, merge};
 use paxos_banking::trace::record::{Loss, Record, What};
 use paxos_banking::trace::{self, Choice, reader};
 use serde_json::json;
@@ -60,7 +60,7 @@ fn run(cluster: &Cluster, id: &str) -> u64 {
 fn arrived(story: &Story, kind: &str, height: u64) -> Vec<(String, String)> {
     let name = |server: usize| story.servers[server].to_string();
     let of = |event: &trace::merge::Event| match &event.deed {
-        Deed::Sent { to, message, fate: Fate::Arrived(arrival) }
+        Deed::Sent { to, message, fate: Delivery::Arrived(arrival) }
             if message.kind == kind && message.height == Some(height) =>
         {
             assert_eq!(story.events[*arrival].server, *to);

@@ -18,7 +18,7 @@ use crate::bank::blockchain::block::FORMAT;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::stored::{Place, Stored};
-use crate::store::redis::visitor::{Premises, Visitor};
+use crate::store::redis::viewer::{ReadOnlyRedis, StoreViewer};
 use crate::wire::to_line;
 
 /// The amount of blocks' text that is read at a time, in bytes.
@@ -53,7 +53,7 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> u8
 
 fn export(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
     let premises =
-        Premises::new(&options.redis, &redis_options(options.timeout)).map_err(trouble)?;
+        ReadOnlyRedis::new(&options.redis, &redis_options(options.timeout)).map_err(trouble)?;
     let id = find(&premises, options.id.as_ref())?;
     let mut visitor = premises.visit(&id);
     let contents = visitor.contents().map_err(trouble)?;
@@ -76,7 +76,7 @@ fn unwritten(place: &str, error: &io::Error) -> Trouble {
 }
 
 /// Finds the server that is meant.
-fn find(premises: &Premises, id: Option<&ServerId>) -> Result<ServerId, Trouble> {
+fn find(premises: &ReadOnlyRedis, id: Option<&ServerId>) -> Result<ServerId, Trouble> {
     let servers = premises.servers().map_err(trouble)?;
     let all: Vec<&str> = servers.iter().map(ServerId::as_str).collect();
     let place = premises.place();
@@ -98,7 +98,7 @@ fn find(premises: &Premises, id: Option<&ServerId>) -> Result<ServerId, Trouble>
 
 fn write_all(
     id: &ServerId,
-    visitor: &mut Visitor,
+    visitor: &mut StoreViewer,
     stored: &Stored,
     as_table: bool,
     to: &mut dyn Write,

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::audit::finding::{At, Finding, Spot, Trouble};
-use crate::audit::replay::Found;
+use crate::audit::replay::BlockFound;
 use crate::audit::source::{AccountsPiece, Source, Standing};
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
 use crate::bank::ids::{InstanceId, ServerId};
@@ -258,7 +258,7 @@ impl Source for FileSource {
         Ok(self.held.blocks)
     }
 
-    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble> {
+    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<BlockFound>, Trouble> {
         let mut reader = self.reader_at(from)?;
         let (mut found, mut bytes, mut next) = (Vec::new(), 0, from);
         while next <= to.min(self.held.blocks.saturating_sub(1)) && bytes < PIECE {
@@ -267,7 +267,7 @@ impl Source for FileSource {
             bytes += line.len();
             let block = SealedBlock::open(line);
             let block = block.map_err(|error| self.wrong(number, error.to_string()))?;
-            found.push(Found::Text(block));
+            found.push(BlockFound::Text(block));
             next += 1;
         }
         self.place = Some((next, reader));

@@ -29,7 +29,7 @@ use crate::audit::source::Source;
 use crate::audit::stored::StoreSource;
 use crate::bank::ids::ServerId;
 use crate::store::redis::Options as RedisOptions;
-use crate::store::redis::visitor::Premises;
+use crate::store::redis::viewer::ReadOnlyRedis;
 use crate::wire::to_line;
 
 pub mod across;
@@ -117,7 +117,7 @@ fn stores(options: &Options) -> (Vec<Box<dyn Source>>, Vec<String>) {
     let mut found = BTreeSet::new();
     let wanted = |id: &ServerId| options.ids.is_empty() || options.ids.contains(id);
     for url in &options.redis {
-        let there = Premises::new(url, &redis_options(options.timeout))
+        let there = ReadOnlyRedis::new(url, &redis_options(options.timeout))
             .and_then(|premises| Ok((premises.servers()?, premises)));
         let (servers, premises) = match there {
             Ok(there) => there,

@@ -15,27 +15,27 @@ use crate::wire::reply::HashedBlock;
 
 /// A block as it was found.
 #[derive(Clone, Debug)]
-pub enum Found {
+pub enum BlockFound {
     /// The block's text.
     Text(SealedBlock),
     /// A server's account of the block, without the text: so its hash is the server's word.
     Told(Box<HashedBlock>),
 }
 
-impl Found {
+impl BlockFound {
     /// Returns the block's hash: the text's, or the hash that was told.
     pub fn hash(&self) -> BlockHash {
         match self {
-            Found::Text(block) => block.hash(),
-            Found::Told(block) => block.hash,
+            BlockFound::Text(block) => block.hash(),
+            BlockFound::Told(block) => block.hash,
         }
     }
 
     /// Returns the block's entries, in order.
     pub fn entries(&self) -> Vec<Entry> {
         match self {
-            Found::Text(block) => block.block().entries().collect(),
-            Found::Told(block) => block.entries.clone(),
+            BlockFound::Text(block) => block.block().entries().collect(),
+            BlockFound::Told(block) => block.entries.clone(),
         }
     }
 }
@@ -114,10 +114,10 @@ impl Replay {
     ///
     /// # Errors
     /// Says what is wrong with the block.
-    pub fn append(&mut self, found: &Found) -> Result<SealedBlock, String> {
+    pub fn append(&mut self, found: &BlockFound) -> Result<SealedBlock, String> {
         let block = match found {
-            Found::Text(block) => block.clone(),
-            Found::Told(told) => self.written_anew(told)?,
+            BlockFound::Text(block) => block.clone(),
+            BlockFound::Told(told) => self.written_anew(told)?,
         };
         match &mut self.chain {
             None => {

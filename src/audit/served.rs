@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::audit::finding::{At, Finding, Spot, Trouble};
-use crate::audit::replay::{Found, elements_of};
+use crate::audit::replay::{BlockFound, elements_of};
 use crate::audit::source::{AccountsPiece, Source, Standing};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::Entry;
@@ -147,11 +147,11 @@ impl Source for ServerSource {
         Ok(0)
     }
 
-    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble> {
+    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<BlockFound>, Trouble> {
         match self.ask(&Request::Chain { from, to: Some(to) })? {
             Answer::Chain(told) => {
                 let told = told.blocks.into_iter().map(Box::new);
-                Ok(told.map(Found::Told).collect())
+                Ok(told.map(BlockFound::Told).collect())
             }
             _ => Err(self.unread("it doesn't say what its chain holds")),
         }

@@ -1,7 +1,7 @@
 //! A source: where a server's chain and log are read.
 
 use crate::audit::finding::{Spot, Trouble};
-use crate::audit::replay::Found;
+use crate::audit::replay::BlockFound;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::derived::{Derived, SessionsInChain};
@@ -82,7 +82,7 @@ pub trait Source {
     ///
     /// # Errors
     /// If the blocks can't be read or understood.
-    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble>;
+    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<BlockFound>, Trouble>;
 
     /// Reads the next piece of what follows from the chain; none after the last one.
     ///

@@ -1,12 +1,12 @@
 //! A store in Redis, as a source.
 
 use crate::audit::finding::{Finding, Spot, Trouble};
-use crate::audit::replay::Found;
+use crate::audit::replay::BlockFound;
 use crate::audit::source::{AccountsPiece, Kept, Source, Standing};
 use crate::bank::ids::ServerId;
 use crate::bank::stored::Place;
 use crate::store::StoreError;
-use crate::store::redis::visitor::{Pages, Premises, Visitor};
+use crate::store::redis::viewer::{Pages, ReadOnlyRedis, StoreViewer};
 
 /// The amount of blocks' text that is read at a time, in bytes.
 const PIECE: usize = 8 << 20;
@@ -15,14 +15,14 @@ const PIECE: usize = 8 << 20;
 pub struct StoreSource {
     id: ServerId,
     place: String,
-    visitor: Visitor,
+    visitor: StoreViewer,
     /// The next page of balances; none after the last.
     next: Option<u64>,
 }
 
 impl StoreSource {
     /// Names the store of the server `id` in a Redis.
-    pub fn new(premises: &Premises, id: ServerId) -> StoreSource {
+    pub fn new(premises: &ReadOnlyRedis, id: ServerId) -> StoreSource {
         let (place, visitor) = (premises.place(), premises.visit(&id));
         StoreSource { id, place, visitor, next: Some(0) }
     }
@@ -70,9 +70,9 @@ impl Source for StoreSource {
         self.visitor.length().map_err(trouble)
     }
 
-    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble> {
+    fn blocks(&mut self, from: u64, to: u64) -> Result<Vec<BlockFound>, Trouble> {
         let blocks = self.visitor.blocks(from, to, PIECE).map_err(trouble)?;
-        Ok(blocks.into_iter().map(Found::Text).collect())
+        Ok(blocks.into_iter().map(BlockFound::Text).collect())
     }
 
     fn accounts_piece(&mut self) -> Result<Option<AccountsPiece>, Trouble> {

@@ -12,8 +12,8 @@ use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Query, Reply};
 use crate::node::checking::{Checking, ToCheck};
 use crate::node::life::{ExitReason, Life};
-use crate::node::link::Post;
-use crate::node::outlet::{Outgoing, Outlet};
+use crate::node::link::PeerSender;
+use crate::node::reply_sender::{Outgoing, ReplySender};
 use crate::node::statements::Statements;
 use crate::store::{BlockSource, StoreError};
 use crate::wire::encode_chain;
@@ -42,7 +42,7 @@ pub(crate) enum Job {
     /// A client's question.
     ForClient {
         /// Where the reply goes.
-        outlet: Outlet,
+        reply_sender: ReplySender,
         /// The number of the client's request.
         id: Option<u64>,
         /// The question.
@@ -51,7 +51,7 @@ pub(crate) enum Job {
     /// Blocks for a peer.
     ForPeer {
         /// The way to the link that was up when the job was given.
-        post: Post,
+        sender: PeerSender,
         /// The first height.
         from: u64,
         /// The last height.
@@ -98,7 +98,9 @@ impl Job {
     /// Turns down a job for want of room. A peer times out and asks again; a client is told.
     fn decline(self) {
         match self {
-            Job::ForClient { outlet, id, .. } => decline(&outlet, id, "too much is being read"),
+            Job::ForClient { reply_sender, id, .. } => {
+                decline(&reply_sender, id, "too much is being read")
+            }
             Job::ForPeer { .. } => log::debug!("too many blocks are asked for: a peer has to wait"),
         }
     }
@@ -107,15 +109,15 @@ impl Job {
 impl Job {
     /// Ends a job because the store doesn't answer.
     fn fail(self) {
-        if let Job::ForClient { outlet, id, .. } = self {
-            decline(&outlet, id, "the store gives no answer");
+        if let Job::ForClient { reply_sender, id, .. } = self {
+            decline(&reply_sender, id, "the store gives no answer");
         }
     }
 }
 
-fn decline(outlet: &Outlet, id: Option<u64>, why: &str) {
+fn decline(reply_sender: &ReplySender, id: Option<u64>, why: &str) {
     let message = format!("this can't be read now ({why}); try again");
-    outlet.send(Outgoing::Reply(id, Reply::Error { error: ErrorCode::Store, message }));
+    reply_sender.send(Outgoing::Reply(id, Reply::Error { error: ErrorCode::Store, message }));
 }
 
 /// The thread that reads blocks: its view of the store, and what it has learnt from it.
@@ -223,9 +225,9 @@ impl BlockReader {
 
     fn work(&mut self, job: Job) {
         match job {
-            Job::ForPeer { post, from, up_to } => self.for_peer(&post, from, up_to),
-            Job::ForClient { outlet, id, .. } if outlet.queued() >= MAX_UNREAD => {
-                decline(&outlet, id, "read the earlier replies first");
+            Job::ForPeer { sender, from, up_to } => self.for_peer(&sender, from, up_to),
+            Job::ForClient { reply_sender, id, .. } if reply_sender.queued() >= MAX_UNREAD => {
+                decline(&reply_sender, id, "read the earlier replies first");
             }
             Job::ForClient { ref query, .. } if self.has_to_index(query) => {
                 match self.statements.index_piece(&mut *self.store) {
@@ -253,8 +255,8 @@ impl BlockReader {
     fn answer_client(&mut self, job: Job) {
         match job {
             Job::ForPeer { .. } => {}
-            Job::ForClient { ref outlet, id, ref query } => match self.answer(id, query) {
-                Ok(answer) => outlet.send(answer),
+            Job::ForClient { ref reply_sender, id, ref query } => match self.answer(id, query) {
+                Ok(answer) => reply_sender.send(answer),
                 Err(error) => {
                     log::warn!("a client's question can't be answered: {error}");
                     job.fail();
@@ -278,14 +280,14 @@ impl BlockReader {
         })
     }
 
-    fn for_peer(&mut self, post: &Post, from: u64, up_to: u64) {
+    fn for_peer(&mut self, sender: &PeerSender, from: u64, up_to: u64) {
         let blocks: Vec<SealedBlock> = match self.store.blocks(from, up_to, PIECE_FOR_PEER) {
             Ok(blocks) => blocks,
             Err(error) => {
                 return log::warn!("blocks {from} to {up_to} can't be read for a peer: {error}");
             }
         };
-        post.send(Message::BlocksResponse { blocks });
+        sender.send(Message::BlocksResponse { blocks });
     }
 }
 

@@ -88,10 +88,10 @@ impl BlockSource for Broken {
 fn a_client_whose_question_is_not_answered_is_told_why() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (outlet, outgoing) = Outlet::new(Arc::new(listener.accept().unwrap().0));
+    let (reply_sender, outgoing) = ReplySender::new(Arc::new(listener.accept().unwrap().0));
     let ask = || {
         let query = Query::Chain { from: 0, to: 5 };
-        Job::ForClient { outlet: outlet.clone(), id: Some(7), query }
+        Job::ForClient { reply_sender: reply_sender.clone(), id: Some(7), query }
     };
     let told = || match outgoing.try_iter().last() {
         Some(Queued::Item(Outgoing::Reply(Some(7), Reply::Error { message, .. }))) => message,
@@ -103,7 +103,7 @@ fn a_client_whose_question_is_not_answered_is_told_why() {
     let mut reader = BlockReader::new(id, Box::new(Broken), never(), Life::new(), check);
     reader.work(ask());
     assert!(told().contains("the store gives no answer"));
-    (0..MAX_UNREAD).for_each(|_| outlet.send(Outgoing::Text(String::new())));
+    (0..MAX_UNREAD).for_each(|_| reply_sender.send(Outgoing::Text(String::new())));
     reader.work(ask());
     assert!(told().contains("read the earlier replies first"));
 }
@@ -116,15 +116,15 @@ fn peers_are_served_before_clients_and_have_a_queue_of_their_own() {
         (Arc::new(listener.accept().unwrap().0), theirs)
     };
     let ((client, _client), (peer, _peer)) = (socket(), socket());
-    let (outlet, _outgoing) = Outlet::new(client);
+    let (reply_sender, _outgoing) = ReplySender::new(client);
     let (link, _writer) = Link::new(1, &peer, None, None);
     let (jobs, to_do) = Jobs::new();
     // More than there is room for.
     for id in 0..=JOBS as u64 {
         let query = Query::Chain { from: 0, to: 0 };
-        jobs.order(Job::ForClient { outlet: outlet.clone(), id: Some(id), query });
+        jobs.order(Job::ForClient { reply_sender: reply_sender.clone(), id: Some(id), query });
     }
-    jobs.order(Job::ForPeer { post: link.post().clone(), from: 5, up_to: 5 });
+    jobs.order(Job::ForPeer { sender: link.sender().clone(), from: 5, up_to: 5 });
     let read = Arc::new(Mutex::new(Vec::new()));
     let chain = Box::new(Chain((0..6).map(block).collect(), read.clone()));
     let (id, check, appended) = ("A".parse().unwrap(), Arc::default(), never());

@@ -16,15 +16,15 @@ use crate::bank::ids::{AccountId, ConnectionId, ServerId};
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::{ErrorCode, Reply};
 use crate::keepalive::keep_alive;
+use crate::node::backlog::Untaken;
 use crate::node::config::Timings;
 use crate::node::faults::Faults;
 use crate::node::guests::{Guests, Seat};
 use crate::node::incoming::{Ask, Incoming};
 use crate::node::life::Life;
 use crate::node::loading::Loading;
-use crate::node::outlet::{Outgoing, Outlet, write_out};
-use crate::node::owed::Untaken;
 use crate::node::queues::weight;
+use crate::node::reply_sender::{Outgoing, ReplySender, write_out};
 use crate::node::room::{Room, Taken};
 use crate::node::socket::refuse;
 use crate::node::unread::Unread;
@@ -41,7 +41,7 @@ const MAX_DISCARDED: usize = 64 << 20;
 
 /// What all accepted connections share.
 #[derive(Clone, Debug)]
-pub(crate) struct Lobby {
+pub(crate) struct Admission {
     pub(crate) id: ServerId,
     /// The server's own account, which pays where no other is named.
     pub(crate) home: AccountId,
@@ -84,37 +84,37 @@ struct Ended;
 
 /// Serves a connection to its end. If all clients' places are taken, it lets in a peer, or a client that
 /// asks at once while another client is idle.
-pub(crate) fn serve(lobby: &Lobby, id: ConnectionId, socket: Arc<TcpStream>) {
-    let Some(_adopted) = lobby.life.adopt(&socket) else { return };
-    let (outlet, outgoing) = Outlet::among(&lobby.unread, Arc::clone(&socket));
-    let seat = lobby.guests.seat(id, &outlet);
-    let patience = seat.is_none().then_some(lobby.timings.handshake);
+pub(crate) fn serve(admission: &Admission, id: ConnectionId, socket: Arc<TcpStream>) {
+    let Some(_adopted) = admission.life.adopt(&socket) else { return };
+    let (reply_sender, outgoing) = ReplySender::among(&admission.unread, Arc::clone(&socket));
+    let seat = admission.guests.seat(id, &reply_sender);
+    let patience = seat.is_none().then_some(admission.timings.handshake);
     let prepared = socket
         .set_nodelay(true)
         .and_then(|()| keep_alive(&socket))
-        .and_then(|()| socket.set_write_timeout(Some(lobby.timings.unread)))
+        .and_then(|()| socket.set_write_timeout(Some(admission.timings.unread)))
         .and_then(|()| socket.set_read_timeout(patience));
     if let Err(error) = prepared {
         return log::debug!("connection {}: {error}", id.0);
     }
-    let (for_writer, owed) = outlet.for_writer();
-    lobby.life.scope(|scope| {
-        let name = format!("{}:{}-out", lobby.id, id.0);
-        let writer = move || write_out(&outgoing, &for_writer, &owed, lobby.life.over());
-        if let Err(error) = lobby.life.spawn_small(scope, (name, WRITER_STACK), writer) {
+    let (for_writer, owed) = reply_sender.for_writer();
+    admission.life.scope(|scope| {
+        let name = format!("{}:{}-out", admission.id, id.0);
+        let writer = move || write_out(&outgoing, &for_writer, &owed, admission.life.over());
+        if let Err(error) = admission.life.spawn_small(scope, (name, WRITER_STACK), writer) {
             log::warn!("no thread for connection {}: {error}", id.0);
             return refuse(&socket, "this server can't start another thread; try again later");
         }
-        // The reader takes the outlet and the seat with it. So the writer ends once the event loop has let
-        // go of its own outlet.
-        Reader { lobby, id, outlet, patience, seat, long: None }.run(&socket);
+        // The reader takes the reply_sender and the seat with it. So the writer ends once the event loop has let
+        // go of its own reply_sender.
+        Reader { admission, id, reply_sender, patience, seat, long: None }.run(&socket);
     });
 }
 
 struct Reader<'a> {
-    lobby: &'a Lobby,
+    admission: &'a Admission,
     id: ConnectionId,
-    outlet: Outlet,
+    reply_sender: ReplySender,
     /// How long to wait for the first line, if all places are taken.
     patience: Option<Duration>,
     /// The connection's place among the clients.
@@ -140,7 +140,7 @@ impl Reader<'_> {
             Ok(_) if self.patience.is_some() => self.turn_away(socket),
             Err(error) if self.patience.is_some() && is_time_out(&error) => self.turn_away(socket),
             Err(error) if is_time_out(&error) => self.is_late(socket).map(drop),
-            Ok(first) => match self.tell_opened(&self.lobby.clients) {
+            Ok(first) => match self.tell_opened(&self.admission.clients) {
                 Ok(()) => self.serve_client(first, socket, &mut lines),
                 Err(ended) => Err(ended),
             },
@@ -148,15 +148,15 @@ impl Reader<'_> {
         };
         // The end of the connection is news to the event loop alone.
         if ended.is_err() {
-            self.outlet.disconnect();
+            self.reply_sender.disconnect();
         }
     }
 
     /// True if the client has a place. If need be, takes the place of a client that has been idle for long.
     fn has_place(&mut self, socket: &TcpStream) -> bool {
         if self.seat.is_none() {
-            let (guests, least) = (&self.lobby.guests, self.lobby.timings.handshake);
-            self.seat = guests.seat_or_replace(self.id, &self.outlet, least);
+            let (guests, least) = (&self.admission.guests, self.admission.timings.handshake);
+            self.seat = guests.seat_or_replace(self.id, &self.reply_sender, least);
             if self.seat.is_some() && socket.set_read_timeout(None).is_ok() {
                 self.patience = None;
             }
@@ -173,11 +173,11 @@ impl Reader<'_> {
                 Step::Part => {}
                 step => break step,
             }
-            let time = self.patience.unwrap_or(self.lobby.timings.line);
+            let time = self.patience.unwrap_or(self.admission.timings.line);
             let end = *until.get_or_insert_with(|| Instant::now() + time);
             if lines.held() > FREE_LINE && self.long.is_none() {
-                let is_pointless = || Instant::now() >= end || self.lobby.life.is_over();
-                self.long = self.lobby.long_lines.take(MAX_CLIENT_LINE, is_pointless);
+                let is_pointless = || Instant::now() >= end || self.admission.life.is_over();
+                self.long = self.admission.long_lines.take(MAX_CLIENT_LINE, is_pointless);
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -209,22 +209,22 @@ impl Reader<'_> {
 
     /// Tells a client why its connection ends, and ends it.
     fn say_last(&self, error: ErrorCode, message: String, socket: &TcpStream) -> Result<(), Ended> {
-        self.outlet.send(Outgoing::Reply(None, Reply::Error { error, message }));
-        self.outlet.send(Outgoing::End);
+        self.reply_sender.send(Outgoing::Reply(None, Reply::Error { error, message }));
+        self.reply_sender.send(Outgoing::End);
         self.discard(socket);
         Err(Ended)
     }
 
     /// Tells a client that its line has not ended in time.
     fn is_late(&self, socket: &TcpStream) -> Result<bool, Ended> {
-        let time = self.lobby.timings.line;
+        let time = self.admission.timings.line;
         let message = format!("a line has to end within {time:?} of its first byte");
         self.say_last(ErrorCode::LineTooLong, message, socket).map(|()| false)
     }
 
     fn discard(&self, mut socket: &TcpStream) {
         // A place that is reserved for peers must not be occupied for long.
-        let patience = self.patience.unwrap_or(self.lobby.timings.unread);
+        let patience = self.patience.unwrap_or(self.admission.timings.unread);
         let until = Instant::now() + patience;
         let (mut buffer, mut discarded) = ([0; 16 << 10], 0);
         if socket.set_read_timeout(Some(patience)).is_err() {
@@ -244,7 +244,7 @@ impl Reader<'_> {
     }
 
     fn tell_opened(&self, channel: &Sender<Incoming>) -> Result<(), Ended> {
-        channel.send(Incoming::Opened(self.id, self.outlet.clone())).map_err(|_| Ended)
+        channel.send(Incoming::Opened(self.id, self.reply_sender.clone())).map_err(|_| Ended)
     }
 
     /// Serves a client whose first line has come.
@@ -262,7 +262,7 @@ impl Reader<'_> {
                 Err(_) => Err(Ended),
             };
         }
-        self.tell(&self.lobby.clients, Event::Closed(self.id))?;
+        self.tell(&self.admission.clients, Event::Closed(self.id))?;
         step.map(|_| ())
     }
 
@@ -276,7 +276,7 @@ impl Reader<'_> {
             }
             // A client that has sent its last word may still listen: `printf … | nc` does.
             LineRead::End | LineRead::Cut => {
-                self.outlet.owed().wait_until_paid(self.longest());
+                self.reply_sender.owed().wait_until_paid(self.longest());
                 Ok(false)
             }
         }
@@ -284,22 +284,22 @@ impl Reader<'_> {
 
     /// Returns the longest time that any request takes that is answered at all.
     fn longest(&self) -> Duration {
-        2 * self.lobby.timings.deadline
+        2 * self.admission.timings.deadline
     }
 
     fn client_line(&self, line: &[u8]) -> Result<(), Ended> {
         let came = Instant::now();
-        let parsed = parse_asked(line, &self.lobby.home);
+        let parsed = parse_asked(line, &self.admission.home);
         let weight = match &parsed {
             Ok((_, Asked::Request(request))) => weight(request),
             _ => 1,
         };
-        let owed = self.outlet.owed();
+        let owed = self.reply_sender.owed();
         let is_little = owed.owe(weight, came, self.longest()).ok_or(Ended)?;
-        let loading = self.lobby.loading.why();
+        let loading = self.admission.loading.why();
         let (id, reply) = match (parsed, loading) {
             (Ok((id, Asked::Link(order))), _) => {
-                self.outlet.send(Outgoing::Text(obey(self.lobby, id, &order)));
+                self.reply_sender.send(Outgoing::Text(obey(self.admission, id, &order)));
                 return Ok(());
             }
             (Ok((id, _)), Some(why)) => (id, out_of_order(&why)),
@@ -310,24 +310,25 @@ impl Reader<'_> {
                 };
                 let ask = Ask { number, request, came, weight, is_little, _untaken: untaken };
                 let asked = Incoming::Asked(self.id, ask);
-                return self.lobby.clients.send(asked).map_err(|_| Ended);
+                return self.admission.clients.send(asked).map_err(|_| Ended);
             }
             (Err(wrong), _) => wrong,
         };
-        self.outlet.send(Outgoing::Reply(id, reply));
+        self.reply_sender.send(Outgoing::Reply(id, reply));
         Ok(())
     }
 
     /// Waits until there is room for a heavy request among those that wait for their turn.
     fn wait_for_room(&self, weight: usize) -> Result<Untaken, Ended> {
-        let taken = self.lobby.untaken.take(weight, || self.lobby.life.is_over()).ok_or(Ended)?;
-        Ok(self.outlet.owed().hand_in(weight, taken))
+        let taken =
+            self.admission.untaken.take(weight, || self.admission.life.is_over()).ok_or(Ended)?;
+        Ok(self.reply_sender.owed().hand_in(weight, taken))
     }
 
     fn serve_peer(&self, hello: Hello, lines: &mut LineReader<&TcpStream>) -> Result<(), Ended> {
-        let peers = &self.lobby.peers;
+        let peers = &self.admission.peers;
         let name = hello.id.clone();
-        if let Err(error) = lines.get_ref().set_read_timeout(Some(self.lobby.timings.silence)) {
+        if let Err(error) = lines.get_ref().set_read_timeout(Some(self.admission.timings.silence)) {
             return self.give_up(&error.to_string());
         }
         self.tell_opened(peers)?;
@@ -342,7 +343,7 @@ impl Reader<'_> {
         peer: &ServerId,
         lines: &mut LineReader<&TcpStream>,
     ) -> Result<(), Ended> {
-        let peers = &self.lobby.peers;
+        let peers = &self.admission.peers;
         loop {
             let message = match lines.read_line(MAX_PEER_LINE) {
                 Ok(LineRead::Line(line)) => parse_message(line),
@@ -374,8 +375,8 @@ fn whole<'a>(lines: &'a LineReader<&TcpStream>) -> &'a [u8] {
 }
 
 /// Obeys an order to break or mend links; returns the line that answers.
-fn obey(lobby: &Lobby, id: Option<u64>, order: &LinkOrder) -> String {
-    let result = match &lobby.faults {
+fn obey(admission: &Admission, id: Option<u64>, order: &LinkOrder) -> String {
+    let result = match &admission.faults {
         Some(faults) => faults.obey(order),
         None => Err("nobody may break this server's links: it was started without \
             --allow-fault-injection"

@@ -16,7 +16,6 @@ use crate::bank::server::recovery::replay::Check;
 use crate::bank::server::{Config, Server};
 use crate::node::checking::ToCheck;
 use crate::node::config::Timings;
-use crate::node::exchange::Exchange;
 use crate::node::gate::Gate;
 use crate::node::idle::Idle;
 use crate::node::incoming::Incoming;
@@ -27,6 +26,7 @@ use crate::node::notes::Notes;
 use crate::node::queues::Queues;
 use crate::node::resting::{Nap, Rests};
 use crate::node::timers::{Timers, jittered_pause};
+use crate::node::transport::Transport;
 use crate::store::{Store, StoreError};
 
 /// The most messages from peers taken in within one turn.
@@ -49,7 +49,7 @@ pub(crate) struct EventLoop {
     pub(crate) peers: Receiver<Incoming>,
     pub(crate) clients: Receiver<Incoming>,
     pub(crate) queues: Queues,
-    pub(crate) exchange: Exchange,
+    pub(crate) transport: Transport,
     pub(crate) waiting: Waiting,
     pub(crate) rests: Rests,
 }
@@ -157,7 +157,7 @@ impl EventLoop {
 
     fn take_in(&mut self) {
         let dialled = self.waiting.dialled.take();
-        if let Some(event) = dialled.and_then(|dialled| self.exchange.admit(dialled)) {
+        if let Some(event) = dialled.and_then(|dialled| self.transport.admit(dialled)) {
             self.server.handle(event);
         }
         for message in std::mem::take(&mut self.waiting.own) {
@@ -200,7 +200,7 @@ impl EventLoop {
     }
 
     fn admit(&mut self, incoming: Incoming) {
-        if let Some(event) = self.exchange.admit(incoming) {
+        if let Some(event) = self.transport.admit(incoming) {
             self.server.handle(event);
         }
     }
@@ -212,7 +212,7 @@ impl EventLoop {
             return Err(Broken::Node(ExitReason::Stopped(stop)));
         }
         for (to, message) in free {
-            self.exchange.send(&to, message);
+            self.transport.send(&to, message);
         }
         // Before the store's write: peers are at work meanwhile.
         self.write_down(&notes);
@@ -223,10 +223,10 @@ impl EventLoop {
             Err(batch) => self.store.commit(batch).map_err(Broken::Store)?,
         };
         let batch = receipt.batch();
-        self.exchange.trace.durable(batch);
+        self.transport.trace.durable(batch);
         let now = Instant::now();
-        self.exchange.gauges.turn(batch, runs, begun, now);
-        let refused = self.exchange.gauges.refused();
+        self.transport.gauges.turn(batch, runs, begun, now);
+        let refused = self.transport.gauges.refused();
         if let Some(sum) = self.waiting.notes.turn(runs, refused, now) {
             log::info!("{sum}");
         }
@@ -235,14 +235,14 @@ impl EventLoop {
             self.waiting.timers.apply(command, now);
         }
         // A client that gets a reply may look at once for what led to it.
-        self.exchange.trace.flush();
+        self.transport.trace.flush();
         for bound in bound.release(&receipt) {
-            self.waiting.own.extend(self.exchange.hand_out(bound));
+            self.waiting.own.extend(self.transport.hand_out(bound));
         }
         // Last: waking the block reader takes its time too.
-        self.exchange.durable(batch);
-        self.exchange.end_turn();
-        self.exchange.trace.flush();
+        self.transport.durable(batch);
+        self.transport.end_turn();
+        self.transport.trace.flush();
         Ok(())
     }
 
@@ -278,7 +278,7 @@ impl EventLoop {
         if !error.is_transient() {
             return Err(ExitReason::Store(Arc::new(error)));
         }
-        self.exchange.gauges.failed(&error.to_string());
+        self.transport.gauges.failed(&error.to_string());
         self.loading.begin(error.to_string());
         match &error {
             StoreError::Refused(_) => {
@@ -288,11 +288,11 @@ impl EventLoop {
             _ => {
                 log::error!("{error}; forgetting everything and loading it again");
                 self.life.shut_sockets();
-                self.exchange.forget();
+                self.transport.forget();
             }
         }
         self.waiting = Waiting::new(self.timings.clone());
-        // What is still in the channels needs no care: it comes from connections that the exchange has
+        // What is still in the channels needs no care: it comes from connections that the transport has
         // forgotten, or it begins with an opening and its end will follow.
         let Loaded { server, check, resting } = self.load_after(error)?;
         if let Some(resting) = resting {
@@ -333,10 +333,10 @@ impl EventLoop {
         while !self.queues.is_empty() {
             let mut allowance = self.queues.begin(Instant::now());
             while let Some(incoming) = self.queues.next(&mut allowance) {
-                self.exchange.admit(incoming);
+                self.transport.admit(incoming);
             }
         }
-        self.exchange.part(why);
+        self.transport.part(why);
     }
 
     /// Begins a life, since the store takes writes again. The last life is forgotten: clients whose requests
@@ -352,9 +352,9 @@ impl EventLoop {
     fn go_on_with(&mut self, server: Server, check: Option<Check>) {
         self.to_check.leave(check);
         self.server = server;
-        self.exchange.trace.begin(self.server.life());
+        self.transport.trace.begin(self.server.life());
         self.loading.end();
-        self.exchange.gauges.loaded();
+        self.transport.gauges.loaded();
         if self.waiting.nap.is_none() {
             self.rests.end();
             log::info!("the store is loaded again");

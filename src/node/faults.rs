@@ -12,7 +12,7 @@ use crate::wire::messages::Messages;
 
 /// The faults of one link.
 #[derive(Debug, Default)]
-pub(crate) struct Weather {
+pub(crate) struct LinkConditions {
     now: Mutex<Now>,
 }
 
@@ -30,7 +30,7 @@ struct Now {
     socket: Option<Arc<TcpStream>>,
 }
 
-impl Weather {
+impl LinkConditions {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,7 +104,7 @@ impl Weather {
 #[derive(Debug)]
 pub(crate) struct Faults {
     id: ServerId,
-    links: BTreeMap<ServerId, Arc<Weather>>,
+    links: BTreeMap<ServerId, Arc<LinkConditions>>,
 }
 
 impl Faults {
@@ -115,7 +115,7 @@ impl Faults {
     }
 
     /// Returns the faults of the link to this peer.
-    pub(crate) fn of(&self, peer: &ServerId) -> Option<Arc<Weather>> {
+    pub(crate) fn of(&self, peer: &ServerId) -> Option<Arc<LinkConditions>> {
         self.links.get(peer).cloned()
     }
 
@@ -128,11 +128,11 @@ impl Faults {
             LinkOrder::Show => {}
             LinkOrder::Break(LinkFault { peer, fault }) => self.find(peer)?.set(*fault),
             LinkOrder::Heal(Some(peer)) => self.find(peer)?.heal(),
-            LinkOrder::Heal(None) => self.links.values().for_each(|weather| weather.heal()),
+            LinkOrder::Heal(None) => self.links.values().for_each(|conditions| conditions.heal()),
         }
-        let of = |(peer, weather): (&ServerId, &Arc<Weather>)| {
+        let of = |(peer, conditions): (&ServerId, &Arc<LinkConditions>)| {
             let peer = peer.clone();
-            weather.faults().map(move |fault| LinkFault { peer: peer.clone(), fault })
+            conditions.faults().map(move |fault| LinkFault { peer: peer.clone(), fault })
         };
         let faults: Vec<LinkFault> = self.links.iter().flat_map(of).collect();
         if *order != LinkOrder::Show {
@@ -140,16 +140,16 @@ impl Faults {
             let links = if links.is_empty() { "none is broken".into() } else { links.join(", ") };
             log::warn!("links, changed on order: {links}");
         }
-        let lost = self.links.iter().map(|(peer, weather)| (peer.clone(), weather.lost()));
+        let lost = self.links.iter().map(|(peer, conditions)| (peer.clone(), conditions.lost()));
         let lost = lost.filter(|(_, lost)| !lost.is_empty()).collect();
         Ok(LinkFaults { faults, lost })
     }
 
-    fn find(&self, peer: &ServerId) -> Result<&Weather, String> {
+    fn find(&self, peer: &ServerId) -> Result<&LinkConditions, String> {
         let Faults { id, links } = self;
         let others = || links.keys().map(ServerId::as_str).collect::<Vec<_>>().join(", ");
         match links.get(peer) {
-            Some(weather) => Ok(weather),
+            Some(conditions) => Ok(conditions),
             None if links.is_empty() => {
                 Err(format!("{id} is the only server of its bank: it has no links"))
             }
@@ -195,8 +195,8 @@ mod tests {
     #[test]
     fn about_so_many_are_dropped() {
         let faults = Faults::new(&server("A"), [server("B")].iter());
-        let weather = faults.of(&server("B")).unwrap();
-        let lost = || (0..1_000).filter(|_| weather.loses("accept")).count();
+        let conditions = faults.of(&server("B")).unwrap();
+        let lost = || (0..1_000).filter(|_| conditions.loses("accept")).count();
         assert_eq!(lost(), 0);
         faults.obey(&broken("B", Fault::Drop { percent: 30 })).unwrap();
         assert!((200..400).contains(&lost()));

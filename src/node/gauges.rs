@@ -12,8 +12,8 @@ use crate::bank::ledger::entry::{Position, Via};
 use crate::bank::paxos::message::{Message, Standing};
 use crate::bank::request::{Measured, Outcome, RedisStatus, Reply, Status};
 use crate::bank::status::Runs;
+use crate::node::backlog::MAX_BACKLOG;
 use crate::node::histogram::Recent;
-use crate::node::owed::MAX_OWED;
 
 /// How many moments of the local log's growth are kept. When there are more, every other one goes.
 const MOMENTS: usize = 1024;
@@ -203,7 +203,7 @@ pub(crate) struct Asked(VecDeque<(Option<u64>, Instant)>);
 impl Asked {
     /// Notes that a request came. Some never get a reply; no more are kept than can be owed.
     pub(crate) fn came(&mut self, id: Option<u64>, at: Instant) {
-        if self.0.len() >= MAX_OWED {
+        if self.0.len() >= MAX_BACKLOG {
             self.0.pop_front();
         }
         self.0.push_back((id, at));

@@ -71,10 +71,10 @@ fn requests_are_told_apart_by_their_numbers() {
     assert_eq!(asked.answered(Some(2)), Some(moment(3)));
     assert_eq!(asked.answered(None), Some(moment(2)));
     assert_eq!(asked.answered(Some(3)), None);
-    for n in 0..2 * MAX_OWED as u64 {
+    for n in 0..2 * MAX_BACKLOG as u64 {
         asked.came(Some(n), moment(n));
     }
-    assert_eq!(asked.0.len(), MAX_OWED);
+    assert_eq!(asked.0.len(), MAX_BACKLOG);
 }
 
 #[test]

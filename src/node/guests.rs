@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::bank::ids::ConnectionId;
 use crate::bank::request::{ErrorCode, Reply};
-use crate::node::outlet::Outlet;
+use crate::node::reply_sender::ReplySender;
 
 /// The clients that have a place.
 #[derive(Debug)]
 pub(crate) struct Guests {
     places: usize,
-    seated: Mutex<BTreeMap<ConnectionId, Outlet>>,
+    seated: Mutex<BTreeMap<ConnectionId, ReplySender>>,
 }
 
 impl Guests {
@@ -26,17 +26,21 @@ impl Guests {
         self.places
     }
 
-    fn seated(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Outlet>> {
+    fn seated(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, ReplySender>> {
         self.seated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives a connection a place, if one is free.
-    pub(crate) fn seat(self: &Arc<Guests>, id: ConnectionId, outlet: &Outlet) -> Option<Seat> {
+    pub(crate) fn seat(
+        self: &Arc<Guests>,
+        id: ConnectionId,
+        reply_sender: &ReplySender,
+    ) -> Option<Seat> {
         let mut seated = self.seated();
         if seated.len() >= self.places {
             return None;
         }
-        seated.insert(id, outlet.clone());
+        seated.insert(id, reply_sender.clone());
         Some(Seat { guests: Arc::clone(self), id })
     }
 
@@ -45,13 +49,13 @@ impl Guests {
     pub(crate) fn seat_or_replace(
         self: &Arc<Guests>,
         id: ConnectionId,
-        outlet: &Outlet,
+        reply_sender: &ReplySender,
         least: Duration,
     ) -> Option<Seat> {
         // Another newcomer may be as quick, and take the place.
-        self.seat(id, outlet).or_else(|| {
+        self.seat(id, reply_sender).or_else(|| {
             self.dismiss_idlest(least);
-            self.seat(id, outlet)
+            self.seat(id, reply_sender)
         })
     }
 
@@ -60,18 +64,18 @@ impl Guests {
         let mut seated = self.seated();
         let idle = seated
             .iter()
-            .filter_map(|(id, outlet)| Some((outlet.owed().idle_since()?, *id)))
+            .filter_map(|(id, reply_sender)| Some((reply_sender.owed().idle_since()?, *id)))
             .filter(|(since, _)| since.elapsed() >= least);
         let Some((_, id)) = idle.min() else { return };
         // It may be asking just now. Then nobody leaves, and the next newcomer looks again.
-        if seated.get(&id).is_some_and(|outlet| outlet.owed().close_if_idle())
-            && let Some(outlet) = seated.remove(&id)
+        if seated.get(&id).is_some_and(|reply_sender| reply_sender.owed().close_if_idle())
+            && let Some(reply_sender) = seated.remove(&id)
         {
             log::info!("connection {} gives way: it has been idle the longest", id.0);
             let message = "others need this place, and this connection has been idle the longest; \
                 connect again"
                 .to_owned();
-            outlet.dismiss(Reply::Error { error: ErrorCode::Unavailable, message });
+            reply_sender.dismiss(Reply::Error { error: ErrorCode::Unavailable, message });
         }
     }
 }
@@ -96,19 +100,19 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::node::outlet::write_out;
+    use crate::node::reply_sender::write_out;
 
-    /// Makes an outlet with its writer, and the client's end.
-    fn connection() -> (Outlet, BufReader<TcpStream>) {
+    /// Makes an reply_sender with its writer, and the client's end.
+    fn connection() -> (ReplySender, BufReader<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (outlet, outgoing) = Outlet::new(Arc::new(listener.accept().unwrap().0));
-        let (socket, owed) = outlet.for_writer();
+        let (reply_sender, outgoing) = ReplySender::new(Arc::new(listener.accept().unwrap().0));
+        let (socket, owed) = reply_sender.for_writer();
         thread::spawn(move || {
             let (_running, over) = crossbeam_channel::bounded(0);
             write_out(&outgoing, &socket, &owed, &over);
         });
-        (outlet, BufReader::new(client))
+        (reply_sender, BufReader::new(client))
     }
 
     #[test]
@@ -120,7 +124,7 @@ mod tests {
         let now = std::time::Instant::now();
         busy.owed().owe(1, now, Duration::ZERO);
         let [_busy, _idle] = [(1, &busy), (2, &idle)]
-            .map(|(id, outlet)| guests.seat(ConnectionId(id), outlet).unwrap());
+            .map(|(id, reply_sender)| guests.seat(ConnectionId(id), reply_sender).unwrap());
         let id = ConnectionId(3);
         assert!(guests.seat(id, &newcomer).is_none(), "all are taken");
         let hour = Duration::from_secs(3600);

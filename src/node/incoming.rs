@@ -5,18 +5,18 @@ use std::time::Instant;
 use crate::bank::effects::Event;
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::request::Request;
+use crate::node::backlog::Untaken;
 use crate::node::link::Link;
-use crate::node::outlet::Outlet;
-use crate::node::owed::Untaken;
+use crate::node::reply_sender::ReplySender;
 
 /// An event for the state machine, with what the event loop needs to act on its effects.
 ///
-/// An [`Outlet`] or a [`Link`] comes before anything received there. So an event from a connection that the
+/// An [`ReplySender`] or a [`Link`] comes before anything received there. So an event from a connection that the
 /// event loop has forgotten is recognized: its id is not in the tables.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// A connection has said its first line, and can be written to through this outlet.
-    Opened(ConnectionId, Outlet),
+    /// A connection has said its first line, and can be written to through this reply_sender.
+    Opened(ConnectionId, ReplySender),
     /// An event from that connection.
     Connection(ConnectionId, Event),
     /// A client's request, which waits for its turn.

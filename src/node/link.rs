@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, TryRecvError, select};
 
 use crate::bank::effects::Event;
 use crate::bank::paxos::message::{Message, Vote};
-use crate::node::faults::Weather;
+use crate::node::faults::LinkConditions;
 use crate::node::send_queue::{Full, MAX_WRITE, Queued, SendQueue};
 use crate::node::socket::Socket;
 use crate::node::trace::LinkTrace;
@@ -33,15 +33,15 @@ const MOST_LATE: usize = 4 * PROTOCOL_QUEUE;
 #[derive(Debug)]
 pub(crate) struct Link {
     number: u64,
-    post: Post,
+    sender: PeerSender,
 }
 
 /// The way out to a peer: short messages at once, others through two queues and their writer.
 #[derive(Clone, Debug)]
-pub(crate) struct Post {
+pub(crate) struct PeerSender {
     protocol: SendQueue<Box<Message>>,
     bulk: SendQueue<Box<Message>>,
-    weather: Option<Arc<Weather>>,
+    conditions: Option<Arc<LinkConditions>>,
     trace: Option<Arc<LinkTrace>>,
 }
 
@@ -58,15 +58,15 @@ impl Link {
     pub(crate) fn new(
         number: u64,
         socket: &Arc<TcpStream>,
-        weather: Option<Arc<Weather>>,
+        conditions: Option<Arc<LinkConditions>>,
         trace: Option<Arc<LinkTrace>>,
     ) -> (Link, Writer) {
         let socket = Arc::new(Socket::new(Arc::clone(socket)));
         let (to_protocol, protocol) = SendQueue::new(&socket, PROTOCOL_QUEUE);
         let (to_bulk, bulk) = SendQueue::new(&socket, BULK_QUEUE);
-        let writer = Writer { protocol, bulk, socket, weather: weather.clone() };
-        let post = Post { protocol: to_protocol, bulk: to_bulk, weather, trace };
-        (Link { number, post }, writer)
+        let writer = Writer { protocol, bulk, socket, conditions: conditions.clone() };
+        let sender = PeerSender { protocol: to_protocol, bulk: to_bulk, conditions, trace };
+        (Link { number, sender }, writer)
     }
 
     /// Returns the connection's number among those to this peer.
@@ -75,13 +75,13 @@ impl Link {
     }
 
     /// Returns the way out.
-    pub(crate) fn post(&self) -> &Post {
-        &self.post
+    pub(crate) fn sender(&self) -> &PeerSender {
+        &self.sender
     }
 
     /// Ends the connection. Its threads notice, tell the event loop, and dial again.
     pub(crate) fn hang_up(&self) {
-        self.post.protocol.socket().shutdown(Shutdown::Both);
+        self.sender.protocol.socket().shutdown(Shutdown::Both);
     }
 }
 
@@ -91,7 +91,7 @@ impl Drop for Link {
     }
 }
 
-impl Post {
+impl PeerSender {
     /// Sends a message. If nothing is queued before it, a short message is on its way when this returns,
     /// and no other thread has to wake up. Never blocks: if the queue is full, the message is lost, as it
     /// might be on the way. The protocol repeats what matters.
@@ -104,12 +104,12 @@ impl Post {
 
     fn send_or_queue(&self, message: Message) -> Option<Loss> {
         let mut is_late = false;
-        if let Some(weather) = &self.weather {
-            if weather.loses(message.name()) {
+        if let Some(conditions) = &self.conditions {
+            if conditions.loses(message.name()) {
                 log::debug!("lost, on order: {}", message.name());
                 return Some(Loss::Fault);
             }
-            is_late = weather.delay().is_some();
+            is_late = conditions.delay().is_some();
         }
         let queue = if message.is_bulky() { &self.bulk } else { &self.protocol };
         let name = message.name();
@@ -151,7 +151,7 @@ pub(crate) struct Writer {
     protocol: Receiver<Queued<Box<Message>>>,
     bulk: Receiver<Queued<Box<Message>>>,
     socket: Arc<Socket>,
-    weather: Option<Arc<Weather>>,
+    conditions: Option<Arc<LinkConditions>>,
 }
 
 impl Writer {
@@ -169,8 +169,8 @@ impl Writer {
             };
             // The event loop has let go of the link.
             let Ok(first) = first else { return Ok(()) };
-            match self.weather.as_ref().filter(|weather| weather.delay().is_some()) {
-                Some(weather) => self.write_late(first, weather, hung_up)?,
+            match self.conditions.as_ref().filter(|conditions| conditions.delay().is_some()) {
+                Some(conditions) => self.write_late(first, conditions, hung_up)?,
                 None => self.write_batch(&first)?,
             }
         }
@@ -196,7 +196,7 @@ impl Writer {
     fn write_late(
         &self,
         first: Queued<Box<Message>>,
-        weather: &Weather,
+        conditions: &LinkConditions,
         hung_up: &Receiver<Infallible>,
     ) -> io::Result<()> {
         let nothing = crossbeam_channel::never();
@@ -204,7 +204,7 @@ impl Writer {
         let mut taken = Some(first);
         loop {
             let now = Instant::now();
-            let delay = weather.delay();
+            let delay = conditions.delay();
             late.extend(taken.take().map(|queued| (now + delay.unwrap_or_default(), queued)));
             // Once the delay is ended by order, nothing waits for it.
             while late.front().is_some_and(|(due, _)| *due <= now || delay.is_none())
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn a_short_message_needs_no_writer() {
         let (link, writer, mut lines) = link();
-        link.post().send(ack(7));
+        link.sender().send(ack(7));
         assert_eq!(next(&mut lines), line(&ack(7)));
         assert!(writer.protocol.is_empty());
     }
@@ -268,7 +268,7 @@ mod tests {
         for queued in [1, 20] {
             let (link, writer, mut lines) = link();
             let sent = send_until(queued, &writer.protocol, &writer.socket, |height| {
-                link.post().send(ack(height));
+                link.sender().send(ack(height));
                 line(&ack(height))
             });
             let (_running, hung_up) = crossbeam_channel::bounded(0);
@@ -282,9 +282,9 @@ mod tests {
     fn what_finds_no_room_is_lost_and_nothing_waits_for_it() {
         let (link, writer, mut lines) = link();
         for _ in 0..=BULK_QUEUE {
-            link.post().send(blocks());
+            link.sender().send(blocks());
         }
-        link.post().send(ack(8));
+        link.sender().send(ack(8));
         assert_eq!((writer.bulk.len(), writer.protocol.len()), (BULK_QUEUE, 1));
         let (hang_up, hung_up) = crossbeam_channel::bounded(0);
         std::thread::scope(|scope| {
@@ -298,7 +298,7 @@ mod tests {
         });
         assert!(writer.socket.is_idle());
         // The writer is gone; the way is free all the same.
-        link.post().send(ack(9));
+        link.sender().send(ack(9));
         assert_eq!(next(&mut lines), line(&ack(9)));
     }
 }

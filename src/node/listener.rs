@@ -7,7 +7,7 @@ use std::thread::Scope;
 use std::time::Duration;
 
 use crate::bank::ids::ConnectionId;
-use crate::node::connection::{self, Lobby};
+use crate::node::connection::{self, Admission};
 use crate::node::socket::refuse;
 
 /// The most connections that clients may have. With all others a process then stays below 1024 open files,
@@ -26,24 +26,24 @@ const TOO_MANY_IN_ALL: i32 = 23;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts until the node ends; then waits for the threads of all connections.
-pub(crate) fn listen(listener: TcpListener, lobby: &Lobby) {
+pub(crate) fn listen(listener: TcpListener, admission: &Admission) {
     let open = AtomicUsize::new(0);
-    lobby.life.scope(|scope| {
+    admission.life.scope(|scope| {
         // Connections are numbered in the order of opening; no number is reused.
         for number in 1.. {
             let accepted = listener.accept();
-            if lobby.life.is_over() {
+            if admission.life.is_over() {
                 break;
             }
             match accepted {
-                Ok((socket, _)) => admit(scope, lobby, &open, ConnectionId(number), socket),
+                Ok((socket, _)) => admit(scope, admission, &open, ConnectionId(number), socket),
                 Err(error) => {
                     log::warn!("a connection could not be accepted: {error}");
                     // A client's file is missed the least.
                     if matches!(error.raw_os_error(), Some(TOO_MANY_HERE | TOO_MANY_IN_ALL)) {
-                        lobby.guests.dismiss_idlest(lobby.timings.handshake);
+                        admission.guests.dismiss_idlest(admission.timings.handshake);
                     }
-                    lobby.life.sleep(PAUSE);
+                    admission.life.sleep(PAUSE);
                 }
             }
         }
@@ -53,41 +53,41 @@ pub(crate) fn listen(listener: TcpListener, lobby: &Lobby) {
 
 fn admit<'scope>(
     scope: &'scope Scope<'scope, '_>,
-    lobby: &'scope Lobby,
+    admission: &'scope Admission,
     open: &'scope AtomicUsize,
     id: ConnectionId,
     socket: TcpStream,
 ) {
-    let place = Place::take(open);
-    if place.number > lobby.guests.places() + lobby.to_look_at {
+    let place = Slot::take(open);
+    if place.number > admission.guests.places() + admission.to_look_at {
         return refuse(&socket, "too many connections are open here; try again later");
     }
     let socket = Arc::new(socket);
-    let name = format!("{}:{}-in", lobby.id, id.0);
+    let name = format!("{}:{}-in", admission.id, id.0);
     let for_thread = Arc::clone(&socket);
     let serve = move || {
-        connection::serve(lobby, id, for_thread);
+        connection::serve(admission, id, for_thread);
         drop(place);
     };
-    if let Err(error) = lobby.life.spawn_small(scope, (name, connection::READER_STACK), serve) {
+    if let Err(error) = admission.life.spawn_small(scope, (name, connection::READER_STACK), serve) {
         log::warn!("no thread for connection {}: {error}", id.0);
         refuse(&socket, "this server can't start another thread; try again later");
     }
 }
 
 /// One of the connections that may be open.
-struct Place<'a> {
+struct Slot<'a> {
     number: usize,
     open: &'a AtomicUsize,
 }
 
-impl<'a> Place<'a> {
-    fn take(open: &'a AtomicUsize) -> Place<'a> {
-        Place { number: open.fetch_add(1, Ordering::Relaxed) + 1, open }
+impl<'a> Slot<'a> {
+    fn take(open: &'a AtomicUsize) -> Slot<'a> {
+        Slot { number: open.fetch_add(1, Ordering::Relaxed) + 1, open }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }

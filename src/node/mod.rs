@@ -4,13 +4,13 @@
 //! listener ───── accepts; for each connection a reader and a writer thread
 //! connection ─── bytes → lines → parsed and hashed → channels, peers' apart from clients'
 //! event_loop ─── owns the state machine and the store: a turn, one durable write, then bound effects
-//! exchange ───── the event loop's tables: who is connected, and the way out to each
+//! transport ──── the event loop's tables: who is connected, and the way out to each
 //! queues ─────── the clients' requests, connection by connection, and who is served next
 //! room ───────── what all connections together may hold (owed: what each may; unread: of replies)
 //! guests ─────── the clients' places; an idle client gives way
 //! gate ───────── holds clients back while there is too much to put into the next block
 //! send_queue ─── what leaves at once, and what waits for its writer (socket)
-//! outlet ─────── the way out to a connection: one send queue and its writer (owed)
+//! reply_sender ─ the way out to a connection: one send queue and its writer (backlog)
 //! peer ───────── dials one peer, and keeps the link
 //! link ───────── the way out to a peer: two send queues and their writer
 //! idle ───────── how the event loop waits
@@ -18,7 +18,7 @@
 //! starting ───── waits for a store that takes no writes (resting: how long to leave it alone)
 //! loading ────── what clients are told while the store is being loaded again
 //! block_reader ─ serves pieces of the chain, lists of accounts, statements
-//! told ───────── messages as lines of the log
+//! message_log ── messages as lines of the log
 //! checking ───── the check of the chain that a start left for later
 //! statements ─── which blocks touch an account
 //! faults ─────── the links' faults, made on order
@@ -42,9 +42,8 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::node::block_reader::{BlockReader, Jobs};
 use crate::node::checking::ToCheck;
-use crate::node::connection::Lobby;
+use crate::node::connection::Admission;
 use crate::node::event_loop::{EventLoop, Waiting};
-use crate::node::exchange::Exchange;
 use crate::node::faults::Faults;
 use crate::node::gauges::Gauges;
 use crate::node::guests::Guests;
@@ -58,15 +57,16 @@ use crate::node::resting::Rests;
 use crate::node::room::Room;
 use crate::node::starting::load_patiently;
 use crate::node::trace::Trace;
+use crate::node::transport::Transport;
 use crate::node::unread::{UNREAD, Unread};
 use crate::store::{BlockSource, Store};
 
+mod backlog;
 mod block_reader;
 mod checking;
 pub mod config;
 mod connection;
 mod event_loop;
-mod exchange;
 mod faults;
 mod files;
 mod gate;
@@ -80,11 +80,11 @@ mod link;
 mod listener;
 mod load;
 mod loading;
+mod message_log;
 mod notes;
-mod outlet;
-mod owed;
 mod peer;
 mod queues;
+mod reply_sender;
 mod resting;
 mod room;
 mod send_queue;
@@ -92,8 +92,8 @@ mod socket;
 mod starting;
 mod statements;
 mod timers;
-mod told;
 mod trace;
+mod transport;
 mod unread;
 
 pub use config::{NodeConfig, Timings};
@@ -205,7 +205,7 @@ impl Node {
         trace.begin(server.life());
         self.spawn_diallers(config, faults.as_deref(), &trace, &to_peers)?;
         let places = files::look(config.cluster.len() - 1);
-        let lobby = Lobby {
+        let admission = Admission {
             id: id.clone(),
             home: AccountId::of(&id),
             life: Arc::clone(&self.life),
@@ -230,7 +230,7 @@ impl Node {
             peers,
             clients,
             queues: Queues::default(),
-            exchange: Exchange::new(jobs, to_appended, Gauges::new(id.clone())).traced(trace),
+            transport: Transport::new(jobs, to_appended, Gauges::new(id.clone())).traced(trace),
             waiting: Waiting::new(timings.clone()),
             rests: Rests::default(),
             timings,
@@ -239,7 +239,7 @@ impl Node {
             event_loop.rest(resting);
         }
         self.others.push(self.life.spawn(format!("{id}:events"), || event_loop.run())?);
-        let listen = move || listener::listen(listener, &lobby);
+        let listen = move || listener::listen(listener, &admission);
         self.listener = Some(self.life.spawn(format!("{id}:listener"), listen)?);
         Ok(())
     }
@@ -273,7 +273,7 @@ impl Node {
                 timings: config.timings.clone(),
                 life: Arc::clone(&self.life),
                 events: events.clone(),
-                weather: faults.and_then(|faults| faults.of(peer)),
+                conditions: faults.and_then(|faults| faults.of(peer)),
                 trace: trace.clone(),
             };
             let name = format!("{}:to-{peer}", config.id);

@@ -14,7 +14,7 @@ use crate::bank::paxos::message::Message;
 use crate::keepalive::keep_alive;
 use crate::node::config::Timings;
 use crate::node::connection::is_time_out;
-use crate::node::faults::Weather;
+use crate::node::faults::LinkConditions;
 use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::link::Link;
@@ -48,7 +48,7 @@ pub(crate) struct Dialler {
     pub(crate) life: Arc<Life>,
     pub(crate) events: Sender<Incoming>,
     /// The link's faults made on order, if orders are allowed.
-    pub(crate) weather: Option<Arc<Weather>>,
+    pub(crate) conditions: Option<Arc<LinkConditions>>,
     /// The trace of what is sent.
     pub(crate) trace: Trace,
 }
@@ -59,7 +59,7 @@ impl Dialler {
         let mut failures = 0;
         let mut last_complaint = String::new();
         for number in 1.. {
-            while self.weather.as_ref().is_some_and(|weather| weather.is_cut()) {
+            while self.conditions.as_ref().is_some_and(|conditions| conditions.is_cut()) {
                 if !self.life.sleep(self.timings.redial) {
                     return;
                 }
@@ -118,11 +118,11 @@ impl Dialler {
     /// Serves one connection to its end.
     fn keep(&self, number: u64, socket: &Arc<TcpStream>) -> io::Result<Ended> {
         let Some(_adopted) = self.life.adopt(socket) else { return Ok(Ended::WithTheNode) };
-        if self.weather.as_ref().is_some_and(|weather| !weather.connect(socket)) {
+        if self.conditions.as_ref().is_some_and(|conditions| !conditions.connect(socket)) {
             return Err(io::Error::other("the link is cut, on order"));
         }
         let trace = self.trace.of_link(&self.peer, socket);
-        let (link, writer) = Link::new(number, socket, self.weather.clone(), trace);
+        let (link, writer) = Link::new(number, socket, self.conditions.clone(), trace);
         if self.events.send(Incoming::Dialled(self.peer.clone(), link)).is_err() {
             return Ok(Ended::WithTheNode);
         }

@@ -23,7 +23,7 @@ pub(super) struct Figures {
 
 /// The figures, for people and machines.
 #[derive(Debug, Serialize)]
-pub(super) struct Told {
+pub(super) struct Totals {
     accepted: usize,
     local: Latency,
     paxos: Latency,
@@ -72,10 +72,10 @@ impl Figures {
     }
 
     /// Returns the figures.
-    pub(super) fn told(mut self) -> Told {
+    pub(super) fn told(mut self) -> Totals {
         let accepted = self.local.len() + self.paxos.len();
         let busy = busy(&mut self.spans).as_secs_f64();
-        Told {
+        Totals {
             accepted,
             local: latency(&mut self.local),
             paxos: latency(&mut self.paxos),
@@ -87,10 +87,10 @@ impl Figures {
     }
 }
 
-impl Told {
+impl Totals {
     /// Writes the figures in words, a line each.
     pub(super) fn in_words(&self) -> String {
-        let Told { accepted, local, paxos, refused, unavailable, other, per_second } = self;
+        let Totals { accepted, local, paxos, refused, unavailable, other, per_second } = self;
         let mut text = format!(
             "transfers: {accepted} accepted ({} locally, {} after a Paxos run), {refused} refused, \
              {unavailable} unavailable",

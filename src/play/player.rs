@@ -19,7 +19,7 @@ use crate::play::script::{Act, Script, Step};
 use crate::play::short::Short;
 use crate::play::stage::Stage;
 use crate::play::teller::{Done, Teller};
-use crate::play::why::{Seen, why};
+use crate::play::why::{Observed, why};
 
 /// Why a play does not go on.
 #[derive(Debug)]
@@ -299,7 +299,7 @@ impl<'a, O: Write> Player<'a, O> {
             Response::Batch(endings) => endings,
             _ => &[],
         };
-        let mut seen = Seen::default();
+        let mut seen = Observed::default();
         if let (Some(height), false) = (asked.height, endings.is_empty()) {
             let blocks = chain(&mut self.stage, &asked.server, height + 1);
             seen.blocks = blocks.unwrap_or_default();

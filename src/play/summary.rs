@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::bank::amount::Amount;
 use crate::bank::ids::ServerId;
 use crate::play::check::total;
-use crate::play::figures::Told;
+use crate::play::figures::Totals;
 use crate::play::look::Look;
 use crate::play::short::Waiting;
 use crate::play::stage::Stage;
@@ -17,7 +17,7 @@ pub(super) struct Summary {
     look: Look,
     /// The transfers that still wait for money, as the file writes them.
     waiting: Vec<String>,
-    figures: Told,
+    figures: Totals,
     /// How many checks passed.
     passed: usize,
     failed: usize,
@@ -30,7 +30,7 @@ impl Summary {
     pub(super) fn of(
         stage: &mut Stage,
         waiting: &[Waiting<'_>],
-        figures: Told,
+        figures: Totals,
         passed: usize,
         failed: usize,
     ) -> Summary {

@@ -11,7 +11,7 @@ use crate::wire::reply::HashedBlock;
 
 /// What was seen at a transfer's home meanwhile.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Observed {
     /// The blocks that the home appended meanwhile.
     pub blocks: Vec<HashedBlock>,
     /// The other servers whose promises it got.
@@ -27,7 +27,7 @@ pub(super) fn via_in_words(via: Via) -> &'static str {
 }
 
 /// Says why a transfer ended so.
-pub(super) fn why(home: &ServerId, ending: &Ending, seen: &Seen) -> String {
+pub(super) fn why(home: &ServerId, ending: &Ending, seen: &Observed) -> String {
     match ending {
         Ending::Decided(Outcome::Accepted { via: Via::Local, .. }) => {
             format!("local: what {home} knows covers it")

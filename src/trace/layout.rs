@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::trace::merge::{Deed, Event, Fate, Story};
+use crate::trace::merge::{Deed, Delivery, Event, Story};
 use crate::trace::record::What;
 use crate::trace::sheet::{Arrow, End, Line, Margin, Mark, Point, Sheet, Sign, Text};
 
@@ -275,10 +275,10 @@ impl<'a> Work<'a> {
         let x = self.x(event.server);
         let hops = event.server.abs_diff(*to).max(1) as f64;
         let (share, end) = match fate {
-            Fate::Arrived(_) => (1.0, End::Head),
+            Delivery::Arrived(_) => (1.0, End::Head),
             // It ends before it passes a server.
-            Fate::Lost => (0.5 / hops, End::Cross),
-            Fate::Unknown => (0.5 / hops, End::Open),
+            Delivery::Lost => (0.5 / hops, End::Cross),
+            Delivery::Unknown => (0.5 / hops, End::Open),
         };
         let to = (x + share * (self.x(*to) - x), y + share * SLOPE * hops);
         Some(((x, y), to, end))

@@ -21,7 +21,7 @@ fn story(seed: u64, messages: usize) -> Story {
             let message = brief(departure);
             let arrival = happens(to, Deed::Received { sent: Some(departure), message });
             let Deed::Sent { fate, .. } = &mut events[departure].deed else { panic!() };
-            *fate = Fate::Arrived(arrival);
+            *fate = Delivery::Arrived(arrival);
             continue;
         }
         let (from, step) = (dice.usize(..5), dice.usize(1..5));
@@ -37,7 +37,7 @@ fn story(seed: u64, messages: usize) -> Story {
             4 => drop(happens(from, Deed::Noted(What::Durable { turn: 3, writes: 1 }))),
             kind => {
                 let to = (from + step) % 5;
-                let fate = Fate::Lost;
+                let fate = Delivery::Lost;
                 let number = happens(from, Deed::Sent { to, message: brief(sent), fate });
                 sent += 1;
                 if kind > 5 {

@@ -53,7 +53,7 @@ pub enum Deed {
         /// The message.
         message: Brief,
         /// What becomes of it.
-        fate: Fate,
+        fate: Delivery,
     },
     /// A message arrives.
     Received {
@@ -68,7 +68,7 @@ pub enum Deed {
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Delivery {
     /// It was received, in this event.
     Arrived(usize),
     /// It was not received, though its receiver's trace goes on.
@@ -170,10 +170,10 @@ impl Places {
             What::Sent { to, place, message } => {
                 let to = find(&to);
                 self.sent.entry((server, to, place)).or_default().push(number);
-                Deed::Sent { to, message, fate: Fate::Unknown }
+                Deed::Sent { to, message, fate: Delivery::Unknown }
             }
             What::Lost { to, message, .. } => {
-                Deed::Sent { to: find(&to), message, fate: Fate::Lost }
+                Deed::Sent { to: find(&to), message, fate: Delivery::Lost }
             }
             What::Received { from, place, message } => {
                 self.received.push(((find(&from), server, place), number));
@@ -199,7 +199,7 @@ impl Places {
                 *sent = Some(departure);
             }
             if let Deed::Sent { fate, .. } = &mut events[departure].deed {
-                *fate = Fate::Arrived(arrival);
+                *fate = Delivery::Arrived(arrival);
             }
         }
         for ((_, to, _), unmatched) in self.sent {
@@ -209,7 +209,7 @@ impl Places {
                 if let Deed::Sent { fate, .. } = deed
                     && until.is_some_and(|until| *time < until)
                 {
-                    *fate = Fate::Lost;
+                    *fate = Delivery::Lost;
                 }
             }
         }
@@ -220,10 +220,10 @@ impl Places {
             .map(|event| (event.server, event.time))
             .collect();
         for event in events {
-            if let Deed::Sent { to, fate: fate @ Fate::Unknown, .. } = &mut event.deed
+            if let Deed::Sent { to, fate: fate @ Delivery::Unknown, .. } = &mut event.deed
                 && last_crash.contains_key(to)
             {
-                *fate = Fate::Lost;
+                *fate = Delivery::Lost;
             }
         }
     }
@@ -242,7 +242,7 @@ fn causal(mut events: Vec<Event>) -> Vec<Event> {
     let follows = |number: usize| {
         let next = events.get(number + 1).filter(|next| next.server == events[number].server);
         let arrival = match events[number].deed {
-            Deed::Sent { fate: Fate::Arrived(arrival), .. } => Some(arrival),
+            Deed::Sent { fate: Delivery::Arrived(arrival), .. } => Some(arrival),
             _ => None,
         };
         next.map(|_| number + 1).into_iter().chain(arrival)
@@ -278,7 +278,7 @@ fn pick(events: &[Event], order: &[usize]) -> Vec<Event> {
     let moved = |number: usize| {
         let mut event = events[number].clone();
         match &mut event.deed {
-            Deed::Sent { fate: Fate::Arrived(arrival), .. } => *arrival = places[arrival],
+            Deed::Sent { fate: Delivery::Arrived(arrival), .. } => *arrival = places[arrival],
             Deed::Received { sent: Some(sent), .. } => *sent = places[sent],
             _ => {}
         }
@@ -352,7 +352,7 @@ impl Story {
         let order: Vec<usize> = (0..self.events.len())
             .filter(|&number| {
                 let other = match self.events[number].deed {
-                    Deed::Sent { fate: Fate::Arrived(other), .. } => Some(other),
+                    Deed::Sent { fate: Delivery::Arrived(other), .. } => Some(other),
                     Deed::Received { sent, .. } => sent,
                     _ => None,
                 };

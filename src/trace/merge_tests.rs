@@ -47,9 +47,9 @@ fn told(story: &Story) -> Vec<String> {
             Deed::Started { again: true } => "starts again".into(),
             Deed::Crashed => "crashes".into(),
             Deed::Sent { message, fate, .. } => match fate {
-                Fate::Arrived(_) => format!("sends {}", message.height.unwrap()),
-                Fate::Lost => format!("loses {}", message.height.unwrap()),
-                Fate::Unknown => format!("sends {} to who knows", message.height.unwrap()),
+                Delivery::Arrived(_) => format!("sends {}", message.height.unwrap()),
+                Delivery::Lost => format!("loses {}", message.height.unwrap()),
+                Delivery::Unknown => format!("sends {} to who knows", message.height.unwrap()),
             },
             Deed::Received { message, sent } => {
                 let from =

@@ -20,7 +20,7 @@ const LONGER: [(&str, &str, usize); 6] = [
     // Starts every thread of a node, each with its channels.
     ("src/node/mod.rs", "spawn_all", 64),
     // One arm for each kind of thing that comes in.
-    ("src/node/exchange.rs", "admit", 72),
+    ("src/node/transport.rs", "admit", 72),
 ];
 
 #[test]

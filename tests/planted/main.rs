@@ -35,7 +35,7 @@ const CHANCE: u64 = 200;
 const CLEAN: u64 = 50;
 
 /// By what a mistake is found, and in what words.
-type Found = Option<(String, String)>;
+type Lookup = Option<(String, String)>;
 
 /// What went wrong, if something did.
 fn caught(play: impl FnOnce()) -> Option<String> {
@@ -50,7 +50,7 @@ fn play(seed: u64, trace: bool) {
     simulate(seed, How { trace, replies_early: is_planted(Mistake::ReplyBeforeDurable) });
 }
 
-fn hunt(mistake: Mistake) -> Found {
+fn hunt(mistake: Mistake) -> Lookup {
     plant(Some(mistake));
     match PLAYS.iter().find(|(of, _)| *of == mistake) {
         // The play has to find it, whatever chance does: a play that finds nothing would look like a test.
@@ -62,7 +62,7 @@ fn hunt(mistake: Mistake) -> Found {
     }
 }
 
-fn search(seeds: u64) -> Found {
+fn search(seeds: u64) -> Lookup {
     (0..seeds).find_map(|seed| {
         let words = caught(|| play(seed, false))?;
         Some((format!("seed {seed}"), words))
@@ -70,14 +70,14 @@ fn search(seeds: u64) -> Found {
 }
 
 /// Nothing is found if nothing is planted.
-fn check_clean() -> Found {
+fn check_clean() -> Lookup {
     plant(None);
     let mut plays = PLAYS.iter();
     let caught = plays.find_map(|(of, play)| Some((format!("play of {of:?}"), caught(play)?)));
     caught.or_else(|| search(CLEAN))
 }
 
-fn tell(name: &str, what: &str, found: &Found) {
+fn tell(name: &str, what: &str, found: &Lookup) {
     match found {
         Some((by, words)) => {
             let words = words.lines().next().unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::bank::effects::{Event, Timer};
 use crate::bank::ids::{ConnectionId, SessionId, SessionName};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Position, Record, Via};
-use crate::bank::ledger::sessions::{Fate, Found, Sessions};
+use crate::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::request::Request;
 use crate::machine::scenes::{fair, rejoining, trust};
@@ -134,7 +134,7 @@ fn a_forgotten_session_expires() {
         let later = SessionId::from(SessionName { opened_at: 1, ..session(count) });
         sessions.open(&later, connection);
     }
-    assert_eq!(sessions.find(&request, &old, connection), Found::Expired);
+    assert_eq!(sessions.find(&request, &old, connection), Lookup::Expired);
 }
 
 fn what_the_chain_holds_of_a_session_expires() {
@@ -145,7 +145,7 @@ fn what_the_chain_holds_of_a_session_expires() {
         let asked = transfer(5, number);
         sessions.find(&asked.request.clone().unwrap(), &asked, ConnectionId(1))
     };
-    assert_eq!([find(3), find(7), find(8)], [Found::Expired, Found::Expired, Found::New]);
+    assert_eq!([find(3), find(7), find(8)], [Lookup::Expired, Lookup::Expired, Lookup::New]);
 }
 
 fn a_session_leaves_the_store_with_a_horizon() {
@@ -164,5 +164,5 @@ fn a_session_leaves_the_store_with_a_horizon() {
     assert!(changes.forgotten.contains(&SessionId::from(session(1))), "there is no room for it");
     let kept = SessionsInChain { highest: BTreeMap::new(), horizon: changes.horizon };
     let mut again = Sessions::restore(&limits, &kept, false);
-    assert_eq!(again.find(&request, &old, ConnectionId(2)), Found::Expired);
+    assert_eq!(again.find(&request, &old, ConnectionId(2)), Lookup::Expired);
 }

@@ -6,7 +6,7 @@ use paxos_banking::bank::blockchain::reconcile::Reconcile;
 use paxos_banking::bank::ids::{ConnectionId, RequestId, SessionName};
 use paxos_banking::bank::ledger::entry::{Position, Record, Via};
 use paxos_banking::bank::ledger::local_log::{Different, LocalLog};
-use paxos_banking::bank::ledger::sessions::{Fate, Found, Sessions};
+use paxos_banking::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use paxos_banking::bank::limits::{Limits, Share};
 
 use crate::stage::*;
@@ -80,7 +80,7 @@ fn remember(sessions: &mut Sessions, request: &RequestId) {
     sessions.remember(request, &transfer(1, 1).action, false, fate);
 }
 
-fn find(sessions: &mut Sessions, request: &RequestId) -> Found {
+fn find(sessions: &mut Sessions, request: &RequestId) -> Lookup {
     sessions.find(request, &transfer(1, 1), ConnectionId(1))
 }
 
@@ -92,8 +92,8 @@ fn a_late_retry_of_a_forgotten_session_takes_no_other_session_s_place() {
     for count in 1..=SESSIONS {
         remember(&mut sessions, &request(9, count, 1));
     }
-    assert_eq!(find(&mut sessions, &forgotten), Found::Expired);
-    assert!(matches!(find(&mut sessions, &request(9, 1, 1)), Found::Known(_)), "still known");
+    assert_eq!(find(&mut sessions, &forgotten), Lookup::Expired);
+    assert!(matches!(find(&mut sessions, &request(9, 1, 1)), Lookup::Known(_)), "still known");
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn a_session_opened_just_after_a_forgotten_one_is_new() {
     for count in 2..=SESSIONS {
         remember(&mut sessions, &request(9, count, 1));
     }
-    assert_eq!(find(&mut sessions, &request(7, 0, 1)), Found::Expired);
-    assert_eq!(find(&mut sessions, &request(8, 99_999, 1)), Found::New);
+    assert_eq!(find(&mut sessions, &request(7, 0, 1)), Lookup::Expired);
+    assert_eq!(find(&mut sessions, &request(8, 99_999, 1)), Lookup::New);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn what_is_remembered_in_all_is_bounded_by_forgetting_whole_sessions() {
         (1..=REMEMBERED).for_each(|n| remember(&mut sessions, &request(count, count, n)));
     }
     let is_known = |count, sessions: &mut Sessions| {
-        find(sessions, &request(count, count, 1)) != Found::Expired
+        find(sessions, &request(count, count, 1)) != Lookup::Expired
     };
     let mut as_they_are = sessions.clone();
     assert!((1..=full).all(|count| is_known(count, &mut as_they_are)), "just so many");
@@ -135,8 +135,8 @@ fn the_newest_session_loses_its_older_numbers_if_it_alone_is_too_much() {
     let mut sessions = Sessions::new(&limits);
     (1..=9).for_each(|number| remember(&mut sessions, &request(1, 1, number)));
     let mut find = |number| find(&mut sessions, &request(1, 1, number));
-    assert!((7..=9).all(|number| matches!(find(number), Found::Known(_))));
-    assert_eq!([find(1), find(6), find(10)], [Found::Expired, Found::Expired, Found::New]);
+    assert!((7..=9).all(|number| matches!(find(number), Lookup::Known(_))));
+    assert_eq!([find(1), find(6), find(10)], [Lookup::Expired, Lookup::Expired, Lookup::New]);
 }
 
 #[test]

@@ -6,12 +6,12 @@ use crate::bank::ledger::changed::{Change, Changes};
 use crate::bank::ledger::digest::Digest;
 use crate::bank::ledger::directory::{AccountNumber, Directory};
 use crate::bank::ledger::entry::{Action, Record};
-use crate::bank::ledger::pages::{Page, Pages, Place};
+use crate::bank::ledger::pages::{Page, PageSlot, Pages};
 use crate::bank::ledger::rule::{LedgerError, moved};
 use crate::bank::request::Listed;
 
 /// The numbers of a transfer's payer and payee, if they were found.
-pub type Found = [Option<AccountNumber>; 2];
+pub type AccountNumbers = [Option<AccountNumber>; 2];
 
 /// What the payer and the payee of a transfer would hold by the local balances.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ struct Holding {
     committed: Sparse,
     local: Amount,
     /// The account's place in the stored pages, once it is in the chain.
-    place: Place,
+    place: PageSlot,
 }
 
 impl Holding {
@@ -169,14 +169,17 @@ impl Balances {
     /// Returns the payers' and payees' numbers, as far as the accounts are known. It looks for all at once:
     /// with many accounts nearly each has to be fetched from memory, and a processor then fetches several at
     /// a time.
-    pub fn find_all<'a>(&self, actions: impl Iterator<Item = &'a Action> + Clone) -> Vec<Found> {
+    pub fn find_all<'a>(
+        &self,
+        actions: impl Iterator<Item = &'a Action> + Clone,
+    ) -> Vec<AccountNumbers> {
         let guess = |action: &Action| match action {
             Action::Transfer { from, to, .. } => {
                 [self.accounts.guess(from), self.accounts.guess(to)]
             }
             Action::Open { .. } | Action::Rejoin { .. } => [None; 2],
         };
-        let mut all: Vec<Found> = actions.clone().map(guess).collect();
+        let mut all: Vec<AccountNumbers> = actions.clone().map(guess).collect();
         for (action, [payer, payee]) in actions.zip(&mut all) {
             if let Action::Transfer { from, to, .. } = action {
                 *payer = payer.and_then(|guess| self.accounts.confirm(from, guess));
@@ -195,7 +198,7 @@ impl Balances {
         from: &AccountId,
         to: &AccountId,
         amount: Amount,
-        found: Found,
+        found: AccountNumbers,
     ) -> Result<Weighed, LedgerError> {
         let known = |account: &AccountId, number: Option<AccountNumber>| {
             let number = number.or_else(|| self.find(account))?;

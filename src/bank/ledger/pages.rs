@@ -29,7 +29,7 @@ pub struct Page {
 /// An account's place: 0, 1, 2… in the order in which the chain opened the accounts (those of one block by
 /// their names). It is the same at every server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Place(u32);
+pub(super) struct PageSlot(u32);
 
 /// A page whose newest version the store lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,17 +78,17 @@ impl Pages {
     }
 
     /// Returns the place of the next account.
-    pub(super) fn next(&self) -> Place {
-        Place(u32::try_from(self.accounts.len()).expect("fewer accounts than numbers"))
+    pub(super) fn next(&self) -> PageSlot {
+        PageSlot(u32::try_from(self.accounts.len()).expect("fewer accounts than numbers"))
     }
 
     /// Returns the number of the page that holds a place.
-    pub(super) fn page_of(&self, place: Place) -> u32 {
+    pub(super) fn page_of(&self, place: PageSlot) -> u32 {
         place.0 / self.size as u32
     }
 
     /// Gives an account the next place.
-    pub(super) fn add(&mut self, account: AccountNumber) -> Place {
+    pub(super) fn add(&mut self, account: AccountNumber) -> PageSlot {
         let place = self.next();
         self.accounts.push(account);
         if self.page_of(place) as usize == self.is_late.len() {
@@ -98,7 +98,7 @@ impl Pages {
     }
 
     /// Notes that the block at this height changes the account at this place.
-    pub(super) fn touch(&mut self, place: Place, height: u64) {
+    pub(super) fn touch(&mut self, place: PageSlot, height: u64) {
         let page = self.page_of(place);
         if !std::mem::replace(&mut self.is_late[page as usize], true) {
             self.late.push_back(Late { page, since: height });

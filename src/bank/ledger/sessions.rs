@@ -32,7 +32,7 @@ use crate::bank::request::{Instruction, Outcome};
 
 mod holders;
 
-use holders::{Holders, Place};
+use holders::{Holders, Rank};
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +47,7 @@ pub enum Fate {
 
 /// What a session's request turns out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum Lookup {
     /// It was never seen.
     New,
     /// A retry.
@@ -83,7 +83,7 @@ struct Session {
     holder: Option<ConnectionId>,
     /// The session's place by use: unused or used, and when it was last touched. The time counts up with each
     /// use of any session.
-    place: Place,
+    place: Rank,
     /// The number up to which requests that are not in `requests` may have been forgotten.
     floor: u64,
     /// Its highest number in the chain, if the store knows of it.
@@ -240,39 +240,39 @@ impl Sessions {
         request: &RequestId,
         instruction: &Instruction,
         connection: ConnectionId,
-    ) -> Found {
+    ) -> Lookup {
         let same = |known: &Remembered| {
             known.action == instruction.action && known.linked == instruction.linked
         };
         let session = &request.session;
         let known = self.sessions.contains_key(session);
         if !known && Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew) {
-            return Found::Expired;
+            return Lookup::Expired;
         }
         let newest = self.sessions.get(session).and_then(|state| state.connection);
         if newest > Some(connection) && !planted!(OldConnectionServed) {
-            return Found::Stale;
+            return Lookup::Stale;
         }
         let state = self.touch(session, Some(connection));
         match state.requests.get(&request.number) {
-            Some(known) if !same(known) => Found::Reused,
+            Some(known) if !same(known) => Lookup::Reused,
             Some(Remembered { fate: Fate::Accepted(..), .. }) if planted!(RetryPaidAgain) => {
-                Found::New
+                Lookup::New
             }
             Some(Remembered { fate: Fate::Waiting(_), .. }) if planted!(WaitingPaidAgain) => {
-                Found::New
+                Lookup::New
             }
             Some(Remembered { action: Action::Open { .. }, .. }) if planted!(OpenedAgain) => {
-                Found::New
+                Lookup::New
             }
             Some(Remembered { fate: Fate::Rejected(_), .. }) if planted!(RefusedPaidLater) => {
-                Found::New
+                Lookup::New
             }
-            Some(known) => Found::Known(known.fate.clone()),
+            Some(known) => Lookup::Known(known.fate.clone()),
             None if request.number <= state.floor && !planted!(ForgottenNumberIsNew) => {
-                Found::Expired
+                Lookup::Expired
             }
-            None => Found::New,
+            None => Lookup::New,
         }
     }
 

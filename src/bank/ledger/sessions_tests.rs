@@ -33,19 +33,19 @@ fn accepted(seq: u64) -> Fate {
 fn a_retry_finds_the_first_fate_and_another_transfer_is_no_retry() {
     let (mut sessions, s) = (small(), session(0, 1));
     sessions.open(&s, FIRST);
-    assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Found::New);
+    assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Lookup::New);
     sessions.remember(&request(&s, 1), &pays(5).action, false, accepted(1));
     let retry = sessions.find(&request(&s, 1), &pays(5), FIRST);
-    assert_eq!(retry, Found::Known(accepted(1)));
-    assert_eq!(sessions.find(&request(&s, 1), &pays(6), FIRST), Found::Reused);
+    assert_eq!(retry, Lookup::Known(accepted(1)));
+    assert_eq!(sessions.find(&request(&s, 1), &pays(6), FIRST), Lookup::Reused);
 }
 
 #[test]
 fn what_comes_on_an_older_connection_is_stale() {
     let (mut sessions, s) = (small(), session(0, 1));
     sessions.open(&s, FIRST);
-    assert_eq!(sessions.find(&request(&s, 1), &pays(5), SECOND), Found::New);
-    assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Found::Stale);
+    assert_eq!(sessions.find(&request(&s, 1), &pays(5), SECOND), Lookup::New);
+    assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Lookup::Stale);
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn forgetting_a_number_makes_it_expired_never_new() {
     for number in 1..=10 + 1 {
         sessions.remember(&request(&s, number), &pays(5).action, false, accepted(number));
     }
-    assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Found::Expired);
-    assert_eq!(sessions.find(&request(&s, 2), &pays(5), FIRST), Found::Known(accepted(2)));
+    assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Lookup::Expired);
+    assert_eq!(sessions.find(&request(&s, 2), &pays(5), FIRST), Lookup::Known(accepted(2)));
 }
 
 #[test]
@@ -67,12 +67,12 @@ fn forgetting_a_session_makes_it_expired_but_not_later_ones() {
     for count in 1..=10 {
         sessions.open(&session(8, count), FIRST);
     }
-    assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Found::Expired);
-    assert_eq!(sessions.find(&request(&old, 2), &pays(5), SECOND), Found::Expired);
+    assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Lookup::Expired);
+    assert_eq!(sessions.find(&request(&old, 2), &pays(5), SECOND), Lookup::Expired);
     let unseen = session(9, 10 + 1);
-    assert_eq!(sessions.find(&request(&unseen, 1), &pays(5), SECOND), Found::New);
+    assert_eq!(sessions.find(&request(&unseen, 1), &pays(5), SECOND), Lookup::New);
     sessions.remember(&request(&old, 2), &pays(5).action, false, accepted(9));
-    assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Found::Expired);
+    assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Lookup::Expired);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_session_that_the_horizon_covers_never_comes_into_the_store_again() {
     changes.change(&mut kept);
     let stored = Sessions::restore(&Limits::default(), &kept, false);
     let find = |number| stored.clone().find(&request(&old, number), &pays(5), FIRST);
-    assert_eq!([find(6), find(8), find(9)], [Found::Expired, Found::Expired, Found::Expired]);
+    assert_eq!([find(6), find(8), find(9)], [Lookup::Expired, Lookup::Expired, Lookup::Expired]);
 }
 
 #[test]
@@ -112,13 +112,13 @@ fn a_session_that_was_never_used_is_forgotten_without_a_trace() {
     let find = |sessions: &mut Sessions, count| {
         sessions.find(&request(&session(8, count), 1), &pays(5), FIRST)
     };
-    assert_eq!(find(&mut sessions, 10 + 1), Found::New);
-    assert_eq!(find(&mut sessions, 1), Found::New, "nothing ever happened under its name");
+    assert_eq!(find(&mut sessions, 10 + 1), Lookup::New);
+    assert_eq!(find(&mut sessions, 1), Lookup::New, "nothing ever happened under its name");
     sessions.remember(&request(&session(8, 1), 1), &pays(5).action, false, accepted(9));
     for count in 20..=40 {
         sessions.open(&session(8, count), FIRST);
     }
-    assert_eq!(find(&mut sessions, 1), Found::Known(accepted(9)), "the unused ones go first");
+    assert_eq!(find(&mut sessions, 1), Lookup::Known(accepted(9)), "the unused ones go first");
 }
 
 #[test]
@@ -129,12 +129,12 @@ fn who_opens_many_loses_its_own() {
     sessions.open(&live, FIRST);
     let used = |sessions: &mut Sessions, session: &SessionId, by| {
         let found = sessions.find(&request(session, 1), &pays(5), by);
-        if found == Found::New {
+        if found == Lookup::New {
             sessions.remember(&request(session, 1), &pays(5).action, false, accepted(1));
         }
         found
     };
-    assert_eq!(used(&mut sessions, &live, FIRST), Found::New);
+    assert_eq!(used(&mut sessions, &live, FIRST), Lookup::New);
     // Sessions that were opened, used, and made up; on one connection and on many.
     for count in 100..200 {
         let by = ConnectionId(2 + count / 40);
@@ -142,7 +142,7 @@ fn who_opens_many_loses_its_own() {
         used(&mut sessions, &session(8, count), by);
         used(&mut sessions, &session(8, 1_000 + count), by);
     }
-    assert_eq!(used(&mut sessions, &live, FIRST), Found::Known(accepted(1)));
+    assert_eq!(used(&mut sessions, &live, FIRST), Lookup::Known(accepted(1)));
     assert_eq!(sessions.holders.count(Some(FIRST)), 1);
 }
 
@@ -174,7 +174,7 @@ fn who_asks_much_loses_its_older_numbers_and_nobody_else_does() {
     }
     let ask = |sessions: &mut Sessions, session: &SessionId, number, by| {
         let found = sessions.find(&request(session, number), &pays(5), by);
-        if found == Found::New {
+        if found == Lookup::New {
             let request = request(session, number);
             sessions.remember(&request, &pays(5).action, false, accepted(number));
         }
@@ -182,10 +182,10 @@ fn who_asks_much_loses_its_older_numbers_and_nobody_else_does() {
     };
     ask(&mut sessions, &quiet, 1, FIRST);
     for number in 1..=100 {
-        assert_eq!(ask(&mut sessions, &busy, number, SECOND), Found::New, "it goes on living");
+        assert_eq!(ask(&mut sessions, &busy, number, SECOND), Lookup::New, "it goes on living");
     }
-    assert_eq!(ask(&mut sessions, &quiet, 1, FIRST), Found::Known(accepted(1)));
-    assert_eq!(ask(&mut sessions, &busy, 100, SECOND), Found::Known(accepted(100)));
-    assert_eq!(ask(&mut sessions, &busy, 1, SECOND), Found::Expired);
+    assert_eq!(ask(&mut sessions, &quiet, 1, FIRST), Lookup::Known(accepted(1)));
+    assert_eq!(ask(&mut sessions, &busy, 100, SECOND), Lookup::Known(accepted(100)));
+    assert_eq!(ask(&mut sessions, &busy, 1, SECOND), Lookup::Expired);
     assert!(sessions.remembered <= 20);
 }

@@ -2,7 +2,7 @@
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
-use crate::bank::ledger::balances::{Balances, Found, View};
+use crate::bank::ledger::balances::{AccountNumbers, Balances, View};
 use crate::bank::ledger::changed::{Change, Changes};
 use crate::bank::ledger::directory::AccountNumber;
 use crate::bank::ledger::entry::{Action, Record};
@@ -19,7 +19,7 @@ pub struct Trial<'a> {
 }
 
 /// The place where a trial holds an account.
-enum Place {
+enum Location {
     /// In the underlying balances; and the slot where to look for it among the changed ones.
     Base(AccountNumber, usize),
     Opened,
@@ -42,7 +42,7 @@ impl<'a> Trial<'a> {
         self.changes.changed.reserve((2 * transfers).min(self.base.accounts()));
     }
 
-    fn find(&self, account: &AccountId) -> Option<(Place, Amount)> {
+    fn find(&self, account: &AccountId) -> Option<(Location, Amount)> {
         self.find_at(account, self.base.find(account))
     }
 
@@ -51,13 +51,13 @@ impl<'a> Trial<'a> {
         &self,
         account: &AccountId,
         number: Option<AccountNumber>,
-    ) -> Option<(Place, Amount)> {
+    ) -> Option<(Location, Amount)> {
         match number.and_then(|number| Some((number, self.base.at(self.view, number)?))) {
             Some((number, before)) => {
                 let (slot, change) = self.changes.changed.find(number);
-                Some((Place::Base(number, slot), change.map_or(before, |change| change.amount)))
+                Some((Location::Base(number, slot), change.map_or(before, |change| change.amount)))
             }
-            None => Some((Place::Opened, self.changes.opened.get(account)?.amount)),
+            None => Some((Location::Opened, self.changes.opened.get(account)?.amount)),
         }
     }
 
@@ -110,7 +110,7 @@ impl<'a> Trial<'a> {
         from: &AccountId,
         to: &AccountId,
         amount: Amount,
-        [payer, payee]: Found,
+        [payer, payee]: AccountNumbers,
     ) -> Result<(), LedgerError> {
         self.changes.changed.reserve(2);
         let known = [self.find_at(from, payer), self.find_at(to, payee)];
@@ -121,10 +121,10 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    fn set(&mut self, place: Place, account: &AccountId, amount: Amount, own: i64) {
+    fn set(&mut self, place: Location, account: &AccountId, amount: Amount, own: i64) {
         match place {
-            Place::Base(number, slot) => self.changes.changed.set(slot, number, amount, own),
-            Place::Opened => {
+            Location::Base(number, slot) => self.changes.changed.set(slot, number, amount, own),
+            Location::Opened => {
                 let opened = self.changes.opened.get_mut(account);
                 opened.expect("it was found there").set(amount, own);
             }

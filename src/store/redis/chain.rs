@@ -3,7 +3,7 @@
 use crate::bank::blockchain::block::SealedBlock;
 use crate::store::StoreError;
 use crate::store::piece::Piece;
-use crate::store::redis::link::Link;
+use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::reply::{command, corrupt, elements};
 
 /// The most blocks asked for at once.
@@ -14,7 +14,7 @@ const MOST_AT_ONCE: u64 = 64;
 /// Blocks differ in size, and Redis can't be asked for bytes. So the first request is for one block, and
 /// each further request for as many as seem to fit, at most twice as many as before.
 pub(super) fn read(
-    link: &mut Link,
+    link: &mut RedisConnection,
     key: &str,
     from: u64,
     to: u64,

@@ -4,7 +4,7 @@ use crate::bank::ids::ServerId;
 use crate::store::StoreError;
 use crate::store::redis::Options;
 use crate::store::redis::keys::Keys;
-use crate::store::redis::link::Link;
+use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::reply::{command, length};
 use crate::store::redis::target::Target;
 
@@ -46,7 +46,7 @@ pub fn forget<'a>(
     Ok(())
 }
 
-fn connect(url: &str) -> Result<Link, StoreError> {
+fn connect(url: &str) -> Result<RedisConnection, StoreError> {
     let Options { connect_timeout, timeout, .. } = Options::default();
-    Link::open(&Target::parse(url, connect_timeout, timeout)?)
+    RedisConnection::open(&Target::parse(url, connect_timeout, timeout)?)
 }

@@ -28,9 +28,9 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 use crate::store::redis::keys::Keys;
-use crate::store::redis::link::Link;
-use crate::store::redis::probe::Found;
+use crate::store::redis::probe::Probed;
 use crate::store::redis::reader::Reader;
+use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::reply::exactly;
 use crate::store::redis::settings::Durability;
 use crate::store::redis::takeover::{Coming, Known, Takeover, run_turn};
@@ -42,17 +42,17 @@ use crate::store::{BlockSource, Store, StoreError};
 mod chain;
 mod keys;
 pub mod leftovers;
-mod link;
 mod pages;
 mod probe;
 mod reader;
+mod redis_connection;
 mod reply;
 mod settings;
 mod snapshot;
 mod takeover;
 pub mod target;
 mod turn;
-pub mod visitor;
+pub mod viewer;
 mod words;
 
 /// How to use a Redis.
@@ -94,7 +94,7 @@ pub const REST: Duration = Duration::from_millis(100);
 
 /// What a process holds from a look to the first error.
 struct Hold {
-    link: Link,
+    link: RedisConnection,
     token: String,
     shape: Shape,
     /// When Redis was last heard.
@@ -134,8 +134,8 @@ impl RedisStore {
 
     /// Connects to a Redis that is fit. A process that starts waits until Redis is ready; in a running
     /// process an unready Redis is a failure, after which it tries again.
-    fn connect(&self) -> Result<Link, StoreError> {
-        let mut link = Link::open(&self.target)?;
+    fn connect(&self) -> Result<RedisConnection, StoreError> {
+        let mut link = RedisConnection::open(&self.target)?;
         let mut is_fit = || self.is_fit(&mut link);
         match is_fit()? {
             Ok(()) => {}
@@ -146,10 +146,10 @@ impl RedisStore {
     }
 
     /// Checks that Redis can be used; the inner error says what has to end first.
-    fn is_fit(&self, link: &mut Link) -> Result<Result<(), String>, StoreError> {
+    fn is_fit(&self, link: &mut RedisConnection) -> Result<Result<(), String>, StoreError> {
         let waitaof = match probe::check(link, &self.keys)? {
-            Found::Everything { waitaof } => waitaof,
-            Found::Loading => {
+            Probed::Everything { waitaof } => waitaof,
+            Probed::Loading => {
                 return Ok(Err("it is still reading its file".to_owned()));
             }
         };

@@ -9,12 +9,12 @@ use redis::{Cmd, Value};
 
 use crate::store::StoreError;
 use crate::store::redis::keys::Keys;
-use crate::store::redis::link::{Link, wait_for_flush};
+use crate::store::redis::redis_connection::{RedisConnection, wait_for_flush};
 use crate::store::redis::reply::command;
 use crate::store::redis::words::refusal;
 
 /// What was found.
-pub(super) enum Found {
+pub(super) enum Probed {
     /// Everything needed is there.
     Everything {
         /// True if there is `WAITAOF`, which says whether a write is on the disk: from Redis 7.2 on.
@@ -32,13 +32,13 @@ struct Use {
 }
 
 /// Checks all of them.
-pub(super) fn check(link: &mut Link, keys: &Keys) -> Result<Found, StoreError> {
+pub(super) fn check(link: &mut RedisConnection, keys: &Keys) -> Result<Probed, StoreError> {
     let uses = uses(keys);
     // Alone: without a transaction, the commands after it would be carried out.
     let begun = link.request(&[command("MULTI", &[])])?;
     if let Some(Value::ServerError(error)) = begun.first() {
         return match error.code() {
-            "LOADING" => Ok(Found::Loading),
+            "LOADING" => Ok(Probed::Loading),
             "ERR" | "NOPERM" => Err(link.missing("MULTI", "", error)),
             _ => Err(link.failed(error)),
         };
@@ -56,7 +56,7 @@ pub(super) fn check(link: &mut Link, keys: &Keys) -> Result<Found, StoreError> {
     for ((name, on), reply) in named.zip(replies) {
         let Value::ServerError(error) = reply else { continue };
         match (error.code(), name) {
-            ("LOADING", _) => return Ok(Found::Loading),
+            ("LOADING", _) => return Ok(Probed::Loading),
             ("ERR", "WAITAOF") => waitaof = false,
             ("ERR" | "NOPERM", _) | ("EXECABORT", "EXEC") => {
                 return Err(link.missing(name, on, &error));
@@ -69,7 +69,7 @@ pub(super) fn check(link: &mut Link, keys: &Keys) -> Result<Found, StoreError> {
             _ => {}
         }
     }
-    Ok(Found::Everything { waitaof })
+    Ok(Probed::Everything { waitaof })
 }
 
 /// Lists every command that a server uses, on each key it uses it on.

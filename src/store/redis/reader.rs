@@ -4,7 +4,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::stored::Place;
 use crate::store::redis::chain;
 use crate::store::redis::keys::Keys;
-use crate::store::redis::link::Link;
+use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::target::Target;
 use crate::store::{BlockSource, StoreError};
 
@@ -12,7 +12,7 @@ use crate::store::{BlockSource, StoreError};
 pub(super) struct Reader {
     target: Target,
     keys: Keys,
-    link: Option<Link>,
+    link: Option<RedisConnection>,
 }
 
 impl Reader {
@@ -24,7 +24,7 @@ impl Reader {
     /// Asks over the existing connection, or over a new one.
     fn ask<T>(
         &mut self,
-        question: impl Fn(&mut Link, &Keys) -> Result<T, StoreError>,
+        question: impl Fn(&mut RedisConnection, &Keys) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         if let Some(mut link) = self.link.take() {
             match question(&mut link, &self.keys) {
@@ -36,7 +36,7 @@ impl Reader {
                 }
             }
         }
-        let mut link = Link::open(&self.target)?;
+        let mut link = RedisConnection::open(&self.target)?;
         let outcome = question(&mut link, &self.keys)?;
         self.link = Some(link);
         Ok(outcome)

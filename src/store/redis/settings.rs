@@ -3,7 +3,7 @@
 use redis::{Cmd, Value};
 
 use crate::store::StoreError;
-use crate::store::redis::link::Link;
+use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::reply::{borrowed, command, elements};
 use crate::store::redis::words::refusal;
 
@@ -37,7 +37,7 @@ pub(super) enum Durability {
 /// `WAITAOF` (`waitaof`) will be asked at each turn. Of another Redis, this examines what is known to
 /// make it answer too early.
 pub(super) fn check(
-    link: &mut Link,
+    link: &mut RedisConnection,
     waitaof: bool,
     allow_weak: bool,
 ) -> Result<Durability, StoreError> {
@@ -71,7 +71,7 @@ pub(super) fn check(
 }
 
 /// Checks the settings of a sound Redis again. A wrong setting can be set right, so it counts as a failure.
-pub(super) fn check_again(link: &mut Link) -> Result<(), StoreError> {
+pub(super) fn check_again(link: &mut RedisConnection) -> Result<(), StoreError> {
     let (wrong, follows) = look_at_settings(link)?;
     let all: Vec<String> = wrong.into_iter().chain(follows).collect();
     match &all[..] {
@@ -85,7 +85,9 @@ pub(super) fn check_again(link: &mut Link) -> Result<(), StoreError> {
 }
 
 /// Returns what is wrong with the settings for good; and whether it is a replica, which can change.
-fn look_at_settings(link: &mut Link) -> Result<(Vec<String>, Option<String>), StoreError> {
+fn look_at_settings(
+    link: &mut RedisConnection,
+) -> Result<(Vec<String>, Option<String>), StoreError> {
     let names = DURABLE.iter().map(|(name, _)| *name).chain([FOLLOWS]);
     let ask: Vec<Cmd> = names.map(|name| command("CONFIG", &["GET", name])).collect();
     let mut replies = link.request(&ask)?;
@@ -137,7 +139,7 @@ enum Persistence {
 
 /// Examines the append-only file. Where `appendonly` was switched on a moment ago, Redis says `yes`,
 /// confirms writes, and keeps nothing until its first rewrite is done.
-fn look_at_persistence(link: &mut Link) -> Result<Persistence, StoreError> {
+fn look_at_persistence(link: &mut RedisConnection) -> Result<Persistence, StoreError> {
     let ask = ["persistence", "server"].map(|section| command("INFO", &[section]));
     let mut info = String::new();
     for reply in link.request(&ask)? {
@@ -182,7 +184,7 @@ fn look_at_persistence(link: &mut Link) -> Result<Persistence, StoreError> {
 
 /// Examines whether Redis answers before it has flushed, as version 8 and later do with several I/O
 /// threads. (`WAITAOF` would tell.)
-fn answers_early(link: &mut Link) -> Result<Persistence, StoreError> {
+fn answers_early(link: &mut RedisConnection) -> Result<Persistence, StoreError> {
     Ok(match has_one_io_thread(link)? {
         true => Persistence::Sound,
         false => Persistence::Wrong(
@@ -194,7 +196,7 @@ fn answers_early(link: &mut Link) -> Result<Persistence, StoreError> {
 }
 
 /// True if Redis is known to answer only what it has flushed: a single thread does both in turn.
-pub(super) fn has_one_io_thread(link: &mut Link) -> Result<bool, StoreError> {
+pub(super) fn has_one_io_thread(link: &mut RedisConnection) -> Result<bool, StoreError> {
     let reply = link.request(&[command("CONFIG", &["GET", "io-threads"])])?.pop();
     let threads = value_of("io-threads", reply.unwrap_or_default())?;
     Ok(threads.is_ok_and(|threads| threads == "1"))

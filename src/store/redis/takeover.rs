@@ -6,7 +6,7 @@ use crate::bank::blockchain::block::FORMAT;
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::stored::{Stored, forget_oldest};
 use crate::store::redis::keys::{FORMAT_FIELD, INSTANCE_FIELD, Keys};
-use crate::store::redis::link::{Link, Transaction};
+use crate::store::redis::redis_connection::{RedisConnection, Transaction};
 use crate::store::redis::reply::{command, exactly, from_text, text, unexpected};
 use crate::store::redis::snapshot::{self, LifeRecord, Snapshot};
 use crate::store::redis::turn::{Turn, json};
@@ -52,7 +52,7 @@ pub(super) struct Takeover<'a> {
 
 impl Takeover<'_> {
     /// Reads the content, as if the coming life had begun.
-    pub(super) fn look(&self, link: &mut Link) -> Result<(Stored, Coming), StoreError> {
+    pub(super) fn look(&self, link: &mut RedisConnection) -> Result<(Stored, Coming), StoreError> {
         for _ in 0..ATTEMPTS {
             let Keys { owner, turn, .. } = self.keys;
             let look = link.look(turn, owner, snapshot::commands(self.keys).into())?;
@@ -68,7 +68,11 @@ impl Takeover<'_> {
     }
 
     /// True if the last turn is still the one that the look saw.
-    pub(super) fn is_as_seen(&self, link: &mut Link, coming: &Coming) -> Result<bool, StoreError> {
+    pub(super) fn is_as_seen(
+        &self,
+        link: &mut RedisConnection,
+        coming: &Coming,
+    ) -> Result<bool, StoreError> {
         let turn = &self.keys.turn;
         let found = link.request(&[command("GET", &[turn])])?.pop().unwrap_or_default();
         Ok(text(turn, found)? == coming.seen.map(|seen| seen.to_string()))
@@ -77,7 +81,7 @@ impl Takeover<'_> {
     /// Makes `token` the owner and begins a life. False if somebody came between.
     pub(super) fn begin(
         &self,
-        link: &mut Link,
+        link: &mut RedisConnection,
         token: &str,
         coming: &Coming,
     ) -> Result<bool, StoreError> {
@@ -98,7 +102,7 @@ impl Takeover<'_> {
     /// is watched, also over a new link.
     pub(super) fn look_in(
         &self,
-        link: &mut Link,
+        link: &mut RedisConnection,
         token: &str,
         turn: TurnNumber,
     ) -> Result<(), StoreError> {
@@ -134,7 +138,7 @@ impl Takeover<'_> {
     /// the one that the look saw.
     fn set_owner(
         &self,
-        link: &mut Link,
+        link: &mut RedisConnection,
         token: &str,
     ) -> Result<Option<Option<TurnNumber>>, StoreError> {
         let Keys { owner, turn, .. } = self.keys;
@@ -171,7 +175,7 @@ impl Takeover<'_> {
     /// If this process has owned the store before, and another process owns it now.
     pub(super) fn is_owner_as_seen(
         &self,
-        link: &mut Link,
+        link: &mut RedisConnection,
         coming: &Coming,
     ) -> Result<bool, StoreError> {
         let owner = &self.keys.owner;
@@ -235,7 +239,7 @@ fn with_life(found: Option<Stored>, owner: Option<String>) -> (Stored, Coming) {
 
 /// Makes a turn durable if `token` still owns the store, and guards the next turn.
 pub(super) fn run_turn(
-    link: &mut Link,
+    link: &mut RedisConnection,
     keys: &Keys,
     token: &str,
     turn: Turn<'_>,

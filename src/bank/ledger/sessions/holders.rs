@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::bank::ids::{ConnectionId, SessionId};
 
 /// A session's place among those of its holder: unused sessions first, then by their last use.
-pub(super) type Place = (bool, u64);
+pub(super) type Rank = (bool, u64);
 
 /// The sessions of one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Held {
-    places: BTreeMap<Place, SessionId>,
+    places: BTreeMap<Rank, SessionId>,
     /// The number of remembered requests of these sessions.
     requests: usize,
 }
@@ -27,7 +27,7 @@ impl Holders {
     pub fn file(
         &mut self,
         holder: Option<ConnectionId>,
-        place: Place,
+        place: Rank,
         session: SessionId,
         requests: usize,
     ) {
@@ -40,7 +40,7 @@ impl Holders {
     pub fn take(
         &mut self,
         holder: Option<ConnectionId>,
-        place: Place,
+        place: Rank,
         requests: usize,
     ) -> Option<SessionId> {
         let held = self.held.get_mut(&holder)?;

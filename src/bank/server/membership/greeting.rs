@@ -1,7 +1,7 @@
 //! Handshakes and heartbeats (DESIGN.md, "Founding and identity").
 
 use super::super::Server;
-use super::peers::Link;
+use super::peers::LinkState;
 use crate::bank::blockchain::block::FORMAT;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::{Bound, Timer};
@@ -60,13 +60,13 @@ impl Server {
     pub(in crate::bank::server) fn on_link_up(&mut self, peer: ServerId) {
         let hello = Message::Hello(self.hello(&peer));
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        known.link = Link::Greeting;
+        known.link = LinkState::Greeting;
         self.effects.bind(Bound::Peer(peer, hello));
     }
 
     /// Takes in a peer's answer to the hello.
     pub(in crate::bank::server) fn on_link_answered(&mut self, peer: ServerId, answer: Message) {
-        if self.peers.get(&peer).is_none_or(|known| known.link != Link::Greeting) {
+        if self.peers.get(&peer).is_none_or(|known| known.link != LinkState::Greeting) {
             return;
         }
         match answer {
@@ -79,7 +79,7 @@ impl Server {
                 }
                 Ok(()) => {
                     if let Some(known) = self.peers.get_mut(&peer) {
-                        known.link = Link::Up;
+                        known.link = LinkState::Up;
                     }
                     self.note(Note::Connected(peer.clone()));
                     self.meet(&peer, hello);
@@ -101,8 +101,8 @@ impl Server {
     /// Notes that the connection dialled to a peer is gone.
     pub(in crate::bank::server) fn on_link_down(&mut self, peer: &ServerId) {
         if let Some(known) = self.peers.get_mut(peer) {
-            let was_up = known.link == Link::Up;
-            known.link = Link::Down;
+            let was_up = known.link == LinkState::Up;
+            known.link = LinkState::Down;
             if was_up {
                 self.note(Note::Disconnected(peer.clone()));
             }

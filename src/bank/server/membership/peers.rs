@@ -11,7 +11,7 @@ const SILENCE: u32 = 3;
 
 /// The connection that this server dials to a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Link {
+pub enum LinkState {
     /// It is not connected.
     #[default]
     Down,
@@ -37,7 +37,7 @@ pub(super) enum Word {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// The connection to the peer.
-    pub link: Link,
+    pub link: LinkState,
     /// The newest connection from the peer.
     pub incoming: Option<ConnectionId>,
     /// The instance and life in its hello on this connection: messages there are this store's word, in this
@@ -70,7 +70,7 @@ pub struct Peer {
 impl Peer {
     /// True if messages can be sent to it.
     pub fn is_linked(&self) -> bool {
-        self.link == Link::Up
+        self.link == LinkState::Up
     }
 
     /// True if it was heard within three heartbeats.

@@ -11,7 +11,7 @@ use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionName
 use crate::bank::ledger::balances::View;
 use crate::bank::ledger::entry::{Action, Via};
 use crate::bank::ledger::rule::LedgerError;
-use crate::bank::ledger::sessions::Found;
+use crate::bank::ledger::sessions::Lookup;
 use crate::bank::ledger::trial::Trial;
 use crate::bank::limits::MAX_WAIT_MS;
 use crate::bank::reason::{Code, Reason};
@@ -88,7 +88,7 @@ impl Server {
         for (place, (mut instruction, found)) in all {
             let (linked, ticket) = (instruction.linked, Ticket { call, place });
             if takes_part && !linked && group.is_empty() {
-                match self.accept_at_once(connection, ticket, instruction, found) {
+                match self.log_at_once(connection, ticket, instruction, found) {
                     None => continue,
                     Some(not_so_simple) => instruction = not_so_simple,
                 }
@@ -129,27 +129,27 @@ impl Server {
         let lost = request.session.epoch < self.ledger.log.last().epoch;
         match self.ledger.sessions.find(request, instruction, connection) {
             // The rest of an earlier epoch is in the chain, and what was forgotten may be there.
-            Found::New if lost => Seen::Decided(Outcome::Unavailable {
+            Lookup::New if lost => Seen::Decided(Outcome::Unavailable {
                 reason: Reason::new(
                     Code::Lost,
                     format!("{request} was lost with the store: it has not happened and will not"),
                 ),
             }),
-            Found::New => Seen::New,
-            Found::Known(fate) => Seen::Again(fate),
-            Found::Expired => Seen::Decided(Outcome::Expired {
+            Lookup::New => Seen::New,
+            Lookup::Known(fate) => Seen::Again(fate),
+            Lookup::Expired => Seen::Decided(Outcome::Expired {
                 reason: Reason::new(
                     Code::TooLate,
                     format!("{request} is too long ago: what became of it is not known here"),
                 ),
             }),
-            Found::Reused => Seen::Decided(Outcome::Invalid {
+            Lookup::Reused => Seen::Decided(Outcome::Invalid {
                 reason: Reason::new(
                     Code::NumberReused,
                     format!("{request} was something else; what is new takes a new number"),
                 ),
             }),
-            Found::Stale => Seen::Stale,
+            Lookup::Stale => Seen::Stale,
         }
     }
 
@@ -178,13 +178,11 @@ impl Server {
                 self.reject(group, (place, outcome));
             }
             // What waits already goes first.
-            Ok(()) if !held_up || planted!(WaitingOvertaken) => {
-                self.accept_group(group, Via::Local)
-            }
+            Ok(()) if !held_up || planted!(WaitingOvertaken) => self.log_group(group, Via::Local),
             Err((place, _)) if place > 0 && planted!(LinkedHalfApplied) => {
                 let mut group = group;
                 let rest = group.split_off(place);
-                self.accept_group(group, Via::Local);
+                self.log_group(group, Via::Local);
                 self.wait(connection, rest, Need::Money);
             }
             weighed => {

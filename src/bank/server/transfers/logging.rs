@@ -6,7 +6,7 @@ use super::calls::Ticket;
 use super::queue::Member;
 use crate::bank::effects::Write;
 use crate::bank::ids::ConnectionId;
-use crate::bank::ledger::balances::Found;
+use crate::bank::ledger::balances::AccountNumbers;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::sessions::Fate;
 use crate::bank::request::Instruction;
@@ -15,12 +15,12 @@ impl Server {
     /// Answers a single transfer if it is covered and nothing is in its way, as with nearly all transfers, or
     /// if it was seen before. Returns any other transfer, of which nothing was noted. The outcome is the same as
     /// if the transfer were examined as a group of one.
-    pub(in crate::bank::server) fn accept_at_once(
+    pub(in crate::bank::server) fn log_at_once(
         &mut self,
         connection: ConnectionId,
         ticket: Ticket,
         instruction: Instruction,
-        found: Found,
+        found: AccountNumbers,
     ) -> Option<Instruction> {
         let Action::Transfer { from, to, amount } = &instruction.action else {
             return Some(instruction);
@@ -51,7 +51,7 @@ impl Server {
     }
 
     /// Accepts a group that is covered: its entries enter the local log. After this point it has happened.
-    pub(in crate::bank::server) fn accept_group(&mut self, group: Vec<Member>, via: Via) {
+    pub(in crate::bank::server) fn log_group(&mut self, group: Vec<Member>, via: Via) {
         let first = self.ledger.log.last().next();
         let record = |Instruction { action, request, linked, .. }: &Instruction| Record {
             action: action.clone(),

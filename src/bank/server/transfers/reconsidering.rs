@@ -105,7 +105,7 @@ impl Server {
             Some(ms) if wait.patient => self.cancel(Timer::Patience { wait: id, ms }),
             _ => self.cancel(Timer::Deadline(id)),
         }
-        self.accept_group(wait.members, Via::Paxos);
+        self.log_group(wait.members, Via::Paxos);
     }
 
     /// Serves a group that may wait for money if the money is there, and otherwise leaves it alone.

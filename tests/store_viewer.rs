@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use paxos_banking::bank::effects::Write;
 use paxos_banking::store::redis::Options;
-use paxos_banking::store::redis::visitor::Premises;
+use paxos_banking::store::redis::viewer::ReadOnlyRedis;
 use paxos_banking::store::{Store, StoreError};
 use support::cluster::wait_until;
 use support::disk::{Disk, commit};
@@ -15,9 +15,9 @@ use support::process::signal;
 use support::redis::{TestRedis, say};
 use support::samples::*;
 
-fn premises(redis: &TestRedis, timeout: Duration) -> Premises {
+fn premises(redis: &TestRedis, timeout: Duration) -> ReadOnlyRedis {
     let options = Options { allow_weak: true, timeout, ..Options::default() };
-    Premises::new(&redis.url(), &options).unwrap()
+    ReadOnlyRedis::new(&redis.url(), &options).unwrap()
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 use crate::store::StoreError;
 use crate::store::redis::keys::{FORMAT_FIELD, Keys};
-use crate::store::redis::link::Link;
+use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::reply::{borrowed, command, corrupt, exactly, length, values};
 use crate::store::redis::target::Target;
 use crate::store::redis::{Options, chain, pages, snapshot};
@@ -26,18 +26,18 @@ const PAGES: u64 = 64;
 
 /// A Redis that is only read.
 #[derive(Clone, Debug)]
-pub struct Premises {
+pub struct ReadOnlyRedis {
     target: Target,
 }
 
-impl Premises {
+impl ReadOnlyRedis {
     /// Names the Redis at `url`. Doesn't connect yet.
     ///
     /// # Errors
     /// [`StoreError::Unfit`] if the URL is wrong.
-    pub fn new(url: &str, options: &Options) -> Result<Premises, StoreError> {
+    pub fn new(url: &str, options: &Options) -> Result<ReadOnlyRedis, StoreError> {
         let target = Target::parse(url, options.connect_timeout, options.timeout)?;
-        Ok(Premises { target })
+        Ok(ReadOnlyRedis { target })
     }
 
     /// Names the place for people, without the URL's password.
@@ -50,7 +50,7 @@ impl Premises {
     /// # Errors
     /// If Redis can't be read.
     pub fn servers(&self) -> Result<BTreeSet<ServerId>, StoreError> {
-        let mut link = Link::open(&self.target)?;
+        let mut link = RedisConnection::open(&self.target)?;
         let mut found = BTreeSet::new();
         let mut cursor = "0".to_owned();
         loop {
@@ -70,8 +70,8 @@ impl Premises {
     }
 
     /// Returns the visitor of the server `id`'s store.
-    pub fn visit(&self, id: &ServerId) -> Visitor {
-        Visitor { target: self.target.clone(), keys: Keys::of(id), link: None }
+    pub fn visit(&self, id: &ServerId) -> StoreViewer {
+        StoreViewer { target: self.target.clone(), keys: Keys::of(id), link: None }
     }
 }
 
@@ -87,20 +87,20 @@ pub struct Pages {
 }
 
 /// Reads one server's store.
-pub struct Visitor {
+pub struct StoreViewer {
     target: Target,
     keys: Keys,
-    link: Option<Link>,
+    link: Option<RedisConnection>,
 }
 
-impl Visitor {
+impl StoreViewer {
     fn ask<T>(
         &mut self,
-        question: impl FnOnce(&mut Link, &Keys) -> Result<T, StoreError>,
+        question: impl FnOnce(&mut RedisConnection, &Keys) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut link = match self.link.take() {
             Some(link) => link,
-            None => Link::open(&self.target)?,
+            None => RedisConnection::open(&self.target)?,
         };
         let answer = question(&mut link, &self.keys);
         // After a failure, replies may still be under way.

@@ -13,14 +13,14 @@ use crate::node::block_reader::{Job, Jobs};
 use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
 use crate::node::link::Link;
-use crate::node::outlet::{Outgoing, Outlet};
-use crate::node::told;
+use crate::node::message_log;
+use crate::node::reply_sender::{Outgoing, ReplySender};
 use crate::node::trace::Trace;
 use crate::store::StoreError;
 
 /// The event loop's connections and links. Nothing here blocks.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct Transport {
     connections: BTreeMap<ConnectionId, Connection>,
     links: BTreeMap<ServerId, Link>,
     /// Connections that ended in this turn. The turn can still say something to them.
@@ -40,16 +40,16 @@ pub(crate) struct Exchange {
 
 #[derive(Debug)]
 struct Connection {
-    outlet: Outlet,
+    reply_sender: ReplySender,
     /// The peer that dialled it, if a peer did.
     peer: Option<ServerId>,
     asked: Asked,
 }
 
-impl Exchange {
-    /// Creates an exchange with nobody connected.
-    pub(crate) fn new(jobs: Jobs, appended: Sender<SealedBlock>, gauges: Gauges) -> Exchange {
-        Exchange {
+impl Transport {
+    /// Creates an transport with nobody connected.
+    pub(crate) fn new(jobs: Jobs, appended: Sender<SealedBlock>, gauges: Gauges) -> Transport {
+        Transport {
             connections: BTreeMap::new(),
             links: BTreeMap::new(),
             leaving: Vec::new(),
@@ -64,8 +64,8 @@ impl Exchange {
     }
 
     /// Notes down from now on what passes.
-    pub(crate) fn traced(self, trace: Trace) -> Exchange {
-        Exchange { trace, ..self }
+    pub(crate) fn traced(self, trace: Trace) -> Transport {
+        Transport { trace, ..self }
     }
 
     /// Hands the block reader the blocks that are durable now, if it has room: so it needn't read them from
@@ -82,13 +82,15 @@ impl Exchange {
     /// a forgotten connection is dropped.
     pub(crate) fn admit(&mut self, incoming: Incoming) -> Option<Event> {
         match incoming {
-            Incoming::Opened(id, outlet) => {
+            Incoming::Opened(id, reply_sender) => {
                 self.newest = self.newest.max(id);
                 if id > self.outdated {
-                    self.connections
-                        .insert(id, Connection { outlet, peer: None, asked: Asked::default() });
+                    self.connections.insert(
+                        id,
+                        Connection { reply_sender, peer: None, asked: Asked::default() },
+                    );
                 } else {
-                    outlet.disconnect();
+                    reply_sender.disconnect();
                 }
                 None
             }
@@ -103,7 +105,7 @@ impl Exchange {
                     connection.asked.came(number, came);
                     self.asked_now.push((id, number));
                 }
-                self.trace.came(None, connection.outlet.socket(), &event);
+                self.trace.came(None, connection.reply_sender.socket(), &event);
                 Some(event)
             }
             Incoming::Connection(id, event) => {
@@ -116,13 +118,13 @@ impl Exchange {
                     Event::Closed(_) => self.leaving.push(id),
                     Event::Received(_, message) => {
                         if let Some(peer) = &connection.peer {
-                            told::received(peer, message);
+                            message_log::received(peer, message);
                             self.gauges.heard(peer, message);
                         }
                     }
                     _ => {}
                 }
-                self.trace.came(connection.peer.as_ref(), connection.outlet.socket(), &event);
+                self.trace.came(connection.peer.as_ref(), connection.reply_sender.socket(), &event);
                 Some(event)
             }
             // The request waits for its turn first.
@@ -140,9 +142,9 @@ impl Exchange {
             }
             Incoming::Link(number, peer, event) => {
                 let link = self.links.get(&peer).filter(|link| link.number() == number)?;
-                link.post().trace_answer(&event);
+                link.sender().trace_answer(&event);
                 match &event {
-                    Event::LinkAnswered(_, answer) => told::received(&peer, answer),
+                    Event::LinkAnswered(_, answer) => message_log::received(&peer, answer),
                     Event::LinkDown(_) => drop(self.links.remove(&peer)),
                     _ => {}
                 }
@@ -155,8 +157,8 @@ impl Exchange {
     pub(crate) fn send(&self, to: &ServerId, message: Message) {
         match self.links.get(to) {
             Some(link) => {
-                told::sent(to, &message);
-                link.post().send(message);
+                message_log::sent(to, &message);
+                link.sender().send(message);
             }
             None => {
                 self.trace.lost(to, &message);
@@ -175,16 +177,16 @@ impl Exchange {
                 self.trace.replied(&reply);
                 if let Some(connection) = self.connections.get_mut(&id) {
                     self.gauges.answered(&mut reply, connection.asked.answered(number));
-                    connection.outlet.reply(number, reply);
+                    connection.reply_sender.reply(number, reply);
                 }
             }
             Bound::Read { connection, id, query } => {
-                if let Some(Connection { outlet, asked, .. }) =
+                if let Some(Connection { reply_sender, asked, .. }) =
                     self.connections.get_mut(&connection)
                 {
                     asked.answered(id);
-                    let outlet = outlet.clone();
-                    self.jobs.order(Job::ForClient { outlet, id, query });
+                    let reply_sender = reply_sender.clone();
+                    self.jobs.order(Job::ForClient { reply_sender, id, query });
                 }
             }
             Bound::SendBlocks { to, from, up_to } => {
@@ -192,7 +194,7 @@ impl Exchange {
                     log::debug!(
                         "to {to}: blocks_response blocks {from} to {up_to}, or as many as fit"
                     );
-                    self.jobs.order(Job::ForPeer { post: link.post().clone(), from, up_to });
+                    self.jobs.order(Job::ForPeer { sender: link.sender().clone(), from, up_to });
                 }
             }
         }
@@ -201,17 +203,17 @@ impl Exchange {
 
     fn answer(&self, id: ConnectionId, message: Message) {
         let Some(connection) = self.connections.get(&id) else { return };
-        self.trace.answered(connection.peer.as_ref(), connection.outlet.socket(), &message);
+        self.trace.answered(connection.peer.as_ref(), connection.reply_sender.socket(), &message);
         let is_reject = matches!(message, Message::Reject { .. });
-        connection.outlet.send(Outgoing::Answer(message));
+        connection.reply_sender.send(Outgoing::Answer(message));
         if is_reject {
-            connection.outlet.send(Outgoing::End);
+            connection.reply_sender.send(Outgoing::End);
             return;
         }
         // An older connection of this peer is no longer listened to. At its other end may be another
         // store of the same server, which is to notice and greet again.
         let older = self.connections.range(..id).filter(|(_, older)| older.peer == connection.peer);
-        older.for_each(|(_, older)| older.outlet.disconnect());
+        older.for_each(|(_, older)| older.reply_sender.disconnect());
     }
 
     /// Forgets the connections that ended. Their writers end when all is written.
@@ -235,16 +237,16 @@ impl Exchange {
                 && connection.asked.answered(number).is_some()
             {
                 let (error, message) = (ErrorCode::Full, now.clone());
-                connection.outlet.reply(number, Reply::Error { error, message });
+                connection.reply_sender.reply(number, Reply::Error { error, message });
             }
         }
         for connection in self.connections.values_mut().filter(|of| of.peer.is_none()) {
             while let Some(number) = connection.asked.oldest() {
                 connection.asked.answered(number);
                 let (error, message) = (ErrorCode::Store, before.clone());
-                connection.outlet.reply(number, Reply::Error { error, message });
+                connection.reply_sender.reply(number, Reply::Error { error, message });
             }
-            connection.outlet.send(Outgoing::End);
+            connection.reply_sender.send(Outgoing::End);
         }
         self.connections.retain(|_, connection| connection.peer.is_some());
         self.links.values().for_each(Link::hang_up);
@@ -253,7 +255,7 @@ impl Exchange {
 
     /// Hangs up on everybody.
     pub(crate) fn forget(&mut self) {
-        self.connections.values().for_each(|connection| connection.outlet.disconnect());
+        self.connections.values().for_each(|connection| connection.reply_sender.disconnect());
         self.connections.clear();
         self.links.clear();
         self.leaving.clear();
@@ -281,31 +283,31 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let opened = |id| {
             let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            Incoming::Opened(ConnectionId(id), Outlet::new(Arc::new(socket)).0)
+            Incoming::Opened(ConnectionId(id), ReplySender::new(Arc::new(socket)).0)
         };
         let closed = |id| Incoming::Connection(ConnectionId(id), Event::Closed(ConnectionId(id)));
-        let mut exchange = exchange_of(Gauges::new("A".parse().unwrap()));
-        exchange.admit(opened(2));
-        exchange.forget();
-        exchange.admit(opened(1));
-        exchange.admit(opened(3));
-        assert_eq!(exchange.admit(closed(1)), None);
-        assert_eq!(exchange.admit(closed(2)), None);
-        assert!(exchange.admit(closed(3)).is_some());
+        let mut transport = exchange_of(Gauges::new("A".parse().unwrap()));
+        transport.admit(opened(2));
+        transport.forget();
+        transport.admit(opened(1));
+        transport.admit(opened(3));
+        assert_eq!(transport.admit(closed(1)), None);
+        assert_eq!(transport.admit(closed(2)), None);
+        assert!(transport.admit(closed(3)).is_some());
     }
 
     #[test]
     fn who_greets_anew_is_not_listened_to_where_it_greeted_before() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let gauges = Gauges::new("A".parse().unwrap());
-        let mut exchange = exchange_of(gauges);
+        let mut transport = exchange_of(gauges);
         let mut greet = |id: u64, peer: &str| {
             let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let outlet = Outlet::new(Arc::new(listener.accept().unwrap().0)).0;
+            let reply_sender = ReplySender::new(Arc::new(listener.accept().unwrap().0)).0;
             let (id, hello) = (ConnectionId(id), hello(peer));
-            exchange.admit(Incoming::Opened(id, outlet));
-            exchange.admit(Incoming::Connection(id, Event::Greeted(id, hello.clone())));
-            exchange.hand_out(Bound::Answer(id, Message::Hello(hello)));
+            transport.admit(Incoming::Opened(id, reply_sender));
+            transport.admit(Incoming::Connection(id, Event::Greeted(id, hello.clone())));
+            transport.hand_out(Bound::Answer(id, Message::Hello(hello)));
             theirs
         };
         let mut older = greet(1, "B");
@@ -331,25 +333,25 @@ mod tests {
         };
         let peer: ServerId = "B".parse().unwrap();
         let down = |number| Incoming::Link(number, peer.clone(), Event::LinkDown(peer.clone()));
-        let mut exchange = exchange_of(Gauges::new("A".parse().unwrap()));
+        let mut transport = exchange_of(Gauges::new("A".parse().unwrap()));
         let [mut first, mut second, mut client] = [pair(), pair(), pair()];
         for (number, (_, ours)) in [(1, &first), (2, &second)] {
             let (link, _) = Link::new(number, ours, None, None);
-            exchange.admit(Incoming::Dialled(peer.clone(), link));
+            transport.admit(Incoming::Dialled(peer.clone(), link));
         }
         assert_eq!(first.0.read(&mut [0]).unwrap(), 0, "another link has come in its place");
-        assert_eq!(exchange.admit(down(1)), None, "the other one is up");
-        let (outlet, _) = Outlet::new(Arc::clone(&client.1));
-        exchange.admit(Incoming::Opened(ConnectionId(1), outlet));
-        exchange.forget();
+        assert_eq!(transport.admit(down(1)), None, "the other one is up");
+        let (reply_sender, _) = ReplySender::new(Arc::clone(&client.1));
+        transport.admit(Incoming::Opened(ConnectionId(1), reply_sender));
+        transport.forget();
         for theirs in [&mut second.0, &mut client.0] {
             assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
         }
-        assert_eq!(exchange.admit(down(2)), None, "it is forgotten");
+        assert_eq!(transport.admit(down(2)), None, "it is forgotten");
     }
 
-    fn exchange_of(gauges: Gauges) -> Exchange {
-        Exchange::new(Jobs::new().0, crossbeam_channel::bounded(1).0, gauges)
+    fn exchange_of(gauges: Gauges) -> Transport {
+        Transport::new(Jobs::new().0, crossbeam_channel::bounded(1).0, gauges)
     }
 
     fn hello(id: &str) -> Hello {

@@ -7,12 +7,12 @@ use crate::bank::paxos::message::{Message, content};
 
 /// Logs a message that leaves for a peer.
 pub(crate) fn sent(to: &ServerId, message: &Message) {
-    log::log!(level(message), "to {to}: {}", Told(message));
+    log::log!(level(message), "to {to}: {}", InBrief(message));
 }
 
 /// Logs a message that came from a peer.
 pub(crate) fn received(from: &ServerId, message: &Message) {
-    log::log!(level(message), "from {from}: {}", Told(message));
+    log::log!(level(message), "from {from}: {}", InBrief(message));
 }
 
 fn level(message: &Message) -> log::Level {
@@ -23,9 +23,9 @@ fn level(message: &Message) -> log::Level {
 }
 
 /// A message in the protocol's words: its kind, height, ballot, and how much it carries.
-struct Told<'a>(&'a Message);
+struct InBrief<'a>(&'a Message);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for InBrief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.name())?;
         match self.0 {
@@ -114,7 +114,7 @@ mod tests {
                 "blocks_response blocks 5 to 5".into(),
             ),
         ] {
-            assert_eq!(Told(&message).to_string(), expected);
+            assert_eq!(InBrief(&message).to_string(), expected);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::node::room::Taken;
 use crate::node::unread::Share;
 
 /// The most replies a client may be owed before nothing more is read from it.
-pub(crate) const MAX_OWED: usize = 256;
+pub(crate) const MAX_BACKLOG: usize = 256;
 /// The most items of its requests that may wait for their turn before nothing more is read. A single
 /// request may always wait.
 pub(crate) const MAX_UNTAKEN: usize = 8_192;
@@ -27,15 +27,15 @@ const LITTLE_AFTER: Duration = Duration::from_secs(1);
 /// It holds back a client that asks faster than it reads, and nobody else. It also tells when a client
 /// that has said its last word has been answered, and how long a client has been idle.
 #[derive(Debug)]
-pub(crate) struct Owed {
-    debt: Mutex<Debt>,
+pub(crate) struct Backlog {
+    outstanding: Mutex<Outstanding>,
     changed: Condvar,
     /// What this client leaves unread counts here, too.
     share: Arc<Share>,
 }
 
 #[derive(Debug)]
-struct Debt {
+struct Outstanding {
     replies: usize,
     /// Items of requests that wait for their turn, except those of a client that asks for little.
     untaken: usize,
@@ -54,30 +54,30 @@ struct Debt {
 /// Items of a request that waits for its turn. It is dropped when the request is taken in.
 #[derive(Debug)]
 pub(crate) struct Untaken {
-    owed: Arc<Owed>,
+    owed: Arc<Backlog>,
     items: usize,
     _of_all: Taken,
 }
 
 impl Drop for Untaken {
     fn drop(&mut self) {
-        let mut debt = self.owed.debt();
-        debt.untaken -= self.items;
-        self.owed.tell(&debt);
+        let mut outstanding = self.owed.outstanding();
+        outstanding.untaken -= self.items;
+        self.owed.tell(&outstanding);
     }
 }
 
-impl Debt {
+impl Outstanding {
     fn is_too_much(&self, weight: usize) -> bool {
         let untaken = self.untaken > 0 && self.untaken + weight > MAX_UNTAKEN;
-        !self.closed && (self.replies >= MAX_OWED || untaken || self.unwritten > MAX_UNWRITTEN)
+        !self.closed && (self.replies >= MAX_BACKLOG || untaken || self.unwritten > MAX_UNWRITTEN)
     }
 }
 
-impl Owed {
+impl Backlog {
     /// Starts with nothing owed.
-    pub(crate) fn new(share: Arc<Share>) -> Owed {
-        let debt = Debt {
+    pub(crate) fn new(share: Arc<Share>) -> Backlog {
+        let outstanding = Outstanding {
             replies: 0,
             untaken: 0,
             unwritten: 0,
@@ -86,16 +86,16 @@ impl Owed {
             asked: Instant::now(),
             asked_much: None,
         };
-        Owed { debt: Mutex::new(debt), changed: Condvar::new(), share }
+        Backlog { outstanding: Mutex::new(outstanding), changed: Condvar::new(), share }
     }
 
-    fn debt(&self) -> MutexGuard<'_, Debt> {
-        self.debt.lock().unwrap_or_else(PoisonError::into_inner)
+    fn outstanding(&self) -> MutexGuard<'_, Outstanding> {
+        self.outstanding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes threads that wait for a change. If none does, it makes no system call.
-    fn tell(&self, debt: &Debt) {
-        if debt.waiting > 0 {
+    fn tell(&self, outstanding: &Outstanding) {
+        if outstanding.waiting > 0 {
             self.changed.notify_all();
         }
     }
@@ -103,20 +103,20 @@ impl Owed {
     /// Waits while `is_so`, but at most for `most`; says whether it still is.
     fn wait_while<'a>(
         &'a self,
-        mut debt: MutexGuard<'a, Debt>,
+        mut outstanding: MutexGuard<'a, Outstanding>,
         most: Duration,
-        is_so: impl Fn(&Debt) -> bool,
-    ) -> (MutexGuard<'a, Debt>, bool) {
-        if !is_so(&debt) {
-            return (debt, false);
+        is_so: impl Fn(&Outstanding) -> bool,
+    ) -> (MutexGuard<'a, Outstanding>, bool) {
+        if !is_so(&outstanding) {
+            return (outstanding, false);
         }
-        debt.waiting += 1;
-        let (mut debt, waited) = self
+        outstanding.waiting += 1;
+        let (mut outstanding, waited) = self
             .changed
-            .wait_timeout_while(debt, most, |debt| is_so(debt))
+            .wait_timeout_while(outstanding, most, |outstanding| is_so(outstanding))
             .unwrap_or_else(PoisonError::into_inner);
-        debt.waiting -= 1;
-        (debt, waited.timed_out())
+        outstanding.waiting -= 1;
+        (outstanding, waited.timed_out())
     }
 
     /// Counts one more reply, to a request of this weight that came at `at`, once the client is not owed
@@ -125,41 +125,42 @@ impl Owed {
     /// Some requests are never answered, such as a retry that comes after a later request. So replies that
     /// were not written in `most`, the longest that any request may take, are written off.
     pub(crate) fn owe(&self, weight: usize, at: Instant, most: Duration) -> Option<bool> {
-        let mut debt = self.debt();
+        let mut outstanding = self.outstanding();
         loop {
             let timed_out;
-            (debt, timed_out) = self.wait_while(debt, most, |debt| debt.is_too_much(weight));
+            (outstanding, timed_out) =
+                self.wait_while(outstanding, most, |outstanding| outstanding.is_too_much(weight));
             if !timed_out {
                 break;
             }
-            debt.replies = 0;
+            outstanding.replies = 0;
         }
-        debt.replies += 1;
-        debt.asked = at;
-        if debt.replies > FEW_REPLIES || weight > FEW_ITEMS {
-            debt.asked_much = Some(at);
+        outstanding.replies += 1;
+        outstanding.asked = at;
+        if outstanding.replies > FEW_REPLIES || weight > FEW_ITEMS {
+            outstanding.asked_much = Some(at);
         }
         let is_over = |much: Instant| at.saturating_duration_since(much) >= LITTLE_AFTER;
-        let is_little = debt.asked_much.is_none_or(is_over);
-        (!debt.closed).then_some(is_little)
+        let is_little = outstanding.asked_much.is_none_or(is_over);
+        (!outstanding.closed).then_some(is_little)
     }
 
     /// Returns how many replies are owed.
     #[cfg(test)]
     pub(crate) fn replies(&self) -> usize {
-        self.debt().replies
+        self.outstanding().replies
     }
 
     /// Counts items that wait for their turn, and hold some of the room for all.
-    pub(crate) fn hand_in(self: &Arc<Owed>, items: usize, of_all: Taken) -> Untaken {
-        self.debt().untaken += items;
+    pub(crate) fn hand_in(self: &Arc<Backlog>, items: usize, of_all: Taken) -> Untaken {
+        self.outstanding().untaken += items;
         Untaken { owed: Arc::clone(self), items, _of_all: of_all }
     }
 
     /// Counts bytes that wait to be written.
     pub(crate) fn queue(&self, bytes: usize) {
         if bytes > 0 {
-            self.debt().unwritten += bytes;
+            self.outstanding().unwritten += bytes;
             self.share.add(bytes);
         }
     }
@@ -169,37 +170,39 @@ impl Owed {
         if bytes > 0 {
             self.share.subtract(bytes);
         }
-        let mut debt = self.debt();
-        debt.replies = debt.replies.saturating_sub(replies);
-        debt.unwritten -= bytes;
-        self.tell(&debt);
+        let mut outstanding = self.outstanding();
+        outstanding.replies = outstanding.replies.saturating_sub(replies);
+        outstanding.unwritten -= bytes;
+        self.tell(&outstanding);
     }
 
     /// Notes that nothing more will be written.
     pub(crate) fn close(&self) {
         self.share.end();
-        let mut debt = self.debt();
-        debt.closed = true;
-        self.tell(&debt);
+        let mut outstanding = self.outstanding();
+        outstanding.closed = true;
+        self.tell(&outstanding);
     }
 
     /// Returns when the client last asked, if it is owed nothing.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let debt = self.debt();
-        (debt.replies == 0 && !debt.closed).then_some(debt.asked)
+        let outstanding = self.outstanding();
+        (outstanding.replies == 0 && !outstanding.closed).then_some(outstanding.asked)
     }
 
     /// Closes the count if nothing is owed, so that nothing more is done for the client. True if it did.
     pub(crate) fn close_if_idle(&self) -> bool {
-        let mut debt = self.debt();
-        let is_idle = debt.replies == 0 && !debt.closed;
-        debt.closed |= is_idle;
+        let mut outstanding = self.outstanding();
+        let is_idle = outstanding.replies == 0 && !outstanding.closed;
+        outstanding.closed |= is_idle;
         is_idle
     }
 
     /// Waits until nothing is owed or nothing more will be written, but at most for `most`.
     pub(crate) fn wait_until_paid(&self, most: Duration) {
-        drop(self.wait_while(self.debt(), most, |debt| debt.replies > 0 && !debt.closed));
+        drop(self.wait_while(self.outstanding(), most, |outstanding| {
+            outstanding.replies > 0 && !outstanding.closed
+        }));
     }
 }
 
@@ -214,19 +217,19 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    fn owe(owed: &Owed, weight: usize, most: Duration) -> Option<bool> {
+    fn owe(owed: &Backlog, weight: usize, most: Duration) -> Option<bool> {
         owed.owe(weight, Instant::now(), most)
     }
 
-    fn new() -> Owed {
+    fn new() -> Backlog {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        Owed::new(Unread::of(usize::MAX).join(&Arc::new(Socket::new(Arc::new(socket)))))
+        Backlog::new(Unread::of(usize::MAX).join(&Arc::new(Socket::new(Arc::new(socket)))))
     }
 
-    fn with_all_owed() -> Owed {
+    fn with_all_owed() -> Backlog {
         let owed = new();
-        assert!((0..MAX_OWED).all(|_| owe(&owed, 1, LONG).is_some()));
+        assert!((0..MAX_BACKLOG).all(|_| owe(&owed, 1, LONG).is_some()));
         owed
     }
 
@@ -238,7 +241,7 @@ mod tests {
             owed.pay(1, 0);
             assert_eq!(reader.join().unwrap(), Some(false));
         });
-        assert_eq!(owed.debt().replies, MAX_OWED);
+        assert_eq!(owed.outstanding().replies, MAX_BACKLOG);
     }
 
     #[test]
@@ -295,7 +298,7 @@ mod tests {
     fn what_is_never_answered_does_not_hold_it_back_for_ever() {
         let owed = with_all_owed();
         assert!(owe(&owed, 1, Duration::from_millis(1)).is_some());
-        assert_eq!(owed.debt().replies, 1);
+        assert_eq!(owed.outstanding().replies, 1);
     }
 
     #[test]

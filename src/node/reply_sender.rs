@@ -9,14 +9,14 @@ use crossbeam_channel::{Receiver, select};
 use crate::bank::ledger::entry::Entry;
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{Listed, Outcome, Reply, StatementLine};
-use crate::node::owed::{MAX_OWED, Owed};
+use crate::node::backlog::{Backlog, MAX_BACKLOG};
 use crate::node::send_queue::{Full, MAX_WRITE, Queued, SendQueue};
 use crate::node::socket::Socket;
 use crate::node::unread::Unread;
 use crate::wire::{encode_message, encode_reply};
 
 /// The most that may be queued: every reply that is owed, and what closes the connection.
-const QUEUE: usize = MAX_OWED + 8;
+const QUEUE: usize = MAX_BACKLOG + 8;
 
 /// An item to be written to a connection.
 #[derive(Debug)]
@@ -45,26 +45,26 @@ impl Outgoing {
 
 /// A connection as the event loop and the block reader hold it.
 #[derive(Clone, Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct ReplySender {
     queue: SendQueue<Outgoing>,
-    owed: Arc<Owed>,
+    owed: Arc<Backlog>,
 }
 
-impl Outlet {
-    /// Makes the outlet to a socket that is counted alone.
+impl ReplySender {
+    /// Makes the reply_sender to a socket that is counted alone.
     #[cfg(test)]
-    pub(crate) fn new(socket: Arc<TcpStream>) -> (Outlet, Receiver<Queued<Outgoing>>) {
-        Outlet::among(&Unread::of(usize::MAX), socket)
+    pub(crate) fn new(socket: Arc<TcpStream>) -> (ReplySender, Receiver<Queued<Outgoing>>) {
+        ReplySender::among(&Unread::of(usize::MAX), socket)
     }
 
-    /// Makes the outlet to a socket, and the queue for [`write_out`].
+    /// Makes the reply_sender to a socket, and the queue for [`write_out`].
     pub(crate) fn among(
         unread: &Arc<Unread>,
         socket: Arc<TcpStream>,
-    ) -> (Outlet, Receiver<Queued<Outgoing>>) {
+    ) -> (ReplySender, Receiver<Queued<Outgoing>>) {
         let socket = Arc::new(Socket::new(socket));
         let (queue, outgoing) = SendQueue::new(&socket, QUEUE);
-        (Outlet { queue, owed: Arc::new(Owed::new(unread.join(&socket))) }, outgoing)
+        (ReplySender { queue, owed: Arc::new(Backlog::new(unread.join(&socket))) }, outgoing)
     }
 
     /// Sends a reply. If nothing is queued before it and the client reads, a short reply is on its way
@@ -122,13 +122,13 @@ impl Outlet {
     }
 
     /// Returns the count of replies that the client is owed.
-    pub(crate) fn owed(&self) -> &Arc<Owed> {
+    pub(crate) fn owed(&self) -> &Arc<Backlog> {
         &self.owed
     }
 
     /// Returns the parts that the writer needs. The queue is not among them: the writer ends when nobody
     /// can queue anything more.
-    pub(crate) fn for_writer(&self) -> (Arc<Socket>, Arc<Owed>) {
+    pub(crate) fn for_writer(&self) -> (Arc<Socket>, Arc<Backlog>) {
         (Arc::clone(self.queue.socket()), Arc::clone(&self.owed))
     }
 }
@@ -137,7 +137,7 @@ impl Outlet {
 pub(crate) fn write_out(
     outgoing: &Receiver<Queued<Outgoing>>,
     socket: &Socket,
-    owed: &Owed,
+    owed: &Backlog,
     over: &Receiver<Infallible>,
 ) {
     let _closing = Closing(owed);
@@ -230,7 +230,7 @@ impl Batch {
 }
 
 /// Closes the count however the writer ends, so that nobody waits for it any more.
-struct Closing<'a>(&'a Owed);
+struct Closing<'a>(&'a Backlog);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -246,15 +246,15 @@ mod tests {
     use crate::bank::request::ErrorCode;
     use crate::node::send_queue::testing::{Arriving, connection, expect_all, next, send_until};
 
-    /// Makes an outlet, its writer's end, and the client's.
-    fn outlet() -> (Outlet, Receiver<Queued<Outgoing>>, Arriving) {
+    /// Makes an reply_sender, its writer's end, and the client's.
+    fn reply_sender() -> (ReplySender, Receiver<Queued<Outgoing>>, Arriving) {
         let (socket, lines) = connection();
-        let (outlet, outgoing) = Outlet::new(socket);
-        (outlet, outgoing, lines)
+        let (reply_sender, outgoing) = ReplySender::new(socket);
+        (reply_sender, outgoing, lines)
     }
 
     /// True if one more reply can be owed.
-    fn is_owed(owed: &Owed) -> bool {
+    fn is_owed(owed: &Backlog) -> bool {
         owed.owe(1, Instant::now(), Duration::from_secs(60)).is_some()
     }
 
@@ -268,19 +268,19 @@ mod tests {
 
     #[test]
     fn a_short_reply_needs_no_writer() {
-        let (outlet, outgoing, mut lines) = outlet();
-        outlet.reply(Some(7), reply(1));
+        let (reply_sender, outgoing, mut lines) = reply_sender();
+        reply_sender.reply(Some(7), reply(1));
         assert_eq!(next(&mut lines), line(7, 1));
         assert!(outgoing.is_empty());
     }
 
     #[test]
     fn a_short_reply_does_not_overtake_what_is_queued() {
-        let (outlet, outgoing, mut lines) = outlet();
-        outlet.send(Outgoing::Text("first\n".to_owned()));
-        outlet.reply(Some(2), reply(1));
+        let (reply_sender, outgoing, mut lines) = reply_sender();
+        reply_sender.send(Outgoing::Text("first\n".to_owned()));
+        reply_sender.reply(Some(2), reply(1));
         assert_eq!(outgoing.len(), 2, "both are the writer's");
-        outlet.disconnect();
+        reply_sender.disconnect();
         assert!(lines.next().is_none(), "nothing has left");
     }
 
@@ -290,11 +290,11 @@ mod tests {
     fn what_a_client_does_not_read_blocks_only_the_writer_and_comes_whole_and_in_order() {
         const LENGTH: usize = 200_000;
         for queued in [1, 9] {
-            let (outlet, outgoing, mut lines) = outlet();
-            let (socket, owed) = outlet.for_writer();
+            let (reply_sender, outgoing, mut lines) = reply_sender();
+            let (socket, owed) = reply_sender.for_writer();
             let sent = send_until(queued, &outgoing, &socket, |id| {
                 assert!(is_owed(&owed));
-                outlet.reply(Some(id), reply(LENGTH));
+                reply_sender.reply(Some(id), reply(LENGTH));
                 line(id, LENGTH)
             });
             let (_running, over) = crossbeam_channel::bounded(0);
@@ -305,9 +305,9 @@ mod tests {
                     std::thread::yield_now();
                 }
                 assert!(is_owed(&owed));
-                outlet.reply(Some(7), reply(1));
+                reply_sender.reply(Some(7), reply(1));
                 assert_eq!(next(lines), line(7, 1));
-                drop(outlet);
+                drop(reply_sender);
             });
             assert!(!socket.is_torn() && socket.is_idle());
             assert_eq!(owed.replies(), 0, "all is paid");
@@ -317,21 +317,21 @@ mod tests {
 
     #[test]
     fn what_the_writer_writes_is_paid_as_well() {
-        let (outlet, outgoing, mut lines) = outlet();
-        let (socket, owed) = outlet.for_writer();
+        let (reply_sender, outgoing, mut lines) = reply_sender();
+        let (socket, owed) = reply_sender.for_writer();
         let (_running, over) = crossbeam_channel::bounded(0);
         assert!((0..3).all(|_| is_owed(&owed)));
-        outlet.send(Outgoing::Text("1\n".to_owned()));
-        outlet.send(Outgoing::Reply(Some(2), reply(1)));
+        reply_sender.send(Outgoing::Text("1\n".to_owned()));
+        reply_sender.send(Outgoing::Reply(Some(2), reply(1)));
         let sent = ["1".to_owned(), line(2, 1)];
         let write = || write_out(&outgoing, &socket, &owed, &over);
         expect_all(&sent, &mut lines, write, |_| {
             while owed.replies() > 1 {
                 std::thread::yield_now();
             }
-            outlet.disconnect();
+            reply_sender.disconnect();
             assert!(!is_owed(&owed), "nobody reads any more");
-            drop(outlet);
+            drop(reply_sender);
         });
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Transaction {
 }
 
 /// A connection. It is useless after an error, because replies may still be under way.
-pub(super) struct Link {
+pub(super) struct RedisConnection {
     connection: Connection,
     target: Target,
     /// True if Redis knows `WAITAOF`, which tells whether a write is on the disk.
@@ -32,9 +32,9 @@ pub(super) struct Link {
     is_proven: bool,
 }
 
-impl Link {
+impl RedisConnection {
     /// Connects and logs in.
-    pub(super) fn open(target: &Target) -> Result<Link, StoreError> {
+    pub(super) fn open(target: &Target) -> Result<RedisConnection, StoreError> {
         let open = || {
             let connection = Client::open(target.info.clone())?
                 .get_connection_with_timeout(target.connect_timeout)?;
@@ -47,7 +47,7 @@ impl Link {
             StoreError::Unreachable(format!("Redis at {}: {why}", target.place()))
         };
         let connection = open().map_err(nobody)?;
-        let mut link = Link {
+        let mut link = RedisConnection {
             connection,
             target: target.clone(),
             knows_waitaof: false,
@@ -139,8 +139,8 @@ impl Link {
         Err(too_busy())
     }
 
-    /// Reads like [`Link::at_once`], and guards the key `guard` for the next transaction, like
-    /// [`Link::transaction`].
+    /// Reads like [`RedisConnection::at_once`], and guards the key `guard` for the next transaction, like
+    /// [`RedisConnection::transaction`].
     pub(super) fn look(
         &mut self,
         turn: &str,
