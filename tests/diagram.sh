@@ -37,6 +37,7 @@ holds() { noted "$1" "\"event\":\"appended\",\"height\":$2,"; }
 all_hold() { holds A "$1" && holds B "$1" && holds C "$1"; }
 
 has_accepted() { noted "$1" "\"event\":\"accepted\",\"height\":$2,"; }
+prepared() { noted "$1" "\"kind\":\"prepare\",\"height\":1,\"ballot\":\"$2\""; }
 both_have_accepted() { has_accepted B "$1" && has_accepted C "$1"; }
 
 # Two servers need money at the same moment: the one whose ballot is lower loses its run. Fails if this
@@ -47,7 +48,9 @@ competing() {
     tell B "transfer C 120"
     wait $!
     wait_until 20 all_hold 1 || die "no block came of it"
-    noted A '"kind":"nack"' || return 1
+    # Who has heard of the other's run begins a later round.
+    prepared A 1.A && prepared B 1.B || return 1
+    noted A '"kind":"nack","height":1,"ballot":"1.A"' || return 1
     # What was answered to the loser is on its way yet.
     sleep 0.5
 }

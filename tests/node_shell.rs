@@ -11,7 +11,7 @@ use paxos_banking::store::memory::{Fault, MemoryStore};
 use paxos_banking::store::{Store, StoreError};
 use paxos_banking::wire::{MAX_CLIENT_LINE, MAX_PEER_LINE};
 use serde_json::{Value, json};
-use support::cluster::{Client, Cluster, Stores, hears, quick, server, wait_until};
+use support::cluster::{Client, Cluster, Stores, hears, quick, server, wait_so_long, wait_until};
 
 fn balance(cluster: &Cluster, id: &str) -> Option<u64> {
     cluster.ask(id, &json!({"balance": {}}))?["balance"].as_u64()
@@ -236,6 +236,18 @@ fn a_peer_that_falls_silent_is_dropped_in_both_directions() {
     // V goes on talking to W, but hears nothing.
     assert_eq!(greeted.read(), None);
     wait_until("V hangs up", || dialled.read().is_none());
+}
+
+/// Bug: tests waited a minute in vain on a machine that had stood still for it.
+#[test]
+fn who_stood_still_has_not_waited() {
+    let most = Duration::from_millis(300);
+    let mut polls = 0;
+    wait_so_long(most, "it is polled again", || {
+        polls += 1;
+        std::thread::sleep(2 * most);
+        polls > 2
+    });
 }
 
 #[test]

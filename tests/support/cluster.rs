@@ -162,11 +162,22 @@ pub fn free_address() -> String {
 }
 
 /// Polls until it is so; fails if it never is.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < until, "waited in vain until {what}");
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_so_long(PATIENCE, what, condition);
+}
+
+/// Polls until it is so; fails if it is not within this time. A machine or a process that stood still in
+/// between has not been waited for: one poll takes a tenth of the time at the most.
+pub fn wait_so_long(most: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let mut waited = Duration::ZERO;
+    loop {
+        let begun = Instant::now();
+        if condition() {
+            return;
+        }
+        assert!(waited < most, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(10));
+        waited += begun.elapsed().min(most / 10);
     }
 }
 
