@@ -74,7 +74,7 @@ fn who_looks_in_vain_writes_no_more() {
     let c = &mut redis.connect();
     say::<()>(c, &["CONFIG", "SET", "appendfsync", "everysec"]);
     let error = store.look().unwrap_err();
-    assert!(matches!(error, StoreError::Unfit(_)), "{error}");
+    assert!(matches!(error, StoreError::Failed(_)), "{error}");
     let error = store.commit(batch(last + 1, promise(2))).unwrap_err();
     assert!(matches!(error, StoreError::Failed(_)), "{error}");
     say::<()>(c, &["CONFIG", "SET", "appendfsync", "always"]);
