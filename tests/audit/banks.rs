@@ -99,7 +99,14 @@ pub fn sound() -> Sound {
     assert_eq!(bank.chain("A").len(), 5);
     ["A", "B", "C"].into_iter().for_each(|id| bank.kill(id));
     accept(&mut bank.redis("A").connect());
+    no_flushes(&mut bank.redis("A").connect());
     Sound { bank, earlier }
+}
+
+/// Lets a Redis that no server will start on answer before its disk has what is written: a test that damages and
+/// restores it a hundred times waits for thousands of flushes otherwise, minutes on a slow disk.
+pub fn no_flushes(c: &mut Connection) {
+    say::<()>(c, &["CONFIG", "SET", "appendfsync", "no"]);
 }
 
 /// Leaves A's store as a crash does between an accept and the commit.

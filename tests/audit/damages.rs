@@ -4,7 +4,7 @@ use paxos_banking::audit::finding::Spot;
 use paxos_banking::audit::{SOUND, WRONG};
 use serde_json::{Value, json};
 
-use crate::banks::audit_redis;
+use crate::banks::{audit_redis, no_flushes};
 use crate::support::damage::{
     Damage, bank_with_a_history, do_all, dump, of_chain, of_the_rest, restore, written,
 };
@@ -20,6 +20,7 @@ fn what_keeps_a_server_from_starting_is_found_and_nothing_is_written() {
     let mut bank = bank_with_a_history();
     let redis = bank.redis("A");
     let (c, url) = (&mut redis.connect(), redis.url());
+    no_flushes(c);
     let whole = dump(c);
     assert_eq!(audit_redis(&url).status, SOUND);
     let mut damages = of_chain(c);
