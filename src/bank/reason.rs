@@ -53,10 +53,10 @@ pub enum Code {
     TooManyAccounts,
     /// The account is open already.
     AccountExists,
-    /// The payer holds less, by everything that the consulted servers know.
-    InsufficientFunds,
     /// Too much waits at this server already.
     TooMuchWaits,
+    /// The payer holds less, by everything that the consulted servers know.
+    InsufficientFunds,
     /// No majority of the servers was connected in time.
     NoMajority,
     /// No Paxos run got through in time.

@@ -23,3 +23,36 @@ fn the_list_of_tests_is_complete() {
     let gone: Vec<_> = named.difference(&there).collect();
     assert!(gone.is_empty(), "tests/README.md names {gone:?}, which is not there");
 }
+
+/// The codes of reasons, as they are on the wire, by the names of their variants.
+fn codes() -> Vec<String> {
+    let text = fs::read_to_string("src/bank/reason.rs").expect("readable");
+    let list = text.split("pub enum Code {").nth(1).and_then(|rest| rest.split('}').next());
+    let variants = list.expect("the codes").lines().map(str::trim);
+    let variants = variants.filter_map(|line| line.strip_suffix(','));
+    let snake = |variant: &str| {
+        let mut code = String::new();
+        for character in variant.chars() {
+            if character.is_uppercase() && !code.is_empty() {
+                code.push('_');
+            }
+            code.extend(character.to_lowercase());
+        }
+        code
+    };
+    variants.filter(|variant| *variant != "Other").map(snake).collect()
+}
+
+#[test]
+fn the_list_of_codes_is_complete_and_in_their_order() {
+    let page = fs::read_to_string("doc/WIRE.md").expect("readable");
+    let table = page.split("## Why it did not happen").nth(1).expect("its section");
+    let rows =
+        table.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').nth(1));
+    let listed: Vec<&str> = rows
+        .flatten()
+        .flat_map(|cell| cell.split('`'))
+        .filter(|word| word.contains(char::is_alphabetic))
+        .collect();
+    assert_eq!(listed, codes());
+}
