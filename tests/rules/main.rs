@@ -17,6 +17,7 @@ mod messages;
 mod named;
 mod patience;
 mod proposing;
+mod reasons;
 mod reconciling;
 mod recovery;
 mod resting;
