@@ -31,9 +31,9 @@ pub struct Kept {
     pub active: bool,
     /// The height up to which, at least, the pages of balances count the blocks.
     pub checkpoint: u64,
-    /// What follows from the chain, by the store's word.
+    /// The store's record of what follows from the chain.
     pub derived: Derived,
-    /// The sessions of this server's entries in the chain, by the store's word.
+    /// The store's record of the sessions that this server's entries in the chain name.
     pub sessions: SessionsInChain,
     /// The ballot promised for the next height.
     pub promised: Option<Ballot>,
@@ -41,10 +41,10 @@ pub struct Kept {
     pub accepted: Option<SealedBlock>,
 }
 
-/// A piece of what the source tells of the accounts.
+/// A piece of the accounts, as the source tells them.
 #[derive(Clone, Debug, Default)]
 pub struct AccountsPiece {
-    /// How many blocks there were at that moment.
+    /// The length of the chain at that moment.
     pub blocks: u64,
     /// Balances by the chain.
     pub balances: Vec<(AccountId, Amount)>,
@@ -87,6 +87,6 @@ pub trait Source {
     /// Reads the next piece of what follows from the chain; none after the last one.
     ///
     /// # Errors
-    /// If it can't be read or understood.
+    /// If the piece can't be read or understood.
     fn accounts_piece(&mut self) -> Result<Option<AccountsPiece>, Trouble>;
 }

@@ -47,7 +47,7 @@ fn an_id_is_all_that_a_server_needs() {
     assert!(!server.node.always_paxos && !server.node.allow_fault_injection);
 }
 
-/// The defaults in the help and those in the library are written down apart, and must agree.
+/// Compares the help's defaults with the library's, which are written down separately.
 #[test]
 fn the_default_times_are_those_of_the_library() {
     let server = server("--id A");

@@ -11,8 +11,8 @@ pub(crate) const MAX_BACKLOG: usize = 256;
 /// The most items of its requests that may wait for their turn before nothing more is read. A single
 /// request may always wait.
 pub(crate) const MAX_UNTAKEN: usize = 8_192;
-/// The most bytes of replies that may wait to be written to it before nothing more is read: some 20,000
-/// outcomes.
+/// The most bytes of replies that may wait to be written to a client before nothing more is read from it:
+/// some 20,000 outcomes.
 pub(crate) const MAX_UNWRITTEN: usize = 2 << 20;
 
 /// The most replies, the next one included, that a client may be owed and still asks for little…
@@ -30,7 +30,7 @@ const LITTLE_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Backlog {
     outstanding: Mutex<Outstanding>,
     changed: Condvar,
-    /// What this client leaves unread counts here, too.
+    /// The client's share of all unread replies.
     share: Arc<Share>,
 }
 
@@ -39,7 +39,7 @@ struct Outstanding {
     replies: usize,
     /// Items of requests that wait for their turn, except those of a client that asks for little.
     untaken: usize,
-    /// Bytes of replies that wait to be written.
+    /// The bytes of replies that wait to be written.
     unwritten: usize,
     /// True once the writer has ended: nothing more will be written.
     closed: bool,
@@ -165,7 +165,7 @@ impl Backlog {
         }
     }
 
-    /// Notes that replies were written, and with them bytes that had waited.
+    /// Notes that replies were written, and with them bytes that had waited to be written.
     pub(crate) fn pay(&self, replies: usize, bytes: usize) {
         if bytes > 0 {
             self.share.subtract(bytes);

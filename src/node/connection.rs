@@ -59,7 +59,7 @@ pub(crate) struct Admission {
     pub(crate) long_lines: Arc<Room>,
     /// Room for items of heavy requests that wait for their turn.
     pub(crate) untaken: Arc<Room>,
-    /// The replies that all clients leave unread.
+    /// The count of the replies that all clients leave unread.
     pub(crate) unread: Arc<Unread>,
     /// The links' faults, if clients may order any.
     pub(crate) faults: Option<Arc<Faults>>,

@@ -32,12 +32,12 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
-    /// Returns about how many bytes it takes until it is written.
+    /// Returns about how many bytes of memory it takes until it is written.
     fn weight(&self) -> usize {
         match self {
             Outgoing::Reply(_, reply) => weight(reply),
             Outgoing::Text(text) => text.len(),
-            // The answer to a hello, one for each connection, or next to nothing.
+            // One answer to a hello for each connection, and an end of next to nothing.
             Outgoing::Answer(_) | Outgoing::End => 0,
         }
     }
@@ -51,13 +51,13 @@ pub(crate) struct ReplySender {
 }
 
 impl ReplySender {
-    /// Makes the reply_sender to a socket that is counted alone.
+    /// Makes the sender to a socket whose unread replies count alone.
     #[cfg(test)]
     pub(crate) fn new(socket: Arc<TcpStream>) -> (ReplySender, Receiver<Queued<Outgoing>>) {
         ReplySender::among(&Unread::of(usize::MAX), socket)
     }
 
-    /// Makes the reply_sender to a socket, and the queue for [`write_out`].
+    /// Makes the sender to a socket whose unread replies count in `unread`, and the queue for [`write_out`].
     pub(crate) fn among(
         unread: &Arc<Unread>,
         socket: Arc<TcpStream>,
@@ -174,9 +174,9 @@ fn is_short(reply: &Reply) -> bool {
     }
 }
 
-/// Returns about how many bytes a reply takes, as values or as text.
+/// Returns about how many bytes of memory a reply takes, be it values or text.
 fn weight(reply: &Reply) -> usize {
-    /// Names and words that don't fit into a value.
+    /// The bytes of names and words that lie outside a value.
     const WORDS: usize = 128;
     let outcome = |outcome: &Outcome| match outcome {
         Outcome::Accepted { .. } => size_of::<Outcome>(),

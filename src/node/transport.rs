@@ -322,7 +322,7 @@ mod tests {
         }
     }
 
-    /// The test holds its socket as well, so it isn't closed merely by being dropped.
+    /// Holds the socket in the test as well, so dropping the connection alone doesn't close it.
     #[test]
     fn who_is_let_go_of_is_hung_up_on() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

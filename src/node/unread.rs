@@ -1,5 +1,5 @@
-//! The replies that all clients together leave unread. Each client is held back at a bound of its own; many
-//! clients that never read would still take more memory than there is.
+//! A bound on the replies that all clients together leave unread. Each client is held back at its own bound,
+//! but many clients that never read would still take more memory than there is.
 
 use std::collections::BTreeMap;
 use std::net::Shutdown;
@@ -11,10 +11,10 @@ use crate::node::socket::Socket;
 
 /// The most bytes of replies that all clients together may leave unread.
 pub(crate) const UNREAD: usize = 160 << 20;
-/// A client that leaves fewer bytes unread takes no room worth having.
+/// The fewest unread bytes for which a client is disconnected: less would free too little.
 const LITTLE: usize = 16 << 10;
 
-/// Counts the bytes of replies that wait to be written, of all connections together.
+/// The count of the bytes of replies that wait to be written, over all connections.
 #[derive(Debug)]
 pub(crate) struct Unread {
     most: usize,
@@ -28,7 +28,7 @@ struct Shares {
     open: BTreeMap<u64, Weak<Share>>,
 }
 
-/// A connection's part of it.
+/// A connection's part of the count.
 #[derive(Debug)]
 pub(crate) struct Share {
     all: Arc<Unread>,
@@ -40,14 +40,14 @@ pub(crate) struct Share {
 #[derive(Debug)]
 struct Held {
     bytes: usize,
-    /// When any were written last, or began to wait.
+    /// When bytes were last written, or began to wait.
     since: Instant,
-    /// The connection has ended: it takes nothing more, and gives up what it has.
+    /// True if the connection has ended: its share is given up, and no bytes are added.
     is_over: bool,
 }
 
 impl Unread {
-    /// Allows so many bytes.
+    /// Makes the count, which allows at most `most` bytes.
     pub(crate) fn of(most: usize) -> Arc<Unread> {
         let (bytes, shares) = (AtomicUsize::new(0), Mutex::default());
         Arc::new(Unread { most, bytes, shares })
@@ -57,7 +57,7 @@ impl Unread {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a connection in.
+    /// Makes the share of a connection.
     pub(crate) fn join(self: &Arc<Unread>, socket: &Arc<Socket>) -> Arc<Share> {
         let mut shares = self.shares();
         shares.joined += 1;
@@ -73,10 +73,10 @@ impl Unread {
         self.bytes.load(Ordering::Relaxed) > self.most
     }
 
-    /// Disconnects the clients that have read nothing for the longest time, until the others leave not too
-    /// much unread.
+    /// Disconnects the clients that have read nothing for the longest time, until the others leave no more
+    /// unread than is allowed.
     fn relieve(&self) {
-        // The last holder of a share locks them all: so not while they are locked here.
+        // Dropping a share locks the shares, so none may be dropped while they are locked here.
         let open: Vec<Weak<Share>> = self.shares().open.values().cloned().collect();
         let open: Vec<Arc<Share>> = open.iter().filter_map(Weak::upgrade).collect();
         let mut slow: Vec<_> =
@@ -89,15 +89,15 @@ impl Unread {
             }
             share.end();
             if let Some(socket) = share.socket.upgrade() {
-                // Its reader and its writer notice.
+                // The connection's reader and writer notice.
                 socket.shutdown(Shutdown::Both);
             }
             (count, freed) = (count + 1, freed + bytes);
         }
         if count > 0 {
             log::warn!(
-                "disconnecting {count} of the clients that have read nothing for the longest: they left {} KiB \
-                 of replies unread, and all clients together more than {} KiB",
+                "disconnecting {count} of the clients: they have read nothing for the longest time, and left \
+                 {} KiB of replies unread; all clients together left more than {} KiB unread",
                 freed >> 10,
                 self.most >> 10
             );
@@ -110,7 +110,7 @@ impl Share {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts bytes that wait to be written. If all are too many then, the slowest readers are disconnected.
+    /// Counts bytes that wait to be written. Disconnects the slowest readers if all bytes are now too many.
     pub(crate) fn add(&self, bytes: usize) {
         let mut held = self.held();
         if held.is_over {
@@ -127,7 +127,7 @@ impl Share {
         }
     }
 
-    /// Notes that so many were written.
+    /// Notes that bytes were written.
     pub(crate) fn subtract(&self, bytes: usize) {
         let mut held = self.held();
         let written = bytes.min(held.bytes);
@@ -136,14 +136,14 @@ impl Share {
         self.all.bytes.fetch_sub(written, Ordering::Relaxed);
     }
 
-    /// Notes that the connection has ended.
+    /// Gives the share up, since the connection has ended.
     pub(crate) fn end(&self) {
         let mut held = self.held();
         held.is_over = true;
         self.all.bytes.fetch_sub(std::mem::take(&mut held.bytes), Ordering::Relaxed);
     }
 
-    /// Returns since when it has read nothing, and how much it leaves unread, if that is much.
+    /// Returns since when the client has read nothing, and how many bytes it leaves unread, if it leaves many.
     fn slow(&self) -> Option<(Instant, usize)> {
         let Held { bytes, since, .. } = *self.held();
         (bytes >= LITTLE).then_some((since, bytes))
@@ -182,10 +182,10 @@ mod tests {
         let mut all = [client(), client(), client(), client(), client()];
         let add = |of: usize, bytes: usize, all: &[(TcpStream, Arc<Share>, Arc<Socket>)]| {
             all[of].1.add(bytes);
-            // So that no two are equally slow.
+            // No two clients are equally slow.
             thread::sleep(Duration::from_millis(2));
         };
-        // The first has hardly anything, and the second reads.
+        // The first client leaves hardly anything unread, and the second reads.
         add(0, 1, &all);
         add(1, MANY, &all);
         add(2, MANY, &all);
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(counted(&unread), 3 * MANY - 1);
         all[2].1.add(MANY);
         all[2].1.subtract(MANY);
-        assert_eq!(counted(&unread), 3 * MANY - 1, "it doesn't count any more");
+        assert_eq!(counted(&unread), 3 * MANY - 1, "who was disconnected is not counted");
         drop(all);
         assert_eq!(counted(&unread), 0);
         assert!(unread.shares().open.is_empty());

@@ -135,7 +135,7 @@ impl Clone for MemoryStore {
 }
 
 impl MemoryStore {
-    /// Writes a batch, unless a fault is planned.
+    /// Writes a batch, or fails where a planned fault says.
     fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
         // Whatever fails below, the caller has to load again.
         let Some(Hold { owner, shape, coming: None }) = self.hold.take() else {

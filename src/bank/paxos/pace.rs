@@ -128,15 +128,15 @@ impl Pace {
         }
     }
 
-    /// True, once, if others have to go first.
+    /// Returns true, once, if other servers have to go first.
     pub fn lets_others_go(&mut self) -> bool {
         let lets = self.next == Next::AfterOthers;
         self.on_idle();
         lets
     }
 
-    /// True, once, if a run that only settles has to let another server's run go first: one run settles the
-    /// logs of all. `promised` is the ballot that this server's acceptor has promised.
+    /// Returns true, once, if a run that only settles has to let another server's run go first: one run
+    /// settles the logs of all. `promised` is the ballot that this server's acceptor has promised.
     pub fn yields_to(&mut self, promised: Option<&Ballot>, me: &ServerId) -> bool {
         match promised.filter(|other| other.server != *me) {
             Some(other) if self.yielded_to.as_ref() != Some(other) => {

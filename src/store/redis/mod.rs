@@ -234,7 +234,7 @@ impl fmt::Debug for RedisStore {
 }
 
 impl RedisStore {
-    /// Writes a batch in one turn of the store's.
+    /// Writes a batch in one transaction.
     fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let mut hold = self.take_begun()?;
         let shape = hold.shape.after(batch)?;
