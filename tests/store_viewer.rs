@@ -1,4 +1,4 @@
-//! What a visitor sees of a store: all of it, and after a failure nothing that was meant for an earlier
+//! What a viewer sees of a store: all of it, and after a failure nothing that was meant for an earlier
 //! question. And what a store does that can't be looked at any more.
 
 mod support;

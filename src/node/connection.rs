@@ -105,8 +105,8 @@ pub(crate) fn serve(admission: &Admission, id: ConnectionId, socket: Arc<TcpStre
             log::warn!("no thread for connection {}: {error}", id.0);
             return refuse(&socket, "this server can't start another thread; try again later");
         }
-        // The reader takes the reply_sender and the seat with it. So the writer ends once the event loop has let
-        // go of its own reply_sender.
+        // The reader takes the reply sender and the seat with it, so the writer ends once the event loop has
+        // dropped its own sender.
         Reader { admission, id, reply_sender, patience, seat, long: None }.run(&socket);
     });
 }

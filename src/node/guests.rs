@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::node::reply_sender::write_out;
 
-    /// Makes an reply_sender with its writer, and the client's end.
+    /// Makes a reply sender with its writer, and the client's end.
     fn connection() -> (ReplySender, BufReader<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -11,11 +11,11 @@ use crate::node::reply_sender::ReplySender;
 
 /// An event for the state machine, with what the event loop needs to act on its effects.
 ///
-/// An [`ReplySender`] or a [`Link`] comes before anything received there. So an event from a connection that the
-/// event loop has forgotten is recognized: its id is not in the tables.
+/// A [`ReplySender`] or a [`Link`] comes before anything received there. So an event from a connection that
+/// the event loop has forgotten is recognized: its id is not in the tables.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// A connection has said its first line, and can be written to through this reply_sender.
+    /// A connection has said its first line, and can be written to through this sender.
     Opened(ConnectionId, ReplySender),
     /// An event from that connection.
     Connection(ConnectionId, Event),

@@ -6,7 +6,7 @@
 //! event_loop ─── owns the state machine and the store: a turn, one durable write, then bound effects
 //! transport ──── the event loop's tables: who is connected, and the way out to each
 //! queues ─────── the clients' requests, connection by connection, and who is served next
-//! room ───────── what all connections together may hold (owed: what each may; unread: of replies)
+//! room ───────── what all connections together may hold (backlog: what each may hold; unread: replies)
 //! guests ─────── the clients' places; an idle client gives way
 //! gate ───────── holds clients back while there is too much to put into the next block
 //! send_queue ─── what leaves at once, and what waits for its writer (socket)

@@ -246,7 +246,7 @@ mod tests {
     use crate::bank::request::ErrorCode;
     use crate::node::send_queue::testing::{Arriving, connection, expect_all, next, send_until};
 
-    /// Makes an reply_sender, its writer's end, and the client's.
+    /// Makes a reply sender, its writer's end, and the client's.
     fn reply_sender() -> (ReplySender, Receiver<Queued<Outgoing>>, Arriving) {
         let (socket, lines) = connection();
         let (reply_sender, outgoing) = ReplySender::new(socket);

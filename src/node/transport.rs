@@ -47,7 +47,7 @@ struct Connection {
 }
 
 impl Transport {
-    /// Creates an transport with nobody connected.
+    /// Creates the tables, with nobody connected.
     pub(crate) fn new(jobs: Jobs, appended: Sender<SealedBlock>, gauges: Gauges) -> Transport {
         Transport {
             connections: BTreeMap::new(),

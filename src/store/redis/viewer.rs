@@ -1,4 +1,4 @@
-//! A visitor's view of servers' stores: it owns nothing, writes nothing, and works with any of Redis's
+//! A view of servers' stores from outside: it owns nothing, writes nothing, and works with any of Redis's
 //! settings.
 //!
 //! A server may be writing meanwhile. So each answer is of one moment, and says how long the chain was
@@ -69,7 +69,7 @@ impl ReadOnlyRedis {
         }
     }
 
-    /// Returns the visitor of the server `id`'s store.
+    /// Returns a viewer of the server `id`'s store.
     pub fn visit(&self, id: &ServerId) -> StoreViewer {
         StoreViewer { target: self.target.clone(), keys: Keys::of(id), link: None }
     }
