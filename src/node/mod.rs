@@ -6,8 +6,8 @@
 //! event_loop ─── owns the state machine and the store: a turn, one durable write, then bound effects
 //! transport ──── the event loop's tables: who is connected, and the way out to each
 //! queues ─────── the clients' requests, connection by connection, and who is served next
-//! room ───────── what all connections together may hold (backlog: what each may hold; unread: replies)
-//! guests ─────── the clients' places; an idle client gives way
+//! room ───────── what all connections together may hold (backlog: what each may; unread: of replies)
+//! guests ─────── the clients' places; an idle client gives way (files: how many the process can have)
 //! gate ───────── holds clients back while there is too much to put into the next block
 //! send_queue ─── what leaves at once, and what waits for its writer (socket)
 //! reply_sender ─ the way out to a connection: one send queue and its writer (backlog)
@@ -17,7 +17,7 @@
 //! gauges ─────── what the event loop measures and counts beside its work, for status
 //! starting ───── waits for a store that takes no writes (resting: how long to leave it alone)
 //! loading ────── what clients are told while the store is being loaded again
-//! block_reader ─ serves pieces of the chain, lists of accounts, statements
+//! block_reader ─ serves pieces of the chain and statements; hears of each durable block from transport
 //! message_log ── messages as lines of the log
 //! checking ───── the check of the chain that a start left for later
 //! statements ─── which blocks touch an account

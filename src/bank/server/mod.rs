@@ -6,7 +6,7 @@
 //!
 //! The folder follows DESIGN.md: [`recovery`] from the store; `membership` (handshakes, founding, rejoin);
 //! `transfers` (clients' instructions, from admission to answer); `consensus` (Paxos, and the chain that
-//! grows by it); `reading` (questions that change nothing) and `resting` (a server that only reads).
+//! grows by it); `requests` (clients' other requests, status too); `resting` (a server whose store takes no writes).
 
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::reconcile::Reconcile;
@@ -22,8 +22,8 @@ pub mod config;
 mod consensus;
 mod membership;
 mod own;
-mod reading;
 pub mod recovery;
+mod requests;
 mod resting;
 mod transfers;
 

@@ -4,6 +4,9 @@
 //! An instruction is admitted (`admitting`), and logged at once (`logging`) or made to wait (`waiting`, in the
 //! `queue`). Waiting instructions are looked at again after each block and run (`reconsidering`), and served
 //! or refused (`refusing`). `settling` empties the log. In any case `answering` tells the client.
+//!
+//! A reason that needs no run is found in `admitting` (what can never be), `waiting` and `queue` (no room, no
+//! majority); `refusing` finds what a run has shown. `calls` collects outcomes into replies.
 
 mod admitting;
 mod answering;

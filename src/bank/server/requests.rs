@@ -1,4 +1,4 @@
-//! Clients' requests, except transfers and openings.
+//! Clients' requests: transfers and openings go on to `transfers`, all others are answered here, status too.
 
 use super::Server;
 use crate::bank::blockchain::block::BlockHash;
