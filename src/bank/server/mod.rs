@@ -6,7 +6,8 @@
 //!
 //! The folder follows DESIGN.md: [`recovery`] from the store; `membership` (handshakes, founding, rejoin);
 //! `transfers` (clients' instructions, from admission to answer); `consensus` (Paxos, and the chain that
-//! grows by it); `requests` (clients' other requests, status too); `resting` (a server whose store takes no writes).
+//! grows by it); `requests` (clients' other requests, status too); `resting` (a server whose store takes no
+//! writes).
 
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::reconcile::Reconcile;

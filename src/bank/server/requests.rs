@@ -1,4 +1,5 @@
-//! Clients' requests: transfers and openings go on to `transfers`, all others are answered here, status too.
+//! Clients' requests: transfers and openings go on to `transfers`; all other requests, status too, are answered
+//! here.
 
 use super::Server;
 use crate::bank::blockchain::block::BlockHash;
