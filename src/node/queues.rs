@@ -17,7 +17,7 @@ use crate::node::incoming::{Ask, Incoming};
 /// The most items taken in within one turn. The more, the fewer writes.
 pub(crate) const TURN: usize = 10_000;
 /// The most items in a short turn, while a client that asks for little waits for the end of each turn.
-pub(crate) const SHORT_TURN: usize = 1_000;
+pub(crate) const SHORT_TURN: usize = 3_000;
 /// The most items of one connection before it is the next one's turn.
 pub(crate) const SHARE: usize = 1_000;
 /// How long turns stay short after a client has asked for little.
