@@ -21,7 +21,7 @@ pub(crate) const SHORT_TURN: usize = 3_000;
 /// The most items of one connection before it is the next one's turn.
 pub(crate) const SHARE: usize = 1_000;
 /// How long turns stay short after a client has asked for little.
-const SHORT_FOR: Duration = Duration::from_secs(1);
+const SHORT_FOR: Duration = Duration::from_millis(200);
 
 /// All connections' queues.
 ///
