@@ -230,18 +230,18 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "impatience, and everything overtakes",
-            1_901_904,
+            1_811_711,
             with(Bank { rounds: 2, ..fair(one_needs_a_run()) }, |b| b.impatience = 1),
         ),
-        exploration("two compete", 1_589_388, later(two_need_runs())),
+        exploration("two compete", 1_584_963, later(two_need_runs())),
         exploration(
             "a pair, a crash, impatience and a retry, and everything overtakes",
-            4_041_383,
+            4_265_444,
             with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.impatience, b.retries) = (1, 1, 1)),
         ),
         exploration(
             "one waits, a crash and a retry, and everything overtakes",
-            601_435,
+            610_829,
             with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes, b.retries) = (1, 1, 1)),
         ),
         exploration(

@@ -98,7 +98,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "another competes, and reaches the old store again",
-            310_739,
+            341_272,
             Bank {
                 one_way: true,
                 ..in_one_round(with(one(THREE, vec![b_pays_much()]), |b| {
@@ -108,24 +108,24 @@ pub fn deep() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "another competes, and the old store pays",
-            131_810,
+            145_858,
             in_one_round(with(one(THREE, vec![it_pays(), b_pays_much()]), |b| b.beats = 0)),
         ),
         exploration(
             "another competes, and hears of it late",
-            176_013,
+            248_449,
             in_one_round(one(THREE, vec![b_pays_much()])),
         ),
         exploration(
             "the old store competes, and comes back",
-            119_892,
+            117_914,
             in_one_round(with(one(THREE, vec![it_pays_much()]), |b| {
                 (b.beats, b.returns) = (0, true);
             })),
         ),
         exploration(
             "another crashes",
-            267_684,
+            275_395,
             with(none(), |b| (b.beats, b.crashes, b.newer_beats) = (0, 1, 2)),
         ),
         exploration(
@@ -133,8 +133,8 @@ pub fn deep() -> Vec<Exploration<Bank>> {
             109_193,
             Bank { chatter_at_once: false, ..none() },
         ),
-        exploration("two newer stores", 1_985_400, two()),
-        exploration("of five servers", 23_327, of_five()),
+        exploration("two newer stores", 2_666_316, two()),
+        exploration("of five servers", 39_680, of_five()),
     ]
 }
 
