@@ -267,7 +267,14 @@ fn a_crowd_of_clients_leaves_room_for_peers() {
     cluster.wait_until_open();
     let mut early = cluster.client("M");
     early.ask(&json!({"status": {}}));
-    let crowd: Vec<Client> = (0..MAX_CLIENTS).map(|_| cluster.client("M")).collect();
+    // Each is answered: while many wait to be accepted, the system may forget a connection that its client
+    // takes for made, until the client says something.
+    let crowd = (0..MAX_CLIENTS).map(|_| {
+        let mut client = cluster.client("M");
+        drop(client.try_ask(&json!({"status": {}})));
+        client
+    });
+    let crowd: Vec<Client> = crowd.collect();
     wait_until("one client too many is turned away", || {
         let reply = cluster.ask("M", &json!({"balance": {}}));
         reply.is_some_and(|reply| reply["error"] == json!("unavailable"))

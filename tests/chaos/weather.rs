@@ -100,7 +100,8 @@ fn look_after(stage: &mut Stage, lasting: &[Lasting]) {
         if let Some(ended) = ended.filter(|_| !broken(Claim::Server(id.clone()))) {
             let log = stage.bank.log_file(&id).map(fs::read_to_string);
             let log = log.expect("it has a log").expect("a log in UTF-8");
-            let at_start = log.lines().count() == 1 && log.contains("stopped: the store failed: ");
+            let ends = ["stopped: the store failed: ", "stopped: the store can't be reached: "];
+            let at_start = log.lines().count() == 1 && ends.iter().any(|words| log.contains(words));
             assert!(at_start, "server {id} ended by itself, {ended}");
             if !broken(Claim::Redis(stage.bank.place(&id))) {
                 stage.bank.kill(&id);
