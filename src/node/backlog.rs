@@ -10,7 +10,7 @@ use crate::node::unread::Share;
 pub(crate) const MAX_BACKLOG: usize = 256;
 /// The most items of its requests that may wait for their turn before nothing more is read. A single
 /// request may always wait.
-pub(crate) const MAX_UNTAKEN: usize = 8_192;
+pub(crate) const MAX_UNTAKEN: usize = 32_768;
 /// The most bytes of replies that may wait to be written to a client before nothing more is read from it:
 /// some 20,000 outcomes.
 pub(crate) const MAX_UNWRITTEN: usize = 2 << 20;
