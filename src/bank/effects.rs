@@ -7,8 +7,10 @@
 
 use std::fmt;
 
+use crate::bank::asker::Asker;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::derived::Derived;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, ServerId, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::pages::Page;
@@ -23,6 +25,12 @@ pub use crate::bank::timer::Timer;
 /// Something that happened to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
+    /// The other end of a connection that a peer or a client dialled proved that it holds a key. The event
+    /// comes before everything that is said there, and again when the key's role changes.
+    Proved(ConnectionId, Asker),
+    /// The other end of the connection that this server dials to a peer proved that it holds a key. The event
+    /// comes before [`Event::LinkUp`].
+    LinkProved(ServerId, Fingerprint),
     /// The connection that this server dials to a peer is up. The machine answers with a hello.
     LinkUp(ServerId),
     /// The peer answered the hello over such a link, by a hello or a rejection.

@@ -1,8 +1,10 @@
 //! The pure state machine: events in, effects out. No sockets, threads, clocks, files or randomness.
 
 pub mod amount;
+pub mod asker;
 pub mod blockchain;
 pub mod effects;
+pub mod fingerprint;
 pub mod ids;
 pub mod ledger;
 pub mod limits;

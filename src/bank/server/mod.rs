@@ -62,6 +62,8 @@ impl Server {
     /// Takes in an event.
     pub fn handle(&mut self, event: Event) {
         match event {
+            Event::Proved(connection, asker) => self.clients.proved(connection, asker),
+            Event::LinkProved(peer, key) => self.peers.link_proved(&peer, key),
             Event::LinkUp(peer) => self.on_link_up(peer),
             Event::LinkAnswered(peer, answer) => self.on_link_answered(peer, answer),
             Event::LinkDown(peer) => self.on_link_down(&peer),

@@ -102,7 +102,7 @@ impl Server {
     pub(in crate::bank::server) fn on_link_down(&mut self, peer: &ServerId) {
         if let Some(known) = self.peers.get_mut(peer) {
             let was_up = known.link == LinkState::Up;
-            known.link = LinkState::Down;
+            (known.link, known.link_key) = (LinkState::Down, None);
             if was_up {
                 self.note(Note::Disconnected(peer.clone()));
             }
@@ -131,7 +131,7 @@ impl Server {
 
     /// Notes that a connection is gone.
     pub(in crate::bank::server) fn on_closed(&mut self, connection: ConnectionId) {
-        self.clients.calls.forget_connection(connection);
+        self.clients.closed(connection);
         self.ledger.sessions.closed(connection);
         if self.peers.on_closed(connection) {
             let timer = self.pace.hurry();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bank::blockchain::block::BlockHash;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, InstanceId, LifeId, ServerId};
 use crate::bank::paxos::message::Sighting;
 
@@ -38,6 +39,8 @@ pub(super) enum Word {
 pub struct Peer {
     /// The connection to the peer.
     pub link: LinkState,
+    /// The key that the other end of this connection proved.
+    pub link_key: Option<Fingerprint>,
     /// The newest connection from the peer.
     pub incoming: Option<ConnectionId>,
     /// The instance and life in its hello on this connection: messages there are this store's word, in this
@@ -150,6 +153,13 @@ impl Peers {
     /// Returns the peer that opened a connection with a good hello.
     pub fn of(&self, connection: ConnectionId) -> Option<&ServerId> {
         self.greeted.get(&connection)
+    }
+
+    /// Notes the key that the other end of the connection to a peer has proved.
+    pub fn link_proved(&mut self, id: &ServerId, key: Fingerprint) {
+        if let Some(peer) = self.known.get_mut(id) {
+            peer.link_key = Some(key);
+        }
     }
 
     /// Notes that a peer has opened a connection with a good hello. Its older connection may still bring

@@ -1,7 +1,10 @@
 //! The clients of a server.
 
+use std::collections::BTreeMap;
+
 use super::calls::Calls;
-use crate::bank::ids::{LifeId, ServerId, SessionId, SessionName};
+use crate::bank::asker::Asker;
+use crate::bank::ids::{ConnectionId, LifeId, ServerId, SessionId, SessionName};
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::secret::Secret;
 
@@ -9,6 +12,8 @@ use crate::bank::ledger::secret::Secret;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Clients {
     pub calls: Calls,
+    /// Who asks over each connection that has proved a key, a peer's connection included.
+    askers: BTreeMap<ConnectionId, Asker>,
     secret: Secret,
     sessions_named: u64,
 }
@@ -16,7 +21,24 @@ pub(in crate::bank::server) struct Clients {
 impl Clients {
     /// Starts without clients. Sessions' names come from the secret.
     pub fn new(secret: Secret) -> Clients {
-        Clients { calls: Calls::default(), secret, sessions_named: 0 }
+        Clients { calls: Calls::default(), askers: BTreeMap::new(), secret, sessions_named: 0 }
+    }
+
+    /// Notes the key that the other end of a connection has proved.
+    pub fn proved(&mut self, connection: ConnectionId, asker: Asker) {
+        self.askers.insert(connection, asker);
+    }
+
+    /// Returns who asks over a connection; none if it proved no key.
+    #[allow(dead_code, reason = "the rules of who may ask come next")]
+    pub fn asker(&self, connection: ConnectionId) -> Option<Asker> {
+        self.askers.get(&connection).copied()
+    }
+
+    /// Forgets a connection.
+    pub fn closed(&mut self, connection: ConnectionId) {
+        self.calls.forget_connection(connection);
+        self.askers.remove(&connection);
     }
 
     /// Names a session of a server whose log ends at this position. Each name is new.
