@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::bank::ids::ServerId;
 use crate::client::terminal::Terminal;
 
+mod caller;
 pub mod commands;
 mod connection;
 mod ending;

@@ -13,37 +13,30 @@ use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request, Status};
 use crate::client::Options;
-use crate::client::connection::{Connection, NoReply, Question};
+use crate::client::caller::Caller;
+use crate::client::connection::Question;
 pub use crate::client::ending::{Ending, Failure};
 use crate::client::ending::{last_said, last_word, out_of_place};
 use crate::client::interrupt::Interrupt;
 use crate::client::order::Order;
-use crate::client::patience::{Patience, after};
+use crate::client::patience::Patience;
 use crate::wire::Answer;
 use crate::wire::link::{LinkFaults, LinkOrder};
 
-/// The least time to wait for an answer that comes only when a transfer is settled: a server's own
-/// deadline for settling, unless it was told another, and a second. A client that asked again earlier
-/// would start the wait anew, and never hear that it was in vain.
-const UNTIL_SETTLED: Duration = Duration::from_secs(6);
-
-/// The session that the server named, and the number of the next transfer in it.
+/// The session that the server named on a connection, and the number of the next transfer in it.
 #[derive(Debug)]
 struct Opened {
     session: SessionId,
+    connection: u64,
     number: u64,
 }
 
 /// A client of one server.
 #[derive(Debug)]
 pub struct Session {
-    server: ServerId,
-    address: String,
-    timeout: Duration,
+    caller: Caller,
     give_up_after: Duration,
-    connection: Option<Connection>,
-    last_id: u64,
-    /// The session, which goes with the connection.
+    /// The session, which goes with its connection.
     opened: Option<Opened>,
     /// Sessions with other servers that this server has named as the right ones.
     others: BTreeMap<(ServerId, String), Session>,
@@ -55,30 +48,13 @@ pub struct Session {
 impl Session {
     /// Creates a client of the server that the options name. It connects at the first question.
     pub fn new(options: &Options) -> Self {
-        let (server, address) = (options.id.clone(), options.address.clone());
-        let interrupt = Interrupt::default();
-        Session::with(server, address, options.timeout, options.give_up_after, interrupt)
+        let caller = Caller::new(options.id.clone(), options.address.clone(), options.timeout);
+        Session::with(caller, options.give_up_after)
     }
 
-    fn with(
-        server: ServerId,
-        address: String,
-        timeout: Duration,
-        give_up_after: Duration,
-        interrupt: Interrupt,
-    ) -> Session {
-        Session {
-            server,
-            address,
-            timeout,
-            give_up_after,
-            connection: None,
-            last_id: 0,
-            opened: None,
-            others: BTreeMap::new(),
-            unknown: None,
-            interrupt,
-        }
+    fn with(caller: Caller, give_up_after: Duration) -> Session {
+        let (others, interrupt) = (BTreeMap::new(), caller.interrupt());
+        Session { caller, give_up_after, opened: None, others, unknown: None, interrupt }
     }
 
     /// Returns the interrupt that ends this session's waiting, and its waiting at other servers.
@@ -88,8 +64,7 @@ impl Session {
 
     /// Creates another client of the same server, which waits no longer than `patience`.
     pub(super) fn beside(&self, patience: Duration) -> Session {
-        let (server, address) = (self.server.clone(), self.address.clone());
-        Session::with(server, address, patience, patience, Interrupt::default())
+        Session::with(self.caller.beside(patience), patience)
     }
 
     /// Creates a client of another server of this bank, with little patience. This session's server knows
@@ -97,7 +72,6 @@ impl Session {
     ///
     /// # Errors
     /// If this session's server can't be asked, or there is no such server.
-    /// If it can't be asked, or there is no such server.
     pub(super) fn at(&mut self, server: &ServerId) -> Result<Session, Failure> {
         match self.ask(&Request::Status)? {
             Answer::Reply(Reply::Status(status)) => self.glance_at(&status, server),
@@ -113,7 +87,7 @@ impl Session {
         let peer = own.peers.iter().find(|peer| peer.id == *server && !peer.address.is_empty());
         let address = match peer {
             Some(peer) => peer.address.clone(),
-            None if *server == own.server => self.address.clone(),
+            None if *server == own.server => self.caller.address().to_owned(),
             None => {
                 let peers = own.peers.iter().map(|peer| peer.id.as_str());
                 let all = peers.chain([own.server.as_str()]).collect::<BTreeSet<_>>();
@@ -122,13 +96,14 @@ impl Session {
                 return Err(Failure::NoServer(what));
             }
         };
-        let interrupt = self.interrupt.clone();
-        Ok(Session::with(server.clone(), address, self.timeout, self.timeout, interrupt))
+        let there = self.caller.at(server.clone(), address);
+        let patience = there.timeout();
+        Ok(Session::with(there, patience))
     }
 
     /// Returns the server's own account.
     pub fn home(&self) -> AccountId {
-        AccountId::of(&self.server)
+        AccountId::of(self.caller.server())
     }
 
     /// Asks a question that may be asked twice: anything but a transfer.
@@ -155,7 +130,7 @@ impl Session {
         let mut patience = Patience::new(self.give_up_after, self.interrupt.clone());
         let mut said = None;
         loop {
-            let failure = match self.attempt(question, patience.until) {
+            let failure = match self.caller.ask(question, patience.until) {
                 Ok(answer) => return Ok(answer),
                 Err(_) if self.interrupt.is_set() => return Err(Failure::Interrupted),
                 Err(failure) => failure,
@@ -204,10 +179,9 @@ impl Session {
         let Some(right) = right_server(&endings) else {
             return self.note_unknown(None, order, endings);
         };
+        let (caller, give_up_after) = (&self.caller, self.give_up_after);
         let other = self.others.entry(right.clone()).or_insert_with_key(|(server, address)| {
-            let (server, address, interrupt) =
-                (server.clone(), address.clone(), self.interrupt.clone());
-            Session::with(server, address, self.timeout, self.give_up_after, interrupt)
+            Session::with(caller.at(server.clone(), address.clone()), give_up_after)
         });
         let mut order = order.anew();
         let endings = other.carry_out(&mut order);
@@ -269,13 +243,13 @@ impl Session {
         until: Instant,
     ) -> Result<Vec<Outcome>, Failure> {
         // The connection comes first: with a new one, the session is over.
-        self.connect(until.min(after(self.timeout)))?;
+        self.caller.connect(until)?;
         if !order.is_named() {
             let name = self.next_name(order.instructions().len(), until)?;
             order.name(&name);
         }
         let wanted = order.instructions().len();
-        let result = match self.exchange(Question::Request(order.request()), until) {
+        let result = match self.caller.exchange(Question::Request(order.request()), until) {
             Ok(Answer::Reply(Reply::One(outcome))) => Ok(vec![outcome]),
             Ok(Answer::Reply(Reply::Batch { outcomes })) if outcomes.len() == wanted => {
                 Ok(outcomes)
@@ -291,8 +265,8 @@ impl Session {
     /// else, however this ends.
     fn next_name(&mut self, names: usize, until: Instant) -> Result<RequestId, Failure> {
         let mut opened = match self.opened.take() {
-            Some(opened) => opened,
-            None => Opened { session: self.open_session(until)?, number: 1 },
+            Some(opened) if opened.connection == self.caller.connection() => opened,
+            _ => self.open_session(until)?,
         };
         let name = RequestId { session: opened.session.clone(), number: opened.number };
         opened.number += names as u64;
@@ -301,81 +275,14 @@ impl Session {
     }
 
     /// Tries to open a session once. An error here leaves nothing open about a transfer.
-    fn open_session(&mut self, until: Instant) -> Result<SessionId, Failure> {
-        let session = match self.attempt(Question::Request(&Request::Session), until)? {
-            Answer::Reply(Reply::Session { session }) => session,
-            _ => return Err(out_of_place()),
-        };
-        if session.server != self.server {
-            let Session { server, address, .. } = self;
-            let found = &session.server;
-            let what = format!("the server at {address} is {found}, not {server}");
-            return Err(Failure::WrongServer(what));
-        }
-        Ok(session)
-    }
-
-    /// Tries a question once, on the present connection or a new one.
-    fn attempt(&mut self, question: Question<'_>, until: Instant) -> Result<Answer, Failure> {
-        self.connect(until.min(after(self.timeout)))?;
-        self.exchange(question, until)
-    }
-
-    /// Makes sure of a connection that the server hasn't closed.
-    fn connect(&mut self, until: Instant) -> Result<(), Failure> {
-        // Seeing a closed connection before sending spares a try whose outcome would stay open.
-        if !self.connection.as_ref().is_some_and(Connection::is_open) {
-            self.hang_up();
-            let connection = Connection::open(&self.address, until)
-                .map_err(|error| Failure::NotSent(format!("{} ({error})", self.address)))?;
-            self.connection = Some(connection);
-        }
-        Ok(())
-    }
-
-    /// Asks one question on the present connection.
-    fn exchange(&mut self, question: Question<'_>, until: Instant) -> Result<Answer, Failure> {
-        let Some(connection) = &mut self.connection else {
-            return Err(Failure::NotSent("there is no connection".into()));
-        };
-        let until = until.min(after(time_for(question, self.timeout)));
-        self.last_id += 1;
-        let id = self.last_id;
-        match connection.ask(question, id, until, &self.interrupt) {
-            Ok(Answer::Reply(Reply::Error { error, message })) => {
-                Err(Failure::Said(error, message))
+    fn open_session(&mut self, until: Instant) -> Result<Opened, Failure> {
+        match self.caller.ask(Question::Request(&Request::Session), until)? {
+            Answer::Reply(Reply::Session { session }) => {
+                Ok(Opened { session, connection: self.caller.connection(), number: 1 })
             }
-            Ok(answer) => Ok(answer),
-            Err(no_reply) => {
-                // Before the next connection is used: the server drops what may still be on its way on the
-                // old one.
-                self.hang_up();
-                Err(match no_reply {
-                    NoReply::Lost(why) => Failure::NoAnswer(why),
-                    NoReply::NotUnderstood(why) => Failure::NotUnderstood(why),
-                })
-            }
+            _ => Err(out_of_place()),
         }
     }
-
-    /// Ends the connection, and the session with it.
-    fn hang_up(&mut self) {
-        self.connection = None;
-        self.opened = None;
-    }
-}
-
-/// Returns how long one answer may take.
-fn time_for(question: Question<'_>, timeout: Duration) -> Duration {
-    let until_settled = match question {
-        Question::Request(Request::Settle) => true,
-        Question::Request(Request::One(instruction)) => instruction.settled,
-        Question::Request(Request::Batch(instructions)) => {
-            instructions.iter().any(|one| one.settled)
-        }
-        _ => false,
-    };
-    if until_settled { timeout.max(UNTIL_SETTLED) } else { timeout }
 }
 
 /// Returns the one server that an entire order belongs to, with its address. None unless this server

@@ -57,8 +57,23 @@ pub struct Fake {
 }
 
 impl Fake {
-    /// Serves one connection after the other: a client that held on to an old one would wait in vain.
+    /// Serves one connection after the other: a client that held on to an old one would wait in vain. Who it
+    /// is it says by itself, as server A: the script has no step for that.
     pub fn start(script: Vec<Step>) -> Fake {
+        Fake::serve(Some("A"), script)
+    }
+
+    /// The same as server B.
+    pub fn start_as_b(script: Vec<Step>) -> Fake {
+        Fake::serve(Some("B"), script)
+    }
+
+    /// The same, but the script has to say who it is, too.
+    pub fn start_nameless(script: Vec<Step>) -> Fake {
+        Fake::serve(None, script)
+    }
+
+    fn serve(id: Option<&'static str>, script: Vec<Step>) -> Fake {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -66,7 +81,7 @@ impl Fake {
         thread::spawn(move || {
             let mut script = script.into_iter().peekable();
             for (number, stream) in listener.incoming().enumerate() {
-                let more = serve(&stream.unwrap(), number, &mut script, &shared);
+                let more = serve(&stream.unwrap(), number, id, &mut script, &shared);
                 shared.lock().unwrap().closed += 1;
                 if !more {
                     return;
@@ -111,6 +126,7 @@ impl Fake {
 fn serve(
     mut stream: &TcpStream,
     connection: usize,
+    who: Option<&str>,
     script: &mut Peekable<impl Iterator<Item = Step>>,
     seen: &Mutex<Seen>,
 ) -> bool {
@@ -118,6 +134,10 @@ fn serve(
         let request: Value = serde_json::from_str(&line).unwrap();
         let id = request["id"].to_string();
         let opens = request.get("session").is_some();
+        if let Some(who) = who.filter(|_| request.get("status").is_some()) {
+            let _ = writeln!(stream, "{}", status(who).replace("ID", &id));
+            continue;
+        }
         seen.lock().unwrap().asked.push(Asked { connection, request });
         let step = match script.peek() {
             Some(Step::Silence) if opens => {
@@ -159,6 +179,14 @@ pub const NEXT_SESSION: &str = "A.1.0.00000000000000ff.2";
 
 pub fn say(text: &str) -> Step {
     Step::Say(text.into())
+}
+
+/// What server `id` says of itself.
+pub fn status(id: &str) -> String {
+    let head = "0".repeat(64);
+    format!(
+        r#"{{"id":ID,"server":"{id}","start":"baby","instance":"0000000000000001","life":"0000000000000002","turn":3,"active":true,"waiting_for":[],"height":0,"head":"{head}","included":{{}},"log_length":0,"waiting":0,"accounts":2,"promised":null,"accepted":null,"run":"idle","ballot":null,"answered":[],"unanswered":[],"peers":[]}}"#
+    )
 }
 
 /// Names the session.

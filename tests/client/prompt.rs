@@ -37,7 +37,7 @@ fn a_bank_that_stays_unfounded_ends_the_wait_with_the_server_s_words() {
 #[test]
 fn an_answer_that_makes_no_sense_is_an_error() {
     for nonsense in ["HTTP/1.1 400 Bad Request", "[1]", r#"{"id":ID,"outcome":"maybe"}"#] {
-        let fake = Fake::start(vec![say(nonsense)]);
+        let fake = Fake::start_nameless(vec![say(nonsense)]);
         let (status, output, _) = converse(&options(&fake), b"status\n");
         assert_eq!((status, &json_lines(&output)[0]["error"]), (3, &"not_understood".into()));
         let fake = Fake::start(vec![session(SESSION), say(nonsense)]);
@@ -45,7 +45,7 @@ fn an_answer_that_makes_no_sense_is_an_error() {
         assert_eq!((status, &json_lines(&output)[0]["outcome"]), (3, &"unknown".into()));
     }
     let error = r#"{"id":ID,"error":"bad_version","message":"only version 2"}"#;
-    let fake = Fake::start(vec![say(error)]);
+    let fake = Fake::start_nameless(vec![say(error)]);
     let failure = Session::new(&options(&fake)).ask(&Request::Status).unwrap_err();
     assert_eq!(failure, Failure::Said(ErrorCode::BadVersion, "only version 2".into()));
 }

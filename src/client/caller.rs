@@ -1,0 +1,174 @@
+//! One server, called: the connection to it, made anew when it broke, and who answers there.
+
+use std::time::{Duration, Instant};
+
+use crate::bank::ids::ServerId;
+use crate::bank::request::{Reply, Request};
+use crate::client::connection::{Connection, NoReply, Question};
+use crate::client::ending::{Failure, out_of_place};
+use crate::client::interrupt::Interrupt;
+use crate::client::patience::after;
+use crate::wire::Answer;
+
+/// The least time to wait for an answer that comes only when a transfer is settled: a server's own
+/// deadline for settling, unless it was told another, and a second. A client that asked again earlier
+/// would start the wait anew, and never hear that it was in vain.
+const UNTIL_SETTLED: Duration = Duration::from_secs(6);
+
+/// The calls to one server.
+#[derive(Debug)]
+pub(super) struct Caller {
+    server: ServerId,
+    address: String,
+    timeout: Duration,
+    interrupt: Interrupt,
+    connection: Option<Connection>,
+    /// The number of connections so far.
+    connections: u64,
+    /// True if the other end of the connection has said that it is the server.
+    is_known: bool,
+    last_id: u64,
+}
+
+impl Caller {
+    /// Names the server `server` at `address`, which may take `timeout` for each answer.
+    pub fn new(server: ServerId, address: String, timeout: Duration) -> Caller {
+        Caller {
+            server,
+            address,
+            timeout,
+            interrupt: Interrupt::default(),
+            connection: None,
+            connections: 0,
+            is_known: false,
+            last_id: 0,
+        }
+    }
+
+    /// Makes calls to another server, which the same interrupt ends.
+    pub fn at(&self, server: ServerId, address: String) -> Caller {
+        let interrupt = self.interrupt.clone();
+        Caller { interrupt, ..Caller::new(server, address, self.timeout) }
+    }
+
+    /// Makes other calls to the same server, with an interrupt of their own.
+    pub fn beside(&self, timeout: Duration) -> Caller {
+        Caller::new(self.server.clone(), self.address.clone(), timeout)
+    }
+
+    /// Returns the server.
+    pub fn server(&self) -> &ServerId {
+        &self.server
+    }
+
+    /// Returns its address.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns how long one answer may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Returns the interrupt that ends the waiting.
+    pub fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    /// Returns the number of the present connection. What goes with a connection ends when it changes.
+    pub fn connection(&self) -> u64 {
+        self.connections
+    }
+
+    /// Tries a question once, on the present connection or a new one. Nothing is asked of any other server
+    /// than the one that is meant.
+    pub fn ask(&mut self, question: Question<'_>, until: Instant) -> Result<Answer, Failure> {
+        self.connect(until)?;
+        if !self.is_known && !says_who(question) {
+            match self.exchange(Question::Request(&Request::Status), until)? {
+                Answer::Reply(Reply::Status(_)) => {}
+                _ => return Err(out_of_place()),
+            }
+        }
+        self.exchange(question, until)
+    }
+
+    /// Makes sure of a connection that the server hasn't closed.
+    pub fn connect(&mut self, until: Instant) -> Result<(), Failure> {
+        // Seeing a closed connection before sending spares a try whose outcome would stay open.
+        if !self.connection.as_ref().is_some_and(Connection::is_open) {
+            self.hang_up();
+            let connection = Connection::open(&self.address, until.min(after(self.timeout)))
+                .map_err(|error| Failure::NotSent(format!("{} ({error})", self.address)))?;
+            self.connection = Some(connection);
+            self.connections += 1;
+        }
+        Ok(())
+    }
+
+    /// Asks one question on the present connection.
+    pub fn exchange(&mut self, question: Question<'_>, until: Instant) -> Result<Answer, Failure> {
+        let Some(connection) = &mut self.connection else {
+            return Err(Failure::NotSent("there is no connection".into()));
+        };
+        let until = until.min(after(time_for(question, self.timeout)));
+        self.last_id += 1;
+        match connection.ask(question, self.last_id, until, &self.interrupt) {
+            Ok(Answer::Reply(Reply::Error { error, message })) => {
+                Err(Failure::Said(error, message))
+            }
+            Ok(answer) => self.check_who(&answer).map(|()| answer),
+            Err(no_reply) => {
+                // Before the next connection is used: the server drops what may still be on its way on the
+                // old one.
+                self.hang_up();
+                Err(match no_reply {
+                    NoReply::Lost(why) => Failure::NoAnswer(why),
+                    NoReply::NotUnderstood(why) => Failure::NotUnderstood(why),
+                })
+            }
+        }
+    }
+
+    /// Checks who answered, if the answer says it.
+    fn check_who(&mut self, answer: &Answer) -> Result<(), Failure> {
+        let found = match answer {
+            Answer::Reply(Reply::Status(status)) => &status.server,
+            Answer::Reply(Reply::Session { session }) => &session.server,
+            _ => return Ok(()),
+        };
+        if *found != self.server {
+            let Caller { server, address, .. } = self;
+            let what = format!("the server at {address} is {found}, not {server}");
+            self.hang_up();
+            return Err(Failure::WrongServer(what));
+        }
+        self.is_known = true;
+        Ok(())
+    }
+
+    /// Ends the connection, and the session with it.
+    fn hang_up(&mut self) {
+        self.connection = None;
+        self.is_known = false;
+    }
+}
+
+/// True if the answer to a question says by itself which server gives it.
+fn says_who(question: Question<'_>) -> bool {
+    matches!(question, Question::Request(Request::Status | Request::Session))
+}
+
+/// Returns how long one answer may take.
+fn time_for(question: Question<'_>, timeout: Duration) -> Duration {
+    let until_settled = match question {
+        Question::Request(Request::Settle) => true,
+        Question::Request(Request::One(instruction)) => instruction.settled,
+        Question::Request(Request::Batch(instructions)) => {
+            instructions.iter().any(|one| one.settled)
+        }
+        _ => false,
+    };
+    if until_settled { timeout.max(UNTIL_SETTLED) } else { timeout }
+}
