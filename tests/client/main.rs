@@ -2,6 +2,7 @@
 
 mod fake;
 mod prompt;
+mod who;
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,6 @@ use paxos_banking::bank::ledger::entry::Action;
 use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Request};
 use paxos_banking::client::Options;
 use paxos_banking::client::session::{Ending, Failure, Session};
-use paxos_banking::wire::link::LinkOrder;
 use serde_json::json;
 
 /// Patient with everything that is answered in the end.
@@ -265,59 +265,6 @@ fn a_transfer_that_a_failing_store_may_have_kept_is_retried_under_its_name() {
     assert!(matches!(ending, Ending::Unknown { .. }), "{ending:?}");
     let asked = fake.asked();
     assert_eq!(asked[1].name(), asked[2].name());
-}
-
-#[test]
-fn money_is_not_sent_from_another_server_s_account() {
-    let fake = Fake::start(vec![session("B.1.0.00000000000000ff.1"), say(ACCEPTED)]);
-    let ending = pay(&mut Session::new(&options(&fake)));
-    assert!(matches!(ending, Ending::NotDone(Failure::WrongServer(_))), "{ending:?}");
-    assert_eq!(fake.asked().len(), 1);
-}
-
-/// B's money is never shown as A's, whatever is asked.
-#[test]
-fn nothing_is_read_from_another_server() {
-    let account = || "A/x".parse().unwrap();
-    let balance = r#"{"id":ID,"account":"B","balance":70,"committed":100,"height":0}"#;
-    for request in [
-        Request::Balance(None),
-        Request::Balance(Some(account())),
-        Request::Log { after: None },
-        Request::Chain { from: 0, to: None },
-        Request::History { account: account(), before: None, limit: 5 },
-        Request::Accounts { prefix: String::new(), after: None, limit: 5 },
-        Request::Status,
-        Request::Settle,
-    ] {
-        let fake = Fake::start_as_b(vec![say(balance)]);
-        let failure = Session::new(&options(&fake)).ask(&request).unwrap_err();
-        let Failure::WrongServer(said) = &failure else { panic!("{request:?}: {failure:?}") };
-        assert!(said.contains("is B, not A") && said.contains(&fake.address), "{said}");
-        assert!(fake.asked().is_empty(), "nothing else was asked");
-    }
-    let fake = Fake::start_as_b(vec![say(r#"{"id":ID,"faults":[]}"#)]);
-    let failure = Session::new(&options(&fake)).order(&LinkOrder::Heal(None)).unwrap_err();
-    assert!(matches!(failure, Failure::WrongServer(_)), "{failure:?}");
-    assert!(fake.asked().is_empty(), "no link was mended");
-}
-
-/// Who it is has to be known anew after each break: another server may listen there by now.
-#[test]
-fn after_a_break_the_server_says_again_who_it_is() {
-    let balance = r#"{"id":ID,"account":"A","balance":70,"committed":100,"height":0}"#;
-    let script =
-        vec![say(&status("A")), say(balance), say(balance), Step::Close, say(&status("B"))];
-    let fake = Fake::start_nameless(script);
-    let mut session = Session::new(&options(&fake));
-    for _ in 0..2 {
-        session.ask(&Request::Balance(None)).unwrap();
-    }
-    let failure = session.ask(&Request::Balance(None)).unwrap_err();
-    assert!(matches!(failure, Failure::WrongServer(_)), "{failure:?}");
-    let asked =
-        fake.asked().iter().map(|asked| asked.request.get("status").is_some()).collect::<Vec<_>>();
-    assert_eq!(asked, [true, false, false, false, true]);
 }
 
 #[test]
