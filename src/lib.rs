@@ -10,6 +10,7 @@
 //!
 //! Beside them:
 //!
+//! - [`noise`] is the doors: keys, and connections on which nobody listens in;
 //! - [`trace`] draws the protocol from the notes that servers took;
 //! - [`audit`] reads the servers' stores and takes nothing on trust;
 //! - [`mend`] examines what a power cut left of Redis's file.
@@ -68,6 +69,7 @@ pub mod client;
 mod keepalive;
 pub mod mend;
 pub mod node;
+pub mod noise;
 pub mod play;
 pub mod store;
 pub mod trace;
