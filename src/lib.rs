@@ -13,6 +13,7 @@
 //! - [`noise`] is the doors: keys, and connections on which nobody listens in;
 //! - [`trace`] draws the protocol from the notes that servers took;
 //! - [`audit`] reads the servers' stores and takes nothing on trust;
+//! - [`keys`] makes keys, and [`tunnel`] carries plain lines to a server that wants keys;
 //! - [`mend`] examines what a power cut left of Redis's file.
 //!
 //! # One transfer, followed through
@@ -67,10 +68,12 @@ pub mod audit;
 pub mod bank;
 pub mod client;
 mod keepalive;
+pub mod keys;
 pub mod mend;
 pub mod node;
 pub mod noise;
 pub mod play;
 pub mod store;
 pub mod trace;
+pub mod tunnel;
 pub mod wire;

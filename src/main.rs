@@ -16,7 +16,7 @@ use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::RedisStore;
 use paxos_banking::trace;
 
-use crate::cli::Config;
+use crate::cli::{Config, Environment};
 
 mod cli;
 
@@ -28,10 +28,7 @@ const NOT_DRAWN: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    // A value that is no text is no URL either, and is refused as such.
-    let redis = std::env::var_os(cli::REDIS_VARIABLE);
-    let redis = redis.map(|url| url.to_string_lossy().into_owned()).filter(|url| !url.is_empty());
-    let status = match cli::parse(std::env::args_os(), redis) {
+    let status = match cli::parse(std::env::args_os(), Environment::of_process()) {
         Ok(Config::Server(server)) => {
             start_log(&server.node.id, LevelFilter::Info);
             log::error!("stopped: {}", run_server(*server));
@@ -62,6 +59,14 @@ fn main() -> ExitCode {
         }
         Ok(Config::Mend(options)) => {
             mend::run(&options, &mut io::stdout().lock(), &mut io::stderr())
+        }
+        Ok(Config::Key(file)) => {
+            paxos_banking::keys::run(&file, &mut io::stdout().lock(), &mut io::stderr())
+        }
+        Ok(Config::Tunnel(options)) => {
+            start_log(&"tunnel", LevelFilter::Info);
+            log::error!("stopped: {}", paxos_banking::tunnel::run(options));
+            STOPPED
         }
         Err(error) => {
             // If the error can't be printed, there is nobody left to tell.

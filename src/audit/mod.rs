@@ -28,6 +28,7 @@ use crate::audit::served::ServerSource;
 use crate::audit::source::Source;
 use crate::audit::stored::StoreSource;
 use crate::bank::ids::ServerId;
+use crate::client::doors::Doors;
 use crate::store::redis::Options as RedisOptions;
 use crate::store::redis::viewer::ReadOnlyRedis;
 use crate::wire::to_line;
@@ -65,6 +66,8 @@ pub struct Options {
     pub ids: Vec<ServerId>,
     /// Running servers, with their addresses.
     pub servers: Vec<(ServerId, String)>,
+    /// The keys with which they are asked; none to ask in plain lines.
+    pub doors: Option<Doors>,
     /// Exported files.
     pub files: Vec<PathBuf>,
     /// True to print one line of JSON.
@@ -76,9 +79,9 @@ pub struct Options {
 /// Audits, prints the report, and returns the exit status.
 pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
     let (mut sources, unread) = stores(options);
-    let Options { servers, files, timeout, .. } = options;
+    let Options { servers, files, .. } = options;
     let server = |(id, address): &(ServerId, String)| -> Box<dyn Source> {
-        Box::new(ServerSource::new(id.clone(), address.clone(), *timeout))
+        Box::new(ServerSource::new(id.clone(), address.clone(), options))
     };
     sources.extend(servers.iter().map(server));
     let file = |path: &PathBuf| -> Box<dyn Source> { Box::new(FileSource::new(path.clone())) };

@@ -3,8 +3,7 @@
 //! A server tells its blocks' content, not their texts, so their hashes are its word. The audit checks that
 //! they link, that each entry follows from the entries before, and that all servers say the same.
 
-use std::time::Duration;
-
+use crate::audit::Options as AuditOptions;
 use crate::audit::finding::{At, Finding, Spot, Trouble};
 use crate::audit::replay::{BlockFound, elements_of};
 use crate::audit::source::{AccountsPiece, Source, Standing};
@@ -35,13 +34,16 @@ enum Next {
 }
 
 impl ServerSource {
-    /// Names the server `id` at `address`, which may take `timeout` for each answer.
-    pub fn new(id: ServerId, address: String, timeout: Duration) -> ServerSource {
+    /// Names the server `id` at `address`, which is asked with an audit's keys, and has an audit's time for
+    /// each answer.
+    pub fn new(id: ServerId, address: String, audit: &AuditOptions) -> ServerSource {
+        let AuditOptions { doors, timeout, .. } = audit;
         let session = Session::new(&Options {
             id: id.clone(),
             address: address.clone(),
-            timeout,
-            give_up_after: timeout,
+            doors: doors.clone(),
+            timeout: *timeout,
+            give_up_after: *timeout,
             json: false,
             commands: Vec::new(),
         });

@@ -10,6 +10,7 @@ use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
 use super::audit::{Audit, Export};
+use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
 use super::redis::PasswordFile;
 use super::values::{Address, Cluster, parse_entries};
 
@@ -39,6 +40,10 @@ pub enum Command {
     Mend(Mend),
     /// Plays a scenario file on a bank of its own, checks what the file expects, and leaves nothing behind
     Play(Play),
+    /// Makes a secret key, or shows the fingerprint of one; overwrites nothing
+    Key(Key),
+    /// Carries plain lines from this machine to a server that wants keys, so that any program can ask it
+    Tunnel(Tunnel),
     /// Draws the servers' traces (server --trace): who told whom what, as one SVG
     Diagram(Diagram),
 }
@@ -203,6 +208,15 @@ pub struct Client {
     /// The address of the server [default: its address in --cluster]
     #[arg(long, value_name = "HOST:PORT")]
     pub connect: Option<Address>,
+
+    #[command(flatten)]
+    pub own_key: OwnKey,
+
+    #[command(flatten)]
+    pub their_key: TheirKey,
+
+    #[command(flatten)]
+    pub plain: Plain,
 
     /// A command to run, such as 'transfer B 30'; may be repeated. Without it, commands are read
     /// from the standard input; 'help' lists them

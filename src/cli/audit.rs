@@ -8,6 +8,7 @@ use paxos_banking::audit;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
+use super::keys::{self, Environment, OwnKey, Plain};
 use super::redis::{self, PasswordFile};
 use super::values::Cluster;
 
@@ -37,6 +38,12 @@ pub struct Audit {
     /// commas. It doesn't tell its blocks' texts, so their hashes are its word
     #[arg(long = "server", value_name = "ID=HOST:PORT")]
     pub servers: Vec<Cluster>,
+
+    #[command(flatten)]
+    pub own_key: OwnKey,
+
+    #[command(flatten)]
+    pub plain: Plain,
 
     /// Print the report as exactly one line of JSON
     #[arg(long)]
@@ -76,9 +83,9 @@ pub struct Export {
     pub timeout: Duration,
 }
 
-/// Checks what only the flags together can get wrong. `variable` is the URL in the environment.
-pub fn check_audit(arguments: Audit, variable: Option<String>) -> Result<audit::Options, String> {
-    let Audit { files, redis, password_file, ids, servers, json, timeout } = arguments;
+/// Checks what only the flags together can get wrong.
+pub fn check_audit(arguments: Audit, environment: &Environment) -> Result<audit::Options, String> {
+    let Audit { files, redis, password_file, ids, servers, json, timeout, .. } = arguments;
     if let Some(mistaken) = files.iter().find_map(|file| flag_for(file.to_str()?)) {
         return Err(mistaken);
     }
@@ -87,7 +94,12 @@ pub fn check_audit(arguments: Audit, variable: Option<String>) -> Result<audit::
         .flat_map(|some| some.0.into_iter().map(|(id, at)| (id, at.into_string())))
         .collect();
     let nothing_else = servers.is_empty() && files.is_empty();
-    let variable = variable.filter(|_| nothing_else || !ids.is_empty());
+    let doors = match servers.is_empty() {
+        // A key has nobody to be shown to.
+        true => None,
+        false => keys::doors(&arguments.own_key, arguments.plain.plain, None, environment)?,
+    };
+    let variable = environment.redis.clone().filter(|_| nothing_else || !ids.is_empty());
     let redis = redis::urls(redis, variable, &password_file)?;
     if redis.is_empty() && !ids.is_empty() {
         return Err("--id picks among the stores of a Redis, which --redis <URL> names".into());
@@ -97,7 +109,7 @@ pub fn check_audit(arguments: Audit, variable: Option<String>) -> Result<audit::
                     --server ID=HOST:PORT, or files that export wrote"
             .into());
     }
-    Ok(audit::Options { redis, ids, servers, files, json, timeout })
+    Ok(audit::Options { redis, ids, servers, doors, files, json, timeout })
 }
 
 /// Suggests the flag that was forgotten, if a file's name looks like its value.
@@ -114,7 +126,7 @@ fn flag_for(name: &str) -> Option<String> {
     Some(format!("{name} is no file's name: it goes with --server, as in --server {name}"))
 }
 
-/// Does the same for an export.
+/// Does the same for an export. `variable` is the URL in the environment.
 pub fn check_export(
     arguments: Export,
     variable: Option<String>,

@@ -6,6 +6,7 @@
 
 mod args;
 mod audit;
+mod keys;
 mod redis;
 mod values;
 
@@ -24,9 +25,11 @@ use paxos_banking::node::{NodeConfig, Timings};
 use paxos_banking::play;
 use paxos_banking::store::redis::Options as RedisOptions;
 use paxos_banking::trace::Choice;
+use paxos_banking::tunnel;
 
 use args::{Arguments, Command, Membership};
-pub use redis::VARIABLE as REDIS_VARIABLE;
+pub use keys::Environment;
+use redis::VARIABLE as REDIS_VARIABLE;
 
 /// The server's Redis if nobody names another.
 const USUAL_REDIS: &str = "redis://127.0.0.1:6379";
@@ -48,6 +51,10 @@ pub enum Config {
     Export(export::Options),
     /// Look at a Redis's folder, and mend what a power cut left there.
     Mend(mend::Options),
+    /// Make the key of this file, or show it.
+    Key(PathBuf),
+    /// Carry plain lines to a server that wants keys.
+    Tunnel(tunnel::Options),
 }
 
 /// What to draw, and where.
@@ -66,26 +73,32 @@ pub struct Server {
     pub redis_options: RedisOptions,
 }
 
-/// Reads the command line, beginning with the program's name. `variable` is the URL of Redis in the
-/// environment.
+/// Reads the command line, beginning with the program's name.
 ///
 /// # Errors
 /// What was wrong and what is right; or the help or version that was asked for.
-pub fn parse<I, T>(arguments: I, variable: Option<String>) -> Result<Config, clap::Error>
+pub fn parse<I, T>(arguments: I, environment: Environment) -> Result<Config, clap::Error>
 where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
+    let variable = environment.redis.clone();
     let (name, config) = match Arguments::try_parse_from(arguments)?.command {
         Command::Server(server) => ("server", check_server(*server, variable)),
-        Command::Client(client) => ("client", check_client(client)),
+        Command::Client(client) => ("client", check_client(client, &environment)),
         Command::Play(play) => ("play", play_options(play, variable).map(Config::Play)),
         Command::Diagram(diagram) => ("diagram", check_diagram(diagram)),
-        Command::Audit(args) => ("audit", audit::check_audit(args, variable).map(Config::Audit)),
+        Command::Audit(args) => {
+            ("audit", audit::check_audit(args, &environment).map(Config::Audit))
+        }
         Command::Export(args) => {
             ("export", audit::check_export(args, variable).map(Config::Export))
         }
         Command::Mend(mend) => ("mend", Ok(Config::Mend(mend_options(mend)))),
+        Command::Key(key) => ("key", keys::key_file(key, &environment).map(Config::Key)),
+        Command::Tunnel(tunnel) => {
+            ("tunnel", keys::check_tunnel(tunnel, &environment).map(Config::Tunnel))
+        }
     };
     config.map_err(|message| {
         // Built first, because only then do a subcommand's usage lines name the whole program.
@@ -165,9 +178,9 @@ fn check_order(short: &str, is: Duration, long: &str, and: Duration) -> Result<(
     Err(format!("{short} ({is:?}) must be shorter than {long} ({and:?})"))
 }
 
-fn check_client(client: args::Client) -> Result<Config, String> {
-    let args::Client { membership, connect, commands, json, timeout, give_up_after, stray } =
-        client;
+fn check_client(client: args::Client, environment: &Environment) -> Result<Config, String> {
+    let args::Client { membership, connect, commands, json, timeout, give_up_after, .. } = client;
+    let args::Client { stray, own_key, their_key, plain, .. } = client;
     if !stray.is_empty() {
         let command = stray.join(" ");
         return Err(format!("commands are given with -c, such as: -c {command:?}"));
@@ -183,9 +196,11 @@ fn check_client(client: args::Client) -> Result<Config, String> {
         Some(address) => address.into_string(),
         None => own_address(&membership)?,
     };
+    let doors = keys::doors(&own_key, plain.plain, Some(&their_key), environment)?;
     Ok(Config::Client(Options {
         id: membership.id,
         address,
+        doors,
         commands,
         json,
         timeout,

@@ -3,7 +3,7 @@
 use super::*;
 
 fn parse_words(line: &str) -> Result<Config, clap::Error> {
-    parse(std::iter::once("paxos-banking").chain(line.split_whitespace()), None)
+    parse(std::iter::once("paxos-banking").chain(line.split_whitespace()), Environment::default())
 }
 
 fn server(line: &str) -> Server {

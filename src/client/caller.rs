@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::bank::ids::ServerId;
 use crate::bank::request::{Reply, Request};
-use crate::client::connection::{Connection, NoReply, Question};
+use crate::client::Options;
+use crate::client::connection::{Connection, NoReply, Question, Timed};
+use crate::client::doors::Doors;
 use crate::client::ending::{Failure, out_of_place};
 use crate::client::interrupt::Interrupt;
 use crate::client::patience::after;
@@ -21,22 +23,30 @@ pub(super) struct Caller {
     server: ServerId,
     address: String,
     timeout: Duration,
+    /// The way in; none for plain lines.
+    doors: Option<Doors>,
     interrupt: Interrupt,
     connection: Option<Connection>,
     /// The number of connections so far.
     connections: u64,
-    /// True if the other end of the connection has said that it is the server.
+    /// True if the other end of the connection has proved, or at least said, that it is the server.
     is_known: bool,
     last_id: u64,
 }
 
 impl Caller {
-    /// Names the server `server` at `address`, which may take `timeout` for each answer.
-    pub fn new(server: ServerId, address: String, timeout: Duration) -> Caller {
+    /// Calls the server that the options name.
+    pub fn new(options: &Options) -> Caller {
+        let Options { id, address, timeout, doors, .. } = options;
+        Caller::with(id.clone(), address.clone(), *timeout, doors.clone())
+    }
+
+    fn with(server: ServerId, address: String, timeout: Duration, doors: Option<Doors>) -> Caller {
         Caller {
             server,
             address,
             timeout,
+            doors,
             interrupt: Interrupt::default(),
             connection: None,
             connections: 0,
@@ -47,13 +57,14 @@ impl Caller {
 
     /// Makes calls to another server, which the same interrupt ends.
     pub fn at(&self, server: ServerId, address: String) -> Caller {
+        let doors = self.doors.as_ref().map(Doors::elsewhere);
         let interrupt = self.interrupt.clone();
-        Caller { interrupt, ..Caller::new(server, address, self.timeout) }
+        Caller { interrupt, ..Caller::with(server, address, self.timeout, doors) }
     }
 
     /// Makes other calls to the same server, with an interrupt of their own.
     pub fn beside(&self, timeout: Duration) -> Caller {
-        Caller::new(self.server.clone(), self.address.clone(), timeout)
+        Caller::with(self.server.clone(), self.address.clone(), timeout, self.doors.clone())
     }
 
     /// Returns the server.
@@ -99,9 +110,20 @@ impl Caller {
         // Seeing a closed connection before sending spares a try whose outcome would stay open.
         if !self.connection.as_ref().is_some_and(Connection::is_open) {
             self.hang_up();
-            let connection = Connection::open(&self.address, until.min(after(self.timeout)))
+            let until = until.min(after(self.timeout));
+            let stream = Timed::dial(&self.address, until)
                 .map_err(|error| Failure::NotSent(format!("{} ({error})", self.address)))?;
-            self.connection = Some(connection);
+            self.connection = Some(match &self.doors {
+                None => Connection::plain(stream),
+                Some(doors) => {
+                    let socket = stream.socket().try_clone();
+                    let _watched = socket.as_ref().ok().map(|socket| self.interrupt.watch(socket));
+                    let (server, address) = (Some(&self.server), self.address.as_str());
+                    let secured = doors.enter(stream, until, server, address)?;
+                    self.is_known = true;
+                    Connection::sealed(secured)
+                }
+            });
             self.connections += 1;
         }
         Ok(())

@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bank::request::Request;
 use crate::client::interrupt::Interrupt;
+use crate::noise::{self, Opener, Sealer, Secured};
 use crate::wire::link::LinkOrder;
 use crate::wire::{
     Answer, LineRead, LineReader, MAX_PEER_LINE, encode_order, encode_request, parse_faults,
@@ -16,13 +17,24 @@ use crate::wire::{
 /// A stream whose reads and writes together end at a given time: a server that sends a byte now and then
 /// must not keep anyone waiting for ever.
 #[derive(Debug)]
-struct Timed {
+pub(super) struct Timed {
     stream: TcpStream,
     until: Cell<Instant>,
 }
 
 impl Timed {
-    fn remaining(&self) -> io::Result<std::time::Duration> {
+    /// Connects to the first of the address's hosts that answers.
+    pub(super) fn dial(address: &str, until: Instant) -> io::Result<Timed> {
+        let stream = dial(address, until)?;
+        Ok(Timed { stream, until: Cell::new(until) })
+    }
+
+    /// Returns the socket.
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    fn remaining(&self) -> io::Result<Duration> {
         let remaining = self.until.get().saturating_duration_since(Instant::now());
         // Zero would mean "for ever" to the socket.
         if remaining.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(remaining) }
@@ -45,6 +57,50 @@ impl Write for &Timed {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Its reads have a time of their own, which no other makes longer.
+impl noise::Timed for Timed {
+    fn read_time(&self) -> io::Result<Option<Duration>> {
+        Ok(None)
+    }
+
+    fn set_read_time(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Connects to the first of the address's hosts that answers, by this instant.
+///
+/// # Errors
+/// Why the last one could not be reached, or that there is no such host.
+pub fn dial(address: &str, until: Instant) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "no such host");
+    for host in address.to_socket_addrs()? {
+        let remaining = until.saturating_duration_since(Instant::now());
+        if remaining.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        match TcpStream::connect_timeout(&host, remaining) {
+            Ok(stream) => {
+                // A request is one small write, and the client waits for its reply.
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// A question to a server.
@@ -81,37 +137,54 @@ pub(super) enum NoReply {
     NotUnderstood(String),
 }
 
+/// What a server says: in the clear, or opened after a handshake.
+#[derive(Debug)]
+enum Heard {
+    Plain(Timed),
+    Sealed(Opener<Timed>),
+}
+
+impl Heard {
+    fn timed(&self) -> &Timed {
+        match self {
+            Heard::Plain(timed) => timed,
+            Heard::Sealed(opener) => opener.get_ref(),
+        }
+    }
+}
+
+impl Read for Heard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Heard::Plain(timed) => timed.read(buffer),
+            Heard::Sealed(opener) => opener.read(buffer),
+        }
+    }
+}
+
 /// A connection to a server; dropping it closes it.
 #[derive(Debug)]
 pub(super) struct Connection {
-    reader: LineReader<Timed>,
+    reader: LineReader<Heard>,
+    /// Seals what is said, after a handshake.
+    sealer: Option<Sealer>,
 }
 
 impl Connection {
-    /// Connects to the first of the address's hosts that answers.
-    pub(super) fn open(address: &str, until: Instant) -> io::Result<Connection> {
-        let mut last = io::Error::new(ErrorKind::NotFound, "no such host");
-        for host in address.to_socket_addrs()? {
-            let remaining = until.saturating_duration_since(Instant::now());
-            if remaining.is_zero() {
-                return Err(ErrorKind::TimedOut.into());
-            }
-            match TcpStream::connect_timeout(&host, remaining) {
-                Ok(stream) => {
-                    // A request is one small write, and the client waits for its reply.
-                    stream.set_nodelay(true)?;
-                    let until = Cell::new(until);
-                    return Ok(Connection { reader: LineReader::new(Timed { stream, until }) });
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+    /// Makes a connection of plain lines.
+    pub(super) fn plain(stream: Timed) -> Connection {
+        Connection { reader: LineReader::new(Heard::Plain(stream)), sealer: None }
+    }
+
+    /// Makes a connection of sealed lines.
+    pub(super) fn sealed(secured: Secured<Timed>) -> Connection {
+        let Secured { sealer, opener, .. } = secured;
+        Connection { reader: LineReader::new(Heard::Sealed(opener)), sealer: Some(sealer) }
     }
 
     /// True unless the server has closed the connection, as far as is known here.
     pub(super) fn is_open(&self) -> bool {
-        let stream = &self.reader.get_ref().stream;
+        let stream = &self.reader.get_ref().timed().stream;
         let peek = || {
             stream.set_nonblocking(true)?;
             let peeked = stream.peek(&mut [0]);
@@ -133,11 +206,16 @@ impl Connection {
         until: Instant,
         interrupt: &Interrupt,
     ) -> Result<Answer, NoReply> {
-        let timed = self.reader.get_ref();
-        let _watched = interrupt.watch(&timed.stream);
-        timed.until.set(until);
-        let mut stream = timed;
-        stream.write_all(question.line(id).as_bytes()).map_err(|error| lost(&error))?;
+        let mut bytes = question.line(id).into_bytes();
+        if let Some(sealer) = &mut self.sealer {
+            let mut sealed = Vec::new();
+            sealer.seal(&bytes, &mut sealed);
+            bytes = sealed;
+        }
+        let mut stream = self.reader.get_ref().timed();
+        let _watched = interrupt.watch(&stream.stream);
+        stream.until.set(until);
+        stream.write_all(&bytes).map_err(|error| lost(&error))?;
         loop {
             let line = match self.reader.read_line(MAX_PEER_LINE) {
                 Ok(LineRead::Line(line)) => line,

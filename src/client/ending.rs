@@ -18,6 +18,8 @@ pub enum Failure {
     NotUnderstood(String),
     /// Another server is at this address.
     WrongServer(String),
+    /// The server did not prove a key that is accepted; nothing was asked.
+    Untrusted(String),
     /// The bank has no such server.
     NoServer(String),
     /// The user did not want to wait longer.
@@ -34,6 +36,7 @@ impl Failure {
             }
             Failure::NotUnderstood(_)
             | Failure::WrongServer(_)
+            | Failure::Untrusted(_)
             | Failure::NoServer(_)
             | Failure::Interrupted => false,
         }
@@ -45,7 +48,10 @@ impl Failure {
             Failure::NoAnswer(_) | Failure::NotUnderstood(_) | Failure::Interrupted => true,
             // A store that fails may have kept what it was given.
             Failure::Said(code, _) => *code == ErrorCode::Store,
-            Failure::NotSent(_) | Failure::WrongServer(_) | Failure::NoServer(_) => false,
+            Failure::NotSent(_)
+            | Failure::WrongServer(_)
+            | Failure::Untrusted(_)
+            | Failure::NoServer(_) => false,
         }
     }
 }
@@ -57,7 +63,9 @@ impl fmt::Display for Failure {
             Failure::NoAnswer(why) => write!(f, "no answer from the server: {why}"),
             Failure::Said(_, message) => f.write_str(message),
             Failure::NotUnderstood(why) => write!(f, "the server's answer makes no sense: {why}"),
-            Failure::WrongServer(why) | Failure::NoServer(why) => f.write_str(why),
+            Failure::WrongServer(why) | Failure::Untrusted(why) | Failure::NoServer(why) => {
+                f.write_str(why)
+            }
             Failure::Interrupted => f.write_str("interrupted"),
         }
     }

@@ -103,6 +103,7 @@ fn failure_to_json(failure: &Failure) -> String {
         Failure::Interrupted => to_line(&ErrorLine { error: "interrupted", message }),
         Failure::NoServer(_) => to_line(&ErrorLine { error: "usage", message }),
         Failure::NotUnderstood(_) => to_line(&ErrorLine { error: "not_understood", message }),
+        Failure::Untrusted(_) => to_line(&ErrorLine { error: "untrusted", message }),
         Failure::WrongServer(_) => to_line(&ErrorLine { error: "wrong_server", message }),
     }
 }

@@ -113,6 +113,7 @@ fn errors_have_a_code_and_a_message() {
         (Response::Failed(Failure::NoAnswer("x".into())), "unavailable", Exit::NoAnswer),
         (Response::Failed(Failure::NotUnderstood("x".into())), "not_understood", Exit::NoAnswer),
         (Response::Failed(Failure::WrongServer("x".into())), "wrong_server", Exit::NoAnswer),
+        (Response::Failed(Failure::Untrusted("x".into())), "untrusted", Exit::NoAnswer),
         (
             Response::Failed(Failure::Said(ErrorCode::Unavailable, "waits for C".into())),
             "unavailable",

@@ -12,11 +12,13 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use crate::bank::ids::ServerId;
+use crate::client::doors::Doors;
 use crate::client::terminal::Terminal;
 
 mod caller;
 pub mod commands;
 mod connection;
+pub mod doors;
 mod ending;
 pub mod execute;
 pub mod exit;
@@ -24,6 +26,7 @@ pub mod help;
 mod inside;
 mod interrupt;
 pub mod json;
+pub mod known_servers;
 mod order;
 pub mod parse;
 mod patience;
@@ -52,6 +55,8 @@ pub struct Options {
     pub id: ServerId,
     /// The `HOST:PORT` at which the server listens.
     pub address: String,
+    /// The keys with which it goes through the handshake; none to speak plain lines.
+    pub doors: Option<Doors>,
     /// How long to wait for one reply.
     pub timeout: Duration,
     /// How long to try, in all, to get one command answered.

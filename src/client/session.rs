@@ -48,8 +48,7 @@ pub struct Session {
 impl Session {
     /// Creates a client of the server that the options name. It connects at the first question.
     pub fn new(options: &Options) -> Self {
-        let caller = Caller::new(options.id.clone(), options.address.clone(), options.timeout);
-        Session::with(caller, options.give_up_after)
+        Session::with(Caller::new(options), options.give_up_after)
     }
 
     fn with(caller: Caller, give_up_after: Duration) -> Session {

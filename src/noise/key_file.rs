@@ -55,10 +55,18 @@ pub fn create_key_file(path: &Path) -> Result<SecretKey, NoKey> {
         made.map_err(|error| failed("make the folder", folder, error))?;
     }
     write_whole(path, &text, 0o600).map_err(|error| failed("make the key file", path, error))?;
-    let line = format!("{fingerprint} {}\n", encode_base64(&key.public()));
-    write_whole(&public, &line, 0o644)
-        .map_err(|error| failed("make the public key's file", &public, error))?;
+    create_public_file(&public, &key)?;
     Ok(key)
+}
+
+/// Makes a key's public file, for everybody to read.
+///
+/// # Errors
+/// If the file exists, or can't be made.
+pub fn create_public_file(path: &Path, key: &SecretKey) -> Result<(), NoKey> {
+    let line = format!("{} {}\n", key.fingerprint(), encode_base64(&key.public()));
+    write_whole(path, &line, 0o644)
+        .map_err(|error| failed("make the public key's file", path, error))
 }
 
 /// Reads a secret key from its file, which is made if there is none. True beside it if it was made.

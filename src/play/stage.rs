@@ -169,6 +169,7 @@ impl Stage {
         Some(client::Options {
             id: id.clone(),
             address,
+            doors: None,
             timeout: client::DEFAULT_TIMEOUT,
             give_up_after: client::DEFAULT_GIVE_UP_AFTER,
             json: false,
@@ -331,6 +332,7 @@ fn glance(id: &ServerId, address: &str) -> client::Options {
     client::Options {
         id: id.clone(),
         address: address.to_owned(),
+        doors: None,
         timeout: GLANCE,
         give_up_after: GLANCE,
         json: false,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, sources};
 
 /// The top folders, and what each may import beside itself. No arrow leads up.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("keepalive", &[]),
     ("mend", &[]),
     ("bank", &[]),
@@ -15,15 +15,23 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("noise", &["bank"]),
     ("client", &["bank", "wire", "noise"]),
     ("node", &["bank", "wire", "noise", "store", "trace", "keepalive"]),
+    ("keys", &["bank", "noise"]),
+    ("tunnel", &["bank", "wire", "noise", "keepalive", "client"]),
     ("audit", &["bank", "wire", "store", "client"]),
     ("play", &["bank", "wire", "store", "trace", "client"]),
     (
         "cli",
-        &["bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend"],
+        &[
+            "bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend",
+            "keys", "tunnel",
+        ],
     ),
     (
         "lib",
-        &["bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend"],
+        &[
+            "bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend",
+            "keys", "tunnel",
+        ],
     ),
     ("main", &["cli"]),
 ];

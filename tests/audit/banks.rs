@@ -24,7 +24,7 @@ pub struct Audited {
 /// What is to be audited; nothing yet.
 pub fn nothing() -> Options {
     let (redis, ids, servers, files) = Default::default();
-    Options { redis, ids, servers, files, json: true, timeout: PATIENCE }
+    Options { redis, ids, servers, doors: None, files, json: true, timeout: PATIENCE }
 }
 
 /// Audits, and reads the line of JSON.

@@ -1,5 +1,7 @@
 //! The client against a server that fails on cue.
 
+#[cfg(feature = "noise")]
+mod doors;
 mod fake;
 mod prompt;
 mod who;
@@ -19,6 +21,7 @@ fn options(fake: &Fake) -> Options {
     Options {
         id: "A".parse().unwrap(),
         address: fake.address.clone(),
+        doors: None,
         timeout: Duration::from_secs(20),
         give_up_after: Duration::from_secs(60),
         json: true,

@@ -1,6 +1,6 @@
 //! What the program is started with.
 
-use crate::cli::{Config, parse};
+use crate::cli::{Config, Environment, parse};
 use crate::samples::COMMAND_LINES;
 use crate::target::{Heard, LONGEST_ERROR, Target};
 
@@ -23,7 +23,7 @@ impl Target for CommandLine {
     fn read(&self, input: &[u8], heard: &Heard) {
         let text = String::from_utf8_lossy(input);
         let words = std::iter::once("paxos-banking").chain(text.split('\n'));
-        match parse(words, None) {
+        match parse(words, Environment::default()) {
             Ok(Config::Server(server)) => {
                 assert!(server.node.cluster.contains_key(&server.node.id));
                 assert!(!server.redis.is_empty() && !server.redis_options.timeout.is_zero());
@@ -54,6 +54,14 @@ impl Target for CommandLine {
             Ok(Config::Mend(options)) => {
                 assert!(!options.folder.as_os_str().is_empty());
                 heard.accepted("a mending");
+            }
+            Ok(Config::Key(file)) => {
+                assert!(!file.as_os_str().is_empty());
+                heard.accepted("a key");
+            }
+            Ok(Config::Tunnel(options)) => {
+                assert!(!options.listen.is_empty() && !options.connect.is_empty());
+                heard.accepted("a tunnel");
             }
             Err(asked) if !asked.use_stderr() => heard.accepted("help"),
             // It repeats what was typed, which may be long; who typed it has seen that already.

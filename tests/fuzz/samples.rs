@@ -195,7 +195,7 @@ pub const COMMANDS: [&str; 37] = [
 ];
 
 /// Command lines, one word a line.
-pub const COMMAND_LINES: [&str; 16] = [
+pub const COMMAND_LINES: [&str; 18] = [
     "diagram\na.jsonl\nb.jsonl\n--from\n1s\n--to\n2s\n--height\n3\n--output\nx.svg",
     "mend\n./data\n--yes\n--zeros",
     "server\n--id\nA",
@@ -211,5 +211,7 @@ pub const COMMAND_LINES: [&str; 16] = [
     "audit\n--redis\nredis://h:1\n--redis\nredis://h:2/3\n--id\nA\n--id\nB\n--timeout\n2s",
     "audit\n--server\nA=h:1,B=h:2\n--server\nC=[::1]:3\nbank.jsonl\n--json",
     "export\n--redis\nredis://h:1\n--id\nA\n--csv\n--output\nbank.csv",
+    "key\nnowhere/key.pub",
+    "client\n--id\nA\n--plain\n--server-key\nSHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0",
     "help\nserver",
 ];

@@ -180,6 +180,7 @@ impl Bank {
         Session::new(&Options {
             id: id.parse().unwrap(),
             address: self.address(id).to_string(),
+            doors: None,
             timeout: Duration::from_secs(2),
             give_up_after: PATIENCE,
             json: false,
