@@ -37,7 +37,7 @@ struct Scene {
 impl Scene {
     /// A pays B 30; then, in block 2, two linked payments and an account; B pays back in block 1.
     fn sound() -> Scene {
-        let open = Action::Open { account: account("A/alice") };
+        let open = Action::open(account("A/alice"));
         let blocks = vec![
             vec![
                 (1, vec![record(1, pay("A", "B", 30), false)]),
@@ -199,7 +199,7 @@ fn a_total_that_is_another() {
 #[test]
 fn money_that_vanishes_as_its_account_is_opened_again() {
     let mut scene = Scene::sound();
-    let again = record(5, Action::Open { account: account("A/alice") }, false);
+    let again = record(5, Action::open(account("A/alice")), false);
     scene.records(2, 0).push(again);
     found(scene, "opened twice");
 }

@@ -52,7 +52,7 @@ fn rare(seq: u64) -> u64 {
 fn record(seq: u64) -> Record {
     let to = if seq.is_multiple_of(RARE) { opened(rare(seq)) } else { account("B") };
     let (action, request) = match seq {
-        ..=OPENED => (Action::Open { account: opened(seq - 1) }, None),
+        ..=OPENED => (Action::open(opened(seq - 1)), None),
         _ => {
             let request = (seq == OPENED + 1).then(|| format!("{SESSION}#7").parse().unwrap());
             (Action::Transfer { from: account("A"), to, amount: amount(1 + seq % 90) }, request)
@@ -70,7 +70,12 @@ fn last_seq(height: u64) -> u64 {
 fn blocks(instance: InstanceId) -> Vec<SealedBlock> {
     let servers = BTreeMap::from([(server("A"), instance), (server("B"), InstanceId(2))]);
     let opening_balance = amount(OPENING);
-    let genesis = SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers });
+    let genesis = SealedBlock::genesis(Genesis {
+        format: FORMAT,
+        opening_balance,
+        servers,
+        keys: BTreeMap::new(),
+    });
     let mut blocks = vec![genesis];
     for height in 1..BLOCKS {
         let firsts = (last_seq(height - 1) + 1..=last_seq(height)).step_by(ENTRIES as usize);
@@ -123,6 +128,7 @@ impl Holdings {
         let page = |(number, held): (u64, &[(AccountId, u64)])| Page {
             number: number as u32,
             height,
+            keys: BTreeMap::new(),
             balances: held
                 .iter()
                 .map(|(account, units)| (account.clone(), amount(*units)))
@@ -161,6 +167,7 @@ fn long_chain() -> TestRedis {
                 included: included.into(),
                 instances: instances.clone(),
                 deposed: BTreeSet::new(),
+                ..Derived::default()
             },
             sessions,
             block,

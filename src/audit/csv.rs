@@ -1,13 +1,14 @@
 //! Entries as rows of a table (RFC 4180, but for the line ends).
 
 use crate::bank::blockchain::block::Block;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
 
 /// The first row of the table.
 pub const HEADER: &str =
-    "height,server,epoch,seq,kind,from,to,amount,account,old,new,request,via,linked\n";
+    "height,server,epoch,seq,kind,from,to,amount,account,old,new,request,via,linked,key\n";
 
 /// True if all entries of an element have names. An export doesn't verify, so the first entry may stand at
 /// the end of what can be counted.
@@ -54,10 +55,20 @@ fn of_entry(height: &str, entry: &Entry) -> String {
             let (from, to, amount) = (from.as_str(), to.as_str(), &amount.to_string());
             Row { kind: "transfer", from, to, amount, ..row }.line()
         }
-        Action::Open { account } => Row { kind: "open", account: account.as_str(), ..row }.line(),
-        Action::Rejoin { server, old, new } => {
+        Action::Open { account, key } => {
+            let key = &text_of(key.as_ref());
+            Row { kind: "open", account: account.as_str(), key, ..row }.line()
+        }
+        Action::Rekey { account, key } => {
+            Row { kind: "rekey", account: account.as_str(), key: &key.to_string(), ..row }.line()
+        }
+        Action::Pin { server, instance, key } => {
+            let (account, old, key) = (server.as_str(), &instance.to_string(), &key.to_string());
+            Row { kind: "pin", account, old, key, ..row }.line()
+        }
+        Action::Rejoin { server, old, new, key } => {
             let (account, old, new) = (server.as_str(), &old.to_string(), &new.to_string());
-            Row { kind: "rejoin", account, old, new, ..row }.line()
+            Row { kind: "rejoin", account, old, new, key: &text_of(key.as_ref()), ..row }.line()
         }
     }
 }
@@ -79,20 +90,25 @@ struct Row<'a> {
     request: &'a str,
     via: &'a str,
     linked: &'a str,
+    key: &'a str,
 }
 
 impl Row<'_> {
     fn line(&self) -> String {
         let Row { height, server, epoch, seq, kind, from, to, amount, .. } = self;
-        let Row { account, old, new, request, via, linked, .. } = self;
+        let Row { account, old, new, request, via, linked, key, .. } = self;
         let fields = [
             height, server, epoch, seq, kind, from, to, amount, account, old, new, request, via,
-            linked,
+            linked, key,
         ];
         let mut line = fields.map(|field| quoted(field)).join(",");
         line.push('\n');
         line
     }
+}
+
+fn text_of(key: Option<&Box<Fingerprint>>) -> String {
+    key.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Writes a field. Names and numbers need no quotes.
@@ -114,8 +130,8 @@ mod tests {
         assert_eq!(
             of_log(&"A".parse().unwrap(), &element),
             "\
-,A,1,7,transfer,A,B,5,,,,,local,false
-,A,1,8,open,,,,A/x,,,,paxos,false
+,A,1,7,transfer,A,B,5,,,,,local,false,
+,A,1,8,open,,,,A/x,,,,paxos,false,
 "
         );
         for (field, written) in

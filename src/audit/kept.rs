@@ -82,6 +82,12 @@ pub fn check(
     if kept.derived.deposed != right.deposed {
         return wrong(Place::Deposed, "they are not what follows from the chain".into());
     }
+    if kept.derived.keys != right.keys {
+        return wrong(Place::Keys, "they are not what follows from the chain".into());
+    }
+    if kept.derived.former != right.former {
+        return wrong(Place::FormerKeys, "they are not what follows from the chain".into());
+    }
     match source.server() {
         Some(server) => check_sessions(replay, source, kept, &server).map(|()| notes),
         None => Ok(notes),

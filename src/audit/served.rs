@@ -119,6 +119,8 @@ impl Source for ServerSource {
             | Place::Included
             | Place::Instances
             | Place::Deposed
+            | Place::Keys
+            | Place::FormerKeys
             | Place::Sessions
             | Place::Session(_)
             | Place::Horizon

@@ -2,14 +2,14 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::de::Visitor;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::bank::as_text::serde_as_text;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::short_text::ShortText;
 
 /// The longest name of a server, in characters.
@@ -38,42 +38,6 @@ fn bad<T>(expected: &'static str, found: &str) -> Result<T, BadName> {
     // A hostile line may be long; the message about it must not be.
     let found = found.chars().take(80).collect();
     Err(BadName { expected, found })
-}
-
-/// Implements serde through `Display` and `FromStr`.
-macro_rules! serde_as_text {
-    ($($name:ty),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                $crate::bank::ids::parse_text(from)
-            }
-        }
-    )*};
-}
-pub(crate) use serde_as_text;
-
-/// Reads a text as a value, without copying the text.
-pub(crate) fn parse_text<'de, T, D>(from: D) -> Result<T, D::Error>
-where
-    T: FromStr<Err: fmt::Display>,
-    D: Deserializer<'de>,
-{
-    struct FromText<T>(PhantomData<T>);
-    impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for FromText<T> {
-        type Value = T;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a name")
-        }
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-            text.parse().map_err(E::custom)
-        }
-    }
-    from.deserialize_str(FromText(PhantomData))
 }
 
 /// The short name of a server: 1 to 16 letters, digits, `-` or `_`, such as `A`, `S1`, `north`.
@@ -256,8 +220,8 @@ pub struct ConnectionId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaitId(pub u64);
 
-/// A client's session, as its home server named it: `SERVER.EPOCH.OPENED_AT.BITS`, or, by an older
-/// program, `SERVER.EPOCH.OPENED_AT.LIFE.COUNT`. As cheap to copy as a number.
+/// A client's session, as its home server named it: `SERVER.EPOCH.OPENED_AT.BITS`, then `.kOWNER` in a bank
+/// with keys; or, by an older program, `SERVER.EPOCH.OPENED_AT.LIFE.COUNT`. As cheap to copy as a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Arc<SessionName>);
 
@@ -278,6 +242,21 @@ pub struct SessionName {
     pub bits: LifeId,
     /// In older names, the number of the session in its life, from 1. Otherwise 0, and not written.
     pub count: u64,
+    /// The key that opened it, in a bank with keys.
+    pub owner: Option<Owner>,
+}
+
+/// The first 64 bits of a key's fingerprint. They bind a session to its key, after any restart, and tell
+/// nobody the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner(u64);
+
+impl Owner {
+    /// Returns the bits that stand for a key.
+    pub fn of(Fingerprint(bytes): Fingerprint) -> Owner {
+        let (first, _) = bytes.split_first_chunk().expect("a fingerprint has 32 bytes");
+        Owner(u64::from_be_bytes(*first))
+    }
 }
 
 impl From<SessionName> for SessionId {
@@ -295,11 +274,12 @@ impl Deref for SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SessionName { server, epoch, opened_at, bits, count } = &**self;
+        let SessionName { server, epoch, opened_at, bits, count, owner } = &**self;
         write!(f, "{server}.{epoch}.{opened_at}.{bits}")?;
-        match count {
-            0 => Ok(()),
-            count => write!(f, ".{count}"),
+        match (count, owner) {
+            (0, None) => Ok(()),
+            (0, Some(Owner(owner))) => write!(f, ".k{owner:016x}"),
+            (count, _) => write!(f, ".{count}"),
         }
     }
 }
@@ -309,16 +289,22 @@ impl FromStr for SessionId {
     fn from_str(text: &str) -> Result<Self, BadName> {
         let parse = || {
             let mut parts = text.split('.');
-            let name = SessionName {
+            let mut name = SessionName {
                 server: parts.next()?.parse().ok()?,
                 epoch: parse_count(parts.next()?)?,
                 opened_at: parse_count(parts.next()?)?,
                 bits: parts.next()?.parse().ok()?,
-                count: match parts.next() {
-                    None => 0,
-                    Some(count) => parse_count(count).filter(|count| *count > 0)?,
-                },
+                count: 0,
+                owner: None,
             };
+            match parts.next().map(|last| last.strip_prefix('k').ok_or(last)) {
+                None => {}
+                // The bits are written as a life's are.
+                Some(Ok(owner)) => name.owner = Some(Owner(owner.parse::<LifeId>().ok()?.0)),
+                Some(Err(count)) => {
+                    name.count = parse_count(count).filter(|count| *count > 0)?;
+                }
+            }
             parts.next().is_none().then(|| name.into())
         };
         match parse() {
@@ -405,7 +391,8 @@ mod tests {
     #[test]
     fn a_request_id_has_exactly_one_spelling() {
         // The second name is an older program's.
-        for text in ["A.1.17.00000000000000ff#42", "A.1.17.00000000000000ff.3#42"] {
+        let owned = "A.1.17.00000000000000ff.k0123456789abcdef#42";
+        for text in ["A.1.17.00000000000000ff#42", "A.1.17.00000000000000ff.3#42", owned] {
             let id: RequestId = text.parse().unwrap();
             assert_eq!(id.to_string(), text);
             assert_eq!((id.number, id.session.opened_at), (42, 17));

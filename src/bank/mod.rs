@@ -1,6 +1,7 @@
 //! The pure state machine: events in, effects out. No sockets, threads, clocks, files or randomness.
 
 pub mod amount;
+pub(crate) mod as_text;
 pub mod asker;
 pub mod blockchain;
 pub mod effects;

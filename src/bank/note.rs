@@ -4,7 +4,8 @@
 use std::fmt;
 
 use crate::bank::blockchain::block::BlockHash;
-use crate::bank::ids::{InstanceId, ServerId};
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::proposer::Ignored;
 use crate::bank::paxos::rest::Rest;
@@ -111,6 +112,8 @@ pub enum Nothing {
     Answer(&'static str, ServerId, Ignored),
     /// A message of this name, on a connection without a hello.
     Stranger(&'static str),
+    /// A message of this name, over a connection that did not prove the sender's present key.
+    WithoutKey(&'static str, ServerId),
     /// A message of this name, while the store takes no writes.
     Resting(&'static str, ServerId),
     /// A hello in the middle of a connection.
@@ -179,6 +182,28 @@ pub enum Warning {
     Elsewhere(ServerId, ServerId),
     /// A peer can't be spoken to, for this reason.
     CannotSpeak(ServerId, String),
+    /// A store asks for a server's place, in a bank with keys.
+    AsksToRejoin {
+        /// The server.
+        server: ServerId,
+        /// The store's instance.
+        new: InstanceId,
+        /// The key that speaks for the store.
+        key: Fingerprint,
+    },
+    /// An operator has confirmed that a store rejoins.
+    Confirmed {
+        /// The server.
+        server: ServerId,
+        /// The store's instance.
+        new: InstanceId,
+        /// The instance that it replaces.
+        old: InstanceId,
+        /// The operator's connection.
+        connection: ConnectionId,
+    },
+    /// Two servers prove the same key, so no bank is founded.
+    OneKeyForTwo,
     /// A peer refuses this server, for this reason.
     RefusedBy(ServerId, String),
     /// A connection of a peer's is refused, for this reason.
@@ -286,6 +311,9 @@ impl fmt::Display for Nothing {
         match self {
             Nothing::Answer(name, from, why) => write!(f, "{name} of {from} {why}"),
             Nothing::Stranger(name) => write!(f, "a {name} from a stranger"),
+            Nothing::WithoutKey(name, from) => {
+                write!(f, "a {name} from {from}, without its present key")
+            }
             Nothing::Resting(name, from) => {
                 write!(f, "a {name} of {from}, while the store takes no writes")
             }
@@ -347,6 +375,20 @@ impl fmt::Display for Warning {
                 Ballot::MAX_LEAP
             ),
             Warning::Elsewhere(peer, other) => write!(f, "where {peer} should be, {other} answers"),
+            Warning::AsksToRejoin { server, new, key } => write!(
+                f,
+                "{server} asks to rejoin, as instance {new}, with the key {key}: if that is the key of \
+                 the new {server}, confirm it (rejoin {server} {key})"
+            ),
+            Warning::Confirmed { server, new, old, connection } => write!(
+                f,
+                "an operator (connection {}) confirms that {server} rejoins: instance {new} in the \
+                 place of {old}",
+                connection.0
+            ),
+            Warning::OneKeyForTwo => {
+                f.write_str("two servers prove the same key: each needs a key of its own")
+            }
             Warning::CannotSpeak(peer, why) => write!(f, "{peer} can't be spoken to: {why}"),
             Warning::RefusedBy(peer, why) => write!(f, "{peer} refuses this server: {why}"),
             Warning::Refuses(peer, why) => write!(f, "a connection of {peer}'s is refused: {why}"),

@@ -17,6 +17,8 @@ use crate::bank::ledger::rule::LedgerError;
 pub enum Code {
     /// The bank is not open, or this server takes no part in it now.
     NotOpen,
+    /// Whoever asks may not do so: the connection proved no key, or another than the account's.
+    Forbidden,
     /// The session is another server's, or this server never named it.
     WrongSession,
     /// The number was used for something else in this session.

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
-use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Position, Via};
 use crate::bank::reason::Reason;
-pub use crate::bank::status::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
+pub use crate::bank::status::{
+    Measured, PeerStatus, Percentiles, RedisStatus, ShortStatus, Start, Status,
+};
 
 /// A transfer, or the opening of an account, as a client asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +92,9 @@ pub enum Request {
     Status,
     /// Runs Paxos until the chain holds what the local logs of all consulted servers hold now.
     Settle,
+    /// Confirms, by an operator's word, that a server rejoins with the store that this key speaks for. Without
+    /// one, asks who wants to rejoin.
+    Rejoin(Option<(ServerId, Fingerprint)>),
 }
 
 /// A place in an account's statement, from which the next page goes on. Only the server that made it can
@@ -261,10 +267,25 @@ pub enum ErrorCode {
     Unavailable,
     /// The account is not known.
     UnknownAccount,
+    /// Whoever asks may not do so. The message says which key could.
+    Forbidden,
     /// The server's store gave no answer; ask again.
     Store,
     /// The server's store takes no writes, being full for instance. Nothing was done. Reads are answered.
     Full,
+}
+
+/// A store that asks to rejoin in a server's place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AsksToRejoin {
+    /// The server.
+    pub server: ServerId,
+    /// The store's instance.
+    pub instance: InstanceId,
+    /// The key that speaks for the store.
+    pub key: Fingerprint,
+    /// True if an operator has confirmed it here.
+    pub confirmed: bool,
 }
 
 /// An answer. On the wire the `id` of its request stands beside it.
@@ -334,6 +355,13 @@ pub enum Reply {
         /// The servers whose logs were not.
         not_consulted: Vec<ServerId>,
     },
+    /// The answer to [`Request::Rejoin`].
+    Rejoins {
+        /// The stores that ask to rejoin, and have not yet.
+        rejoins: Vec<AsksToRejoin>,
+    },
+    /// The answer to [`Request::Status`] for whoever may not know all.
+    Short(ShortStatus),
     /// The answer to a request that can't be answered otherwise.
     Error {
         /// What is wrong, for programs.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::BlockHash;
-use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 
@@ -96,11 +97,32 @@ pub struct Status {
     /// The servers that have not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<ServerId>,
+    /// True if everybody has to prove a key here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keyed: bool,
+    /// For each server that told its key, the key by which it is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<ServerId, Fingerprint>,
     /// The other servers.
     pub peers: Vec<PeerStatus>,
     /// What the shell measured and counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
+}
+
+/// What an account's owner may know of a server in a bank with keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ShortStatus {
+    /// The server's id.
+    pub server: ServerId,
+    /// True if the bank is open.
+    pub active: bool,
+    /// The hash of block 0, which names the bank; none before the founding.
+    pub bank: Option<BlockHash>,
+    /// The height of the last block held; none before the founding.
+    pub height: Option<u64>,
+    /// The accounts of whoever asks, by this server's knowledge. The first 100 of them.
+    pub yours: Vec<AccountId>,
 }
 
 /// The shell's measurements and counts, since the process started.

@@ -88,6 +88,10 @@ pub enum Place {
     Instances,
     /// The instances that can never count again.
     Deposed,
+    /// Each server's key.
+    Keys,
+    /// The keys that are servers' no more.
+    FormerKeys,
     /// All sessions in the chain.
     Sessions,
     /// The highest number of this session in the chain.
@@ -118,6 +122,8 @@ impl fmt::Display for Place {
             Place::Included => f.write_str("the entries in the chain"),
             Place::Instances => f.write_str("the servers' instances"),
             Place::Deposed => f.write_str("the deposed instances"),
+            Place::Keys => f.write_str("the servers' keys"),
+            Place::FormerKeys => f.write_str("the keys that were servers'"),
             Place::Sessions => f.write_str("the sessions in the chain"),
             Place::Session(session) => write!(f, "session {session} in the chain"),
             Place::Horizon => f.write_str("the horizon of the sessions"),

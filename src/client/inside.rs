@@ -161,8 +161,8 @@ fn add(accounts: &mut BTreeMap<AccountId, (Option<Amount>, i64)>, action: &Actio
             change(from, -signed(*amount));
             change(to, signed(*amount));
         }
-        Action::Open { account } => change(account, 0),
-        Action::Rejoin { .. } => {}
+        Action::Open { account, .. } => change(account, 0),
+        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
     }
 }
 

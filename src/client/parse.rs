@@ -134,7 +134,7 @@ fn one_opening(arguments: &[&str], home: &AccountId) -> Result<Command, String> 
                     cut(words[0])
                 ));
             }
-            Ok(Command::One(flags.on(Action::Open { account })))
+            Ok(Command::One(flags.on(Action::open(account))))
         }
         _ => Err("expected: open ACCOUNT [--settled], such as: open A/alice".into()),
     }
@@ -161,7 +161,7 @@ fn several(word: &str, arguments: &[&str], home: &AccountId) -> Result<Command, 
     let part = |(part, number): (&&str, usize)| {
         let words: Vec<&str> = part.split_whitespace().collect();
         let action = match words[..] {
-            ["open", account] => value(account).map(|account| Action::Open { account }),
+            ["open", account] => value(account).map(Action::open),
             _ => transfer(&words, home).unwrap_or_else(|| {
                 Err(format!(
                     "expected: FROM TO AMOUNT or open ACCOUNT, with commas between the parts, such \

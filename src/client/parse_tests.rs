@@ -16,7 +16,7 @@ fn transfer(from: &str, to: &str, amount: u64) -> Instruction {
 }
 
 fn open(name: &str) -> Instruction {
-    Instruction::plain(Action::Open { account: account(name) })
+    Instruction::plain(Action::open(account(name)))
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub(super) fn not_done(failure: Failure) -> Response {
 
 pub(super) fn entries() -> Vec<Entry> {
     let transfer = Action::Transfer { from: account("A"), to: account("B"), amount: units(30) };
-    let open = Action::Open { account: account("A/alice") };
+    let open = Action::open(account("A/alice"));
     let entry = |seq, action, via, linked| {
         let record = Record { action, request: Some(request()), via, linked };
         Entry { server: server("A"), epoch: 1, seq, record }
@@ -135,6 +135,8 @@ pub(super) fn accounts() -> Response {
 pub(super) fn status() -> Status {
     Status {
         server: server("A"),
+        keyed: false,
+        keys: BTreeMap::new(),
         start: Start::Zombie,
         instance: InstanceId(1),
         life: LifeId(2),

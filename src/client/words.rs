@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::bank::ids::{AccountId, RequestId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
-use crate::bank::request::{Listed, Outcome, Reply, StatementLine};
+use crate::bank::request::{AsksToRejoin, Listed, Outcome, Reply, ShortStatus, StatementLine};
 use crate::client::commands::{AccountBalance, AllBalances, Page, Response, Sum};
 use crate::client::exit::is_invalid;
 use crate::client::help::{about, all};
@@ -120,8 +120,29 @@ fn reply_in_words(reply: &Reply) -> String {
         Reply::Settled { height, consulted, not_consulted, .. } => {
             format!("settled at height {height}; {}", consulted_in_words(consulted, not_consulted))
         }
+        Reply::Short(status) => short_status_in_words(status),
+        Reply::Rejoins { rejoins } => rejoins_in_words(rejoins),
         Reply::Error { message, .. } => format!("error: {}", plain(message)),
     }
+}
+
+fn short_status_in_words(status: &ShortStatus) -> String {
+    let ShortStatus { server, active, height, yours, .. } = status;
+    let open = if *active { "open" } else { "not open" };
+    let height = height.map_or("no height".to_owned(), |height| format!("height {height}"));
+    let yours: Vec<&str> = yours.iter().map(AccountId::as_str).collect();
+    format!("{server}: {open}, {height}; your accounts here: {}", yours.join(", "))
+}
+
+fn rejoins_in_words(rejoins: &[AsksToRejoin]) -> String {
+    if rejoins.is_empty() {
+        return "nobody asks to rejoin".into();
+    }
+    let line = |AsksToRejoin { server, instance, key, confirmed }: &AsksToRejoin| {
+        let what = if *confirmed { "is confirmed" } else { "asks to rejoin" };
+        format!("{server} {what} with the key {key} (instance {instance})")
+    };
+    rejoins.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn next_in_words(next: Option<&Page>) -> String {
@@ -225,8 +246,11 @@ fn entry_in_words(entry: &Entry) -> String {
     let Entry { server, epoch, seq, record: Record { action, via, linked, .. } } = entry;
     let what = match action {
         Action::Transfer { from, to, amount } => format!("{from} pays {to} {amount}"),
-        Action::Open { account } => format!("{account} is opened"),
-        Action::Rejoin { server: who, old, new } => {
+        Action::Open { account, key: None } => format!("{account} is opened"),
+        Action::Open { account, key: Some(key) } => format!("{account} is opened for {key}"),
+        Action::Rekey { account, key } => format!("{account} is given to {key}"),
+        Action::Pin { server: who, key, .. } => format!("{who} is known by {key} from now on"),
+        Action::Rejoin { server: who, old, new, .. } => {
             format!("{who} rejoins: {new} is to replace {old}")
         }
     };

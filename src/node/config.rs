@@ -57,6 +57,9 @@ impl NodeConfig {
             addresses: self.cluster.clone(),
             rejoin: self.rejoin,
             bank: self.bank.clone(),
+            key: None,
+            keys: false,
+            expect: BTreeMap::new(),
             habit: Habit { by_age, by_length: self.settle_at, always: self.always_paxos },
             limits: Limits::default(),
         }

@@ -70,7 +70,7 @@ mod tests {
     use crate::bank::ledger::entry::{Action, Position, Record, Via};
 
     fn logs(entries: usize) -> Batch {
-        let action = Action::Open { account: "A/savings".parse().unwrap() };
+        let action = Action::open("A/savings".parse().unwrap());
         let record = Record { action, request: None, via: Via::Local, linked: false };
         let element = Element::seal(Position { epoch: 1, seq: 1 }, vec![record; entries]);
         Batch { number: TurnNumber(1), writes: vec![Write::Log(element)] }

@@ -29,7 +29,11 @@ impl fmt::Display for InBrief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.name())?;
         match self.0 {
-            Message::Hello(hello) | Message::Reject { hello, .. } => {
+            Message::Reject { hello: None, .. } => Ok(()),
+            Message::Reject { hello: Some(hello), .. } => {
+                write!(f, " of {}, height {}", hello.id, hello.standing.height)
+            }
+            Message::Hello(hello) => {
                 write!(f, " of {}, height {}", hello.id, hello.standing.height)
             }
             Message::Heartbeat(standing) => write!(f, " height {}", standing.height),

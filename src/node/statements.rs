@@ -246,7 +246,7 @@ fn before(account: &AccountId, balance: Amount, action: &Action) -> Option<Amoun
         Action::Open { .. } => Some(Amount::ZERO),
         Action::Transfer { from, amount, .. } if from == account => balance.plus(*amount),
         Action::Transfer { amount, .. } => balance.minus(*amount),
-        Action::Rejoin { .. } => Some(balance),
+        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => Some(balance),
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::fields::{Object, count, first_name, objects, present, wait};
 use crate::bank::amount::Amount;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, RequestId, SessionId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::limits::MAX_BATCH;
@@ -29,6 +30,8 @@ objects! {
         to: AccountId = "present",
         amount: Amount = "present",
         open: AccountId = "present",
+        rekey: AccountId = "present",
+        key: Fingerprint = "present",
         wait_ms: u64 = "wait",
         linked: bool = "present"
     }
@@ -54,7 +57,8 @@ enum What {
         to: AccountId,
         amount: Amount,
     },
-    Open(AccountId),
+    Open(AccountId, Option<Fingerprint>),
+    Rekey(AccountId, Fingerprint),
 }
 
 /// Returns the instructions in a batch, at a server whose own account is `home`.
@@ -74,7 +78,8 @@ pub(super) fn instructions_of(
             What::Transfer { from, to, amount } => {
                 Action::Transfer { from: from.unwrap_or_else(|| home.clone()), to, amount }
             }
-            What::Open(account) => Action::Open { account },
+            What::Open(account, key) => Action::Open { account, key: key.map(Box::new) },
+            What::Rekey(account, key) => Action::Rekey { account, key: Box::new(key) },
         };
         Instruction { action, request, linked, settled, wait_ms }
     };
@@ -107,32 +112,40 @@ impl Item {
             Action::Transfer { from, to, amount } => {
                 What::Transfer { from: Some(from), to, amount }
             }
-            Action::Open { account } => {
-                assert!(wait_ms.is_none(), "an opening needs no money to wait for");
-                What::Open(account)
-            }
-            Action::Rejoin { .. } => panic!("no client asks for that"),
+            Action::Open { account, key } => What::Open(account, key.map(|key| *key)),
+            Action::Rekey { account, key } => What::Rekey(account, *key),
+            Action::Pin { .. } | Action::Rejoin { .. } => panic!("no client asks for that"),
         };
+        let needs_money = matches!(what, What::Transfer { .. });
+        assert!(needs_money || wait_ms.is_none(), "an opening needs no money to wait for");
         Item { what, linked, wait_ms }
     }
 
     fn of_fields(fields: ItemFields) -> Result<Item, String> {
         const RIGHT: &str = "an item of a batch is [\"A\",\"B\",30] or {\"open\":\"A/alice\"}, or \
-            {\"from\":\"A\",\"to\":\"B\",\"amount\":30,\"wait_ms\":100}, each with \"linked\" if it is \
+            {\"rekey\":\"A/alice\",\"key\":\"SHA256:…\"}, or {\"from\":\"A\",\"to\":\"B\",\"amount\":30,\"wait_ms\":100}, each with \"linked\" if it is \
             linked to the next";
-        let ItemFields { from, to, amount, open, wait_ms, linked } = fields;
-        let what = match (open, from, to, amount) {
-            (Some(_), ..) if wait_ms.is_some() => {
-                return Err(format!(
-                    "an opening needs no money, so it has no \"wait_ms\"; {RIGHT}"
-                ));
+        let ItemFields { from, to, amount, open, rekey, key, wait_ms, linked } = fields;
+        let is_transfer = open.is_none() && rekey.is_none();
+        if !is_transfer && wait_ms.is_some() {
+            return Err(format!("an opening needs no money, so it has no \"wait_ms\"; {RIGHT}"));
+        }
+        let what = match (open, rekey, (from, to, amount), key) {
+            (Some(account), None, (None, None, None), key) => What::Open(account, key),
+            (None, Some(account), (None, None, None), Some(key)) => What::Rekey(account, key),
+            (None, None, (from, Some(to), Some(amount)), None) => {
+                What::Transfer { from, to, amount }
             }
-            (Some(account), None, None, None) => What::Open(account),
-            (None, from, Some(to), Some(amount)) => What::Transfer { from, to, amount },
-            (Some(_), ..) => {
-                return Err(format!("a transfer and an opening are two items; {RIGHT}"));
+            (None, Some(_), (None, None, None), None) => {
+                return Err(format!("\"key\" is missing; {RIGHT}"));
             }
-            (None, ..) => return Err(format!("\"to\" or \"amount\" is missing; {RIGHT}")),
+            (None, None, _, None) => {
+                return Err(format!("\"to\" or \"amount\" is missing; {RIGHT}"));
+            }
+            (None, None, _, Some(_)) => {
+                return Err(format!("\"key\" goes with \"open\" or \"rekey\"; {RIGHT}"));
+            }
+            _ => return Err(format!("a transfer and an opening are two items; {RIGHT}")),
         };
         Ok(Item { what, linked: linked.unwrap_or(false), wait_ms })
     }
@@ -156,11 +169,16 @@ impl Serialize for Item {
             What::Transfer { from, to, amount } => {
                 let (from, to, amount) = (from.clone(), Some(to.clone()), Some(*amount));
                 let wait_ms = *wait_ms;
-                ItemFields { from, to, amount, wait_ms, linked: marked, open: None }.serialize(line)
+                let fields = ItemFields { from, to, amount, wait_ms, ..ItemFields::default() };
+                ItemFields { linked: marked, ..fields }.serialize(line)
             }
-            What::Open(account) => {
-                let open = Some(account.clone());
-                ItemFields { open, linked: marked, ..ItemFields::default() }.serialize(line)
+            What::Open(account, key) => {
+                let (open, key) = (Some(account.clone()), *key);
+                ItemFields { open, key, linked: marked, ..ItemFields::default() }.serialize(line)
+            }
+            What::Rekey(account, key) => {
+                let (rekey, key) = (Some(account.clone()), Some(*key));
+                ItemFields { rekey, key, linked: marked, ..ItemFields::default() }.serialize(line)
             }
         }
     }

@@ -88,7 +88,7 @@ mod tests {
     fn element() -> Element {
         let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
         let transfer = Action::Transfer { from, to, amount: Amount::new(30).unwrap() };
-        let open = Action::Open { account: "A/alice".parse().unwrap() };
+        let open = Action::open("A/alice".parse().unwrap());
         let record = |action, linked| Record {
             action,
             request: Some("A.1.17.00000000000000ff.3#42".parse().unwrap()),
@@ -104,6 +104,7 @@ mod tests {
             format: FORMAT,
             opening_balance: Amount::new(100).unwrap(),
             servers: BTreeMap::from([(server("A"), InstanceId(1))]),
+            keys: BTreeMap::new(),
         });
         let next = SealedBlock::seal(Block {
             height: 1,
@@ -132,7 +133,7 @@ mod tests {
         let brings = BTreeMap::from([("A".parse().unwrap(), Amount::MAX)]);
         vec![
             Message::Hello(hello()),
-            Message::Reject { reason: "another bank".into(), hello: hello() },
+            Message::Reject { reason: "another bank".into(), hello: Some(Box::new(hello())) },
             Message::Heartbeat(standing()),
             prepare(&[]),
             prepare(&["A", "B/x"]),

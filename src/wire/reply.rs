@@ -7,7 +7,9 @@ use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{BlockHash, Genesis, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId, SessionId};
 use crate::bank::ledger::entry::Entry;
-use crate::bank::request::{Cursor, ErrorCode, Listed, Reply, Request, StatementLine};
+use crate::bank::request::{
+    AsksToRejoin, Cursor, ErrorCode, Listed, Reply, Request, StatementLine,
+};
 use crate::wire::link::LinkFaults;
 use crate::wire::outcomes::{BatchLine, BatchRead};
 use crate::wire::{explain, to_line};
@@ -158,7 +160,11 @@ fn answer_to(request: &Request, text: &str) -> Result<Answer, String> {
         Request::Accounts { .. } => reply!(Accounts { accounts: Vec<Listed>, more: bool }),
         Request::Log { .. } => reply!(Log { server: ServerId, entries: Vec<Entry>, more: bool }),
         Request::Chain { .. } => return read(text).map(Answer::Chain),
-        Request::Status => Reply::Status(Box::new(read(text)?)),
+        Request::Status => match read(text) {
+            Ok(short) => Reply::Short(short),
+            Err(_) => Reply::Status(Box::new(read(text)?)),
+        },
+        Request::Rejoin(_) => reply!(Rejoins { rejoins: Vec<AsksToRejoin> }),
         Request::Settle => reply!(Settled {
             settled: bool,
             height: u64,

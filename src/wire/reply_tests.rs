@@ -20,7 +20,7 @@ fn units(units: u64) -> Amount {
 
 fn records() -> Vec<Record> {
     let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
-    let open = Action::Open { account: "A/alice".parse().unwrap() };
+    let open = Action::open("A/alice".parse().unwrap());
     let record = |action, linked| Record { action, request: None, via: Via::Local, linked };
     vec![record(open, true), record(Action::Transfer { from, to, amount: units(30) }, false)]
 }
@@ -176,6 +176,7 @@ fn blocks_stand_with_their_hashes_and_name_their_entries() {
         format: FORMAT,
         opening_balance: units(100),
         servers: BTreeMap::from([(server("A"), InstanceId(1))]),
+        keys: BTreeMap::new(),
     });
     let next = block();
     let line = encode_chain(Some(6), &[genesis.clone(), next.clone()], true);
@@ -220,6 +221,8 @@ fn every_reply() -> Vec<(Request, Reply)> {
     let account = "A".parse().unwrap();
     let status = Status {
         server: server("A"),
+        keyed: false,
+        keys: BTreeMap::new(),
         start: Start::Zombie,
         instance: InstanceId(1),
         life: LifeId(2),

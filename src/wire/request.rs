@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use super::batch::{self, BatchFields};
 use super::fields::{Object, count, first_name, is_beyond, objects, present, wait};
 use crate::bank::amount::Amount;
-use crate::bank::ids::{AccountId, SessionId};
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::{Action, Position};
 use crate::bank::ledger::quick;
 use crate::bank::limits::{MAX_BATCH, MAX_PAGE};
@@ -22,7 +23,7 @@ pub const DEFAULT_PAGE: usize = 50;
 /// A good request, shown to whoever sent a bad one.
 const RIGHT: &str = "a request is one JSON object a line, such as \
     {\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":30}}, with exactly one of session, transfer, \
-    open, batch, balance, history, accounts, log, chain, status, settle";
+    open, rekey, batch, balance, history, accounts, log, chain, status, settle, rejoin";
 
 objects! {
     Envelope {
@@ -31,6 +32,7 @@ objects! {
         session: Object<Nothing> = "present",
         transfer: Object<TransferFields> = "present",
         open: Object<OpenFields> = "present",
+        rekey: Object<OpenFields> = "present",
         batch: Object<BatchFields> = "present",
         balance: Object<BalanceFields> = "present",
         history: Object<HistoryFields> = "present",
@@ -38,7 +40,8 @@ objects! {
         log: Object<LogFields> = "present",
         chain: Object<ChainFields> = "present",
         status: Object<Nothing> = "present",
-        settle: Object<Nothing> = "present"
+        settle: Object<Nothing> = "present",
+        rejoin: Object<RejoinFields> = "present"
     }
     Nothing {}
     TransferFields {
@@ -52,10 +55,12 @@ objects! {
     }
     OpenFields {
         account: AccountId = "present",
+        key: Fingerprint = "present",
         session: SessionId = "present",
         number: u64 = "count",
         settled: bool = "present"
     }
+    RejoinFields { server: ServerId = "present", key: Fingerprint = "present" }
     BalanceFields { account: AccountId = "present" }
     HistoryFields {
         account: AccountId = "present",
@@ -165,6 +170,10 @@ pub fn encode_request(id: u64, request: &Request) -> String {
         }
         Request::Status => envelope.status = nothing(),
         Request::Settle => envelope.settle = nothing(),
+        Request::Rejoin(confirmed) => {
+            let (server, key) = confirmed.unzip();
+            envelope.rejoin = Some(Object(RejoinFields { server, key }));
+        }
     }
     to_line(&envelope)
 }
@@ -188,12 +197,17 @@ impl Envelope {
                     wait_ms,
                 }));
             }
-            Action::Open { account } => {
+            Action::Open { account, key } => {
                 assert!(wait_ms.is_none(), "an opening needs no money to wait for");
-                let account = Some(account);
-                self.open = Some(Object(OpenFields { account, session, number, settled }));
+                let (account, key) = (Some(account), key.map(|key| *key));
+                self.open = Some(Object(OpenFields { account, key, session, number, settled }));
             }
-            Action::Rejoin { .. } => panic!("no client asks for that"),
+            Action::Rekey { account, key } => {
+                assert!(wait_ms.is_none(), "another key needs no money to wait for");
+                let (account, key) = (Some(account), Some(*key));
+                self.rekey = Some(Object(OpenFields { account, key, session, number, settled }));
+            }
+            Action::Pin { .. } | Action::Rejoin { .. } => panic!("no client asks for that"),
         }
     }
 }
@@ -235,11 +249,13 @@ fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<u64>, Reply
 /// Takes the one request from an envelope.
 fn request_of(envelope: Envelope, home: &AccountId) -> Result<Request, String> {
     let Envelope { session, transfer, open, batch, balance, history, accounts, .. } = envelope;
-    let Envelope { log, chain, status, settle, .. } = envelope;
+    let Envelope { log, chain, status, settle, rekey, rejoin, .. } = envelope;
     let found = [
         session.map(|_| Ok(Request::Session)),
         transfer.map(|Object(fields)| transfer_of(fields, home)),
         open.map(|Object(fields)| open_of(fields)),
+        rekey.map(|Object(fields)| rekey_of(fields)),
+        rejoin.map(|Object(fields)| rejoin_of(fields)),
         batch.map(|Object(fields)| batch::instructions_of(fields, home).map(Request::Batch)),
         balance.map(|Object(fields)| Ok(Request::Balance(fields.account))),
         history.map(|Object(fields)| history_of(fields, home)),
@@ -271,15 +287,46 @@ fn transfer_of(fields: TransferFields, home: &AccountId) -> Result<Request, Stri
 }
 
 fn open_of(fields: OpenFields) -> Result<Request, String> {
-    const RIGHT: &str = "an opening is {\"account\":\"A/alice\"}, with \"session\" and \"number\" if \
+    const RIGHT: &str = "an opening is {\"account\":\"A/alice\"}, with \"key\" if the account has an owner, \
+        with \"session\" and \"number\" if \
         it may be retried";
-    let OpenFields { account, session, number, settled } = fields;
+    let OpenFields { account, key, session, number, settled } = fields;
     let Some(account) = account else {
         return Err(format!("\"account\" is missing; {RIGHT}"));
     };
-    let request = first_name(session, number, 1, RIGHT)?;
-    let (action, settled) = (Action::Open { account }, settled.unwrap_or(false));
+    let action = Action::Open { account, key: key.map(Box::new) };
+    named(action, first_name(session, number, 1, RIGHT)?, settled)
+}
+
+fn rekey_of(fields: OpenFields) -> Result<Request, String> {
+    const RIGHT: &str = "an account gets another key by \
+        {\"account\":\"A/alice\",\"key\":\"SHA256:…\"}, with \"session\" and \"number\" if it may be retried";
+    let OpenFields { account, key, session, number, settled } = fields;
+    let (Some(account), Some(key)) = (account, key) else {
+        return Err(format!("\"account\" or \"key\" is missing; {RIGHT}"));
+    };
+    let action = Action::Rekey { account, key: Box::new(key) };
+    named(action, first_name(session, number, 1, RIGHT)?, settled)
+}
+
+/// Makes the request for one action under its name.
+fn named(
+    action: Action,
+    request: Option<RequestId>,
+    settled: Option<bool>,
+) -> Result<Request, String> {
+    let settled = settled.unwrap_or(false);
     Ok(Request::One(Instruction { request, settled, ..Instruction::plain(action) }))
+}
+
+fn rejoin_of(fields: RejoinFields) -> Result<Request, String> {
+    match (fields.server, fields.key) {
+        (None, None) => Ok(Request::Rejoin(None)),
+        (Some(server), Some(key)) => Ok(Request::Rejoin(Some((server, key)))),
+        _ => Err("{\"rejoin\":{}} tells who asks to rejoin, and \
+            {\"rejoin\":{\"server\":\"C\",\"key\":\"SHA256:…\"}} confirms one of them"
+            .into()),
+    }
 }
 
 fn history_of(fields: HistoryFields, home: &AccountId) -> Result<Request, String> {

@@ -28,7 +28,7 @@ fn transfer(from: &str, to: &str, amount: u64) -> Instruction {
 }
 
 fn open(name: &str) -> Instruction {
-    Instruction::plain(Action::Open { account: account(name) })
+    Instruction::plain(Action::open(account(name)))
 }
 
 fn named(number: u64, instruction: Instruction) -> Instruction {

@@ -45,7 +45,7 @@ impl Customer {
 
     /// Asks for one thing after the other until told to stop; returns what it was told.
     pub fn live(mut self, stop: &AtomicBool) -> History {
-        let first = Action::Open { account: self.own[1].clone() };
+        let first = Action::open(self.own[1].clone());
         self.order(vec![Instruction::plain(first)]);
         let (till, own) = (self.own[0].clone(), self.own[1].clone());
         let fund = self.transfer(till, own, 3_000);
@@ -121,7 +121,7 @@ impl Customer {
 
     fn open(&mut self) {
         let name = format!("{}/c{}.{}", self.home, self.place, self.own.len());
-        self.order(vec![Instruction::plain(Action::Open { account: account(&name) })]);
+        self.order(vec![Instruction::plain(Action::open(account(&name)))]);
         let accepted = |fate: &Fate| matches!(fate, Fate::Accepted { .. });
         if self.history.asked.last().is_some_and(|asked| accepted(&asked.fate)) {
             self.own.push(account(&name));
@@ -142,7 +142,7 @@ impl Customer {
                 amount: Amount::new(1).expect("one"),
             },
             2 => Action::Transfer { from, to: self.own[1].clone(), amount: Amount::ZERO },
-            _ => Action::Open { account: self.own[1].clone() },
+            _ => Action::open(self.own[1].clone()),
         };
         self.order(vec![Instruction::plain(action)]);
     }

@@ -44,7 +44,7 @@ fn pay(session: &mut Session) -> Ending {
 fn pair() -> Vec<Instruction> {
     let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
     let transfer = Action::Transfer { from, to, amount: Amount::new(30).unwrap() };
-    let open = Action::Open { account: "A/x".parse().unwrap() };
+    let open = Action::open("A/x".parse().unwrap());
     let linked = Instruction { linked: true, ..Instruction::plain(transfer) };
     vec![linked, Instruction::plain(open)]
 }

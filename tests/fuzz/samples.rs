@@ -114,7 +114,7 @@ pub fn stories() -> Vec<Vec<Message>> {
     let proposed = SealedBlock::seal(Block { proposer: Some(id("A")), ..first.block().clone() });
     let foreign = Standing { genesis: Some(hash), ..standing.clone() };
     let (old, new) = (InstanceId(3), InstanceId(33));
-    let rejoin = vec![element_of(1, [Action::Rejoin { server: id("C"), old, new }])];
+    let rejoin = vec![element_of(1, [Action::Rejoin { server: id("C"), old, new, key: None }])];
     let of_rejoin = block_with(&genesis(), rejoin);
     let of_c = Hello { rejoins: true, instance: new, ..hello("C") };
     vec![
@@ -127,7 +127,7 @@ pub fn stories() -> Vec<Vec<Message>> {
             Message::Hello(hello_as("C", 2)),
         ],
         vec![Message::Hello(Hello { standing: foreign, ..hello("B") })],
-        vec![Message::Reject { reason: "another bank".into(), hello: hello("B") }],
+        vec![Message::Reject { reason: "another bank".into(), hello: Some(Box::new(hello("B"))) }],
         vec![prepare(3), accept(3, &first), Message::Commit { height, hash }, accept(4, &second)],
         vec![
             prepare(3),

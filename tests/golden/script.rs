@@ -70,7 +70,7 @@ impl Stage {
     pub fn open_account(&mut self, home: &str, account: &str) {
         self.happens(&format!("A client of {home}'s asks: open {account}."));
         let account = account.parse().expect("an account");
-        self.instruct(home, Instruction::plain(Action::Open { account }));
+        self.instruct(home, Instruction::plain(Action::open(account)));
     }
 
     /// A client asks for one thing, under a new number.

@@ -20,7 +20,9 @@ fn entry(entry: &Entry) -> String {
         Action::Transfer { from, to, amount } => {
             format!("{server}{seq} ({from} pays {to} {amount})")
         }
-        Action::Open { account } => format!("{server}{seq} ({account} is opened)"),
+        Action::Open { account, .. } => format!("{server}{seq} ({account} is opened)"),
+        Action::Rekey { account, .. } => format!("{server}{seq} ({account} gets another key)"),
+        Action::Pin { server: who, .. } => format!("{server}{seq} ({who} tells its key)"),
         Action::Rejoin { server: who, .. } => format!("{server}{seq} ({who} rejoins)"),
     }
 }

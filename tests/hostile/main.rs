@@ -130,7 +130,7 @@ fn what_is_said_of_long_words_is_short() {
     let mut stage = Stage::alone();
     let reason = "x".repeat(1 << 20);
     stage.server.handle(Event::LinkUp(id("B")));
-    let reject = Message::Reject { reason, hello: hello("B") };
+    let reject = Message::Reject { reason, hello: Some(Box::new(hello("B"))) };
     stage.server.handle(Event::LinkAnswered(id("B"), reject));
     let mut crowded = hello("C");
     crowded.configuration.servers = (0..100_000).map(|number| id(&format!("S{number}"))).collect();
@@ -206,6 +206,11 @@ fn a_peer_that_lost_block_0_before_anybody_got_it_does_not_hold_up_the_founding(
 fn no_bank_is_founded_with_more_money_than_can_be_counted() {
     let opening_balance = Amount::MAX;
     let servers = BTreeMap::from([(id("A"), InstanceId(1)), (id("B"), InstanceId(2))]);
-    let genesis = SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers });
+    let genesis = SealedBlock::genesis(Genesis {
+        format: FORMAT,
+        opening_balance,
+        servers,
+        keys: BTreeMap::new(),
+    });
     assert!(Chain::found(&genesis).is_err());
 }

@@ -20,25 +20,26 @@ impl Abacus {
     /// Moves the money, or opens the account, whatever was there before.
     pub fn note(&mut self, action: &Action) {
         match action {
-            Action::Open { account } => drop(self.0.entry(account.clone()).or_insert(0)),
+            Action::Open { account, .. } => drop(self.0.entry(account.clone()).or_insert(0)),
             Action::Transfer { from, to, amount } => {
                 let units = amount.units() as i64;
                 *self.0.entry(from.clone()).or_insert(0) -= units;
                 *self.0.entry(to.clone()).or_insert(0) += units;
             }
-            Action::Rejoin { .. } => {}
+            Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
         }
     }
 
     /// The same, if that can be.
     pub fn follow(&mut self, action: &Action) -> bool {
         let can_be = match action {
-            Action::Open { account } => !self.0.contains_key(account),
+            Action::Open { account, .. } => !self.0.contains_key(account),
             Action::Transfer { from, to, amount } => {
                 let covered = self.0.get(from).is_some_and(|holds| *holds >= amount.units() as i64);
                 covered && self.0.contains_key(to)
             }
-            Action::Rejoin { .. } => true,
+            Action::Rekey { account, .. } => self.0.contains_key(account),
+            Action::Pin { .. } | Action::Rejoin { .. } => true,
         };
         if can_be {
             self.note(action);

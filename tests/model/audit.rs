@@ -150,11 +150,11 @@ fn money_is_kept(state: &State, place: usize) -> bool {
 fn accounts_are_opened_once(state: &State, place: usize) -> bool {
     let mut opened = BTreeSet::new();
     state.records(place).all(|(_, record)| match &record.action {
-        Action::Open { account } => {
+        Action::Open { account, .. } => {
             account.home() == state.nodes[place].id().as_str() && opened.insert(account)
         }
         Action::Transfer { from, .. } => from.home() == state.nodes[place].id().as_str(),
-        Action::Rejoin { .. } => false,
+        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => false,
     })
 }
 

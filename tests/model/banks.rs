@@ -33,7 +33,7 @@ fn pays(from: &str, to: &str, amount: u64) -> Wish {
 }
 
 fn opens(account: &str) -> Wish {
-    linked([Action::Open { account: account.parse().expect("an account") }])
+    linked([Action::open(account.parse().expect("an account"))])
 }
 
 fn settled(wish: Wish) -> Wish {

@@ -151,7 +151,7 @@ fn was_told(state: &State, wanted: Told) -> bool {
 fn pays_another_home(wish: &Wish) -> bool {
     wish.group.iter().any(|action| match action {
         Action::Transfer { from, to, .. } => to.home() != from.home() && to.as_str() != to.home(),
-        Action::Open { .. } | Action::Rejoin { .. } => false,
+        _ => false,
     })
 }
 

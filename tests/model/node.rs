@@ -169,7 +169,8 @@ impl Node {
 fn forget_how_far(bound: &mut Bound) {
     let (Bound::Peer(_, message) | Bound::Answer(_, message)) = bound else { return };
     let standing = match message {
-        Message::Hello(hello) | Message::Reject { hello, .. } => &mut hello.standing,
+        Message::Hello(hello) => &mut hello.standing,
+        Message::Reject { hello: Some(hello), .. } => &mut hello.standing,
         Message::Heartbeat(standing) => standing,
         _ => return,
     };

@@ -11,7 +11,7 @@ use crate::bank::ledger::entry::{Position, Record, Via};
 use crate::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::request::Request;
-use crate::machine::scenes::{fair, rejoining, trust};
+use crate::machine::scenes::{fair, keys, rejoining, trust};
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
 use crate::{founding, long_logs, queues};
@@ -72,6 +72,16 @@ pub const PLAYS: &[(Mistake, fn())] = &[
         rejoining::the_new_store_does_not_help_to_choose_the_block_that_names_it,
     ),
     (Mistake::DeposedGoesOn, rejoining::an_old_store_stops_at_the_block_that_replaces_it),
+    (Mistake::VoteWithoutItsKey, keys::no_vote_counts_without_the_key_of_its_server),
+    (Mistake::GreetsWithoutItsKey, keys::a_hello_counts_only_with_the_key_that_the_chain_names),
+    (Mistake::RejoinsUnconfirmed, keys::a_rejoin_takes_an_operator_s_word_for_its_very_key),
+    (Mistake::OldKeyGoesOn, keys::after_a_rejoin_the_old_key_speaks_for_nobody),
+    (Mistake::PinsForAnother, keys::a_server_tells_only_its_own_key),
+    (Mistake::AnybodyDebits, keys::nobody_debits_another_s_account),
+    (Mistake::ReadsAnything, keys::an_owner_reads_its_own_and_nobody_else_s),
+    (Mistake::RekeysEarly, keys::a_rekey_takes_effect_at_its_place_and_not_before),
+    (Mistake::WaitsByTheOldKey, keys::what_waits_is_not_paid_by_the_key_before),
+    (Mistake::SessionOfAnyKey, keys::a_session_belongs_to_the_key_that_opened_it),
     (Mistake::RejoinDeposesAnybody, rejoining::a_store_that_comes_too_late_stops),
     (Mistake::OldEpochGoesOn, rejoining::a_server_rejoins_and_counts_anew),
 ];

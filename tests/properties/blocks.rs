@@ -45,8 +45,12 @@ fn log(server: &str, sizes: &[usize]) -> Vec<Element> {
 fn founded() -> (Chain, Balances) {
     let servers = NAMES.map(id).into_iter().zip([1, 2].map(InstanceId)).collect();
     let opening_balance = Amount::new(100).unwrap();
-    let chain =
-        Chain::found(&SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers }));
+    let chain = Chain::found(&SealedBlock::genesis(Genesis {
+        format: FORMAT,
+        opening_balance,
+        servers,
+        keys: BTreeMap::new(),
+    }));
     let (chain, mut balances) = (chain.unwrap(), Balances::new(1, 4));
     balances.found(chain.opening_balances());
     (chain, balances)

@@ -29,7 +29,9 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         4 => (one_of_few(), one_of_few(), amount)
             .prop_map(|(from, to, amount)| Action::Transfer { from, to, amount }),
-        1 => one_of_few().prop_map(|account| Action::Open { account }),
+        1 => one_of_few().prop_map(Action::open),
+        1 => (one_of_few(), crate::values::key())
+            .prop_map(|(account, key)| Action::Rekey { account, key: Box::new(key) }),
     ]
 }
 
@@ -46,10 +48,10 @@ fn founded() -> (Balances, Plain) {
 /// Lets something happen to the plain accounts, or says why it can't.
 fn happen(plain: &mut Plain, action: &Action) -> Result<(), LedgerError> {
     match action {
-        Action::Open { account } if plain.contains_key(account) => {
+        Action::Open { account, .. } if plain.contains_key(account) => {
             return Err(LedgerError::Exists(account.clone()));
         }
-        Action::Open { account } => drop(plain.insert(account.clone(), 0)),
+        Action::Open { account, .. } => drop(plain.insert(account.clone(), 0)),
         Action::Transfer { amount, .. } if amount.units() == 0 => return Err(LedgerError::Nothing),
         Action::Transfer { from, to, .. } if from == to => return Err(LedgerError::ToItself),
         Action::Transfer { from, to, amount } => {
@@ -65,7 +67,10 @@ fn happen(plain: &mut Plain, action: &Action) -> Result<(), LedgerError> {
             *plain.get_mut(from).unwrap() -= amount.units();
             *plain.get_mut(to).unwrap() += amount.units();
         }
-        Action::Rejoin { .. } => {}
+        Action::Rekey { account, .. } if !plain.contains_key(account) => {
+            return Err(LedgerError::UnknownAccount(account.clone()));
+        }
+        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
     }
     Ok(())
 }

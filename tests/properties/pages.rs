@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, SealedBlock};
+use paxos_banking::bank::fingerprint::Fingerprint;
 use paxos_banking::bank::ids::AccountId;
 use paxos_banking::bank::ledger::balances::{Balances, View};
 use paxos_banking::bank::ledger::element::Element;
@@ -62,15 +63,22 @@ impl Store {
     }
 }
 
-/// Accounts that pay and don't exist yet are opened before.
+/// Accounts that pay and don't exist yet are opened before; every second account has a key, and some get
+/// another one.
 fn actions(payments: &[Payment], balances: &Balances) -> Vec<Action> {
     let mut trial = Trial::new(balances, View::Committed);
     let mut happened = Vec::new();
     for (from, to, units) in payments {
+        let opens = [*from, *to].map(|number| {
+            let key = (number % 2 == 0).then(|| Box::new(key(0)));
+            Action::Open { account: account(number), key }
+        });
         let (from, to) = (account(*from), account(*to));
-        let opens = [&from, &to].map(|account| Action::Open { account: account.clone() });
+        let rekey = Action::Rekey { account: to.clone(), key: Box::new(key(*units)) };
         let amount = Amount::new(*units).unwrap();
-        for action in opens.into_iter().chain([Action::Transfer { from, to, amount }]) {
+        let transfer = Action::Transfer { from, to, amount };
+        let rekey = (units % 3 == 0).then_some(rekey);
+        for action in opens.into_iter().chain([transfer]).chain(rekey) {
             if trial.apply(&action).is_ok() {
                 happened.push(action);
             }
@@ -94,8 +102,18 @@ fn block(height: u64, actions: &[Action]) -> SealedBlock {
     SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
 }
 
-fn all(balances: &Balances) -> BTreeMap<AccountId, Amount> {
-    balances.all_committed().collect()
+fn key(number: u64) -> Fingerprint {
+    Fingerprint::of(&number.to_be_bytes())
+}
+
+/// What each account holds, and its key.
+fn all(balances: &Balances) -> BTreeMap<AccountId, (Amount, Option<Fingerprint>)> {
+    let all = balances.all_committed();
+    all.map(|(account, amount)| {
+        let key = balances.committed_key(&account);
+        (account, (amount, key))
+    })
+    .collect()
 }
 
 proptest! {

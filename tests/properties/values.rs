@@ -2,8 +2,9 @@
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, SealedBlock};
+use paxos_banking::bank::fingerprint::Fingerprint;
 use paxos_banking::bank::ids::{
-    AccountId, InstanceId, LifeId, RequestId, ServerId, SessionId, SessionName, TurnNumber,
+    AccountId, InstanceId, LifeId, Owner, RequestId, ServerId, SessionId, SessionName, TurnNumber,
 };
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
@@ -44,12 +45,18 @@ pub fn ballot() -> impl Strategy<Value = Ballot> {
 }
 
 pub fn session() -> impl Strategy<Value = SessionId> {
-    (server(), any::<u64>(), count(), count(), count()).prop_map(
-        |(server, life, epoch, opened_at, count)| {
+    let owner = option::of(key().prop_map(Owner::of));
+    (server(), any::<u64>(), count(), count(), count(), owner).prop_map(
+        |(server, life, epoch, opened_at, count, owner)| {
             let bits = LifeId(life);
-            SessionName { server, epoch, opened_at, bits, count }.into()
+            let count = if owner.is_some() { 0 } else { count };
+            SessionName { server, epoch, opened_at, bits, count, owner }.into()
         },
     )
+}
+
+pub fn key() -> impl Strategy<Value = Fingerprint> {
+    any::<[u8; 32]>().prop_map(Fingerprint)
 }
 
 pub fn request_id() -> impl Strategy<Value = RequestId> {
@@ -63,7 +70,9 @@ pub fn action() -> impl Strategy<Value = Action> {
             to,
             amount
         }),
-        account().prop_map(|account| Action::Open { account }),
+        (account(), option::of(key()))
+            .prop_map(|(account, key)| Action::Open { account, key: key.map(Box::new) }),
+        (account(), key()).prop_map(|(account, key)| Action::Rekey { account, key: Box::new(key) }),
     ]
 }
 

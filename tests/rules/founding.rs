@@ -24,7 +24,7 @@ fn who_is_not_of_this_bank_is_refused_with_the_reason() {
     let configuration = Configuration { opening_balance: units(1), ..configuration() };
     let elsewhere = Standing { genesis: Some(BlockHash::of("other")), ..standing(0) };
     let cases = [
-        (Hello { version: FORMAT + 1, ..hello("B") }, "it speaks format 5, this server 4"),
+        (Hello { version: FORMAT + 1, ..hello("B") }, "it speaks format 6, this server 5"),
         (Hello { id: id("A"), ..hello("B") }, "it calls itself A, as this server does"),
         (Hello { id: id("Z"), ..hello("B") }, "Z is not a server of this bank"),
         (Hello { configuration, ..hello("B") }, "servers A, B, C with opening balance 1,"),
@@ -69,7 +69,7 @@ fn a_server_whose_store_was_lost_stops_unless_it_holds_more_than_who_says_so() {
         let mut refuse = |of: &str| {
             let hello = Hello { standing: standing.clone(), ..says_lost(of, 0) };
             stage.handle(Event::LinkUp(id(of)));
-            let answer = Message::Reject { reason: "no".into(), hello };
+            let answer = Message::Reject { reason: "no".into(), hello: Some(Box::new(hello)) };
             stage.handle(Event::LinkAnswered(id(of), answer)).stop
         };
         assert_eq!(refuse("B"), None);
@@ -193,7 +193,12 @@ fn block_0_of_another_bank_is_not_taken() {
     let found = |opening_balance, a| {
         let servers = [("A", a), ("B", 2), ("C", 3)].map(|(name, n)| (id(name), InstanceId(n)));
         let servers = BTreeMap::from(servers);
-        let block = SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers });
+        let block = SealedBlock::genesis(Genesis {
+            format: FORMAT,
+            opening_balance,
+            servers,
+            keys: BTreeMap::new(),
+        });
         let mut stage = Stage::baby();
         stage.turn();
         let hello = Hello { knows_you_as: None, ..hello("B") };

@@ -28,7 +28,7 @@ mod vain_runs;
 mod voting;
 mod waiting;
 
-use machine::scenes::{fair, trust};
+use machine::scenes::{fair, keys, trust};
 use machine::stage;
 use paxos_banking::bank;
 
@@ -59,6 +59,21 @@ scenes! {
     no_run_waits_for_blocks_that_one_says_it_has_and_does_not_send,
     a_founding_that_a_lost_store_cut_short_goes_on,
     a_rejoiner_replaces_none_but_the_store_that_its_operator_spoke_of,
+    ;
+    keys:
+    nobody_debits_another_s_account,
+    an_owner_reads_its_own_and_nobody_else_s,
+    a_rekey_takes_effect_at_its_place_and_not_before,
+    what_waits_is_not_paid_by_the_key_before,
+    a_session_belongs_to_the_key_that_opened_it,
+    a_hello_counts_only_with_the_key_that_the_chain_names,
+    no_vote_counts_without_the_key_of_its_server,
+    after_a_rejoin_the_old_key_speaks_for_nobody,
+    a_rejoin_takes_an_operator_s_word_for_its_very_key,
+    a_server_tells_only_its_own_key,
+    a_server_without_its_key_does_not_start,
+    a_bank_with_keys_is_founded_and_lets_a_confirmed_store_in,
+    a_bank_without_keys_gets_them_one_by_one,
     ;
     fair:
     what_waits_is_bounded_in_items,

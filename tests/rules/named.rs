@@ -90,8 +90,12 @@ fn a_founding_that_was_cut_short_goes_on_with_the_block_0_that_it_was_told() {
 fn who_holds_another_bank_is_refused_and_what_it_brings_is_not_taken() {
     let servers = [("A", 1), ("B", 2), ("C", 33)].map(|(name, n)| (id(name), InstanceId(n)));
     let opening_balance = units(OPENING);
-    let other =
-        SealedBlock::genesis(Genesis { format: FORMAT, opening_balance, servers: servers.into() });
+    let other = SealedBlock::genesis(Genesis {
+        format: FORMAT,
+        opening_balance,
+        servers: servers.into(),
+        keys: Default::default(),
+    });
     let standing = Standing { genesis: Some(other.hash()), ..standing(0) };
     let mut stage = cut_short(told(&genesis().hash()));
     stage.turn();

@@ -97,7 +97,14 @@ fn only_this_server_s_sessions_are_served() {
     let Some(Reply::Session { session }) = stage.request(Request::Session).replies().pop() else {
         panic!("a session is opened")
     };
-    let first = SessionName { server: id("A"), epoch: 1, opened_at: 0, bits: LifeId(1), count: 1 };
+    let first = SessionName {
+        server: id("A"),
+        epoch: 1,
+        opened_at: 0,
+        bits: LifeId(1),
+        count: 1,
+        owner: None,
+    };
     let of_now = (session.server.clone(), session.epoch, session.opened_at, session.count);
     assert_eq!(of_now, (id("A"), 1, 0, 0));
     let mut pay = |session: SessionName| {

@@ -47,7 +47,7 @@ pub fn record(seq: u64) -> Record {
 
 /// The opening of an account.
 pub fn opening(name: &str) -> Record {
-    let action = Action::Open { account: account(name) };
+    let action = Action::open(account(name));
     Record { action, request: None, via: Via::Local, linked: false }
 }
 
@@ -69,6 +69,7 @@ pub fn genesis() -> SealedBlock {
         format: FORMAT,
         opening_balance: amount(100),
         servers: instances(),
+        keys: BTreeMap::new(),
     })
 }
 
@@ -117,7 +118,7 @@ pub fn instances() -> BTreeMap<ServerId, InstanceId> {
 /// A page of balances.
 pub fn page(number: u32, height: u64, balances: &[(&str, u64)]) -> Page {
     let balances = balances.iter().map(|(name, units)| (account(name), amount(*units))).collect();
-    Page { number, height, balances }
+    Page { number, height, balances, keys: BTreeMap::new() }
 }
 
 /// Appends a block, with page 0 of the balances if there are any.
@@ -138,6 +139,8 @@ pub fn append_with(
             included: included(block),
             instances: instances(),
             deposed: BTreeSet::new(),
+            keys: BTreeMap::new(),
+            former: BTreeSet::new(),
         },
         sessions: SessionChanges::default(),
     }

@@ -16,12 +16,17 @@ use serde_json::value::{RawValue, to_raw_value};
 use sha2::{Digest, Sha256};
 
 use crate::bank::amount::Amount;
-use crate::bank::ids::{InstanceId, ServerId, serde_as_text};
+use crate::bank::as_text::serde_as_text;
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Entry, Record};
 
 /// The format of blocks, messages and stored values. It changes with any of them.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
+/// The oldest format of a block 0 that is understood. A bank that was founded in it goes on in [`FORMAT`], since
+/// blocks never change.
+pub const OLDEST_FORMAT: u32 = 4;
 
 /// The SHA-256 of a block's text, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,12 +94,15 @@ serde_as_text!(BlockHash);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
-    /// The format of all following blocks.
+    /// The format in which the bank was founded.
     pub format: u32,
     /// The balance of every server's account at the start.
     pub opening_balance: Amount,
     /// The servers, each with the instance id of the store it was founded with.
     pub servers: BTreeMap<ServerId, InstanceId>,
+    /// The key of each server, if the bank was founded with keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<ServerId, Fingerprint>,
 }
 
 /// A block as the chain holds it.
@@ -282,6 +290,7 @@ mod tests {
             format: FORMAT,
             opening_balance: Amount::new(100).unwrap(),
             servers: BTreeMap::from([instance("A", 1), instance("B", 2)]),
+            keys: BTreeMap::new(),
         })
     }
 

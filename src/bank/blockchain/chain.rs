@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::bank::amount::Amount;
-use crate::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
+use crate::bank::blockchain::block::{
+    Block, BlockHash, FORMAT, Genesis, OLDEST_FORMAT, SealedBlock,
+};
 use crate::bank::blockchain::derived::Derived;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, InstanceId, ServerId};
 use crate::bank::ledger::balances::{Balances, View};
 use crate::bank::ledger::changed::Changes;
@@ -130,13 +133,7 @@ impl Chain {
         if *previous != BlockHash::NONE || !logs.is_empty() {
             return Err(BlockError::Genesis("block 0 must be the first and hold no entries"));
         }
-        if genesis.format != FORMAT {
-            return Err(BlockError::Genesis("block 0 is of another format"));
-        }
-        let total = genesis.opening_balance.units().checked_mul(genesis.servers.len() as u64);
-        if total.and_then(Amount::new).is_none() {
-            return Err(BlockError::Genesis("block 0 opens with more money than can be counted"));
-        }
+        verify_terms(&genesis).map_err(BlockError::Genesis)?;
         // It has to equal the canonical block, so that nobody can found one bank in two spellings.
         if SealedBlock::genesis(genesis.clone()).hash() != block.hash() {
             return Err(BlockError::Genesis("block 0 is not written as a genesis block is"));
@@ -179,6 +176,17 @@ impl Chain {
     /// Returns the instance of a server whose votes count for the next height.
     pub fn instance(&self, server: &ServerId) -> Option<InstanceId> {
         self.derived.instances.get(server).copied()
+    }
+
+    /// Returns the key by which a server is known for the next height; none if no key was told.
+    pub fn key(&self, server: &ServerId) -> Option<Fingerprint> {
+        self.derived.keys.get(server).copied()
+    }
+
+    /// True if the chain names a key for each server. Then everybody has to prove a key, for ever.
+    pub fn is_keyed(&self) -> bool {
+        let derived = &self.derived;
+        !derived.keys.is_empty() && derived.keys.len() == derived.instances.len()
     }
 
     /// True if an instance was a server's and is so no more, or was to become a server's and can't, because
@@ -235,7 +243,7 @@ impl Chain {
             let last = self.follow(&mut trial, server, log)?;
             derived.included.insert(server.clone(), last);
         }
-        let deposes = derived.rejoin(block.block());
+        let deposes = derived.follow(block.block());
         Ok(Consequences { derived, deposes, changes: trial.into_changes() })
     }
 
@@ -335,4 +343,24 @@ impl Chain {
         self.derived = consequences.derived;
         consequences.changes
     }
+}
+
+/// Checks the founding terms by themselves.
+fn verify_terms(genesis: &Genesis) -> Result<(), &'static str> {
+    let Genesis { format, opening_balance, servers, keys } = genesis;
+    if !(OLDEST_FORMAT..=FORMAT).contains(format) {
+        return Err("block 0 is of another format");
+    }
+    let total = opening_balance.units().checked_mul(servers.len() as u64);
+    if total.and_then(Amount::new).is_none() {
+        return Err("block 0 opens with more money than can be counted");
+    }
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let different: BTreeSet<_> = keys.values().collect();
+    if *format == OLDEST_FORMAT || !keys.keys().eq(servers.keys()) || different.len() < keys.len() {
+        return Err("block 0 names keys, and not one of its own for each server");
+    }
+    Ok(())
 }

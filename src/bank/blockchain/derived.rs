@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::{Block, Genesis};
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{InstanceId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position};
@@ -19,6 +20,12 @@ pub struct Derived {
     pub instances: BTreeMap<ServerId, InstanceId>,
     /// The instances that others replaced, and those that came too late to replace another.
     pub deposed: BTreeSet<InstanceId>,
+    /// For each server that told its key, the key by which it is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<ServerId, Fingerprint>,
+    /// The keys that were servers' and are so no more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub former: BTreeSet<Fingerprint>,
 }
 
 impl Derived {
@@ -26,41 +33,92 @@ impl Derived {
     pub fn at_founding(genesis: &Genesis) -> Derived {
         let included = genesis.servers.keys().map(|id| (id.clone(), Position::START)).collect();
         let instances = genesis.servers.clone();
-        Derived { included, instances, deposed: BTreeSet::new() }
+        let keys = genesis.keys.clone();
+        Derived { included, instances, deposed: BTreeSet::new(), keys, former: BTreeSet::new() }
     }
 
-    /// Applies a block's rejoins; returns the instances that they depose. A server that rejoins counts its
+    /// Applies a block's entries about servers; returns the instances that they depose.
+    pub fn follow(&mut self, block: &Block) -> BTreeSet<InstanceId> {
+        let mut deposes = BTreeSet::new();
+        for (logged_by, log) in &block.logs {
+            let elements = log.iter().filter(|element| element.concerns_servers());
+            for record in elements.flat_map(Element::records) {
+                match &record.action {
+                    Action::Pin { server, instance, key }
+                        if server == logged_by || planted!(PinsForAnother) =>
+                    {
+                        self.pin(server, *instance, **key);
+                    }
+                    Action::Rejoin { server, old, new, key } => {
+                        deposes.extend(self.rejoin(server, *old, *new, key.as_deref().copied()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        deposes
+    }
+
+    /// True if the chain names a key for each server.
+    fn is_keyed(&self) -> bool {
+        !self.keys.is_empty() && self.keys.len() == self.instances.len()
+    }
+
+    /// Notes a server's key. It is void for another instance, if a key is known already, or if the key is or
+    /// was a server's.
+    fn pin(&mut self, server: &ServerId, instance: InstanceId, key: Fingerprint) {
+        let is_named = self.instances.get(server) == Some(&instance);
+        let is_taken = self.former.contains(&key) || self.keys.values().any(|taken| *taken == key);
+        if is_named && !is_taken {
+            self.keys.entry(server.clone()).or_insert(key);
+        }
+    }
+
+    /// Applies a rejoin; returns the instance that it deposes. A server that rejoins counts its
     /// entries anew, in the next epoch; the block's entries of its log are still of the epoch before. A void
     /// rejoin deposes the instance that it names as new. The operator gave the word for it before another
     /// store took the place, and that store must never be replaced on this word.
-    pub fn rejoin(&mut self, block: &Block) -> BTreeSet<InstanceId> {
-        let mut deposes = BTreeSet::new();
-        let elements = block.logs.values().flatten().filter(|element| element.holds_rejoin());
-        for record in elements.flat_map(Element::records) {
-            let Action::Rejoin { server, old, new } = &record.action else { continue };
-            // The rejoin came twice, or is of no use to anybody.
-            let is_named = self.instances.values().any(|instance| instance == new);
-            let (instances, included) = (&mut self.instances, &mut self.included);
-            let (Some(present), Some(last)) = (instances.get_mut(server), included.get_mut(server))
-            else {
-                continue;
-            };
-            if is_named {
-                continue;
-            }
-            let late = self.deposed.contains(new);
-            let deposed = if !late && (*present == *old || planted!(RejoinDeposesAnybody)) {
-                let epoch = if planted!(OldEpochGoesOn) { last.epoch } else { last.epoch + 1 };
-                let seq = if planted!(OldEpochGoesOn) { last.seq } else { 0 };
-                *last = Position { epoch, seq };
-                std::mem::replace(present, *new)
-            } else {
-                *new
-            };
-            self.deposed.insert(deposed);
-            deposes.insert(deposed);
+    ///
+    /// In a bank with keys, a rejoin without a key is of no use: nobody could speak for the new instance. No
+    /// operator has confirmed it, so it deposes nothing.
+    fn rejoin(
+        &mut self,
+        server: &ServerId,
+        old: InstanceId,
+        new: InstanceId,
+        key: Option<Fingerprint>,
+    ) -> Option<InstanceId> {
+        // The rejoin came twice, or is of no use to anybody.
+        let is_named = self.instances.values().any(|instance| *instance == new);
+        let is_unconfirmed = self.is_keyed() && key.is_none() && !planted!(RejoinsUnconfirmed);
+        let present = *self.instances.get(server)?;
+        if is_named || is_unconfirmed {
+            return None;
         }
-        deposes
+        let late = self.deposed.contains(&new);
+        let deposed = if !late && (present == old || planted!(RejoinDeposesAnybody)) {
+            let last = self.included.get_mut(server)?;
+            let epoch = if planted!(OldEpochGoesOn) { last.epoch } else { last.epoch + 1 };
+            let seq = if planted!(OldEpochGoesOn) { last.seq } else { 0 };
+            *last = Position { epoch, seq };
+            self.instances.insert(server.clone(), new);
+            self.take_key(server, key);
+            present
+        } else {
+            new
+        };
+        self.deposed.insert(deposed);
+        Some(deposed)
+    }
+
+    /// Gives a server that rejoins its new key, if it has one. The key before it never counts again.
+    fn take_key(&mut self, server: &ServerId, key: Option<Fingerprint>) {
+        let before = match key {
+            Some(_) if planted!(OldKeyGoesOn) => None,
+            Some(key) => self.keys.insert(server.clone(), key),
+            None => self.keys.remove(server),
+        };
+        self.former.extend(before.filter(|before| Some(*before) != key));
     }
 }
 

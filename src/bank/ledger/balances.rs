@@ -1,11 +1,13 @@
 //! What each account holds: by the chain alone, and by what this server knows beyond it.
 
 use crate::bank::amount::Amount;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::AccountId;
-use crate::bank::ledger::changed::{Change, Changes};
+use crate::bank::ledger::changed::{Change, Changes, KeyChange};
 use crate::bank::ledger::digest::Digest;
 use crate::bank::ledger::directory::{AccountNumber, Directory};
 use crate::bank::ledger::entry::{Action, Record};
+use crate::bank::ledger::owners::Owners;
 use crate::bank::ledger::pages::{Page, PageSlot, Pages};
 use crate::bank::ledger::rule::{LedgerError, moved};
 use crate::bank::request::Listed;
@@ -36,6 +38,7 @@ pub enum View {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Balances {
     accounts: Directory<Holding>,
+    owners: Owners,
     pages: Pages,
 }
 
@@ -87,7 +90,11 @@ impl From<Amount> for Sparse {
 impl Balances {
     /// Starts without accounts. `salt` as for [`Directory::new`]; `page` is the number of accounts on a page.
     pub fn new(salt: u64, page: usize) -> Balances {
-        Balances { accounts: Directory::new(salt), pages: Pages::new(page) }
+        Balances {
+            accounts: Directory::new(salt),
+            owners: Owners::default(),
+            pages: Pages::new(page),
+        }
     }
 
     /// Adds the accounts with which the chain begins.
@@ -177,7 +184,7 @@ impl Balances {
             Action::Transfer { from, to, .. } => {
                 [self.accounts.guess(from), self.accounts.guess(to)]
             }
-            Action::Open { .. } | Action::Rejoin { .. } => [None; 2],
+            _ => [None; 2],
         };
         let mut all: Vec<AccountNumbers> = actions.clone().map(guess).collect();
         for (action, [payer, payee]) in actions.zip(&mut all) {
@@ -225,11 +232,19 @@ impl Balances {
                 let weighed = self.weigh(from, to, *amount, [None; 2])?;
                 self.take(weighed);
             }
-            Action::Open { account } if self.find(account).is_none() => {
-                self.accounts.add(account);
+            Action::Open { account, .. } if self.find(account).is_some() => {
+                return Err(LedgerError::Exists(account.clone()));
             }
-            Action::Open { account } => return Err(LedgerError::Exists(account.clone())),
-            Action::Rejoin { .. } => {}
+            Action::Open { account, .. } => drop(self.accounts.add(account)),
+            Action::Rekey { account, .. } if self.find(account).is_none() => {
+                return Err(LedgerError::UnknownAccount(account.clone()));
+            }
+            Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
+        }
+        if let Some((account, key)) = action.gives_key()
+            && let Some(number) = self.find(account)
+        {
+            self.owners.log(number, key);
         }
         Ok(())
     }
@@ -266,6 +281,11 @@ impl Balances {
             holding.follow(change);
             self.pages.touch(holding.place, height);
         }
+        for (account, KeyChange { key, own }) in changes.keys {
+            let (number, ..) =
+                self.on_page(&account).expect("an account with a key is in the chain");
+            self.set_committed_key(number, key, own, height);
+        }
     }
 
     /// Returns how many pages there are.
@@ -285,7 +305,12 @@ impl Balances {
                 (self.accounts.name(*account).clone(), committed.expect("it is in the chain"))
             };
             let balances = accounts.iter().map(balance).collect();
-            pages.push(Page { number, height, balances });
+            let key = |account: &AccountNumber| {
+                let key = self.owners.committed(*account)?;
+                Some((self.accounts.name(*account).clone(), key))
+            };
+            let keys = accounts.iter().filter_map(key).collect();
+            pages.push(Page { number, height, balances, keys });
         }
         pages
     }
@@ -326,6 +351,31 @@ impl Balances {
         for Holding { committed, local, .. } in self.accounts.values_mut() {
             *local = committed.get().unwrap_or_default();
         }
+        self.owners.forget_log();
+    }
+}
+
+/// The keys of the accounts' owners.
+impl Balances {
+    /// Returns the key of an account's owner, by the chain and the local log; none if the account has no key, or
+    /// isn't known.
+    pub fn key_of(&self, account: &AccountId) -> Option<Fingerprint> {
+        self.owners.local(self.find(account)?)
+    }
+
+    /// Returns the key of an account's owner by the chain.
+    pub fn committed_key(&self, account: &AccountId) -> Option<Fingerprint> {
+        self.owners.committed(self.find(account)?)
+    }
+
+    /// Returns every account that has a key by the chain, with this key.
+    pub fn all_committed_keys(&self) -> impl Iterator<Item = (&AccountId, Fingerprint)> {
+        self.owners.all_committed().map(|(number, key)| (self.accounts.name(number), key))
+    }
+
+    /// Returns the accounts that a key owns, by the chain and the local log.
+    pub fn owned_by(&self, key: Fingerprint) -> impl Iterator<Item = &AccountId> {
+        self.owners.of(key).map(|number| self.accounts.name(number))
     }
 }
 
@@ -364,5 +414,23 @@ impl Balances {
         let holding = self.accounts.at_mut(number);
         holding.committed = amount.into();
         self.pages.touch(holding.place, height);
+    }
+
+    /// Sets the key of an account as its page has it.
+    pub(super) fn restore_key(&mut self, number: AccountNumber, key: Fingerprint) {
+        self.owners.commit(number, key, 0);
+    }
+
+    /// Sets the key of an account in the chain after the block at this height. `own` entries of this server's
+    /// own log that give the account a key are in that block.
+    pub(super) fn set_committed_key(
+        &mut self,
+        number: AccountNumber,
+        key: Fingerprint,
+        own: u32,
+        height: u64,
+    ) {
+        self.owners.commit(number, key, own);
+        self.pages.touch(self.accounts.at(number).place, height);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bank::amount::Amount;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::directory::AccountNumber;
 
@@ -110,11 +111,21 @@ impl IntoIterator for Changed {
     }
 }
 
-/// The accounts whose balance changes.
+/// The accounts whose balance or key changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     pub(super) changed: Changed,
     pub(super) opened: BTreeMap<AccountId, Change>,
+    pub(super) keys: BTreeMap<AccountId, KeyChange>,
+}
+
+/// The change of an account's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyChange {
+    /// The key after all entries.
+    pub key: Fingerprint,
+    /// How many entries of this server's own log gave the account a key.
+    pub own: u32,
 }
 
 #[cfg(test)]

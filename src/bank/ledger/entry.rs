@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId};
 
 /// How an entry came to be accepted.
@@ -42,6 +43,28 @@ pub enum Action {
         /// The account's name.
         #[serde(rename = "open")]
         account: AccountId,
+        /// The owner's key. Accounts without a key are the operators'.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Box<Fingerprint>>,
+    },
+    /// Gives an account another key. The home obeys the new key from this entry on.
+    Rekey {
+        /// The account's name.
+        #[serde(rename = "rekey")]
+        account: AccountId,
+        /// The new owner's key.
+        key: Box<Fingerprint>,
+    },
+    /// Tells the key by which a server is known from now on (DESIGN.md, "Keys"). The server itself logs it. It
+    /// is void unless the instance is the server's when it comes into the chain, and no key was told before.
+    Pin {
+        /// The server.
+        #[serde(rename = "pin")]
+        server: ServerId,
+        /// The server's instance.
+        instance: InstanceId,
+        /// The server's key.
+        key: Box<Fingerprint>,
     },
     /// Lets a new instance replace the instance of a store that is lost for good (DESIGN.md, "Rejoin").
     /// Another server logs it. It is void unless the old instance is the server's when it comes into the
@@ -54,24 +77,48 @@ pub enum Action {
         old: InstanceId,
         /// The instance that replaces it.
         new: InstanceId,
+        /// The key by which the server is known from then on, in a bank with keys.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Box<Fingerprint>>,
     },
 }
 
 impl Action {
-    /// Returns the account at whose home alone this may happen: the payer, or the account that is opened.
+    /// Makes the action that opens an account without a key.
+    pub fn open(account: AccountId) -> Action {
+        Action::Open { account, key: None }
+    }
+
+    /// Returns the account at whose home alone this may happen: the payer, or the account that is opened or
+    /// gets another key.
     pub fn subject(&self) -> Option<&AccountId> {
         match self {
             Action::Transfer { from, .. } => Some(from),
-            Action::Open { account } => Some(account),
-            Action::Rejoin { .. } => None,
+            Action::Open { account, .. } | Action::Rekey { account, .. } => Some(account),
+            Action::Pin { .. } | Action::Rejoin { .. } => None,
         }
+    }
+
+    /// Returns the account that gets a key, and the key.
+    pub fn gives_key(&self) -> Option<(&AccountId, Fingerprint)> {
+        match self {
+            Action::Open { account, key: Some(key) } | Action::Rekey { account, key } => {
+                Some((account, **key))
+            }
+            _ => None,
+        }
+    }
+
+    /// True if it concerns the servers, and no account.
+    pub fn is_of_servers(&self) -> bool {
+        matches!(self, Action::Pin { .. } | Action::Rejoin { .. })
     }
 
     /// Returns the account that pays, if one does.
     pub fn payer(&self) -> Option<&AccountId> {
         match self {
             Action::Transfer { from, .. } => Some(from),
-            Action::Open { .. } | Action::Rejoin { .. } => None,
+            _ => None,
         }
     }
 
@@ -79,11 +126,11 @@ impl Action {
     pub fn payee(&self) -> Option<&AccountId> {
         match self {
             Action::Transfer { to, .. } => Some(to),
-            Action::Open { .. } | Action::Rejoin { .. } => None,
+            _ => None,
         }
     }
 
-    /// True if it changes an account's balance, or opens the account.
+    /// True if it changes an account's balance, or opens the account or gives it another key.
     pub fn touches(&self, account: &AccountId) -> bool {
         self.subject() == Some(account) || self.payee() == Some(account)
     }

@@ -64,10 +64,11 @@ impl LocalLog {
         self.open.is_empty()
     }
 
-    /// True if it holds this rejoin.
-    pub fn holds_rejoin(&self, action: &Action) -> bool {
+    /// True if it holds this entry, which concerns the servers.
+    pub fn holds(&self, action: &Action) -> bool {
         let open = self.open_element();
-        let mut all = self.elements.iter().chain(&open).filter(|element| element.holds_rejoin());
+        let mut all =
+            self.elements.iter().chain(&open).filter(|element| element.concerns_servers());
         all.any(|element| element.records().iter().any(|record| record.action == *action))
     }
 

@@ -7,6 +7,7 @@ pub mod directory;
 pub mod element;
 pub mod entry;
 pub mod local_log;
+pub(crate) mod owners;
 pub mod pages;
 pub(crate) mod quick;
 pub mod restoration;

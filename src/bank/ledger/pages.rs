@@ -9,9 +9,10 @@
 //! Transactions on Computers C-35(9), 1986 (fuzzy dumps); `since` is the `RecLSN` of a dirty page in
 //! C. Mohan et al., "ARIES", ACM TODS 17(1), 1992, section 5.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::bank::amount::Amount;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::directory::AccountNumber;
 
@@ -24,6 +25,8 @@ pub struct Page {
     pub height: u64,
     /// The page's accounts, in the order in which the chain opened them, with their balances at that height.
     pub balances: Vec<(AccountId, Amount)>,
+    /// The keys of those of its accounts that have one, at that height.
+    pub keys: BTreeMap<AccountId, Fingerprint>,
 }
 
 /// An account's place: 0, 1, 2… in the order in which the chain opened the accounts (those of one block by

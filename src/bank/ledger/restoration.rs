@@ -2,6 +2,7 @@
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::element::Element;
@@ -48,7 +49,10 @@ impl Restoration {
         let place = |account| self.balances.page_of(account).map_or(Place::Balances, Place::Page);
         for (account, amount) in right.all_committed() {
             let what = match self.balances.committed(&account) {
-                Some(found) if found == amount => continue,
+                Some(found) if found == amount => match self.key_differs(right, &account) {
+                    None => continue,
+                    Some(what) => what,
+                },
                 Some(found) => {
                     format!("{account} comes to {found} by it, and to {amount} by the chain")
                 }
@@ -64,6 +68,15 @@ impl Restoration {
                 Err((place(&account), what))
             }
         }
+    }
+
+    /// Says how an account's key differs from the key that follows from the chain.
+    fn key_differs(&self, right: &Balances, account: &AccountId) -> Option<String> {
+        let (found, right) = (self.balances.committed_key(account), right.committed_key(account));
+        let named = |key: Option<Fingerprint>| key.map_or("no key".into(), |key| key.to_string());
+        (found != right).then(|| {
+            format!("{account} has {} by it, and {} by the chain", named(found), named(right))
+        })
     }
 
     /// Returns the restored balances.
@@ -97,6 +110,14 @@ impl Restoration {
             }
             self.balances.enter(account, *amount);
         }
+        for (account, key) in &page.keys {
+            match self.balances.on_page(account) {
+                Some((account, on, _)) if on == page.number => {
+                    self.balances.restore_key(account, *key);
+                }
+                _ => return wrong(format!("it names a key of {account}, which isn't on it")),
+            }
+        }
         self.heights.push(page.height);
         Ok(())
     }
@@ -122,6 +143,9 @@ impl Restoration {
             if let Action::Transfer { from, to, amount } = &record.action {
                 self.change(from, height, |balance| balance.minus(*amount))?;
                 self.change(to, height, |balance| balance.plus(*amount))?;
+            }
+            if let Some((account, key)) = record.action.gives_key() {
+                self.rekey(account, key, height)?;
             }
         }
         self.height = height;
@@ -168,6 +192,21 @@ impl Restoration {
             }
         }
         Ok(())
+    }
+
+    /// Gives an account a key by a block, if the account's page is from before the block.
+    fn rekey(&mut self, account: &AccountId, key: Fingerprint, height: u64) -> Result<(), Misfit> {
+        match self.balances.on_page(account) {
+            None => {
+                let what = format!("{account} is missing, and block {height} gives it a key");
+                Err((Place::Balances, what))
+            }
+            Some((_, page, _)) if self.has(page, height) => Ok(()),
+            Some((number, ..)) => {
+                self.balances.set_committed_key(number, key, 0, height);
+                Ok(())
+            }
+        }
     }
 
     /// True if a page was stored with or after the block at this height.

@@ -8,7 +8,8 @@ const FIRST: ConnectionId = ConnectionId(1);
 const SECOND: ConnectionId = ConnectionId(2);
 
 fn session(opened_at: u64, count: u64) -> SessionId {
-    SessionName { server: "A".parse().unwrap(), epoch: 1, opened_at, bits: LifeId(1), count }.into()
+    let (server, bits) = ("A".parse().unwrap(), LifeId(1));
+    SessionName { server, epoch: 1, opened_at, bits, count, owner: None }.into()
 }
 
 fn request(session: &SessionId, number: u64) -> RequestId {

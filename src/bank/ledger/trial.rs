@@ -3,7 +3,7 @@
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::balances::{AccountNumbers, Balances, View};
-use crate::bank::ledger::changed::{Change, Changes};
+use crate::bank::ledger::changed::{Change, Changes, KeyChange};
 use crate::bank::ledger::directory::AccountNumber;
 use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::ledger::rule::{LedgerError, moved};
@@ -72,21 +72,29 @@ impl<'a> Trial<'a> {
     /// First what is wrong with it for ever, then what the balance lacks.
     pub fn apply(&mut self, action: &Action) -> Result<(), LedgerError> {
         match action {
-            Action::Open { account }
+            Action::Open { account, .. }
                 if self.find(account).is_some() && !planted!(AccountOpenedTwice) =>
             {
-                Err(LedgerError::Exists(account.clone()))
+                return Err(LedgerError::Exists(account.clone()));
             }
-            Action::Open { account } => {
+            Action::Open { account, .. } => {
                 self.changes.opened.insert(account.clone(), Change::default());
-                Ok(())
             }
             Action::Transfer { from, to, amount } => {
-                self.transfer(from, to, *amount, [self.base.find(from), self.base.find(to)])
+                self.transfer(from, to, *amount, [self.base.find(from), self.base.find(to)])?;
             }
-            // It moves no money; its effect on the servers is the chain's business.
-            Action::Rejoin { .. } => Ok(()),
+            Action::Rekey { account, .. } if self.find(account).is_none() => {
+                return Err(LedgerError::UnknownAccount(account.clone()));
+            }
+            // They move no money; their effect on the servers is the chain's business.
+            Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
         }
+        if let Some((account, key)) = action.gives_key() {
+            let before = self.changes.keys.get(account).map_or(0, |change| change.own);
+            let own = before + u32::from(self.own);
+            self.changes.keys.insert(account.clone(), KeyChange { key, own });
+        }
+        Ok(())
     }
 
     /// Applies records, one after the other, up to the first that can't take effect.
@@ -154,7 +162,7 @@ mod tests {
     }
 
     fn opens(name: &str) -> Action {
-        Action::Open { account: account(name) }
+        Action::open(account(name))
     }
 
     fn balances() -> Balances {

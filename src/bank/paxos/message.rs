@@ -168,8 +168,9 @@ pub enum Message {
     Reject {
         /// Why, for people.
         reason: String,
-        /// The refusing server's hello.
-        hello: Hello,
+        /// The refusing server's hello. A stranger to a bank with keys gets none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hello: Option<Box<Hello>>,
     },
     /// Sent by each server to all, at an even pace. Bound.
     Heartbeat(Standing),

@@ -16,7 +16,8 @@ fn id(name: &str) -> ServerId {
 fn chain() -> Chain {
     let servers = [("A", 1), ("B", 2), ("C", 3)].map(|(name, of)| (id(name), InstanceId(of)));
     let opening_balance = Amount::new(100).unwrap();
-    let genesis = Genesis { format: FORMAT, opening_balance, servers: servers.into() };
+    let genesis =
+        Genesis { format: FORMAT, opening_balance, servers: servers.into(), keys: BTreeMap::new() };
     Chain::found(&SealedBlock::genesis(genesis)).unwrap()
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bank::blockchain::bank_name::BankName;
 use crate::bank::blockchain::block::BlockHash;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
 use crate::bank::limits::Limits;
 use crate::bank::paxos::message::Configuration;
@@ -21,6 +22,12 @@ pub struct Config {
     pub rejoin: bool,
     /// The only bank that it serves, if it was told. Then it founds none.
     pub bank: Option<BankName>,
+    /// The key that it proves to others; none if it has no key.
+    pub key: Option<Fingerprint>,
+    /// True if the bank is to be founded with keys, or to get keys.
+    pub keys: bool,
+    /// The keys that others have to prove until the chain names their keys.
+    pub expect: BTreeMap<ServerId, Fingerprint>,
     /// When it settles by itself.
     pub habit: Habit,
     /// How much it holds at a time.

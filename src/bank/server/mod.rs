@@ -26,6 +26,7 @@ mod own;
 pub mod recovery;
 mod requests;
 mod resting;
+mod rights;
 mod transfers;
 
 pub use config::{Config, Habit};
@@ -103,6 +104,9 @@ impl Server {
             && self.is_a_leap(&from, round)
         {
             return;
+        }
+        if !self.speaks_by_its_key(&from) {
+            return self.ignore(Nothing::WithoutKey(message.name(), from));
         }
         let own = self.height();
         if let Some(peer) = self.peers.get_mut(&from) {
@@ -217,7 +221,7 @@ impl Server {
                 true => self.on_message(to.clone(), message),
                 false => self.effects.bind(Bound::Own(message)),
             }
-        } else if self.peers.get(to).is_some_and(Peer::is_linked) {
+        } else if self.peers.get(to).is_some_and(Peer::is_linked) && self.is_heard_by_its_key(to) {
             match message.is_free() {
                 true => self.effects.free.push((to.clone(), message)),
                 false => self.effects.bind(Bound::Peer(to.clone(), message)),

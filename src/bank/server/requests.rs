@@ -5,7 +5,7 @@ use super::Server;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
-use crate::bank::ids::{AccountId, ConnectionId, ServerId};
+use crate::bank::ids::{AccountId, ConnectionId, Owner, ServerId};
 use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::ledger::rule::LedgerError;
 use crate::bank::limits::{MAX_LOG_PAGE, MAX_LOOKED_THROUGH, MAX_PAGE};
@@ -37,6 +37,10 @@ impl Server {
         if self.declines(connection, id, &request) {
             return;
         }
+        let right = self.right_of(connection);
+        if let Some(message) = self.forbids(right, &request) {
+            return self.reply_error(connection, id, ErrorCode::Forbidden, message);
+        }
         let reply = match request {
             Request::One(instruction) => {
                 return self.instructions(connection, id, vec![instruction], true);
@@ -44,11 +48,14 @@ impl Server {
             Request::Batch(instructions) => {
                 return self.instructions(connection, id, instructions, false);
             }
-            Request::Status => Reply::Status(Box::new(self.status())),
+            Request::Status => {
+                self.short_status(right).unwrap_or_else(|| Reply::Status(Box::new(self.status())))
+            }
             _ if !self.takes_part() => {
                 Reply::Error { error: ErrorCode::Unavailable, message: self.not_open() }
             }
             Request::Settle => return self.settle(connection, id),
+            Request::Rejoin(confirmed) => self.confirm_rejoin(connection, confirmed),
             Request::Chain { from, to } => {
                 let height = self.chain().height();
                 let to = to.unwrap_or(height).min(height);
@@ -70,7 +77,7 @@ impl Server {
             }
             Request::Accounts { prefix, after, limit } => {
                 let limit = limit.clamp(1, MAX_PAGE);
-                let (accounts, more) = self.ledger.balances.list(&prefix, after.as_ref(), limit);
+                let (accounts, more) = self.accounts_for(right, &prefix, after.as_ref(), limit);
                 Reply::Accounts { accounts, more }
             }
             Request::Session => self.open_session(connection),
@@ -124,10 +131,11 @@ impl Server {
     }
 
     fn open_session(&mut self, connection: ConnectionId) -> Reply {
-        let mut session = self.clients.name_session(&self.config.id, self.ledger.log.last());
+        let owner = self.right_of(connection).key().map(Owner::of);
+        let mut session = self.clients.name_session(&self.config.id, self.ledger.log.last(), owner);
         // By the odds this never repeats.
         while self.ledger.sessions.is_known(&session) {
-            session = self.clients.name_session(&self.config.id, self.ledger.log.last());
+            session = self.clients.name_session(&self.config.id, self.ledger.log.last(), owner);
         }
         self.ledger.sessions.open(&session, connection);
         Reply::Session { session }
@@ -191,6 +199,8 @@ impl Server {
             ballot: self.proposer.run.as_ref().map(|run| run.plan.ballot.clone()),
             answered,
             unanswered,
+            keyed: self.is_keyed(),
+            keys: self.chain.as_ref().map(|c| c.derived().keys.clone()).unwrap_or_default(),
             peers: peers.collect(),
             measured: None,
         }

@@ -68,5 +68,6 @@ fn reads_only(request: &Request) -> bool {
         | Request::Balance(_)
         | Request::Log { .. } => true,
         Request::One(_) | Request::Batch(_) | Request::Settle | Request::Session => false,
+        Request::Rejoin(confirmed) => confirmed.is_none(),
     }
 }

@@ -17,6 +17,10 @@ pub(super) const INCLUDED_FIELD: &str = "included";
 pub(super) const INSTANCES_FIELD: &str = "instances";
 /// The instances that can never be their servers' again.
 pub(super) const DEPOSED_FIELD: &str = "deposed";
+/// For each server that told its key, the key by which it is known; missing if none did.
+pub(super) const KEYS_FIELD: &str = "keys";
+/// The keys that were servers' and are so no more.
+pub(super) const FORMER_KEYS_FIELD: &str = "former_keys";
 /// Sessions that were opened before this position and are not in [`Keys::sessions`] have expired.
 pub(super) const HORIZON_FIELD: &str = "horizon";
 /// The height up to which, at least, all pages in [`Keys::balances`] count the blocks.
@@ -89,6 +93,8 @@ impl Keys {
             Place::Included => format!("{}[{INCLUDED_FIELD}]", self.state),
             Place::Instances => format!("{}[{INSTANCES_FIELD}]", self.state),
             Place::Deposed => format!("{}[{DEPOSED_FIELD}]", self.state),
+            Place::Keys => format!("{}[{KEYS_FIELD}]", self.state),
+            Place::FormerKeys => format!("{}[{FORMER_KEYS_FIELD}]", self.state),
             Place::Sessions => self.sessions.clone(),
             Place::Session(session) => format!("{}[{session}]", self.sessions),
             Place::Horizon => format!("{}[{HORIZON_FIELD}]", self.state),

@@ -7,9 +7,9 @@
 //! | `SERVER-BLOCKCHAIN-<id>` | list | committed blocks; index = height |
 //! | `SERVER-LOG-<id>` | list | the local log, one element per write |
 //! | `SERVER-ACCEPTED-<id>` | list | the accepted block, if there is one |
-//! | `SERVER-BALANCES-<id>` | hash | page number → a page of balances: `height`, the last block counted in it, and `balances`, pairs of account and balance |
+//! | `SERVER-BALANCES-<id>` | hash | page number → a page of balances: `height`, the last block counted in it, `balances`, pairs of account and balance, and, if any has an owner's key, `keys` |
 //! | `SERVER-SESSIONS-<id>` | hash | session → its highest number in the chain |
-//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `checkpoint` (all pages count at least the blocks up to this height), `instances` (server → instance whose votes count), `deposed` (instances that no longer count), `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
+//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `checkpoint` (all pages count at least the blocks up to this height), `instances` (server → instance whose votes count), `deposed` (instances that no longer count), `keys` (server → its key's fingerprint) and `former_keys` (fingerprints that no longer count), both only in a bank with keys, `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
 //! | `SERVER-LIVES-<id>` | list | the latest lives, each with the turn in which it began |
 //! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
 //! | `SERVER-TURN-<id>` | number | the turn counter |

@@ -8,14 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
 use crate::bank::blockchain::derived::{Derived, SessionsInChain};
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::{LIVES_KEPT, Stored};
 use crate::store::StoreError;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD, HORIZON_FIELD,
-    INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, Keys, PROMISED_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD, FORMER_KEYS_FIELD,
+    HORIZON_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys,
+    PROMISED_FIELD,
 };
 use crate::store::redis::reply::{
     command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
@@ -115,6 +117,8 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
             included: state.included.unwrap_or_default(),
             instances: state.instances.unwrap_or_default(),
             deposed: state.deposed.unwrap_or_default(),
+            keys: state.keys.unwrap_or_default(),
+            former: state.former.unwrap_or_default(),
         },
         sessions: SessionsInChain { highest: sessions, horizon: state.horizon },
     };
@@ -149,6 +153,8 @@ struct State {
     included: Option<BTreeMap<ServerId, Position>>,
     instances: Option<BTreeMap<ServerId, InstanceId>>,
     deposed: Option<BTreeSet<InstanceId>>,
+    keys: Option<BTreeMap<ServerId, Fingerprint>>,
+    former: Option<BTreeSet<Fingerprint>>,
     horizon: Option<Position>,
     checkpoint: Option<u64>,
     active: bool,
@@ -178,6 +184,8 @@ impl State {
         let included = optional(&mut fields, key, INCLUDED_FIELD)?;
         let instances = optional(&mut fields, key, INSTANCES_FIELD)?;
         let deposed = optional(&mut fields, key, DEPOSED_FIELD)?;
+        let keys = optional(&mut fields, key, KEYS_FIELD)?;
+        let former = optional(&mut fields, key, FORMER_KEYS_FIELD)?;
         let horizon = optional(&mut fields, key, HORIZON_FIELD)?;
         let checkpoint = optional(&mut fields, key, CHECKPOINT_FIELD)?;
         let active = match fields.remove(ACTIVE_FIELD).as_deref() {
@@ -196,6 +204,8 @@ impl State {
             included,
             instances,
             deposed,
+            keys,
+            former,
             horizon,
             checkpoint,
             active,

@@ -16,8 +16,8 @@ use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::LIVES_KEPT;
 use crate::store::StoreError;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, HORIZON_FIELD, INCLUDED_FIELD,
-    INSTANCES_FIELD, Keys, PROMISED_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMER_KEYS_FIELD,
+    HORIZON_FIELD, INCLUDED_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys, PROMISED_FIELD,
 };
 use crate::store::redis::pages;
 use crate::store::redis::reply::{command, corrupt, unexpected};
@@ -106,7 +106,7 @@ impl<'a> Turn<'a> {
                     trim,
                     pages,
                     checkpoint,
-                    derived: Derived { included, instances, deposed },
+                    derived: Derived { included, instances, deposed, keys, former },
                     sessions,
                 } => {
                     self.append(block, *from_accepted, *trim);
@@ -117,6 +117,9 @@ impl<'a> Turn<'a> {
                         (DEPOSED_FIELD, &json(deposed)),
                         (CHECKPOINT_FIELD, &checkpoint.to_string()),
                     ]);
+                    if !keys.is_empty() {
+                        self.set(&[(KEYS_FIELD, &json(keys)), (FORMER_KEYS_FIELD, &json(former))]);
+                    }
                     self.change_sessions(sessions);
                     self.clear();
                     accepted = None;

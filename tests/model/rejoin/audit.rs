@@ -98,7 +98,7 @@ impl Table {
             self.named = genesis.servers.clone();
         }
         for (_, record) in block.block().records() {
-            let Action::Rejoin { server, old, new } = &record.action else { continue };
+            let Action::Rejoin { server, old, new, .. } = &record.action else { continue };
             let named = self.named.get_mut(server).expect("a server of the bank");
             if *named == *old && !self.over.contains(new) {
                 self.over.insert(std::mem::replace(named, *new));

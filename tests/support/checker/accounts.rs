@@ -66,7 +66,7 @@ impl Accounts {
         let ends = self.ends.entry(entry.server.clone()).or_default();
         ends.push((height, i128::from(entry.seq)));
         match &entry.record.action {
-            Action::Open { account } => {
+            Action::Open { account, .. } => {
                 let mut new = Account::default();
                 new.by_chain.push((height, 0));
                 match self.accounts.insert(account.clone(), new) {
@@ -82,7 +82,8 @@ impl Accounts {
                 self.change(from, -units, entry, height)?;
                 self.change(to, units, entry, height)
             }
-            Action::Rejoin { .. } => Err(format!("it is nobody's: {entry:?}")),
+            Action::Rekey { .. } => Ok(()),
+            Action::Pin { .. } | Action::Rejoin { .. } => Err(format!("it is nobody's: {entry:?}")),
         }
     }
 

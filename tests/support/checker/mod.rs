@@ -177,8 +177,10 @@ fn balances_as_told(history: &History, accounts: &Accounts) -> Result<(), Findin
         if let Fate::Accepted { seq, balance: Some(balance), .. } = fate {
             let account = match action {
                 Action::Transfer { from, .. } => from,
-                Action::Open { account } => account,
-                Action::Rejoin { .. } => return Err(format!("no client asks for {action:?}")),
+                Action::Open { account, .. } | Action::Rekey { account, .. } => account,
+                Action::Pin { .. } | Action::Rejoin { .. } => {
+                    return Err(format!("no client asks for {action:?}"));
+                }
             };
             told.entry(account.home()).or_default().insert(*seq, (account, *balance));
         }

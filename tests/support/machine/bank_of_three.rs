@@ -63,6 +63,7 @@ pub fn genesis() -> SealedBlock {
         format: FORMAT,
         opening_balance,
         servers: BTreeMap::from(servers),
+        keys: BTreeMap::new(),
     })
 }
 
@@ -118,7 +119,7 @@ pub fn pays(from: &str, to: &str, amount: u64) -> Action {
 }
 
 pub fn opens(name: &str) -> Action {
-    Action::Open { account: account(name) }
+    Action::open(account(name))
 }
 
 /// Of something that happened alone, without a session.
@@ -188,7 +189,7 @@ pub fn accepted(of: &str, round: u64, block: &SealedBlock) -> Message {
 
 /// The name of A's session that was opened as this one, before A had paid.
 pub fn session(count: u64) -> SessionName {
-    SessionName { server: id("A"), epoch: 1, opened_at: 0, bits: LifeId(1), count }
+    SessionName { server: id("A"), epoch: 1, opened_at: 0, bits: LifeId(1), count, owner: None }
 }
 
 /// In the first session of A's.

@@ -40,7 +40,8 @@ impl Disk {
             derived: chain.derived().clone(),
             ..Stored::empty(InstanceId(instance))
         };
-        let pages = BTreeMap::from([(0, Page { number: 0, height: 0, balances })]);
+        let pages =
+            BTreeMap::from([(0, Page { number: 0, height: 0, balances, keys: BTreeMap::new() })]);
         Disk { stored, pages, chain: vec![genesis.clone()], tail: None }
     }
 

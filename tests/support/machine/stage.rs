@@ -112,7 +112,12 @@ impl Stage {
     }
 
     pub fn alone_as(config: Config) -> Stage {
-        let mut disk = Disk::founded(1, &genesis());
+        Stage::alone_on(config, &genesis())
+    }
+
+    /// Of the bank with this block 0.
+    pub fn alone_on(config: Config, genesis: &SealedBlock) -> Stage {
+        let mut disk = Disk::founded(1, genesis);
         let server = disk.load(config, 1);
         let mut stage = Stage { disk, server };
         stage.turn();
@@ -185,7 +190,11 @@ impl Stage {
     }
 
     pub fn status(&mut self) -> Status {
-        match self.request(Request::Status).replies().pop() {
+        self.status_for(CLIENT)
+    }
+
+    pub fn status_for(&mut self, of: ConnectionId) -> Status {
+        match self.handle(Event::Request(of, Some(1), Request::Status)).replies().pop() {
             Some(Reply::Status(status)) => *status,
             other => panic!("no status: {other:?}"),
         }

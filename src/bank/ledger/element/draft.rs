@@ -14,7 +14,7 @@ pub(in crate::bank::ledger) struct Draft {
     /// The session of the last request.
     session: Option<SessionId>,
     opened: Vec<AccountId>,
-    holds_rejoin: bool,
+    concerns_servers: bool,
     /// True if the last entry is linked to one that is still to come.
     goes_on: bool,
 }
@@ -38,9 +38,9 @@ impl Draft {
         self.entries += 1;
         self.goes_on = record.linked;
         match &record.action {
-            Action::Transfer { .. } => {}
-            Action::Open { account } => self.opened.push(account.clone()),
-            Action::Rejoin { .. } => self.holds_rejoin = true,
+            Action::Transfer { .. } | Action::Rekey { .. } => {}
+            Action::Open { account, .. } => self.opened.push(account.clone()),
+            Action::Pin { .. } | Action::Rejoin { .. } => self.concerns_servers = true,
         }
     }
 
@@ -61,12 +61,12 @@ impl Draft {
             entries: self.entries,
             text: text.into_boxed_str(),
             opened: std::mem::take(&mut self.opened).into_boxed_slice(),
-            holds_rejoin: self.holds_rejoin,
+            concerns_servers: self.concerns_servers,
             records: OnceLock::new(),
         };
         self.text.clear();
         self.session = None;
-        (self.entries, self.holds_rejoin) = (0, false);
+        (self.entries, self.concerns_servers) = (0, false);
         Element(Arc::new(parts))
     }
 }
@@ -88,6 +88,26 @@ fn push_number(text: &mut Vec<u8>, mut number: u64) {
 
 fn add(text: &mut Vec<u8>, more: &str) {
     text.extend_from_slice(more.as_bytes());
+}
+
+/// Writes an action that is no transfer as an object, without its closing brace.
+fn write_object(text: &mut Vec<u8>, action: &Action) {
+    let (begin, key) = match action {
+        Action::Transfer { .. } => unreachable!("a transfer is written as a list"),
+        Action::Open { account, key } => (format!("{{\"open\":\"{account}\""), key.as_ref()),
+        Action::Rekey { account, key } => (format!("{{\"rekey\":\"{account}\""), Some(key)),
+        Action::Pin { server, instance, key } => {
+            (format!("{{\"pin\":\"{server}\",\"instance\":\"{instance}\""), Some(key))
+        }
+        Action::Rejoin { server, old, new, key } => {
+            let begin = format!("{{\"rejoin\":\"{server}\",\"old\":\"{old}\",\"new\":\"{new}\"");
+            (begin, key.as_ref())
+        }
+    };
+    add(text, &begin);
+    if let Some(key) = key {
+        add(text, &format!(",\"key\":\"{key}\""));
+    }
 }
 
 fn write_record(text: &mut Vec<u8>, record: &Record, session: &mut Option<SessionId>) {
@@ -113,12 +133,8 @@ fn write_record(text: &mut Vec<u8>, record: &Record, session: &mut Option<Sessio
             push_number(text, amount.units());
             ("", "", b']')
         }
-        Action::Open { account } => {
-            add(text, &format!("{{\"open\":\"{account}\""));
-            ("\"request\":", "\"marks\":", b'}')
-        }
-        Action::Rejoin { server, old, new } => {
-            add(text, &format!("{{\"rejoin\":\"{server}\",\"old\":\"{old}\",\"new\":\"{new}\""));
+        action => {
+            write_object(text, action);
             ("\"request\":", "\"marks\":", b'}')
         }
     };

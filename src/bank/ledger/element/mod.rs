@@ -36,7 +36,7 @@ struct Parts {
     text: Box<str>,
     /// The accounts that it opens; mostly none.
     opened: Box<[AccountId]>,
-    holds_rejoin: bool,
+    concerns_servers: bool,
     /// The records, which are parsed from the text when they are asked for. A server's own log is long, and
     /// most of it is only stored and sent.
     records: OnceLock<Box<[Record]>>,
@@ -60,16 +60,15 @@ impl Element {
     pub fn open(text: &str) -> Result<Element, serde_json::Error> {
         let (first, records) = reading::read(text)?;
         let opened = records.iter().filter_map(|record| match &record.action {
-            Action::Open { account } => Some(account.clone()),
-            Action::Transfer { .. } | Action::Rejoin { .. } => None,
+            Action::Open { account, .. } => Some(account.clone()),
+            _ => None,
         });
-        let is_rejoin = |record: &Record| matches!(record.action, Action::Rejoin { .. });
         Ok(Element(Arc::new(Parts {
             first,
             entries: records.len(),
             text: text.into(),
             opened: opened.collect(),
-            holds_rejoin: records.iter().any(is_rejoin),
+            concerns_servers: records.iter().any(|record| record.action.is_of_servers()),
             records: OnceLock::from(records.into_boxed_slice()),
         })))
     }
@@ -112,9 +111,9 @@ impl Element {
         &self.0.opened
     }
 
-    /// True if a server rejoins by it.
-    pub fn holds_rejoin(&self) -> bool {
-        self.0.holds_rejoin
+    /// True if it holds an entry that concerns the servers: a rejoin, or a server's key.
+    pub fn concerns_servers(&self) -> bool {
+        self.0.concerns_servers
     }
 
     /// Returns the text that is stored, sent and hashed.

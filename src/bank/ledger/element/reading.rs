@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::bank::amount::Amount;
-use crate::bank::ids::{AccountId, RequestId, SessionId};
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::quick;
 
@@ -102,6 +104,50 @@ impl<'de> Deserialize<'de> for Records {
     }
 }
 
+/// An entry that is no transfer.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Object {
+    open: Option<AccountId>,
+    rekey: Option<AccountId>,
+    pin: Option<ServerId>,
+    instance: Option<InstanceId>,
+    rejoin: Option<ServerId>,
+    old: Option<InstanceId>,
+    new: Option<InstanceId>,
+    key: Option<Box<Fingerprint>>,
+    request: Option<Named>,
+    marks: Option<String>,
+}
+
+impl Object {
+    fn into_action(self) -> Result<(Action, Option<Named>), &'static str> {
+        let Object { open, rekey, pin, instance, rejoin, old, new, key, request, .. } = self;
+        let action = match (open, rekey, (pin, instance), (rejoin, old, new), key) {
+            (Some(account), None, (None, None), (None, None, None), key) => {
+                Action::Open { account, key }
+            }
+            (None, Some(account), (None, None), (None, None, None), Some(key)) => {
+                Action::Rekey { account, key }
+            }
+            (None, None, (Some(server), Some(instance)), (None, None, None), Some(key)) => {
+                Action::Pin { server, instance, key }
+            }
+            (None, None, (None, None), (Some(server), Some(old), Some(new)), key) => {
+                Action::Rejoin { server, old, new, key }
+            }
+            _ => {
+                return Err(
+                    "an entry is a list [from, to, amount], or an object: \"open\", and \"key\" \
+                    if it has one; \"rekey\" and \"key\"; \"pin\", \"instance\" and \"key\"; or \
+                    \"rejoin\", \"old\" and \"new\", and \"key\" if it has one",
+                );
+            }
+        };
+        Ok((action, request))
+    }
+}
+
 fn read_marks<E: de::Error>(marks: Option<&str>) -> Result<(Via, bool), E> {
     match marks {
         None => Ok((Via::Local, false)),
@@ -136,33 +182,11 @@ impl<'de> Deserialize<'de> for Line {
                 let action = Action::Transfer { from, to, amount };
                 Ok(Line { action, request, via, linked })
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Line, A::Error> {
-                let (mut account, mut request, mut marks) = (None, None, None);
-                let (mut rejoins, mut old, mut new) = (None, None, None);
-                while let Some(key) = fields.next_key::<&str>()? {
-                    match key {
-                        "open" if account.is_none() => account = Some(fields.next_value()?),
-                        "rejoin" if rejoins.is_none() => rejoins = Some(fields.next_value()?),
-                        "old" if old.is_none() => old = Some(fields.next_value()?),
-                        "new" if new.is_none() => new = Some(fields.next_value()?),
-                        "request" if request.is_none() => request = Some(fields.next_value()?),
-                        "marks" if marks.is_none() => marks = Some(fields.next_value()?),
-                        other => {
-                            const FIELDS: &[&str] =
-                                &["open", "rejoin", "old", "new", "request", "marks"];
-                            return Err(de::Error::unknown_field(other, FIELDS));
-                        }
-                    }
-                }
-                let action = match (account, rejoins, old, new) {
-                    (Some(account), None, None, None) => Action::Open { account },
-                    (None, Some(server), Some(old), Some(new)) => {
-                        Action::Rejoin { server, old, new }
-                    }
-                    (None, None, ..) => return Err(de::Error::missing_field("open")),
-                    _ => return Err(de::Error::custom("a rejoin has \"old\" and \"new\"")),
-                };
-                let (via, linked) = read_marks(marks)?;
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Line, A::Error> {
+                let read = MapAccessDeserializer::new(fields);
+                let object = Object::deserialize(read)?;
+                let (via, linked) = read_marks(object.marks.as_deref())?;
+                let (action, request) = object.into_action().map_err(de::Error::custom)?;
                 Ok(Line { action, request, via, linked })
             }
         }

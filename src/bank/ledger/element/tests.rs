@@ -11,7 +11,7 @@ fn transfer(from: &str, to: &str, amount: u64) -> Record {
 }
 
 fn opening(account: &str) -> Record {
-    let action = Action::Open { account: account.parse().unwrap() };
+    let action = Action::open(account.parse().unwrap());
     Record { action, request: None, via: Via::Local, linked: false }
 }
 

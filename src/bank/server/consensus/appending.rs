@@ -54,6 +54,7 @@ impl Server {
             self.ledger.sessions.recall(block.block().log(&self.config.id), false);
         }
         self.proposer.knowledge.trim(chain);
+        self.peers.settle_newcomers(chain);
         self.voter.acceptor.clear();
         self.proposer.begin_rounds_anew();
         self.ledger.balances.commit(changes, block.height());

@@ -105,7 +105,7 @@ impl Server {
         to: u64,
     ) {
         match self.height() {
-            Some(height) if first <= height.min(to) => {
+            Some(height) if first <= height.min(to) && self.is_heard_by_its_key(&from) => {
                 let up_to = height.min(to);
                 self.effects.bind(Bound::SendBlocks { to: from, from: first, up_to });
             }

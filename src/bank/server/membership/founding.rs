@@ -27,7 +27,8 @@ impl Server {
             servers.insert(id.clone(), instance);
         }
         let opening_balance = self.config.configuration.opening_balance;
-        let genesis = Genesis { format: FORMAT, opening_balance, servers };
+        let Some(keys) = self.founding_keys() else { return };
+        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys };
         self.found_on(&SealedBlock::genesis(genesis));
     }
 
@@ -39,7 +40,9 @@ impl Server {
         };
         let genesis = chain.genesis();
         let named = chain.instance(&self.config.id) == Some(self.store.instance);
-        let ours = self.config.serves(&block.hash()) && self.config.configuration.matches(genesis);
+        let ours = self.config.serves(&block.hash())
+            && self.config.configuration.matches(genesis)
+            && self.config.fits_keys(genesis);
         if !(named || self.config.rejoin) || !ours {
             return self.warn(Warning::StrangeGenesis);
         }

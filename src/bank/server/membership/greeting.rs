@@ -5,6 +5,7 @@ use super::peers::LinkState;
 use crate::bank::blockchain::block::FORMAT;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::{Bound, Timer};
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
 use crate::bank::note::{Note, Nothing, Warning};
 use crate::bank::paxos::message::{Hello, Message, Standing};
@@ -58,6 +59,11 @@ impl Server {
 
     /// Greets a peer, since the connection dialled to it is up.
     pub(in crate::bank::server) fn on_link_up(&mut self, peer: ServerId) {
+        let link_key = self.peers.get(&peer).and_then(|known| known.link_key);
+        if let Err(reason) = self.check_key(&peer, link_key) {
+            // The hello would tell a stranger of this bank.
+            return self.warn(Warning::CannotSpeak(peer, reason));
+        }
         let hello = Message::Hello(self.hello(&peer));
         let Some(known) = self.peers.get_mut(&peer) else { return };
         known.link = LinkState::Greeting;
@@ -66,14 +72,16 @@ impl Server {
 
     /// Takes in a peer's answer to the hello.
     pub(in crate::bank::server) fn on_link_answered(&mut self, peer: ServerId, answer: Message) {
-        if self.peers.get(&peer).is_none_or(|known| known.link != LinkState::Greeting) {
+        let Some(known) = self.peers.get(&peer) else { return };
+        if known.link != LinkState::Greeting {
             return;
         }
+        let proved = known.link_key;
         match answer {
             Message::Hello(hello) if hello.id != peer => {
                 self.warn(Warning::Elsewhere(peer, hello.id));
             }
-            Message::Hello(hello) => match self.check(&hello) {
+            Message::Hello(hello) => match self.check(&hello, proved) {
                 Err(reason) => {
                     self.warn(Warning::CannotSpeak(peer, short(&reason)));
                 }
@@ -82,7 +90,7 @@ impl Server {
                         known.link = LinkState::Up;
                     }
                     self.note(Note::Connected(peer.clone()));
-                    self.meet(&peer, hello);
+                    self.meet(&peer, hello, proved);
                     self.repeat_to(&peer);
                     self.ask_heights_of(&peer);
                 }
@@ -90,8 +98,8 @@ impl Server {
             Message::Reject { reason, hello } => {
                 self.warn(Warning::RefusedBy(peer.clone(), short(&reason)));
                 // It may know that this server's store was lost. It speaks for no other peer.
-                if hello.id == peer {
-                    let _ = self.check(&hello);
+                if let Some(hello) = hello.filter(|hello| hello.id == peer) {
+                    let _ = self.check(&hello, proved);
                 }
             }
             other => self.warn(Warning::OddAnswer(peer, other.name())),
@@ -116,17 +124,19 @@ impl Server {
             // The hello was overtaken by the hello on the connection that replaced this one.
             return self.ignore(Nothing::GreetsLate(peer));
         }
-        if let Err(reason) = self.check(&hello).and_then(|()| self.check_in_nobodys_place(&hello)) {
+        let proved = self.clients.asker(connection).map(|asker| asker.key);
+        let checked = self.check(&hello, proved);
+        if let Err(reason) = checked.and_then(|()| self.check_in_nobodys_place(&hello)) {
             let reason = short(&reason);
             self.warn(Warning::Refuses(peer.clone(), reason.clone()));
-            let hello = self.hello(&peer);
+            let hello = self.may_know(proved).then(|| Box::new(self.hello(&peer)));
             self.effects.bind(Bound::Answer(connection, Message::Reject { reason, hello }));
             return;
         }
         let answer = Message::Hello(self.hello(&peer));
         self.effects.bind(Bound::Answer(connection, answer));
-        self.peers.on_greeted(&peer, connection, (hello.instance, hello.life));
-        self.meet(&peer, hello);
+        self.peers.on_greeted(&peer, connection, (hello.instance, hello.life), proved);
+        self.meet(&peer, hello, proved);
     }
 
     /// Notes that a connection is gone.
@@ -141,7 +151,9 @@ impl Server {
 
     /// Checks that a server that greets so can be spoken to. Its hello may show that this server's store was
     /// lost, swapped or rolled back.
-    fn check(&mut self, hello: &Hello) -> Result<(), String> {
+    ///
+    /// The key comes first: whoever doesn't prove it accuses nobody.
+    fn check(&mut self, hello: &Hello, proved: Option<Fingerprint>) -> Result<(), String> {
         if hello.version != FORMAT {
             return Err(format!("it speaks format {}, this server {FORMAT}", hello.version));
         }
@@ -151,6 +163,8 @@ impl Server {
         if self.peers.get(&hello.id).is_none() {
             return Err(format!("{} is not a server of this bank", hello.id));
         }
+        self.check_newcomer(hello, proved)?;
+        self.check_key(&hello.id, proved)?;
         let (ours, theirs) = (&self.config.configuration, &hello.configuration);
         if ours != theirs {
             return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
@@ -240,9 +254,10 @@ impl Server {
     }
 
     /// Takes in the content of a good hello.
-    fn meet(&mut self, peer: &ServerId, hello: Hello) {
+    fn meet(&mut self, peer: &ServerId, hello: Hello, proved: Option<Fingerprint>) {
         self.welcomed(peer);
         if let Some(known) = self.peers.get_mut(peer) {
+            known.key = proved;
             known.instance = Some(hello.instance);
             known.leaps = false;
             if hello.standing.genesis.is_none() && !planted!(HeightOutlivesStore) {
@@ -289,6 +304,7 @@ impl Server {
         }
         self.send_all(&Message::Heartbeat(self.standing()));
         self.ask_to_rejoin();
+        self.pin_own_key();
         self.set(Timer::Heartbeat);
     }
 }

@@ -2,13 +2,16 @@
 //! "One peer's word").
 
 mod accusing;
+mod asking;
 mod founding;
 mod greeting;
+mod keys;
 mod members;
 mod named;
 mod peers;
 mod rejoining;
 mod sightings;
 
+pub(super) use keys::cannot_speak;
 pub(super) use peers::{Peer, Peers};
 pub use rejoining::cannot_rejoin;

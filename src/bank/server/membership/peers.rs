@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::asking::{Asking, Newcomer};
 use crate::bank::blockchain::block::BlockHash;
+use crate::bank::blockchain::chain::Chain;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, InstanceId, LifeId, ServerId};
 use crate::bank::paxos::message::Sighting;
@@ -46,6 +48,10 @@ pub struct Peer {
     /// The instance and life in its hello on this connection: messages there are this store's word, in this
     /// life.
     pub greeted_as: Option<(InstanceId, LifeId)>,
+    /// The key that the peer proved on this connection.
+    pub greeted_key: Option<Fingerprint>,
+    /// The key that it proved with its last good hello, on whichever connection.
+    pub key: Option<Fingerprint>,
     /// The own heartbeats since the peer was last heard.
     pub missed: u32,
     /// The instance in its last hello.
@@ -101,13 +107,15 @@ pub struct Peers {
     known: BTreeMap<ServerId, Peer>,
     /// The connections that peers dialled and opened with a good hello.
     greeted: BTreeMap<ConnectionId, ServerId>,
+    /// Who asks to rejoin, and whom an operator has confirmed.
+    pub(super) asking: Asking,
 }
 
 impl Peers {
     /// Starts with peers of which nothing is known.
     pub fn new(ids: impl Iterator<Item = ServerId>) -> Peers {
         let known = ids.map(|id| (id, Peer::default())).collect();
-        Peers { known, greeted: BTreeMap::new() }
+        Peers { known, greeted: BTreeMap::new(), asking: Asking::default() }
     }
 
     /// Returns a peer.
@@ -169,13 +177,14 @@ impl Peers {
         id: &ServerId,
         connection: ConnectionId,
         as_whom: (InstanceId, LifeId),
+        key: Option<Fingerprint>,
     ) {
         if let Some(peer) = self.known.get_mut(id) {
             if let Some(older) = peer.incoming.replace(connection) {
                 self.greeted.remove(&older);
             }
             peer.missed = 0;
-            peer.greeted_as = Some(as_whom);
+            (peer.greeted_as, peer.greeted_key) = (Some(as_whom), key);
         }
         self.greeted.insert(connection, id.clone());
     }
@@ -190,6 +199,15 @@ impl Peers {
             }
             None => false,
         }
+    }
+
+    /// Forgets who asked for the place of servers that have rejoined by now.
+    pub fn settle_newcomers(&mut self, chain: &Chain) {
+        let named =
+            |(id, newcomer): &(&ServerId, Newcomer)| chain.instance(id) == Some(newcomer.instance);
+        let done: Vec<ServerId> =
+            self.asking.all().filter(named).map(|(id, _)| id.clone()).collect();
+        done.iter().for_each(|id| self.asking.settled(id));
     }
 
     /// Returns the peers that reject this server's store.
@@ -223,7 +241,7 @@ mod tests {
     fn only_the_newest_connection_of_a_peer_is_its_word() {
         let (mut peers, [older, newer]) = (two(), [1, 2].map(ConnectionId));
         for connection in [older, newer] {
-            peers.on_greeted(&id("B"), connection, (InstanceId(7), LifeId(1)));
+            peers.on_greeted(&id("B"), connection, (InstanceId(7), LifeId(1)), None);
         }
         assert_eq!((peers.of(older), peers.of(newer)), (None, Some(&id("B"))));
         assert!(!peers.on_closed(older) && peers.connected() == 1);
@@ -237,7 +255,7 @@ mod tests {
         assert!(peers.put_in_doubt());
         peers.get_mut(&id("C")).unwrap().word = Word::Good;
         assert!(peers.put_in_doubt(), "C is not there");
-        peers.on_greeted(&id("C"), ConnectionId(1), (InstanceId(8), LifeId(1)));
+        peers.on_greeted(&id("C"), ConnectionId(1), (InstanceId(8), LifeId(1)), None);
         assert!(!peers.put_in_doubt());
         assert_eq!(peers.accusers(), [id("B")]);
     }

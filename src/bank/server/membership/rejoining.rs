@@ -121,9 +121,13 @@ impl Server {
         old: InstanceId,
         new: InstanceId,
     ) {
-        let action = Action::Rejoin { server: from.clone(), old, new };
+        let action = Action::Rejoin { server: from.clone(), old, new, key: None };
         let greeted_as = self.peers.get(from).and_then(|peer| peer.greeted_as);
         let greeted_so = greeted_as.is_some_and(|(instance, _)| instance == new);
+        if self.is_keyed() && !planted!(RejoinsUnconfirmed) {
+            // An operator's word brings it in, not its own.
+            return self.ignore(Nothing::OtherInstance(from.clone()));
+        }
         if self.chain().instance(from) != Some(old) || !greeted_so {
             return self.ignore(Nothing::OtherInstance(from.clone()));
         }
@@ -132,7 +136,7 @@ impl Server {
         }
         // It may have been logged in an earlier life, which did not get to settle it.
         self.pace.settle_up_to(self.ledger.log.last().seq);
-        if self.ledger.log.holds_rejoin(&action) {
+        if self.ledger.log.holds(&action) {
             return;
         }
         self.warn(Warning::Rejoins { server: from.clone(), new, old });

@@ -3,6 +3,7 @@
 use super::Recovery;
 use super::error::RecoveryError;
 use crate::bank::server::config::Config;
+use crate::bank::server::membership::cannot_speak;
 
 impl Recovery {
     /// Checks that the stored bank, if there is one, is the bank that this server serves. A store that was used
@@ -30,5 +31,15 @@ impl Recovery {
             _ => return Ok(()),
         };
         Err(RecoveryError::Mismatch(refused))
+    }
+
+    /// Checks that this server can prove what the chain expects of it.
+    pub(super) fn check_key(&self) -> Result<(), RecoveryError> {
+        let Some(chain) = &self.replay.chain else { return Ok(()) };
+        let is_named = chain.instance(&self.config.id) == Some(self.stored.instance);
+        match cannot_speak(&self.config, chain, is_named) {
+            Some(why) => Err(RecoveryError::Mismatch(why)),
+            None => Ok(()),
+        }
     }
 }

@@ -85,6 +85,7 @@ impl Recovery {
         self.catch_up(&block)?;
         if let Some(chain) = self.replay.chain.as_ref().filter(|chain| chain.height() == 0) {
             self.check_bank()?;
+            self.check_key()?;
             self.check_genesis(chain)?;
             let Stored { checkpoint, blocks, .. } = &self.stored;
             if checkpoint >= blocks {

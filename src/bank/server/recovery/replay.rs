@@ -133,6 +133,12 @@ impl Replay {
             if derived.deposed != right.deposed {
                 return corrupt(Place::Deposed, DIFFERS);
             }
+            if derived.keys != right.keys {
+                return corrupt(Place::Keys, DIFFERS);
+            }
+            if derived.former != right.former {
+                return corrupt(Place::FormerKeys, DIFFERS);
+            }
             check_horizon(*horizon, chain.included(&self.id))?;
         }
         let is_so = |(session, said): &(&SessionId, &u64)| self.highest.get(session) == Some(said);

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::super::Server;
+use super::super::rights::{Given, Right};
 use super::answering::Seen;
 use super::calls::Ticket;
 use super::queue::{Culprit, Member, Need, need_of};
-use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionName};
+use crate::bank::ids::{AccountId, ConnectionId, Owner, RequestId, ServerId, SessionName};
 use crate::bank::ledger::balances::View;
 use crate::bank::ledger::entry::{Action, Via};
 use crate::bank::ledger::rule::LedgerError;
@@ -15,7 +16,14 @@ use crate::bank::ledger::sessions::Lookup;
 use crate::bank::ledger::trial::Trial;
 use crate::bank::limits::MAX_WAIT_MS;
 use crate::bank::reason::{Code, Reason};
-use crate::bank::request::{ErrorCode, Instruction, Outcome, Part};
+use crate::bank::request::{ErrorCode, Instruction, Outcome, Part, Request};
+
+/// Who asks: over which connection, and by which right.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::bank::server) struct Asked {
+    pub connection: ConnectionId,
+    pub right: Right,
+}
 
 impl Server {
     /// Takes in a client's instructions. Each has its own outcome, and one reply tells them all.
@@ -44,7 +52,7 @@ impl Server {
     ) {
         let Part { before, instructions, after } = part;
         let call = match before {
-            0 if self.decline(connection, id) => None,
+            0 if self.decline(connection, id) || self.is_nobodys(connection, id) => None,
             0 => self.open_call(connection, id, &instructions, after, false),
             _ => self.clients.calls.unfinished(connection),
         };
@@ -52,6 +60,14 @@ impl Server {
         let Some(call) = call else { return };
         self.clients.calls.expect_more(connection, call, after > 0);
         self.take_up(connection, (call, before), instructions);
+    }
+
+    /// Refuses a batch whole if whoever asks has no right to ask for any.
+    fn is_nobodys(&mut self, connection: ConnectionId, id: Option<u64>) -> bool {
+        let forbidden = self.forbids(self.right_of(connection), &Request::Batch(Vec::new()));
+        let Some(message) = forbidden else { return false };
+        self.reply_error(connection, id, ErrorCode::Forbidden, message);
+        true
     }
 
     /// Opens the call of these instructions and `more` others, unless nothing can be decided.
@@ -82,34 +98,35 @@ impl Server {
     ) {
         let last = first + instructions.len() - 1;
         let takes_part = self.takes_part();
+        let asked = Asked { connection, right: self.right_of(connection) };
         let mut group = Vec::new();
         let found = self.ledger.balances.find_all(instructions.iter().map(|one| &one.action));
         let all = (first..).zip(instructions.into_iter().zip(found));
         for (place, (mut instruction, found)) in all {
             let (linked, ticket) = (instruction.linked, Ticket { call, place });
             if takes_part && !linked && group.is_empty() {
-                match self.log_at_once(connection, ticket, instruction, found) {
+                match self.log_at_once(asked, ticket, instruction, found) {
                     None => continue,
                     Some(not_so_simple) => instruction = not_so_simple,
                 }
             }
             group.push(Member { instruction, tickets: vec![ticket] });
             if !linked || place == last {
-                self.group(connection, std::mem::take(&mut group));
+                self.group(asked, std::mem::take(&mut group));
             }
         }
     }
 
     /// Examines instructions that belong together.
-    fn group(&mut self, connection: ConnectionId, group: Vec<Member>) {
+    fn group(&mut self, asked: Asked, group: Vec<Member>) {
         if !self.takes_part() {
             return self.group_in_vain(group);
         }
         let seen: Vec<Seen> =
-            group.iter().map(|member| self.seen(&member.instruction, connection)).collect();
+            group.iter().map(|member| self.seen(&member.instruction, asked)).collect();
         let torn = group.iter().all(|member| member.instruction.linked);
         if seen.iter().all(|seen| matches!(seen, Seen::New)) || (torn && planted!(TornCopyIsNew)) {
-            return self.new_group(connection, group);
+            return self.new_group(asked, group);
         }
         for (member, seen) in group.into_iter().zip(seen) {
             self.answer_again(member, seen);
@@ -119,10 +136,10 @@ impl Server {
     pub(in crate::bank::server) fn seen(
         &mut self,
         instruction: &Instruction,
-        connection: ConnectionId,
+        Asked { connection, right }: Asked,
     ) -> Seen {
         let Some(request) = &instruction.request else { return Seen::New };
-        if let Err(reason) = self.is_session(request) {
+        if let Err(reason) = self.is_session(request, right) {
             let reason = Reason::new(Code::WrongSession, reason);
             return Seen::Decided(Outcome::Invalid { reason });
         }
@@ -153,8 +170,8 @@ impl Server {
         }
     }
 
-    fn is_session(&self, request: &RequestId) -> Result<(), String> {
-        let SessionName { server, epoch, opened_at, .. } = &*request.session;
+    fn is_session(&self, request: &RequestId, right: Right) -> Result<(), String> {
+        let SessionName { server, epoch, opened_at, owner, .. } = &*request.session;
         let last = self.ledger.log.last();
         if *server != self.config.id {
             return Err(format!("{} is a session with server {server}", request.session));
@@ -162,12 +179,18 @@ impl Server {
         if *epoch > last.epoch || (*epoch == last.epoch && *opened_at > last.seq) {
             return Err(format!("{} is no session of this server's", request.session));
         }
+        if right != Right::Everything
+            && *owner != right.key().map(Owner::of)
+            && !planted!(SessionOfAnyKey)
+        {
+            return Err(format!("{} belongs to the key that opened it", request.session));
+        }
         Ok(())
     }
 
     /// Takes up a group without retries.
-    fn new_group(&mut self, connection: ConnectionId, group: Vec<Member>) {
-        if let Err(culprit) = self.makes_sense(&group) {
+    fn new_group(&mut self, asked: Asked, group: Vec<Member>) {
+        if let Err(culprit) = self.makes_sense(asked.right, &group) {
             return self.reject(group, culprit);
         }
         let mut payers = group.iter().filter_map(|member| member.instruction.action.payer());
@@ -183,17 +206,18 @@ impl Server {
                 let mut group = group;
                 let rest = group.split_off(place);
                 self.log_group(group, Via::Local);
-                self.wait(connection, rest, Need::Money);
+                self.wait(asked, rest, Need::Money);
             }
             weighed => {
                 let need = weighed.err().and_then(|(_, error)| need_of(&error));
-                self.wait(connection, group, need.unwrap_or(Need::Turn));
+                self.wait(asked, group, need.unwrap_or(Need::Turn));
             }
         }
     }
 
     /// Checks a group as far as the balances don't matter.
-    fn makes_sense(&self, group: &[Member]) -> Result<(), Culprit> {
+    fn makes_sense(&self, right: Right, group: &[Member]) -> Result<(), Culprit> {
+        self.is_allowed(right, group)?;
         let last = group.len() - 1;
         let limits = &self.config.limits;
         if group[last].instruction.linked {
@@ -225,7 +249,7 @@ impl Server {
                 return Err((place, Outcome::Invalid { reason }));
             }
             self.instruction_makes_sense(instruction, &opened).map_err(|error| (place, error))?;
-            if let Action::Open { account } = &instruction.action {
+            if let Action::Open { account, .. } = &instruction.action {
                 opened.insert(account);
             }
         }
@@ -235,6 +259,38 @@ impl Server {
                 format!("there are {} accounts, the most there can be", limits.accounts),
             );
             return Err((last, Outcome::Unavailable { reason }));
+        }
+        Ok(())
+    }
+
+    /// Checks that a group may be asked for by this right, one member after the other.
+    pub(in crate::bank::server) fn is_allowed(
+        &self,
+        right: Right,
+        group: &[Member],
+    ) -> Result<(), Culprit> {
+        if right == Right::Everything {
+            return Ok(());
+        }
+        let mut given = Given::new();
+        if planted!(RekeysEarly) {
+            let actions = group.iter().map(|member| &member.instruction.action);
+            given.extend(actions.filter_map(Action::gives_key).map(|(of, key)| (of, Some(key))));
+        }
+        for (place, Member { instruction, .. }) in group.iter().enumerate() {
+            let action = &instruction.action;
+            if let Some(reason) = self.forbids_action(right, action, &given) {
+                return Err((place, Outcome::Invalid { reason }));
+            }
+            match action {
+                Action::Open { account, key } => {
+                    given.insert(account, key.as_deref().copied());
+                }
+                Action::Rekey { account, key } => {
+                    given.insert(account, Some(**key));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -260,18 +316,25 @@ impl Server {
             );
             return Err(Outcome::Invalid { reason });
         }
+        let known_here = |account: &AccountId| {
+            opened.contains(account) || self.ledger.balances.local(account).is_some()
+        };
+        if let Action::Rekey { account, .. } = action
+            && !known_here(account)
+        {
+            let problem = LedgerError::UnknownAccount(account.clone());
+            return Err(Outcome::Invalid { reason: (&problem).into() });
+        }
         let Action::Transfer { from, to, amount } = action else { return Ok(()) };
-        let known =
-            |account| opened.contains(account) || self.ledger.balances.local(account).is_some();
         // Whether another server's account exists is not for this server to say.
         let foreign = !to.is_of(&self.config.id) && self.address_of(to).is_some();
         let problem = if amount.units() == 0 {
             LedgerError::Nothing
         } else if from == to {
             LedgerError::ToItself
-        } else if !known(from) {
+        } else if !known_here(from) {
             LedgerError::UnknownAccount(from.clone())
-        } else if !known(to) && !foreign {
+        } else if !known_here(to) && !foreign {
             LedgerError::UnknownAccount(to.clone())
         } else {
             return Ok(());

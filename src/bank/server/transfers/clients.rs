@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::calls::Calls;
 use crate::bank::asker::Asker;
-use crate::bank::ids::{ConnectionId, LifeId, ServerId, SessionId, SessionName};
+use crate::bank::ids::{ConnectionId, LifeId, Owner, ServerId, SessionId, SessionName};
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::secret::Secret;
 
@@ -30,7 +30,6 @@ impl Clients {
     }
 
     /// Returns who asks over a connection; none if it proved no key.
-    #[allow(dead_code, reason = "the rules of who may ask come next")]
     pub fn asker(&self, connection: ConnectionId) -> Option<Asker> {
         self.askers.get(&connection).copied()
     }
@@ -46,6 +45,7 @@ impl Clients {
         &mut self,
         server: &ServerId,
         Position { epoch, seq }: Position,
+        owner: Option<Owner>,
     ) -> SessionId {
         self.sessions_named += 1;
         let bits = match planted!(SessionNamesCounted) {
@@ -53,6 +53,6 @@ impl Clients {
             false => self.secret.bits(self.sessions_named),
         };
         let (server, opened_at, bits) = (server.clone(), seq, LifeId(bits));
-        SessionName { server, epoch, opened_at, bits, count: 0 }.into()
+        SessionName { server, epoch, opened_at, bits, count: 0, owner }.into()
     }
 }

@@ -1,11 +1,11 @@
 //! Accepting: money moves in the local balances, and an entry enters the local log.
 
 use super::super::Server;
+use super::admitting::Asked;
 use super::answering::Seen;
 use super::calls::Ticket;
 use super::queue::Member;
 use crate::bank::effects::Write;
-use crate::bank::ids::ConnectionId;
 use crate::bank::ledger::balances::AccountNumbers;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::sessions::Fate;
@@ -17,7 +17,7 @@ impl Server {
     /// if the transfer were examined as a group of one.
     pub(in crate::bank::server) fn log_at_once(
         &mut self,
-        connection: ConnectionId,
+        asked: Asked,
         ticket: Ticket,
         instruction: Instruction,
         found: AccountNumbers,
@@ -30,10 +30,13 @@ impl Server {
         if !is_home || !has_room || instruction.wait_ms.is_some() || self.waiting.holds_up(from) {
             return Some(instruction);
         }
+        if !self.may_debit(asked.right, from) {
+            return Some(instruction);
+        }
         let Ok(weighed) = self.ledger.balances.weigh(from, to, *amount, found) else {
             return Some(instruction);
         };
-        match self.seen(&instruction, connection) {
+        match self.seen(&instruction, asked) {
             Seen::New => {}
             seen => {
                 self.answer_again(Member { instruction, tickets: vec![ticket] }, seen);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::own::Ledger;
+use super::super::rights::Right;
 use super::calls::Ticket;
 use super::held::{Bounds, Full, Held};
 use super::until_settled::{Settling, Unsettled};
@@ -46,6 +47,8 @@ pub(in crate::bank::server) struct Wait {
     pub members: Vec<Member>,
     /// The connection that brought it, and in whose share it counts.
     pub of: ConnectionId,
+    /// The right by which it was asked for.
+    pub right: Right,
     /// The accounts that it debits.
     pub accounts: BTreeSet<AccountId>,
     pub need: Need,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::Server;
-use super::queue::{Need, need_of};
+use super::queue::{Culprit, Need, Wait, need_of};
 use crate::bank::effects::Timer;
 use crate::bank::ids::{AccountId, ServerId, WaitId};
 use crate::bank::ledger::entry::Via;
@@ -76,6 +76,10 @@ impl Server {
             let first = self.waiting.queue(account).next();
             let Some(id) = first.filter(|id| self.waiting.is_first(*id)) else { return };
             let Some(wait) = self.waiting.get(id) else { return };
+            if let Err(culprit) = self.is_still_allowed(wait) {
+                self.turn_away(id, culprit);
+                continue;
+            }
             let Err((place, error)) = self.weigh(&wait.members) else {
                 harvest.served += wait.is_due_to_a_run();
                 self.serve_waiting(id);
@@ -89,10 +93,29 @@ impl Server {
                 },
             };
             harvest.turned_away += 1;
-            self.cancel(Timer::Deadline(id));
-            if let Some(wait) = self.waiting.take(id) {
-                self.reject(wait.members, (place, outcome));
-            }
+            self.turn_away(id, (place, outcome));
+        }
+    }
+
+    /// Checks that what was allowed when a group came still is: an account may have another key by now.
+    fn is_still_allowed(&self, wait: &Wait) -> Result<(), Culprit> {
+        match planted!(WaitsByTheOldKey) {
+            true => Ok(()),
+            false => self.is_allowed(wait.right, &wait.members),
+        }
+    }
+
+    fn turn_away(&mut self, id: WaitId, culprit: Culprit) {
+        let Some(wait) = self.waiting.take(id) else { return };
+        self.cancel(self.timer_of(id, &wait));
+        self.reject(wait.members, culprit);
+    }
+
+    /// Returns the timer that ends a group's wait.
+    fn timer_of(&self, id: WaitId, wait: &Wait) -> Timer {
+        match wait.members.iter().filter_map(|member| member.instruction.wait_ms).max() {
+            Some(ms) if wait.patient => Timer::Patience { wait: id, ms },
+            _ => Timer::Deadline(id),
         }
     }
 
@@ -101,16 +124,16 @@ impl Server {
         if !(wait.patient && planted!(PatientPaidTwice)) {
             self.waiting.take(id);
         }
-        match wait.members.iter().filter_map(|member| member.instruction.wait_ms).max() {
-            Some(ms) if wait.patient => self.cancel(Timer::Patience { wait: id, ms }),
-            _ => self.cancel(Timer::Deadline(id)),
-        }
+        self.cancel(self.timer_of(id, &wait));
         self.log_group(wait.members, Via::Paxos);
     }
 
     /// Serves a group that may wait for money if the money is there, and otherwise leaves it alone.
     fn look_at_patient(&mut self, id: WaitId, harvest: &mut Harvest) {
         let Some(wait) = self.waiting.get(id) else { return };
+        if let Err(culprit) = self.is_still_allowed(wait) {
+            return self.turn_away(id, culprit);
+        }
         match self.weigh(&wait.members) {
             Ok(()) => {
                 harvest.served += wait.is_due_to_a_run();

@@ -119,11 +119,11 @@ impl Server {
         for (place, Member { instruction, .. }) in group.iter().enumerate() {
             let (from, to, amount) = match &instruction.action {
                 Action::Transfer { from, to, amount } => (from, to, u128::from(amount.units())),
-                Action::Open { account } => {
+                Action::Open { account, .. } => {
                     holds.insert(account, 0);
                     continue;
                 }
-                Action::Rejoin { .. } => continue,
+                Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => continue,
             };
             if self.ledger.balances.local(to).is_none() && !holds.contains_key(to) {
                 let is_left = rest.contains_key(to) && !planted!(RestOpensNothing);

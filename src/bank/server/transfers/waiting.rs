@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::super::Server;
+use super::admitting::Asked;
 use super::calls::Ticket;
 use super::queue::{Member, Need, Wait, debited, need_of};
 use crate::bank::effects::Timer;
-use crate::bank::ids::{AccountId, ConnectionId, WaitId};
+use crate::bank::ids::{AccountId, WaitId};
 use crate::bank::ledger::sessions::Fate;
 use crate::bank::reason::{Code, Reason};
 use crate::bank::request::{ErrorCode, Instruction, Outcome};
@@ -19,7 +20,7 @@ impl Server {
     /// Has a group wait: behind what holds up its accounts or, if it may wait for money, beside it.
     pub(in crate::bank::server) fn wait(
         &mut self,
-        of: ConnectionId,
+        Asked { connection: of, right }: Asked,
         group: Vec<Member>,
         need: Need,
     ) {
@@ -56,7 +57,7 @@ impl Server {
         }
         let patient = patience.is_some() && !planted!(PatientRefusedEarly);
         let (unanswered, since) = (BTreeSet::new(), self.proposer.runs);
-        let wait = Wait { members: group, of, accounts, need, patient, unanswered, since };
+        let wait = Wait { members: group, of, right, accounts, need, patient, unanswered, since };
         self.waiting.insert(id, wait);
     }
 

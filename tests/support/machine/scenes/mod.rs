@@ -2,5 +2,6 @@
 //! something is wrong.
 
 pub mod fair;
+pub mod keys;
 pub mod rejoining;
 pub mod trust;

@@ -365,7 +365,7 @@ pub fn a_client_can_not_ask_for_it() {
     let mut cluster = with_history();
     let (old, new) =
         (cluster.nodes["C"].disk.stored.instance, cluster.nodes["A"].disk.stored.instance);
-    let action = Action::Rejoin { server: crate::machine::cluster::id("C"), old, new };
+    let action = Action::Rejoin { server: crate::machine::cluster::id("C"), old, new, key: None };
     let told = cluster.instruct("A", &Instruction::plain(action));
     assert!(matches!(told, Some(Outcome::Invalid { .. })), "{told:?}");
 }

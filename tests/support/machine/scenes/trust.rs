@@ -100,7 +100,8 @@ pub fn who_answers_in_another_s_name_speaks_for_nobody() {
     let mut stage = Stage::alone();
     for of in ["B", "C"] {
         stage.handle(Event::LinkUp(id("B")));
-        let reject = Message::Reject { reason: "no".into(), hello: knows_another(of) };
+        let reject =
+            Message::Reject { reason: "no".into(), hello: Some(Box::new(knows_another(of))) };
         assert_eq!(
             stage.handle(Event::LinkAnswered(id("B"), reject)).stop,
             None,
@@ -114,6 +115,7 @@ pub fn a_block_that_ends_a_server_takes_two_who_hold_it() {
         server: id("A"),
         old: instance("A"),
         new: InstanceId(11),
+        key: None,
     };
     let deposes = block_of(&genesis(), [("B", element_of(1, [record]))]);
     let contradicts = block_after(&genesis(), &[("A", 1)]);
@@ -284,6 +286,7 @@ pub fn a_rejoiner_replaces_none_but_the_store_that_its_operator_spoke_of() {
         server: id("A"),
         old: InstanceId(7),
         new: InstanceId(8),
+        key: None,
     };
     let one = block_of(&block_0, [("B", element_of(1, [action]))]);
     for (connection, name) in [(OF_B, "B"), (OF_C, "C")] {

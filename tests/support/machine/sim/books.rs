@@ -25,7 +25,7 @@ fn apply(accounts: &mut Accounts, entry: &Entry) {
     let by_home = home.is_none_or(|home| home == entry.server.as_str());
     assert!(by_home, "only the home does that: {entry:?}");
     match &entry.record.action {
-        Action::Open { account } => {
+        Action::Open { account, .. } => {
             assert_eq!(accounts.insert(account.clone(), 0), None, "{account} is opened twice");
         }
         Action::Transfer { from, to, amount } => {
@@ -36,7 +36,10 @@ fn apply(accounts: &mut Accounts, entry: &Entry) {
             assert!(*payer >= 0, "{from} is below zero after {entry:?}");
             *accounts.get_mut(to).unwrap_or_else(|| panic!("no payee: {entry:?}")) += units;
         }
-        Action::Rejoin { .. } => {}
+        Action::Rekey { account, .. } => {
+            assert!(accounts.contains_key(account), "no account: {entry:?}");
+        }
+        Action::Pin { .. } | Action::Rejoin { .. } => {}
     }
 }
 
@@ -126,13 +129,14 @@ impl Books {
                 assert_eq!(before, None, "{request} happens twice");
             }
             match &entry.record.action {
-                Action::Open { account } => {
+                Action::Open { account, .. } => {
                     let before = self.opened.insert(account.clone(), self.clock);
                     assert_eq!(before, None, "{account} is opened twice");
                 }
                 Action::Rejoin { new, .. } => {
                     assert!(self.waiting.contains(new), "nobody asked for {entry:?}");
                 }
+                Action::Rekey { .. } | Action::Pin { .. } => {}
                 Action::Transfer { from, to, amount } => self.moves.push(Move {
                     name: name(entry),
                     server: server.clone(),
@@ -173,7 +177,7 @@ impl Books {
             if entry.server != *server || learns {
                 apply(view, &entry);
             }
-            if let Action::Open { account } = entry.record.action {
+            if let Action::Open { account, .. } = entry.record.action {
                 self.in_chain_of.insert((account, server.clone()), self.clock);
             }
         }

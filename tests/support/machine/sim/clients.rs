@@ -260,7 +260,7 @@ fn told(world: &mut World, index: usize, orders: &[(u64, usize)], outcomes: Vec<
         for (instruction, outcome) in order.into_iter().flatten().zip(outcomes) {
             let client = &mut world.clients[index];
             match (&outcome, &instruction.action) {
-                (Outcome::Accepted { .. }, Action::Open { account }) => {
+                (Outcome::Accepted { .. }, Action::Open { account, .. }) => {
                     client.open.push(account.clone());
                 }
                 // What is new needs a session that the server remembers.

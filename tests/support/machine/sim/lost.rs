@@ -36,7 +36,7 @@ impl Books {
             self.instances = genesis.servers.clone();
         }
         for (_, record) in block.block().records() {
-            let Action::Rejoin { server, old, new } = &record.action else { continue };
+            let Action::Rejoin { server, old, new, .. } = &record.action else { continue };
             if self.instances[server] != *old {
                 self.marks.push(Mark::VoidRejoin);
                 continue;
@@ -58,7 +58,7 @@ impl Books {
             payment.units = 0;
         }
         for name in &lost {
-            if let Action::Open { account } = &self.logged[name].record.action {
+            if let Action::Open { account, .. } = &self.logged[name].record.action {
                 self.opened.remove(account);
             }
         }

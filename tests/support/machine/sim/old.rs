@@ -170,8 +170,10 @@ impl World {
 
     /// Whether the answerer knew it when it answered. In the same turn it may have learnt it since.
     fn knew_its_end(&self, index: usize, answer: &Message) -> bool {
-        let (Message::Hello(hello) | Message::Reject { hello, .. }) = answer else {
-            panic!("{answer:?} is no answer to a hello");
+        let hello = match answer {
+            Message::Hello(hello) => hello,
+            Message::Reject { hello: Some(hello), .. } => hello,
+            _ => panic!("{answer:?} tells a store that is not a server's any more too little"),
         };
         let OldStore { id, disk, .. } = &self.old.all[index];
         let blocks = hello.standing.height as usize + 1;

@@ -53,7 +53,7 @@ impl Asker<'_> {
         let mut opened = None;
         for place in 0..members {
             let action = self.action(rng, opened.as_ref());
-            if let Action::Open { account } = &action {
+            if let Action::Open { account, .. } = &action {
                 opened = Some(account.clone());
             }
             order.push(Instruction { linked: place + 1 < members, ..Instruction::plain(action) });
@@ -75,7 +75,7 @@ impl Asker<'_> {
         if further_ones && rng.u8(0..100) < 9 {
             let home = if rng.u8(0..20) == 0 { self.any(rng) } else { self.home };
             let account = further(home, rng.usize(..self.habits.accounts));
-            return Action::Open { account };
+            return Action::open(account);
         }
         let mut from = self.payer(rng);
         // Seldom itself, which makes no sense.
@@ -90,7 +90,7 @@ impl Asker<'_> {
             (1, _) => amount = Amount::MAX,
             (2, _) => from = AccountId::of(self.any(rng)),
             (3, _) => to = format!("{}/never", self.any(rng)).parse().unwrap(),
-            (4, _) => return Action::Open { account: AccountId::of(self.home) },
+            (4, _) => return Action::open(AccountId::of(self.home)),
             (5..55, Some(opened)) => to = opened.clone(),
             _ => {}
         }

@@ -1,0 +1,258 @@
+//! Keys: what a server has to prove before it is believed (DESIGN.md, "Keys").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Server;
+use super::asking::Newcomer;
+use crate::bank::blockchain::block::Genesis;
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::{ConnectionId, ServerId};
+use crate::bank::ledger::entry::{Action, Record, Via};
+use crate::bank::note::Warning;
+use crate::bank::paxos::message::Hello;
+use crate::bank::request::{AsksToRejoin, ErrorCode, Reply};
+use crate::bank::server::config::Config;
+
+impl Config {
+    /// True if this server may take part in a bank founded with these keys, or without any.
+    pub(in crate::bank::server) fn fits_keys(&self, genesis: &Genesis) -> bool {
+        let Genesis { keys, .. } = genesis;
+        if self.rejoin {
+            // Other servers may have rejoined with other keys.
+            return keys.is_empty() || self.key.is_some();
+        }
+        let expected = self.expect.iter().all(|(id, key)| keys.get(id) == Some(key));
+        let is_own = keys.get(&self.id) == self.key.as_ref();
+        match self.keys {
+            true => expected && is_own && !keys.is_empty(),
+            false => keys.is_empty(),
+        }
+    }
+}
+
+impl Server {
+    /// True if everybody has to prove a key here, servers and clients.
+    pub fn is_keyed(&self) -> bool {
+        self.chain.as_ref().map_or(self.config.keys, |chain| chain.is_keyed())
+    }
+
+    /// Returns the key that the chain names for a server.
+    fn named_key(&self, id: &ServerId) -> Option<Fingerprint> {
+        self.chain.as_ref().and_then(|chain| chain.key(id))
+    }
+
+    /// True if whoever proved this key, or none, may speak for a server now.
+    fn may_speak_for(&self, id: &ServerId, proved: Option<Fingerprint>) -> bool {
+        let confirmed = self.peers.asking.confirmed(id).map(|newcomer| newcomer.key);
+        match self.named_key(id) {
+            Some(named) => proved == Some(named) || (confirmed.is_some() && proved == confirmed),
+            None => true,
+        }
+    }
+
+    /// True if a peer's messages come over a connection on which it proved the key that the chain names for it.
+    /// The chain may name another key than it did when the peer greeted.
+    pub(in crate::bank::server) fn speaks_by_its_key(&self, from: &ServerId) -> bool {
+        let Some(peer) = self.peers.get(from) else { return true };
+        self.may_speak_for(from, peer.greeted_key) || planted!(VoteWithoutItsKey)
+    }
+
+    /// True if the connection to a peer leads to whoever holds the key that the chain names for the peer.
+    pub(in crate::bank::server) fn is_heard_by_its_key(&self, to: &ServerId) -> bool {
+        let Some(peer) = self.peers.get(to) else { return true };
+        self.may_speak_for(to, peer.link_key)
+    }
+
+    /// Checks that a server proved the key that it is known by: by the chain, or, before the chain names its
+    /// key, by this server's configuration.
+    pub(super) fn check_key(
+        &self,
+        id: &ServerId,
+        proved: Option<Fingerprint>,
+    ) -> Result<(), String> {
+        if self.named_key(id).is_some() {
+            return match (self.may_speak_for(id, proved), proved) {
+                (true, _) => Ok(()),
+                _ if planted!(GreetsWithoutItsKey) => Ok(()),
+                (false, None) => Err(format!(
+                    "{id} speaks without a key, and this bank has keys: start {id} with its key (--key)"
+                )),
+                (false, Some(key)) if self.was_a_key(key) => {
+                    Err(format!("{id} proves the key {key}, which is no server's any more"))
+                }
+                (false, Some(key)) => {
+                    Err(format!("{id} proves the key {key}, and the chain names another for it"))
+                }
+            };
+        }
+        match (self.config.expect.get(id), proved) {
+            (Some(expected), Some(proved)) if *expected != proved => {
+                Err(format!("{id} proves the key {proved}, and {expected} is expected (--expect)"))
+            }
+            (Some(_), None) => {
+                Err(format!("{id} speaks without a key, and one is expected (--expect)"))
+            }
+            (None, None) if self.chain.is_none() && self.config.keys => Err(format!(
+                "{id} speaks without a key, and this bank is to be founded with keys: start {id} with \
+                 --access keys"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a store that asks for a server's place in a bank with keys, until an operator has confirmed it
+    /// here, or until the chain names it. Notes who asks.
+    pub(super) fn check_newcomer(
+        &mut self,
+        hello: &Hello,
+        proved: Option<Fingerprint>,
+    ) -> Result<(), String> {
+        let Hello { id, instance, rejoins, .. } = hello;
+        let Some(chain) = self.chain.as_ref().filter(|chain| chain.is_keyed()) else {
+            return Ok(());
+        };
+        let is_named = chain.instance(id) == Some(*instance) || chain.is_deposed(*instance);
+        let Some(key) = proved.filter(|_| *rejoins && !is_named) else { return Ok(()) };
+        let newcomer = Newcomer { instance: *instance, key };
+        if self.peers.asking.confirmed(id) == Some(newcomer) || planted!(RejoinsUnconfirmed) {
+            return Ok(());
+        }
+        if self.is_key_of_another(id, key) {
+            return Err(format!("{id} proves the key {key}, which is or was another server's"));
+        }
+        if self.peers.asking.asks(id, newcomer) {
+            self.warn(Warning::AsksToRejoin { server: id.clone(), new: *instance, key });
+        }
+        Err(format!(
+            "{id} asks to rejoin with the key {key}: an operator has to confirm this key at one of the \
+             other servers (rejoin {id} {key})"
+        ))
+    }
+
+    /// True if a key is, or was, a server's other than `id`.
+    fn is_key_of_another(&self, id: &ServerId, key: Fingerprint) -> bool {
+        let Some(chain) = &self.chain else { return false };
+        let derived = chain.derived();
+        let named = derived.keys.iter().any(|(of, named)| of != id && *named == key);
+        named || derived.former.contains(&key)
+    }
+
+    fn was_a_key(&self, key: Fingerprint) -> bool {
+        self.chain.as_ref().is_some_and(|chain| chain.derived().former.contains(&key))
+    }
+
+    /// True if whoever proved this key, or none, may know of this server's state: in a bank with keys, servers
+    /// and those who were servers. So a store that was replaced is told so.
+    pub(super) fn may_know(&self, proved: Option<Fingerprint>) -> bool {
+        let Some(chain) = self.chain.as_ref().filter(|chain| chain.is_keyed()) else {
+            return !self.config.keys || proved.is_some();
+        };
+        let Some(proved) = proved else { return false };
+        chain.derived().keys.values().any(|named| *named == proved) || self.was_a_key(proved)
+    }
+
+    /// Returns the keys to found a bank with: none for a bank without keys. None until all are known.
+    pub(super) fn founding_keys(&mut self) -> Option<BTreeMap<ServerId, Fingerprint>> {
+        if !self.config.keys {
+            return Some(BTreeMap::new());
+        }
+        let mut keys = BTreeMap::from([(self.config.id.clone(), self.config.key?)]);
+        for (id, peer) in self.peers.iter() {
+            keys.insert(id.clone(), peer.key?);
+        }
+        let different: BTreeSet<_> = keys.values().collect();
+        if different.len() < keys.len() {
+            self.warn(Warning::OneKeyForTwo);
+            return None;
+        }
+        Some(keys)
+    }
+
+    /// Logs this server's key, once, if the chain names none for it and it is to have one.
+    pub(super) fn pin_own_key(&mut self) {
+        let (id, instance) = (self.config.id.clone(), self.store.instance);
+        let Some(key) = self.config.key.filter(|_| self.config.keys) else { return };
+        let logs = self.takes_part() && !self.rests();
+        if !logs || self.named_key(&id).is_some() {
+            return;
+        }
+        // It may have been logged in an earlier life, which did not get to settle it.
+        self.pace.settle_up_to(self.ledger.log.last().seq);
+        let action = Action::Pin { server: id, instance, key: Box::new(key) };
+        if !self.ledger.log.holds(&action) {
+            self.log_records([Record { action, request: None, via: Via::Local, linked: false }]);
+            self.pace.settle_up_to(self.ledger.log.last().seq);
+        }
+    }
+
+    /// Takes an operator's word that a store rejoins in a server's place: logs it, and settles it. Without a
+    /// key, tells who asks.
+    pub(in crate::bank::server) fn confirm_rejoin(
+        &mut self,
+        connection: ConnectionId,
+        confirmed: Option<(ServerId, Fingerprint)>,
+    ) -> Reply {
+        let Some((server, key)) = confirmed else { return self.who_asks() };
+        let wrong = |message: String| Reply::Error { error: ErrorCode::BadRequest, message };
+        if !self.is_keyed() {
+            return wrong(
+                "this bank has no keys: a server rejoins by its own word (--rejoin)".into(),
+            );
+        }
+        let Some(old) = self.chain().instance(&server) else {
+            return wrong(format!("{server} is not a server of this bank"));
+        };
+        let Some(newcomer) = self.peers.asking.confirm(&server, key) else {
+            return wrong(format!(
+                "{server} doesn't ask to rejoin with the key {key}: start it with --rejoin, and look \
+                 here who asks (rejoin)"
+            ));
+        };
+        let Newcomer { instance: new, .. } = newcomer;
+        let key = Some(Box::new(key));
+        let action = Action::Rejoin { server: server.clone(), old, new, key };
+        self.warn(Warning::Confirmed { server: server.clone(), new, old, connection });
+        if !self.ledger.log.holds(&action) {
+            self.log_records([Record { action, request: None, via: Via::Local, linked: false }]);
+        }
+        self.pace.settle_up_to(self.ledger.log.last().seq);
+        self.who_asks()
+    }
+
+    fn who_asks(&self) -> Reply {
+        let asks = self.peers.asking.all();
+        let told = |(server, newcomer): (&ServerId, Newcomer)| AsksToRejoin {
+            server: server.clone(),
+            instance: newcomer.instance,
+            key: newcomer.key,
+            confirmed: self.peers.asking.confirmed(server) == Some(newcomer),
+        };
+        let rejoins = asks.map(told).collect();
+        Reply::Rejoins { rejoins }
+    }
+}
+
+/// Says why a server can't start with this key on the store of this chain, if it can't. `is_named` is true if
+/// the chain names the store's instance.
+pub(in crate::bank::server) fn cannot_speak(
+    config: &Config,
+    chain: &Chain,
+    is_named: bool,
+) -> Option<String> {
+    let Config { id, key, .. } = config;
+    match (chain.key(id), key) {
+        (Some(named), Some(key)) if is_named && named != *key => Some(format!(
+            "{id} is known by the key {named}, and was started with {key}: start it with the key file \
+             that belongs to this store. If that is lost, {id} can only rejoin, with an empty store"
+        )),
+        (_, None) if chain.is_keyed() => Some(format!(
+            "this bank has keys, and {id} was started without one: start it with its key file \
+             (--key FILE)"
+        )),
+        (Some(_), None) if is_named => {
+            Some(format!("the chain names a key for {id}: start it with its key file (--key FILE)"))
+        }
+        _ => None,
+    }
+}
