@@ -3,8 +3,6 @@
 mod support;
 
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::request::Outcome;
@@ -160,7 +158,11 @@ fn a_server_that_is_started_on_an_empty_redis_that_refuses_writes_waits() {
         } else {
             // Somebody starts Redis anew, with other settings.
             bank.redis("A").kill();
-            thread::sleep(Duration::from_millis(500));
+            wait_until("it says that Redis is gone", || {
+                let told = told();
+                let message = told["message"].as_str().unwrap_or_default();
+                told["error"] == json!("unavailable") && !message.contains(words)
+            });
             bank.redis("A").restart();
         }
         bank.wait_until_connected();

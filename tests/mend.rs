@@ -234,7 +234,9 @@ fn base(redis: &TestRedis) -> PathBuf {
 
 #[test]
 fn a_damaged_base_is_refused_wherever_it_is_damaged() {
-    let redis = rewritten();
+    // Of a base whose last byte is 0, all but this byte may look whole: the unit tests of snapshots have one.
+    let ends_in_zero = |redis: &TestRedis| fs::read(base(redis)).unwrap().ends_with(&[0]);
+    let redis = std::iter::repeat_with(rewritten).find(|redis| !ends_in_zero(redis)).unwrap();
     let said = mend(&redis.data());
     assert_eq!(said.status, WHOLE, "{}", said.err);
     assert!(said.out.contains("2 transactions"), "{}", said.out);

@@ -411,3 +411,7 @@ impl fmt::Display for Warning {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "note_tests.rs"]
+mod tests;

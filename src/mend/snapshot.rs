@@ -2,6 +2,10 @@
 //!
 //! A snapshot closes with a byte of ones and the CRC of all bytes before, in eight bytes, the lowest first. The
 //! bytes between are not parsed: that the CRC fits somewhere by accident is out of the question.
+//!
+//! One cut can't be told from a whole snapshot without parsing it: the content ends with a byte of ones, the checksum
+//! with a zero, and only this zero is missing. Everything before the checksum is there, so nothing is lost by calling
+//! it whole. Redis, which misses a byte, refuses to start on the file; nothing is cut off it.
 
 use std::io::{self, BufRead};
 
@@ -96,5 +100,28 @@ mod tests {
             }
         }
         assert!(zeros > 100 && ones > 0, "{zeros} and {ones}");
+    }
+
+    /// Shows the one cut that is not noticed, and that no other is: whatever else is missing of this snapshot, or of
+    /// one whose content ends otherwise.
+    #[test]
+    fn only_a_zero_at_the_very_end_may_be_missing() {
+        let table = table();
+        let contents =
+            (0..).map(|number| [format!("REDIS0010 {number}").as_bytes(), b"\xff"].concat());
+        // So that the checksum which includes the closing byte begins where the other has that byte.
+        let content = contents.into_iter().find(|content| crc_of(content, &table) & 0xff == 0xff);
+        let bytes = closed(&content.unwrap(), &table);
+        assert_eq!(bytes.last(), Some(&0));
+        let all_but = |missing: usize| {
+            let length = bytes.len() - missing;
+            (length as u64, super::length(&mut &bytes[..length]).unwrap())
+        };
+        assert_eq!(all_but(0), (bytes.len() as u64, Some(bytes.len() as u64)));
+        let (length, found) = all_but(1);
+        assert_eq!(found, Some(length));
+        for missing in 2..=bytes.len() {
+            assert_eq!(all_but(missing).1, None, "{missing}");
+        }
     }
 }

@@ -38,8 +38,9 @@ fn the_state_machine_is_pure() {
     }
 }
 
-/// Mistakes that still bring a branch of several lines, each to be made shorter.
-const LONG_MISTAKES: [&str; 3] = ["GroupHalfLate", "OpenElementPromised", "PromisedCreditSpent"];
+/// Mistakes with a branch of several lines. What half a group leaves for the next turn has to be kept somewhere,
+/// and without the mistake nothing is kept.
+const LONG_MISTAKES: [&str; 1] = ["GroupHalfLate"];
 
 #[test]
 fn a_planted_mistake_is_one_line() {

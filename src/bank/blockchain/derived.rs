@@ -130,3 +130,72 @@ pub struct SessionsInChain {
     /// The position before which sessions were opened that have expired, unless they are listed here.
     pub horizon: Option<Position>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::amount::Amount;
+    use crate::bank::blockchain::block::{BlockHash, FORMAT};
+    use crate::bank::ledger::entry::{Record, Via};
+
+    const FOUNDED: [(&str, u64); 3] = [("A", 1), ("B", 2), ("C", 3)];
+    const NOBODY: [u64; 0] = [];
+
+    fn id(name: &str) -> ServerId {
+        name.parse().unwrap()
+    }
+
+    fn derived() -> Derived {
+        let servers = FOUNDED.map(|(name, of)| (id(name), InstanceId(of))).into();
+        let genesis = Genesis { format: FORMAT, opening_balance: Amount::ZERO, servers };
+        let mut derived = Derived::at_founding(&genesis);
+        derived.included.insert(id("C"), Position { epoch: 1, seq: 7 });
+        derived
+    }
+
+    /// Has A log that a server rejoins, and returns whom this deposes.
+    fn rejoin(derived: &mut Derived, server: &str, old: u64, new: u64) -> Vec<u64> {
+        let (old, new) = (InstanceId(old), InstanceId(new));
+        let action = Action::Rejoin { server: id(server), old, new };
+        let record = Record { action, request: None, via: Via::Local, linked: false };
+        let element = Element::seal(Position::START.next(), vec![record]);
+        let logs = [(id("A"), vec![element])].into();
+        let (previous, proposer) = (BlockHash::NONE, Some(id("A")));
+        let deposes = derived.rejoin(&Block { height: 1, previous, proposer, genesis: None, logs });
+        deposes.into_iter().map(|instance| instance.0).collect()
+    }
+
+    fn of_c(derived: &Derived) -> (u64, Position) {
+        (derived.instances[&id("C")].0, derived.included[&id("C")])
+    }
+
+    #[test]
+    fn who_rejoins_replaces_the_instance_that_was_named_and_counts_anew() {
+        let mut derived = derived();
+        assert_eq!(of_c(&derived), (3, Position { epoch: 1, seq: 7 }));
+        assert_eq!(rejoin(&mut derived, "C", 3, 30), [3]);
+        assert_eq!(of_c(&derived), (30, Position { epoch: 2, seq: 0 }));
+        assert_eq!(
+            (derived.instances[&id("B")].0, derived.included[&id("B")]),
+            (2, Position::START)
+        );
+        // It came twice.
+        assert_eq!(rejoin(&mut derived, "C", 3, 30), NOBODY);
+        assert_eq!(of_c(&derived), (30, Position { epoch: 2, seq: 0 }));
+    }
+
+    #[test]
+    fn who_comes_too_late_replaces_nobody_and_never_will() {
+        let mut derived = derived();
+        rejoin(&mut derived, "C", 3, 30);
+        assert_eq!(rejoin(&mut derived, "C", 3, 31), [31], "30 is not whom the operator meant");
+        assert_eq!(rejoin(&mut derived, "C", 30, 31), [31], "31 is over");
+        assert_eq!(rejoin(&mut derived, "C", 30, 3), [3], "and so is 3");
+        assert_eq!(derived.deposed, [3, 31].map(InstanceId).into());
+        assert_eq!(of_c(&derived), (30, Position { epoch: 2, seq: 0 }));
+        assert_eq!(rejoin(&mut derived, "C", 30, 2), NOBODY, "2 is B's");
+        assert_eq!(rejoin(&mut derived, "D", 3, 40), NOBODY, "there is no D");
+        assert_eq!(rejoin(&mut derived, "C", 30, 40), [30]);
+        assert_eq!(of_c(&derived), (40, Position { epoch: 3, seq: 0 }));
+    }
+}

@@ -140,7 +140,12 @@ impl LocalLog {
     /// Returns the elements after seq `known`, from a beginning of the log that holds at most this share; and
     /// whether something was left out.
     pub fn promise(&self, known: u64, share: Share) -> (Vec<Element>, bool) {
-        assert!(self.open.is_empty(), "a promise of what is in no element");
+        let open = self.open_element();
+        assert!(
+            open.is_none() || planted!(OpenElementPromised),
+            "a promise of what is in no element"
+        );
+        let all = || self.elements.iter().chain(&open);
         let (mut taken, mut length) = (0, 0);
         let mut fits = |element: &Element| {
             taken += element.entries_held();
@@ -148,10 +153,10 @@ impl LocalLog {
             let is_first = length == element.text().len();
             taken <= share.entries && (length <= share.bytes || is_first)
         };
-        let fitting = self.elements.iter().take_while(|element| fits(element)).count();
-        let beginning = self.elements.range(..fitting);
+        let fitting = all().take_while(|element| fits(element)).count();
+        let beginning = all().take(fitting);
         let elements = beginning.filter(|element| element.last().seq > known).cloned().collect();
-        (elements, fitting < self.elements.len())
+        (elements, fitting < all().count())
     }
 
     /// Takes `elements`, which must be the log's beginning, off its front.

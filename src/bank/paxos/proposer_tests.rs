@@ -1,4 +1,4 @@
-//! The proposer alone, without a server.
+//! The proposer alone, without a server; and what it knows of logs.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use super::*;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, FORMAT, Genesis};
 use crate::bank::ids::InstanceId;
+use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::entry::{Action, Record, Via};
 use crate::bank::paxos::rest::Consulted;
 
@@ -161,4 +162,117 @@ fn a_distrusted_server_has_to_promise_again() {
     stage.proposer.distrust(&id("B"));
     assert!(stage.proposer.knowledge.log(&id("B")).is_empty());
     assert_eq!(stage.promise("B", promises(log("B", 1))), Ok(()));
+}
+
+/// Appends a block of what A's proposer knows of these servers' logs.
+fn append_known(stage: &mut Stage, of: &[&str]) {
+    let Stage { proposer, chain, .. } = stage;
+    let mut balances = Balances::new(0, 16);
+    balances.found(chain.opening_balances());
+    let logs = proposer.knowledge.gather(&of.iter().map(|name| id(name)).collect());
+    let (previous, proposer) = (chain.head(), Some(id("A")));
+    let next = SealedBlock::seal(Block { height: 1, previous, proposer, genesis: None, logs });
+    let consequences = chain.verify(&balances, &next).unwrap();
+    chain.append(&next, consequences);
+}
+
+#[test]
+fn what_is_known_of_a_log_goes_on_until_the_chain_holds_it() {
+    let mut stage = Stage::new();
+    let Stage { proposer: Proposer { knowledge, .. }, chain, .. } = &mut stage;
+    for (server, seq) in [("B", 1), ("B", 2), ("C", 1)] {
+        knowledge.learn(chain, &id(server), &log(server, seq)).unwrap();
+    }
+    assert!(knowledge.learn(chain, &id("B"), &log("B", 4)).is_err(), "3 is missing");
+    let seqs = [("A", 0), ("B", 2), ("C", 1)].map(|(server, seq)| (id(server), seq));
+    assert_eq!(knowledge.known(chain), seqs.into());
+    let gathered = knowledge.gather(&["A", "B"].map(id).into());
+    assert_eq!(gathered, [(id("B"), [log("B", 1), log("B", 2)].concat())].into());
+    // B's second element came after the block was fixed.
+    let (one, two) = (log("B", 1), log("B", 2));
+    knowledge.forget(&id("B"));
+    knowledge.learn(chain, &id("B"), &one).unwrap();
+    append_known(&mut stage, &["B"]);
+    let Stage { proposer: Proposer { knowledge, .. }, chain, .. } = &mut stage;
+    assert!(knowledge.learn(chain, &id("B"), &two).is_err(), "the first is in the chain and known");
+    knowledge.trim(chain);
+    assert_eq!(knowledge.learn(chain, &id("B"), &two), Ok(()));
+    let ends = ["A", "B", "C"].map(|server| knowledge.end(chain, &id(server)).seq);
+    assert_eq!((ends, knowledge.log(&id("B"))), ([0, 2, 1], &two[..]));
+}
+
+#[test]
+fn who_asks_again_is_told_what_is_known_and_who_answered_is_not_asked_again() {
+    let mut stage = Stage::new();
+    stage.promise("B", promises(log("B", 1))).unwrap();
+    assert_eq!(stage.proposer.request(&id("B"), &stage.chain), None);
+    match stage.proposer.request(&id("C"), &stage.chain) {
+        Some(Message::Prepare { height: 1, known, .. }) => assert_eq!(known[&id("B")], 1),
+        other => panic!("a prepare: {other:?}"),
+    }
+    let consulted = Consulted { ends: BTreeMap::new(), rest: Rest::Nothing };
+    stage.proposer.fix(block(1), Origin::Built(consulted));
+    stage.accepted("C", block(1).hash());
+    assert_eq!(stage.proposer.request(&id("C"), &stage.chain), None);
+    let to_b = stage.proposer.request(&id("B"), &stage.chain);
+    assert!(matches!(to_b, Some(Message::Accept { block: of, .. }) if of == block(1)));
+}
+
+#[test]
+fn what_is_left_of_a_log_that_was_cut_is_known_only_if_it_was_said() {
+    let rest_of = |of: &str, whole: Option<Whole>| {
+        let mut stage = Stage::new();
+        let vote = Vote::Log { elements: log(of, 1), cut: true, whole };
+        stage.promise(of, vote).unwrap();
+        match stage.proposer.run.unwrap().phase {
+            Phase::Preparing { promises, .. } => promises[&id(of)].clone(),
+            phase => panic!("it prepares: {phase:?}"),
+        }
+    };
+    let seq = |seq| Position { epoch: 1, seq };
+    let whole = |last| Some(Whole { last: seq(last), brings: BTreeMap::new() });
+    assert_eq!(rest_of("B", None), Promised::Log { end: None, rest: Rest::Unknown });
+    let brings = Rest::Brings(BTreeMap::new());
+    assert_eq!(rest_of("B", whole(5)), Promised::Log { end: Some(seq(5)), rest: brings });
+    let own = rest_of("A", whole(5));
+    assert_eq!(
+        own,
+        Promised::Log { end: Some(seq(5)), rest: Rest::Nothing },
+        "A's balances count it"
+    );
+    let mut stage = Stage::new();
+    let two = [log("B", 1), log("B", 2)].concat();
+    let vote = Vote::Log { elements: two, cut: true, whole: whole(1) };
+    let taken = stage.proposer.on_promise(&stage.chain, &id("B"), (false, false), vote);
+    assert!(taken.unwrap_err().contains("ends before the part"));
+}
+
+#[test]
+fn who_waits_elsewhere_is_a_rival_and_a_leap_is_far_beyond_all_rounds() {
+    let mut stage = Stage::new();
+    for (of, own) in [("A", true), ("B", false)] {
+        let vote = promises(Vec::new());
+        stage.proposer.on_promise(&stage.chain, &id(of), (own, true), vote).unwrap();
+    }
+    let Proposer { run, .. } = &stage.proposer;
+    assert_eq!(run.as_ref().unwrap().plan.rivals, ["B"].map(id).into());
+    let mut proposer = Proposer::new(Some(&Ballot { round: 10, ..stage.ballot.clone() }));
+    let most = 10 + Ballot::MAX_LEAP;
+    assert_eq!([most, most + 1].map(|round| proposer.is_leap(round)), [false, true]);
+    proposer.begin_rounds_anew();
+    assert_eq!(proposer.highest_round, 10);
+    proposer.saw(&Ballot { round: most, ..stage.ballot });
+    proposer.begin_rounds_anew();
+    assert_eq!(proposer.highest_round, 0);
+}
+
+#[test]
+fn only_a_block_that_was_built_here_is_the_runs_own() {
+    let mut stage = Stage::new();
+    let built = |stage: &Stage, height| stage.proposer.has_built(height, &stage.ballot);
+    stage.proposer.fix(block(1), Origin::Adopted);
+    assert!(!built(&stage, 1));
+    let consulted = Consulted { ends: BTreeMap::new(), rest: Rest::Nothing };
+    stage.proposer.fix(block(1), Origin::Built(consulted));
+    assert!(built(&stage, 1) && !built(&stage, 2));
 }

@@ -195,6 +195,7 @@ fn consulted(promises: &BTreeMap<ServerId, Promised>) -> Consulted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bank::amount::Amount;
     use crate::bank::blockchain::block::Block;
     use crate::bank::ids::LifeId;
 
@@ -219,5 +220,37 @@ mod tests {
         assert_eq!(found, Value::Adopt(block(9)));
         let found = value(&promises([log(Rest::Nothing), log(Rest::Unknown), log(Rest::Nothing)]));
         assert!(matches!(found, Value::Build(Consulted { rest: Rest::Unknown, .. })));
+    }
+
+    #[test]
+    fn a_built_block_knows_where_each_log_ended() {
+        let end = |seq| Position { epoch: 1, seq };
+        let brings = |units| {
+            let amount = Amount::new(units).unwrap();
+            Rest::Brings([("A".parse().unwrap(), amount)].into())
+        };
+        let promises =
+            [("A", Some(3), Rest::Nothing), ("B", None, brings(2)), ("C", Some(5), brings(4))]
+                .map(|(server, seq, rest)| (server.parse().unwrap(), (seq.map(end), rest)));
+        let ends = promises.clone().map(|(server, (end, _))| (server, end)).into();
+        let promised = promises.map(|(server, (end, rest))| (server, Promised::Log { end, rest }));
+        let built = Consulted { ends, rest: brings(6) };
+        assert_eq!(value(&promised.into()), Value::Build(built));
+    }
+
+    #[test]
+    fn a_run_is_of_one_height_and_one_ballot_and_hears_each_server_once_in_each_phase() {
+        let mut run = Run::new(3, ballot(2), BTreeSet::new(), BTreeSet::new());
+        assert!(run.is(3, &ballot(2)) && !run.is(4, &ballot(2)) && !run.is(3, &ballot(1)));
+        let b: ServerId = "B".parse().unwrap();
+        let Phase::Preparing { promises, .. } = &mut run.phase else { panic!("it prepares") };
+        promises.insert(b.clone(), Promised::Log { end: None, rest: Rest::Nothing });
+        assert!(run.has_heard(&b));
+        run.phase = Phase::Accepting {
+            block: block(3),
+            origin: Origin::Adopted,
+            accepted: BTreeSet::new(),
+        };
+        assert!(!run.has_heard(&b), "of the block it has said nothing");
     }
 }

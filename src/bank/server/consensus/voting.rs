@@ -7,7 +7,6 @@ use super::foreseen::Foreseen;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::limits::Share;
 use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::acceptor::{Acceptor, Answer};
 use crate::bank::paxos::ballot::Ballot;
@@ -113,13 +112,9 @@ impl Server {
             return Vote::Accepted { ballot, block: block.clone() };
         }
         // What is promised here may become a block's end, which must fall between elements.
-        if planted!(OpenElementPromised) {
-            let mut as_if = self.ledger.log.clone();
-            as_if.seal();
-            let (elements, cut) = as_if.promise(known, Share::ALL);
-            return Vote::Log { elements, cut, whole: None };
+        if !planted!(OpenElementPromised) {
+            self.seal_log();
         }
-        self.seal_log();
         let (elements, cut) = self.ledger.log.promise(known, self.share());
         let cut = cut && !planted!(CutNotSaid);
         let whole = cut.then(|| self.whole_log(asks));
