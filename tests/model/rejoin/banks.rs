@@ -135,12 +135,34 @@ pub fn deep() -> Vec<Exploration<Bank>> {
         ),
         exploration("two newer stores", 2_666_316, two()),
         exploration("of five servers", 39_680, of_five()),
+        exploration("two newer stores, each heard by one", 329_917, each_heard_by_one()),
     ]
 }
 
 /// Two newer stores, which ask to rejoin twice between them.
 fn two() -> Bank {
     Bank { newer: 2, ..with(one(THREE, vec![]), |b| b.newer_beats = 2) }
+}
+
+/// Two newer stores know the chain from both others; each of these takes another of the two for C, and is asked
+/// by it to log that it rejoins. One comes too late, and hears so from both: from one by a block, from the other
+/// when that one begins a new life.
+fn each_heard_by_one() -> Bank {
+    let (a, b, one, other) = (0, 1, 3, 4);
+    let loses = |peer| [Step::CutOff(peer), Step::Notice(peer)];
+    let mut begun: Vec<Step> = [a, b].into_iter().flat_map(loses).collect();
+    begun.extend([one, other].map(Step::Start));
+    begun.extend([
+        Step::Dial(other, a),
+        Step::Meet(one, a),
+        Step::Dial(one, b),
+        Step::Meet(other, b),
+    ]);
+    // Each learns from its one peer that the bank is open, and asks it.
+    let asks =
+        [b, other, a, one].into_iter().flat_map(|place| [Step::Beat(place), Step::Send(place)]);
+    begun.extend(asks);
+    Bank { begun, ..in_one_round(with(two(), |b| (b.beats, b.crashes) = (3, 1))) }
 }
 
 /// Of the others E alone still reaches the old store, and alone not yet the newer one.
