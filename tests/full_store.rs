@@ -145,12 +145,12 @@ fn a_server_that_is_started_on_an_empty_redis_that_refuses_writes_waits() {
         set(bank.redis("A"), refuse);
         bank.start_server("A");
         bank.start_server("B");
-        let told = || bank.ask("A", &json!({"balance": {}})).unwrap_or_default();
-        wait_until("it says so to who connects", || {
-            let told = told();
-            told["error"] == json!("unavailable")
-                && told["message"].as_str().unwrap_or_default().contains(words)
-        });
+        let says = |bank: &Bank, words: &str| {
+            let told = bank.ask("A", &json!({"balance": {}})).unwrap_or_default();
+            let message = told["message"].as_str().unwrap_or_default();
+            told["error"] == json!("unavailable") && message.contains(words)
+        };
+        wait_until("it says so to who connects", || says(&bank, words));
         let log = std::fs::read_to_string(bank.log_file("A").unwrap()).unwrap();
         assert!(log.contains(words) && log.contains("so this server waits"), "{log}");
         if words == "OOM" {
@@ -158,11 +158,7 @@ fn a_server_that_is_started_on_an_empty_redis_that_refuses_writes_waits() {
         } else {
             // Somebody starts Redis anew, with other settings.
             bank.redis("A").kill();
-            wait_until("it says that Redis is gone", || {
-                let told = told();
-                let message = told["message"].as_str().unwrap_or_default();
-                told["error"] == json!("unavailable") && !message.contains(words)
-            });
+            wait_until("it says that Redis is gone", || says(&bank, "can't be reached"));
             bank.redis("A").restart();
         }
         bank.wait_until_connected();

@@ -12,59 +12,87 @@ use crate::support::redis::{TestRedis, say};
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    ServerKilled,
-    AllServersKilled,
-    ServerStopped,
-    RedisKilled,
-    RedisTornTail,
-    RedisStopped,
-    RedisPaused,
-    RedisOutOfMemory,
-    RedisWithoutReplicas,
-    RedisReadOnly,
-    RedisWantsPassword,
-    RedisLoading,
-    RedisDiskFull,
-    RedisHangsUp,
-    RedisRewrites,
-    ServerIsolated,
+    /// Of servers' processes.
+    Server(OfServer),
+    /// Of a store.
+    Redis(InRedis),
+    /// Between servers.
+    Way(OnTheWay),
+    /// Between a server and its clients.
+    Door(AtTheDoor),
+}
+
+/// What happens to servers' processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OfServer {
+    Killed,
+    AllKilled,
+    Stopped,
+}
+
+/// What happens to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InRedis {
+    Killed,
+    TornTail,
+    Stopped,
+    Paused,
+    OutOfMemory,
+    WithoutReplicas,
+    ReadOnly,
+    WantsPassword,
+    Loading,
+    DiskFull,
+    HangsUp,
+    Rewrites,
+}
+
+/// What happens between servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OnTheWay {
+    Isolated,
     PairParted,
     OneWayParted,
-    WaySlow,
-    WayRefused,
-    WaysCut,
-    WaysReset,
-    WayHalfOpen,
+    Slow,
+    Refused,
+    AllCut,
+    AllReset,
+    HalfOpen,
+}
+
+/// What happens between a server and its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AtTheDoor {
     ClientsCut,
     RepliesHeld,
 }
 
 pub const ALL: [Kind; 25] = [
-    Kind::ServerKilled,
-    Kind::AllServersKilled,
-    Kind::ServerStopped,
-    Kind::RedisKilled,
-    Kind::RedisTornTail,
-    Kind::RedisStopped,
-    Kind::RedisPaused,
-    Kind::RedisOutOfMemory,
-    Kind::RedisWithoutReplicas,
-    Kind::RedisReadOnly,
-    Kind::RedisWantsPassword,
-    Kind::RedisLoading,
-    Kind::RedisDiskFull,
-    Kind::RedisHangsUp,
-    Kind::RedisRewrites,
-    Kind::ServerIsolated,
-    Kind::PairParted,
-    Kind::OneWayParted,
-    Kind::WaySlow,
-    Kind::WayRefused,
-    Kind::WaysCut,
-    Kind::WaysReset,
-    Kind::WayHalfOpen,
-    Kind::ClientsCut,
-    Kind::RepliesHeld,
+    Kind::Server(OfServer::Killed),
+    Kind::Server(OfServer::AllKilled),
+    Kind::Server(OfServer::Stopped),
+    Kind::Redis(InRedis::Killed),
+    Kind::Redis(InRedis::TornTail),
+    Kind::Redis(InRedis::Stopped),
+    Kind::Redis(InRedis::Paused),
+    Kind::Redis(InRedis::OutOfMemory),
+    Kind::Redis(InRedis::WithoutReplicas),
+    Kind::Redis(InRedis::ReadOnly),
+    Kind::Redis(InRedis::WantsPassword),
+    Kind::Redis(InRedis::Loading),
+    Kind::Redis(InRedis::DiskFull),
+    Kind::Redis(InRedis::HangsUp),
+    Kind::Redis(InRedis::Rewrites),
+    Kind::Way(OnTheWay::Isolated),
+    Kind::Way(OnTheWay::PairParted),
+    Kind::Way(OnTheWay::OneWayParted),
+    Kind::Way(OnTheWay::Slow),
+    Kind::Way(OnTheWay::Refused),
+    Kind::Way(OnTheWay::AllCut),
+    Kind::Way(OnTheWay::AllReset),
+    Kind::Way(OnTheWay::HalfOpen),
+    Kind::Door(AtTheDoor::ClientsCut),
+    Kind::Door(AtTheDoor::RepliesHeld),
 ];
 
 /// What a fault has to itself while it lasts: two at once would undo each other's work.
@@ -103,157 +131,174 @@ impl Fault {
         let way = |from: &str, to: &str| Claim::Way(from.to_owned(), to.to_owned());
         let Fault { server, other, .. } = self;
         match self.kind {
-            Kind::ServerKilled | Kind::ServerStopped => vec![Claim::Server(server.clone())],
-            Kind::AllServersKilled => stage.bank.ids().into_iter().map(Claim::Server).collect(),
-            Kind::ServerIsolated | Kind::WaysCut | Kind::WaysReset => {
+            Kind::Server(OfServer::Killed | OfServer::Stopped) => {
+                vec![Claim::Server(server.clone())]
+            }
+            Kind::Server(OfServer::AllKilled) => {
+                stage.bank.ids().into_iter().map(Claim::Server).collect()
+            }
+            Kind::Way(OnTheWay::Isolated | OnTheWay::AllCut | OnTheWay::AllReset) => {
                 let ways = stage.ways.keys();
                 let ways = ways.filter(|(from, to)| from == server || to == server);
                 ways.map(|(from, to)| way(from, to)).collect()
             }
-            Kind::PairParted => vec![way(server, other), way(other, server)],
-            Kind::OneWayParted | Kind::WaySlow | Kind::WayRefused | Kind::WayHalfOpen => {
-                vec![way(server, other)]
+            Kind::Way(OnTheWay::PairParted) => vec![way(server, other), way(other, server)],
+            Kind::Way(
+                OnTheWay::OneWayParted | OnTheWay::Slow | OnTheWay::Refused | OnTheWay::HalfOpen,
+            ) => vec![way(server, other)],
+            Kind::Door(AtTheDoor::ClientsCut | AtTheDoor::RepliesHeld) => {
+                vec![Claim::Door(server.clone())]
             }
-            Kind::ClientsCut | Kind::RepliesHeld => vec![Claim::Door(server.clone())],
-            _ => vec![Claim::Redis(self.redis)],
+            Kind::Redis(_) => vec![Claim::Redis(self.redis)],
         }
     }
 
     /// Breaks it.
     pub fn begin(&mut self, stage: &mut Stage, dice: &mut fastrand::Rng) {
         match self.kind {
-            Kind::ServerKilled => stage.bank.kill(&self.server),
-            Kind::AllServersKilled => {
+            Kind::Server(OfServer::Killed) => stage.bank.kill(&self.server),
+            Kind::Server(OfServer::AllKilled) => {
                 stage.bank.ids().iter().for_each(|id| stage.bank.kill(id));
             }
-            Kind::ServerStopped => signal(stage.bank.process(&self.server), "STOP"),
-            Kind::ClientsCut => stage.doors[&self.server].strike(Blow::Cut),
-            Kind::RepliesHeld => stage.doors[&self.server].change(|way| way.hold_back = true),
-            Kind::ServerIsolated
-            | Kind::PairParted
-            | Kind::OneWayParted
-            | Kind::WaySlow
-            | Kind::WayRefused
-            | Kind::WaysCut
-            | Kind::WaysReset
-            | Kind::WayHalfOpen => {
-                self.begin_on_the_way(stage, dice);
+            Kind::Server(OfServer::Stopped) => signal(stage.bank.process(&self.server), "STOP"),
+            Kind::Door(AtTheDoor::ClientsCut) => stage.doors[&self.server].strike(Blow::Cut),
+            Kind::Door(AtTheDoor::RepliesHeld) => {
+                stage.doors[&self.server].change(|way| way.hold_back = true);
             }
-            _ => self.begin_in_redis(&mut stage.bank.stores[self.redis], dice),
+            Kind::Way(kind) => self.begin_on_the_way(kind, stage, dice),
+            Kind::Redis(kind) => {
+                self.begin_in_redis(kind, &mut stage.bank.stores[self.redis], dice);
+            }
         }
     }
 
-    fn begin_on_the_way(&self, stage: &Stage, dice: &mut fastrand::Rng) {
+    fn begin_on_the_way(&self, kind: OnTheWay, stage: &Stage, dice: &mut fastrand::Rng) {
         let hold = |way: &mut Way| (way.hold_there, way.hold_back) = (true, true);
         let way = |from: &String, to: &String| &stage.ways[&(from.clone(), to.clone())];
         let there = way(&self.server, &self.other);
-        match self.kind {
-            Kind::ServerIsolated => stage.ways_of(&self.server).for_each(|way| way.change(hold)),
-            Kind::PairParted => {
+        match kind {
+            OnTheWay::Isolated => stage.ways_of(&self.server).for_each(|way| way.change(hold)),
+            OnTheWay::PairParted => {
                 there.change(hold);
                 way(&self.other, &self.server).change(hold);
             }
-            Kind::OneWayParted => there.change(|way| way.hold_there = true),
-            Kind::WaySlow => {
+            OnTheWay::OneWayParted => there.change(|way| way.hold_there = true),
+            OnTheWay::Slow => {
                 let delay = Duration::from_millis(dice.u64(1..300));
                 there.change(|way| way.delay = delay);
             }
-            Kind::WayRefused => {
+            OnTheWay::Refused => {
                 there.change(|way| way.refuse = true);
                 there.strike(Blow::Cut);
             }
-            Kind::WaysCut => stage.ways_of(&self.server).for_each(|way| way.strike(Blow::Cut)),
-            Kind::WaysReset => stage.ways_of(&self.server).for_each(|way| way.strike(Blow::Reset)),
-            _ => there.strike(Blow::HalfOpen),
+            OnTheWay::AllCut => stage.ways_of(&self.server).for_each(|way| way.strike(Blow::Cut)),
+            OnTheWay::AllReset => {
+                stage.ways_of(&self.server).for_each(|way| way.strike(Blow::Reset));
+            }
+            OnTheWay::HalfOpen => there.strike(Blow::HalfOpen),
         }
     }
 
-    fn begin_in_redis(&mut self, redis: &mut TestRedis, dice: &mut fastrand::Rng) {
-        match self.kind {
-            Kind::RedisKilled => redis.kill(),
-            Kind::RedisTornTail => {
+    fn begin_in_redis(&mut self, kind: InRedis, redis: &mut TestRedis, dice: &mut fastrand::Rng) {
+        match kind {
+            InRedis::Killed => redis.kill(),
+            InRedis::TornTail => {
                 let element = r#"{"epoch":1,"seq":1,"entries":[["A","B",1]]}"#;
                 let keys = ["TURN", "LOG"].map(|key| format!("SERVER-{key}-{}", self.server));
                 let commands: [&[&str]; 2] = [&["INCR", &keys[0]], &["RPUSH", &keys[1], element]];
                 let missing = if dice.bool() { 0 } else { dice.usize(1..150) };
                 redis.kill_while_writing(&commands, missing);
             }
-            Kind::RedisStopped => signal(redis.process(), "STOP"),
-            Kind::RedisLoading => redis.restart_with(&["--key-load-delay", "300"], 0),
-            Kind::RedisDiskFull => {
+            InRedis::Stopped => signal(redis.process(), "STOP"),
+            InRedis::Loading => redis.restart_with(&["--key-load-delay", "300"], 0),
+            InRedis::DiskFull => {
                 let size = redis.append_only_file().metadata().expect("a size").len();
                 redis.restart_with(&[], size / 512 + dice.u64(8..200));
             }
-            _ => {
-                let mut connection = redis.connect();
+            InRedis::Paused => {
                 let pause = self.lasts.as_millis().to_string();
-                let words: &[&str] = match self.kind {
-                    Kind::RedisPaused => &["CLIENT", "PAUSE", &pause],
-                    Kind::RedisOutOfMemory => &["CONFIG", "SET", "maxmemory", "1"],
-                    Kind::RedisWithoutReplicas => &["CONFIG", "SET", "min-replicas-to-write", "1"],
-                    // Nobody listens at port 1.
-                    Kind::RedisReadOnly => &["REPLICAOF", "127.0.0.1", "1"],
-                    Kind::RedisRewrites => &["BGREWRITEAOF"],
-                    Kind::RedisWantsPassword => &["CONFIG", "SET", "requirepass", "chaos"],
-                    _ => &["PING"],
-                };
-                let _: redis::Value = say(&mut connection, words);
-                // Who is connected already is not asked for the password.
-                if matches!(self.kind, Kind::RedisWantsPassword | Kind::RedisHangsUp) {
-                    let _: usize = say(&mut connection, &["CLIENT", "KILL", "TYPE", "normal"]);
-                }
-                self.connection = Some(connection);
+                self.order(redis, &["CLIENT", "PAUSE", &pause]);
             }
+            InRedis::OutOfMemory => self.order(redis, &["CONFIG", "SET", "maxmemory", "1"]),
+            InRedis::WithoutReplicas => {
+                self.order(redis, &["CONFIG", "SET", "min-replicas-to-write", "1"]);
+            }
+            // Nobody listens at port 1.
+            InRedis::ReadOnly => self.order(redis, &["REPLICAOF", "127.0.0.1", "1"]),
+            InRedis::Rewrites => self.order(redis, &["BGREWRITEAOF"]),
+            InRedis::WantsPassword => {
+                self.order(redis, &["CONFIG", "SET", "requirepass", "chaos"]);
+                // Who is connected already is not asked for the password.
+                self.tell(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+            }
+            InRedis::HangsUp => self.order(redis, &["CLIENT", "KILL", "TYPE", "normal"]),
         }
+    }
+
+    /// Tells a Redis something, and keeps the connection.
+    fn order(&mut self, redis: &TestRedis, words: &[&str]) {
+        self.connection = Some(redis.connect());
+        self.tell(words);
+    }
+
+    fn tell(&mut self, words: &[&str]) {
+        let connection = self.connection.as_mut().expect("it was connected to");
+        let _: redis::Value = say(connection, words);
     }
 
     /// Heals it.
     pub fn end(mut self, stage: &mut Stage) {
         match self.kind {
-            Kind::ServerKilled => stage.bank.start_server(&self.server),
-            Kind::AllServersKilled => {
+            Kind::Server(OfServer::Killed) => stage.bank.start_server(&self.server),
+            Kind::Server(OfServer::AllKilled) => {
                 stage.bank.ids().iter().for_each(|id| stage.bank.start_server(id));
             }
-            Kind::ServerStopped => signal(stage.bank.process(&self.server), "CONT"),
-            Kind::ServerIsolated => {
-                stage.ways_of(&self.server).for_each(|way| way.change(|way| *way = Way::default()));
-            }
-            Kind::PairParted | Kind::OneWayParted | Kind::WaySlow | Kind::WayRefused => {
-                for (from, to) in [(&self.server, &self.other), (&self.other, &self.server)] {
-                    if self.kind == Kind::PairParted || *from == self.server {
-                        let way = &stage.ways[&(from.clone(), to.clone())];
-                        way.change(|way| *way = Way::default());
-                    }
-                }
-            }
-            // What is still open at one end only is closed there as well.
-            Kind::WayHalfOpen => {
-                stage.ways[&(self.server.clone(), self.other.clone())].strike(Blow::Cut);
-            }
-            Kind::RepliesHeld => {
+            Kind::Server(OfServer::Stopped) => signal(stage.bank.process(&self.server), "CONT"),
+            Kind::Way(kind) => self.end_on_the_way(kind, stage),
+            Kind::Door(AtTheDoor::RepliesHeld) => {
                 // Whatever is held is lost.
                 stage.doors[&self.server].strike(Blow::Cut);
                 stage.doors[&self.server].change(|way| *way = Way::default());
             }
-            Kind::WaysCut | Kind::WaysReset | Kind::ClientsCut => {}
-            _ => self.end_in_redis(&mut stage.bank.stores[self.redis]),
+            Kind::Door(AtTheDoor::ClientsCut) => {}
+            Kind::Redis(kind) => self.end_in_redis(kind, &mut stage.bank.stores[self.redis]),
         }
     }
 
-    fn end_in_redis(&mut self, redis: &mut TestRedis) {
-        let mut tell = |words: &[&str]| {
-            let connection = self.connection.as_mut().expect("it was connected to");
-            let _: redis::Value = say(connection, words);
-        };
-        match self.kind {
-            Kind::RedisStopped => signal(redis.process(), "CONT"),
-            Kind::RedisPaused => tell(&["PING"]),
-            Kind::RedisOutOfMemory => tell(&["CONFIG", "SET", "maxmemory", "0"]),
-            Kind::RedisWithoutReplicas => tell(&["CONFIG", "SET", "min-replicas-to-write", "0"]),
-            Kind::RedisReadOnly => tell(&["REPLICAOF", "NO", "ONE"]),
-            Kind::RedisWantsPassword => tell(&["CONFIG", "SET", "requirepass", ""]),
-            Kind::RedisHangsUp | Kind::RedisRewrites => {}
-            _ => redis.restart(),
+    fn end_on_the_way(&self, kind: OnTheWay, stage: &Stage) {
+        let way = |from: &String, to: &String| &stage.ways[&(from.clone(), to.clone())];
+        let there = way(&self.server, &self.other);
+        match kind {
+            OnTheWay::Isolated => {
+                stage.ways_of(&self.server).for_each(|way| way.change(|way| *way = Way::default()));
+            }
+            OnTheWay::PairParted => {
+                there.change(|way| *way = Way::default());
+                way(&self.other, &self.server).change(|way| *way = Way::default());
+            }
+            OnTheWay::OneWayParted | OnTheWay::Slow | OnTheWay::Refused => {
+                there.change(|way| *way = Way::default());
+            }
+            // What is still open at one end only is closed there as well.
+            OnTheWay::HalfOpen => there.strike(Blow::Cut),
+            OnTheWay::AllCut | OnTheWay::AllReset => {}
+        }
+    }
+
+    fn end_in_redis(&mut self, kind: InRedis, redis: &mut TestRedis) {
+        match kind {
+            InRedis::Stopped => signal(redis.process(), "CONT"),
+            InRedis::Paused => self.tell(&["PING"]),
+            InRedis::OutOfMemory => self.tell(&["CONFIG", "SET", "maxmemory", "0"]),
+            InRedis::WithoutReplicas => {
+                self.tell(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+            }
+            InRedis::ReadOnly => self.tell(&["REPLICAOF", "NO", "ONE"]),
+            InRedis::WantsPassword => self.tell(&["CONFIG", "SET", "requirepass", ""]),
+            InRedis::HangsUp | InRedis::Rewrites => {}
+            InRedis::Killed | InRedis::TornTail | InRedis::Loading | InRedis::DiskFull => {
+                redis.restart();
+            }
         }
     }
 }

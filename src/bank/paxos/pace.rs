@@ -243,6 +243,27 @@ mod tests {
     }
 
     #[test]
+    fn who_is_needed_less_waits_longer_and_who_wins_begins_anew() {
+        let mut pace = Pace::default();
+        pace.stand_back();
+        assert_eq!(pace.back_off(), Timer::BackOff { attempt: 3 });
+        pace.on_won(false);
+        assert!(!pace.is_backing_off() && !pace.lets_others_go());
+        assert_eq!(pace.back_off(), Timer::BackOff { attempt: 1 });
+    }
+
+    #[test]
+    fn unknown_payees_are_looked_for_once_in_a_while() {
+        let mut pace = Pace::default();
+        assert!(pace.may_look_up());
+        assert_eq!([pace.on_look_up(), pace.on_look_up()], [Some(Timer::LookUp), None]);
+        assert!(!pace.may_look_up());
+        pace.on_look_up_over();
+        assert!(pace.may_look_up());
+        assert_eq!(pace.on_look_up(), Some(Timer::LookUp));
+    }
+
+    #[test]
     fn who_wins_while_others_wait_lets_them_go_first_once() {
         let mut pace = Pace::default();
         pace.back_off();
@@ -288,6 +309,7 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!([pace.begin_to_settle(), pace.begin_to_settle()], [Some(Timer::Settle), None]);
         pace.on_old_log();
+        assert_eq!(pace.begin_to_settle(), Some(Timer::Settle), "of what comes after");
         pace.settle_up_to(5);
         assert!(pace.settles() && !pace.on_settled(4) && pace.on_settled(5));
     }

@@ -137,6 +137,9 @@ fn a_majority_for_exactly_the_block_chooses_it_once() {
     stage.proposer.fix(block(1), Origin::Built(consulted));
     assert_eq!(stage.accepted("A", block(2).hash()), Step::Ignored(Ignored::NoVote));
     assert_eq!(stage.accepted("A", block(1).hash()), Step::Wait);
+    let Stage { proposer, ballot, .. } = &mut stage;
+    let stranger = proposer.on_accepted(&id("C"), false, (1, ballot), block(1).hash(), 2);
+    assert_eq!(stranger, Step::Ignored(Ignored::NoVote), "its vote does not count");
     assert_eq!(stage.accepted("A", block(1).hash()), Step::Ignored(Ignored::NoVote));
     let Step::Chosen(chosen) = stage.accepted("C", block(1).hash()) else { panic!("a majority") };
     assert_eq!(chosen.accepted, ["A", "C"].map(id).into());
@@ -196,6 +199,7 @@ fn what_is_known_of_a_log_goes_on_until_the_chain_holds_it() {
     let Stage { proposer: Proposer { knowledge, .. }, chain, .. } = &mut stage;
     assert!(knowledge.learn(chain, &id("B"), &two).is_err(), "the first is in the chain and known");
     knowledge.trim(chain);
+    assert_eq!(knowledge.end(chain, &id("B")).seq, 1, "by the chain");
     assert_eq!(knowledge.learn(chain, &id("B"), &two), Ok(()));
     let ends = ["A", "B", "C"].map(|server| knowledge.end(chain, &id(server)).seq);
     assert_eq!((ends, knowledge.log(&id("B"))), ([0, 2, 1], &two[..]));

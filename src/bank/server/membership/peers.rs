@@ -249,6 +249,38 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_is_silent_is_not_connected_until_it_greets() {
+        let mut peers = two();
+        let greets = |peers: &mut Peers, connection| {
+            peers.on_greeted(&id("B"), ConnectionId(connection), (InstanceId(7), LifeId(1)));
+        };
+        greets(&mut peers, 1);
+        peers.get_mut(&id("B")).unwrap().missed = SILENCE - 1;
+        assert_eq!(peers.connected(), 1);
+        peers.get_mut(&id("B")).unwrap().missed = SILENCE;
+        assert_eq!(peers.connected(), 0);
+        greets(&mut peers, 2);
+        assert_eq!(peers.connected(), 1);
+        assert!(!peers.on_closed(ConnectionId(3)) && peers.connected() == 1, "nobody's");
+    }
+
+    #[test]
+    fn who_is_behind_or_of_another_chain_is_not_abreast() {
+        let connected = Peer { incoming: Some(ConnectionId(1)), ..Peer::default() };
+        assert!(!connected.is_abreast(), "nobody knows how far it is");
+        let mut peer = connected;
+        peer.holds(4, Some(5));
+        assert!(peer.is_abreast(), "the last block does not count");
+        peer.holds(4, Some(6));
+        assert!(!peer.is_abreast());
+        peer.holds(6, Some(6));
+        peer.holds(3, Some(6));
+        assert_eq!((peer.height, peer.is_abreast()), (Some(6), true), "an older word came late");
+        assert!(!Peer { forked: true, ..peer.clone() }.is_abreast());
+        assert!(!Peer { incoming: None, ..peer }.is_abreast());
+    }
+
+    #[test]
     fn an_accuser_puts_in_doubt_until_one_that_is_there_welcomes() {
         let mut peers = two();
         peers.get_mut(&id("B")).unwrap().word = Word::Bad("lost".into());
