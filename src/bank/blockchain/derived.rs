@@ -147,22 +147,44 @@ mod tests {
 
     fn derived() -> Derived {
         let servers = FOUNDED.map(|(name, of)| (id(name), InstanceId(of))).into();
-        let genesis = Genesis { format: FORMAT, opening_balance: Amount::ZERO, servers };
+        let (opening_balance, keys) = (Amount::ZERO, BTreeMap::new());
+        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys };
         let mut derived = Derived::at_founding(&genesis);
         derived.included.insert(id("C"), Position { epoch: 1, seq: 7 });
         derived
     }
 
-    /// Has A log that a server rejoins, and returns whom this deposes.
-    fn rejoin(derived: &mut Derived, server: &str, old: u64, new: u64) -> Vec<u64> {
-        let (old, new) = (InstanceId(old), InstanceId(new));
-        let action = Action::Rejoin { server: id(server), old, new };
+    /// Has a server log something about servers, and returns whom this deposes.
+    fn logs(derived: &mut Derived, logged_by: &str, action: Action) -> Vec<u64> {
         let record = Record { action, request: None, via: Via::Local, linked: false };
         let element = Element::seal(Position::START.next(), vec![record]);
-        let logs = [(id("A"), vec![element])].into();
+        let logs = [(id(logged_by), vec![element])].into();
         let (previous, proposer) = (BlockHash::NONE, Some(id("A")));
-        let deposes = derived.rejoin(&Block { height: 1, previous, proposer, genesis: None, logs });
+        let deposes = derived.follow(&Block { height: 1, previous, proposer, genesis: None, logs });
         deposes.into_iter().map(|instance| instance.0).collect()
+    }
+
+    fn rejoin(derived: &mut Derived, server: &str, old: u64, new: u64) -> Vec<u64> {
+        let (old, new) = (InstanceId(old), InstanceId(new));
+        logs(derived, "A", Action::Rejoin { server: id(server), old, new, key: None })
+    }
+
+    fn rejoin_with(derived: &mut Derived, old: u64, new: u64, key: u8) -> Vec<u64> {
+        let (old, new, key) =
+            (InstanceId(old), InstanceId(new), Some(Box::new(Fingerprint([key; 32]))));
+        logs(derived, "A", Action::Rejoin { server: id("C"), old, new, key })
+    }
+
+    fn pin(derived: &mut Derived, logged_by: &str, (server, instance): (&str, u64), key: u8) {
+        let (instance, key) = (InstanceId(instance), Box::new(Fingerprint([key; 32])));
+        assert_eq!(
+            logs(derived, logged_by, Action::Pin { server: id(server), instance, key }),
+            NOBODY
+        );
+    }
+
+    fn keys(derived: &Derived) -> Vec<(&str, u8)> {
+        derived.keys.iter().map(|(server, key)| (server.as_str(), key.0[0])).collect()
     }
 
     fn of_c(derived: &Derived) -> (u64, Position) {
@@ -197,5 +219,32 @@ mod tests {
         assert_eq!(rejoin(&mut derived, "D", 3, 40), NOBODY, "there is no D");
         assert_eq!(rejoin(&mut derived, "C", 30, 40), [30]);
         assert_eq!(of_c(&derived), (40, Position { epoch: 3, seq: 0 }));
+    }
+
+    #[test]
+    fn a_server_tells_its_own_key_once_and_nobody_elses() {
+        let mut derived = derived();
+        pin(&mut derived, "A", ("B", 2), 9);
+        pin(&mut derived, "B", ("B", 20), 9);
+        assert_eq!(keys(&derived), [], "by another, of another instance");
+        pin(&mut derived, "B", ("B", 2), 9);
+        pin(&mut derived, "B", ("B", 2), 8);
+        pin(&mut derived, "A", ("A", 1), 9);
+        assert_eq!(keys(&derived), [("B", 9)], "it has one; and 9 is B's");
+    }
+
+    #[test]
+    fn in_a_bank_with_keys_who_rejoins_brings_one_and_the_one_before_is_over() {
+        let mut derived = derived();
+        for (server, instance) in FOUNDED {
+            pin(&mut derived, server, (server, instance), instance as u8);
+        }
+        assert_eq!(rejoin(&mut derived, "C", 3, 30), NOBODY, "nobody could speak for 30");
+        assert_eq!(rejoin_with(&mut derived, 3, 30, 7), [3]);
+        assert_eq!(keys(&derived), [("A", 1), ("B", 2), ("C", 7)]);
+        assert_eq!(derived.former, [Fingerprint([3; 32])].into());
+        assert_eq!(of_c(&derived), (30, Position { epoch: 2, seq: 0 }));
+        assert_eq!(rejoin_with(&mut derived, 3, 31, 6), [31], "it comes too late");
+        assert_eq!(keys(&derived), [("A", 1), ("B", 2), ("C", 7)]);
     }
 }

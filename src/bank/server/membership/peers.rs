@@ -252,7 +252,7 @@ mod tests {
     fn a_peer_that_is_silent_is_not_connected_until_it_greets() {
         let mut peers = two();
         let greets = |peers: &mut Peers, connection| {
-            peers.on_greeted(&id("B"), ConnectionId(connection), (InstanceId(7), LifeId(1)));
+            peers.on_greeted(&id("B"), ConnectionId(connection), (InstanceId(7), LifeId(1)), None);
         };
         greets(&mut peers, 1);
         peers.get_mut(&id("B")).unwrap().missed = SILENCE - 1;
