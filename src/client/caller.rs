@@ -98,7 +98,7 @@ impl Caller {
         self.connect(until)?;
         if !self.is_known && !says_who(question) {
             match self.exchange(Question::Request(&Request::Status), until)? {
-                Answer::Reply(Reply::Status(_)) => {}
+                Answer::Reply(Reply::Status(_) | Reply::Short(_)) => {}
                 _ => return Err(out_of_place()),
             }
         }
@@ -157,6 +157,7 @@ impl Caller {
     fn check_who(&mut self, answer: &Answer) -> Result<(), Failure> {
         let found = match answer {
             Answer::Reply(Reply::Status(status)) => &status.server,
+            Answer::Reply(Reply::Short(status)) => &status.server,
             Answer::Reply(Reply::Session { session }) => &session.server,
             _ => return Ok(()),
         };

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::bank::amount::Amount;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::request::{Cursor, Instruction, Listed, Reply, Request};
 use crate::client::ending::{Ending, Failure};
@@ -17,7 +18,7 @@ use crate::wire::reply::HashedBlock;
 /// A user's command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Does a transfer or an opening.
+    /// Does a transfer or an opening, or gives an account another key.
     One(Instruction),
     /// Does several instructions by one request.
     Batch(Vec<Instruction>),
@@ -49,6 +50,8 @@ pub enum Command {
     Watch(Option<u32>),
     /// Empties the local logs into the chain.
     Settle,
+    /// Shows which stores ask to rejoin; or confirms one, by its server and its key.
+    Rejoin(Option<(ServerId, Fingerprint)>),
     /// Breaks or mends the server's links, or shows their faults.
     Link(LinkOrder),
     /// Asks again for what last ended as unknown.
@@ -133,7 +136,7 @@ pub enum Response {
     One(Ending),
     /// The endings of several, in their order.
     Batch(Vec<Ending>),
-    /// The server's reply to `balance`, `log`, `status` or `settle`; for `log`, the entire log.
+    /// The server's reply to `balance`, `log`, `status`, `settle` or `rejoin`; for `log`, the entire log.
     Reply(Reply),
     /// A page of `history`, `accounts` or `more`.
     Page {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::bank::ids::RequestId;
-use crate::bank::request::{ErrorCode, Outcome};
+use crate::bank::request::{ErrorCode, Outcome, Reply, Status};
 
 /// Why there is no proper answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +90,19 @@ pub enum Ending {
 /// Makes the failure for a reply of another kind than the request calls for.
 pub(super) fn out_of_place() -> Failure {
     Failure::NotUnderstood("it answers another question".into())
+}
+
+/// Takes the whole status from what a server says of itself.
+pub(super) fn whole_status(reply: Reply) -> Result<Box<Status>, Failure> {
+    match reply {
+        Reply::Status(status) => Ok(status),
+        Reply::Short(_) => {
+            let message =
+                "for this one has to know about all servers, which operators and auditors may";
+            Err(Failure::Said(ErrorCode::Forbidden, message.into()))
+        }
+        _ => Err(out_of_place()),
+    }
 }
 
 /// Makes the failure for a server that says "more" and sends nothing, which must not hold us for ever.

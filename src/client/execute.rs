@@ -31,6 +31,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
         // A single look.
         Command::Status | Command::Watch(_) => reply(session, &Request::Status),
         Command::Settle => reply(session, &Request::Settle),
+        Command::Rejoin(confirmed) => reply(session, &Request::Rejoin(confirmed)),
         Command::Link(order) => session.order(&order).map(Response::Links),
         Command::Help(topic) => Ok(Response::Help(topic)),
         Command::Quit => return None,
@@ -76,9 +77,12 @@ fn block(session: &mut Session, height: u64) -> Result<Response, Failure> {
     if let Some(block) = chain(session, height, Some(height))?.pop() {
         return Ok(Response::Block(Box::new(block)));
     }
-    let Reply::Status(status) = ask(session, &Request::Status)? else { return Err(out_of_place()) };
-    let last =
-        status.height.map_or("there are none yet".into(), |height| format!("the last is {height}"));
+    let last = match ask(session, &Request::Status)? {
+        Reply::Status(status) => status.height,
+        Reply::Short(status) => status.height,
+        _ => return Err(out_of_place()),
+    };
+    let last = last.map_or("there are none yet".into(), |height| format!("the last is {height}"));
     Ok(Response::Usage(format!("there is no block {height}: {last}")))
 }
 

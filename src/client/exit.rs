@@ -38,6 +38,7 @@ pub fn exit_of(response: &Response) -> Exit {
             Failure::Said(ErrorCode::UnknownAccount | ErrorCode::BadRequest, _)
             | Failure::NoServer(_),
         ) => Exit::Usage,
+        Response::Failed(Failure::Said(ErrorCode::Forbidden, _)) => Exit::Refused,
         Response::Failed(_) | Response::Reply(Reply::Error { .. }) => Exit::NoAnswer,
         Response::Usage(_) => Exit::Usage,
         Response::Reply(_)
@@ -68,8 +69,8 @@ fn exit_of_ending(ending: &Ending) -> Exit {
 
 /// True if the transfer itself is what the server can't take.
 pub(crate) fn is_invalid(failure: &Failure) -> bool {
-    use ErrorCode::{BadRequest, LineTooLong, UnknownAccount};
-    matches!(failure, Failure::Said(BadRequest | LineTooLong | UnknownAccount, _))
+    use ErrorCode::{BadRequest, Forbidden, LineTooLong, UnknownAccount};
+    matches!(failure, Failure::Said(BadRequest | Forbidden | LineTooLong | UnknownAccount, _))
 }
 
 #[cfg(test)]
@@ -107,6 +108,7 @@ mod tests {
             (decided(wrong), 1),
             (said(ErrorCode::BadRequest), 1),
             (said(ErrorCode::LineTooLong), 1),
+            (said(ErrorCode::Forbidden), 1),
             (decided(Outcome::Unavailable { reason: why() }), 3),
             (said(ErrorCode::Unavailable), 3),
             (Ending::NotDone(Failure::NotSent(reason())), 3),
@@ -120,6 +122,8 @@ mod tests {
             assert_eq!(exit_of(&Response::One(ending.clone())).code(), code, "{ending:?}");
         }
         assert_eq!(exit_of(&Response::Usage(String::new())).code(), 2);
+        let forbidden = Failure::Said(ErrorCode::Forbidden, String::new());
+        assert_eq!(exit_of(&Response::Failed(forbidden)).code(), 1);
         assert_eq!(exit_of(&Response::Help(None)).code(), 0);
         assert!(Exit::Usage > Exit::NoAnswer && Exit::NoAnswer > Exit::Refused);
     }

@@ -39,7 +39,7 @@ const fn topic(
 }
 
 /// All commands, in the order of the help.
-pub const TOPICS: [Topic; 21] = [
+pub const TOPICS: [Topic; 23] = [
     topic(
         ["transfer", "transfer [FROM] TO AMOUNT [--settled] [--wait TIME]"],
         "pay, from this server's own account or from another one",
@@ -48,10 +48,19 @@ pub const TOPICS: [Topic; 21] = [
         &["transfer B 30", "t A/alice B 30 --settled", "transfer B 500 --wait 10s", "(A, B, 30)"],
     ),
     topic(
-        ["open", "open ACCOUNT [--settled]"],
+        ["open", "open ACCOUNT [--key KEY] [--settled]"],
         "open an account, at home here",
-        "At server A its name is A/NAME. It begins with a balance of 0.",
-        &["open A/alice"],
+        "At server A its name is A/NAME. It begins with a balance of 0.\n--key: the key of its owner, \
+         who alone debits it in a bank with keys: its fingerprint, or a file\nwith the public key. \
+         Without a key it is the operators'.",
+        &["open A/alice", "open A/alice --key SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0"],
+    ),
+    topic(
+        ["rekey", "rekey ACCOUNT KEY [--settled]"],
+        "give an account another owner's key",
+        "KEY is a fingerprint, or a file with the public key. The present key may do that, and an \
+         operator.",
+        &["rekey A/alice SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0"],
     ),
     topic(
         ["linked", "linked FROM TO AMOUNT, FROM TO AMOUNT, …"],
@@ -134,6 +143,13 @@ pub const TOPICS: [Topic; 21] = [
         "run Paxos until what the servers' local logs hold now is in the chain",
         "",
         &["settle"],
+    ),
+    topic(
+        ["rejoin", "rejoin [SERVER KEY]"],
+        "who asks to rejoin with a new store; or confirm one, as an operator",
+        "Compare the key with what the server's own operator reads there (paxos-banking key FILE) \
+         before you\nconfirm: whoever holds that key is the server from then on.",
+        &["rejoin", "rejoin C SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0"],
     ),
     topic(
         [
@@ -271,6 +287,8 @@ mod tests {
             ("w", "watch"),
             ("stat", "status"),
             ("bl", "block"),
+            ("rek", "rekey"),
+            ("rej", "rejoin"),
             ("?", "help"),
         ] {
             assert_eq!(find(typed).map(|topic| topic.word), Ok(word), "{typed}");

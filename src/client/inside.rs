@@ -8,7 +8,7 @@ use crate::bank::ledger::entry::{Action, Entry, Position};
 use crate::bank::limits::MAX_PAGE;
 use crate::bank::request::{ErrorCode, Listed, Reply, Request, Status};
 use crate::client::commands::{AccountBalance, AllBalances, List, Page, Response, Sum};
-use crate::client::ending::{Failure, no_further, out_of_place};
+use crate::client::ending::{Failure, no_further, out_of_place, whole_status};
 use crate::client::session::{Session, ask};
 
 /// How often the servers are asked anew because a block came in between.
@@ -69,10 +69,7 @@ pub(super) fn all_balances(session: &mut Session, prefix: &str) -> Result<Respon
 }
 
 fn status_of(session: &mut Session) -> Result<Box<Status>, Failure> {
-    match ask(session, &Request::Status)? {
-        Reply::Status(status) => Ok(status),
-        _ => Err(out_of_place()),
-    }
+    ask(session, &Request::Status).and_then(whole_status)
 }
 
 fn add_up(session: &mut Session, prefix: &str) -> Result<AllBalances, Failure> {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::bank::amount::Amount;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::entry::Action;
 use crate::bank::limits::{MAX_BATCH, MAX_PAGE};
@@ -14,12 +15,27 @@ use crate::wire::link::{Fault, LinkFault, LinkOrder};
 use crate::wire::messages::Messages;
 use crate::wire::request::DEFAULT_PAGE;
 
+/// Finds the fingerprint of the key that a word means.
+pub type FindKey<'a> = &'a dyn Fn(&str) -> Result<Fingerprint, String>;
+
 /// Parses a line into a command; none if the line is blank or a comment. `home` is the account that pays
-/// where none is named.
+/// where none is named. Keys are named by their fingerprints alone.
 ///
 /// # Errors
 /// Says what is wrong and what was expected.
 pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
+    parse_with(line, home, &value::<Fingerprint>)
+}
+
+/// Does the same where words for keys, such as the names of files, are looked up by `find_key`.
+///
+/// # Errors
+/// The same, and those of `find_key`.
+pub fn parse_with(
+    line: &str,
+    home: &AccountId,
+    find_key: FindKey<'_>,
+) -> Result<Option<Command>, String> {
     let line = line.split_once('#').map_or(line, |(before, _)| before).trim();
     if line.contains('\u{1b}') {
         return Err("keys such as the arrows mean nothing here: type the whole line anew".into());
@@ -32,8 +48,9 @@ pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
     let topic = find(word)?;
     let command = match (topic.word, arguments) {
         ("transfer" | "t", _) => one_transfer(arguments, home)?,
-        ("open", _) => one_opening(arguments, home)?,
-        (word @ ("linked" | "batch"), _) => several(word, arguments, home)?,
+        ("open", _) => one_opening(arguments, home, find_key)?,
+        ("rekey", _) => one_rekeying(arguments, find_key)?,
+        (word @ ("linked" | "batch"), _) => several(word, arguments, home, find_key)?,
         ("again", []) => Command::Again,
         ("balance", []) => Command::Balance(None),
         ("balance", [account]) => Command::Balance(Some(value(account)?)),
@@ -52,6 +69,8 @@ pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
         ("watch", []) => Command::Watch(None),
         ("watch", [times]) => Command::Watch(Some(how_often(times)?)),
         ("settle", []) => Command::Settle,
+        ("rejoin", []) => Command::Rejoin(None),
+        ("rejoin", [server, key]) => Command::Rejoin(Some((value(server)?, find_key(key)?))),
         ("link", _) => Command::Link(link(arguments).unwrap_or_else(|| Err(topic.expected()))?),
         ("help", []) => Command::Help(None),
         ("help", [word]) => Command::Help(Some(find(word)?)),
@@ -61,9 +80,9 @@ pub fn parse(line: &str, home: &AccountId) -> Result<Option<Command>, String> {
     Ok(Some(command))
 }
 
-// ── Transfers and openings ───────────────────────────────────────────────────────────────────────
+// ── Transfers, openings, keys of accounts ────────────────────────────────────────────────────────
 
-/// The flags of transfers and openings.
+/// The flags of transfers and openings. An opening's key is no flag, but a part of it.
 #[derive(Default)]
 struct Flags {
     settled: bool,
@@ -84,6 +103,7 @@ impl Flags {
                     let time = parse_time(time).map_err(|wrong| format!("--wait: {wrong}"))?;
                     flags.wait_ms = Some(time.as_millis() as u64);
                 }
+                "--key" => others.extend([argument].into_iter().chain(arguments.next().copied())),
                 unknown if unknown.starts_with("--") => {
                     let unknown = cut(unknown);
                     return Err(format!(
@@ -124,20 +144,53 @@ fn one_transfer(arguments: &[&str], home: &AccountId) -> Result<Command, String>
     Ok(Command::One(flags.on(action)))
 }
 
-fn one_opening(arguments: &[&str], home: &AccountId) -> Result<Command, String> {
-    match Flags::of(arguments)? {
-        (flags @ Flags { wait_ms: None, .. }, words) if words.len() == 1 => {
-            let account: AccountId = value(words[0])?;
-            if !words[0].contains('/') && account != *home {
-                return Err(format!(
-                    "{}: an account opened here is called {home}/NAME, such as: open {home}/alice",
-                    cut(words[0])
-                ));
-            }
-            Ok(Command::One(flags.on(Action::open(account))))
+/// Parses `ACCOUNT [--key KEY]`; none if the words are others.
+fn opening(words: &[&str], find_key: FindKey<'_>) -> Option<Result<Action, String>> {
+    match words {
+        [account] => Some(value(account).map(Action::open)),
+        [account, "--key", key] | ["--key", key, account] => {
+            Some(value(account).and_then(|account| {
+                let key = Some(Box::new(find_key(key)?));
+                Ok(Action::Open { account, key })
+            }))
         }
-        _ => Err("expected: open ACCOUNT [--settled], such as: open A/alice".into()),
+        _ => None,
     }
+}
+
+/// Parses `ACCOUNT KEY`; none if the words are others.
+fn rekeying(words: &[&str], find_key: FindKey<'_>) -> Option<Result<Action, String>> {
+    let [account, key] = words else { return None };
+    let action = || Ok(Action::Rekey { account: value(account)?, key: Box::new(find_key(key)?) });
+    Some(action())
+}
+
+fn one_opening(
+    arguments: &[&str],
+    home: &AccountId,
+    find_key: FindKey<'_>,
+) -> Result<Command, String> {
+    let (flags, words) = Flags::of(arguments)?;
+    let action = opening(&words, find_key).filter(|_| flags.wait_ms.is_none());
+    let action = action.ok_or(
+        "expected: open ACCOUNT [--key SHA256:…|FILE.pub] [--settled], such as: open A/alice",
+    )??;
+    match action.subject() {
+        Some(account) if !account.as_str().contains('/') && account != home => Err(format!(
+            "{}: an account opened here is called {home}/NAME, such as: open {home}/alice",
+            cut(account.as_str())
+        )),
+        _ => Ok(Command::One(flags.on(action))),
+    }
+}
+
+fn one_rekeying(arguments: &[&str], find_key: FindKey<'_>) -> Result<Command, String> {
+    let (flags, words) = Flags::of(arguments)?;
+    let action = rekeying(&words, find_key).filter(|_| flags.wait_ms.is_none());
+    let action = action.ok_or(
+        "expected: rekey ACCOUNT SHA256:…|FILE.pub [--settled], such as: rekey A/alice alice.pub",
+    )??;
+    Ok(Command::One(flags.on(action)))
 }
 
 /// Parses `(A, B, 30)`: A pays B 30.
@@ -151,7 +204,12 @@ fn triplet(line: &str) -> Result<Command, String> {
 }
 
 /// Parses what follows `linked` or `batch`.
-fn several(word: &str, arguments: &[&str], home: &AccountId) -> Result<Command, String> {
+fn several(
+    word: &str,
+    arguments: &[&str],
+    home: &AccountId,
+    find_key: FindKey<'_>,
+) -> Result<Command, String> {
     let (flags, words) = Flags::of(arguments)?;
     let text = words.join(" ");
     let parts: Vec<&str> = text.split(',').collect();
@@ -160,15 +218,17 @@ fn several(word: &str, arguments: &[&str], home: &AccountId) -> Result<Command, 
     }
     let part = |(part, number): (&&str, usize)| {
         let words: Vec<&str> = part.split_whitespace().collect();
-        let action = match words[..] {
-            ["open", account] => value(account).map(Action::open),
-            _ => transfer(&words, home).unwrap_or_else(|| {
-                Err(format!(
-                    "expected: FROM TO AMOUNT or open ACCOUNT, with commas between the parts, such \
-                     as: {word} open A/bob, A A/bob 20"
-                ))
-            }),
+        let action = match &words[..] {
+            ["open", words @ ..] => opening(words, find_key),
+            ["rekey", words @ ..] => rekeying(words, find_key),
+            words => transfer(words, home),
         };
+        let action = action.unwrap_or_else(|| {
+            Err(format!(
+                "expected: FROM TO AMOUNT, open ACCOUNT [--key KEY] or rekey ACCOUNT KEY, with commas \
+                 between the parts, such as: {word} open A/bob, A A/bob 20"
+            ))
+        });
         let action = action.map_err(|wrong| format!("part {number}: {wrong}"))?;
         let linked = word == "linked" && number < parts.len();
         Ok(Instruction { linked, ..flags.on(action) })

@@ -49,6 +49,36 @@ fn flags_stand_anywhere() {
 }
 
 #[test]
+fn keys_are_fingerprints_or_what_they_are_looked_up_by() {
+    let key = Fingerprint::of(b"abc");
+    let opened = |name| {
+        let key = Some(Box::new(key));
+        Instruction::plain(Action::Open { account: account(name), key })
+    };
+    let rekeyed =
+        |name| Instruction::plain(Action::Rekey { account: account(name), key: Box::new(key) });
+    for line in [format!("open A/x --key {key}"), format!("open --key {key} A/x")] {
+        assert_eq!(good(&line), Some(Command::One(opened("A/x"))), "{line}");
+    }
+    let settled = Instruction { settled: true, ..rekeyed("B/x") };
+    assert_eq!(good(&format!("rekey B/x {key} --settled")), Some(Command::One(settled)));
+    let line = format!("batch open A/x --key {key}, rekey A/y {key}, A B 1");
+    let parts = vec![opened("A/x"), rekeyed("A/y"), transfer("A", "B", 1)];
+    assert_eq!(good(&line), Some(Command::Batch(parts)));
+    let confirmed = Command::Rejoin(Some(("C".parse().unwrap(), key)));
+    assert_eq!(good(&format!("rejoin C {key}")), Some(confirmed.clone()));
+    assert_eq!(good("rejoin"), Some(Command::Rejoin(None)));
+    let by_file = |line| {
+        let find = |word: &str| if word == "a.pub" { Ok(key) } else { Err(format!("no {word}")) };
+        parse_with(line, &account("A"), &find)
+    };
+    assert_eq!(by_file("open A/x --key a.pub"), Ok(Some(Command::One(opened("A/x")))));
+    assert_eq!(by_file("rekey A/x a.pub"), Ok(Some(Command::One(rekeyed("A/x")))));
+    assert_eq!(by_file("rejoin C a.pub"), Ok(Some(confirmed)));
+    assert_eq!(by_file("rekey A/x b.pub"), Err("no b.pub".into()));
+}
+
+#[test]
 fn several_are_linked_or_not() {
     let parts = || vec![open("A/x"), transfer("A", "A/x", 20), transfer("A", "B", 5)];
     let line = "open A/x, A A/x 20 ,B 5";
@@ -161,18 +191,31 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         ("(A, B, 30, 40)", "(FROM, TO, AMOUNT)"),
         ("(A, B, )", "an amount is a whole number"),
         ("(, B, 1)", "is not an account"),
-        ("open", "open ACCOUNT [--settled], such as: open A/alice"),
+        ("open", "open ACCOUNT [--key SHA256:…|FILE.pub] [--settled], such as: open A/alice"),
         ("open A/x A/y", "open ACCOUNT"),
         ("open A/x --wait 1s", "open ACCOUNT"),
         ("open A/", "\"A/\" is not an account"),
+        ("open A/x --key", "open ACCOUNT [--key"),
+        ("open A/x --key alice.pub", "\"alice.pub\": a key's fingerprint is SHA256:"),
+        ("open A/x A/y --key SHA256:x", "open ACCOUNT [--key"),
+        ("rekey A/x", "rekey ACCOUNT SHA256:…|FILE.pub"),
+        (
+            "rekey A/x SHA256:short",
+            "\"SHA256:short\": a key's fingerprint is SHA256: and 43 digits",
+        ),
+        ("rekey A/ SHA256:short", "\"A/\" is not an account"),
+        ("batch rekey A/x", "part 1: expected: FROM TO AMOUNT, open ACCOUNT [--key KEY] or rekey"),
+        ("rejoin C", "rejoin [SERVER KEY]"),
+        ("rejoin C/x SHA256:short", "is not a server id"),
+        ("transfer B 30 --key SHA256:x", "transfer [FROM] TO AMOUNT"),
         ("open alice", "\"alice\": an account opened here is called A/NAME, such as: open A/alice"),
         ("(\"A\", B, 30)", "\"\\\"A\\\"\" is not an account"),
         ("balances -all", "balances --all [PREFIX]"),
-        ("linked", "part 1: expected: FROM TO AMOUNT or open ACCOUNT"),
+        ("linked", "part 1: expected: FROM TO AMOUNT, open ACCOUNT"),
         ("linked A B 1, B 1.5", "part 2: \"1.5\": an amount"),
         ("linked A B 1 B A 2", "part 1: expected: FROM TO AMOUNT"),
         ("batch A B 1,", "part 2: expected: FROM TO AMOUNT"),
-        ("batch A B 1, open", "part 2: expected: FROM TO AMOUNT or open ACCOUNT"),
+        ("batch A B 1, open", "part 2: expected: FROM TO AMOUNT, open ACCOUNT"),
         ("batch A B 1, open A/", "part 2: \"A/\" is not an account"),
         ("batch A B 1 --fast", "\"--fast\" is not known here"),
         ("balance A B", "balance [ACCOUNT]"),
@@ -211,7 +254,7 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         ("blance", "did you mean balance?"),
         ("STATUS", "did you mean status?"),
         ("\u{1b}[A", "arrows mean nothing here"),
-        ("teleport", "the commands are transfer, open, linked, batch, again"),
+        ("teleport", "the commands are transfer, open, rekey, linked, batch, again"),
     ] {
         let error = parse(line, &account("A")).unwrap_err();
         assert!(error.contains(expected), "{line}: {error}");

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::client::Options;
 use crate::client::commands::{Command, Page, Response};
+use crate::client::doors::key_of;
 use crate::client::execute::execute;
 use crate::client::exit::{Exit, exit_of};
 use crate::client::json::to_json;
-use crate::client::parse::parse;
+use crate::client::parse::parse_with;
 use crate::client::session::{Failure, Session};
 use crate::client::terminal::Terminal;
 use crate::client::tty::{self, Keys};
@@ -107,7 +108,7 @@ impl<O: Write, E: Write> Repl<O, E> {
     /// Carries out one line. Breaks at `quit`, or if nobody reads the output.
     fn step(&mut self, line: &[u8], person: bool) -> Flow {
         let command = match std::str::from_utf8(line) {
-            Ok(text) => parse(text, &self.session.home()),
+            Ok(text) => parse_with(text, &self.session.home(), &key_of),
             Err(_) => Err("a line that is not UTF-8".into()),
         };
         let response = match command {

@@ -16,7 +16,7 @@ use crate::client::Options;
 use crate::client::caller::Caller;
 use crate::client::connection::Question;
 pub use crate::client::ending::{Ending, Failure};
-use crate::client::ending::{last_said, last_word, out_of_place};
+use crate::client::ending::{last_said, last_word, out_of_place, whole_status};
 use crate::client::interrupt::Interrupt;
 use crate::client::order::Order;
 use crate::client::patience::Patience;
@@ -72,10 +72,8 @@ impl Session {
     /// # Errors
     /// If this session's server can't be asked, or there is no such server.
     pub(super) fn at(&mut self, server: &ServerId) -> Result<Session, Failure> {
-        match self.ask(&Request::Status)? {
-            Answer::Reply(Reply::Status(status)) => self.glance_at(&status, server),
-            _ => Err(out_of_place()),
-        }
+        let status = ask(self, &Request::Status).and_then(whole_status)?;
+        self.glance_at(&status, server)
     }
 
     /// Does the same with the status of this session's server at hand.

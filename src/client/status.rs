@@ -35,7 +35,11 @@ pub(super) fn status_in_words(status: &Status) -> String {
         let _ = write!(text, "\n  READS ONLY: the store takes no writes: {}", plain(why));
     }
     if let Some(bank) = &status.bank {
-        let _ = write!(text, "\n  bank {bank}");
+        let keyed = if status.keyed { ", with keys" } else { "" };
+        let _ = write!(text, "\n  bank {bank}{keyed}");
+    }
+    for (server, key) in &status.keys {
+        let _ = write!(text, "\n  key of {server}: {key}");
     }
     if let Some(measured) = measured {
         let _ = write!(text, "\n{}", measured_in_words(measured));
@@ -174,6 +178,7 @@ pub(super) fn no_word_of(server: &AccountId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bank::fingerprint::Fingerprint;
     use crate::client::samples::{full_status, server, status};
 
     #[test]
@@ -192,6 +197,15 @@ mod tests {
                peer B: connected, heard 180ms ago, height 4, 1200 entries/s\n  \
                peer C: not connected"
         );
+    }
+
+    #[test]
+    fn the_servers_keys_are_told() {
+        let key = |of: &str| Fingerprint::of(of.as_bytes());
+        let keys = [(server("A"), key("abc")), (server("B"), key("b"))].into();
+        let said = status_in_words(&Status { keyed: true, keys, ..full_status() });
+        let lines = "0000, with keys\n  key of A: SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0\n  key of B: ";
+        assert!(said.contains(lines), "{said}");
     }
 
     #[test]

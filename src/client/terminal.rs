@@ -253,6 +253,8 @@ impl<'a, O: Write> Line<'a, O> {
     fn draw(&mut self, beside: &mut Session, interruptible: bool) {
         let waits = match beside.ask(&Request::Status) {
             Ok(Answer::Reply(Reply::Status(status))) => wait_in_words(&status),
+            // It answers, and what it waits for isn't for everybody.
+            Ok(Answer::Reply(Reply::Short(_))) => "waiting".into(),
             _ => no_word_of(&beside.home()),
         };
         let hint = if interruptible { " (Ctrl-C: back to the prompt)" } else { "" };

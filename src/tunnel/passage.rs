@@ -29,7 +29,7 @@ pub(super) fn open(options: &Options) -> Result<Secured<TcpStream>, Failure> {
 pub(super) fn refuse(mut near: &TcpStream, failure: &Failure) -> io::Result<()> {
     let error = match failure.is_transient() {
         true => ErrorCode::Unavailable,
-        false => ErrorCode::BadRequest,
+        false => ErrorCode::Forbidden,
     };
     let message = format!("tunnel: {failure}");
     near.write_all(encode_reply(None, &Reply::Error { error, message }).as_bytes())?;

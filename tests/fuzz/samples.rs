@@ -154,7 +154,7 @@ pub fn stories() -> Vec<Vec<Message>> {
 }
 
 /// What people type.
-pub const COMMANDS: [&str; 37] = [
+pub const COMMANDS: [&str; 41] = [
     "transfer B 30",
     "t A/alice B 30 --settled",
     "transfer B 500 --wait 10s",
@@ -185,6 +185,10 @@ pub const COMMANDS: [&str; 37] = [
     "chain 1 5",
     "status",
     "settle",
+    "open A/x --key SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0",
+    "rekey A/x SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0",
+    "rejoin C SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0",
+    "rejoin",
     "link cut B",
     "link delay B 200ms",
     "link drop B 30%",
