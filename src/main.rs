@@ -12,6 +12,7 @@ use paxos_banking::audit;
 use paxos_banking::client;
 use paxos_banking::mend;
 use paxos_banking::node::{LoadError, Node, StartError};
+use paxos_banking::noise::load_or_create_key_file;
 use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::RedisStore;
 use paxos_banking::trace;
@@ -78,7 +79,21 @@ fn main() -> ExitCode {
 }
 
 /// Runs a server until it has to stop, and returns the reason.
-fn run_server(server: cli::Server) -> String {
+fn run_server(mut server: cli::Server) -> String {
+    if let Some(path) = &server.key {
+        server.node.doors.key = match load_or_create_key_file(path) {
+            Ok((key, is_new)) => {
+                let made = if is_new { ", made just now" } else { "" };
+                log::info!(
+                    "this server's key is {}, in {}{made}",
+                    key.fingerprint(),
+                    path.display()
+                );
+                Some(key)
+            }
+            Err(why) => return why.to_string(),
+        };
+    }
     let store = match RedisStore::new(&server.redis, &server.node.id, server.redis_options) {
         Ok(store) => store,
         Err(error) => return error.to_string(),

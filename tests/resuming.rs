@@ -16,7 +16,7 @@ use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
 use paxos_banking::bank::ledger::pages::Page;
 use paxos_banking::bank::ledger::sessions::SessionChanges;
 use paxos_banking::bank::limits::PAGE;
-use paxos_banking::node::{ExitReason, Node, NodeConfig, StartError};
+use paxos_banking::node::{Doors, ExitReason, Node, NodeConfig, StartError};
 use paxos_banking::store::{Store, StoreError};
 use serde_json::{Value, json};
 use support::cluster::{Client, free_address, quick, wait_until};
@@ -195,6 +195,7 @@ fn start(redis: &TestRedis) -> Result<Node, StartError> {
         bank: None,
         settle_at: None,
         always_paxos: false,
+        doors: Doors::default(),
         timings: quick(),
     };
     Node::start(config, Box::new(redis.open()))

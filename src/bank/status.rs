@@ -153,6 +153,18 @@ pub struct Measured {
     pub paxos: Option<Percentiles>,
     /// The server's dealings with its store.
     pub redis: RedisStatus,
+    /// The handshakes of connections that others dialled.
+    #[serde(default)]
+    pub handshakes: Handshakes,
+}
+
+/// How many handshakes there were since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Handshakes {
+    /// The number after which both ends knew each other's key.
+    pub done: u64,
+    /// The number of failed ones, by the kind of failure.
+    pub failed: BTreeMap<String, u64>,
 }
 
 /// A server's dealings with its store.

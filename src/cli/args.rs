@@ -10,6 +10,7 @@ use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
 use super::audit::{Audit, Export};
+use super::doors::Doors;
 use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
 use super::redis::PasswordFile;
 use super::values::{Address, Cluster, parse_entries};
@@ -128,6 +129,9 @@ pub struct Server {
     /// bank's, it says so and ends [default: on an empty store, found a NEW bank with the others]
     #[arg(long, value_name = "HASH")]
     pub bank: Option<BankName>,
+
+    #[command(flatten)]
+    pub doors: Doors,
 
     #[command(flatten)]
     pub times: Times,

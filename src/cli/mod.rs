@@ -6,6 +6,7 @@
 
 mod args;
 mod audit;
+mod doors;
 mod keys;
 mod redis;
 mod values;
@@ -28,6 +29,7 @@ use paxos_banking::trace::Choice;
 use paxos_banking::tunnel;
 
 use args::{Arguments, Command, Membership};
+use doors::Place;
 pub use keys::Environment;
 use redis::VARIABLE as REDIS_VARIABLE;
 
@@ -68,7 +70,10 @@ pub struct Diagram {
 /// A server and its store.
 #[derive(Debug)]
 pub struct Server {
+    /// The node, but for its key.
     pub node: NodeConfig,
+    /// The file of the node's key, if it is to have one.
+    pub key: Option<PathBuf>,
     pub redis: String,
     pub redis_options: RedisOptions,
 }
@@ -129,10 +134,14 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         times.unavailable_after,
     )?;
     check_order("--heartbeat", times.heartbeat, "--silence", times.silence)?;
+    let listen = server.listen.map_or(own_address, values::Address::into_string);
+    let cluster = cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect();
+    let place = Place { id: &id, cluster: &cluster, listen: &listen, rejoin: server.rejoin };
+    let (key, doors) = server.doors.check(&place)?;
     let node = NodeConfig {
         id,
-        listen: server.listen.map_or(own_address, values::Address::into_string),
-        cluster: cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect(),
+        listen,
+        cluster,
         opening_balance,
         rejoin: server.rejoin,
         bank: server.bank,
@@ -140,6 +149,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         always_paxos: server.always_paxos,
         allow_fault_injection: server.allow_fault_injection,
         trace: server.trace,
+        doors,
         timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };
     let redis_options = RedisOptions {
@@ -147,7 +157,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         connect_timeout: times.redis_timeout,
         timeout: times.redis_timeout,
     };
-    Ok(Config::Server(Box::new(Server { node, redis, redis_options })))
+    Ok(Config::Server(Box::new(Server { node, key, redis, redis_options })))
 }
 
 fn timings(times: &args::Times) -> Timings {

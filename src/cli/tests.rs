@@ -69,7 +69,8 @@ fn everything_can_be_set() {
     let server = server(
         "--id north --cluster north=n:1,south=s:2 --listen 0.0.0.0:1 --redis redis://r:1/2 \
          --opening-balance 7 --allow-weak-redis --back-off 1ms --redis-timeout 1m \
-         --settle-every 30s --settle-at 1000 --always-paxos --allow-fault-injection",
+         --settle-every 30s --settle-at 1000 --always-paxos --allow-fault-injection \
+         --access open --let-everybody-debit",
     );
     assert_eq!(server.node.listen, "0.0.0.0:1");
     assert_eq!((server.redis.as_str(), server.node.opening_balance.units()), ("redis://r:1/2", 7));

@@ -12,6 +12,7 @@ use crate::bank::request::{
     Cursor, Listed, Measured, Outcome, PeerStatus, Percentiles, RedisStatus, Reply, Request, Start,
     StatementLine, Status,
 };
+use crate::bank::status::Handshakes;
 use crate::client::commands::{List, Page, Response};
 use crate::client::session::{Ending, Failure};
 use crate::wire::link::{Fault, LinkFault, LinkFaults};
@@ -211,6 +212,7 @@ pub(super) fn full_status() -> Status {
             last_error: Some("the store failed: it hangs".into()),
             last_error_ms: Some(61_000),
         },
+        handshakes: Handshakes { done: 7, failed: [("forged".into(), 2)].into() },
     });
     status
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::bank::ids::AccountId;
 use crate::bank::request::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
+use crate::bank::status::Handshakes;
 use crate::client::text::{names, plain};
 
 /// Describes a server's status in several lines.
@@ -119,11 +120,23 @@ fn measured_in_words(measured: &Measured) -> String {
     format!(
         "  transfers: {accepted} accepted, {refused} refused, {unavailable} unavailable; \
          runs: {runs_started} started, {runs_won} won, {runs_lost} lost\n  \
-         latency of the last minute: {}; {}\n  {}",
+         latency of the last minute: {}; {}\n  {}{}",
         latency("local", &measured.local),
         latency("Paxos", &measured.paxos),
-        redis_in_words(&measured.redis)
+        redis_in_words(&measured.redis),
+        handshakes_in_words(&measured.handshakes)
     )
+}
+
+/// Says how handshakes ended, if there were any.
+fn handshakes_in_words(Handshakes { done, failed }: &Handshakes) -> String {
+    let count = |(kind, count): (&String, &u64)| format!("{count} {}", plain(kind));
+    let failed: Vec<String> = failed.iter().map(count).collect();
+    match (done, failed.is_empty()) {
+        (0, true) => String::new(),
+        (done, true) => format!("\n  handshakes: {done} done, none failed"),
+        (done, false) => format!("\n  handshakes: {done} done; failed: {}", failed.join(", ")),
+    }
 }
 
 fn redis_in_words(redis: &RedisStatus) -> String {
@@ -194,6 +207,7 @@ mod tests {
                latency of the last minute: local p50 640 µs, p99 1.3 ms, of 11; Paxos none\n  \
                Redis: last round trip 512 µs, p50 447 µs, p99 895 µs; last error 1m 1s ago: the \
                store failed: it hangs\n  \
+               handshakes: 7 done; failed: 2 forged\n  \
                peer B: connected, heard 180ms ago, height 4, 1200 entries/s\n  \
                peer C: not connected"
         );

@@ -7,11 +7,13 @@ use std::time::Duration;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::bank_name::BankName;
 use crate::bank::effects::Timer;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
 use crate::bank::limits::Limits;
 use crate::bank::paxos::message::Configuration;
 use crate::bank::server::Config;
 use crate::bank::server::Habit;
+use crate::noise::SecretKey;
 
 /// Everything that a node has to know beside its store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +38,49 @@ pub struct NodeConfig {
     pub allow_fault_injection: bool,
     /// The file in which to note down what happens, if any.
     pub trace: Option<PathBuf>,
+    /// Who is let in.
+    pub doors: Doors,
     /// How patient to be.
     pub timings: Timings,
+}
+
+/// Whom a server lets in, and by which key it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doors {
+    /// The server's key. Without one it dials plain lines, and nobody can know it again.
+    pub key: Option<SecretKey>,
+    /// True if the server founds only a bank with keys, in which nobody debits an account but its owner.
+    pub keys: bool,
+    /// The keys that other servers have to prove before the chain names them.
+    pub expect: BTreeMap<ServerId, Fingerprint>,
+    /// True if `expect` has to name all others where the chain names none: others than this machine's users
+    /// could pretend to be them.
+    pub must_expect: bool,
+    /// The file that says which keys are operators' and auditors', if any are.
+    pub authorized: Option<PathBuf>,
+}
+
+impl Doors {
+    /// Returns what is wrong if a key is needed of each other server, and not all are there. The words follow
+    /// what the server was told to do.
+    pub fn unexpected<'a>(
+        &self,
+        id: &ServerId,
+        servers: impl IntoIterator<Item = &'a ServerId>,
+    ) -> Option<String> {
+        let is_missing = |other: &&ServerId| *other != id && !self.expect.contains_key(*other);
+        let missing: Vec<&ServerId> = servers.into_iter().filter(is_missing).collect();
+        if !self.must_expect || missing.is_empty() {
+            return None;
+        }
+        let list = |of: &str| missing.iter().map(|id| format!("{id}{of}")).collect::<Vec<_>>();
+        Some(format!(
+            "beyond loopback needs the keys of all other servers, and {} is missing: --expect {} (each \
+             server's first start prints its key, and so does `paxos-banking key FILE`)",
+            list("").join(", "),
+            list("=SHA256:…").join(",")
+        ))
+    }
 }
 
 impl NodeConfig {
@@ -57,9 +100,9 @@ impl NodeConfig {
             addresses: self.cluster.clone(),
             rejoin: self.rejoin,
             bank: self.bank.clone(),
-            key: None,
-            keys: false,
-            expect: BTreeMap::new(),
+            key: self.doors.key.as_ref().map(SecretKey::fingerprint),
+            keys: self.doors.keys,
+            expect: self.doors.expect.clone(),
             habit: Habit { by_age, by_length: self.settle_at, always: self.always_paxos },
             limits: Limits::default(),
         }

@@ -12,15 +12,18 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::bank::effects::Event;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ConnectionId, ServerId};
-use crate::bank::paxos::message::{Hello, Message};
+use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Reply};
 use crate::keepalive::keep_alive;
 use crate::node::backlog::Untaken;
 use crate::node::config::Timings;
+use crate::node::doors::Doors;
 use crate::node::faults::Faults;
 use crate::node::guests::{Guests, Seat};
 use crate::node::incoming::{Ask, Incoming};
+use crate::node::inlet::{Inlet, first_byte};
 use crate::node::life::Life;
 use crate::node::loading::Loading;
 use crate::node::queues::weight;
@@ -28,12 +31,16 @@ use crate::node::reply_sender::{Outgoing, ReplySender, write_out};
 use crate::node::room::{Room, Taken};
 use crate::node::socket::refuse;
 use crate::node::unread::Unread;
+use crate::noise::BEGINS_PREAMBLE;
 use crate::wire::asked::Asked;
 use crate::wire::link::LinkOrder;
 use crate::wire::{
-    LineRead, LineReader, MAX_CLIENT_LINE, MAX_PEER_LINE, Step, encode_faults, encode_reply,
-    is_peer_line, parse_asked, parse_message,
+    LineRead, LineReader, MAX_CLIENT_LINE, Step, encode_faults, encode_reply, is_peer_line,
+    parse_asked, parse_message,
 };
+
+mod handshake;
+mod peer;
 
 /// How many bytes are read and thrown away after a line that was too long. Were the connection closed with
 /// bytes unread, the system would destroy the reply on its way.
@@ -63,6 +70,8 @@ pub(crate) struct Admission {
     pub(crate) unread: Arc<Unread>,
     /// The links' faults, if clients may order any.
     pub(crate) faults: Option<Arc<Faults>>,
+    /// The handshakes, and what keys may do.
+    pub(crate) doors: Arc<Doors>,
 }
 
 /// The length in bytes up to which a line needs no part of the room for long lines.
@@ -107,7 +116,8 @@ pub(crate) fn serve(admission: &Admission, id: ConnectionId, socket: Arc<TcpStre
         }
         // The reader takes the reply sender and the seat with it, so the writer ends once the event loop has
         // dropped its own sender.
-        Reader { admission, id, reply_sender, patience, seat, long: None }.run(&socket);
+        Reader { admission, id, reply_sender, patience, seat, proved: None, long: None }
+            .run(&socket);
     });
 }
 
@@ -119,18 +129,37 @@ struct Reader<'a> {
     patience: Option<Duration>,
     /// The connection's place among the clients.
     seat: Option<Seat>,
+    /// The key that the other end has proved.
+    proved: Option<Fingerprint>,
     /// The connection's part of the room for long lines, while it reads or hands in a long line.
     long: Option<Taken>,
 }
 
 impl Reader<'_> {
-    fn run(mut self, socket: &TcpStream) {
-        let mut lines = LineReader::new(socket);
-        let ended = match self.next_line(&mut lines) {
-            Ok(Step::Whole) if is_peer_line(whole(&lines)) => match parse_message(whole(&lines)) {
+    fn run(mut self, socket: &Arc<TcpStream>) {
+        let ended = match first_byte(socket) {
+            Ok(Some(BEGINS_PREAMBLE)) => self.shake_hands(socket),
+            Err(error) if is_time_out(&error) => self.turn_away(socket).and(Err(Ended)),
+            _ => Ok(Inlet::Plain(socket)),
+        }
+        .and_then(|inlet| self.converse(socket, &mut LineReader::new(inlet)));
+        // The end of the connection is news to the event loop alone.
+        if ended.is_err() {
+            self.reply_sender.disconnect();
+        }
+    }
+
+    /// Sees by the first line who speaks, and serves them.
+    fn converse(
+        &mut self,
+        socket: &TcpStream,
+        lines: &mut LineReader<Inlet<'_>>,
+    ) -> Result<(), Ended> {
+        match self.next_line(lines) {
+            Ok(Step::Whole) if is_peer_line(whole(lines)) => match parse_message(whole(lines)) {
                 Ok(Message::Hello(hello)) => {
                     self.seat = None;
-                    self.serve_peer(hello, &mut lines)
+                    self.serve_peer(hello, lines)
                 }
                 Ok(other) => self.refuse(&format!("it opens with a {}", other.name())),
                 Err(reason) => self.refuse(&reason),
@@ -141,14 +170,10 @@ impl Reader<'_> {
             Err(error) if self.patience.is_some() && is_time_out(&error) => self.turn_away(socket),
             Err(error) if is_time_out(&error) => self.is_late(socket).map(drop),
             Ok(first) => match self.tell_opened(&self.admission.clients) {
-                Ok(()) => self.serve_client(first, socket, &mut lines),
+                Ok(()) => self.serve_client(first, socket, lines),
                 Err(ended) => Err(ended),
             },
             Err(error) => self.give_up(&error.to_string()),
-        };
-        // The end of the connection is news to the event loop alone.
-        if ended.is_err() {
-            self.reply_sender.disconnect();
         }
     }
 
@@ -165,7 +190,7 @@ impl Reader<'_> {
     }
 
     /// Reads the next line. It may come at any time, but has to end in time once it has begun.
-    fn next_line(&mut self, lines: &mut LineReader<&TcpStream>) -> io::Result<Step> {
+    fn next_line(&mut self, lines: &mut LineReader<Inlet<'_>>) -> io::Result<Step> {
         self.long = None;
         let mut until = None;
         let step = loop {
@@ -183,10 +208,10 @@ impl Reader<'_> {
             if left.is_zero() {
                 return Err(ErrorKind::TimedOut.into());
             }
-            lines.get_ref().set_read_timeout(Some(left))?;
+            lines.get_ref().socket().set_read_timeout(Some(left))?;
         };
         if until.is_some() {
-            lines.get_ref().set_read_timeout(self.patience)?;
+            lines.get_ref().socket().set_read_timeout(self.patience)?;
         }
         Ok(step)
     }
@@ -244,7 +269,11 @@ impl Reader<'_> {
     }
 
     fn tell_opened(&self, channel: &Sender<Incoming>) -> Result<(), Ended> {
-        channel.send(Incoming::Opened(self.id, self.reply_sender.clone())).map_err(|_| Ended)
+        channel.send(Incoming::Opened(self.id, self.reply_sender.clone())).map_err(|_| Ended)?;
+        match self.proved {
+            Some(key) => channel.send(Incoming::Proved(self.id, key)).map_err(|_| Ended),
+            None => Ok(()),
+        }
     }
 
     /// Serves a client whose first line has come.
@@ -252,7 +281,7 @@ impl Reader<'_> {
         &mut self,
         first: Step,
         socket: &TcpStream,
-        lines: &mut LineReader<&TcpStream>,
+        lines: &mut LineReader<Inlet<'_>>,
     ) -> Result<(), Ended> {
         let mut step = self.client_step(lines.after(first), socket);
         while let Ok(true) = step {
@@ -299,7 +328,11 @@ impl Reader<'_> {
         let loading = self.admission.loading.why();
         let (id, reply) = match (parsed, loading) {
             (Ok((id, Asked::Link(order))), _) => {
-                self.reply_sender.send(Outgoing::Text(obey(self.admission, id, &order)));
+                let answer = match self.admission.doors.may_order(self.proved) {
+                    true => obey(self.admission, id, &order),
+                    false => encode_reply(id, &no_orders()),
+                };
+                self.reply_sender.send(Outgoing::Text(answer));
                 return Ok(());
             }
             (Ok((id, _)), Some(why)) => (id, out_of_order(&why)),
@@ -324,50 +357,10 @@ impl Reader<'_> {
             self.admission.untaken.take(weight, || self.admission.life.is_over()).ok_or(Ended)?;
         Ok(self.reply_sender.owed().hand_in(weight, taken))
     }
-
-    fn serve_peer(&self, hello: Hello, lines: &mut LineReader<&TcpStream>) -> Result<(), Ended> {
-        let peers = &self.admission.peers;
-        let name = hello.id.clone();
-        if let Err(error) = lines.get_ref().set_read_timeout(Some(self.admission.timings.silence)) {
-            return self.give_up(&error.to_string());
-        }
-        self.tell_opened(peers)?;
-        self.tell(peers, Event::Greeted(self.id, hello))?;
-        let ended = self.serve_messages(&name, lines);
-        self.tell(peers, Event::Closed(self.id))?;
-        ended
-    }
-
-    fn serve_messages(
-        &self,
-        peer: &ServerId,
-        lines: &mut LineReader<&TcpStream>,
-    ) -> Result<(), Ended> {
-        let peers = &self.admission.peers;
-        loop {
-            let message = match lines.read_line(MAX_PEER_LINE) {
-                Ok(LineRead::Line(line)) => parse_message(line),
-                Ok(LineRead::TooLong) => Err(format!("a line of more than {MAX_PEER_LINE} bytes")),
-                Ok(LineRead::End | LineRead::Cut) => return Err(Ended),
-                Err(error) if is_time_out(&error) => {
-                    peers.send(Incoming::Silent(self.id)).map_err(|_| Ended)?;
-                    Err("it says nothing".to_owned())
-                }
-                Err(error) => return self.give_up(&error.to_string()),
-            };
-            match message {
-                Ok(message) => self.tell(peers, Event::Received(self.id, message))?,
-                Err(reason) => {
-                    log::warn!("closing the connection that {peer} dialled: {reason}");
-                    return Err(Ended);
-                }
-            }
-        }
-    }
 }
 
 /// Returns the line that was just read.
-fn whole<'a>(lines: &'a LineReader<&TcpStream>) -> &'a [u8] {
+fn whole<'a>(lines: &'a LineReader<Inlet<'_>>) -> &'a [u8] {
     match lines.after(Step::Whole) {
         LineRead::Line(line) => line,
         _ => &[],
@@ -386,6 +379,13 @@ fn obey(admission: &Admission, id: Option<u64>, order: &LinkOrder) -> String {
         Ok(faults) => encode_faults(id, &faults),
         Err(message) => encode_reply(id, &Reply::Error { error: ErrorCode::BadRequest, message }),
     }
+}
+
+/// Returns the answer to who may not break this server's links.
+fn no_orders() -> Reply {
+    let message =
+        "only an operator may break or mend this server's links: prove the key of one".into();
+    Reply::Error { error: ErrorCode::Forbidden, message }
 }
 
 /// Returns the answer to a client while the store is being loaded again, for this reason.

@@ -157,6 +157,9 @@ impl EventLoop {
 
     fn take_in(&mut self) {
         let dialled = self.waiting.dialled.take();
+        if let Some(Incoming::Dialled(peer, _, Some(key))) = &dialled {
+            self.server.handle(Event::LinkProved(peer.clone(), *key));
+        }
         if let Some(event) = dialled.and_then(|dialled| self.transport.admit(dialled)) {
             self.server.handle(event);
         }
@@ -200,6 +203,10 @@ impl EventLoop {
     }
 
     fn admit(&mut self, incoming: Incoming) {
+        if let Incoming::Roles = incoming {
+            let events = self.transport.new_roles();
+            return events.into_iter().for_each(|event| self.server.handle(event));
+        }
         if let Some(event) = self.transport.admit(incoming) {
             self.server.handle(event);
         }
@@ -241,6 +248,7 @@ impl EventLoop {
         }
         // Last: waking the block reader takes its time too.
         self.transport.durable(batch);
+        self.transport.doors.learn(self.server.bank(), self.server.is_keyed());
         self.transport.end_turn();
         self.transport.trace.flush();
         Ok(())

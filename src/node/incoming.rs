@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::bank::effects::Event;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::request::Request;
 use crate::node::backlog::Untaken;
@@ -17,6 +18,10 @@ use crate::node::reply_sender::ReplySender;
 pub(crate) enum Incoming {
     /// A connection has said its first line, and can be written to through this sender.
     Opened(ConnectionId, ReplySender),
+    /// The other end of that connection has proved this key.
+    Proved(ConnectionId, Fingerprint),
+    /// The roles of keys are other ones now.
+    Roles,
     /// An event from that connection.
     Connection(ConnectionId, Event),
     /// A client's request, which waits for its turn.
@@ -25,8 +30,8 @@ pub(crate) enum Incoming {
     Request(ConnectionId, Event, Instant),
     /// The peer of this connection has been silent for too long. The connection's end follows.
     Silent(ConnectionId),
-    /// The connection that this server dials to a peer is up.
-    Dialled(ServerId, Link),
+    /// The connection that this server dials to a peer is up. The peer has proved the key, if there is one.
+    Dialled(ServerId, Link, Option<Fingerprint>),
     /// An event about the link of this number.
     Link(u64, ServerId, Event),
 }

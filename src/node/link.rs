@@ -15,6 +15,7 @@ use crate::node::faults::LinkConditions;
 use crate::node::send_queue::{Full, MAX_WRITE, Queued, SendQueue};
 use crate::node::socket::Socket;
 use crate::node::trace::LinkTrace;
+use crate::noise::Sealer;
 use crate::trace::record::Loss;
 use crate::wire::encode_message;
 
@@ -67,6 +68,11 @@ impl Link {
         let writer = Writer { protocol, bulk, socket, conditions: conditions.clone() };
         let sender = PeerSender { protocol: to_protocol, bulk: to_bulk, conditions, trace };
         (Link { number, sender }, writer)
+    }
+
+    /// Has all that is sent from now on sealed.
+    pub(crate) fn seal(&self, sealer: Sealer) {
+        self.sender.protocol.socket().seal(sealer);
     }
 
     /// Returns the connection's number among those to this peer.

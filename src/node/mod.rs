@@ -2,6 +2,9 @@
 //!
 //! ```text
 //! listener ───── accepts; for each connection a reader and a writer thread
+//! doors ──────── the server's key, and the handshakes by which others prove theirs (handshakes: counts)
+//! roles ──────── which keys are operators' and auditors', by a file (sighup: when it is read again)
+//! inlet ──────── what a reader reads from: plain lines, or sealed ones
 //! connection ─── bytes → lines → parsed and hashed → channels, peers' apart from clients'
 //! event_loop ─── owns the state machine and the store: a turn, one durable write, then bound effects
 //! transport ──── the event loop's tables: who is connected, and the way out to each
@@ -33,6 +36,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -66,15 +70,18 @@ mod block_reader;
 mod checking;
 pub mod config;
 mod connection;
+mod doors;
 mod event_loop;
 mod faults;
 mod files;
 mod gate;
 mod gauges;
 mod guests;
+mod handshakes;
 mod histogram;
 mod idle;
 mod incoming;
+mod inlet;
 mod life;
 mod link;
 mod listener;
@@ -86,8 +93,10 @@ mod peer;
 mod queues;
 mod reply_sender;
 mod resting;
+mod roles;
 mod room;
 mod send_queue;
+mod sighup;
 mod socket;
 mod starting;
 mod statements;
@@ -96,7 +105,7 @@ mod trace;
 mod transport;
 mod unread;
 
-pub use config::{NodeConfig, Timings};
+pub use config::{Doors, NodeConfig, Timings};
 pub use life::ExitReason;
 pub use listener::{MAX_CLIENTS, ROOM_FOR_PEERS};
 pub use load::{LoadError, load};
@@ -121,6 +130,10 @@ pub enum StartError {
     },
     /// The store, or its content, can't be used.
     Load(LoadError),
+    /// The file of the roles can't be used, for this reason.
+    Roles(String),
+    /// It would found a bank with keys, and doesn't know whom to expect.
+    Unexpected(String),
     /// A thread can't be started.
     Thread(io::Error),
 }
@@ -139,6 +152,8 @@ impl fmt::Display for StartError {
                 }
             }
             StartError::Load(error) => write!(f, "{error}"),
+            StartError::Roles(why) => f.write_str(why),
+            StartError::Unexpected(words) => write!(f, "founding a bank with keys {words}"),
             StartError::Thread(error) => write!(f, "can't start a thread: {error}"),
         }
     }
@@ -170,15 +185,22 @@ impl Node {
         if !config.cluster.contains_key(&config.id) {
             return Err(StartError::NotInCluster(config.id));
         }
-        // The port comes first: a second process on the same port must not take the first one's store over.
+        let doors = doors::Doors::open(&config.id, &config.doors).map_err(StartError::Roles)?;
+        // The port comes before the store: a second process on the same port must not take the first one's
+        // store over.
         let cant_listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(cant_listen)?;
         let address = listener.local_addr().map_err(cant_listen)?;
         let loaded = load_patiently(&config, &mut *store, &listener)?;
+        let founds = loaded.server.bank().is_none() && config.bank.is_none();
+        match config.doors.unexpected(&config.id, config.cluster.keys()) {
+            Some(words) if founds => return Err(StartError::Unexpected(words)),
+            _ => {}
+        }
         let life = Life::new();
         let mut node = Node { address, life, listener: None, others: Vec::new() };
         // On an error the node is dropped, and so killed.
-        node.spawn_all(&config, listener, store, loaded).map_err(StartError::Thread)?;
+        node.spawn_all(&config, listener, store, (loaded, doors)).map_err(StartError::Thread)?;
         Ok(node)
     }
 
@@ -187,12 +209,16 @@ impl Node {
         config: &NodeConfig,
         listener: TcpListener,
         store: Box<dyn Store>,
-        Loaded { server, check, resting }: Loaded,
+        (Loaded { server, check, resting }, doors): (Loaded, Arc<doors::Doors>),
     ) -> io::Result<()> {
+        doors.learn(server.bank(), server.is_keyed());
         let loading = Arc::new(Loading::default());
         let (to_peers, peers) = crossbeam_channel::bounded(PEER_CHANNEL);
         let (to_clients, clients) = crossbeam_channel::bounded(CLIENT_CHANNEL);
         let (id, timings) = (config.id.clone(), config.timings.clone());
+        if config.doors.authorized.is_some() {
+            self.spawn_role_reader(&id, &doors, &to_peers)?;
+        }
         let to_check = Arc::new(ToCheck::default());
         to_check.leave(check);
         let (to_appended, appended) = crossbeam_channel::bounded(block_reader::APPENDED);
@@ -203,23 +229,8 @@ impl Node {
         });
         let trace = Trace::open(&id, config.trace.as_deref());
         trace.begin(server.life());
-        self.spawn_diallers(config, faults.as_deref(), &trace, &to_peers)?;
-        let places = files::look(config.cluster.len() - 1);
-        let admission = Admission {
-            id: id.clone(),
-            home: AccountId::of(&id),
-            life: Arc::clone(&self.life),
-            timings: timings.clone(),
-            peers: to_peers,
-            clients: to_clients,
-            loading: Arc::clone(&loading),
-            guests: Guests::new(places.clients),
-            to_look_at: places.to_look_at,
-            long_lines: Room::of(connection::LONG_LINES),
-            untaken: Room::of(connection::UNTAKEN),
-            unread: Unread::of(UNREAD),
-            faults,
-        };
+        self.spawn_diallers(config, (faults.as_deref(), &doors), &trace, &to_peers)?;
+        let admission = self.admission(config, (to_peers, to_clients), &loading, (faults, &doors));
         let mut event_loop = EventLoop {
             config: config.for_server(),
             life: Arc::clone(&self.life),
@@ -230,7 +241,8 @@ impl Node {
             peers,
             clients,
             queues: Queues::default(),
-            transport: Transport::new(jobs, to_appended, Gauges::new(id.clone())).traced(trace),
+            transport: Transport::new(jobs, to_appended, Gauges::new(id.clone()), doors)
+                .traced(trace),
             waiting: Waiting::new(timings.clone()),
             rests: Rests::default(),
             timings,
@@ -241,6 +253,55 @@ impl Node {
         self.others.push(self.life.spawn(format!("{id}:events"), || event_loop.run())?);
         let listen = move || listener::listen(listener, &admission);
         self.listener = Some(self.life.spawn(format!("{id}:listener"), listen)?);
+        Ok(())
+    }
+
+    /// Returns what all connections that are accepted share.
+    fn admission(
+        &self,
+        config: &NodeConfig,
+        (peers, clients): (Sender<Incoming>, Sender<Incoming>),
+        loading: &Arc<Loading>,
+        (faults, doors): (Option<Arc<Faults>>, &Arc<doors::Doors>),
+    ) -> Admission {
+        let places = files::look(config.cluster.len() - 1);
+        Admission {
+            id: config.id.clone(),
+            home: AccountId::of(&config.id),
+            life: Arc::clone(&self.life),
+            timings: config.timings.clone(),
+            peers,
+            clients,
+            loading: Arc::clone(loading),
+            guests: Guests::new(places.clients),
+            to_look_at: places.to_look_at,
+            long_lines: Room::of(connection::LONG_LINES),
+            untaken: Room::of(connection::UNTAKEN),
+            unread: Unread::of(UNREAD),
+            faults,
+            doors: Arc::clone(doors),
+        }
+    }
+
+    /// Reads the roles anew whenever the process is told to.
+    fn spawn_role_reader(
+        &mut self,
+        id: &ServerId,
+        doors: &Arc<doors::Doors>,
+        events: &Sender<Incoming>,
+    ) -> io::Result<()> {
+        const LOOK: Duration = Duration::from_millis(200);
+        let (flag, doors, events) = (sighup::flag()?, Arc::clone(doors), events.clone());
+        let life = Arc::clone(&self.life);
+        let read = move || {
+            while life.sleep(LOOK) {
+                if flag.swap(false, Ordering::Relaxed) && doors.read_roles() {
+                    // Whoever listened has ended with the node.
+                    let _ = events.send(Incoming::Roles);
+                }
+            }
+        };
+        self.others.push(self.life.spawn(format!("{id}:roles"), read)?);
         Ok(())
     }
 
@@ -261,7 +322,7 @@ impl Node {
     fn spawn_diallers(
         &mut self,
         config: &NodeConfig,
-        faults: Option<&Faults>,
+        (faults, doors): (Option<&Faults>, &Arc<doors::Doors>),
         trace: &Trace,
         events: &Sender<Incoming>,
     ) -> io::Result<()> {
@@ -273,6 +334,7 @@ impl Node {
                 timings: config.timings.clone(),
                 life: Arc::clone(&self.life),
                 events: events.clone(),
+                doors: Arc::clone(doors),
                 conditions: faults.and_then(|faults| faults.of(peer)),
                 trace: trace.clone(),
             };

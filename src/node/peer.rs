@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
@@ -14,12 +15,15 @@ use crate::bank::paxos::message::Message;
 use crate::keepalive::keep_alive;
 use crate::node::config::Timings;
 use crate::node::connection::is_time_out;
+use crate::node::doors::Doors;
 use crate::node::faults::LinkConditions;
 use crate::node::incoming::Incoming;
+use crate::node::inlet::Inlet;
 use crate::node::life::Life;
 use crate::node::link::Link;
 use crate::node::timers::jittered_pause;
 use crate::node::trace::Trace;
+use crate::noise::Secured;
 use crate::wire::{LineRead, LineReader, MAX_CLIENT_LINE, parse_message};
 
 /// The longest answer to a hello, in bytes: a hello, or words of refusal with it.
@@ -47,6 +51,7 @@ pub(crate) struct Dialler {
     pub(crate) timings: Timings,
     pub(crate) life: Arc<Life>,
     pub(crate) events: Sender<Incoming>,
+    pub(crate) doors: Arc<Doors>,
     /// The link's faults made on order, if orders are allowed.
     pub(crate) conditions: Option<Arc<LinkConditions>>,
     /// The trace of what is sent.
@@ -121,9 +126,18 @@ impl Dialler {
         if self.conditions.as_ref().is_some_and(|conditions| !conditions.connect(socket)) {
             return Err(io::Error::other("the link is cut, on order"));
         }
+        let until = Instant::now() + self.timings.handshake;
+        let secured = self.doors.call(&self.peer, socket, until).map_err(io::Error::other)?;
         let trace = self.trace.of_link(&self.peer, socket);
         let (link, writer) = Link::new(number, socket, self.conditions.clone(), trace);
-        if self.events.send(Incoming::Dialled(self.peer.clone(), link)).is_err() {
+        let (inlet, key) = match secured {
+            None => (Inlet::Plain(socket), None),
+            Some(Secured { sealer, opener, key }) => {
+                link.seal(sealer);
+                (Inlet::Sealed(Box::new(opener.within(self.timings.silence))), Some(key))
+            }
+        };
+        if self.events.send(Incoming::Dialled(self.peer.clone(), link, key)).is_err() {
             return Ok(Ended::WithTheNode);
         }
         let (listening, hung_up) = crossbeam_channel::bounded::<Infallible>(0);
@@ -131,7 +145,7 @@ impl Dialler {
             let name = format!("{}:from-{}", self.id, self.peer);
             let reader = self.life.spawn_scoped(scope, name, move || {
                 let _until_the_end = listening;
-                self.listen(number, socket)
+                self.listen(number, inlet)
             });
             if reader.is_ok()
                 && let Err(error) = writer.run(&hung_up)
@@ -154,8 +168,9 @@ impl Dialler {
     }
 
     /// Reads the peer's answer, then waits for the end.
-    fn listen(&self, number: u64, socket: &TcpStream) -> io::Result<Ended> {
-        let mut lines = LineReader::new(socket);
+    fn listen(&self, number: u64, inlet: Inlet<'_>) -> io::Result<Ended> {
+        let socket = inlet.socket();
+        let mut lines = LineReader::new(inlet);
         let answer = match lines.read_line(MAX_ANSWER) {
             Ok(LineRead::Line(line)) => parse_message(line).map_err(io::Error::other)?,
             Ok(LineRead::TooLong) => {

@@ -89,7 +89,9 @@ impl Queues {
     pub(crate) fn push(&mut self, incoming: Incoming) {
         let (id, waiting) = match incoming {
             Incoming::Asked(id, ask) => (id, Waiting::Asked(ask)),
-            Incoming::Opened(id, _) | Incoming::Connection(id, _) => (id, Waiting::Other(incoming)),
+            Incoming::Opened(id, _) | Incoming::Proved(id, _) | Incoming::Connection(id, _) => {
+                (id, Waiting::Other(incoming))
+            }
             // Clients' readers send nothing else.
             _ => return,
         };

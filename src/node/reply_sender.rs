@@ -13,6 +13,7 @@ use crate::node::backlog::{Backlog, MAX_BACKLOG};
 use crate::node::send_queue::{Full, MAX_WRITE, Queued, SendQueue};
 use crate::node::socket::Socket;
 use crate::node::unread::Unread;
+use crate::noise::Sealer;
 use crate::wire::{encode_message, encode_reply};
 
 /// The most that may be queued: every reply that is owed, and what closes the connection.
@@ -65,6 +66,11 @@ impl ReplySender {
         let socket = Arc::new(Socket::new(socket));
         let (queue, outgoing) = SendQueue::new(&socket, QUEUE);
         (ReplySender { queue, owed: Arc::new(Backlog::new(unread.join(&socket))) }, outgoing)
+    }
+
+    /// Has all that is sent from now on sealed.
+    pub(crate) fn seal(&self, sealer: Sealer) {
+        self.queue.socket().seal(sealer);
     }
 
     /// Sends a reply. If nothing is queued before it and the client reads, a short reply is on its way

@@ -1,13 +1,15 @@
 //! A socket with two ways to write: at once, for a thread that must not block, and by the writer's thread.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use socket2::SockRef;
 
 use crate::bank::request::{ErrorCode, Reply};
+use crate::noise::Sealer;
 use crate::wire::encode_reply;
 
 /// The flag that makes a write fail instead of waiting for room. The standard library can only make a
@@ -30,7 +32,7 @@ const DONT_WAIT: Option<i32> = if cfg!(any(target_os = "linux", target_os = "and
 pub(crate) enum Sent {
     /// All of it.
     All,
-    /// Only a part. The writer sends the rest before anything else, and has to be woken.
+    /// Only a part, or nothing of what is sealed and has its place. The writer sends the rest before anything else, and has to be woken.
     Beginning,
     /// Nothing. The writer has to send it.
     Nothing,
@@ -42,13 +44,42 @@ pub(crate) struct Socket {
     stream: Arc<TcpStream>,
     /// How many items the writer has been given and has not written.
     unwritten: AtomicUsize,
-    /// The rest of what was begun at once. It is locked during each write, so that lines don't mix.
-    rest: Mutex<Vec<u8>>,
+    /// What writes have to share. It is locked during each write, so that lines don't mix.
+    way: Mutex<Way>,
+}
+
+/// The way out of a socket.
+#[derive(Debug, Default)]
+struct Way {
+    /// The rest of what was begun at once, as it has to be sent.
+    rest: Vec<u8>,
+    /// Seals what goes out, after a handshake.
+    sealer: Option<Sealer>,
+}
+
+impl Way {
+    /// Returns the text as it has to be sent. What is sealed has its place among all that is sealed: it has to
+    /// be sent, and next.
+    fn seal<'a>(&mut self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some(sealer) = &mut self.sealer else { return Cow::Borrowed(text) };
+        let mut sealed = Vec::new();
+        sealer.seal(text, &mut sealed);
+        Cow::Owned(sealed)
+    }
 }
 
 impl Socket {
     pub(crate) fn new(stream: Arc<TcpStream>) -> Socket {
-        Socket { stream, unwritten: AtomicUsize::new(0), rest: Mutex::default() }
+        Socket { stream, unwritten: AtomicUsize::new(0), way: Mutex::default() }
+    }
+
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has all that is written from now on sealed.
+    pub(crate) fn seal(&self, sealer: Sealer) {
+        self.way().sealer = Some(sealer);
     }
 
     /// Returns the socket itself.
@@ -70,35 +101,36 @@ impl Socket {
     /// True if the beginning of something was sent and its end was not.
     #[cfg(test)]
     pub(crate) fn is_torn(&self) -> bool {
-        !self.rest.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self.way().rest.is_empty()
     }
 
     /// Sends what there is room for, if nothing comes before it. Doesn't block.
-    pub(crate) fn send_at_once(&self, bytes: &[u8]) -> Sent {
+    pub(crate) fn send_at_once(&self, text: &[u8]) -> Sent {
         let Some(flags) = DONT_WAIT else { return Sent::Nothing };
         // Whoever holds the lock is writing.
-        let Ok(mut rest) = self.rest.try_lock() else { return Sent::Nothing };
-        if self.unwritten.load(Ordering::SeqCst) > 0 || !rest.is_empty() {
+        let Ok(mut way) = self.way.try_lock() else { return Sent::Nothing };
+        if self.unwritten.load(Ordering::SeqCst) > 0 || !way.rest.is_empty() {
             return Sent::Nothing;
         }
-        match SockRef::from(&*self.stream).send_with_flags(bytes, flags) {
-            Ok(sent) if sent == bytes.len() => Sent::All,
-            Ok(sent) => {
-                rest.extend_from_slice(&bytes[sent..]);
+        let bytes = way.seal(text);
+        // If an error is for good, the writer will meet it too.
+        let sent = SockRef::from(&*self.stream).send_with_flags(&bytes, flags).unwrap_or(0);
+        match sent {
+            _ if sent == bytes.len() => Sent::All,
+            0 if way.sealer.is_none() => Sent::Nothing,
+            _ => {
+                way.rest.extend_from_slice(&bytes[sent..]);
                 Sent::Beginning
             }
-            // If the error is for good, the writer will meet it too.
-            Err(_) => Sent::Nothing,
         }
     }
 
-    /// Writes the rest of what was begun, and then `bytes`, which make up `items` of the writer's. Blocks.
-    pub(crate) fn write_all(&self, bytes: &[u8], items: usize) -> io::Result<()> {
-        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Writes the rest of what was begun, and then `text`, which makes up `items` of the writer's. Blocks.
+    pub(crate) fn write_all(&self, text: &[u8], items: usize) -> io::Result<()> {
+        let mut way = self.way();
         let mut stream: &TcpStream = &self.stream;
-        stream.write_all(&rest)?;
-        rest.clear();
-        stream.write_all(bytes)?;
+        stream.write_all(&std::mem::take(&mut way.rest))?;
+        stream.write_all(&way.seal(text))?;
         self.unwritten.fetch_sub(items, Ordering::SeqCst);
         Ok(())
     }

@@ -1,15 +1,18 @@
 //! The connected peers and clients: turns what comes in into events, and hands out the machine's effects.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use crate::bank::asker::Asker;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Bound, Event, Write};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Reply};
 use crate::node::block_reader::{Job, Jobs};
+use crate::node::doors::Doors;
 use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
 use crate::node::link::Link;
@@ -36,6 +39,7 @@ pub(crate) struct Transport {
     appended: Sender<SealedBlock>,
     pub(crate) gauges: Gauges,
     pub(crate) trace: Trace,
+    pub(crate) doors: Arc<Doors>,
 }
 
 #[derive(Debug)]
@@ -43,12 +47,19 @@ struct Connection {
     reply_sender: ReplySender,
     /// The peer that dialled it, if a peer did.
     peer: Option<ServerId>,
+    /// What its other end has proved, and the state machine has heard.
+    proved: Option<Asker>,
     asked: Asked,
 }
 
 impl Transport {
     /// Creates the tables, with nobody connected.
-    pub(crate) fn new(jobs: Jobs, appended: Sender<SealedBlock>, gauges: Gauges) -> Transport {
+    pub(crate) fn new(
+        jobs: Jobs,
+        appended: Sender<SealedBlock>,
+        gauges: Gauges,
+        doors: Arc<Doors>,
+    ) -> Transport {
         Transport {
             connections: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -60,6 +71,7 @@ impl Transport {
             appended,
             gauges,
             trace: Trace::default(),
+            doors,
         }
     }
 
@@ -85,10 +97,8 @@ impl Transport {
             Incoming::Opened(id, reply_sender) => {
                 self.newest = self.newest.max(id);
                 if id > self.outdated {
-                    self.connections.insert(
-                        id,
-                        Connection { reply_sender, peer: None, asked: Asked::default() },
-                    );
+                    let (peer, proved, asked) = (None, None, Asked::default());
+                    self.connections.insert(id, Connection { reply_sender, peer, proved, asked });
                 } else {
                     reply_sender.disconnect();
                 }
@@ -127,8 +137,13 @@ impl Transport {
                 self.trace.came(connection.peer.as_ref(), connection.reply_sender.socket(), &event);
                 Some(event)
             }
-            // The request waits for its turn first.
-            Incoming::Asked(..) => None,
+            Incoming::Proved(id, key) => {
+                let asker = self.doors.asker(key);
+                self.connections.get_mut(&id)?.proved = Some(asker);
+                Some(Event::Proved(id, asker))
+            }
+            // The request waits for its turn first; roles concern many connections at once.
+            Incoming::Asked(..) | Incoming::Roles => None,
             Incoming::Silent(id) => {
                 // The way to the peer is likely as dead as the way from it, and the system would go on
                 // trying for minutes.
@@ -136,7 +151,7 @@ impl Transport {
                 self.links.get(peer)?.hang_up();
                 None
             }
-            Incoming::Dialled(peer, link) => {
+            Incoming::Dialled(peer, link, _) => {
                 self.links.insert(peer.clone(), link);
                 Some(Event::LinkUp(peer))
             }
@@ -151,6 +166,19 @@ impl Transport {
                 Some(event)
             }
         }
+    }
+
+    /// Returns the events of all connections whose key has another role now.
+    pub(crate) fn new_roles(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (id, connection) in &mut self.connections {
+            let Some(before) = &mut connection.proved else { continue };
+            let now = self.doors.asker(before.key);
+            if now != std::mem::replace(before, now) {
+                events.push(Event::Proved(*id, now));
+            }
+        }
+        events
     }
 
     /// Sends a message to a peer, if a link to it is up.
@@ -177,6 +205,11 @@ impl Transport {
                 self.trace.replied(&reply);
                 if let Some(connection) = self.connections.get_mut(&id) {
                     self.gauges.answered(&mut reply, connection.asked.answered(number));
+                    if let Reply::Status(status) = &mut reply
+                        && let Some(measured) = &mut status.measured
+                    {
+                        measured.handshakes = self.doors.counts.so_far();
+                    }
                     connection.reply_sender.reply(number, reply);
                 }
             }
@@ -337,7 +370,7 @@ mod tests {
         let [mut first, mut second, mut client] = [pair(), pair(), pair()];
         for (number, (_, ours)) in [(1, &first), (2, &second)] {
             let (link, _) = Link::new(number, ours, None, None);
-            transport.admit(Incoming::Dialled(peer.clone(), link));
+            transport.admit(Incoming::Dialled(peer.clone(), link, None));
         }
         assert_eq!(first.0.read(&mut [0]).unwrap(), 0, "another link has come in its place");
         assert_eq!(transport.admit(down(1)), None, "the other one is up");
@@ -351,7 +384,8 @@ mod tests {
     }
 
     fn exchange_of(gauges: Gauges) -> Transport {
-        Transport::new(Jobs::new().0, crossbeam_channel::bounded(1).0, gauges)
+        let doors = Doors::open(&"A".parse().unwrap(), &Default::default()).unwrap();
+        Transport::new(Jobs::new().0, crossbeam_channel::bounded(1).0, gauges, doors)
     }
 
     fn hello(id: &str) -> Hello {

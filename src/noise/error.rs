@@ -74,6 +74,8 @@ pub enum HandshakeError {
     TooLate,
     /// The preamble is not one.
     Preamble(String),
+    /// Another server is meant, or another bank.
+    Elsewhere(String),
     /// The other end refused, in these words. Nobody has proved that they are the server's.
     Refused(String),
     /// A message of the handshake has a length or content that none has.
@@ -88,6 +90,16 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// True if the other end should hear why: it means well, and can do something about it.
+    pub fn is_told(&self) -> bool {
+        matches!(
+            self,
+            HandshakeError::BuiltWithout
+                | HandshakeError::Preamble(_)
+                | HandshakeError::Elsewhere(_)
+        )
+    }
+
     /// Returns the kind of failure in one word, by which failures are counted.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -95,6 +107,7 @@ impl HandshakeError {
             HandshakeError::Connection(_) => "cut",
             HandshakeError::TooLate => "late",
             HandshakeError::Preamble(_) => "preamble",
+            HandshakeError::Elsewhere(_) => "elsewhere",
             HandshakeError::Refused(_) => "refused",
             HandshakeError::Malformed(_) | HandshakeError::Introduction(_) => "malformed",
             HandshakeError::Forged => "forged",
@@ -127,7 +140,7 @@ impl fmt::Display for HandshakeError {
             HandshakeError::Introduction(wrong) => {
                 write!(f, "what the other end says of itself can't be read: {wrong}")
             }
-            HandshakeError::Unwanted(why) => f.write_str(why),
+            HandshakeError::Elsewhere(why) | HandshakeError::Unwanted(why) => f.write_str(why),
         }
     }
 }

@@ -41,7 +41,7 @@ pub use key_file::{
     create_key_file, create_public_file, load_key_file, load_or_create_key_file, public_file_of,
     read_public_file,
 };
-pub use preamble::{Caller, Introduction, MAX_PREAMBLE, Preamble, read_preamble};
+pub use preamble::{BEGINS_PREAMBLE, Caller, Introduction, MAX_PREAMBLE, Preamble, read_preamble};
 #[cfg(feature = "noise")]
 pub use sealed::{Opener, Sealer};
 #[cfg(feature = "noise")]

@@ -16,6 +16,8 @@ use crate::noise::frames::{Frames, Time, Timed};
 pub const MAX_PREAMBLE: usize = 1024;
 /// The word before the fields.
 const WORD: &str = "NOISE ";
+/// The first byte of a preamble, and of no plain line: those begin with a brace, or a blank.
+pub const BEGINS_PREAMBLE: u8 = WORD.as_bytes()[0];
 
 /// What the end that dials says in the clear.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
-use paxos_banking::node::{Node, NodeConfig, Timings};
+use paxos_banking::node::{Doors, Node, NodeConfig, Timings};
 use paxos_banking::store::Store;
 use paxos_banking::store::memory::MemoryStore;
 use serde_json::{Value, json};
@@ -47,6 +47,7 @@ impl Cluster {
                 always_paxos: false,
                 allow_fault_injection: false,
                 trace: None,
+                doors: Doors::default(),
                 timings: timings.clone(),
             };
             (id.clone(), config)

@@ -6,6 +6,7 @@ pub mod checker;
 pub mod cluster;
 pub mod damage;
 pub mod disk;
+pub mod doors;
 pub mod pages;
 pub mod process;
 pub mod redis;

@@ -9,6 +9,7 @@
 //! grows by it); `requests` (clients' other requests, status too); `resting` (a server whose store takes no
 //! writes).
 
+use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::reconcile::Reconcile;
 use crate::bank::effects::{Bound, Effects, Event, Stop, Timer, TimerCommand, Turn, Write};
@@ -58,6 +59,11 @@ impl Server {
     /// Returns the server's present life.
     pub fn life(&self) -> LifeId {
         self.store.life
+    }
+
+    /// Returns the hash of the bank's block 0, if it is founded.
+    pub fn bank(&self) -> Option<BlockHash> {
+        self.chain.as_ref().map(Chain::genesis_hash)
     }
 
     /// Takes in an event.

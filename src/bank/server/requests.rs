@@ -186,7 +186,7 @@ impl Server {
             active: self.store.active,
             waiting_for: self.waits_for(),
             no_writes: self.store.no_writes.clone(),
-            bank: self.chain.as_ref().map(Chain::genesis_hash),
+            bank: self.bank(),
             height: self.height(),
             head: self.chain.as_ref().map_or(BlockHash::NONE, Chain::head),
             included: self.chain.as_ref().map(|c| c.derived().included.clone()).unwrap_or_default(),
