@@ -76,4 +76,5 @@ pub mod play;
 pub mod store;
 pub mod trace;
 pub mod tunnel;
+pub mod upgrade;
 pub mod wire;

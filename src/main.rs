@@ -16,6 +16,7 @@ use paxos_banking::noise::load_or_create_key_file;
 use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::RedisStore;
 use paxos_banking::trace;
+use paxos_banking::upgrade;
 
 use crate::cli::{Config, Environment};
 
@@ -57,6 +58,10 @@ fn main() -> ExitCode {
         Ok(Config::Export(options)) => {
             start_log(&"export", LevelFilter::Warn);
             audit::export::run(&options, &mut io::stdout().lock(), &mut io::stderr())
+        }
+        Ok(Config::Upgrade(options)) => {
+            start_log(&"upgrade", LevelFilter::Warn);
+            upgrade::run(&options, &mut io::stdout().lock(), &mut io::stderr())
         }
         Ok(Config::Mend(options)) => {
             mend::run(&options, &mut io::stdout().lock(), &mut io::stderr())

@@ -158,7 +158,8 @@ fn what_answers_nothing_at_all_is_a_failure() {
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("redis://{}/", silent.local_addr().unwrap());
     let short = Duration::from_millis(100);
-    let options = Options { connect_timeout: short, timeout: short, allow_weak: true };
+    let options =
+        Options { connect_timeout: short, timeout: short, allow_weak: true, ..Options::default() };
     let mut store = RedisStore::new(&url, &server("A"), options).unwrap();
     let error = store.load().unwrap_err();
     assert!(error.is_transient(), "{error}");

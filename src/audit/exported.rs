@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use crate::audit::finding::{At, Finding, Spot, Trouble};
 use crate::audit::replay::BlockFound;
 use crate::audit::source::{AccountsPiece, Source, Standing};
-use crate::bank::blockchain::block::{FORMAT, SealedBlock};
+use crate::bank::blockchain::block::{FORMAT, OLDEST_FORMAT, SealedBlock};
 use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::stored::Place;
@@ -190,9 +190,11 @@ impl FileSource {
 
     fn read_header(&self, line: &str) -> Result<Header, Trouble> {
         let header: Header = self.parse(1, line)?;
-        if header.format != FORMAT {
-            let what =
-                format!("the format is {}, and this program reads only {FORMAT}", header.format);
+        if !(OLDEST_FORMAT..=FORMAT).contains(&header.format) {
+            let what = format!(
+                "the format is {}, and this program reads only {OLDEST_FORMAT} to {FORMAT}",
+                header.format
+            );
             return Err(self.wrong(1, what));
         }
         Ok(header)

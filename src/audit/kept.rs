@@ -58,6 +58,7 @@ pub fn check(
         }
     }
     let Some(kept) = &standing.kept else { return Ok(notes) };
+    notes.extend(kept.outdated.clone());
     if !kept.active && !standing.log.is_empty() {
         return wrong(Place::Log, "it is there, though the bank was never open".into());
     }

@@ -39,6 +39,8 @@ pub struct Kept {
     pub promised: Option<Ballot>,
     /// The block accepted for the next height.
     pub accepted: Option<SealedBlock>,
+    /// What to do about the format, if it is an older one.
+    pub outdated: Option<String>,
 }
 
 /// A piece of the accounts, as the source tells them.

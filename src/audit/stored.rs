@@ -51,6 +51,7 @@ impl Source for StoreSource {
 
     fn standing(&mut self) -> Result<Option<Standing>, Trouble> {
         let stored = self.visitor.contents().map_err(trouble)?;
+        let outdated = self.visitor.outdated();
         Ok(stored.map(|stored| Standing {
             blocks: stored.blocks,
             log: stored.log,
@@ -62,6 +63,7 @@ impl Source for StoreSource {
                 sessions: stored.sessions,
                 promised: stored.promised,
                 accepted: stored.accepted.map(|(_, block)| block),
+                outdated,
             }),
         }))
     }

@@ -37,6 +37,8 @@ pub enum Command {
     Audit(Audit),
     /// Writes a server's chain and local log out: as lines that can be audited, or as a table
     Export(Export),
+    /// Brings a server's store of an older format along; a store of the present one stays as it is
+    Upgrade(Upgrade),
     /// Looks at the folder of a Redis that doesn't run: is its file whole, torn by a power cut, or damaged?
     Mend(Mend),
     /// Plays a scenario file on a bank of its own, checks what the file expects, and leaves nothing behind
@@ -89,6 +91,11 @@ pub struct Server {
     /// Go on, with a warning, if Redis is not set up to keep everything that it confirms
     #[arg(long)]
     pub allow_weak_redis: bool,
+
+    /// If the store is of an older format, bring it along, as `paxos-banking upgrade` does, rather than end and
+    /// say so
+    #[arg(long)]
+    pub upgrade: bool,
 
     /// Put the local log into the chain when an entry has been in it for this long, by a Paxos run that
     /// nobody has to ask for; if this server's store is lost for good, no older entry is lost with it
@@ -310,6 +317,35 @@ pub struct Mend {
     /// that lost confirmed writes may look the same
     #[arg(long)]
     pub zeros: bool,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "It first audits the whole store, and changes nothing if anything is wrong. Then it takes the \
+                  store over, as a server does: a server that still runs on it ends. All that it writes comes in \
+                  one transaction, so whenever it is interrupted, it can be run again.\n\n\
+                  Exit status: 0 each store is of the present format; 1 something is wrong in a store; 2 wrong \
+                  usage; 3 a store can't be read or written."
+)]
+pub struct Upgrade {
+    /// The Redis with the server's store [default: what PAXOS_BANKING_REDIS holds]
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+
+    #[command(flatten)]
+    pub password_file: PasswordFile,
+
+    /// Only this server's store; may be repeated [default: all that are there]
+    #[arg(long = "id", value_name = "ID")]
+    pub ids: Vec<ServerId>,
+
+    /// Go on, with a warning, if Redis is not set up to keep everything that it confirms
+    #[arg(long)]
+    pub allow_weak_redis: bool,
+
+    /// How long Redis may take to answer
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    pub timeout: Duration,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -27,6 +27,7 @@ use paxos_banking::play;
 use paxos_banking::store::redis::Options as RedisOptions;
 use paxos_banking::trace::Choice;
 use paxos_banking::tunnel;
+use paxos_banking::upgrade;
 
 use args::{Arguments, Command, Membership};
 use doors::Place;
@@ -51,6 +52,8 @@ pub enum Config {
     Audit(AuditOptions),
     /// Write out a server's store.
     Export(export::Options),
+    /// Bring stores of an older format along.
+    Upgrade(upgrade::Options),
     /// Look at a Redis's folder, and mend what a power cut left there.
     Mend(mend::Options),
     /// Make the key of this file, or show it.
@@ -99,6 +102,7 @@ where
         Command::Export(args) => {
             ("export", audit::check_export(args, variable).map(Config::Export))
         }
+        Command::Upgrade(args) => ("upgrade", upgrade_options(args, variable).map(Config::Upgrade)),
         Command::Mend(mend) => ("mend", Ok(Config::Mend(mend_options(mend)))),
         Command::Key(key) => ("key", keys::key_file(key, &environment).map(Config::Key)),
         Command::Tunnel(tunnel) => {
@@ -154,6 +158,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
     };
     let redis_options = RedisOptions {
         allow_weak: server.allow_weak_redis,
+        upgrade: server.upgrade,
         connect_timeout: times.redis_timeout,
         timeout: times.redis_timeout,
     };
@@ -223,6 +228,18 @@ fn play_options(play: args::Play, variable: Option<String>) -> Result<play::Opti
     let redis = redis::url(redis, variable, &password_file)?;
     let (opening, short_waits) = (play.opening_balance, matches!(play.short, args::Short::Wait));
     Ok(play::Options { file, redis, opening, concurrent, short_waits, patience, traces, json })
+}
+
+fn upgrade_options(
+    args: args::Upgrade,
+    variable: Option<String>,
+) -> Result<upgrade::Options, String> {
+    let args::Upgrade { redis, password_file, ids, allow_weak_redis, timeout } = args;
+    let redis = redis::url(redis, variable, &password_file)?.ok_or(
+        "the Redis with the server's store is not named: --redis <URL> names it, or \
+         PAXOS_BANKING_REDIS",
+    )?;
+    Ok(upgrade::Options { redis, ids, allow_weak: allow_weak_redis, timeout })
 }
 
 fn mend_options(mend: args::Mend) -> mend::Options {

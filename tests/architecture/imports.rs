@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, sources};
 
 /// The top folders, and what each may import beside itself. No arrow leads up.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("keepalive", &[]),
     ("mend", &[]),
     ("bank", &[]),
@@ -18,19 +18,20 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("keys", &["bank", "noise"]),
     ("tunnel", &["bank", "wire", "noise", "keepalive", "client"]),
     ("audit", &["bank", "wire", "store", "client"]),
+    ("upgrade", &["bank", "store", "audit"]),
     ("play", &["bank", "wire", "store", "trace", "client"]),
     (
         "cli",
         &[
             "bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend",
-            "keys", "tunnel",
+            "keys", "tunnel", "upgrade",
         ],
     ),
     (
         "lib",
         &[
             "bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend",
-            "keys", "tunnel",
+            "keys", "tunnel", "upgrade",
         ],
     ),
     ("main", &["cli"]),

@@ -31,6 +31,8 @@ pub(super) const ACTIVE_FIELD: &str = "active";
 /// The keys of one server.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
+    /// The server.
+    pub(super) id: ServerId,
     /// List: committed blocks; index = height.
     pub(super) chain: String,
     /// List: the local log, one element per write, each with the entries of a turn.
@@ -56,6 +58,7 @@ impl Keys {
     pub(super) fn of(id: &ServerId) -> Keys {
         let key = |what: &str| format!("SERVER-{what}-{id}");
         Keys {
+            id: id.clone(),
             chain: key("BLOCKCHAIN"),
             log: key("LOG"),
             accepted: key("ACCEPTED"),
@@ -70,7 +73,7 @@ impl Keys {
 
     /// Returns all keys.
     pub(super) fn all(&self) -> [&str; 9] {
-        let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn } = self;
+        let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn, .. } = self;
         [chain, log, accepted, balances, sessions, state, lives, owner, turn]
     }
 

@@ -22,7 +22,7 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::block::{FORMAT, SealedBlock};
 use crate::bank::effects::{Batch, Receipt};
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::pages::Page;
@@ -33,6 +33,7 @@ use crate::store::redis::reader::Reader;
 use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::reply::exactly;
 use crate::store::redis::settings::Durability;
+use crate::store::redis::snapshot::IfOlder;
 use crate::store::redis::takeover::{Coming, Known, Takeover, run_turn};
 use crate::store::redis::target::Target;
 use crate::store::redis::turn::Turn;
@@ -60,6 +61,8 @@ mod words;
 pub struct Options {
     /// True to go on, with a warning, if Redis's settings let it lose confirmed writes.
     pub allow_weak: bool,
+    /// True to bring a store of an older format along when it is taken over.
+    pub upgrade: bool,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long Redis may take to answer, or to take in what is sent.
@@ -70,6 +73,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             allow_weak: false,
+            upgrade: false,
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(5),
         }
@@ -81,6 +85,8 @@ pub struct RedisStore {
     target: Target,
     keys: Keys,
     allow_weak: bool,
+    upgrade: bool,
+    url: String,
     timeout: Duration,
     process: u64,
     known: Option<Known>,
@@ -112,11 +118,14 @@ impl RedisStore {
     /// # Errors
     /// [`StoreError::Unfit`] if the URL is wrong.
     pub fn new(url: &str, id: &ServerId, options: Options) -> Result<RedisStore, StoreError> {
-        let Options { allow_weak, connect_timeout, timeout } = options;
+        let Options { allow_weak, upgrade, connect_timeout, timeout } = options;
+        let target = Target::parse(url, connect_timeout, timeout)?;
         Ok(RedisStore {
-            target: Target::parse(url, connect_timeout, timeout)?,
+            url: target.url(),
+            target,
             keys: Keys::of(id),
             allow_weak,
+            upgrade,
             timeout,
             process: fastrand::u64(..),
             known: None,
@@ -199,7 +208,16 @@ impl RedisStore {
     }
 
     fn takeover(&self) -> Takeover<'_> {
-        Takeover { keys: &self.keys, process: self.process, known: self.known }
+        let RedisStore { ref keys, process, known, .. } = *self;
+        let if_older =
+            if self.upgrade { IfOlder::Read } else { IfOlder::Refuse { url: &self.url } };
+        Takeover { keys, process, known, if_older }
+    }
+
+    /// Returns the format of the store that was looked at, if it is an older one, which ends when the life
+    /// begins.
+    pub fn older(&self) -> Option<u32> {
+        self.hold.as_ref()?.coming.as_ref()?.older
     }
 }
 
@@ -306,6 +324,9 @@ impl Store for RedisStore {
             }
             Ok(false) => return Ok(false),
             begun => drop(begun?),
+        }
+        if let Some(older) = coming.older {
+            log::warn!("{} was of format {older}, and is of format {FORMAT} now", self.keys.state);
         }
         self.known = Some(Known { instance: coming.instance, turn: coming.turn });
         self.hold = Some(Hold { heard: Instant::now(), ..hold });

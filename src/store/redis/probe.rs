@@ -74,7 +74,7 @@ pub(super) fn check(link: &mut RedisConnection, keys: &Keys) -> Result<Probed, S
 
 /// Lists every command that a server uses, on each key it uses it on.
 fn uses(keys: &Keys) -> Vec<Use> {
-    let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn } = keys;
+    let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn, .. } = keys;
     // The youngest command first: its error says best what is missing.
     let mut moved = command("LMOVE", &[accepted, chain]);
     moved.arg(&["LEFT", "RIGHT"]);

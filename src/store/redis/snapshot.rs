@@ -6,7 +6,7 @@ use redis::{Cmd, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::bank::blockchain::block::{FORMAT, SealedBlock};
+use crate::bank::blockchain::block::{FORMAT, OLDEST_FORMAT, SealedBlock};
 use crate::bank::blockchain::derived::{Derived, SessionsInChain};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
@@ -33,8 +33,22 @@ pub(super) struct LifeRecord {
     pub(super) turn: TurnNumber,
 }
 
+/// What to do with a store of an older format that is understood.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum IfOlder<'a> {
+    /// Say how it is upgraded.
+    Refuse {
+        /// The URL of the Redis.
+        url: &'a str,
+    },
+    /// Read it.
+    Read,
+}
+
 /// What the store held at one moment.
 pub(super) struct Snapshot {
+    /// The format, if it is not the present one.
+    pub(super) older: Option<u32>,
     /// Who loaded the store last.
     pub(super) owner: Option<String>,
     /// The server's state; none if the store is empty. (A load that was cut short leaves only an owner.)
@@ -69,11 +83,15 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
 /// # Errors
 /// [`StoreError::Corrupt`] if the store holds anything that this program doesn't write, and
 /// [`StoreError::Unfit`] if it is of another format.
-pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreError> {
+pub(super) fn parse(
+    keys: &Keys,
+    replies: Vec<Value>,
+    if_older: IfOlder<'_>,
+) -> Result<Snapshot, StoreError> {
     let [state, owner, turn, lives, blocks, balances, sessions, log, accepted]: [Value; COMMANDS] =
         replies.try_into().map_err(|_| StoreError::Failed("replies are missing".into()))?;
     // The state comes first: in another format the rest may mean anything.
-    let state = State::parse(&keys.state, fields(&keys.state, state)?)?;
+    let state = State::parse(keys, fields(&keys.state, state)?, if_older)?;
     let owner = text(&keys.owner, owner)?;
     let turn = text(&keys.turn, turn)?;
     let lives = elements(&keys.lives, 0, lives)?;
@@ -94,7 +112,7 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
         ];
         return match others.iter().find(|(_, there)| *there) {
             Some((other, _)) => Err(corrupt(&keys.state, format!("missing, but {other} is there"))),
-            None => Ok(Snapshot { owner, stored: None }),
+            None => Ok(Snapshot { older: None, owner, stored: None }),
         };
     };
     if owner.is_none() {
@@ -122,7 +140,7 @@ pub(super) fn parse(keys: &Keys, replies: Vec<Value>) -> Result<Snapshot, StoreE
         },
         sessions: SessionsInChain { highest: sessions, horizon: state.horizon },
     };
-    Ok(Snapshot { owner, stored: Some(stored) })
+    Ok(Snapshot { older: state.older, owner, stored: Some(stored) })
 }
 
 /// Checks that what follows from the chain is there if, and only if, there is a chain.
@@ -147,6 +165,7 @@ fn check_derived(keys: &Keys, state: &State, blocks: u64, pages: u64) -> Result<
 
 /// The fields of the hash `SERVER-STATE-<id>`.
 struct State {
+    older: Option<u32>,
     instance: InstanceId,
     promised: Option<Ballot>,
     accepted: Option<Ballot>,
@@ -161,7 +180,12 @@ struct State {
 }
 
 impl State {
-    fn parse(key: &str, fields: Vec<(String, String)>) -> Result<Option<State>, StoreError> {
+    fn parse(
+        keys: &Keys,
+        fields: Vec<(String, String)>,
+        if_older: IfOlder<'_>,
+    ) -> Result<Option<State>, StoreError> {
+        let key = &keys.state;
         if fields.is_empty() {
             return Ok(None);
         }
@@ -169,15 +193,7 @@ impl State {
         let place = |field: &str| format!("{key}[{field}]");
         let missing = |field: &str| corrupt(&place(field), "missing");
         let format = fields.remove(FORMAT_FIELD).ok_or_else(|| missing(FORMAT_FIELD))?;
-        if format != FORMAT.to_string() {
-            return Err(StoreError::Unfit(format!(
-                "{} is {}, and this program reads and writes only format {FORMAT}: start the \
-                 version of the program that wrote it; a bank of this format begins with empty \
-                 stores, on all its servers",
-                place(FORMAT_FIELD),
-                excerpt(&format)
-            )));
-        }
+        let older = read_format(keys, &format, if_older)?;
         let instance = fields.remove(INSTANCE_FIELD).ok_or_else(|| missing(INSTANCE_FIELD))?;
         let promised = optional(&mut fields, key, PROMISED_FIELD)?;
         let accepted = optional(&mut fields, key, ACCEPTED_FIELD)?;
@@ -186,6 +202,9 @@ impl State {
         let deposed = optional(&mut fields, key, DEPOSED_FIELD)?;
         let keys = optional(&mut fields, key, KEYS_FIELD)?;
         let former = optional(&mut fields, key, FORMER_KEYS_FIELD)?;
+        if let Some(older) = older.filter(|_| keys.is_some() || former.is_some()) {
+            return Err(corrupt(&place(KEYS_FIELD), format!("there, and the format is {older}")));
+        }
         let horizon = optional(&mut fields, key, HORIZON_FIELD)?;
         let checkpoint = optional(&mut fields, key, CHECKPOINT_FIELD)?;
         let active = match fields.remove(ACTIVE_FIELD).as_deref() {
@@ -198,6 +217,7 @@ impl State {
         }
         let instance = from_text(&instance, || place(INSTANCE_FIELD))?;
         Ok(Some(State {
+            older,
             instance,
             promised,
             accepted,
@@ -211,6 +231,41 @@ impl State {
             active,
         }))
     }
+}
+
+/// True if a store of this format can be read.
+pub(super) fn is_read(format: &str) -> bool {
+    (OLDEST_FORMAT..=FORMAT).any(|known| known.to_string() == format)
+}
+
+/// Returns the store's format if it is an older one that may be read.
+fn read_format(
+    keys: &Keys,
+    format: &str,
+    if_older: IfOlder<'_>,
+) -> Result<Option<u32>, StoreError> {
+    let place = format!("{}[{FORMAT_FIELD}]", keys.state);
+    match (is_read(format).then(|| format.parse()), if_older) {
+        (Some(Ok(FORMAT)), _) => Ok(None),
+        (Some(Ok(older)), IfOlder::Read) => Ok(Some(older)),
+        (Some(Ok(older)), IfOlder::Refuse { url }) => {
+            Err(StoreError::Unfit(format!("{place} is {older}: {}", how_to_upgrade(url, &keys.id))))
+        }
+        _ => Err(StoreError::Unfit(format!(
+            "{place} is {}, and this program reads only formats {OLDEST_FORMAT} to {FORMAT}: start \
+             the version of the program that wrote it",
+            excerpt(format)
+        ))),
+    }
+}
+
+/// Says what to type so that a store of an older format comes along.
+pub(super) fn how_to_upgrade(url: &str, id: &ServerId) -> String {
+    format!(
+        "an older version of this program wrote it. End that version's server, then \
+         `paxos-banking upgrade --redis {url} --id {id}` brings the store to format {FORMAT}, as does \
+         the server with --upgrade; nothing that it holds is lost"
+    )
 }
 
 /// Takes a field that may be missing and is otherwise JSON.

@@ -8,7 +8,7 @@ use crate::bank::stored::{Stored, forget_oldest};
 use crate::store::redis::keys::{FORMAT_FIELD, INSTANCE_FIELD, Keys};
 use crate::store::redis::redis_connection::{RedisConnection, Transaction};
 use crate::store::redis::reply::{command, exactly, from_text, text, unexpected};
-use crate::store::redis::snapshot::{self, LifeRecord, Snapshot};
+use crate::store::redis::snapshot::{self, IfOlder, LifeRecord, Snapshot};
 use crate::store::redis::turn::{Turn, json};
 use crate::store::{ATTEMPTS, StoreError, too_busy};
 
@@ -33,6 +33,8 @@ pub(super) struct Coming {
     life: LifeId,
     /// The turn in which the life begins.
     pub(super) turn: TurnNumber,
+    /// The format that the store has until then, if it is an older one.
+    pub(super) older: Option<u32>,
 }
 
 /// The steps by which a process takes over a server's store.
@@ -48,6 +50,8 @@ pub(super) struct Takeover<'a> {
     pub(super) process: u64,
     /// What the process knows of the store.
     pub(super) known: Option<Known>,
+    /// What to do with a store of an older format.
+    pub(super) if_older: IfOlder<'a>,
 }
 
 impl Takeover<'_> {
@@ -61,7 +65,7 @@ impl Takeover<'_> {
             // From here on the owner is watched; it must be the owner that the look saw.
             if guard == found.owner {
                 self.check(&found)?;
-                return Ok(with_life(found.stored, found.owner));
+                return Ok(with_life(found));
             }
         }
         Err(too_busy())
@@ -92,6 +96,8 @@ impl Takeover<'_> {
         if coming.seen.is_none() {
             let (format, instance) = (FORMAT.to_string(), coming.instance.to_string());
             turn.set(&[(FORMAT_FIELD, &format), (INSTANCE_FIELD, &instance)]);
+        } else if coming.older.is_some() {
+            turn.set(&[(FORMAT_FIELD, &FORMAT.to_string())]);
         }
         turn.live(&json(&LifeRecord { life: coming.life, turn: coming.turn }));
         run_turn(link, self.keys, token, turn)?;
@@ -154,7 +160,8 @@ impl Takeover<'_> {
     }
 
     fn parse(&self, transaction: Transaction) -> Result<Option<Snapshot>, StoreError> {
-        transaction.replies.map(|replies| snapshot::parse(self.keys, replies)).transpose()
+        let parse = |replies| snapshot::parse(self.keys, replies, self.if_older);
+        transaction.replies.map(parse).transpose()
     }
 
     /// Checks that a process that loaded this store before may load it again.
@@ -227,14 +234,15 @@ impl Takeover<'_> {
 }
 
 /// Adds the coming life to what the look found.
-fn with_life(found: Option<Stored>, owner: Option<String>) -> (Stored, Coming) {
-    let seen = found.as_ref().map(|stored| stored.turn);
-    let mut stored = found.unwrap_or_else(|| Stored::empty(InstanceId(fastrand::u64(..))));
+fn with_life(found: Snapshot) -> (Stored, Coming) {
+    let Snapshot { older, owner, stored } = found;
+    let seen = stored.as_ref().map(|stored| stored.turn);
+    let mut stored = stored.unwrap_or_else(|| Stored::empty(InstanceId(fastrand::u64(..))));
     stored.turn.0 += 1;
     let (instance, life, turn) = (stored.instance, LifeId(fastrand::u64(..)), stored.turn);
     stored.lives.push((life, turn));
     forget_oldest(&mut stored.lives);
-    (stored, Coming { seen, owner, instance, life, turn })
+    (stored, Coming { seen, owner, instance, life, turn, older })
 }
 
 /// Makes a turn durable if `token` still owns the store, and guards the next turn.

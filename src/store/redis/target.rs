@@ -89,6 +89,17 @@ impl Target {
         }
     }
 
+    /// Returns the URL, without user and password.
+    pub(super) fn url(&self) -> String {
+        match (self.info.addr(), self.database) {
+            (ConnectionAddr::Unix(path), 0) => format!("unix://{}", path.display()),
+            (ConnectionAddr::Unix(path), database) => {
+                format!("unix://{}?db={database}", path.display())
+            }
+            _ => format!("redis://{}", self.place()),
+        }
+    }
+
     /// Makes an error of this Redis, or on the way to it.
     pub(super) fn failed(&self, why: impl std::fmt::Display) -> StoreError {
         StoreError::Failed(format!("Redis at {}: {why}", self.place()))

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use redis::Value;
 
-use crate::bank::blockchain::block::{FORMAT, SealedBlock};
+use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
@@ -16,6 +16,7 @@ use crate::store::StoreError;
 use crate::store::redis::keys::{FORMAT_FIELD, Keys};
 use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::reply::{borrowed, command, corrupt, exactly, length, values};
+use crate::store::redis::snapshot::IfOlder;
 use crate::store::redis::target::Target;
 use crate::store::redis::{Options, chain, pages, snapshot};
 
@@ -71,7 +72,7 @@ impl ReadOnlyRedis {
 
     /// Returns a viewer of the server `id`'s store.
     pub fn visit(&self, id: &ServerId) -> StoreViewer {
-        StoreViewer { target: self.target.clone(), keys: Keys::of(id), link: None }
+        StoreViewer { target: self.target.clone(), keys: Keys::of(id), link: None, older: None }
     }
 }
 
@@ -91,6 +92,7 @@ pub struct StoreViewer {
     target: Target,
     keys: Keys,
     link: Option<RedisConnection>,
+    older: Option<u32>,
 }
 
 impl StoreViewer {
@@ -122,10 +124,13 @@ impl StoreViewer {
     pub fn contents(&mut self) -> Result<Option<Stored>, StoreError> {
         let found = self.ask(|link, keys| {
             let replies = link.at_once(&keys.turn, snapshot::commands(keys).into())?;
-            snapshot::parse(keys, replies)
+            snapshot::parse(keys, replies, IfOlder::Read)
         });
         match found {
-            Ok(found) => Ok(found.stored),
+            Ok(found) => {
+                self.older = found.older;
+                Ok(found.stored)
+            }
             Err(StoreError::Unfit(what)) => {
                 let key = format!("{}[{FORMAT_FIELD}]", self.keys.state);
                 let what = what.strip_prefix(&key).map_or(what.as_str(), str::trim_start);
@@ -133,6 +138,13 @@ impl StoreViewer {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Says what to type so that the store comes along, if what [`StoreViewer::contents`] has read is of an
+    /// older format.
+    pub fn outdated(&self) -> Option<String> {
+        let how = snapshot::how_to_upgrade(&self.target.url(), &self.keys.id);
+        self.older.map(|older| format!("it is of format {older}: {how}"))
     }
 
     /// Returns the length of the chain, whatever else is wrong; 0 if the store is of another format.
@@ -145,7 +157,11 @@ impl StoreViewer {
                 [command("HGET", &[&keys.state, FORMAT_FIELD]), command("LLEN", &[&keys.chain])];
             let [format, blocks] = exactly(link.request(&ask)?)?;
             match format {
-                Value::BulkString(format) if format != FORMAT.to_string().as_bytes() => Ok(0),
+                Value::BulkString(format)
+                    if !str::from_utf8(&format).is_ok_and(snapshot::is_read) =>
+                {
+                    Ok(0)
+                }
                 _ => length(&keys.chain, blocks),
             }
         })

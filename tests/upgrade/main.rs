@@ -1,0 +1,251 @@
+//! A bank of format 4 comes along. `stores.jsonl` holds its three stores as the commands that make them: written by
+//! the last version of that format, with a server that had rejoined, linked payments and sessions in the logs, and
+//! a block that all have accepted and nobody has appended. `exported.jsonl` is what that version exported of A.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+use paxos_banking::audit::{self, Options, SOUND, UNREAD, WRONG};
+use paxos_banking::bank::blockchain::block::FORMAT;
+use paxos_banking::play::guard::Guarded;
+use redis::{Connection, FromRedisValue};
+use serde_json::{Value, json};
+use support::cluster::{PATIENCE, wait_until};
+use support::process::{Bank, Setup};
+use support::redis::{TestRedis, say};
+use support::relay::Relay;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_paxos-banking");
+const STORES: &str = include_str!("stores.jsonl");
+const SERVERS: [&str; 3] = ["A", "B", "C"];
+
+/// Fills a Redis with the stores.
+fn fill(redis: &TestRedis) {
+    let mut connection = redis.connect();
+    for line in STORES.lines() {
+        let words: Vec<String> = serde_json::from_str(line).unwrap();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let _: redis::Value = say(&mut connection, &words);
+    }
+}
+
+fn filled() -> TestRedis {
+    let redis = TestRedis::start();
+    fill(&redis);
+    redis
+}
+
+/// All that a Redis holds.
+fn content(redis: &TestRedis) -> BTreeMap<String, Vec<u8>> {
+    let mut connection = redis.connect();
+    let keys: Vec<String> = say(&mut connection, &["KEYS", "*"]);
+    let dumped = |key: String| {
+        let dump = match say::<String>(&mut connection, &["TYPE", &key]).as_str() {
+            // A dump has the fields of a hash in any order.
+            "hash" => format!("{:?}", hash(&mut connection, &key)).into_bytes(),
+            _ => say(&mut connection, &["DUMP", &key]),
+        };
+        (key, dump)
+    };
+    keys.into_iter().map(dumped).collect()
+}
+
+fn hash(connection: &mut Connection, key: &str) -> BTreeMap<String, String> {
+    say(connection, &["HGETALL", key])
+}
+
+fn field<T: FromRedisValue>(redis: &TestRedis, id: &str, field: &str) -> T {
+    say(&mut redis.connect(), &["HGET", &format!("SERVER-STATE-{id}"), field])
+}
+
+fn upgrade(url: &str, more: &[&str]) -> Output {
+    Command::new(PROGRAM).args(["upgrade", "--redis", url]).args(more).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Audits a Redis, or a file; returns the status and the report.
+fn audited(redis: Option<&TestRedis>, file: Option<&Path>) -> (u8, Value) {
+    let (ids, servers) = (Vec::new(), Vec::new());
+    let redis = redis.map(TestRedis::url).into_iter().collect();
+    let files = file.map(Path::to_owned).into_iter().collect();
+    let doors = None;
+    let options = Options { redis, ids, servers, doors, files, json: true, timeout: PATIENCE };
+    let mut report = Vec::new();
+    let status = audit::run(&options, &mut report);
+    (status, serde_json::from_slice(&report).unwrap())
+}
+
+#[test]
+fn who_meets_it_says_what_to_type() {
+    let redis = filled();
+    let before = content(&redis);
+    let url = redis.url();
+    let typed =
+        |id| format!("`paxos-banking upgrade --redis {} --id {id}`", url.trim_end_matches('/'));
+    let server =
+        Command::new(PROGRAM).args(["server", "--id", "B", "--redis", &url]).output().unwrap();
+    let said = text(&server);
+    assert!(!server.status.success() && said.contains(&typed("B")), "{said}");
+    assert!(said.contains("SERVER-STATE-B[format] is 4") && said.contains("--upgrade"), "{said}");
+    let (status, report) = audited(Some(&redis), None);
+    assert_eq!(status, SOUND, "{report:#}");
+    for (one, id) in report["stores"].as_array().unwrap().iter().zip(SERVERS) {
+        assert!(one["notes"].to_string().contains(&typed(id)), "{one:#}");
+    }
+    assert_eq!(content(&redis), before);
+}
+
+#[test]
+fn what_the_older_version_exported_is_audited() {
+    let exported = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upgrade/exported.jsonl");
+    let (status, report) = audited(None, Some(&exported));
+    assert_eq!(status, SOUND, "{report:#}");
+    assert_eq!(report["stores"][0]["entries"], json!(12));
+}
+
+#[test]
+fn an_upgraded_bank_goes_on_where_it_was() {
+    let setup = Setup { ..Default::default() };
+    let mut bank = Bank::set_up(&SERVERS, setup);
+    fill(bank.redis("A"));
+    let done = upgrade(&bank.redis("A").url(), &[]);
+    let said = text(&done);
+    assert!(done.status.success(), "{said}");
+    let words =
+        "A: upgraded from format 4 to 5, and otherwise as it was: height 4, 7 accounts, 4 entries";
+    assert!(said.contains(words), "{said}");
+    let (status, report) = audited(Some(bank.redis("A")), None);
+    assert_eq!((status, report.to_string().contains("format 4")), (SOUND, false), "{report:#}");
+    let again = upgrade(&bank.redis("A").url(), &["--id", "A"]);
+    assert!(again.status.success() && text(&again).contains("nothing was to be done"), "{again:?}");
+    bank.start_all();
+    // The retry of a request that is in the log only.
+    let session = "A.1.5.9d663177d92e1ffc.2";
+    let payment = json!({"to": "C", "amount": 4, "session": session, "number": 4});
+    let retry = json!({"transfer": payment});
+    let told = bank.ask("A", &retry).unwrap();
+    assert_eq!((&told["outcome"], &told["seq"]), (&json!("accepted"), &json!(9)), "{told}");
+    let paid = bank.ask("A", &json!({"transfer": {"to": "B", "amount": 7}})).unwrap();
+    assert_eq!((&paid["outcome"], &paid["seq"]), (&json!("accepted"), &json!(10)), "{paid}");
+    let opened = bank.ask("B", &json!({"open": {"account": "B/eve"}})).unwrap();
+    assert_eq!(opened["outcome"], json!("accepted"), "{opened}");
+    bank.settle();
+    let balances =
+        [("A", 50), ("B", 91), ("C", 79), ("A/alice", 38), ("A/bob", 3), ("B/carol", 24)];
+    for (account, units) in balances.into_iter().chain([("C/dora", 15), ("B/eve", 0)]) {
+        let home = &account[..1];
+        let told = bank.ask(home, &json!({"balance": {"account": account}})).unwrap();
+        assert_eq!(told["balance"], json!(units), "{account}: {told}");
+    }
+    // The accepted block was finished, not another in its place.
+    let chain = bank.chain("C");
+    let accepted: Value = STORES
+        .lines()
+        .map(|line| serde_json::from_str::<Vec<String>>(line).unwrap())
+        .find(|words| words[1] == "SERVER-ACCEPTED-C")
+        .map(|words| serde_json::from_str(&words[2]).unwrap())
+        .unwrap();
+    assert_eq!(chain[5]["previous"], accepted["previous"]);
+    assert_eq!((&chain[5]["proposer"], &chain[4]["height"]), (&json!("A"), &json!(4)));
+    SERVERS.iter().for_each(|id| bank.kill(id));
+    assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
+}
+
+#[test]
+fn a_server_that_is_told_to_upgrades_its_store_as_it_starts() {
+    let mut bank = Bank::new(&SERVERS);
+    fill(bank.redis("A"));
+    SERVERS.iter().for_each(|id| bank.start_server_with(id, &["--upgrade"]));
+    bank.wait_until_connected();
+    SERVERS.iter().for_each(|id| assert_eq!(field::<u32>(bank.redis(id), id, "format"), FORMAT));
+    let paid = bank.ask("A", &json!({"transfer": {"to": "B", "amount": 1}})).unwrap();
+    assert_eq!(paid["outcome"], json!("accepted"), "{paid}");
+}
+
+/// Of the three of a bank some may have come along and others not yet: they can't speak with each other, and
+/// each store is of one format or the other.
+#[test]
+fn only_the_store_that_is_named_is_touched() {
+    let redis = filled();
+    let before = content(&redis);
+    assert!(upgrade(&redis.url(), &["--id", "B"]).status.success());
+    let formats = SERVERS.map(|id| field::<u32>(&redis, id, "format"));
+    assert_eq!(formats, [4, FORMAT, 4]);
+    let after = content(&redis);
+    let changed = before.iter().filter(|(key, value)| after.get(*key) != Some(*value));
+    let changed: Vec<&str> = changed.map(|(key, _)| key.as_str()).collect();
+    assert_eq!(changed, ["SERVER-LIVES-B", "SERVER-OWNER-B", "SERVER-STATE-B", "SERVER-TURN-B"]);
+    let none = upgrade(&redis.url(), &["--id", "D"]);
+    assert!(text(&none).contains("there are stores of: A, B, C"), "{none:?}");
+    assert_eq!(none.status.code(), Some(i32::from(UNREAD)));
+}
+
+#[test]
+fn a_store_that_is_wrong_keeps_all_that_it_holds() {
+    let page = r#"{"height":4,"balances":[["A",61],["B",85],["C",75],["A/alice",40],["A/bob",0],["B/carol",25],["C/dora",15]]}"#;
+    let log = r#"{"epoch":1,"seq":9,"entries":[["A","C",400]]}"#;
+    let damages: [(&[&str], &str); 4] = [
+        (&["HSET", "SERVER-BALANCES-A", "0", page], "SERVER-BALANCES-A"),
+        (&["LSET", "SERVER-LOG-A", "2", log], "SERVER-LOG-A"),
+        (&["HSET", "SERVER-STATE-A", "keys", "{}"], "SERVER-STATE-A"),
+        (&["HSET", "SERVER-STATE-A", "format", "3"], "SERVER-STATE-A"),
+    ];
+    for (damage, place) in damages {
+        let redis = filled();
+        let _: redis::Value = say(&mut redis.connect(), damage);
+        let before = content(&redis);
+        let refused = upgrade(&redis.url(), &["--id", "A"]);
+        let said = text(&refused);
+        assert!(!refused.status.success() && said.contains(place), "{said}");
+        assert_eq!(content(&redis), before, "{said}");
+        let code = if damage[3] == "3" { UNREAD } else { WRONG };
+        assert_eq!(refused.status.code(), Some(i32::from(code)), "{said}");
+    }
+}
+
+/// The program is killed behind each of its transactions: it is of one format or the other, sound, and comes along
+/// the next time.
+#[test]
+fn wherever_it_is_interrupted_it_can_be_run_again() {
+    let mut formats = Vec::new();
+    for number in 1.. {
+        let redis = filled();
+        let relay = Relay::before(&redis);
+        let program: Arc<Mutex<Option<Guarded>>> = Arc::default();
+        let killed = Arc::clone(&program);
+        relay.between(number, move || {
+            // It may not be noted yet that it was started.
+            wait_until("the program runs", || killed.lock().unwrap().take().is_some());
+        });
+        let mut command = Command::new(PROGRAM);
+        command.args(["upgrade", "--redis", &relay.url(), "--id", "A"]);
+        let started = Guarded::start(&command, std::process::Stdio::null()).unwrap();
+        *program.lock().unwrap() = Some(started);
+        let has_ended = || {
+            let mut program = program.lock().unwrap();
+            program.as_mut().is_none_or(|running| running.ended().is_some())
+        };
+        wait_until("it was killed, or has ended", has_ended);
+        formats.push(field::<u32>(&redis, "A", "format"));
+        let (status, report) = audited(Some(&redis), None);
+        assert_eq!(status, SOUND, "behind transaction {number}: {report:#}");
+        if !relay.is_done() {
+            break;
+        }
+        let again = upgrade(&redis.url(), &["--id", "A"]);
+        assert!(again.status.success(), "behind transaction {number}: {}", text(&again));
+        assert_eq!(field::<u32>(&redis, "A", "format"), FORMAT);
+        assert_eq!(audited(Some(&redis), None).0, SOUND);
+    }
+    // An empty one, the look, the audit's, the taking of the owner, and the turn.
+    assert!(formats.starts_with(&[4, 4, 4]) && formats.ends_with(&[FORMAT; 2]), "{formats:?}");
+    assert!(formats.is_sorted(), "{formats:?}");
+}
