@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::audit::finding::Finding;
 use crate::audit::replay::Replay;
 use crate::audit::source::{Kept, Source, Standing};
-use crate::bank::ids::{ServerId, SessionId};
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::ids::{InstanceId, ServerId, SessionId};
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::sessions::opened_at;
 use crate::bank::stored::Place;
@@ -14,6 +15,24 @@ use crate::bank::stored::Place;
 pub fn takes_part(replay: &Replay, source: &dyn Source, standing: &Standing) -> bool {
     let (Some(chain), Some(server)) = (replay.chain(), source.server()) else { return true };
     standing.instance.is_none_or(|instance| chain.instance(&server) == Some(instance))
+}
+
+/// Says what is to be known of the store of an instance that the chain does not name.
+fn in_whose_place(
+    chain: &Chain,
+    server: &ServerId,
+    own: InstanceId,
+    named: InstanceId,
+) -> Option<String> {
+    match chain.is_deposed(own) {
+        true => Some(format!(
+            "{server} has another store now, instance {named}: never use this one, instance {own}, again"
+        )),
+        false if own != named => {
+            Some(format!("instance {own} has not rejoined yet in the place of {named}"))
+        }
+        false => None,
+    }
 }
 
 /// Checks whose store it is, that it wasn't used before there was a bank, and which entries it says are in
@@ -44,18 +63,7 @@ pub fn check(
         let Some(named) = chain.instance(&server) else {
             return wrong(Place::Block(0), format!("it does not know {server}"));
         };
-        match standing.instance {
-            Some(instance) if chain.is_deposed(instance) => notes.push(format!(
-                "{server} has another store now, instance {named}: never use this one, instance \
-                 {instance}, again"
-            )),
-            Some(instance) if instance != named => {
-                notes.push(format!(
-                    "instance {instance} has not rejoined yet in the place of {named}"
-                ));
-            }
-            _ => {}
-        }
+        notes.extend(standing.instance.and_then(|own| in_whose_place(chain, &server, own, named)));
     }
     let Some(kept) = &standing.kept else { return Ok(notes) };
     notes.extend(kept.outdated.clone());
