@@ -55,6 +55,10 @@ impl Target for CommandLine {
                 assert!(!options.folder.as_os_str().is_empty());
                 heard.accepted("a mending");
             }
+            Ok(Config::Upgrade(options)) => {
+                assert!(!options.redis.is_empty() && !options.timeout.is_zero());
+                heard.accepted("an upgrade");
+            }
             Ok(Config::Key(file)) => {
                 assert!(!file.as_os_str().is_empty());
                 heard.accepted("a key");
@@ -81,6 +85,7 @@ impl Target for CommandLine {
             "an audit",
             "an export",
             "a mending",
+            "an upgrade",
             "help",
             "unrecognized subcommand",
             "unexpected argument",
