@@ -5,7 +5,7 @@
 //! this connection and no other.
 
 use std::io::{self, ErrorKind, Read};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -93,7 +93,12 @@ struct Ended;
 
 /// Serves a connection to its end. If all clients' places are taken, it lets in a peer, or a client that
 /// asks at once while another client is idle.
-pub(crate) fn serve(admission: &Admission, id: ConnectionId, socket: Arc<TcpStream>) {
+pub(crate) fn serve(
+    admission: &Admission,
+    id: ConnectionId,
+    socket: Arc<TcpStream>,
+    from: SocketAddr,
+) {
     let Some(_adopted) = admission.life.adopt(&socket) else { return };
     let (reply_sender, outgoing) = ReplySender::among(&admission.unread, Arc::clone(&socket));
     let seat = admission.guests.seat(id, &reply_sender);
@@ -116,7 +121,7 @@ pub(crate) fn serve(admission: &Admission, id: ConnectionId, socket: Arc<TcpStre
         }
         // The reader takes the reply sender and the seat with it, so the writer ends once the event loop has
         // dropped its own sender.
-        Reader { admission, id, reply_sender, patience, seat, proved: None, long: None }
+        Reader { admission, id, from, reply_sender, patience, seat, proved: None, long: None }
             .run(&socket);
     });
 }
@@ -124,6 +129,8 @@ pub(crate) fn serve(admission: &Admission, id: ConnectionId, socket: Arc<TcpStre
 struct Reader<'a> {
     admission: &'a Admission,
     id: ConnectionId,
+    /// Who dialled.
+    from: SocketAddr,
     reply_sender: ReplySender,
     /// How long to wait for the first line, if all places are taken.
     patience: Option<Duration>,

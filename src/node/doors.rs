@@ -1,7 +1,7 @@
 //! A server's doors: its key, the handshakes by which others prove theirs, and what each key may do.
 
 use std::collections::BTreeMap;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -121,12 +121,13 @@ impl Doors {
     pub(crate) fn answer<'a>(
         &self,
         socket: &'a TcpStream,
+        from: SocketAddr,
         until: Instant,
     ) -> Result<Secured<&'a TcpStream>, HandshakeError> {
         let answered = self.try_to_answer(socket, until);
         match &answered {
             Ok(_) => self.counts.done(),
-            Err(error) => self.counts.failed(socket.peer_addr().ok(), error),
+            Err(error) => self.counts.failed(from, error),
         }
         answered
     }

@@ -66,12 +66,11 @@ impl Counts {
     }
 
     /// Counts one that failed, and logs it.
-    pub(crate) fn failed(&self, from: Option<SocketAddr>, error: &HandshakeError) {
+    pub(crate) fn failed(&self, from: SocketAddr, error: &HandshakeError) {
         let mut counted = self.counted();
         *counted.handshakes.failed.entry(error.kind().to_owned()).or_default() += 1;
         let Some(left_out) = counted.lines.write(Instant::now()) else { return };
         drop(counted);
-        let from = from.map_or_else(|| "somebody who is gone".to_owned(), |from| from.to_string());
         match left_out {
             0 => log::warn!("a handshake of {from} failed: {error}"),
             more => log::warn!("a handshake of {from} failed, as {more} before: {error}"),
@@ -85,12 +84,12 @@ mod tests {
 
     #[test]
     fn failures_are_counted_by_their_kind() {
-        let counts = Counts::new();
+        let (counts, from) = (Counts::new(), SocketAddr::from(([127, 0, 0, 1], 1)));
         counts.done();
         for _ in 0..10 {
-            counts.failed(None, &HandshakeError::Forged);
+            counts.failed(from, &HandshakeError::Forged);
         }
-        counts.failed(None, &HandshakeError::TooLate);
+        counts.failed(from, &HandshakeError::TooLate);
         let Handshakes { done, failed } = counts.so_far();
         assert_eq!((done, failed["forged"], failed["late"], failed.len()), (1, 10, 1, 2));
     }

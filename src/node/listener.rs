@@ -1,6 +1,6 @@
 //! Accepts connections, peers' and clients' alike, on the one port.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Scope;
@@ -36,7 +36,7 @@ pub(crate) fn listen(listener: TcpListener, admission: &Admission) {
                 break;
             }
             match accepted {
-                Ok((socket, _)) => admit(scope, admission, &open, ConnectionId(number), socket),
+                Ok(accepted) => admit(scope, admission, &open, ConnectionId(number), accepted),
                 Err(error) => {
                     log::warn!("a connection could not be accepted: {error}");
                     // A client's file is missed the least.
@@ -56,7 +56,7 @@ fn admit<'scope>(
     admission: &'scope Admission,
     open: &'scope AtomicUsize,
     id: ConnectionId,
-    socket: TcpStream,
+    (socket, from): (TcpStream, SocketAddr),
 ) {
     let place = Slot::take(open);
     let is_full = place.number > admission.guests.places() + admission.to_look_at;
@@ -67,7 +67,7 @@ fn admit<'scope>(
     let name = format!("{}:{}-in", admission.id, id.0);
     let for_thread = Arc::clone(&socket);
     let serve = move || {
-        connection::serve(admission, id, for_thread);
+        connection::serve(admission, id, for_thread, from);
         drop(place);
     };
     if let Err(error) = admission.life.spawn_small(scope, (name, connection::READER_STACK), serve) {

@@ -18,7 +18,7 @@ impl Reader<'_> {
         let Admission { doors, guests, timings, .. } = self.admission;
         (self.seat, self.patience) = (None, Some(timings.handshake));
         let unproved = doors.begin(self.id, socket);
-        let answered = doors.answer(socket, Instant::now() + timings.handshake);
+        let answered = doors.answer(socket, self.from, Instant::now() + timings.handshake);
         drop(unproved);
         let Secured { sealer, opener, key } = match answered {
             Ok(secured) => secured,
