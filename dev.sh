@@ -9,6 +9,7 @@
 #   ./dev.sh fuzz TARGET HOW    bad input without end for client-lines, peer-lines, stored-values, prompt,
 #                               command-line, scenario-files or all: --minutes N for each, --seed S to begin with
 #   ./dev.sh stores [NAME]      tries a bank on each Redis and Valkey that doc/OPERATING.md names, and kills it under load
+#   ./dev.sh python             tries doc/sealed.py, which does the handshake by the Python package noiseprotocol
 #   ./dev.sh help               shows this
 #
 # ./run.sh test runs all tests; doc/TESTS.md says what they are. PAXOS_BANKING_BIN names a program that bench
@@ -36,6 +37,14 @@ bench() {
     fi
     GLIBC_TUNABLES=$TUNABLES PAXOS_BANKING_BIN=$PAXOS_BANKING_BIN \
         cargo bench --locked --bench bank -- "$@"
+}
+
+python() {
+    local packages=$ROOT/target/python
+    [ -d "$packages/noise" ] ||
+        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+            --target "$packages" noiseprotocol==0.3.1
+    PYTHONPATH=$packages cargo test --locked --test python -- --include-ignored "$@"
 }
 
 simulate() {
@@ -84,7 +93,7 @@ main_of_developers() {
     local command=${1-help}
     [ $# -eq 0 ] || shift
     case $command in
-        bench | simulate | chaos | fuzz | stores) "$command" "$@" ;;
+        bench | python | simulate | chaos | fuzz | stores) "$command" "$@" ;;
         help | -h | --help) explain dev.sh ;;
         *) say "'$command' is not a command; ./dev.sh help lists them" >&2; exit 2 ;;
     esac

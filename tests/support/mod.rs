@@ -13,3 +13,4 @@ pub mod redis;
 pub mod relay;
 pub mod run_sh;
 pub mod samples;
+pub mod tunnel;
