@@ -18,7 +18,7 @@
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
 #   ./run.sh help               shows this
 #
-# Who works on the program itself finds bench, simulate, chaos, fuzz and stores in ./dev.sh; ./run.sh passes
+# Who works on the program itself finds bench, python, simulate, chaos, fuzz and stores in ./dev.sh; ./run.sh passes
 # these on to it.
 #
 # Environment: REDIS_PORT and BASE_PORT (those of server A; B and C have the next two) fix ports that
@@ -527,7 +527,7 @@ main() {
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
         diagram) . tests/diagram.sh; diagram "$@" ;;
         start | status | down | clean | client | audit | window | play) "$command" "$@" ;;
-        bench | simulate | chaos | fuzz | stores) exec ./dev.sh "$command" "$@" ;;
+        bench | python | simulate | chaos | fuzz | stores) exec ./dev.sh "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_process "$@" ;;
         test) run_tests "$@" ;;

@@ -12,7 +12,7 @@ use paxos_banking::noise::{
     Introduction, Opener, Sealer, SecretKey, Secured, answer, read_preamble,
 };
 use serde_json::json;
-use support::cluster::{Cluster, free_address, wait_until};
+use support::cluster::{Cluster, PATIENCE, free_address, wait_until};
 use support::tunnel::User;
 
 fn open_bank() -> Cluster {
@@ -91,6 +91,7 @@ struct Far {
 
 fn accept(listener: &TcpListener, key: &SecretKey) -> Far {
     let socket = listener.accept().unwrap().0;
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let caller = read_preamble(socket, Instant::now() + Duration::from_secs(30)).unwrap();
     let introduction = Introduction { id: "A".parse().unwrap(), bank: None, keyed: true };
     let Secured { opener, sealer, .. } = answer(caller, key, &introduction).unwrap();
@@ -133,6 +134,11 @@ fn each_end_hears_that_the_other_has_ended() {
     assert!(client.read().is_none(), "nothing forged is carried");
 }
 
+/// What a program says that should end by itself.
+fn to_its_end(command: std::process::Command) -> std::process::Output {
+    assert_cmd::Command::from_std(command).timeout(PATIENCE).output().unwrap()
+}
+
 #[test]
 fn it_does_not_begin_with_what_cannot_go_well() {
     let (cluster, user) = (open_bank(), User::new());
@@ -149,14 +155,13 @@ fn it_does_not_begin_with_what_cannot_go_well() {
         let free = free_address();
         let listen = if listen == "127.0.0.1:9001" { &free } else { listen };
         let arguments = ["tunnel", "--listen", listen, "--connect", connect];
-        let output = user.program(&[&arguments[..], &flags].concat()).output().unwrap();
+        let output = to_its_end(user.program(&[&arguments[..], &flags].concat()));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(status), "{said}");
         assert!(said.contains(part), "{part}: {said}");
     }
     std::fs::remove_file(user.keys().join("key")).unwrap();
-    let output =
-        user.program(&["tunnel", "--listen", &free_address(), "--connect", a]).output().unwrap();
+    let output = to_its_end(user.program(&["tunnel", "--listen", &free_address(), "--connect", a]));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("`paxos-banking key` makes one"), "{said}");

@@ -174,9 +174,12 @@ fn failure_of(error: HandshakeError, address: &str) -> Failure {
         HandshakeError::Connection(_) | HandshakeError::TooLate => {
             Failure::NotSent(format!("{address} ({error})"))
         }
-        HandshakeError::Refused(_) => Failure::Untrusted(format!(
-            "{address}: {error}; a server that knows of no keys takes plain lines (--plain)"
-        )),
+        // So answers a server of before there were keys, or one that was built without.
+        HandshakeError::Refused(ref words) if words.starts_with("not JSON") => {
+            Failure::Untrusted(format!(
+                "{address}: {error}; a server that knows of no keys takes plain lines (--plain)"
+            ))
+        }
         _ => Failure::Untrusted(format!("{address}: {error}")),
     }
 }

@@ -250,8 +250,11 @@ fn entry_in_words(entry: &Entry) -> String {
         Action::Open { account, key: Some(key) } => format!("{account} is opened for {key}"),
         Action::Rekey { account, key } => format!("{account} is given to {key}"),
         Action::Pin { server: who, key, .. } => format!("{who} is known by {key} from now on"),
-        Action::Rejoin { server: who, old, new, .. } => {
+        Action::Rejoin { server: who, old, new, key: None } => {
             format!("{who} rejoins: {new} is to replace {old}")
+        }
+        Action::Rejoin { server: who, old, new, key: Some(key) } => {
+            format!("{who} rejoins: {new} is to replace {old}, and is known by {key}")
         }
     };
     let marks = match (via, linked) {

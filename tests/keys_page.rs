@@ -1,0 +1,213 @@
+//! doc/KEYS.md, gone through as a new user would: each command that the page names is run, and says what the
+//! page says. Only ports differ, and Redis is started as for every test.
+#![cfg(all(feature = "noise", target_os = "linux"))]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use paxos_banking::play::guard::Guarded;
+use support::cluster::{free_address, wait_until};
+use support::redis::{TestRedis, say};
+use tempfile::TempDir;
+
+/// A command of the page, and the lines that follow it.
+#[derive(Debug)]
+struct Step {
+    command: String,
+    says: Vec<String>,
+}
+
+/// The steps of a page, in their order.
+fn steps(page: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for line in page.lines() {
+        // A block is indented by four blanks.
+        let Some(line) = line.strip_prefix("    ") else { continue };
+        match (line.strip_prefix("$ "), steps.last_mut()) {
+            (Some(command), _) => steps.push(Step { command: command.into(), says: Vec::new() }),
+            (None, Some(step)) if step.command.ends_with('\\') => {
+                step.command.pop();
+                step.command.push_str(line.trim_start());
+            }
+            (None, Some(step)) => step.says.push(line.into()),
+            (None, None) => panic!("a block without a command: {line}"),
+        }
+    }
+    steps
+}
+
+/// Whether a line is as the page says, where … stands for anything.
+fn is_line(said: &str, line: &str) -> bool {
+    let mut parts = said.split('…');
+    let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let mut last = "";
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        (rest, last) = (&rest[at + part.len()..], part);
+    }
+    // What ends with … has an empty last part.
+    rest.is_empty() || (said.contains('…') && (last.is_empty() || line.ends_with(last)))
+}
+
+/// Whether lines are as the page says, where a line of … alone stands for any number of lines.
+fn are_lines(said: &[String], lines: &[&str]) -> bool {
+    match (said, lines) {
+        ([], []) => true,
+        ([any, said @ ..], _) if any.trim() == "…" => {
+            (0..=lines.len()).any(|skipped| are_lines(said, &lines[skipped..]))
+        }
+        ([first, said @ ..], [line, lines @ ..]) => is_line(first, line) && are_lines(said, lines),
+        _ => false,
+    }
+}
+
+/// A user with a clone of the repository, at a shell.
+struct Shell {
+    root: TempDir,
+    /// What was set so far, which each command finds.
+    set: String,
+    /// What was started with &, in its order.
+    jobs: Vec<Option<Guarded>>,
+    /// By the page's ports.
+    stores: BTreeMap<&'static str, TestRedis>,
+    ports: Vec<(&'static str, String)>,
+}
+
+impl Shell {
+    fn new() -> Shell {
+        let (root, here) = (TempDir::new().unwrap(), Path::new(env!("CARGO_MANIFEST_DIR")));
+        for name in ["doc", "redis.conf"] {
+            symlink(here.join(name), root.path().join(name)).unwrap();
+        }
+        fs::create_dir(root.path().join("home")).unwrap();
+        let stores: BTreeMap<_, _> =
+            ["7391", "7392", "7393"].map(|port| (port, TestRedis::start())).into();
+        let mut ports: Vec<_> =
+            stores.iter().map(|(port, redis)| (*port, redis.port().to_string())).collect();
+        ports.extend([("8001", free_port()), ("9001", free_port())]);
+        Shell { root, set: String::new(), jobs: Vec::new(), stores, ports }
+    }
+
+    /// Bash with this command.
+    fn bash(&self, command: &str) -> Command {
+        let program = Path::new(env!("CARGO_BIN_EXE_paxos-banking")).parent().unwrap();
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &format!("exec 2>&1\n{}{command}", self.set)]);
+        bash.current_dir(self.root.path()).env("PATH", path);
+        bash.env("HOME", self.root.path().join("home")).env_remove("XDG_CONFIG_HOME");
+        bash.env("PYTHONDONTWRITEBYTECODE", "1");
+        bash
+    }
+
+    fn run(&self, command: &str) -> String {
+        let output = self.bash(command).stdin(Stdio::null()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Does a step, with the ports that are free here.
+    fn take(&mut self, step: &Step) {
+        let here = |text: &String| {
+            self.ports.iter().fold(text.clone(), |text, (page, port)| text.replace(page, port))
+        };
+        let (command, says) = (here(&step.command), step.says.iter().map(here).collect::<Vec<_>>());
+        let first = command.split([' ', '=']).next().unwrap_or_default();
+        match first {
+            "cargo" | "export" | "redis-server" => {}
+            "redis-cli" => self.tell_redis(&step.command),
+            "cd" | "SERVERS" | "A" | "B" | "C" | "BANK" => {
+                let set = format!("{command}\n");
+                self.set.push_str(&set.replace("=$(paxos", "=$(2>/dev/null paxos"));
+            }
+            "kill" => {
+                for job in command.split_whitespace().skip(1) {
+                    let number: usize = job.trim_start_matches('%').parse().unwrap();
+                    assert!(self.jobs[number - 1].take().is_some(), "job {number} ran");
+                }
+            }
+            _ => match command.strip_suffix('&') {
+                Some(job) => {
+                    let job = self.bash(&format!("exec {job}"));
+                    self.jobs.push(Some(Guarded::start(&job, Stdio::null()).unwrap()));
+                }
+                None => self.expect(&command, &says),
+            },
+        }
+    }
+
+    fn tell_redis(&mut self, command: &str) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        match words[..] {
+            ["redis-cli", "-p", port, "flushall"] => {
+                let said: String = say(&mut self.stores[port].connect(), &["FLUSHALL"]);
+                assert_eq!(said, "OK");
+            }
+            ["redis-cli", "-p", port, "shutdown"] => drop(self.stores.remove(port)),
+            _ => panic!("what is that? {command}"),
+        }
+    }
+
+    /// Runs a command that is to say this. What only looks is tried until it is so.
+    fn expect(&self, command: &str, says: &[String]) {
+        let mut said = self.run(command);
+        let as_expected = |said: &str| are_lines(says, &said.lines().collect::<Vec<_>>());
+        if command.ends_with("-c status") || command.ends_with("-c rejoin") {
+            wait_until(&format!("{command} says {says:#?}"), || {
+                said = self.run(command);
+                as_expected(&said)
+            });
+        }
+        assert!(as_expected(&said), "$ {command}\n{said}\nis not what the page says: {says:#?}");
+    }
+}
+
+/// A port that is free at all three addresses.
+fn free_port() -> String {
+    loop {
+        let address = free_address();
+        let port = address.rsplit(':').next().unwrap();
+        let is_free = |host: &str| TcpListener::bind(format!("{host}:{port}")).is_ok();
+        if ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"].into_iter().all(is_free) {
+            return port.to_owned();
+        }
+    }
+}
+
+#[test]
+fn the_page_is_true_from_the_first_command_to_the_last() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/KEYS.md")).unwrap();
+    let steps = steps(&page);
+    assert!(steps.len() > 40, "{} commands are found", steps.len());
+    let mut shell = Shell::new();
+    for step in &steps {
+        shell.take(step);
+    }
+    assert!(shell.jobs.iter().all(Option::is_none) && shell.stores.is_empty(), "all has ended");
+    let known = shell.root.path().join("home/.config/paxos-banking/known_servers");
+    let known = fs::read_to_string(known).unwrap();
+    assert_eq!(known.lines().count(), 3, "{known}");
+}
+
+#[test]
+fn what_the_page_says_is_compared_with_what_is_said() {
+    for (said, line, right) in [
+        ("a … c", "a b c", true),
+        ("a … c", "a b c d", false),
+        ("a …", "a b", true),
+        ("a b", "a b c", false),
+        ("…b", "a b", true),
+        ("a … c … e", "a b c d", false),
+    ] {
+        assert_eq!(is_line(said, line), right, "{said} | {line}");
+    }
+    let lines = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
+    assert!(are_lines(&lines("a/  …/c"), &["a", "b", "b", "c"]));
+    assert!(!are_lines(&lines("a/  …/c"), &["a", "b", "d"]));
+    assert!(!are_lines(&lines("a"), &["a", "b"]) && !are_lines(&[], &["a"]));
+}
