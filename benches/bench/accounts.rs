@@ -166,6 +166,7 @@ impl Town {
     fn all_once(&mut self, lines: &BTreeMap<String, Vec<Line>>) -> Fallible<()> {
         let load = Load {
             addresses: &self.bank.addresses,
+            key: self.bank.key(),
             lines,
             manner: SETUP,
             start: Instant::now(),

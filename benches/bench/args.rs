@@ -27,6 +27,8 @@ pub enum Scenario {
     Fault,
     /// ten thousand and a million accounts
     Accounts,
+    /// what keys cost: the same bank with and without
+    Keys,
     /// greedy clients and peers that lie, row by row, on this build and on another one; only if named
     Starve,
 }
@@ -43,6 +45,7 @@ impl Scenario {
             Scenario::Growth => "growth",
             Scenario::Fault => "fault",
             Scenario::Accounts => "accounts",
+            Scenario::Keys => "keys",
             Scenario::Starve => "starve",
         }
     }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use paxos_banking::noise::SecretKey;
 use serde_json::{Value, json};
 
 use super::Fallible;
 use super::place::Folder;
 use super::process::{PATIENCE, Process, free_port, wait_for};
 use super::redis::{OwnRedis, connect};
+use super::stream::Stream;
 
 /// What each server's account opens with: more than any scenario moves.
 pub const OPENING: u64 = 1_000_000_000_000;
@@ -31,12 +32,14 @@ pub struct Setting {
     pub listen: Option<String>,
     /// How many files each server may open, in place of as many as this program.
     pub open_files: Option<u32>,
+    /// Servers and clients prove keys.
+    pub keys: bool,
 }
 
 impl Setting {
     /// The usual one.
     pub fn new(program: PathBuf, folder: PathBuf) -> Setting {
-        Setting { program, folder, running: None, listen: None, open_files: None }
+        Setting { program, folder, running: None, listen: None, open_files: None, keys: false }
     }
 }
 
@@ -63,6 +66,8 @@ pub struct Bank {
     running: BTreeMap<String, Process>,
     starts: usize,
     folder: Option<Folder>,
+    /// The clients' key, an operator's, if the bank has keys.
+    key: Option<SecretKey>,
 }
 
 impl Bank {
@@ -106,7 +111,11 @@ impl Bank {
             running: BTreeMap::new(),
             starts: 0,
             folder: Some(folder),
+            key: None,
         };
+        if setting.keys {
+            bank.authorize()?;
+        }
         for id in IDS {
             bank.start_server(id)?;
         }
@@ -125,6 +134,7 @@ impl Bank {
             running: BTreeMap::new(),
             starts: 0,
             folder: None,
+            key: None,
         };
         // One that isn't there is not waited for.
         for id in bank.ids() {
@@ -135,6 +145,24 @@ impl Bank {
         let opening = block["blocks"][0]["genesis"]["opening_balance"].as_u64();
         bank.opening = opening.ok_or_else(|| format!("the bank has no genesis: {block}"))?;
         Ok(bank)
+    }
+
+    /// Makes the clients' key, and the file that says what it may do.
+    fn authorize(&mut self) -> Fallible<()> {
+        let key = SecretKey::random().map_err(|error| error.to_string())?;
+        let line = format!("operator {} bench\n", key.fingerprint());
+        self.key = Some(key);
+        std::fs::write(self.path("authorized"), line).map_err(|error| error.to_string())
+    }
+
+    /// A file of its folder.
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.as_ref().map(|folder| folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// The clients' key, if the bank has keys.
+    pub fn key(&self) -> Option<&SecretKey> {
+        self.key.as_ref()
     }
 
     /// Its servers' ids.
@@ -154,6 +182,12 @@ impl Bank {
         arguments.extend(["--opening-balance".into(), opening]);
         arguments.extend(["--listen".into(), self.listens_at(id)]);
         arguments.extend(self.flags.iter().cloned());
+        if self.key.is_some() {
+            let path = |name: &str| self.path(name).to_string_lossy().into_owned();
+            arguments.extend(["--access".into(), "keys".into()]);
+            arguments.extend(["--key".into(), path(&format!("{id}.key"))]);
+            arguments.extend(["--authorized".into(), path("authorized")]);
+        }
         self.starts += 1;
         let log = folder.path().join(format!("{id}-{}.log", self.starts));
         let limit = self.setting.open_files;
@@ -211,7 +245,7 @@ impl Bank {
 
     /// What a server says to a request on a connection of its own.
     pub fn ask(&self, id: &str, request: &Value) -> Fallible<Value> {
-        Talk::open(&self.addresses[id])?.ask(request)
+        Talk::open_with(&self.addresses[id], self.key())?.ask(request)
     }
 
     /// What a server says of itself.
@@ -280,21 +314,23 @@ impl Bank {
 
 /// A connection for a few requests.
 pub struct Talk {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
 }
 
 impl Talk {
     /// Connects.
     pub fn open(address: &str) -> Fallible<Talk> {
-        let stream = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
-        let set = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
-        set.map_err(|error| format!("{address}: {error}"))?;
-        Ok(Talk { stream: BufReader::new(stream) })
+        Talk::open_with(address, None)
+    }
+
+    /// Connects, and proves a key if there is one.
+    pub fn open_with(address: &str, key: Option<&SecretKey>) -> Fallible<Talk> {
+        Ok(Talk { stream: BufReader::new(Stream::open(address, key)?) })
     }
 
     /// Sends something without waiting for what it is answered.
     pub fn say(&mut self, what: &Value) -> Fallible<()> {
-        let sent = self.stream.get_ref().write_all(format!("{what}\n").as_bytes());
+        let sent = self.stream.get_mut().write_all(format!("{what}\n").as_bytes());
         sent.map_err(|error| error.to_string())
     }
 

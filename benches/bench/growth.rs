@@ -81,6 +81,7 @@ fn fill(context: &Context, bank: &Bank, transfers: u64, told: &mut Told) -> Fall
     let (start, seconds) = (Instant::now(), 600.0);
     let load = Load {
         addresses: &bank.addresses,
+        key: bank.key(),
         lines: &lines,
         manner: FILL,
         start,

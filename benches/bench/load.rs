@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use paxos_banking::noise::SecretKey;
+
 use super::Fallible;
 use super::lines::{Line, id_of, read_reply};
-use super::process::PATIENCE;
+use super::stream::Stream;
 use super::tally::{Ran, Tally, nanos};
 
 /// How requests are sent.
@@ -30,6 +31,8 @@ pub enum Manner {
 pub struct Load<'a> {
     /// Where the servers are.
     pub addresses: &'a BTreeMap<String, String>,
+    /// The clients' key, if they are to prove one.
+    pub key: Option<&'a SecretKey>,
     /// What is sent to each, over and over.
     pub lines: &'a BTreeMap<String, Vec<Line>>,
     /// How.
@@ -121,7 +124,7 @@ impl OneServer<'_> {
     /// Keeps `window` requests under way. As many replies as have come are read at once, and the
     /// requests that take their places sent at once.
     fn pipelined(&self, number: usize, connections: usize, window: usize) -> Fallible<Tally> {
-        let mut wire = Wire::open(self.address)?;
+        let mut wire = Wire::open_with(self.address, self.load.key)?;
         let first = number * self.lines.len() / connections;
         let mut lines = self.lines.iter().cycle().skip(first);
         let mut left = match self.load.manner {
@@ -171,7 +174,7 @@ impl OneServer<'_> {
     /// One thread for all clients of a server: it goes round, and whose reply is there sends its next
     /// request. A server answers about in the order of the requests, so that hardly one waits.
     fn rotating(&self, clients: usize) -> Fallible<Tally> {
-        let open = |_| Wire::open(self.address);
+        let open = |_| Wire::open_with(self.address, self.load.key);
         let mut wires: Vec<Wire> = (0..clients).map(open).collect::<Fallible<_>>()?;
         let mut tally = Tally::new();
         let mut out = Vec::new();
@@ -238,7 +241,8 @@ pub fn paced(
     let due = |number: u64| Duration::from_nanos(interval.as_nanos() as u64 * number);
     let line = |number: u64| &lines[number as usize % lines.len()];
     let wire = Wire::open(address)?;
-    let mut reader = Wire::over(wire.stream.try_clone().map_err(|error| error.to_string())?);
+    let socket = wire.stream.socket().try_clone().map_err(|error| error.to_string())?;
+    let mut reader = Wire::over(Stream::Plain(socket));
     let first = sent.load(Ordering::Relaxed);
     let (done, mut writer) = (AtomicU64::new(u64::MAX), wire);
     let send = || {
@@ -257,7 +261,7 @@ pub fn paced(
         }
         done.store(number, Ordering::Relaxed);
         // The reader may wait for a reply that is there already.
-        let _ = writer.stream.shutdown(std::net::Shutdown::Write);
+        let _ = writer.stream.socket().shutdown(std::net::Shutdown::Write);
     };
     thread::scope(|scope| {
         scope.spawn(send);
@@ -279,7 +283,7 @@ pub fn paced(
                 if replies == done.load(Ordering::Relaxed) {
                     return Ok(tally);
                 }
-                let _ = reader.stream.shutdown(std::net::Shutdown::Both);
+                let _ = reader.stream.socket().shutdown(std::net::Shutdown::Both);
                 let _ = done.compare_exchange(u64::MAX, 0, Ordering::Relaxed, Ordering::Relaxed);
                 if broken == Broken::IsAnError {
                     return Err(error);
@@ -307,7 +311,7 @@ pub fn wait_until(then: Instant) {
 
 /// A connection, and what was read from it.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
     from: usize,
     to: usize,
@@ -316,18 +320,23 @@ pub struct Wire {
 impl Wire {
     /// Connects.
     pub fn open(address: &str) -> Fallible<Wire> {
-        let stream = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
-        let set = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
-        set.map_err(|error| format!("{address}: {error}"))?;
-        Ok(Wire::over(stream))
+        Wire::open_with(address, None)
     }
 
-    fn over(stream: TcpStream) -> Wire {
+    /// Connects, and proves a key if there is one.
+    pub fn open_with(address: &str, key: Option<&SecretKey>) -> Fallible<Wire> {
+        Stream::open(address, key).map(Wire::over)
+    }
+
+    fn over(stream: Stream) -> Wire {
         Wire { stream, buffer: vec![0; 64 << 10], from: 0, to: 0 }
     }
 
     /// Sends bytes, if there are any.
     pub fn send(&mut self, bytes: &[u8]) -> Fallible<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.stream.write_all(bytes).map_err(|error| format!("a request can't be sent: {error}"))
     }
 

@@ -84,7 +84,16 @@ pub fn load(
 ) -> Fallible<Ran> {
     let start = Instant::now();
     let most = most.min(MOST);
-    let load = Load { addresses: &bank.addresses, lines, manner, start, seconds, warm, most };
+    let load = Load {
+        addresses: &bank.addresses,
+        key: bank.key(),
+        lines,
+        manner,
+        start,
+        seconds,
+        warm,
+        most,
+    };
     let ran = load.run()?;
     told.add(&ran);
     all_accepted(&ran)?;
@@ -166,9 +175,14 @@ fn run_single(context: &Context, report: &mut Report, run: usize) -> Fallible<()
     Ok(())
 }
 
+/// The median of a measurement in pieces.
+pub fn p50(slices: &Slices) -> f64 {
+    slices.latency.value_at_quantile(0.5) as f64
+}
+
 /// A measurement in pieces, of clients that have one transfer in flight each.
 pub struct Slices {
-    rates: Vec<f64>,
+    pub rates: Vec<f64>,
     latency: Histogram<u64>,
 }
 
@@ -206,6 +220,6 @@ fn merge(all: &mut Histogram<u64>, one: &Histogram<u64>) -> Fallible<()> {
     all.add(one).map_err(|error| error.to_string())
 }
 
-fn mean(values: &[f64]) -> f64 {
+pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }

@@ -2,7 +2,7 @@
 //!
 //! [`args`] says what is to be measured; [`bank`] starts the servers, [`redis`] their store, both as
 //! [`process`]es in a [`place`]; [`load`] sends [`lines`] and keeps a [`tally`]; the scenarios are
-//! [`limit`], [`local`] and so on, and [`starve`], which compares two builds; [`check`] compares what clients were told with what is stored,
+//! [`limit`], [`local`] and so on, and [`starve`], which compares two builds; [`keyed`], which compares plain lines with keys; [`check`] compares what clients were told with what is stored,
 //! [`checkpoint`] does so with the balances;
 //! [`bare`] is what is compared with; [`report`], [`plots`] and [`page`] show it.
 
@@ -14,6 +14,7 @@ pub mod check;
 mod checkpoint;
 mod fault;
 mod growth;
+mod keyed;
 mod limit;
 pub mod lines;
 pub mod load;
@@ -27,6 +28,7 @@ mod redis;
 pub mod report;
 mod settled;
 mod starve;
+mod stream;
 pub mod tally;
 mod wan;
 
@@ -199,6 +201,7 @@ impl Scenario {
             Scenario::Growth => growth::run(context, report),
             Scenario::Fault => fault::run(context, report),
             Scenario::Accounts => accounts::run(context, report),
+            Scenario::Keys => keyed::run(context, report),
             Scenario::Starve => starve::run(context, report),
         }
     }

@@ -82,7 +82,16 @@ pub fn watched_load_of(
     told: &mut Told,
 ) -> Fallible<(Ran, Watched)> {
     let start = Instant::now();
-    let load = Load { addresses: &bank.addresses, lines, manner, start, seconds, warm, most };
+    let load = Load {
+        addresses: &bank.addresses,
+        key: bank.key(),
+        lines,
+        manner,
+        start,
+        seconds,
+        warm,
+        most,
+    };
     let over = AtomicBool::new(false);
     let (ran, watched) = thread::scope(|scope| {
         let watcher = scope.spawn(|| Watched::watch(bank, start, &over));

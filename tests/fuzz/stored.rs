@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use paxos_banking::bank::blockchain::block::FORMAT;
 use paxos_banking::node::{LoadError, load};
 use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::{Options, RedisStore};
@@ -139,7 +140,7 @@ impl Target for StoredValues {
             "WRONGTYPE",
             "missing",
             "not a field of this program's",
-            "only format",
+            "only formats",
             "is out of order",
             "it is not full",
             " comes to ",
@@ -173,7 +174,7 @@ const FOUNDED: &str = r#"{"height":0,"balances":[["A",10000],["B",10000],["C",10
 /// A store that was used once and belongs to no bank yet.
 fn baby() -> String {
     [
-        line(&["hset", "STATE", "format", "4"]),
+        line(&["hset", "STATE", "format", &FORMAT.to_string()]),
         line(&["hset", "STATE", "instance", "0000000000000001"]),
         line(&["set", "OWNER", "00000000000000aa-00000000000000bb"]),
         line(&["set", "TURN", "1"]),

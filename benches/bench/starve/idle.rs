@@ -105,6 +105,8 @@ pub fn time_to_serve(bank: &Bank, patience: Duration) -> f64 {
 /// What A's process has.
 pub struct Process {
     pub memory: f64,
+    /// The nanoseconds of a core that it has used.
+    pub core: f64,
     pub threads: f64,
 }
 
@@ -118,7 +120,12 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix("Threads:"));
         let threads =
             line.and_then(|line| line.trim().parse().ok()).ok_or("no count of threads")?;
-        Ok(Process { memory: process.memory()? as f64, threads })
+        let stat = std::fs::read_to_string(format!("{folder}/stat")).map_err(wrong)?;
+        // Behind the name, in hundredths of a second: its own, and the system's for it.
+        let behind = stat.rsplit_once(')').map_or("", |(_, behind)| behind);
+        let ticks = behind.split_whitespace().skip(11).take(2);
+        let ticks: f64 = ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+        Ok(Process { memory: process.memory()? as f64, core: ticks * 1e7, threads })
     }
 }
 

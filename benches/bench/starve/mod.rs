@@ -9,7 +9,7 @@ mod figures;
 mod files;
 mod flood;
 mod history;
-mod idle;
+pub mod idle;
 mod overdrafts;
 mod peers;
 mod redis_timeout;

@@ -84,6 +84,7 @@ fn local(bank: &Bank, seconds: f64) -> Fallible<f64> {
         lines.map(|(from, to)| (from.to_owned(), vec![Line::single(from, to, 1)])).into();
     let load = Load {
         addresses: &bank.addresses,
+        key: bank.key(),
         lines: &lines,
         manner: Manner::Single { clients: CLIENTS },
         start: Instant::now(),

@@ -94,6 +94,7 @@ pub fn pay_at(bank: &Bank, id: &str, items: usize, seconds: f64, most: u64) -> F
     let lines = BTreeMap::from([(id.to_owned(), vec![Line::batch(&vec![(id, "C", 1); items])])]);
     let load = Load {
         addresses: &bank.addresses,
+        key: bank.key(),
         lines: &lines,
         manner: Manner::Pipelined { connections: 2, window: 4 },
         start: Instant::now(),
