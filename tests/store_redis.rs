@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use paxos_banking::bank::blockchain::block::FORMAT;
 use paxos_banking::bank::blockchain::block::SealedBlock;
 use paxos_banking::bank::effects::Write;
 use paxos_banking::bank::ledger::element::Element;
@@ -81,7 +82,7 @@ fn there_are_only_the_documented_keys_and_people_can_read_them() {
         ("active", "1".to_owned()),
         ("checkpoint", "1".to_owned()),
         ("deposed", "[]".to_owned()),
-        ("format", "4".to_owned()),
+        ("format", FORMAT.to_string()),
         ("included", r#"{"A":{"epoch":1,"seq":2},"B":{"epoch":1,"seq":0}}"#.to_owned()),
         ("instance", stored.instance.to_string()),
         ("instances", r#"{"A":"0000000000000001","B":"0000000000000002"}"#.to_owned()),
@@ -145,14 +146,17 @@ fn a_store_of_another_format_is_refused() {
     say::<()>(c, &["HDEL", "SERVER-STATE-A", "checkpoint"]);
     let entry = r#"[{"server":"A","epoch":1,"seq":5,"from":"A","to":"B","amount":5}]"#;
     say::<()>(c, &["LSET", "SERVER-LOG-A", "0", entry]);
-    for other in ["1", "2", "3", "5", "two"] {
+    for other in ["1", "2", "3", "6", "two"] {
         say::<()>(c, &["HSET", "SERVER-STATE-A", "format", other, "colour", "blue"]);
         let before = dump(c);
         let error = redis.open().load().unwrap_err();
         assert!(matches!(error, StoreError::Unfit(_)), "{error}");
         let text = error.to_string();
         assert!(text.contains(&format!("SERVER-STATE-A[format] is {other:?}")), "{text}");
-        assert!(text.contains("only format 4") && text.contains("start the version"), "{text}");
+        assert!(
+            text.contains("only formats 4 to 5") && text.contains("start the version"),
+            "{text}"
+        );
         assert_eq!(dump(c), before);
     }
 }

@@ -133,7 +133,7 @@ fn of_the_log() -> Vec<Corruption> {
 fn of_the_rest() -> Vec<Corruption> {
     corruptions! {
         "another format", |c| tell(c, &["HSET", STATE, "format", "7"]),
-            field(STATE, "format"), "only format 4";
+            field(STATE, "format"), "only formats 4 to 5";
         "which entries are in the chain", |c| {
             let included: String = say(c, &["HGET", STATE, "included"]);
             let other = included.replacen("\"seq\":4", "\"seq\":5", 1);

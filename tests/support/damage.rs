@@ -203,7 +203,11 @@ pub fn of_the_rest(c: &mut Connection) -> Vec<Damage> {
             [last, "B is not of A"],
         ),
         damage("a log of another type", retyped("LOG"), ["SERVER-LOG-A", "WRONGTYPE"]),
-        damage("another format", state("format", "3"), ["SERVER-STATE-A[format]", "only format 4"]),
+        damage(
+            "another format",
+            state("format", "3"),
+            ["SERVER-STATE-A[format]", "only formats 4 to 5"],
+        ),
         damage(
             "no format",
             [command("HDEL", "STATE", &["format"])],
