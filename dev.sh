@@ -7,7 +7,8 @@
 #   ./dev.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
 #                               measures what a stopped peer costs, latency, or an absence, away
 #   ./dev.sh fuzz TARGET HOW    bad input without end for client-lines, peer-lines, stored-values, prompt,
-#                               command-line, scenario-files or all: --minutes N for each, --seed S to begin with
+#                               command-line, scenario-files, handshake or all: --minutes N for each, --seed S
+#                               to begin with
 #   ./dev.sh stores [NAME]      tries a bank on each Redis and Valkey that doc/OPERATING.md names, and kills it under load
 #   ./dev.sh python             tries doc/sealed.py, which does the handshake by the Python package noiseprotocol
 #   ./dev.sh help               shows this

@@ -8,6 +8,7 @@
 mod banks;
 mod client_lines;
 mod command_line;
+mod handshake;
 mod mutate;
 mod peer_lines;
 mod prompt;
@@ -38,6 +39,7 @@ fn targets() -> Vec<Box<dyn Target>> {
         Box::new(prompt::Prompt),
         Box::new(command_line::CommandLine),
         Box::new(scenario_files::ScenarioFiles),
+        Box::new(handshake::Handshakes),
     ]
 }
 
