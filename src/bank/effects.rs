@@ -128,6 +128,9 @@ pub enum Bound {
         /// The last height.
         up_to: u64,
     },
+    /// Ends the connection that this server dials to a peer, which can't be spoken to over it. It is dialled
+    /// again after a while.
+    HangUp(ServerId),
 }
 
 /// Why a server must not go on.

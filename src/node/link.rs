@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, TryRecvError, select};
@@ -35,6 +36,8 @@ const MOST_LATE: usize = 4 * PROTOCOL_QUEUE;
 pub(crate) struct Link {
     number: u64,
     sender: PeerSender,
+    /// True once this server has given the connection up.
+    given_up: Arc<AtomicBool>,
 }
 
 /// The way out to a peer: short messages at once, others through two queues and their writer.
@@ -67,7 +70,7 @@ impl Link {
         let (to_bulk, bulk) = SendQueue::new(&socket, BULK_QUEUE);
         let writer = Writer { protocol, bulk, socket, conditions: conditions.clone() };
         let sender = PeerSender { protocol: to_protocol, bulk: to_bulk, conditions, trace };
-        (Link { number, sender }, writer)
+        (Link { number, sender, given_up: Arc::default() }, writer)
     }
 
     /// Has all that is sent from now on sealed.
@@ -83,6 +86,17 @@ impl Link {
     /// Returns the way out.
     pub(crate) fn sender(&self) -> &PeerSender {
         &self.sender
+    }
+
+    /// Ends the connection, since this server doesn't want to speak over it.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        self.hang_up();
+    }
+
+    /// Returns the mark that is set if this server gives the connection up.
+    pub(crate) fn given_up(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.given_up)
     }
 
     /// Ends the connection. Its threads notice, tell the event loop, and dial again.

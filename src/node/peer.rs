@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -38,6 +39,8 @@ enum Ended {
     AfterWelcome,
     /// The peer had refused, for this reason.
     AfterReject(String),
+    /// This server did not want to speak to the peer.
+    GivenUp,
     /// The node is over.
     WithTheNode,
 }
@@ -76,6 +79,8 @@ impl Dialler {
                     self.complain(&mut last_complaint, format!("refuses this server: {reason}"));
                     self.timings.redial_most
                 }
+                // The state machine has said why.
+                Ok(Ended::GivenUp) => self.timings.redial_most,
                 Ok(Ended::AfterWelcome) => {
                     (failures, last_complaint) = (0, String::new());
                     self.timings.redial
@@ -137,6 +142,7 @@ impl Dialler {
                 (Inlet::Sealed(Box::new(opener.within(self.timings.silence))), Some(key))
             }
         };
+        let given_up = link.given_up();
         if self.events.send(Incoming::Dialled(self.peer.clone(), link, key)).is_err() {
             return Ok(Ended::WithTheNode);
         }
@@ -157,6 +163,7 @@ impl Dialler {
             reader.and_then(|reader| reader.join().unwrap_or(Ok(Ended::WithTheNode)))
         });
         match self.tell(number, Event::LinkDown(self.peer.clone())) {
+            true if given_up.load(Ordering::Relaxed) => Ok(Ended::GivenUp),
             true => ended,
             false => Ok(Ended::WithTheNode),
         }

@@ -183,7 +183,7 @@ fn blocks_stand_with_their_hashes_and_name_their_entries() {
     let (zero, one) = (BlockHash::NONE, genesis.hash());
     let expected = format!(
         "{{\"id\":6,\"blocks\":[{{\"height\":0,\"hash\":\"{one}\",\"previous\":\"{zero}\",\
-         \"genesis\":{{\"format\":4,\"opening_balance\":100,\
+         \"genesis\":{{\"format\":5,\"opening_balance\":100,\
          \"servers\":{{\"A\":\"0000000000000001\"}}}},\"entries\":[]}},\
          {{\"height\":1,\"hash\":\"{}\",\"previous\":\"{zero}\",\"proposer\":\"B\",\
          \"entries\":{ENTRIES}}}],\"more\":true}}\n",

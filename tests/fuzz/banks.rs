@@ -114,6 +114,7 @@ fn hear(bound: &Bound, heard: &Heard) {
                 message => heard.accepted(format!("says {}", message.name())),
             }
         }
+        Bound::HangUp(_) => {}
         Bound::SendBlocks { .. } => heard.accepted("sends blocks"),
         Bound::Own(_) => {}
     }

@@ -247,6 +247,7 @@ impl Stage {
                     self.follows(&format!("{name} replies"), &line);
                 }
             }
+            Bound::HangUp(_) => {}
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.hosts[name].disk.chain[from as usize..=up_to as usize].to_vec();
                 self.send(name, &to, Message::BlocksResponse { blocks });

@@ -91,7 +91,7 @@ mistakes! {
     PinsForAnother: "a server tells another server's key",
     AnybodyDebits: "whoever has a key debits any account",
     ReadsAnything: "whoever owns an account reads the others' accounts",
-    RekeysEarly: "an account's new key holds before its place in the log",
+    RekeysEarly: "an account's new key may ask for itself",
     WaitsByTheOldKey: "a transfer that waited is paid though its account has another key by now",
     SessionOfAnyKey: "a session serves whoever knows its name",
     RejoinDeposesAnybody: "a second rejoin replaces the store that came by the first",

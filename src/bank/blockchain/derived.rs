@@ -105,6 +105,7 @@ impl Derived {
             self.take_key(server, key);
             present
         } else {
+            self.former.extend(key.filter(|key| !self.keys.values().any(|named| named == key)));
             new
         };
         self.deposed.insert(deposed);

@@ -1,7 +1,6 @@
 //! What each account holds: by the chain alone, and by what this server knows beyond it.
 
 use crate::bank::amount::Amount;
-use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::changed::{Change, Changes, KeyChange};
 use crate::bank::ledger::digest::Digest;
@@ -11,6 +10,8 @@ use crate::bank::ledger::owners::Owners;
 use crate::bank::ledger::pages::{Page, PageSlot, Pages};
 use crate::bank::ledger::rule::{LedgerError, moved};
 use crate::bank::request::Listed;
+
+mod keys;
 
 /// The numbers of a transfer's payer and payee, if they were found.
 pub type AccountNumbers = [Option<AccountNumber>; 2];
@@ -355,30 +356,6 @@ impl Balances {
     }
 }
 
-/// The keys of the accounts' owners.
-impl Balances {
-    /// Returns the key of an account's owner, by the chain and the local log; none if the account has no key, or
-    /// isn't known.
-    pub fn key_of(&self, account: &AccountId) -> Option<Fingerprint> {
-        self.owners.local(self.find(account)?)
-    }
-
-    /// Returns the key of an account's owner by the chain.
-    pub fn committed_key(&self, account: &AccountId) -> Option<Fingerprint> {
-        self.owners.committed(self.find(account)?)
-    }
-
-    /// Returns every account that has a key by the chain, with this key.
-    pub fn all_committed_keys(&self) -> impl Iterator<Item = (&AccountId, Fingerprint)> {
-        self.owners.all_committed().map(|(number, key)| (self.accounts.name(number), key))
-    }
-
-    /// Returns the accounts that a key owns, by the chain and the local log.
-    pub fn owned_by(&self, key: Fingerprint) -> impl Iterator<Item = &AccountId> {
-        self.owners.of(key).map(|number| self.accounts.name(number))
-    }
-}
-
 /// These serve a [`Restoration`](super::restoration::Restoration).
 impl Balances {
     /// Returns how many accounts a page has.
@@ -414,23 +391,5 @@ impl Balances {
         let holding = self.accounts.at_mut(number);
         holding.committed = amount.into();
         self.pages.touch(holding.place, height);
-    }
-
-    /// Sets the key of an account as its page has it.
-    pub(super) fn restore_key(&mut self, number: AccountNumber, key: Fingerprint) {
-        self.owners.commit(number, key, 0);
-    }
-
-    /// Sets the key of an account in the chain after the block at this height. `own` entries of this server's
-    /// own log that give the account a key are in that block.
-    pub(super) fn set_committed_key(
-        &mut self,
-        number: AccountNumber,
-        key: Fingerprint,
-        own: u32,
-        height: u64,
-    ) {
-        self.owners.commit(number, key, own);
-        self.pages.touch(self.accounts.at(number).place, height);
     }
 }

@@ -51,11 +51,11 @@ impl Server {
             Request::Status => {
                 self.short_status(right).unwrap_or_else(|| Reply::Status(Box::new(self.status())))
             }
+            Request::Rejoin(confirmed) => self.confirm_rejoin(connection, confirmed),
             _ if !self.takes_part() => {
                 Reply::Error { error: ErrorCode::Unavailable, message: self.not_open() }
             }
             Request::Settle => return self.settle(connection, id),
-            Request::Rejoin(confirmed) => self.confirm_rejoin(connection, confirmed),
             Request::Chain { from, to } => {
                 let height = self.chain().height();
                 let to = to.unwrap_or(height).min(height);

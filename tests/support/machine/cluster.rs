@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::disk::Disk;
 use crate::bank::amount::Amount;
-use crate::bank::asker::{Asker, Role};
 use crate::bank::effects::{Bound, Event, Timer, TimerCommand};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, RequestId, ServerId, SessionId};
@@ -13,6 +12,8 @@ use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::bank::server::{Config, Server};
+
+mod doors;
 
 /// Names a store with its server: `C2` is the second of server C.
 pub type Name = &'static str;
@@ -39,8 +40,6 @@ pub struct Cluster {
     queue: VecDeque<(Name, Option<ConnectionId>, Event)>,
     /// Who dialled which server: the connection, and who answers there.
     links: BTreeMap<(Name, ServerId), (ConnectionId, Name)>,
-    /// Since when a connection waits for a hello.
-    silent: BTreeMap<ConnectionId, u64>,
     /// Who can't reach whom, both ways.
     apart: BTreeSet<(Name, Name)>,
 }
@@ -69,18 +68,6 @@ impl Cluster {
     /// An open bank; each server's account holds 100.
     pub fn open(names: &[Name]) -> Cluster {
         Cluster::default().opened(names)
-    }
-
-    /// The same, founded with keys.
-    pub fn open_with_keys(names: &[Name]) -> Cluster {
-        let mut cluster = Cluster::default();
-        names.iter().for_each(|name| cluster.give_key(name));
-        cluster.opened(names)
-    }
-
-    /// A server has a key when it is started next.
-    pub fn give_key(&mut self, name: Name) {
-        self.keys.insert(name, Fingerprint::of(name.as_bytes()));
     }
 
     fn opened(self, names: &[Name]) -> Cluster {
@@ -172,7 +159,6 @@ impl Cluster {
 
     fn hang_up(&mut self, link: &(Name, ServerId)) {
         let Some((connection, to)) = self.links.remove(link) else { return };
-        self.silent.remove(&connection);
         self.queue.push_back((link.0, None, Event::LinkDown(link.1.clone())));
         self.queue.push_back((to, None, Event::Closed(connection)));
     }
@@ -183,7 +169,6 @@ impl Cluster {
 
     /// Everybody dials whom it isn't connected to; of two stores of one server the later one answers.
     fn dial(&mut self) {
-        self.hang_up_on_the_silent();
         let up: Vec<Name> = self.nodes.keys().copied().filter(|name| self.is_up(name)).collect();
         for from in &up {
             for to in self.ids.clone() {
@@ -196,33 +181,11 @@ impl Cluster {
                     self.counter += 1;
                     let link = (ConnectionId(self.counter), *answers);
                     self.links.insert((*from, to.clone()), link);
-                    self.silent.insert(link.0, self.now);
                     self.prove(from, &to, link);
                     self.queue.push_back((*from, None, Event::LinkUp(to)));
                 }
             }
         }
-    }
-
-    /// Who dials and says nothing, being connected to a stranger, dials again.
-    fn hang_up_on_the_silent(&mut self) {
-        let is_silent = |(_, (connection, _)): &(_, &(ConnectionId, Name))| {
-            self.silent.get(connection).is_some_and(|since| since + 1_000 < self.now)
-        };
-        let links: Vec<_> =
-            self.links.iter().filter(is_silent).map(|(link, _)| link.clone()).collect();
-        links.iter().for_each(|link| self.hang_up(link));
-    }
-
-    /// A server that has a key proves it where it dials, and hears one there.
-    fn prove(&mut self, from: Name, to: &ServerId, (connection, answers): (ConnectionId, Name)) {
-        let Some(key) = self.keys.get(from).copied() else { return };
-        let asker = Asker { key, role: None };
-        self.queue.push_back((answers, Some(connection), Event::Proved(connection, asker)));
-        // Whoever has none makes one up for this life.
-        let made_up = Fingerprint::of(&self.counter.to_be_bytes());
-        let proved = self.keys.get(answers).copied().unwrap_or(made_up);
-        self.queue.push_back((from, None, Event::LinkProved(to.clone(), proved)));
     }
 
     /// Lets so many milliseconds pass.
@@ -309,6 +272,7 @@ impl Cluster {
                     self.hang_up(&link);
                 }
             }
+            Bound::HangUp(to) => self.hang_up(&(name, to)),
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.nodes[name].disk.chain[from as usize..=up_to as usize].to_vec();
                 self.send(name, &to, Message::BlocksResponse { blocks });
@@ -320,10 +284,7 @@ impl Cluster {
     fn send(&mut self, from: Name, to: &ServerId, message: Message) {
         let Some((connection, name)) = self.links.get(&(from, to.clone())).copied() else { return };
         let event = match message {
-            Message::Hello(hello) => {
-                self.silent.remove(&connection);
-                Event::Greeted(connection, hello)
-            }
+            Message::Hello(hello) => Event::Greeted(connection, hello),
             message => Event::Received(connection, message),
         };
         self.queue.push_back((name, Some(connection), event));
@@ -349,23 +310,6 @@ impl Cluster {
         self.ask_as(None, name, request)
     }
 
-    fn ask_as(&mut self, role: Option<Role>, name: Name, request: Request) -> Option<Reply> {
-        self.nodes.get_mut(name).unwrap().replies.clear();
-        self.counter += 1;
-        if role.is_some() {
-            let asker = Asker { key: Fingerprint::of(b"a person"), role };
-            self.tell(name, Event::Proved(ConnectionId(self.counter), asker));
-        }
-        self.tell(name, Event::Request(ConnectionId(self.counter), None, request));
-        for _ in 0..60 {
-            if !self.nodes[name].replies.is_empty() {
-                break;
-            }
-            self.run(100);
-        }
-        self.nodes.get_mut(name).unwrap().replies.pop()
-    }
-
     pub fn session(&mut self, name: Name) -> SessionId {
         match self.ask(name, Request::Session) {
             Some(Reply::Session { session }) => session,
@@ -388,30 +332,6 @@ impl Cluster {
     /// All that those who can hold is brought into the chain.
     pub fn settle(&mut self, name: Name) -> bool {
         matches!(self.ask(name, Request::Settle), Some(Reply::Settled { .. }))
-    }
-
-    pub fn pay_as_operator(&mut self, name: Name, to: Name, amount: u64) -> Option<(u64, u64)> {
-        let request = Request::One(pays(name, to, amount, None));
-        match self.ask_as(Some(Role::Operator), name, request)? {
-            Reply::One(outcome) => position(&outcome),
-            _ => None,
-        }
-    }
-
-    pub fn settle_as_operator(&mut self, name: Name) -> bool {
-        let reply = self.ask_as(Some(Role::Operator), name, Request::Settle);
-        matches!(reply, Some(Reply::Settled { .. }))
-    }
-
-    /// An operator confirms at `name` that this store rejoins.
-    pub fn confirm(&mut self, name: Name, store: Name) -> bool {
-        let confirmed = Request::Rejoin(Some((id(store), self.keys[store])));
-        let reply = self.ask_as(Some(Role::Operator), name, confirmed);
-        matches!(reply, Some(Reply::Rejoins { .. }))
-    }
-
-    pub fn is_keyed(&self, name: Name) -> bool {
-        self.nodes[name].server.as_ref().is_some_and(Server::is_keyed)
     }
 
     pub fn height(&self, name: Name) -> usize {

@@ -82,6 +82,7 @@ impl Server {
             let last = block.block().log(&self.config.id).last().map(Element::last);
             self.look_whether_rejoined(last.unwrap_or(before));
         }
+        self.hang_up_on_old_keys();
         self.tell_settled();
         self.settled_some();
         self.cancel(Timer::FinishRound);

@@ -19,7 +19,8 @@ pub(in crate::bank::server) struct Newcomer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::bank::server) struct Asking {
     asking: BTreeMap<ServerId, Vec<Newcomer>>,
-    confirmed: BTreeMap<ServerId, Newcomer>,
+    /// The store that was confirmed for each server, and the instance that it is to replace.
+    confirmed: BTreeMap<ServerId, (Newcomer, InstanceId)>,
 }
 
 impl Asking {
@@ -41,17 +42,28 @@ impl Asking {
         self.asking.iter().flat_map(|(server, all)| all.iter().map(move |one| (server, *one)))
     }
 
-    /// Confirms the store for which this key speaks, if it asks.
-    pub(super) fn confirm(&mut self, server: &ServerId, key: Fingerprint) -> Option<Newcomer> {
+    /// Confirms that the store for which this key speaks is to replace an instance, if it asks.
+    pub(super) fn confirm(
+        &mut self,
+        server: &ServerId,
+        old: InstanceId,
+        key: Fingerprint,
+    ) -> Option<Newcomer> {
         let asks = self.asking.get(server)?;
         let newcomer = *asks.iter().rev().find(|newcomer| newcomer.key == key)?;
-        self.confirmed.insert(server.clone(), newcomer);
+        self.confirmed.insert(server.clone(), (newcomer, old));
         Some(newcomer)
     }
 
     /// Returns the store that was confirmed for a server.
     pub(super) fn confirmed(&self, server: &ServerId) -> Option<Newcomer> {
-        self.confirmed.get(server).copied()
+        self.confirmed.get(server).map(|(newcomer, _)| *newcomer)
+    }
+
+    /// Returns all stores that were confirmed, with their servers and the instances that they are to replace.
+    pub(super) fn all_confirmed(&self) -> Vec<(ServerId, Newcomer, InstanceId)> {
+        let all = self.confirmed.iter();
+        all.map(|(server, (newcomer, old))| (server.clone(), *newcomer, *old)).collect()
     }
 
     /// Forgets a server's askers: the chain names its new store.
@@ -72,10 +84,10 @@ mod tests {
     #[test]
     fn only_who_asks_is_confirmed() {
         let (mut asking, c): (_, ServerId) = (Asking::default(), "C".parse().unwrap());
-        assert_eq!(asking.confirm(&c, newcomer(1).key), None);
+        assert_eq!(asking.confirm(&c, InstanceId(9), newcomer(1).key), None);
         assert!(asking.asks(&c, newcomer(1)) && !asking.asks(&c, newcomer(1)));
-        assert_eq!(asking.confirm(&c, newcomer(2).key), None);
-        assert_eq!(asking.confirm(&c, newcomer(1).key), Some(newcomer(1)));
+        assert_eq!(asking.confirm(&c, InstanceId(9), newcomer(2).key), None);
+        assert_eq!(asking.confirm(&c, InstanceId(9), newcomer(1).key), Some(newcomer(1)));
         assert_eq!(asking.confirmed(&c), Some(newcomer(1)));
         asking.settled(&c);
         assert_eq!((asking.confirmed(&c), asking.all().count()), (None, 0));

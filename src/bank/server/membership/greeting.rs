@@ -62,6 +62,7 @@ impl Server {
         let link_key = self.peers.get(&peer).and_then(|known| known.link_key);
         if let Err(reason) = self.check_key(&peer, link_key) {
             // The hello would tell a stranger of this bank.
+            self.effects.bind(Bound::HangUp(peer.clone()));
             return self.warn(Warning::CannotSpeak(peer, reason));
         }
         let hello = Message::Hello(self.hello(&peer));
@@ -83,6 +84,7 @@ impl Server {
             }
             Message::Hello(hello) => match self.check(&hello, proved) {
                 Err(reason) => {
+                    self.effects.bind(Bound::HangUp(peer.clone()));
                     self.warn(Warning::CannotSpeak(peer, short(&reason)));
                 }
                 Ok(()) => {
@@ -305,6 +307,7 @@ impl Server {
         self.send_all(&Message::Heartbeat(self.standing()));
         self.ask_to_rejoin();
         self.pin_own_key();
+        self.bring_in_confirmed();
         self.set(Timer::Heartbeat);
     }
 }

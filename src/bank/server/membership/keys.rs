@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Server;
 use super::asking::Newcomer;
+use super::peers::Peer;
 use crate::bank::blockchain::block::Genesis;
 use crate::bank::blockchain::chain::Chain;
+use crate::bank::effects::Bound;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::ledger::entry::{Action, Record, Via};
@@ -64,6 +66,16 @@ impl Server {
         self.may_speak_for(to, peer.link_key)
     }
 
+    /// Ends the connections to peers that a block has given other keys.
+    pub(in crate::bank::server) fn hang_up_on_old_keys(&mut self) {
+        for id in self.peer_ids() {
+            let is_up = self.peers.get(&id).is_some_and(Peer::is_linked);
+            if is_up && !self.is_heard_by_its_key(&id) {
+                self.effects.bind(Bound::HangUp(id));
+            }
+        }
+    }
+
     /// Checks that a server proved the key that it is known by: by the chain, or, before the chain names its
     /// key, by this server's configuration.
     pub(super) fn check_key(
@@ -88,7 +100,7 @@ impl Server {
         }
         match (self.config.expect.get(id), proved) {
             (Some(expected), Some(proved)) if *expected != proved => {
-                Err(format!("{id} proves the key {proved}, and {expected} is expected (--expect)"))
+                Err(format!("{id} proves the key {proved}, and another is expected (--expect)"))
             }
             (Some(_), None) => {
                 Err(format!("{id} speaks without a key, and one is expected (--expect)"))
@@ -146,7 +158,10 @@ impl Server {
     /// and those who were servers. So a store that was replaced is told so.
     pub(super) fn may_know(&self, proved: Option<Fingerprint>) -> bool {
         let Some(chain) = self.chain.as_ref().filter(|chain| chain.is_keyed()) else {
-            return !self.config.keys || proved.is_some();
+            let expect = &self.config.expect;
+            let is_expected =
+                |proved| expect.is_empty() || expect.values().any(|expected| *expected == proved);
+            return !self.config.keys || proved.is_some_and(is_expected);
         };
         let Some(proved) = proved else { return false };
         chain.derived().keys.values().any(|named| *named == proved) || self.was_a_key(proved)
@@ -200,24 +215,45 @@ impl Server {
                 "this bank has no keys: a server rejoins by its own word (--rejoin)".into(),
             );
         }
-        let Some(old) = self.chain().instance(&server) else {
+        let Some(chain) = &self.chain else { return wrong(self.not_open()) };
+        let Some(old) = chain.instance(&server) else {
             return wrong(format!("{server} is not a server of this bank"));
         };
-        let Some(newcomer) = self.peers.asking.confirm(&server, key) else {
+        let Some(Newcomer { instance: new, .. }) = self.peers.asking.confirm(&server, old, key)
+        else {
             return wrong(format!(
                 "{server} doesn't ask to rejoin with the key {key}: start it with --rejoin, and look \
                  here who asks (rejoin)"
             ));
         };
-        let Newcomer { instance: new, .. } = newcomer;
-        let key = Some(Box::new(key));
-        let action = Action::Rejoin { server: server.clone(), old, new, key };
-        self.warn(Warning::Confirmed { server: server.clone(), new, old, connection });
-        if !self.ledger.log.holds(&action) {
-            self.log_records([Record { action, request: None, via: Via::Local, linked: false }]);
-        }
-        self.pace.settle_up_to(self.ledger.log.last().seq);
+        self.warn(Warning::Confirmed { server, new, old, connection });
+        self.bring_in_confirmed();
         self.who_asks()
+    }
+
+    /// Logs the rejoins that operators have confirmed here, each once, and settles them. A bank that is not open
+    /// yet opens when the confirmed store has confirmed block 0.
+    pub(super) fn bring_in_confirmed(&mut self) {
+        if !self.takes_part() || self.rests() {
+            return;
+        }
+        for (server, Newcomer { instance: new, key }, old) in self.peers.asking.all_confirmed() {
+            if self.chain().instance(&server) != Some(old) {
+                self.peers.asking.settled(&server);
+                continue;
+            }
+            let key = Some(Box::new(key));
+            let action = Action::Rejoin { server, old, new, key };
+            if !self.ledger.log.holds(&action) {
+                self.log_records([Record {
+                    action,
+                    request: None,
+                    via: Via::Local,
+                    linked: false,
+                }]);
+            }
+            self.pace.settle_up_to(self.ledger.log.last().seq);
+        }
     }
 
     fn who_asks(&self) -> Reply {

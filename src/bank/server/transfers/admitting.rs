@@ -8,6 +8,7 @@ use super::super::rights::{Given, Right};
 use super::answering::Seen;
 use super::calls::Ticket;
 use super::queue::{Culprit, Member, Need, need_of};
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ConnectionId, Owner, RequestId, ServerId, SessionName};
 use crate::bank::ledger::balances::View;
 use crate::bank::ledger::entry::{Action, Via};
@@ -273,24 +274,15 @@ impl Server {
             return Ok(());
         }
         let mut given = Given::new();
-        if planted!(RekeysEarly) {
-            let actions = group.iter().map(|member| &member.instruction.action);
-            given.extend(actions.filter_map(Action::gives_key).map(|(of, key)| (of, Some(key))));
-        }
         for (place, Member { instruction, .. }) in group.iter().enumerate() {
             let action = &instruction.action;
+            if planted!(RekeysEarly) {
+                given.extend(given_by(action));
+            }
             if let Some(reason) = self.forbids_action(right, action, &given) {
                 return Err((place, Outcome::Invalid { reason }));
             }
-            match action {
-                Action::Open { account, key } => {
-                    given.insert(account, key.as_deref().copied());
-                }
-                Action::Rekey { account, key } => {
-                    given.insert(account, Some(**key));
-                }
-                _ => {}
-            }
+            given.extend(given_by(action));
         }
         Ok(())
     }
@@ -379,5 +371,14 @@ impl Server {
         records.for_each(|record| drop(trial.apply(&record.action)));
         let mut actions = group.iter().map(|member| &member.instruction.action).enumerate();
         actions.try_for_each(|(place, action)| trial.apply(action).map_err(|error| (place, error)))
+    }
+}
+
+/// Returns the account whose key an action sets, and the key, if it has one then.
+fn given_by(action: &Action) -> Option<(&AccountId, Option<Fingerprint>)> {
+    match action {
+        Action::Open { account, key } => Some((account, key.as_deref().copied())),
+        Action::Rekey { account, key } => Some((account, Some(**key))),
+        _ => None,
     }
 }

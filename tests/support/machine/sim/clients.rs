@@ -132,6 +132,7 @@ fn connect(world: &mut World, index: usize, life: u64) {
     let client = &mut world.clients[index];
     client.asked.clear();
     let (home, older) = (client.home.clone(), client.connection.replace((connection, life)));
+    world.prove_operator(&home, connection);
     if let Some((older, of)) = older
         && of == life
     {

@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::bank::asker::Asker;
 use crate::bank::effects::Event;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message, Sighting};
 
+use super::doors::key_of;
 use super::tally::{Fault, Mark};
 use super::world::World;
 
@@ -46,6 +48,10 @@ impl World {
         let lie = Hello { saw_you_at: Some(seen), knows_you_as, ..hello };
         let (connection, life) = (self.new_connection(), self.life(to));
         let was_in_doubt = self.is_in_doubt(to);
+        if self.doors.keyed {
+            let asker = Asker { key: key_of(&self.disks[liar]), role: None };
+            self.event(to, life, Event::Proved(connection, asker));
+        }
         self.event(to, life, Event::Greeted(connection, lie));
         if self.life(to) == life {
             let in_doubt = self.is_in_doubt(to);

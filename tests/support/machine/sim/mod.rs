@@ -3,6 +3,7 @@
 
 pub mod books;
 pub mod clients;
+pub mod doors;
 pub mod faults;
 pub mod judge;
 pub mod lies;

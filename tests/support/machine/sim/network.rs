@@ -6,6 +6,7 @@ use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
 use crate::bank::paxos::message::Message;
 
 use super::books::Books;
+use super::doors::key_of;
 use super::queue::Happening;
 use super::tally::Fault;
 use super::world::World;
@@ -84,6 +85,7 @@ impl World {
         self.hosts.get_mut(&from).unwrap().links.insert(to.clone(), (connection, peer_life));
         let dialled_by = &mut self.hosts.get_mut(&to).unwrap().dialled_by;
         dialled_by.insert(connection, (from.clone(), life, greets));
+        self.prove_link(&from, &to);
         self.deliver(&from, 0, Event::LinkUp(to.clone()));
         if wedged {
             // The dialler gives up before, or soon after, its hello comes.
@@ -119,6 +121,7 @@ impl World {
         }
         self.copy_stores();
         self.lie();
+        self.look_at_doors();
         // All at once, as when the power fails.
         if self.rng.u16(0..1_000) < self.faults.crash {
             for id in &ids {
@@ -132,6 +135,9 @@ impl World {
     }
 
     pub fn answer(&mut self, id: &ServerId, connection: ConnectionId, message: Message) {
+        if self.is_impostor_answered(connection, &message) {
+            return;
+        }
         if let Some(index) = self.old.who_dialled(connection) {
             return self.old_store_is_answered(index, message);
         }
@@ -156,6 +162,8 @@ impl World {
             let delay = greets.saturating_sub(self.now);
             self.old.greets(connection, &hello);
             self.hellos.insert((from.clone(), to.clone()), hello.clone());
+            let key = key_of(&self.disks[from]);
+            self.prove(to, delay, connection, key);
             let event = Event::Greeted(connection, hello);
             let server = to.clone();
             return self.schedule(delay, Happening::Event { server, life: peer_life, event });

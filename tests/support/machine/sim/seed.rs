@@ -131,6 +131,7 @@ pub fn simulate(seed: u64, how: How) -> World {
         tail: [None, None, Some(1), Some(2), Some(3)][dice.usize(..5)],
         page: None,
         terse: 0,
+        keyed: false,
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
     // Of two, either must take the other's word.
@@ -138,6 +139,7 @@ pub fn simulate(seed: u64, how: How) -> World {
     let faults = Faults { lie, ..faults };
     let terse = usize::from(dice.u8(0..4) == 0);
     let setting = Setting { terse, page: [None, Some(1), Some(2)][dice.usize(..3)], ..setting };
+    let setting = Setting { keyed: dice.u8(0..3) == 0, ..setting };
     let mut world = World::new(seed, setting, faults);
     (world.trace, world.replies_early) = (how.trace, how.replies_early);
     while world.step(FAULTY) {}
@@ -156,7 +158,7 @@ pub fn simulate(seed: u64, how: How) -> World {
     let end = world.now + 6_000;
     while world.step(end) {}
     world.judge.finish(&world.disks);
-    world.old.assert_all_stopped();
+    world.old.assert_all_stopped(world.doors.keyed);
     let marks = std::mem::take(&mut world.judge.books.marks);
     for mark in std::mem::take(&mut world.judge.marks).into_iter().chain(marks) {
         world.tally.mark(mark);

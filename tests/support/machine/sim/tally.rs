@@ -45,6 +45,7 @@ kinds! { Fault:
     StoreBack = "store put back to an earlier copy",
     LieOfStore = "a peer called a good store another",
     LieOfRound = "a peer named the last round there is",
+    Impostor = "somebody said without its key what a server had said",
 }
 
 kinds! { Mark:
@@ -100,6 +101,7 @@ kinds! { Mark:
     OldStopped = "an old store came back and stopped",
     BackNoticed = "a store that went back in time was noticed",
     Doubted = "a server that only one peer had spoken to was slandered by it",
+    Confirmed = "an operator confirmed a store in a bank with keys",
     Slandered = "a server was slandered by one peer, and another had welcomed it",
 }
 

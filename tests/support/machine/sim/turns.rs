@@ -157,6 +157,7 @@ impl World {
                 }
             }
             Bound::Read { .. } => {}
+            Bound::HangUp(to) => self.hang_up(id, &to),
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.disks[id].chain[from as usize..=up_to as usize].to_vec();
                 let piece = blocks.into_iter().take(3).collect();

@@ -13,6 +13,7 @@ use crate::bank::server::{Config, Server};
 use fastrand::Rng;
 
 use super::clients::Client;
+use super::doors::Doors;
 use super::faults::Faults;
 use super::judge::Judge;
 use super::old::OldStores;
@@ -38,6 +39,8 @@ pub struct Setting {
     pub page: Option<usize>,
     /// So many servers don't say what is left of a log that they cut.
     pub terse: usize,
+    /// The bank is founded with keys.
+    pub keyed: bool,
 }
 
 pub struct Host {
@@ -73,6 +76,7 @@ pub struct World {
     /// The last hello of each to each.
     pub hellos: BTreeMap<(ServerId, ServerId), Hello>,
     pub old: OldStores,
+    pub doors: Doors,
     /// The servers that don't say what is left of a log that they cut.
     pub terse: BTreeSet<ServerId>,
     pub clients: Vec<Client>,
@@ -135,6 +139,7 @@ impl World {
             disks,
             hellos: BTreeMap::new(),
             old: OldStores::default(),
+            doors: Doors::new(setting.keyed),
             terse: ids.iter().take(setting.terse).cloned().collect(),
             clients,
             judge: Judge::new(setting.opening, &ids, forgetful),
@@ -212,7 +217,7 @@ impl World {
 
     /// Lets the next thing happen. False if time is up.
     pub fn step(&mut self, until: u64) -> bool {
-        let Some(Scheduled { at: Reverse((time, _)), happening }) = self.queue.pop() else {
+        let Some(Scheduled { at: Reverse((time, count)), happening }) = self.queue.pop() else {
             return false;
         };
         self.now = time;
@@ -223,8 +228,9 @@ impl World {
             | Happening::Answer { dialler: ref server, .. }
                 if self.hosts[server].paused_until > time =>
             {
-                let delay = self.hosts[server].paused_until - time;
-                self.schedule(delay, *happening);
+                // What was to come earlier comes earlier, however often both are put off.
+                let at = Reverse((self.hosts[server].paused_until, count));
+                self.queue.push(Scheduled { at, happening });
             }
             Happening::Event { server, life, event } => self.event(&server, life, event),
             Happening::Timer { server, life, timer, token } => {
@@ -268,6 +274,7 @@ impl World {
 
     fn start(&mut self, id: &ServerId) {
         let life = self.rng.u64(1..);
+        self.hand_key(id);
         let forgets = !self.judge.books.is_learning(id) && self.rng.bool();
         let host = self.hosts.get_mut(id).unwrap();
         // Once the chain names the store, the operator's word is of no use any more, nor of harm.
