@@ -1,5 +1,5 @@
 //! doc/KEYS.md, gone through as a new user would: each command that the page names is run, and says what the
-//! page says. Only ports differ, and Redis is started as for every test.
+//! page says. Only ports differ, and nothing that is started goes on in the background.
 #![cfg(all(feature = "noise", target_os = "linux"))]
 
 mod support;
@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use paxos_banking::play::guard::Guarded;
 use support::cluster::{free_address, wait_until};
-use support::redis::{TestRedis, say};
+use support::redis::say;
 use tempfile::TempDir;
 
 /// A command of the page, and the lines that follow it.
@@ -74,9 +74,10 @@ struct Shell {
     set: String,
     /// What was started with &, in its order.
     jobs: Vec<Option<Guarded>>,
-    /// By the page's ports.
-    stores: BTreeMap<&'static str, TestRedis>,
-    ports: Vec<(&'static str, String)>,
+    /// Each Redis that runs, by its port.
+    stores: BTreeMap<String, Guarded>,
+    /// The page's ports, and those that are free here.
+    ports: [(&'static str, String); 5],
 }
 
 impl Shell {
@@ -85,13 +86,11 @@ impl Shell {
         for name in ["doc", "redis.conf"] {
             symlink(here.join(name), root.path().join(name)).unwrap();
         }
-        fs::create_dir(root.path().join("home")).unwrap();
-        let stores: BTreeMap<_, _> =
-            ["7391", "7392", "7393"].map(|port| (port, TestRedis::start())).into();
-        let mut ports: Vec<_> =
-            stores.iter().map(|(port, redis)| (*port, redis.port().to_string())).collect();
-        ports.extend([("8001", free_port()), ("9001", free_port())]);
-        Shell { root, set: String::new(), jobs: Vec::new(), stores, ports }
+        for name in ["home", "data"] {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
+        let ports = ["7391", "7392", "7393", "8001", "9001"].map(|port| (port, free_port()));
+        Shell { root, set: String::new(), jobs: Vec::new(), stores: BTreeMap::new(), ports }
     }
 
     /// Bash with this command.
@@ -119,8 +118,10 @@ impl Shell {
         let (command, says) = (here(&step.command), step.says.iter().map(here).collect::<Vec<_>>());
         let first = command.split([' ', '=']).next().unwrap_or_default();
         match first {
-            "cargo" | "export" | "redis-server" => {}
-            "redis-cli" => self.tell_redis(&step.command),
+            // It is built, and found.
+            "cargo" | "export" => {}
+            "redis-server" => self.start_redis(&command),
+            "redis-cli" => self.tell_redis(&command),
             "cd" | "SERVERS" | "A" | "B" | "C" | "BANK" => {
                 let set = format!("{command}\n");
                 self.set.push_str(&set.replace("=$(paxos", "=$(2>/dev/null paxos"));
@@ -141,11 +142,19 @@ impl Shell {
         }
     }
 
+    fn start_redis(&mut self, command: &str) {
+        let command = command.strip_suffix(" --daemonize yes").expect("a Redis that is left alone");
+        let redis = self.bash(&format!("exec {command}"));
+        let port = command.split_whitespace().skip_while(|word| *word != "--port").nth(1).unwrap();
+        self.stores.insert(port.into(), Guarded::start(&redis, Stdio::null()).unwrap());
+        wait_until("Redis answers", || connection(port).is_some());
+    }
+
     fn tell_redis(&mut self, command: &str) {
         let words: Vec<&str> = command.split_whitespace().collect();
         match words[..] {
             ["redis-cli", "-p", port, "flushall"] => {
-                let said: String = say(&mut self.stores[port].connect(), &["FLUSHALL"]);
+                let said: String = say(&mut connection(port).unwrap(), &["FLUSHALL"]);
                 assert_eq!(said, "OK");
             }
             ["redis-cli", "-p", port, "shutdown"] => drop(self.stores.remove(port)),
@@ -165,6 +174,10 @@ impl Shell {
         }
         assert!(as_expected(&said), "$ {command}\n{said}\nis not what the page says: {says:#?}");
     }
+}
+
+fn connection(port: &str) -> Option<redis::Connection> {
+    redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap().get_connection().ok()
 }
 
 /// A port that is free at all three addresses.

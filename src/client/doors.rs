@@ -129,11 +129,20 @@ impl Doors {
         let whose = all.iter().find(|known| known.key == key).map_or(String::new(), |known| {
             format!(" (the key of {} at {}, by line {})", known.id, known.address, known.line)
         });
+        let way_out = match introduction.keyed {
+            true => format!(
+                "If the server has a new key for a good reason, such as a rejoin with a new store, ask an \
+                 operator for its fingerprint; if that is {key}, say --server-key {key} once, and it takes \
+                 the old one's place"
+            ),
+            false => format!(
+                "If another bank, one without keys, is meant to be there now, take line {line} out of the \
+                 file; otherwise ask an operator"
+            ),
+        };
         format!(
             "THE KEY OF {id} AT {address} HAS CHANGED: it was {old} ({file}, line {line}) and now {now}{whose}. \
-             Somebody may be in between, so nothing was asked. If the server has a new key for a good reason, \
-             such as a rejoin with a new store, ask an operator for its fingerprint; if that is {key}, say \
-             --server-key {key} once, and it takes the old one's place"
+             Somebody may be in between, so nothing was asked. {way_out}"
         )
     }
 
