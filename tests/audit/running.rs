@@ -161,7 +161,7 @@ fn a_server_that_is_another_one_or_away_is_not_taken_for_sound() {
         ..nothing()
     };
     let wrong = options("B", bank.address("A"));
-    assert!(told(&wrong).contains("the server there is A"), "{}", told(&wrong));
+    assert!(told(&wrong).contains("is A, not B"), "{}", told(&wrong));
     assert_eq!(audit(&wrong).status, 3);
     bank.kill("C");
     let away = options("C", bank.address("C"));
