@@ -20,11 +20,11 @@ use crate::node::gate::Gate;
 use crate::node::idle::Idle;
 use crate::node::incoming::Incoming;
 use crate::node::life::{ExitReason, Life};
-use crate::node::load::{LoadError, Loaded, Resting, load_to_serve, rest};
+use crate::node::load::{LoadError, Loaded, ReadOnly, load_read_only, load_to_serve};
 use crate::node::loading::Loading;
 use crate::node::notes::Notes;
 use crate::node::queues::Queues;
-use crate::node::resting::{Nap, Rests};
+use crate::node::read_only::{Nap, Pauses};
 use crate::node::timers::{Timers, jittered_pause};
 use crate::node::transport::Transport;
 use crate::store::{Store, StoreError};
@@ -51,7 +51,7 @@ pub(crate) struct EventLoop {
     pub(crate) queues: Queues,
     pub(crate) transport: Transport,
     pub(crate) waiting: Waiting,
-    pub(crate) rests: Rests,
+    pub(crate) pauses: Pauses,
 }
 
 /// What the last turn left for the next ones.
@@ -260,8 +260,8 @@ impl EventLoop {
     fn look_in(&mut self, now: Instant) -> Result<(), Broken> {
         match &mut self.waiting.nap {
             Some(nap) if now >= nap.until => {
-                nap.until = now + self.rests.pause(&self.timings);
-                match nap.resting.try_to_begin(&self.config, &mut *self.store) {
+                nap.until = now + self.pauses.pause(&self.timings);
+                match nap.read_only.try_to_begin(&self.config, &mut *self.store) {
                     Ok(None) => {}
                     Ok(Some(loaded)) => return Err(Broken::Awake(Box::new(loaded))),
                     Err(LoadError::Store(error)) => return Err(Broken::Store(error)),
@@ -302,29 +302,29 @@ impl EventLoop {
         self.waiting = Waiting::new(self.timings.clone());
         // What is still in the channels needs no care: it comes from connections that the transport has
         // forgotten, or it begins with an opening and its end will follow.
-        let Loaded { server, check, resting } = self.load_after(error)?;
-        if let Some(resting) = resting {
-            self.rest(resting);
+        let Loaded { server, check, read_only } = self.load_after(error)?;
+        if let Some(read_only) = read_only {
+            self.only_read(read_only);
         }
         self.go_on_with(server, check);
         Ok(())
     }
 
-    /// Lets the server rest, and look from time to time whether the store takes writes.
-    pub(crate) fn rest(&mut self, resting: Resting) {
+    /// Has the server only read, and look from time to time whether the store takes writes.
+    pub(crate) fn only_read(&mut self, read_only: ReadOnly) {
         log::warn!(
             "until the store takes writes ({}) this server only reads, and votes for nothing; it tries again \
              by itself",
-            resting.why
+            read_only.why
         );
-        let until = Instant::now() + self.rests.pause(&self.timings);
-        self.waiting.nap = Some(Nap { resting, until });
+        let until = Instant::now() + self.pauses.pause(&self.timings);
+        self.waiting.nap = Some(Nap { read_only, until });
     }
 
     /// Loads the store. If it refused a turn, it is there and can be read at once; otherwise pauses first.
     fn load_after(&mut self, error: StoreError) -> Result<Loaded, ExitReason> {
         if let StoreError::Refused(why) = error {
-            match rest(&self.config, &mut *self.store, why) {
+            match load_read_only(&self.config, &mut *self.store, why) {
                 Err(LoadError::Store(error)) if error.is_transient() => {
                     log::warn!("{error}; trying again");
                     self.loading.begin(error.to_string());
@@ -351,7 +351,7 @@ impl EventLoop {
     /// still wait are told that nothing was done.
     fn awake(&mut self, (server, check): (Server, Option<Check>)) {
         if let Some(nap) = self.waiting.nap.take() {
-            self.part(&StoreError::Refused(nap.resting.why));
+            self.part(&StoreError::Refused(nap.read_only.why));
         }
         self.waiting = Waiting::new(self.timings.clone());
         self.go_on_with(server, check);
@@ -364,7 +364,7 @@ impl EventLoop {
         self.loading.end();
         self.transport.gauges.loaded();
         if self.waiting.nap.is_none() {
-            self.rests.end();
+            self.pauses.end();
             log::info!("the store is loaded again");
         }
     }

@@ -91,19 +91,19 @@ pub(crate) struct Loaded {
     pub(crate) check: Option<Check>,
     /// Set if the store takes no writes: the server only reads, in the last durable life, its own or an earlier
     /// process's.
-    pub(crate) resting: Option<Resting>,
+    pub(crate) read_only: Option<ReadOnly>,
 }
 
 /// A life that can't begin, because the store takes no writes.
 #[derive(Debug)]
-pub(crate) struct Resting {
+pub(crate) struct ReadOnly {
     /// The store's content, as if the life had begun.
     stored: Stored,
     /// Why the store takes no writes.
     pub(crate) why: String,
 }
 
-impl Resting {
+impl ReadOnly {
     /// Tries to begin the life. None if the store still takes no writes.
     ///
     /// # Errors
@@ -129,8 +129,8 @@ impl Resting {
 /// Those of [`load`].
 pub(crate) fn load_to_serve(config: &Config, store: &mut dyn Store) -> Result<Loaded, LoadError> {
     match load(config, store) {
-        Err(LoadError::Store(StoreError::Refused(why))) => rest(config, store, why),
-        loaded => loaded.map(|(server, check)| Loaded { server, check, resting: None }),
+        Err(LoadError::Store(StoreError::Refused(why))) => load_read_only(config, store, why),
+        loaded => loaded.map(|(server, check)| Loaded { server, check, read_only: None }),
     }
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn load_to_serve(config: &Config, store: &mut dyn Store) -> Result<Lo
 ///
 /// # Errors
 /// Those of [`load`]; [`StoreError::Refused`] if no such server is possible.
-pub(crate) fn rest(
+pub(crate) fn load_read_only(
     config: &Config,
     store: &mut dyn Store,
     why: String,
@@ -151,9 +151,9 @@ pub(crate) fn rest(
         return Err(StoreError::Refused(why).into());
     }
     present.turn.0 -= 1;
-    let resting = Resting { stored, why };
-    let (server, _) = recover_from(config, store, present, Some(&resting.why))?;
-    Ok(Loaded { server, check: None, resting: Some(resting) })
+    let read_only = ReadOnly { stored, why };
+    let (server, _) = recover_from(config, store, present, Some(&read_only.why))?;
+    Ok(Loaded { server, check: None, read_only: Some(read_only) })
 }
 
 /// Replaces a corrupt place by the store's own name for it.
@@ -171,12 +171,12 @@ fn recover(config: &Config, store: &mut dyn Store) -> Result<(Server, Option<Che
     recover_from(config, store, stored, None)
 }
 
-/// Recovers a server from the store's content; `rests` is the reason if it is to only read.
+/// Recovers a server from the store's content; `read_only` is the reason if it is to only read.
 fn recover_from(
     config: &Config,
     store: &mut dyn Store,
     stored: Stored,
-    rests: Option<&String>,
+    read_only: Option<&String>,
 ) -> Result<(Server, Option<Check>), LoadError> {
     let blocks = stored.blocks;
     let pages = stored.pages;
@@ -194,7 +194,7 @@ fn recover_from(
         }
     }
     let check = recovery.check();
-    let recovery = match rests {
+    let recovery = match read_only {
         Some(why) if !recovery.can_rest() => return Err(StoreError::Refused(why.clone()).into()),
         Some(why) => recovery.resting(why.clone()),
         None => recovery,

@@ -18,7 +18,7 @@
 //! link ───────── the way out to a peer: two send queues and their writer
 //! idle ───────── how the event loop waits
 //! gauges ─────── what the event loop measures and counts beside its work, for status
-//! starting ───── waits for a store that takes no writes (resting: how long to leave it alone)
+//! starting ───── waits for a store that takes no writes (read_only: how long to leave it alone)
 //! loading ────── what clients are told while the store is being loaded again
 //! block_reader ─ serves pieces of the chain and statements; hears of each durable block from transport
 //! message_log ── messages as lines of the log
@@ -57,7 +57,7 @@ use crate::node::load::Loaded;
 use crate::node::loading::Loading;
 use crate::node::peer::Dialler;
 use crate::node::queues::Queues;
-use crate::node::resting::Rests;
+use crate::node::read_only::Pauses;
 use crate::node::room::Room;
 use crate::node::starting::load_patiently;
 use crate::node::trace::Trace;
@@ -91,8 +91,8 @@ mod message_log;
 mod notes;
 mod peer;
 mod queues;
+mod read_only;
 mod reply_sender;
-mod resting;
 mod roles;
 mod room;
 mod send_queue;
@@ -209,7 +209,7 @@ impl Node {
         config: &NodeConfig,
         listener: TcpListener,
         store: Box<dyn Store>,
-        (Loaded { server, check, resting }, doors): (Loaded, Arc<doors::Doors>),
+        (Loaded { server, check, read_only }, doors): (Loaded, Arc<doors::Doors>),
     ) -> io::Result<()> {
         doors.learn(server.bank(), server.is_keyed());
         let loading = Arc::new(Loading::default());
@@ -244,11 +244,11 @@ impl Node {
             transport: Transport::new(jobs, to_appended, Gauges::new(id.clone()), doors)
                 .traced(trace),
             waiting: Waiting::new(timings.clone()),
-            rests: Rests::default(),
+            pauses: Pauses::default(),
             timings,
         };
-        if let Some(resting) = resting {
-            event_loop.rest(resting);
+        if let Some(read_only) = read_only {
+            event_loop.only_read(read_only);
         }
         self.others.push(self.life.spawn(format!("{id}:events"), || event_loop.run())?);
         let listen = move || listener::listen(listener, &admission);

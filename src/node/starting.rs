@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::node::StartError;
 use crate::node::config::NodeConfig;
 use crate::node::load::{LoadError, Loaded, load_to_serve};
-use crate::node::resting::Rests;
+use crate::node::read_only::Pauses;
 use crate::node::socket::refuse;
 use crate::store::{Store, StoreError};
 
@@ -26,7 +26,7 @@ pub(crate) fn load_patiently(
     store: &mut dyn Store,
     listener: &TcpListener,
 ) -> Result<Loaded, StartError> {
-    let mut rests = Rests::default();
+    let mut pauses = Pauses::default();
     let mut said: Option<(String, Instant)> = None;
     loop {
         let why = match load_to_serve(&config.for_server(), store) {
@@ -43,7 +43,7 @@ pub(crate) fn load_patiently(
             log::warn!("{why}; it holds no open bank to be read meanwhile, so this server waits");
             said = Some((why.clone(), Instant::now()));
         }
-        turn_away(config, listener, rests.pause(&config.timings), &why);
+        turn_away(config, listener, pauses.pause(&config.timings), &why);
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use paxos_banking::mend;
 use paxos_banking::play::guard::Guarded;
-use paxos_banking::store::redis::REST;
+use paxos_banking::store::redis::IDLE;
 use redis::{Client, Connection, FromRedisValue};
 use tempfile::TempDir;
 
@@ -248,7 +248,7 @@ pub fn say<T: FromRedisValue>(connection: &mut Connection, words: &[&str]) -> T 
 /// Waits until a store that nobody uses meanwhile takes itself for rested.
 pub fn rest() {
     let begun = Instant::now();
-    wait_until("it has rested", || begun.elapsed() >= REST);
+    wait_until("it has rested", || begun.elapsed() >= IDLE);
 }
 
 /// The names of all connections but this one.

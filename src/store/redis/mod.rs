@@ -96,7 +96,7 @@ pub struct RedisStore {
 /// The silence after which the connection is checked before the next write. Redis may have closed it
 /// meanwhile (its setting `timeout` does so after a second at the least), or have been restarted. A turn
 /// written to a closed connection can't be told from a turn that was done and not answered.
-pub const REST: Duration = Duration::from_millis(100);
+pub const IDLE: Duration = Duration::from_millis(100);
 
 /// What a process holds from a look to the first error.
 struct Hold {
@@ -257,7 +257,7 @@ impl RedisStore {
         let mut hold = self.take_begun()?;
         let shape = hold.shape.after(batch)?;
         if !batch.writes.is_empty() {
-            if hold.heard.elapsed() >= REST {
+            if hold.heard.elapsed() >= IDLE {
                 hold = self.look_in_on(hold)?;
             }
             let mut turn = Turn::new(&self.keys, batch.number);
