@@ -24,7 +24,8 @@ pub fn of_block(block: &Block) -> String {
         let amount = genesis.opening_balance.to_string();
         for server in genesis.servers.keys() {
             let account = server.as_str();
-            let opening = Row { kind: "opening", amount: &amount, account, ..Row::default() };
+            let key = &genesis.keys.get(server).map(ToString::to_string).unwrap_or_default();
+            let opening = Row { kind: "opening", amount: &amount, account, key, ..Row::default() };
             rows += &Row { height: &height, server: account, ..opening }.line();
         }
     }
@@ -83,13 +84,14 @@ struct Row<'a> {
     from: &'a str,
     to: &'a str,
     amount: &'a str,
-    /// The account that is opened; for a rejoin, the server's account.
+    /// The account that is opened or gets a key; for a rejoin or a server's key, the server's account.
     account: &'a str,
     old: &'a str,
     new: &'a str,
     request: &'a str,
     via: &'a str,
     linked: &'a str,
+    /// The owner's key; for a server, the key by which it is known.
     key: &'a str,
 }
 
