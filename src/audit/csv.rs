@@ -57,7 +57,7 @@ fn of_entry(height: &str, entry: &Entry) -> String {
             Row { kind: "transfer", from, to, amount, ..row }.line()
         }
         Action::Open { account, key } => {
-            let key = &text_of(key.as_ref());
+            let key = &text_of(key.as_deref());
             Row { kind: "open", account: account.as_str(), key, ..row }.line()
         }
         Action::Rekey { account, key } => {
@@ -69,7 +69,7 @@ fn of_entry(height: &str, entry: &Entry) -> String {
         }
         Action::Rejoin { server, old, new, key } => {
             let (account, old, new) = (server.as_str(), &old.to_string(), &new.to_string());
-            Row { kind: "rejoin", account, old, new, key: &text_of(key.as_ref()), ..row }.line()
+            Row { kind: "rejoin", account, old, new, key: &text_of(key.as_deref()), ..row }.line()
         }
     }
 }
@@ -109,7 +109,7 @@ impl Row<'_> {
     }
 }
 
-fn text_of(key: Option<&Box<Fingerprint>>) -> String {
+fn text_of(key: Option<&Fingerprint>) -> String {
     key.map(ToString::to_string).unwrap_or_default()
 }
 

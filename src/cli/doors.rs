@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use paxos_banking::bank::fingerprint::Fingerprint;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::node;
+use paxos_banking::noise::NoKey;
 
 #[derive(Args)]
 #[command(next_help_heading = "Keys")]
@@ -88,6 +89,10 @@ impl Doors {
     /// # Errors
     /// What doesn't go together, and the ways out.
     pub fn check(self, place: &Place<'_>) -> Result<(Option<PathBuf>, node::Doors), String> {
+        let wants_keys = self.key.is_some() || self.authorized.is_some() || self.expect.is_some();
+        if !cfg!(feature = "noise") && (wants_keys || self.access == Some(Access::Keys)) {
+            return Err(NoKey::BuiltWithout.to_string());
+        }
         let addresses = place.cluster.values().map(String::as_str).chain([place.listen]);
         let beyond = addresses.into_iter().find(|address| !is_loopback(address));
         let keys = match (self.access, &self.key) {

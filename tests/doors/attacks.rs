@@ -322,3 +322,36 @@ fn roles_change_with_their_file_for_open_connections_too() {
     wait_until("mallory is one no more", || mallory.ask(&read)["error"] == json!("forbidden"));
     forbidden(&mallory.ask(&link));
 }
+
+/// Founds no bank with whoever comes first: beyond loopback others than this machine's users could.
+#[test]
+fn a_bank_is_founded_only_with_the_keys_that_are_expected() {
+    let mut bank = Keyed::not_started();
+    // Beyond loopback it has to be said who is expected.
+    let anywhere = bank.bank.address("A").replace("127.0.0.1", "0.0.0.0");
+    bank.start_server_by("A", "A", &["--listen", &anywhere]);
+    let log = bank.ends("A");
+    assert!(log.contains("B, C is missing: --expect B=SHA256:…,C=SHA256:…"), "{log}");
+    // Without a key it has to be said that everybody debits.
+    bank.bank.start_server_with("A", &["--listen", &anywhere]);
+    let log = bank.ends("A");
+    assert!(log.contains("--access open --let-everybody-debit"), "{log}");
+    // Mallory runs a server in C's place, with a key of her own.
+    let expect =
+        |other: &str| format!("{other}={},C={}", bank.fingerprint(other), bank.fingerprint("C"));
+    let (of_a, of_b) = (expect("B"), expect("A"));
+    bank.start_server_by("A", "A", &["--listen", &anywhere, "--expect", &of_a]);
+    bank.start_server_by("B", "B", &["--expect", &of_b]);
+    bank.start_server_by("C", "mallory", &[]);
+    let words = format!("proves the key {}", bank.fingerprint("mallory"));
+    wait_until("A says whom it doesn't trust", || {
+        let log = bank.log_of("A");
+        log.contains(&words) && log.contains("is expected (--expect)")
+    });
+    assert_eq!(bank.status("A")["active"], json!(false));
+    bank.bank.kill("C");
+    bank.start_server("C");
+    bank.wait_until_connected();
+    let keys = bank.status("A")["keys"].clone();
+    assert_eq!(keys["C"], json!(bank.fingerprint("C")));
+}

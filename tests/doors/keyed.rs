@@ -25,20 +25,22 @@ pub struct Keyed {
 pub const OWNERS: [&str; 2] = ["alice", "mallory"];
 
 impl Keyed {
-    /// A bank that is open, in which the owners have money.
-    pub fn start() -> Keyed {
-        Keyed::started_with(Setup::default())
-    }
-
-    fn started_with(mut setup: Setup) -> Keyed {
+    /// Servers that have keys, and are not started.
+    pub fn not_started() -> Keyed {
         let folder = tempfile::tempdir().expect("a folder");
-        setup.logs = Some(folder.path().to_owned());
-        setup.redis_each = true;
+        let logs = Some(folder.path().to_owned());
+        let setup = Setup { logs, redis_each: true, ..Setup::default() };
         let keys = ["A", "B", "C", "operator", "auditor", "alice", "mallory"];
         let made = |name: &&str| create_key_file(&folder.path().join(name)).expect("a key");
         let keys = keys.iter().map(|name| (name.to_string(), made(name))).collect();
-        let mut keyed = Keyed { bank: Bank::set_up(&["A", "B", "C"], setup), keys, folder };
+        let keyed = Keyed { bank: Bank::set_up(&["A", "B", "C"], setup), keys, folder };
         keyed.authorize("");
+        keyed
+    }
+
+    /// A bank that is open, in which the owners have money.
+    pub fn start() -> Keyed {
+        let mut keyed = Keyed::not_started();
         for id in ["A", "B", "C"] {
             keyed.start_server(id);
         }
