@@ -151,7 +151,7 @@ pub fn doors(
             .map_err(|error| format!("your key is not used: {error}; --plain does without it"))?,
         (None, None) if named.is_none() => return Ok(None),
         // The server's key is to be known, and one's own doesn't matter.
-        (None, None) => SecretKey::random().map_err(|error| error.to_string())?,
+        (None, None) => SecretKey::random().map_err(|error| format!("--server-key: {error}"))?,
     };
     let server_key =
         named.map(key_of).transpose().map_err(|wrong| format!("--server-key: {wrong}"))?;
