@@ -4,6 +4,7 @@
 mod support;
 
 mod attacks;
+mod clients;
 mod half_open;
 mod keyed;
 mod sealed;
