@@ -38,7 +38,7 @@ impl Server {
             return;
         }
         let right = self.right_of(connection);
-        if let Some(message) = self.forbids(right, &request) {
+        if let Some(message) = self.rights().forbids(right, &request) {
             return self.reply_error(connection, id, ErrorCode::Forbidden, message);
         }
         let reply = match request {
@@ -77,7 +77,8 @@ impl Server {
             }
             Request::Accounts { prefix, after, limit } => {
                 let limit = limit.clamp(1, MAX_PAGE);
-                let (accounts, more) = self.accounts_for(right, &prefix, after.as_ref(), limit);
+                let (accounts, more) =
+                    self.rights().accounts_for(right, &prefix, after.as_ref(), limit);
                 Reply::Accounts { accounts, more }
             }
             Request::Session => self.open_session(connection),

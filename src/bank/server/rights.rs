@@ -7,6 +7,7 @@ use crate::bank::asker::{Asker, Role};
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ConnectionId};
+use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::entry::Action;
 use crate::bank::reason::{Code, Reason};
 use crate::bank::request::{Listed, Reply, Request, ShortStatus};
@@ -55,13 +56,41 @@ impl Server {
         self.clients.asker(connection).map_or(Right::Nothing, Right::Of)
     }
 
+    /// Returns the rights that follow from the accounts' keys.
+    pub(super) fn rights(&self) -> Rights<'_> {
+        Rights { balances: &self.ledger.balances }
+    }
+
+    /// Returns the part of the status that an account's owner may know, if `right` allows no more.
+    pub(super) fn short_status(&self, right: Right) -> Option<Reply> {
+        let Right::Of(Asker { key, .. }) = right else { return None };
+        (!right.reads_all()).then(|| {
+            let yours = self.ledger.balances.owned_by(key).take(MOST_NAMED).cloned().collect();
+            Reply::Short(ShortStatus {
+                server: self.config.id.clone(),
+                active: self.store.active,
+                bank: self.chain.as_ref().map(Chain::genesis_hash),
+                height: self.height(),
+                yours,
+            })
+        })
+    }
+}
+
+/// The rights that follow from the accounts' keys, as a server knows them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rights<'a> {
+    balances: &'a Balances,
+}
+
+impl Rights<'_> {
     /// True if a key owns an account, by this server's knowledge.
-    fn owns_any(&self, key: Fingerprint) -> bool {
-        self.ledger.balances.owned_by(key).next().is_some()
+    fn owns_any(self, key: Fingerprint) -> bool {
+        self.balances.owned_by(key).next().is_some()
     }
 
     /// Says why a request may not be made at all, if it may not.
-    pub(super) fn forbids(&self, right: Right, request: &Request) -> Option<String> {
+    pub fn forbids(self, right: Right, request: &Request) -> Option<String> {
         let Right::Of(asker) = right else {
             return match right {
                 Right::Nothing => Some(needs_key()),
@@ -70,7 +99,7 @@ impl Server {
         };
         let is_owner = self.owns_any(asker.key);
         let is_ones_own = |account: &AccountId| {
-            self.ledger.balances.key_of(account) == Some(asker.key) || planted!(ReadsAnything)
+            self.balances.key_of(account) == Some(asker.key) || planted!(ReadsAnything)
         };
         let allowed = match request {
             _ if right.is_operators() => true,
@@ -88,8 +117,8 @@ impl Server {
 
     /// Says why an instruction may not be given, if it may not. `given` are the keys that the group's members
     /// before it give.
-    pub(super) fn forbids_action(
-        &self,
+    pub fn forbids_action(
+        self,
         right: Right,
         action: &Action,
         given: &Given<'_>,
@@ -102,7 +131,7 @@ impl Server {
         };
         let owner = |account: &AccountId| match given.get(account) {
             Some(given) => *given,
-            None => self.ledger.balances.key_of(account),
+            None => self.balances.key_of(account),
         };
         let allowed = match action {
             Action::Transfer { from, .. } => match owner(from) {
@@ -117,43 +146,28 @@ impl Server {
         (!allowed).then(|| Reason::new(Code::Forbidden, forbidden(action, key)))
     }
 
-    /// True if a transfer may be debited by this right. It is what [`Server::forbids_action`] asks about each
+    /// True if a transfer may be debited by this right. It is what [`Rights::forbids_action`] asks about each
     /// transfer, for a single one.
-    pub(super) fn may_debit(&self, right: Right, from: &AccountId) -> bool {
+    pub fn may_debit(self, right: Right, from: &AccountId) -> bool {
         match right {
             Right::Everything => true,
             Right::Nothing => false,
-            Right::Of(Asker { key, .. }) => match self.ledger.balances.key_of(from) {
+            Right::Of(Asker { key, .. }) => match self.balances.key_of(from) {
                 Some(owner) => owner == key || planted!(AnybodyDebits),
                 None => right.is_operators(),
             },
         }
     }
 
-    /// Returns the part of the status that an account's owner may know, if `right` allows no more.
-    pub(super) fn short_status(&self, right: Right) -> Option<Reply> {
-        let Right::Of(Asker { key, .. }) = right else { return None };
-        (!right.reads_all()).then(|| {
-            let yours = self.ledger.balances.owned_by(key).take(MOST_NAMED).cloned().collect();
-            Reply::Short(ShortStatus {
-                server: self.config.id.clone(),
-                active: self.store.active,
-                bank: self.chain.as_ref().map(Chain::genesis_hash),
-                height: self.height(),
-                yours,
-            })
-        })
-    }
-
     /// Returns a page of the accounts that `right` may know of, and whether there are more.
-    pub(super) fn accounts_for(
-        &self,
+    pub fn accounts_for(
+        self,
         right: Right,
         prefix: &str,
         after: Option<&AccountId>,
         limit: usize,
     ) -> (Vec<Listed>, bool) {
-        let balances = &self.ledger.balances;
+        let balances = self.balances;
         let Some(key) = right.key().filter(|_| !right.reads_all()) else {
             return balances.list(prefix, after, limit);
         };
@@ -198,5 +212,55 @@ fn forbidden(action: &Action, key: Fingerprint) -> String {
             format!("not with the key {key}: {account} is not its account, and it is no operator's")
         }
         _ => format!("not with the key {key}: only operators open accounts"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Fingerprint {
+        Fingerprint::of(name.as_bytes())
+    }
+
+    fn account(name: &str) -> AccountId {
+        name.parse().unwrap()
+    }
+
+    fn asks(name: &str, role: Option<Role>) -> Right {
+        Right::Of(Asker { key: key(name), role })
+    }
+
+    fn pays_from(name: &str) -> Action {
+        Action::Transfer { from: account(name), to: account("B"), amount: Default::default() }
+    }
+
+    #[test]
+    fn whoever_has_the_key_debits_and_an_operator_what_has_none() {
+        let mut balances = Balances::new(1, 2);
+        balances.found([(account("A"), Default::default())]);
+        let open = Action::Open { account: account("A/x"), key: Some(Box::new(key("x"))) };
+        balances.apply(&open).unwrap();
+        let rights = Rights { balances: &balances };
+        let may = |right, from: &str| {
+            let allowed = rights.forbids_action(right, &pays_from(from), &Given::new()).is_none();
+            assert_eq!(rights.may_debit(right, &account(from)), allowed, "both ways to ask agree");
+            allowed
+        };
+        let operator = asks("o", Some(Role::Operator));
+        let auditor = asks("a", Some(Role::Auditor));
+        let all = [Right::Everything, operator, auditor, asks("x", None), Right::Nothing];
+        assert_eq!(all.map(|right| may(right, "A/x")), [true, false, false, true, false]);
+        assert_eq!(all.map(|right| may(right, "A")), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_member_of_a_group_is_judged_by_the_keys_given_before_it() {
+        let balances = Balances::new(1, 2);
+        let rights = Rights { balances: &balances };
+        let x = account("A/x");
+        let given = Given::from([(&x, Some(key("x")))]);
+        let forbids = |right| rights.forbids_action(right, &pays_from("A/x"), &given).is_some();
+        assert!(forbids(asks("o", Some(Role::Operator))) && !forbids(asks("x", None)));
     }
 }

@@ -65,7 +65,8 @@ impl Server {
 
     /// Refuses a batch whole if whoever asks has no right to ask for any.
     fn is_nobodys(&mut self, connection: ConnectionId, id: Option<u64>) -> bool {
-        let forbidden = self.forbids(self.right_of(connection), &Request::Batch(Vec::new()));
+        let forbidden =
+            self.rights().forbids(self.right_of(connection), &Request::Batch(Vec::new()));
         let Some(message) = forbidden else { return false };
         self.reply_error(connection, id, ErrorCode::Forbidden, message);
         true
@@ -279,7 +280,7 @@ impl Server {
             if planted!(RekeysEarly) {
                 given.extend(given_by(action));
             }
-            if let Some(reason) = self.forbids_action(right, action, &given) {
+            if let Some(reason) = self.rights().forbids_action(right, action, &given) {
                 return Err((place, Outcome::Invalid { reason }));
             }
             given.extend(given_by(action));

@@ -30,7 +30,7 @@ impl Server {
         if !is_home || !has_room || instruction.wait_ms.is_some() || self.waiting.holds_up(from) {
             return Some(instruction);
         }
-        if !self.may_debit(asked.right, from) {
+        if !self.rights().may_debit(asked.right, from) {
             return Some(instruction);
         }
         let Ok(weighed) = self.ledger.balances.weigh(from, to, *amount, found) else {
