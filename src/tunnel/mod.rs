@@ -2,7 +2,7 @@
 //! language can ask a server that wants keys, without a line of cryptography.
 //!
 //! [`run`] listens; each connection gets a thread, a connection to the server and a handshake of its own
-//! ([`passage`]).
+//! (the module `passage`).
 
 mod passage;
 
