@@ -246,6 +246,8 @@ fn wherever_it_is_interrupted_it_can_be_run_again() {
         assert_eq!(audited(Some(&redis), None).0, SOUND);
     }
     // An empty one, the look, the audit's, the taking of the owner, and the turn.
-    assert!(formats.starts_with(&[4, 4, 4]) && formats.ends_with(&[FORMAT; 2]), "{formats:?}");
+    assert!(formats.starts_with(&[4, 4, 4]), "{formats:?}");
     assert!(formats.is_sorted(), "{formats:?}");
+    // Nothing but the turn itself writes it; the last time nobody interrupted.
+    assert_eq!(formats.iter().filter(|format| **format == FORMAT).count(), 2, "{formats:?}");
 }

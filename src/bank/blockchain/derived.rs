@@ -247,5 +247,10 @@ mod tests {
         assert_eq!(of_c(&derived), (30, Position { epoch: 2, seq: 0 }));
         assert_eq!(rejoin_with(&mut derived, 3, 31, 6), [31], "it comes too late");
         assert_eq!(keys(&derived), [("A", 1), ("B", 2), ("C", 7)]);
+        assert_eq!(
+            derived.former,
+            [3, 6].map(|key| Fingerprint([key; 32])).into(),
+            "6 is over, too"
+        );
     }
 }
