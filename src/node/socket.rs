@@ -148,3 +148,65 @@ pub(crate) fn refuse(mut socket: &TcpStream, why: &str) {
     let line = encode_reply(None, &Reply::Error { error: ErrorCode::Unavailable, message });
     let _ = socket.write_all(line.as_bytes());
 }
+
+#[cfg(all(test, feature = "noise"))]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::noise::{
+        Introduction, Opener, Preamble, SecretKey, answer, initiate, read_preamble,
+    };
+
+    /// Makes a socket whose text is sealed, and what opens it at the other end.
+    fn sealed() -> (Socket, BufReader<Opener<TcpStream>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = Socket::new(Arc::new(listener.accept().unwrap().0));
+        let until = Instant::now() + Duration::from_secs(60);
+        let opener = thread::spawn(move || {
+            let (key, preamble) = (SecretKey::random().unwrap(), Preamble::new(None, None, None));
+            initiate(other, until, &key, &preamble, |_, _| Ok(())).unwrap().0.opener
+        });
+        let caller = read_preamble(socket.stream(), until).unwrap();
+        let introduction = Introduction { id: "A".parse().unwrap(), bank: None, keyed: false };
+        let secured = answer(caller, &SecretKey::random().unwrap(), &introduction).unwrap();
+        socket.seal(secured.sealer);
+        (socket, BufReader::new(opener.join().unwrap()))
+    }
+
+    fn line(number: usize) -> String {
+        format!("{number} {}\n", "x".repeat(300_000))
+    }
+
+    #[test]
+    fn what_was_sealed_and_not_sent_goes_out_first_and_whole() {
+        let (socket, mut lines) = sealed();
+        let mut sent = 0;
+        // The other end doesn't read.
+        while socket.send_at_once(line(sent).as_bytes()) == Sent::All {
+            sent += 1;
+        }
+        assert!(socket.is_torn());
+        assert_eq!(socket.send_at_once(b"later\n"), Sent::Nothing);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                socket.will_write();
+                socket.write_all(b"later\n", 1).unwrap();
+                assert_eq!(socket.send_at_once(b"last\n"), Sent::All);
+            });
+            let mut next = || {
+                let mut line = String::new();
+                lines.read_line(&mut line).map(|_| line).unwrap()
+            };
+            for number in 0..=sent {
+                assert!(next() == line(number), "line {number}");
+            }
+            assert_eq!((next(), next()), ("later\n".to_owned(), "last\n".to_owned()));
+        });
+        assert!(socket.is_idle() && !socket.is_torn());
+    }
+}
