@@ -31,11 +31,12 @@ pub struct Doors {
 
     /// The keys that the other servers have to prove before the chain names them, such as
     /// B=SHA256:…,C=SHA256:…; needed beyond loopback to found a bank with keys, and to rejoin one
+    /// [default: none]
     #[arg(long, value_name = "ID=KEY,…")]
     pub expect: Option<Expected>,
 
     /// The file of the keys with a role, a line each: operator SHA256:… NAME, or: auditor SHA256:… NAME;
-    /// read again on SIGHUP
+    /// read again on SIGHUP [default: none]
     #[arg(long, value_name = "FILE")]
     pub authorized: Option<PathBuf>,
 }
