@@ -88,6 +88,7 @@ mistakes! {
     GreetsWithoutItsKey: "a hello counts without the key that the chain names",
     RejoinsUnconfirmed: "a store rejoins a bank with keys though no operator has confirmed it",
     OldKeyGoesOn: "a server that rejoined is known by its old key",
+    LearnsByOldKeys: "a server that rejoins believes only the keys at the chain's beginning",
     PinsForAnother: "a server tells another server's key",
     AnybodyDebits: "whoever has a key debits any account",
     ReadsAnything: "whoever owns an account reads the others' accounts",

@@ -76,6 +76,7 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::GreetsWithoutItsKey, keys::a_hello_counts_only_with_the_key_that_the_chain_names),
     (Mistake::RejoinsUnconfirmed, keys::a_rejoin_takes_an_operator_s_word_for_its_very_key),
     (Mistake::OldKeyGoesOn, keys::after_a_rejoin_the_old_key_speaks_for_nobody),
+    (Mistake::LearnsByOldKeys, keys::who_rejoins_hears_those_whose_keys_its_operator_knows),
     (Mistake::PinsForAnother, keys::a_server_tells_only_its_own_key),
     (Mistake::AnybodyDebits, keys::nobody_debits_another_s_account),
     (Mistake::ReadsAnything, keys::an_owner_reads_its_own_and_nobody_else_s),

@@ -12,7 +12,9 @@ use crate::bank::paxos::message::{Hello, Message, Standing, Vote};
 use crate::bank::reason::Code;
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 use crate::bank::server::Config;
+use crate::bank::stored::Stored;
 use crate::machine::cluster::Cluster;
+use crate::machine::disk::Disk;
 use crate::machine::scenes::rejoining::lose;
 use crate::machine::stage::*;
 
@@ -310,6 +312,30 @@ pub fn a_rejoin_takes_an_operator_s_word_for_its_very_key() {
     assert!(!is_welcome(&other));
     let new = greets(&mut stage, ConnectionId(44), hello_of_the_new_c(), Some("C2"));
     assert!(is_welcome(&new), "{new:?}");
+}
+
+pub fn who_rejoins_hears_those_whose_keys_its_operator_knows() {
+    let expect = [("B", "B2"), ("C", "C2")].map(|(of, name)| (id(of), key(name))).into();
+    let config = Config { key: Some(key("A2")), rejoin: true, expect, ..keyed_config() };
+    let mut disk =
+        Disk { stored: Stored::empty(InstanceId(11)), ..Disk::founded(11, &keyed_genesis()) };
+    disk.stored.derived = Disk::founded(11, &keyed_genesis()).stored.derived;
+    let server = disk.load(config, 1);
+    let mut stage = Stage { disk, server };
+    stage.turn();
+    // Both others have rejoined, in blocks that this server doesn't hold yet.
+    let newer = |of: &str, instance| Hello {
+        instance: InstanceId(instance),
+        rejoins: true,
+        knows_you_as: Some(InstanceId(1)),
+        ..keyed_hello(of)
+    };
+    let stranger = greets(&mut stage, ConnectionId(40), newer("B", 22), Some("stranger"));
+    assert!(!is_welcome(&stranger), "{stranger:?}");
+    for (of, connection, instance, name) in [("B", OF_B, 22, "B2"), ("C", OF_C, 33, "C2")] {
+        let said = greets(&mut stage, connection, newer(of, instance), Some(name));
+        assert!(is_welcome(&said), "{said:?}");
+    }
 }
 
 pub fn a_server_tells_only_its_own_key() {
