@@ -6,16 +6,19 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use paxos_banking::audit::{self, Options, SOUND, UNREAD, WRONG};
 use paxos_banking::bank::blockchain::block::FORMAT;
+use paxos_banking::noise::create_key_file;
 use paxos_banking::play::guard::Guarded;
 use redis::{Connection, FromRedisValue};
 use serde_json::{Value, json};
 use support::cluster::{PATIENCE, wait_until};
+use support::doors::Sealed;
 use support::process::{Bank, Setup};
 use support::redis::{TestRedis, say};
 use support::relay::Relay;
@@ -168,6 +171,47 @@ fn a_server_that_is_told_to_upgrades_its_store_as_it_starts() {
     SERVERS.iter().for_each(|id| assert_eq!(field::<u32>(bank.redis(id), id, "format"), FORMAT));
     let paid = bank.ask("A", &json!({"transfer": {"to": "B", "amount": 1}})).unwrap();
     assert_eq!(paid["outcome"], json!("accepted"), "{paid}");
+}
+
+/// Each server is started once more, with a key. When all have logged theirs, the chain asks everybody for one.
+#[test]
+fn keys_come_to_an_upgraded_bank_by_one_restart_of_each_server() {
+    let mut bank = Bank::new(&SERVERS);
+    fill(bank.redis("A"));
+    SERVERS.iter().for_each(|id| bank.start_server_with(id, &["--upgrade"]));
+    bank.wait_until_connected();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let operator = create_key_file(&folder.path().join("operator")).unwrap();
+    fs::write(path("roles"), format!("operator {} Olga\n", operator.fingerprint())).unwrap();
+    let status = json!({"status": {}});
+    for id in SERVERS {
+        let other = if id == "A" { "B" } else { "A" };
+        assert_eq!(bank.ask(other, &status).unwrap()["keyed"], Value::Null, "not before the last");
+        bank.kill(id);
+        // The key is made at this start.
+        bank.start_server_with(id, &["--key", &path(id), "--authorized", &path("roles")]);
+        let named = |id: &str| {
+            let told = Sealed::connect(bank.address(id), &operator).ask(&status);
+            told["keys"][id].is_string()
+        };
+        wait_until("the chain names its key", || named(id));
+    }
+    let ask = |id: &str, request: &Value| Sealed::connect(bank.address(id), &operator).ask(request);
+    let keyed = |id: &&str| ask(id, &status)["keyed"] == json!(true);
+    wait_until("all servers ask for keys", || SERVERS.iter().all(|id| keyed(id)));
+    let plain = bank.ask("A", &json!({"transfer": {"to": "B", "amount": 1}})).unwrap();
+    assert_eq!(plain["error"], json!("forbidden"), "{plain}");
+    let paid = ask("A", &json!({"transfer": {"to": "B", "amount": 1, "settled": true}}));
+    assert_eq!((&paid["outcome"], &paid["settled"]), (&json!("accepted"), &json!(true)), "{paid}");
+    SERVERS.iter().for_each(|id| bank.kill(id));
+    assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
+    // No flag turns it back.
+    let (address, url) = (bank.address("A").to_string(), bank.redis("A").url());
+    let cluster = format!("A={address},B=127.0.0.1:1,C=127.0.0.1:2");
+    let flags = ["server", "--id", "A", "--cluster", &cluster, "--redis", &url, "--access", "open"];
+    let open = Command::new("timeout").args(["60", PROGRAM]).args(flags).output().unwrap();
+    assert!(text(&open).contains("this bank has keys"), "{open:?}");
 }
 
 /// Of the three of a bank some may have come along and others not yet: they can't speak with each other, and

@@ -39,9 +39,10 @@ impl Server {
         self.chain.as_ref().map_or(self.config.keys, |chain| chain.is_keyed())
     }
 
-    /// Returns the key that the chain names for a server.
+    /// Returns the key that a server has to prove by the chain. While keys come to a bank, server by server, the
+    /// chain asks nobody: those without one can't hear another's yet.
     fn named_key(&self, id: &ServerId) -> Option<Fingerprint> {
-        self.chain.as_ref().and_then(|chain| chain.key(id))
+        self.chain.as_ref().filter(|chain| chain.is_keyed()).and_then(|chain| chain.key(id))
     }
 
     /// True if whoever proved this key, or none, may speak for a server now.
@@ -202,7 +203,7 @@ impl Server {
         let (id, instance) = (self.config.id.clone(), self.store.instance);
         let Some(key) = self.config.key.filter(|_| self.config.keys) else { return };
         let logs = self.takes_part() && !self.rests();
-        if !logs || self.named_key(&id).is_some() {
+        if !logs || self.chain().key(&id).is_some() {
             return;
         }
         // It may have been logged in an earlier life, which did not get to settle it.

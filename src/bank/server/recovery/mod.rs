@@ -85,7 +85,6 @@ impl Recovery {
         self.catch_up(&block)?;
         if let Some(chain) = self.replay.chain.as_ref().filter(|chain| chain.height() == 0) {
             self.check_bank()?;
-            self.check_key()?;
             self.check_genesis(chain)?;
             let Stored { checkpoint, blocks, .. } = &self.stored;
             if checkpoint >= blocks {
@@ -198,6 +197,7 @@ impl Recovery {
             return corrupt(Place::Chain, what);
         }
         self.check_bank()?;
+        self.check_key()?;
         self.check_instance()?;
         self.check_derived()?;
         // The result of the whole chain was compared; these balances know which pages are late.
