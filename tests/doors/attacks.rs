@@ -27,11 +27,17 @@ fn debit(from: &str, to: &str) -> Value {
     json!({"transfer": {"from": from, "to": to, "amount": 5}})
 }
 
+/// True if words tell a balance of 20. A key's fingerprint may happen to hold these digits.
+fn tells_20(words: &str) -> bool {
+    let mut words = words.split_whitespace().filter(|word| !word.contains("SHA256:"));
+    words.any(|word| word.contains("20"))
+}
+
 /// Debits of accounts that are another's, and orders that only an operator may give.
 fn debits(bank: &Keyed) {
     let from_alice = debit("A/alice", "A/mallory");
     let words = forbidden(&bank.ask("mallory", &from_alice));
-    assert!(words.contains("A/alice") && !words.contains("20"), "{words}");
+    assert!(words.contains("A/alice") && !tells_20(&words), "{words}");
     for who in ["auditor", "operator"] {
         forbidden(&bank.ask(who, &from_alice));
     }
@@ -74,7 +80,7 @@ fn reads(bank: &Keyed) {
     for request in &asks {
         for (who, named) in [("mallory", "A/mallory"), ("B", "nothing")] {
             let words = forbidden(&bank.ask(who, request));
-            assert!(!words.contains("20") && !words.contains(named), "{words}");
+            assert!(!tells_20(&words) && !words.contains(named), "{words}");
         }
         let mut plain = Client::connect(bank.bank.address("A"));
         forbidden(&plain.ask(request));

@@ -199,7 +199,7 @@ fn keys_come_to_an_upgraded_bank_by_one_restart_of_each_server() {
     }
     let ask = |id: &str, request: &Value| Sealed::connect(bank.address(id), &operator).ask(request);
     let keyed = |id: &&str| ask(id, &status)["keyed"] == json!(true);
-    wait_until("all servers ask for keys", || SERVERS.iter().all(|id| keyed(id)));
+    wait_until("all servers ask for keys", || SERVERS.iter().all(keyed));
     let plain = bank.ask("A", &json!({"transfer": {"to": "B", "amount": 1}})).unwrap();
     assert_eq!(plain["error"], json!("forbidden"), "{plain}");
     let paid = ask("A", &json!({"transfer": {"to": "B", "amount": 1, "settled": true}}));
