@@ -109,9 +109,9 @@ diagram() {
     trap diagram_end EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    # As the demo does.
-    REDIS_PORT_USUALLY=$((20000 + RANDOM % 6000))
-    BASE_PORT_USUALLY=$((26000 + RANDOM % 6000))
+    # Two that run at the same moment must not draw the same ports, as they may by chance.
+    REDIS_PORT_USUALLY=$((20000 + $$ * 12 % 6000))
+    BASE_PORT_USUALLY=$((26000 + $$ * 12 % 6000))
     REDIS_PORT="" BASE_PORT=""
     for attempt in 1 2 3 4 5; do
         begin
