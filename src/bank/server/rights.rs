@@ -39,6 +39,14 @@ impl Right {
         matches!(self, Right::Everything | Right::Of(Asker { role: Some(Role::Operator), .. }))
     }
 
+    /// True if it debits an account with this owner's key, or with none, in a bank with keys.
+    fn debits(self, owner: Option<Fingerprint>) -> bool {
+        match owner {
+            Some(owner) => self.key() == Some(owner) || planted!(AnybodyDebits),
+            None => self.is_operators(),
+        }
+    }
+
     fn reads_all(self) -> bool {
         self.is_operators() || matches!(self, Right::Of(Asker { role: Some(Role::Auditor), .. }))
     }
@@ -134,10 +142,7 @@ impl Rights<'_> {
             None => self.balances.key_of(account),
         };
         let allowed = match action {
-            Action::Transfer { from, .. } => match owner(from) {
-                Some(owner) => owner == key || planted!(AnybodyDebits),
-                None => right.is_operators(),
-            },
+            Action::Transfer { from, .. } => right.debits(owner(from)),
             Action::Rekey { account, .. } => right.is_operators() || owner(account) == Some(key),
             Action::Open { .. } => right.is_operators(),
             // It has a reason of its own.
@@ -149,14 +154,7 @@ impl Rights<'_> {
     /// True if a transfer may be debited by this right. It is what [`Rights::forbids_action`] asks about each
     /// transfer, for a single one.
     pub fn may_debit(self, right: Right, from: &AccountId) -> bool {
-        match right {
-            Right::Everything => true,
-            Right::Nothing => false,
-            Right::Of(Asker { key, .. }) => match self.balances.key_of(from) {
-                Some(owner) => owner == key || planted!(AnybodyDebits),
-                None => right.is_operators(),
-            },
-        }
+        right == Right::Everything || right.debits(self.balances.key_of(from))
     }
 
     /// Returns a page of the accounts that `right` may know of, and whether there are more.
