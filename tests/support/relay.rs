@@ -1,7 +1,7 @@
 //! A relay before a Redis, for what happens between two commands that come in one write.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -64,11 +64,14 @@ impl Relay {
     }
 }
 
+/// Passes on what the server sends. While what is armed is done, no other connection's `EXEC` comes through:
+/// the reply goes its own way, and whoever has it may go on at once elsewhere.
 fn pass_on(
     mut server: TcpStream,
     mut redis: &TcpStream,
     armed: &Mutex<Option<(usize, Between)>>,
 ) -> io::Result<()> {
+    let port = redis.peer_addr()?.port();
     let mut bytes = vec![0; 1 << 20];
     loop {
         let count = server.read(&mut bytes)?;
@@ -78,35 +81,36 @@ fn pass_on(
         let mut rest = &bytes[..count];
         while let Some(place) = rest.windows(EXEC.len()).position(|window| window == EXEC) {
             let (first, others) = rest.split_at(place + EXEC.len());
-            redis.write_all(first)?;
-            rest = others;
-            if let Some(between) = due(armed) {
-                // What comes on another connection may be executed before what was sent here.
-                wait_until_executed(redis.local_addr()?, redis.peer_addr()?.port());
-                between();
+            let mut armed = armed.lock().unwrap();
+            match due(&mut armed) {
+                None => redis.write_all(first)?,
+                Some(between) => {
+                    let before = executed(port);
+                    redis.write_all(first)?;
+                    // What comes on another connection may be executed before what was sent here.
+                    wait_until("a transaction is executed", || executed(port) > before);
+                    between();
+                }
             }
+            rest = others;
         }
         redis.write_all(rest)?;
     }
 }
 
-/// What is to be done now, if anything is.
-fn due(armed: &Mutex<Option<(usize, Between)>>) -> Option<Between> {
-    let mut armed = armed.lock().unwrap();
+/// What is to be done behind the `EXEC` that comes now, if anything is.
+fn due(armed: &mut Option<(usize, Between)>) -> Option<Between> {
     let (number, _) = armed.as_mut()?;
     *number -= 1;
     let is_due = *number == 0;
     armed.take_if(|_| is_due).map(|(_, between)| between)
 }
 
-/// Waits until the last command of the client at this address is an `EXEC`, as Redis has it.
-fn wait_until_executed(client: SocketAddr, redis: u16) {
-    let open = redis::Client::open(format!("redis://127.0.0.1:{redis}/"));
-    let mut connection = open.unwrap().get_connection().unwrap();
-    let address = format!(" addr={client} ");
-    wait_until("a transaction is executed", || {
-        let clients: String = say(&mut connection, &["CLIENT", "LIST"]);
-        let line = clients.lines().find(|line| line.contains(&address));
-        line.is_some_and(|line| line.contains(" cmd=exec "))
-    });
+/// How many transactions this Redis has executed.
+fn executed(port: u16) -> u64 {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    let statistics: String = say(&mut connection, &["INFO", "commandstats"]);
+    let calls = statistics.lines().find_map(|line| line.strip_prefix("cmdstat_exec:calls="));
+    calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
 }
