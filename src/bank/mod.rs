@@ -6,6 +6,7 @@ pub mod asker;
 pub mod blockchain;
 pub mod effects;
 pub mod fingerprint;
+pub(crate) mod hex;
 pub mod ids;
 pub mod ledger;
 pub mod limits;

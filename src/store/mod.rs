@@ -1,7 +1,7 @@
 //! Stores: where a server's state is durable.
 //!
 //! [`redis`] is the real one; [`memory`] is for in-process tests. Both pass
-//! `tests/store_contract.rs` and `tests/store_owner.rs`.
+//! `tests/store_contract.rs` and `tests/store_owner.rs`. [`archive`] is the past of a chain, in files.
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use crate::bank::effects::{Batch, Receipt};
 use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 
+pub mod archive;
 pub mod memory;
 mod piece;
 pub mod redis;

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::bank::amount::Amount;
 use crate::bank::as_text::serde_as_text;
 use crate::bank::fingerprint::Fingerprint;
+use crate::bank::hex;
 use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Entry, Record};
@@ -49,7 +50,7 @@ impl BlockHash {
 
 impl fmt::Display for BlockHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(&self.0, f)
     }
 }
 
@@ -72,19 +73,7 @@ impl fmt::Display for BadHash {
 impl FromStr for BlockHash {
     type Err = BadHash;
     fn from_str(text: &str) -> Result<Self, BadHash> {
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Ok(byte - b'0'),
-            b'a'..=b'f' => Ok(byte - b'a' + 10),
-            _ => Err(BadHash),
-        };
-        if text.len() != 64 {
-            return Err(BadHash);
-        }
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Ok(BlockHash(hash))
+        hex::parse(text).map(BlockHash).ok_or(BadHash)
     }
 }
 
