@@ -21,7 +21,8 @@ pub struct AccountsWriter {
     salt: u64,
     /// The pairs of the current run: the hash above, the block below.
     pairs: Vec<u64>,
-    most_pairs: usize,
+    /// The most pairs in memory.
+    pub(super) most_pairs: usize,
     runs: Vec<u32>,
     pages: u64,
 }
