@@ -48,19 +48,19 @@ fn hashes() -> impl Strategy<Value = u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn it_finds_what_a_look_at_all_blocks_finds(
-        blocks in prop::collection::vec(prop::collection::vec(hashes(), 0..60), 1..200),
+        blocks in prop::collection::vec(prop::collection::vec(hashes(), 0..40), 1..120),
         most_pairs in prop_oneof![Just(1usize), 2..500usize, Just(1 << 20)],
         asked in prop::collection::vec((hashes(), 0..250u64), 0..50),
     ) {
         let (folder, segment) = write(&blocks, most_pairs);
         let accounts = Accounts::open(folder.path(), &segment).expect("sound");
         prop_assert_eq!(accounts.salt(), 77);
-        let all = blocks.iter().flatten().map(|hash| (*hash, 1000));
-        for (hash, height) in all.chain(asked) {
+        let some = blocks.iter().flatten().step_by(23).map(|hash| (*hash, 1000));
+        for (hash, height) in some.chain(asked) {
             let height = FIRST - 20 + height;
             prop_assert_eq!(found(&accounts, hash, height), naive(&blocks, hash, height));
         }

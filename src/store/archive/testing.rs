@@ -47,7 +47,8 @@ pub(super) struct Archive {
     pub(super) segments: Vec<Segment>,
     pub(super) claim: Claim,
     pub(super) folder: Folder,
-    pub(super) temporary: TempDir,
+    /// Removes the folder in the end.
+    _temporary: TempDir,
 }
 
 pub(super) fn owner(server: &str) -> Owner {
@@ -61,7 +62,8 @@ impl Archive {
         let folder = Folder::new(temporary.path().join("archive/A"));
         let claim = folder.claim(&owner("A")).expect("a claim");
         let chain = chain(lengths.iter().sum::<u64>() + 5);
-        let mut archive = Archive { chain, segments: Vec::new(), claim, folder, temporary };
+        let segments = Vec::new();
+        let mut archive = Archive { chain, segments, claim, folder, _temporary: temporary };
         for length in lengths {
             let first = archive.segments.last().map_or(0, |last| last.last + 1);
             let segment = archive.seal(first, first + length - 1);
