@@ -9,7 +9,8 @@
 #   ./dev.sh fuzz TARGET HOW    bad input without end for client-lines, peer-lines, stored-values, prompt,
 #                               command-line, scenario-files, handshake or all: --minutes N for each, --seed S
 #                               to begin with
-#   ./dev.sh stores [NAME]      tries a bank on each Redis and Valkey that doc/OPERATING.md names, and kills it under load
+#   ./dev.sh stores [NAME]      tries a bank on each Redis and Valkey that doc/OPERATING.md names, kills it under load, and
+#                               destroys masters that have replicas
 #   ./dev.sh python             tries doc/sealed.py, which does the handshake by the Python package noiseprotocol
 #   ./dev.sh help               shows this
 #
@@ -24,7 +25,7 @@ set -euo pipefail
 stores() {
     .ci/install-redis
     .ci/install-stores all
-    cargo test --locked --test stores -- --include-ignored --nocapture --test-threads 1 "$@"
+    cargo test --locked --test stores --test copies -- --include-ignored --nocapture --test-threads 1 "$@"
 }
 
 bench() {

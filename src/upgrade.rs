@@ -83,7 +83,13 @@ fn stores(options: &Options) -> Result<(ReadOnlyRedis, Vec<ServerId>), String> {
 
 fn redis_options(options: &Options) -> RedisOptions {
     let Options { allow_weak, timeout, .. } = *options;
-    RedisOptions { allow_weak, upgrade: true, connect_timeout: timeout, timeout }
+    RedisOptions {
+        allow_weak,
+        upgrade: true,
+        connect_timeout: timeout,
+        timeout,
+        ..RedisOptions::default()
+    }
 }
 
 /// Upgrades one server's store, and says what was done.

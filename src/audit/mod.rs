@@ -111,7 +111,7 @@ pub fn audit(sources: Vec<Box<dyn Source>>, unread: Vec<String>) -> Report {
 
 /// Returns an auditor's options for Redis. It writes nothing, so weak settings don't matter.
 pub(crate) fn redis_options(timeout: Duration) -> RedisOptions {
-    RedisOptions { allow_weak: true, upgrade: false, connect_timeout: timeout, timeout }
+    RedisOptions { allow_weak: true, connect_timeout: timeout, timeout, ..RedisOptions::default() }
 }
 
 /// Finds the stores in every Redis named; and says what was looked for in vain, and why.

@@ -13,7 +13,7 @@ use super::audit::{Audit, Export};
 use super::doors::Doors;
 use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
 use super::redis::PasswordFile;
-use super::values::{Address, Cluster, parse_entries};
+use super::values::{Address, Cluster, parse_copies, parse_entries};
 
 /// A bank replicated over a few servers.
 #[derive(Parser)]
@@ -91,6 +91,12 @@ pub struct Server {
     /// Go on, with a warning, if Redis is not set up to keep everything that it confirms
     #[arg(long)]
     pub allow_weak_redis: bool,
+
+    /// Take nothing for durable, and so tell nobody of it, before it is also on the disks of this many of
+    /// Redis's replicas: 0 to 8. Then "accepted" survives the loss of Redis's machine. While fewer are
+    /// there, this server only reads
+    #[arg(long, value_name = "N", default_value = "0", value_parser = parse_copies, allow_negative_numbers = true)]
+    pub redis_copies: u8,
 
     /// If the store is of an older format, bring it along, as `paxos-banking upgrade` does, rather than end and
     /// say so

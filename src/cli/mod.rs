@@ -138,6 +138,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         times.unavailable_after,
     )?;
     check_order("--heartbeat", times.heartbeat, "--silence", times.silence)?;
+    check_copies(server.redis_copies, server.allow_weak_redis)?;
     let listen = server.listen.map_or(own_address, values::Address::into_string);
     let cluster = cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect();
     let place = Place { id: &id, cluster: &cluster, listen: &listen, rejoin: server.rejoin };
@@ -159,6 +160,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
     let redis_options = RedisOptions {
         allow_weak: server.allow_weak_redis,
         upgrade: server.upgrade,
+        copies: server.redis_copies,
         connect_timeout: times.redis_timeout,
         timeout: times.redis_timeout,
     };
@@ -191,6 +193,18 @@ fn check_order(short: &str, is: Duration, long: &str, and: Duration) -> Result<(
         return Ok(());
     }
     Err(format!("{short} ({is:?}) must be shorter than {long} ({and:?})"))
+}
+
+/// Checks that a server is not told to believe more than one disk, and none.
+fn check_copies(copies: u8, allow_weak: bool) -> Result<(), String> {
+    match (copies, allow_weak) {
+        (1.., true) => Err(format!(
+            "--redis-copies {copies} waits for {} disks, and --allow-weak-redis for none; give only one of \
+             the two",
+            u16::from(copies) + 1
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_client(client: args::Client, environment: &Environment) -> Result<Config, String> {

@@ -42,7 +42,7 @@ fn an_id_is_all_that_a_server_needs() {
     assert_eq!(server.node.listen, "127.0.0.1:8002");
     assert_eq!(server.redis, "redis://127.0.0.1:6379");
     assert_eq!(server.node.opening_balance.units(), 100);
-    assert!(!server.redis_options.allow_weak);
+    assert!(!server.redis_options.allow_weak && server.redis_options.copies == 0);
     assert_eq!((server.node.timings.settle_every, server.node.settle_at), (None, None));
     assert!(!server.node.always_paxos && !server.node.allow_fault_injection);
 }
@@ -124,4 +124,12 @@ fn all_opening_balances_together_fit_into_one_amount() {
     assert_eq!(fits.node.opening_balance.units(), third);
     let message = error(&format!("server --id A --opening-balance {}", third + 1));
     assert!(message.contains(&format!("{third} each is the most")), "{message}");
+}
+
+#[test]
+fn copies_are_not_for_a_redis_that_need_not_keep_anything() {
+    assert_eq!(server("--id A --redis-copies 2").redis_options.copies, 2);
+    assert_eq!(server("--id A --redis-copies 0 --allow-weak-redis").redis_options.copies, 0);
+    let error = error("server --id A --redis-copies 1 --allow-weak-redis");
+    assert!(error.contains("waits for 2 disks"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The values of flags: addresses, clusters, numbers of entries. Each error says what was wrong and what
+//! The values of flags: addresses, clusters, numbers. Each error says what was wrong and what
 //! would be right.
 
 use std::collections::BTreeMap;
@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::limits::{Limits, MAX_SERVERS};
+use paxos_banking::store::redis::MAX_COPIES;
 
 /// The address of a server, `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +94,13 @@ pub fn parse_entries(text: &str) -> Result<usize, String> {
     entries.ok_or_else(|| format!("a number of entries is from 1 to {most}, which a log can hold"))
 }
 
+/// Reads on how many replicas' disks a turn has to be.
+pub fn parse_copies(text: &str) -> Result<u8, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let copies = text.parse().ok().filter(|copies| digits && *copies <= MAX_COPIES);
+    copies.ok_or_else(|| format!("a number of copies is from 0 to {MAX_COPIES}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +163,15 @@ mod tests {
         for wrong in ["0", "4000001", "-1", "+1", "1.5", "", "many", "99999999999999999999"] {
             let error = parse_entries(wrong).unwrap_err();
             assert!(error.contains("from 1 to 4000000"), "{wrong:?}: {error}");
+        }
+    }
+    #[test]
+    fn a_number_of_copies_is_small() {
+        assert_eq!(parse_copies("0"), Ok(0));
+        assert_eq!(parse_copies("8"), Ok(8));
+        for wrong in ["9", "-1", "+1", "1.5", "", "many", "256"] {
+            let error = parse_copies(wrong).unwrap_err();
+            assert!(error.contains("from 0 to 8"), "{wrong:?}: {error}");
         }
     }
 }

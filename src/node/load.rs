@@ -144,6 +144,9 @@ pub(crate) fn load_read_only(
     why: String,
 ) -> Result<Loaded, LoadError> {
     let stored = store.look()?;
+    if !store.is_confirmed() {
+        return Err(StoreError::Refused(why).into());
+    }
     // The durable life is still the present one. (An empty store has none.)
     let mut present = stored.clone();
     present.lives.pop();

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The time after which the log says again what the server waits for.
 const SAID_AGAIN: Duration = Duration::from_secs(30);
 
-/// Loads the store of a server that starts. If the store takes no writes and holds no open bank that could be
+/// Loads the store of a server that starts. If the store takes no writes and holds no open bank that may be
 /// read meanwhile, this waits until it takes writes. It says so in the log and to everybody who connects.
 ///
 /// # Errors
@@ -40,7 +40,7 @@ pub(crate) fn load_patiently(
         let is_news =
             |(before, at): &(String, Instant)| *before != why || at.elapsed() >= SAID_AGAIN;
         if said.as_ref().is_none_or(is_news) {
-            log::warn!("{why}; it holds no open bank to be read meanwhile, so this server waits");
+            log::warn!("{why}; it holds nothing that may be read meanwhile, so this server waits");
             said = Some((why.clone(), Instant::now()));
         }
         turn_away(config, listener, pauses.pause(&config.timings), &why);

@@ -92,6 +92,12 @@ pub trait Store: BlockSource {
     /// may try again, and read the store meanwhile.
     fn begin(&mut self) -> Result<bool, StoreError>;
 
+    /// True if what the look saw is known to be as durable as a turn has to be. Otherwise nothing of it may be
+    /// told before the next life has begun, which makes it so.
+    fn is_confirmed(&self) -> bool {
+        true
+    }
+
     /// True if nobody has written since the look.
     fn is_as_seen(&mut self) -> Result<bool, StoreError>;
 

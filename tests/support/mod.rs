@@ -13,4 +13,5 @@ pub mod redis;
 pub mod relay;
 pub mod run_sh;
 pub mod samples;
+pub mod stores;
 pub mod tunnel;

@@ -71,6 +71,30 @@ impl TestRedis {
         redis
     }
 
+    /// Starts a replica of another one, and waits until it has its data.
+    pub fn follow(program: &Program, master: &TestRedis, arguments: &[&str]) -> TestRedis {
+        let whom = format!("127.0.0.1 {}", master.port);
+        let replica = TestRedis::run(program, &[&["--replicaof", &whom], arguments].concat());
+        let known = format!("port={},state=online", replica.port);
+        wait_until("the replica has it all, and the other one knows it", || {
+            let info = |of: &TestRedis| say::<String>(&mut of.connect(), &["INFO", "replication"]);
+            info(&replica).contains("master_link_status:up") && info(master).contains(&known)
+        });
+        replica
+    }
+
+    /// Makes a replica a Redis of its own, which follows nobody.
+    pub fn promote(&mut self) {
+        say::<()>(&mut self.connect(), &["REPLICAOF", "NO", "ONE"]);
+        self.arguments.retain(|argument| argument != "--replicaof" && !argument.contains(' '));
+    }
+
+    /// Listens at another port from now on.
+    pub fn move_to(&mut self, port: u16) {
+        say::<()>(&mut self.connect(), &["CONFIG", "SET", "port", &port.to_string()]);
+        self.port = port;
+    }
+
     /// Where it is, as a URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)

@@ -41,6 +41,7 @@ use crate::store::shape::Shape;
 use crate::store::{BlockSource, Store, StoreError};
 
 mod chain;
+mod copies;
 mod keys;
 pub mod leftovers;
 mod pages;
@@ -56,6 +57,8 @@ mod turn;
 pub mod viewer;
 mod words;
 
+pub use copies::MAX_COPIES;
+
 /// How to use a Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -63,6 +66,8 @@ pub struct Options {
     pub allow_weak: bool,
     /// True to bring a store of an older format along when it is taken over.
     pub upgrade: bool,
+    /// On the disks of how many replicas a turn has to be, beside Redis's own, before it counts as durable.
+    pub copies: u8,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long Redis may take to answer, or to take in what is sent.
@@ -74,6 +79,7 @@ impl Default for Options {
         Options {
             allow_weak: false,
             upgrade: false,
+            copies: 0,
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(5),
         }
@@ -86,6 +92,7 @@ pub struct RedisStore {
     keys: Keys,
     allow_weak: bool,
     upgrade: bool,
+    copies: u8,
     url: String,
     timeout: Duration,
     process: u64,
@@ -118,7 +125,7 @@ impl RedisStore {
     /// # Errors
     /// [`StoreError::Unfit`] if the URL is wrong.
     pub fn new(url: &str, id: &ServerId, options: Options) -> Result<RedisStore, StoreError> {
-        let Options { allow_weak, upgrade, connect_timeout, timeout } = options;
+        let Options { allow_weak, upgrade, copies, connect_timeout, timeout } = options;
         let target = Target::parse(url, connect_timeout, timeout)?;
         Ok(RedisStore {
             url: target.url(),
@@ -126,6 +133,7 @@ impl RedisStore {
             keys: Keys::of(id),
             allow_weak,
             upgrade,
+            copies,
             timeout,
             process: fastrand::u64(..),
             known: None,
@@ -156,12 +164,13 @@ impl RedisStore {
 
     /// Checks that Redis can be used; the inner error says what has to end first.
     fn is_fit(&self, link: &mut RedisConnection) -> Result<Result<(), String>, StoreError> {
-        let waitaof = match probe::check(link, &self.keys)? {
+        let waitaof = match probe::check(link, &self.keys, self.copies > 0)? {
             Probed::Everything { waitaof } => waitaof,
             Probed::Loading => {
                 return Ok(Err("it is still reading its file".to_owned()));
             }
         };
+        copies::check_version(link, self.copies, waitaof)?;
         let durability = match settings::check(link, waitaof, self.allow_weak) {
             // A server that has served from it goes on when the settings are right again.
             Err(StoreError::Unfit(why)) if self.known.is_some() => {
@@ -173,7 +182,7 @@ impl RedisStore {
             Durability::Sound => {
                 if waitaof {
                     let each_time = !settings::has_one_io_thread(link)?;
-                    link.ask_for_flushes(each_time);
+                    link.ask_for_flushes(each_time, self.copies);
                 }
                 Ok(())
             }
@@ -197,6 +206,11 @@ impl RedisStore {
         }
         hold.heard = Instant::now();
         Ok(hold)
+    }
+
+    /// Refuses a store that lacks replicas, before anything is written there that they couldn't confirm.
+    fn check_copies(&self, link: &mut RedisConnection) -> Result<(), StoreError> {
+        copies::check(link, self.copies, self.timeout)
     }
 
     /// Takes what a load left, if a life has begun.
@@ -259,6 +273,7 @@ impl RedisStore {
         if !batch.writes.is_empty() {
             if hold.heard.elapsed() >= IDLE {
                 hold = self.look_in_on(hold)?;
+                self.check_copies(&mut hold.link)?;
             }
             let mut turn = Turn::new(&self.keys, batch.number);
             turn.write(&batch.writes, hold.shape.accepted);
@@ -295,6 +310,11 @@ impl Store for RedisStore {
     fn look(&mut self) -> Result<Stored, StoreError> {
         self.hold = None;
         let mut link = self.connect()?;
+        if let Err(error) = self.check_copies(&mut link)
+            && !self.takeover().is_as_known(&mut link)?
+        {
+            return Err(error);
+        }
         let (stored, coming) = self.takeover().look(&mut link)?;
         // Each look has a new token: an earlier look's turn that is still on its way, after a time-out,
         // must come too late.
@@ -307,6 +327,10 @@ impl Store for RedisStore {
     fn begin(&mut self) -> Result<bool, StoreError> {
         let mut hold = self.take_hold()?;
         let Some(coming) = hold.coming.take() else { return Err(not_looked_at()) };
+        if let Err(error) = self.check_copies(&mut hold.link) {
+            self.hold = Some(Hold { coming: Some(coming), ..hold });
+            return Err(error);
+        }
         if hold.refused && !self.takeover().is_owner_as_seen(&mut hold.link, &coming)? {
             return Ok(false);
         }
@@ -333,9 +357,15 @@ impl Store for RedisStore {
         Ok(true)
     }
 
+    fn is_confirmed(&self) -> bool {
+        let seen = self.hold.as_ref().and_then(|hold| hold.coming.as_ref()?.seen);
+        self.copies == 0 || (seen.is_some() && seen == self.known.map(|known| known.turn))
+    }
+
     fn look_in(&mut self) -> Result<(), StoreError> {
         let hold = self.take_begun()?;
         let mut hold = self.look_in_on(hold)?;
+        self.check_copies(&mut hold.link)?;
         if !self.allow_weak {
             settings::check_again(&mut hold.link)?;
             hold.link.is_flushed()?;

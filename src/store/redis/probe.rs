@@ -31,9 +31,13 @@ struct Use {
     keys: String,
 }
 
-/// Checks all of them.
-pub(super) fn check(link: &mut RedisConnection, keys: &Keys) -> Result<Probed, StoreError> {
-    let uses = uses(keys);
+/// Checks all of them; with `waits`, for a server that waits for replicas.
+pub(super) fn check(
+    link: &mut RedisConnection,
+    keys: &Keys,
+    waits: bool,
+) -> Result<Probed, StoreError> {
+    let uses = uses(keys, waits);
     // Alone: without a transaction, the commands after it would be carried out.
     let begun = link.request(&[command("MULTI", &[])])?;
     if let Some(Value::ServerError(error)) = begun.first() {
@@ -73,7 +77,7 @@ pub(super) fn check(link: &mut RedisConnection, keys: &Keys) -> Result<Probed, S
 }
 
 /// Lists every command that a server uses, on each key it uses it on.
-fn uses(keys: &Keys) -> Vec<Use> {
+fn uses(keys: &Keys, waits: bool) -> Vec<Use> {
     let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn, .. } = keys;
     // The youngest command first: its error says best what is missing.
     let mut moved = command("LMOVE", &[accepted, chain]);
@@ -102,6 +106,8 @@ fn uses(keys: &Keys) -> Vec<Use> {
             Use { command, name, keys: key.to_string() }
         }));
     }
-    uses.push(Use { command: wait_for_flush(1), name: "WAITAOF", keys: String::new() });
+    let wait = || Use { command: command("WAIT", &["0", "1"]), name: "WAIT", keys: String::new() };
+    uses.extend(waits.then(wait));
+    uses.push(Use { command: wait_for_flush("0", 1), name: "WAITAOF", keys: String::new() });
     uses
 }

@@ -6,7 +6,7 @@ use redis::{Client, Cmd, Connection, ErrorKind, RedisError, ServerError, Value};
 
 use crate::store::redis::reply::{command, exactly, text, unexpected};
 use crate::store::redis::target::Target;
-use crate::store::redis::words::{lost, refusal, span};
+use crate::store::redis::words::{lost, refusal, span, unconfirmed};
 use crate::store::{ATTEMPTS, StoreError, too_busy};
 
 /// The outcome of a guarded transaction.
@@ -28,6 +28,8 @@ pub(super) struct RedisConnection {
     knows_waitaof: bool,
     /// True if each transaction asks `WAITAOF`.
     asks_each_time: bool,
+    /// On how many replicas' disks a write has to be, too.
+    copies: u8,
     /// True if a turn written over this link has been on the disk.
     is_proven: bool,
 }
@@ -52,6 +54,7 @@ impl RedisConnection {
             target: target.clone(),
             knows_waitaof: false,
             asks_each_time: false,
+            copies: 0,
             is_proven: false,
         };
         link.log_in()?;
@@ -147,7 +150,7 @@ impl RedisConnection {
         guard: &str,
         commands: Vec<Cmd>,
     ) -> Result<Transaction, StoreError> {
-        match self.transaction(guard, commands.clone()) {
+        match self.guarded(guard, commands.clone(), false) {
             // The guard is watched all the same, from before this read.
             Err(StoreError::Refused(_)) => {}
             looked => return looked,
@@ -159,9 +162,10 @@ impl RedisConnection {
 
     /// Asks from here on whether writes are on the disk. With `each_time`, for a Redis that may answer
     /// before it flushes, each transaction asks. Otherwise they ask until one turn was on the disk: maybe
-    /// nothing is kept at all.
-    pub(super) fn ask_for_flushes(&mut self, each_time: bool) {
-        (self.knows_waitaof, self.asks_each_time) = (true, each_time);
+    /// nothing is kept at all. A write has to be on the disks of so many replicas (`copies`), too.
+    pub(super) fn ask_for_flushes(&mut self, each_time: bool, copies: u8) {
+        self.knows_waitaof = true;
+        (self.asks_each_time, self.copies) = (each_time || copies > 0, copies);
     }
 
     /// Notes that a turn written over this link is on the disk.
@@ -180,15 +184,28 @@ impl RedisConnection {
         guard: &str,
         commands: Vec<Cmd>,
     ) -> Result<Transaction, StoreError> {
+        let asks = self.knows_waitaof && (self.asks_each_time || !self.is_proven);
+        self.guarded(guard, commands, asks)
+    }
+
+    /// Does the same; whether it `asks` `WAITAOF` was decided.
+    fn guarded(
+        &mut self,
+        guard: &str,
+        commands: Vec<Cmd>,
+        asks: bool,
+    ) -> Result<Transaction, StoreError> {
         let count = commands.len();
         let mut all = wrapped(commands);
         all.extend([command("WATCH", &[guard]), command("GET", &[guard])]);
-        let asks = self.knows_waitaof && (self.asks_each_time || !self.is_proven);
-        all.extend(asks.then(|| wait_for_flush(self.flush_millis())));
+        let before = all.len();
+        if asks {
+            all.extend(self.wait_for_flush());
+        }
         let mut replies = self.request(&all)?;
-        let flushed = match asks {
-            true => self.flushed(&replies.pop().unwrap_or_default()),
-            false => Ok(()),
+        let flushed = match replies.split_off(before.min(replies.len())).pop() {
+            Some(reply) => self.flushed(&reply),
+            None => Ok(()),
         };
         let (Some(value), Some(watched), Some(executed)) =
             (replies.pop(), replies.pop(), replies.pop())
@@ -205,8 +222,29 @@ impl RedisConnection {
         if !self.knows_waitaof {
             return Ok(());
         }
-        let replies = self.request(&[wait_for_flush(self.flush_millis())])?;
-        self.flushed(&replies.into_iter().next().unwrap_or_default())
+        let mut replies = self.request(&self.wait_for_flush())?;
+        self.flushed(&replies.pop().unwrap_or_default())
+    }
+
+    /// Returns the commands that wait until all writes are on the disks; the last one's reply tells.
+    ///
+    /// A replica that is asked by `WAITAOF` alone answers before it has flushed, and again a second later.
+    /// `WAIT` has it answer once that it has a write. When this answer is there, the replica has flushed the
+    /// write, and it says so as soon as `WAITAOF` asks.
+    fn wait_for_flush(&self) -> Vec<Cmd> {
+        let (copies, millis) = (self.copies.to_string(), self.flush_millis());
+        match self.copies {
+            0 => vec![wait_for_flush("0", millis)],
+            _ => {
+                let half = (millis / 2).max(1);
+                vec![command("WAIT", &[&copies, &half.to_string()]), wait_for_flush(&copies, half)]
+            }
+        }
+    }
+
+    /// On how many replicas' disks a write has to be.
+    pub(super) fn copies(&self) -> u8 {
+        self.copies
     }
 
     /// Returns Redis's time to flush, in milliseconds. It is shorter than ours, so that Redis can say that
@@ -217,15 +255,20 @@ impl RedisConnection {
 
     /// Takes the reply to `WAITAOF`: on how many disks the writes are, Redis's own and its replicas'.
     fn flushed(&self, reply: &Value) -> Result<(), StoreError> {
+        let within = Duration::from_millis(self.flush_millis());
         match reply {
-            Value::Array(disks) => match disks.first() {
-                Some(Value::Int(1..)) => Ok(()),
+            Value::Array(disks) => match disks[..] {
+                [Value::Int(1..), Value::Int(there)] if there >= self.copies.into() => Ok(()),
+                [Value::Int(1..), Value::Int(there)] => {
+                    let why = unconfirmed(there, self.copies, within);
+                    Err(StoreError::Unflushed(format!("{}: {why}", self.place())))
+                }
                 _ => Err(StoreError::Unflushed(format!(
                     "Redis at {}: it has confirmed a write and not flushed it to its disk within {}; \
                      either the disk is slow, or appendonly was switched on and the first rewrite of \
                      its append-only file isn't done, before which it keeps nothing",
                     self.target.place(),
-                    span(Duration::from_millis(self.flush_millis())),
+                    span(within),
                 ))),
             },
             Value::ServerError(error) => Err(self.failed(error)),
@@ -288,10 +331,10 @@ impl RedisConnection {
     }
 }
 
-/// Asks whether Redis's own disk has what this connection has written, and waits for it at most `millis`
-/// milliseconds. 0 would wait for ever.
-pub(super) fn wait_for_flush(millis: u64) -> Cmd {
-    command("WAITAOF", &["1", "0", &millis.to_string()])
+/// Asks whether Redis's own disk, and those of so many replicas, have what this connection has written, and
+/// waits for it at most `millis` milliseconds. 0 would wait for ever.
+pub(super) fn wait_for_flush(copies: &str, millis: u64) -> Cmd {
+    command("WAITAOF", &["1", copies, &millis.to_string()])
 }
 
 /// Wraps the commands in `MULTI` and `EXEC`.

@@ -25,7 +25,7 @@ pub(super) struct Known {
 #[derive(Clone, Debug)]
 pub(super) struct Coming {
     /// The last turn that was seen; none if the store is empty.
-    seen: Option<TurnNumber>,
+    pub(super) seen: Option<TurnNumber>,
     /// The owner that the look saw.
     owner: Option<String>,
     /// The store's instance, or the instance that an empty store will get.
@@ -69,6 +69,14 @@ impl Takeover<'_> {
             }
         }
         Err(too_busy())
+    }
+
+    /// True if the last turn is the one that this process knows to be durable.
+    pub(super) fn is_as_known(&self, link: &mut RedisConnection) -> Result<bool, StoreError> {
+        let turn = &self.keys.turn;
+        let found = link.request(&[command("GET", &[turn])])?.pop().unwrap_or_default();
+        let known = self.known.map(|known| known.turn.to_string());
+        Ok(known.is_some() && text(turn, found)? == known)
     }
 
     /// True if the last turn is still the one that the look saw.
@@ -156,7 +164,14 @@ impl Takeover<'_> {
         let found = text(turn, replies.pop().unwrap_or_default())?;
         let found = found.map(|found| from_text(&found, || turn.clone())).transpose()?;
         // The owner was guarded: if SET failed, the guard's value shows it.
-        Ok((taken.guard.as_deref() == Some(token)).then_some(found.map(TurnNumber)))
+        let taken_over = taken.guard.as_deref() == Some(token);
+        match taken.flushed {
+            // A store that waits for its replicas is not to collect lives meanwhile.
+            Err(StoreError::Unflushed(why)) if taken_over && link.copies() > 0 => {
+                Err(StoreError::Refused(why))
+            }
+            _ => Ok(taken_over.then_some(found.map(TurnNumber))),
+        }
     }
 
     fn parse(&self, transaction: Transaction) -> Result<Option<Snapshot>, StoreError> {

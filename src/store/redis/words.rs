@@ -66,6 +66,16 @@ pub(super) fn lost(error: &RedisError, patience: Duration) -> String {
     without_stop(text).to_owned()
 }
 
+/// Says that only so many replicas of those asked for (`copies`) have confirmed a write in time.
+pub(super) fn unconfirmed(there: i64, copies: u8, within: Duration) -> String {
+    format!(
+        "only {there} of {copies} copies (--redis-copies): no more replicas have confirmed within {} that a \
+         write is on their disks; a replica that is away, has appendonly no, or is still writing its \
+         append-only file for the first time confirms nothing",
+        span(within)
+    )
+}
+
 /// Writes a time as people do: 2 s, 300 ms.
 pub(super) fn span(time: Duration) -> String {
     match time.as_millis() {
