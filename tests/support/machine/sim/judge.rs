@@ -65,6 +65,8 @@ pub struct Asked {
     pub life: u64,
     /// Where the linked ones begin and end, and when each came first.
     pub groups: Vec<(Rc<Vec<Instruction>>, Vec<usize>)>,
+    /// Those whose order is that of this request.
+    pub ordered: Vec<usize>,
 }
 
 /// How an instruction first came to a life of its server.
@@ -131,6 +133,7 @@ impl Judge {
         };
         let mut asked = Vec::new();
         let mut at_once = None;
+        let before = self.orders;
         for group in groups(instructions) {
             let group = Rc::new(group.to_vec());
             if instructions.len() == 1 && self.is_covered(server, life, &group[0]) {
@@ -143,8 +146,22 @@ impl Judge {
             }
             asked.push((group, arrivals));
         }
-        self.asked.insert(call, Asked { life, groups: asked });
+        let is_new = |index: &usize| self.arrivals[*index].order > Some(before);
+        let all = asked.iter().flat_map(|(_, arrivals)| arrivals.iter().copied());
+        let ordered = all.filter(is_new).collect();
+        self.asked.insert(call, Asked { life, groups: asked, ordered });
         at_once
+    }
+
+    /// A whole request was forbidden, such as on a connection whose end was told already, and with it the key
+    /// that it had proved: it is as if it had not come.
+    pub fn forbidden(&mut self, call: Call) {
+        let Some(asked) = self.asked.remove(&call) else { return };
+        for index in asked.ordered {
+            self.settle_arrival(index);
+            let arrival = &mut self.arrivals[index];
+            (arrival.order, arrival.done) = (None, false);
+        }
     }
 
     /// Whether this did not come on an older connection of its session.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::entry::Action;
 use crate::bank::reason::Code;
-use crate::bank::request::{Instruction, Outcome, Reply};
+use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply};
 
 use super::judge::{Call, Judge};
 use super::tally::Mark;
@@ -17,6 +17,7 @@ impl Judge {
             Reply::One(outcome) => std::slice::from_ref(outcome),
             Reply::Batch { outcomes } => outcomes.as_slice(),
             Reply::Settled { consulted, .. } => return self.settled(call, consulted),
+            Reply::Error { error: ErrorCode::Forbidden, .. } => return self.forbidden(call),
             _ => return,
         };
         let asked = self.asked.remove(&call).expect("a reply to what was asked, and only one");
