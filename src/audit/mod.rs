@@ -15,7 +15,7 @@
 //! Exit status: 0, all is sound; 1, something is wrong; 2, wrong usage; 3, something can't be read, and
 //! nothing wrong was found in the rest; 4, all could be read and nothing is wrong, but a store holds no bank.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use crate::audit::report::Report;
 use crate::audit::served::ServerSource;
 use crate::audit::source::Source;
 use crate::audit::stored::StoreSource;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
 use crate::client::doors::Doors;
 use crate::store::redis::Options as RedisOptions;
@@ -68,6 +69,8 @@ pub struct Options {
     pub servers: Vec<(ServerId, String)>,
     /// The keys with which they are asked; none to ask in plain lines.
     pub doors: Option<Doors>,
+    /// The keys that some of these servers have to prove, whatever was known of them.
+    pub server_keys: BTreeMap<ServerId, Fingerprint>,
     /// Exported files.
     pub files: Vec<PathBuf>,
     /// True to print one line of JSON.

@@ -13,6 +13,7 @@ use crate::bank::limits::MAX_PAGE;
 use crate::bank::request::{Reply, Request, Status};
 use crate::bank::stored::Place;
 use crate::client::Options;
+use crate::client::doors::Doors;
 use crate::client::session::Session;
 use crate::wire::Answer;
 
@@ -37,11 +38,13 @@ impl ServerSource {
     /// Names the server `id` at `address`, which is asked with an audit's keys, and has an audit's time for
     /// each answer.
     pub fn new(id: ServerId, address: String, audit: &AuditOptions) -> ServerSource {
-        let AuditOptions { doors, timeout, .. } = audit;
+        let AuditOptions { doors, server_keys, timeout, .. } = audit;
+        let server_key = server_keys.get(&id).copied();
+        let doors = doors.clone().map(|doors| Doors { server_key, ..doors });
         let session = Session::new(&Options {
             id: id.clone(),
             address: address.clone(),
-            doors: doors.clone(),
+            doors,
             timeout: *timeout,
             give_up_after: *timeout,
             json: false,

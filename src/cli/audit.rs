@@ -8,6 +8,7 @@ use paxos_banking::audit;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
+use super::doors::Expected;
 use super::keys::{self, Environment, OwnKey, Plain};
 use super::redis::{self, PasswordFile};
 use super::values::Cluster;
@@ -41,6 +42,12 @@ pub struct Audit {
 
     #[command(flatten)]
     pub own_key: OwnKey,
+
+    /// The keys that the servers have to prove, each its fingerprint or the file beside its secret key. They
+    /// are then remembered in known_servers, instead of what was known of these addresses
+    /// [default: those in known_servers; where there is none, the first one seen is put there]
+    #[arg(long, value_name = "ID=KEY,…", requires = "servers", conflicts_with = "plain")]
+    pub server_key: Option<Expected>,
 
     #[command(flatten)]
     pub plain: Plain,
@@ -85,7 +92,8 @@ pub struct Export {
 
 /// Checks what only the flags together can get wrong.
 pub fn check_audit(arguments: Audit, environment: &Environment) -> Result<audit::Options, String> {
-    let Audit { files, redis, password_file, ids, servers, json, timeout, .. } = arguments;
+    let Audit { files, redis, password_file, ids, servers, server_key, json, timeout, .. } =
+        arguments;
     if let Some(mistaken) = files.iter().find_map(|file| flag_for(file.to_str()?)) {
         return Err(mistaken);
     }
@@ -94,11 +102,22 @@ pub fn check_audit(arguments: Audit, environment: &Environment) -> Result<audit:
         .flat_map(|some| some.0.into_iter().map(|(id, at)| (id, at.into_string())))
         .collect();
     let nothing_else = servers.is_empty() && files.is_empty();
+    let named = server_key.map(|Expected(keys)| keys).unwrap_or_default();
+    if let Some(id) = named.keys().find(|id| !servers.iter().any(|(known, _)| known == *id)) {
+        return Err(format!("--server-key names {id}, which no --server names"));
+    }
     let doors = match servers.is_empty() {
         // A key has nobody to be shown to.
         true => None,
         false => keys::doors(&arguments.own_key, arguments.plain.plain, None, environment)?,
     };
+    if doors.is_none() && !named.is_empty() {
+        return Err(
+            "--server-key needs a key of yours: over plain lines no server proves its own; \
+                    --key FILE names one, and `paxos-banking key` makes one"
+                .into(),
+        );
+    }
     let variable = environment.redis.clone().filter(|_| nothing_else || !ids.is_empty());
     let redis = redis::urls(redis, variable, &password_file)?;
     if redis.is_empty() && !ids.is_empty() {
@@ -109,7 +128,7 @@ pub fn check_audit(arguments: Audit, environment: &Environment) -> Result<audit:
                     --server ID=HOST:PORT, or files that export wrote"
             .into());
     }
-    Ok(audit::Options { redis, ids, servers, doors, files, json, timeout })
+    Ok(audit::Options { redis, ids, servers, doors, server_keys: named, files, json, timeout })
 }
 
 /// Suggests the flag that was forgotten, if a file's name looks like its value.

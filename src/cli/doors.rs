@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use paxos_banking::bank::fingerprint::Fingerprint;
 use paxos_banking::bank::ids::ServerId;
+use paxos_banking::client::doors::key_of;
 use paxos_banking::node;
 use paxos_banking::noise::NoKey;
 
@@ -30,7 +31,7 @@ pub struct Doors {
     pub let_everybody_debit: bool,
 
     /// The keys that the other servers have to prove before the chain names them, such as
-    /// B=SHA256:…,C=SHA256:…; needed beyond loopback to found a bank with keys, and to rejoin one
+    /// B=SHA256:…,C=SHA256:… (or B=FILE.pub,…); needed beyond loopback to found a bank with keys, and to rejoin one
     /// [default: none]
     #[arg(long, value_name = "ID=KEY,…")]
     pub expect: Option<Expected>,
@@ -50,9 +51,9 @@ pub enum Access {
     Keys,
 }
 
-/// The keys that other servers have to prove.
+/// The keys that servers have to prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected(BTreeMap<ServerId, Fingerprint>);
+pub struct Expected(pub BTreeMap<ServerId, Fingerprint>);
 
 impl FromStr for Expected {
     type Err = String;
@@ -63,7 +64,7 @@ impl FromStr for Expected {
                 return Err(format!("{item:?} is not ID=KEY, such as B=SHA256:…"));
             };
             let id: ServerId = id.parse().map_err(|error| format!("{error}"))?;
-            let key = key.parse().map_err(|error| format!("server {id}: {error}"))?;
+            let key = key_of(key).map_err(|error| format!("server {id}: {error}"))?;
             if expected.values().any(|other| *other == key) {
                 return Err(format!("two servers have the key {key}; each needs its own"));
             }
@@ -231,7 +232,7 @@ mod tests {
     fn who_rejoins_beyond_loopback_says_whom_it_expects() {
         let far = ["10.0.0.2:2", "10.0.0.3:3"];
         let words = check("--key k --expect B=b", &far, true).unwrap_err();
-        assert!(words.contains("C is missing: --expect C=SHA256:…"), "{words}");
+        assert!(words.contains("lacks C: --expect C=SHA256:…"), "{words}");
         check("--key k --expect B=b,C=c", &far, true).expect("all are named");
     }
 
@@ -245,7 +246,8 @@ mod tests {
             ("--key k --expect Z=a", "no server of --cluster"),
             ("--expect B=b", "needs --key FILE"),
             ("--key k --expect B", "is not ID=KEY"),
-            ("--key k --expect B=x", "43 digits"),
+            ("--key k --expect B=SHA256:x", "43 digits"),
+            ("--key k --expect B=x", "neither a fingerprint (SHA256:…) nor a file"),
             ("--key k --expect B=b,C=b", "two servers have the key"),
             ("--key k --expect B=b,B=c", "B is there twice"),
             ("--access nobody", "possible values: open, keys"),

@@ -75,7 +75,7 @@ impl Doors {
         }
         let list = |of: &str| missing.iter().map(|id| format!("{id}{of}")).collect::<Vec<_>>();
         Some(format!(
-            "beyond loopback needs the keys of all other servers, and {} is missing: --expect {} (each \
+            "beyond loopback needs the keys of all other servers, and lacks {}: --expect {} (each \
              server's first start prints its key, and so does `paxos-banking key FILE`)",
             list("").join(", "),
             list("=SHA256:…").join(",")

@@ -23,8 +23,9 @@ pub struct Audited {
 
 /// What is to be audited; nothing yet.
 pub fn nothing() -> Options {
-    let (redis, ids, servers, files) = Default::default();
-    Options { redis, ids, servers, doors: None, files, json: true, timeout: PATIENCE }
+    let (redis, ids, servers, server_keys, files) = Default::default();
+    let doors = None;
+    Options { redis, ids, servers, doors, server_keys, files, json: true, timeout: PATIENCE }
 }
 
 /// Audits, and reads the line of JSON.

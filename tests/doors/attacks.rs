@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
-use paxos_banking::bank::blockchain::block::FORMAT;
+use paxos_banking::bank::blockchain::block::{BlockHash, FORMAT};
 use paxos_banking::noise::{Preamble, SecretKey, create_key_file};
 use serde_json::{Value, json};
 
@@ -233,6 +233,11 @@ fn recordings_and_words_on_their_way_elsewhere_are_worth_nothing() {
         let reply = elsewhere.read().expect("a word");
         assert!(reply["message"].as_str().is_some_and(|said| said.contains("server C")), "{reply}");
     }
+    // A handshake that is meant for another bank.
+    let elsewhere = Preamble::new(None, Some(server("A")), Some(BlockHash::of("another")));
+    let refused = Sealed::meaning(bank.bank.address("A"), bank.key("alice"), &elsewhere);
+    let words = refused.map(|_| ()).expect_err("it is another bank").to_string();
+    assert!(words.contains("another bank"), "{words}");
     wait_until("it is logged", || bank.log_of("A").contains("a handshake of 127.0.0.1:"));
     assert_eq!(bank.books(), before);
 }
@@ -337,7 +342,7 @@ fn a_bank_is_founded_only_with_the_keys_that_are_expected() {
     let anywhere = bank.bank.address("A").replace("127.0.0.1", "0.0.0.0");
     bank.start_server_by("A", "A", &["--listen", &anywhere]);
     let log = bank.ends("A");
-    assert!(log.contains("B, C is missing: --expect B=SHA256:…,C=SHA256:…"), "{log}");
+    assert!(log.contains("lacks B, C: --expect B=SHA256:…,C=SHA256:…"), "{log}");
     // Without a key it has to be said that everybody debits.
     bank.bank.start_server_with("A", &["--listen", &anywhere]);
     let log = bank.ends("A");

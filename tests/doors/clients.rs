@@ -74,3 +74,29 @@ fn a_tunnel_speaks_with_its_user_s_key() {
     assert_eq!(client.ask(&json!({"balance": {"account": "A/mallory"}}))["error"], "forbidden");
     assert!(user.keys().join("known_servers").exists(), "it remembers whom it speaks to");
 }
+
+#[test]
+fn an_audit_asks_only_servers_that_prove_the_keys_it_was_told() {
+    let bank = Keyed::start();
+    let user = User::new();
+    let key = |name: &str| bank.path(name).display().to_string();
+    let at = |id: &str| format!("{id}={}", bank.bank.address(id));
+    let servers = ["A", "B", "C"].map(at).join(",");
+    let audit = |keys: &str| {
+        let own = key("auditor");
+        let words = ["audit", "--server", &servers, "--key", &own, "--server-key", keys];
+        said(&user.program(&words).output().unwrap())
+    };
+    let of = |id: &str| bank.fingerprint(id);
+    let (status, output, _) = audit(&format!("A={},B={},C={}", of("A"), of("mallory"), of("C")));
+    assert_eq!(status, Some(3), "{output}");
+    for part in [of("B").to_string(), format!("--server-key says {}", of("mallory"))] {
+        assert!(output.contains(&part), "{part}: {output}");
+    }
+    let known = fs::read_to_string(user.keys().join("known_servers")).unwrap();
+    assert!(!known.contains(&of("B").to_string()), "B was not asked, so not remembered: {known}");
+    let (status, output, errors) = audit(&format!("A={},B={}.pub", of("A"), key("B")));
+    assert_eq!((status, output.ends_with("sound\n")), (Some(0), true), "{output} {errors}");
+    let (status, _, errors) = audit(&format!("D={}", of("A")));
+    assert!(status == Some(2) && errors.contains("which no --server names"), "{errors}");
+}
