@@ -97,8 +97,7 @@ pub(super) fn whole_status(reply: Reply) -> Result<Box<Status>, Failure> {
     match reply {
         Reply::Status(status) => Ok(status),
         Reply::Short(_) => {
-            let message =
-                "for this one has to know about all servers, which operators and auditors may";
+            let message = "only operators and auditors may ask for this: it needs the whole status";
             Err(Failure::Said(ErrorCode::Forbidden, message.into()))
         }
         _ => Err(out_of_place()),

@@ -72,6 +72,16 @@ impl Doors {
         *lock(&self.bank) = bank;
     }
 
+    /// Says so if nobody may operate a server that asks for keys.
+    pub(crate) fn warn_without_operator(&self) {
+        if !lock(&self.roles).has_operator() {
+            log::warn!(
+                "nobody is an operator at this server, so nobody opens accounts here or uses those without a \
+                 key: --authorized FILE names operators' keys"
+            );
+        }
+    }
+
     /// Returns who asks by this key.
     pub(crate) fn asker(&self, key: Fingerprint) -> Asker {
         Asker { key, role: lock(&self.roles).of(key) }
@@ -90,6 +100,7 @@ impl Doors {
             Ok(roles) => {
                 log::info!("{} says who has a role: {} keys", path.display(), roles.len());
                 *lock(&self.roles) = roles;
+                self.warn_without_operator();
                 true
             }
             Err(wrong) => {

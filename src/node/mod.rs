@@ -197,6 +197,9 @@ impl Node {
             Some(words) if founds => return Err(StartError::Unexpected(words)),
             _ => {}
         }
+        if loaded.server.is_keyed() {
+            doors.warn_without_operator();
+        }
         let life = Life::new();
         let mut node = Node { address, life, listener: None, others: Vec::new() };
         // On an error the node is dropped, and so killed.

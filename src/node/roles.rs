@@ -52,6 +52,11 @@ impl Roles {
         self.0.get(&key).copied()
     }
 
+    /// True if some key is an operator's.
+    pub(crate) fn has_operator(&self) -> bool {
+        self.0.values().any(|role| *role == Role::Operator)
+    }
+
     /// Returns how many keys have a role.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

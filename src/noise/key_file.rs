@@ -27,10 +27,11 @@ pub fn public_file_of(path: &Path) -> PathBuf {
 /// # Errors
 /// If there is no such file, others than its owner may read it, or it holds no secret key.
 pub fn load_key_file(path: &Path) -> Result<SecretKey, NoKey> {
-    let text = read(path, |metadata| match metadata.mode() & 0o777 {
-        mode if mode & 0o077 != 0 => Err(NoKey::Exposed { path: path.to_owned(), mode }),
-        _ => Ok(()),
-    })?;
+    let (text, mode) = read(path)?;
+    // A public key may be read by all, and is said to be the wrong file.
+    if mode & 0o077 != 0 && parse_public(&text).is_err() {
+        return Err(NoKey::Exposed { path: path.to_owned(), mode });
+    }
     parse_secret(&text).map_err(|wrong| NoKey::Malformed { path: path.to_owned(), wrong })?
 }
 
@@ -92,7 +93,7 @@ pub fn load_or_create_key_file(path: &Path) -> Result<(SecretKey, bool), NoKey> 
 /// # Errors
 /// If the file can't be read, or holds no public key.
 pub fn read_public_file(path: &Path) -> Result<Fingerprint, NoKey> {
-    let text = read(path, |_| Ok(()))?;
+    let (text, _) = read(path)?;
     parse_public(&text).map_err(|wrong| NoKey::Malformed { path: path.to_owned(), wrong })
 }
 
@@ -100,23 +101,20 @@ fn failed(what: &'static str, path: &Path, error: io::Error) -> NoKey {
     NoKey::File { what, path: path.to_owned(), error }
 }
 
-/// Reads a small file, if the file that was opened may be read.
-fn read(
-    path: &Path,
-    may: impl FnOnce(&fs::Metadata) -> Result<(), NoKey>,
-) -> Result<String, NoKey> {
+/// Reads a small file. Returns its mode beside its text: that of the very file that was read.
+fn read(path: &Path) -> Result<(String, u32), NoKey> {
     let cant_read = |error| failed("read the key file", path, error);
     // Not a pipe, where opening would wait for a writer.
     if !fs::metadata(path).map_err(cant_read)?.is_file() {
         return Err(cant_read(io::Error::other("it is not a file")));
     }
     let file = File::open(path).map_err(cant_read)?;
-    may(&file.metadata().map_err(cant_read)?)?;
+    let mode = file.metadata().map_err(cant_read)?.mode() & 0o777;
     let mut text = String::new();
     let length = file.take(TOO_LONG).read_to_string(&mut text).map_err(cant_read)?;
     match length as u64 == TOO_LONG {
         true => Err(cant_read(io::Error::other("it is too long for a key"))),
-        false => Ok(text),
+        false => Ok((text, mode)),
     }
 }
 

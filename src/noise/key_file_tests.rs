@@ -36,6 +36,10 @@ fn a_key_comes_back_from_its_file_and_only_its_owner_may_read_it() {
     assert_eq!(read_public_file(&public).unwrap(), key.fingerprint());
     let text = fs::read_to_string(public).unwrap();
     assert!(!text.contains(lines[2]), "the public file holds the secret");
+    expect_refused(
+        &public_file_of(&path),
+        &["it holds a public key, and the secret one is needed"],
+    );
     let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
     assert_eq!(left.len(), 2, "nothing unfinished is left");
 }

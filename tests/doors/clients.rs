@@ -7,6 +7,7 @@ use paxos_banking::noise::SecretKey;
 use serde_json::{Value, json};
 
 use crate::keyed::Keyed;
+use crate::support::cluster::wait_until;
 use crate::support::tunnel::User;
 
 /// What came of a client's commands: its exit status, its output, its errors.
@@ -99,4 +100,17 @@ fn an_audit_asks_only_servers_that_prove_the_keys_it_was_told() {
     assert_eq!((status, output.ends_with("sound\n")), (Some(0), true), "{output} {errors}");
     let (status, _, errors) = audit(&format!("D={}", of("A")));
     assert!(status == Some(2) && errors.contains("which no --server names"), "{errors}");
+}
+
+#[test]
+fn who_starts_a_bank_in_which_nobody_is_an_operator_is_told() {
+    let mut bank = Keyed::not_started();
+    let key = bank.path("A").display().to_string();
+    let says = "nobody is an operator at this server";
+    bank.bank.start_server_with("A", &["--key", &key]);
+    wait_until("it is said", || bank.log_of("A").contains(says));
+    bank.bank.kill("A");
+    bank.start_server("A");
+    wait_until("A listens", || bank.log_of("A").contains("listening on"));
+    assert!(!bank.log_of("A").contains(says));
 }
