@@ -214,8 +214,8 @@ pub enum Warning {
     OtherBank(ServerId, &'static str),
     /// A block 0 that is wrong, and why.
     BadGenesis(String),
-    /// A block 0 of another bank.
-    StrangeGenesis,
+    /// A peer's block 0 is not taken, for this reason.
+    StrangeGenesis(ServerId, BlockHash, String),
     /// This server has founded a bank of which it was not told.
     NewBank(BlockHash),
     /// This server founds no bank; the words say why.
@@ -397,7 +397,9 @@ impl fmt::Display for Warning {
                 write!(f, "{peer} has founded another bank. {to_do}")
             }
             Warning::BadGenesis(why) => write!(f, "a block 0 that is none: {why}"),
-            Warning::StrangeGenesis => f.write_str("a block 0 of another bank was ignored"),
+            Warning::StrangeGenesis(peer, hash, why) => {
+                write!(f, "block 0 of {peer}, {}, is not taken: {why}", hash.short())
+            }
             Warning::NewBank(hash) => write!(
                 f,
                 "founded a NEW bank: its block 0 is {hash}. If there was one before, its stores are not \

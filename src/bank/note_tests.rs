@@ -25,7 +25,7 @@ fn steps_of_runs_may_come_thick_and_nothing_else_is_a_step() {
         assert_eq!(info.level(), Level::Info, "{info}");
     }
     assert_eq!(Note::Nothing(Nothing::OlderConnection).level(), Level::Debug);
-    assert_eq!(Note::Warning(Warning::StrangeGenesis).level(), Level::Warning);
+    assert_eq!(Note::Warning(Warning::OneKeyForTwo).level(), Level::Warning);
 }
 
 #[test]

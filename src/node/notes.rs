@@ -2,8 +2,10 @@
 //!
 //! A Paxos run is told in a few lines. If runs come thick (a client may ask over and over for what nobody can
 //! cover), those lines would fill the log. Then one line a second sums them up; the level `debug` shows them
-//! all.
+//! all. A warning that comes again and again, such as of a peer that dials and is refused each time, is written
+//! once a minute.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::bank::note::{Level, Note};
@@ -14,6 +16,10 @@ const BURST: u32 = 30;
 /// The lines on runs that each second adds to that.
 const A_SECOND: u32 = 1;
 const SECOND: Duration = Duration::from_secs(1);
+/// For how long a warning is not written again.
+const A_WHILE: Duration = Duration::from_secs(60);
+/// How many different warnings are known again.
+const KNOWN: usize = 100;
 
 /// Decides which notes are written.
 ///
@@ -31,6 +37,8 @@ pub(crate) struct Notes {
     runs: Runs,
     /// How many refusals there had been before the present second.
     refused: u64,
+    /// When warnings were written last.
+    warned: BTreeMap<String, Instant>,
 }
 
 impl Notes {
@@ -42,12 +50,18 @@ impl Notes {
             lines: 0,
             runs: Runs::default(),
             refused: 0,
+            warned: BTreeMap::new(),
         }
     }
 
     /// Returns the level at which a note is to be written.
     pub(crate) fn level(&mut self, note: &Note) -> log::Level {
+        if let Note::Connected(_) = note {
+            // What is complained about from now on is news.
+            self.warned.clear();
+        }
         match note.level() {
+            Level::Warning if self.is_known(note.to_string()) => log::Level::Debug,
             Level::Warning => log::Level::Warn,
             Level::Info => log::Level::Info,
             Level::Debug => log::Level::Debug,
@@ -58,6 +72,20 @@ impl Notes {
                 if self.too_many { log::Level::Debug } else { log::Level::Info }
             }
         }
+    }
+
+    /// True if this very warning was written a while ago. Otherwise it counts as written now.
+    fn is_known(&mut self, warning: String) -> bool {
+        // As of the present second.
+        let now = self.since;
+        self.warned.retain(|_, written| now.saturating_duration_since(*written) < A_WHILE);
+        if self.warned.contains_key(&warning) {
+            return true;
+        }
+        if self.warned.len() < KNOWN {
+            self.warned.insert(warning, now);
+        }
+        false
     }
 
     /// Notes what became of runs in a turn; `refused` counts all refusals so far. Returns a line that sums up
@@ -135,11 +163,40 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_that_comes_again_is_written_once_a_minute() {
+        let began = Instant::now();
+        let mut notes = Notes::new(began);
+        let refuses = |why: &str| {
+            let peer = "B".parse().unwrap();
+            Note::Warning(Warning::Refuses(peer, why.to_owned()))
+        };
+        let turn = |notes: &mut Notes, second| {
+            notes.turn(Runs::default(), 0, began + SECOND * second);
+        };
+        assert_eq!(notes.level(&refuses("x")), log::Level::Warn);
+        for second in 1..60 {
+            turn(&mut notes, second);
+            assert_eq!(notes.level(&refuses("x")), log::Level::Debug, "{second}");
+        }
+        assert_eq!(notes.level(&refuses("y")), log::Level::Warn, "it is another one");
+        turn(&mut notes, 60);
+        assert_eq!(notes.level(&refuses("x")), log::Level::Warn, "it is so still");
+        assert_eq!(notes.level(&refuses("x")), log::Level::Debug);
+        notes.level(&Note::Connected("B".parse().unwrap()));
+        assert_eq!(notes.level(&refuses("x")), log::Level::Warn, "it is so again");
+        // However many different ones there are, few are kept.
+        for number in 0..3 * KNOWN {
+            assert_eq!(notes.level(&refuses(&number.to_string())), log::Level::Warn);
+        }
+        assert!(notes.warned.len() <= KNOWN);
+    }
+
+    #[test]
     fn nothing_else_is_thinned() {
         let mut notes = Notes::new(Instant::now());
         written(&mut notes, 1_000);
         for (note, written) in [
-            (Note::Warning(Warning::StrangeGenesis), log::Level::Warn),
+            (Note::Warning(Warning::OneKeyForTwo), log::Level::Warn),
             (Note::Opened, log::Level::Info),
             (Note::Nothing(Nothing::OlderConnection), log::Level::Debug),
         ] {

@@ -109,5 +109,6 @@ fn hello(id: &str) -> Hello {
         knows_you_as: None,
         rejoins: false,
         saw_you_at: None,
+        keys: false,
     }
 }

@@ -82,6 +82,7 @@ mod tests {
             knows_you_as: None,
             rejoins: false,
             saw_you_at: None,
+            keys: false,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use paxos_banking::bank::blockchain::block::{BlockHash, FORMAT, Genesis, SealedBlock};
 use paxos_banking::bank::effects::{Bound, Event, Timer, Write};
+use paxos_banking::bank::fingerprint::Fingerprint;
 use paxos_banking::bank::ids::{ConnectionId, InstanceId};
 use paxos_banking::bank::paxos::message::{Configuration, Hello, Message, Standing};
 
@@ -211,6 +212,53 @@ fn block_0_of_another_bank_is_not_taken() {
     assert!(found(units(OPENING), 1));
     assert!(!found(units(1), 1), "it opens with another balance");
     assert!(!found(units(OPENING), 11), "it knows another instance of this server");
+}
+
+#[test]
+fn servers_that_were_told_different_things_of_keys_found_nothing() {
+    let mut stage = Stage::baby();
+    stage.turn();
+    let (reason, stops) = refused(&mut stage, Hello { keys: true, ..baby("B") });
+    assert!(reason.is_some_and(|reason| reason.contains("start both alike")) && !stops);
+    // In a bank that is founded, the chain says it.
+    let mut stage = Stage::open();
+    assert_eq!(refused(&mut stage, Hello { keys: true, ..hello("B") }), (None, false));
+}
+
+/// It was told no keys, and the others founded a bank with keys.
+#[test]
+fn a_peer_is_asked_once_for_a_block_0_that_is_not_taken() {
+    let founded = |key: &str| {
+        let servers = [("A", 1), ("B", 2), ("C", 3)].map(|(name, n)| (id(name), InstanceId(n)));
+        let keys = ["A", "B", "C"]
+            .map(|name| (id(name), Fingerprint::of((key.to_owned() + name).as_bytes())));
+        let (opening_balance, keys) = (units(OPENING), keys.into());
+        SealedBlock::genesis(Genesis {
+            format: FORMAT,
+            opening_balance,
+            servers: servers.into(),
+            keys,
+        })
+    };
+    let block = founded("");
+    let mut stage = Stage::baby();
+    stage.turn();
+    let standing =
+        |block: &SealedBlock| Standing { genesis: Some(block.hash()), ..hello("B").standing };
+    let hello = Hello { knows_you_as: None, standing: standing(&block), ..hello("B") };
+    stage.handle(Event::Greeted(OF_B, hello.clone()));
+    stage.handle(Event::LinkUp(id("B")));
+    stage.handle(Event::LinkAnswered(id("B"), Message::Hello(hello)));
+    stage.hear(OF_B, Message::ReconcileAck { height: 0 });
+    let blocks = vec![block.clone()];
+    let said = stage.hear(OF_B, Message::BlocksResponse { blocks });
+    assert!(!said.appends());
+    assert!(said.notes("started without (--access keys"), "{:?}", said.notes);
+    let asks = |said: Said| said.free.contains(&(id("B"), Message::ReconcileRequest));
+    for _ in 0..3 {
+        assert!(!asks(stage.hear(OF_B, Message::Heartbeat(standing(&block)))), "it is the same");
+    }
+    assert!(asks(stage.hear(OF_B, Message::Heartbeat(standing(&founded("another"))))));
 }
 
 #[test]

@@ -64,6 +64,9 @@ pub struct Hello {
     pub rejoins: bool,
     /// The furthest point at which the sender saw the receiver's server, whatever its instance.
     pub saw_you_at: Option<Sighting>,
+    /// True if the sender, where it founds a bank, founds one with keys.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keys: bool,
 }
 
 /// The furthest point at which a server has seen another: what the other one said was durable.

@@ -90,6 +90,7 @@ pub fn hello(of: &str) -> Hello {
         knows_you_as: Some(instance("A")),
         rejoins: false,
         saw_you_at: None,
+        keys: false,
     }
 }
 

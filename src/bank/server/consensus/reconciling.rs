@@ -51,9 +51,9 @@ impl Server {
         let own = self.height();
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.holds(height, own);
-        let forked = peer.forked;
+        let is_strange = peer.forked || peer.strange.is_some();
         let Reconcile::Asking { acks } = &mut self.reconcile else { return };
-        if !forked {
+        if !is_strange {
             acks.insert(from, height);
         }
         let asked = |(id, peer): (&ServerId, &Peer)| {
@@ -142,8 +142,7 @@ impl Server {
             |block: &&SealedBlock| block.height() <= target || planted!(UnaskedBlocksTaken);
         for block in blocks.iter().filter(asked_for) {
             if self.chain.is_none() {
-                self.found_on(block);
-                if self.chain.is_none() {
+                if !self.found_on_block_of(from, block) {
                     break;
                 }
             } else if Some(block.height()) > self.height()

@@ -29,23 +29,43 @@ impl Server {
         let opening_balance = self.config.configuration.opening_balance;
         let Some(keys) = self.founding_keys() else { return };
         let genesis = Genesis { format: FORMAT, opening_balance, servers, keys };
-        self.found_on(&SealedBlock::genesis(genesis));
+        if let Err(why) = self.found_on(&SealedBlock::genesis(genesis)) {
+            self.warn(Warning::BadGenesis(why));
+        }
+    }
+
+    /// Founds the bank on a peer's block 0, and returns true, if it is the configured bank's. Otherwise that
+    /// peer is not asked again for this block 0.
+    pub(in crate::bank::server) fn found_on_block_of(
+        &mut self,
+        peer: &ServerId,
+        block: &SealedBlock,
+    ) -> bool {
+        let Err(why) = self.found_on(block) else { return true };
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.strange = Some(block.hash());
+        }
+        self.warn(Warning::StrangeGenesis(peer.clone(), block.hash(), why));
+        false
     }
 
     /// Founds the bank on a genesis block, if it is the configured bank's.
-    pub(in crate::bank::server) fn found_on(&mut self, block: &SealedBlock) {
-        let chain = match Chain::found(block) {
-            Ok(chain) => chain,
-            Err(error) => return self.warn(Warning::BadGenesis(error.to_string())),
-        };
+    ///
+    /// # Errors
+    /// Says why it is not.
+    fn found_on(&mut self, block: &SealedBlock) -> Result<(), String> {
+        let chain = Chain::found(block).map_err(|error| error.to_string())?;
         let genesis = chain.genesis();
-        let named = chain.instance(&self.config.id) == Some(self.store.instance);
-        let ours = self.config.serves(&block.hash())
-            && self.config.configuration.matches(genesis)
-            && self.config.fits_keys(genesis);
-        if !(named || self.config.rejoin) || !ours {
-            return self.warn(Warning::StrangeGenesis);
+        if chain.instance(&self.config.id) != Some(self.store.instance) && !self.config.rejoin {
+            return Err(format!("it names another store of {}", self.config.id));
         }
+        if !self.config.serves(&block.hash()) {
+            return Err("this server serves another bank only (--bank)".to_owned());
+        }
+        if !self.config.configuration.matches(genesis) {
+            return Err(format!("this server is configured for {}", self.config.configuration));
+        }
+        self.config.check_keys(genesis)?;
         self.ledger.balances.found(chain.opening_balances());
         let (pages, checkpoint) = self.pages_for(block);
         self.tell_founded(block);
@@ -62,6 +82,7 @@ impl Server {
         // The others wait to hear that this server has block 0 too.
         self.send_all(&Message::Heartbeat(self.standing()));
         self.activate(false);
+        Ok(())
     }
 
     /// Opens the bank once every server has confirmed block 0, or a server says that all have.

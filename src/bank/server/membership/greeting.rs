@@ -11,8 +11,8 @@ use crate::bank::note::{Note, Nothing, Warning};
 use crate::bank::paxos::message::{Hello, Message, Standing};
 
 /// What to do if the servers came to know different instances of each other while they founded.
-const FOUND_AGAIN: &str = "If no server is active, the founding was cut short by a lost store: stop \
-                           all servers, wipe all their stores and start them again.";
+const FOUND_AGAIN: &str = "If no server is active, the founding was cut short by a lost store, or the servers were told different \
+     things of keys (--access): stop all servers, wipe all their stores and start them again.";
 
 /// Cuts a peer's words to what a person wants to read.
 fn short(text: &str) -> String {
@@ -38,6 +38,7 @@ impl Server {
             knows_you_as: self.chain.as_ref().and_then(|chain| chain.instance(to)),
             rejoins: self.has_another_instance(),
             saw_you_at: self.peers.get(to).and_then(|peer| peer.seen),
+            keys: self.config.keys,
         }
     }
 
@@ -171,6 +172,7 @@ impl Server {
         if ours != theirs {
             return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
         }
+        self.check_access(hello)?;
         self.check_told(hello)?;
         self.check_bank(hello)?;
         self.check_instances(hello)?;
@@ -280,6 +282,8 @@ impl Server {
         let is_of_our_bank = self.is_of_our_bank(&genesis);
         let Some(known) = self.peers.get_mut(peer) else { return };
         let forked = known.forked;
+        known.strange = known.strange.filter(|strange| *strange == genesis);
+        let is_strange = known.strange.is_some();
         if !is_of_our_bank {
             if !std::mem::replace(&mut known.forked, true) {
                 self.warn(Warning::OtherBank(peer.clone(), FOUND_AGAIN));
@@ -294,7 +298,8 @@ impl Server {
             }
             None => known.holds(standing.height, own),
         }
-        if !forked && (self.height() < Some(standing.height) || self.chain.is_none()) {
+        let lacks_blocks = self.height() < Some(standing.height) || self.chain.is_none();
+        if lacks_blocks && !forked && !is_strange {
             self.start_reconciling();
         }
     }

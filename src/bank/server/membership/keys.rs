@@ -17,18 +17,32 @@ use crate::bank::request::{AsksToRejoin, ErrorCode, Reply};
 use crate::bank::server::config::Config;
 
 impl Config {
-    /// True if this server may take part in a bank founded with these keys, or without any.
-    pub(in crate::bank::server) fn fits_keys(&self, genesis: &Genesis) -> bool {
+    /// Checks that this server may take part in a bank founded with these keys, or without any.
+    ///
+    /// # Errors
+    /// Says what stands against it.
+    pub(in crate::bank::server) fn check_keys(&self, genesis: &Genesis) -> Result<(), String> {
         let Genesis { keys, .. } = genesis;
-        if self.rejoin {
+        if self.rejoin && (keys.is_empty() || self.key.is_some()) {
             // Other servers may have rejoined with other keys.
-            return keys.is_empty() || self.key.is_some();
+            return Ok(());
         }
-        let expected = self.expect.iter().all(|(id, key)| keys.get(id) == Some(key));
-        let is_own = keys.get(&self.id) == self.key.as_ref();
-        match self.keys {
-            true => expected && is_own && !keys.is_empty(),
-            false => keys.is_empty(),
+        let differs = |(id, key): &(&ServerId, &Fingerprint)| keys.get(*id) != Some(*key);
+        match (self.keys && !self.rejoin, keys.is_empty()) {
+            (false, true) => Ok(()),
+            (true, true) => {
+                Err("it has no keys, and this server was told --access keys".to_owned())
+            }
+            (false, false) => Err("it has keys, and this server was started without \
+                                   (--access keys --key FILE)"
+                .to_owned()),
+            (true, false) if keys.get(&self.id) != self.key.as_ref() => {
+                Err(format!("it names another key of {} than this server's", self.id))
+            }
+            (true, false) => match self.expect.iter().find(differs) {
+                None => Ok(()),
+                Some((id, key)) => Err(format!("the key of {id} is not {key}, as --expect says")),
+            },
         }
     }
 }
@@ -196,6 +210,21 @@ impl Server {
             return None;
         }
         Some(keys)
+    }
+
+    /// Checks that a server with which this one may found a bank was told the same of keys. Otherwise each of
+    /// them would found a bank of its own.
+    pub(super) fn check_access(&self, hello: &Hello) -> Result<(), String> {
+        let founds = self.chain.is_none() && hello.standing.genesis.is_none();
+        if !founds || hello.keys == self.config.keys {
+            return Ok(());
+        }
+        let access = |keys| if keys { "--access keys" } else { "--access open" };
+        let (theirs, ours) = (access(hello.keys), access(self.config.keys));
+        Err(format!(
+            "{} is about to found a bank with {theirs}, this server with {ours}: start both alike",
+            hello.id
+        ))
     }
 
     /// Logs this server's key, once, if the chain names none for it and it is to have one.

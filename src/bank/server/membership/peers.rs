@@ -64,6 +64,8 @@ pub struct Peer {
     pub behind: bool,
     /// The block 0 in its last hello, if it is another bank's.
     pub elsewhere: Option<BlockHash>,
+    /// Its block 0, if this server holds none and didn't take it.
+    pub strange: Option<BlockHash>,
     /// True if it has confirmed the same block 0.
     pub confirmed: bool,
     /// True if its chain contradicts ours. It isn't asked for blocks again.
