@@ -155,3 +155,14 @@ impl Keyed {
         self.key(name).fingerprint()
     }
 }
+
+/// Shows what the servers logged beside a failed test.
+impl Drop for Keyed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for id in ["A", "B", "C"] {
+                println!("what {id} logged:\n{}", self.log_of(id));
+            }
+        }
+    }
+}

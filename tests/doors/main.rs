@@ -6,5 +6,6 @@ mod support;
 mod attacks;
 mod clients;
 mod half_open;
+mod impostors;
 mod keyed;
 mod sealed;

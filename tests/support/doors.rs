@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Instant;
 
 use paxos_banking::noise::{
-    HandshakeError, Introduction, Opener, Preamble, Sealer, SecretKey, initiate,
+    HandshakeError, Introduction, Opener, Preamble, Sealer, SecretKey, Secured, answer, initiate,
+    read_preamble,
 };
 use paxos_banking::wire::{LineRead, LineReader, MAX_PEER_LINE};
 use serde_json::Value;
@@ -48,6 +49,17 @@ impl Sealed {
         stream.set_nodelay(true)?;
         let accept = |_, _: &Introduction| Ok(());
         let (secured, server) = initiate(stream, Instant::now() + PATIENCE, key, preamble, accept)?;
+        Sealed::over(secured, server)
+    }
+
+    /// The far end of a connection that came: it answers with this key, and calls itself `id`.
+    pub fn accept(stream: TcpStream, key: &SecretKey, id: &str) -> Result<Sealed, HandshakeError> {
+        let itself = Introduction { id: super::cluster::server(id), bank: None, keyed: true };
+        let caller = read_preamble(stream, Instant::now() + PATIENCE)?;
+        Sealed::over(answer(caller, key, &itself)?, itself)
+    }
+
+    fn over(secured: Secured<TcpStream>, server: Introduction) -> Result<Sealed, HandshakeError> {
         secured.opener.get_ref().set_read_timeout(Some(PATIENCE))?;
         Ok(Sealed { sealer: secured.sealer, lines: LineReader::new(secured.opener), server })
     }
@@ -62,8 +74,13 @@ impl Sealed {
 
     /// The next line that comes; None if the connection has ended.
     pub fn read(&mut self) -> Option<Value> {
+        self.read_line().map(|line| serde_json::from_slice(&line).expect("JSON"))
+    }
+
+    /// The same, byte for byte: a block's hash is of its text.
+    pub fn read_line(&mut self) -> Option<Vec<u8>> {
         match self.lines.read_line(MAX_PEER_LINE) {
-            Ok(LineRead::Line(line)) => Some(serde_json::from_slice(line).expect("JSON")),
+            Ok(LineRead::Line(line)) => Some(line.to_vec()),
             Ok(LineRead::End) => None,
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => None,
             other => panic!("nothing comes: {other:?}"),
