@@ -66,7 +66,7 @@ impl Process {
     /// The end of what it said, for an error message.
     pub fn last_words(&self) -> String {
         let said = self.said();
-        let lines: Vec<&str> = said.lines().collect();
+        let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
         lines[lines.len().saturating_sub(10)..].join("\n")
     }
 

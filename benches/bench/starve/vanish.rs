@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ pub fn run(ground: &Ground, figures: &mut Figures) -> Fallible<()> {
     };
     let setting =
         crate::bench::bank::Setting { listen: Some("0.0.0.0".into()), ..ground.setting.clone() };
-    let bank = Bank::start(&setting, &[])?;
+    let bank = Bank::start(&setting, flags_beyond_loopback(&setting.program)?)?;
     let port = bank.addresses["A"].rsplit_once(':').map_or("", |(_, port)| port);
     let address = format!("{}:{port}", network.here());
     let clients = network.clients(&folder, &address, ground.size(CLIENTS, 20))?;
@@ -47,6 +48,16 @@ pub fn run(ground: &Ground, figures: &mut Figures) -> Fallible<()> {
     figures.asked("connections of theirs still there then", Unit::Count, held, Bound::AtMost(0.0));
     figures.measured("looked at after", Unit::Nanos, start.elapsed().as_nanos() as f64);
     Ok(())
+}
+
+/// What a build has to be told so that its servers listen beyond loopback without keys; earlier ones do so
+/// unasked, and know no such flag.
+fn flags_beyond_loopback(program: &Path) -> Fallible<&'static [&'static str]> {
+    const FLAG: &str = "--let-everybody-debit";
+    let help = Command::new(program).args(["server", "--help"]).output();
+    let help = help.map_err(|error| format!("{}: {error}", program.display()))?;
+    let knows = String::from_utf8_lossy(&help.stdout).contains(FLAG);
+    Ok(if knows { &[FLAG] } else { &[] })
 }
 
 /// How many connections A holds, on its port, to another address than this machine's own.
