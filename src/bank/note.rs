@@ -212,10 +212,8 @@ pub enum Warning {
     OddAnswer(ServerId, &'static str),
     /// A peer has founded another bank; the words say what to do.
     OtherBank(ServerId, &'static str),
-    /// A block 0 that is wrong, and why.
+    /// A block 0 that is wrong, or another bank's; whose it is, and why it is not taken.
     BadGenesis(String),
-    /// A peer's block 0 is not taken, for this reason.
-    StrangeGenesis(ServerId, BlockHash, String),
     /// This server has founded a bank of which it was not told.
     NewBank(BlockHash),
     /// This server founds no bank; the words say why.
@@ -396,10 +394,7 @@ impl fmt::Display for Warning {
             Warning::OtherBank(peer, to_do) => {
                 write!(f, "{peer} has founded another bank. {to_do}")
             }
-            Warning::BadGenesis(why) => write!(f, "a block 0 that is none: {why}"),
-            Warning::StrangeGenesis(peer, hash, why) => {
-                write!(f, "block 0 of {peer}, {}, is not taken: {why}", hash.short())
-            }
+            Warning::BadGenesis(why) => write!(f, "a block 0 is not taken: {why}"),
             Warning::NewBank(hash) => write!(
                 f,
                 "founded a NEW bank: its block 0 is {hash}. If there was one before, its stores are not \

@@ -30,7 +30,7 @@ impl Server {
         let Some(keys) = self.founding_keys() else { return };
         let genesis = Genesis { format: FORMAT, opening_balance, servers, keys };
         if let Err(why) = self.found_on(&SealedBlock::genesis(genesis)) {
-            self.warn(Warning::BadGenesis(why));
+            self.warn(Warning::BadGenesis(format!("this server's own: {why}")));
         }
     }
 
@@ -45,7 +45,8 @@ impl Server {
         if let Some(known) = self.peers.get_mut(peer) {
             known.strange = Some(block.hash());
         }
-        self.warn(Warning::StrangeGenesis(peer.clone(), block.hash(), why));
+        let hash = block.hash().short();
+        self.warn(Warning::BadGenesis(format!("{hash} of {peer}'s: {why}")));
         false
     }
 
