@@ -90,7 +90,8 @@ fn compare_one(all: &mut [Examined], index: usize, reference: usize) -> Result<(
     Ok(())
 }
 
-fn hash_at(source: &mut dyn Source, height: u64) -> Result<BlockHash, Trouble> {
+/// Returns the hash of the block at a height.
+pub fn hash_at(source: &mut dyn Source, height: u64) -> Result<BlockHash, Trouble> {
     let found = source.blocks(height, height)?;
     found.first().map(|block| block.hash()).ok_or_else(|| {
         Finding::new(source.spot(&Place::Block(height)), "missing, though it was there").into()

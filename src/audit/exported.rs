@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A file with nothing but blocks, as `redis-cli --raw LRANGE SERVER-BLOCKCHAIN-A 0 -1` prints them, is
-//! accepted too.
+//! accepted too. So is a file of an archive, which begins at a later block ([`segments`](super::segments)).
 
 use std::fs::File;
 use std::io;
@@ -108,6 +108,14 @@ impl FileSource {
     pub fn new(path: PathBuf) -> FileSource {
         let held = Ends { blocks: 0, elements: 0 };
         FileSource { path, header: None, held, place: None }
+    }
+
+    /// Returns the height of the block in the first line, if there is one.
+    pub fn first_height(&self) -> Option<u64> {
+        let mut reader = self.open().ok()?;
+        let line = self.next_line(&mut reader, 0).ok()??;
+        let block = matches!(Kind::of(line), Kind::Block).then(|| SealedBlock::open(line))?;
+        block.ok().map(|block| block.height())
     }
 
     fn open(&self) -> Result<LineReader<File>, Trouble> {

@@ -22,11 +22,11 @@ use std::time::Duration;
 
 use crate::audit::across::Across;
 use crate::audit::examined::Examined;
-use crate::audit::exported::FileSource;
 use crate::audit::report::Report;
 use crate::audit::served::ServerSource;
 use crate::audit::source::Source;
 use crate::audit::stored::StoreSource;
+use crate::audit::stretch::Stretch;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
 use crate::client::doors::Doors;
@@ -45,9 +45,11 @@ pub mod log;
 pub mod replay;
 pub mod report;
 pub mod requests;
+pub mod segments;
 pub mod served;
 pub mod source;
 pub mod stored;
+pub mod stretch;
 
 /// The status if all is sound.
 pub const SOUND: u8 = 0;
@@ -87,9 +89,12 @@ pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
         Box::new(ServerSource::new(id.clone(), address.clone(), options))
     };
     sources.extend(servers.iter().map(server));
-    let file = |path: &PathBuf| -> Box<dyn Source> { Box::new(FileSource::new(path.clone())) };
-    sources.extend(files.iter().map(file));
-    let report = audit(sources, unread);
+    let (whole, segments) = segments::sort(files);
+    sources.extend(whole.into_iter().map(|file| -> Box<dyn Source> { Box::new(file) }));
+    let (whole, parts): (Vec<_>, Vec<_>) =
+        segments.into_iter().partition(|files| files.first() == 0);
+    sources.extend(whole.into_iter().map(|files| -> Box<dyn Source> { Box::new(files) }));
+    let report = audit(sources, parts.into_iter().map(Stretch::of).collect(), unread);
     let written = match options.json {
         true => out.write_all(to_line(&report).as_bytes()),
         false => report.write(out),
@@ -102,14 +107,22 @@ pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
     }
 }
 
-/// Examines each source, and then all of them together. `unread` lists what was looked for in vain.
-pub fn audit(sources: Vec<Box<dyn Source>>, unread: Vec<String>) -> Report {
+/// Examines each source, and then all of them together, with the stretches of chains. `unread` lists what was
+/// looked for in vain.
+pub fn audit(
+    sources: Vec<Box<dyn Source>>,
+    mut stretches: Vec<Stretch>,
+    unread: Vec<String>,
+) -> Report {
     let mut all: Vec<Examined> = sources.into_iter().map(Examined::of).collect();
     let across = match all.len() {
         0 => Across::default(),
         _ => across::compare(&mut all),
     };
-    Report::new(&all, across, unread)
+    if let Some(reference) = across.reference {
+        stretches.iter_mut().for_each(|stretch| stretch.compare(&mut all[reference]));
+    }
+    Report::new(&all, across, stretches, unread)
 }
 
 /// Returns an auditor's options for Redis. It writes nothing, so weak settings don't matter.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::audit::across::Across;
 use crate::audit::examined::Examined;
 use crate::audit::finding::{Finding, Trouble};
+use crate::audit::stretch::Stretch;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::ServerId;
 
@@ -20,6 +21,9 @@ pub struct Report {
     pub first: Option<Finding>,
     /// The stores, servers and files, each by itself.
     pub stores: Vec<One>,
+    /// Stretches of chains whose beginning is not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stretches: Vec<Stretch>,
     /// The comparison of several with each other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub across: Option<Together>,
@@ -90,9 +94,15 @@ pub struct Together {
 
 impl Report {
     /// Sums up an audit.
-    pub fn new(all: &[Examined], across: Across, unread: Vec<String>) -> Report {
+    pub fn new(
+        all: &[Examined],
+        across: Across,
+        stretches: Vec<Stretch>,
+        unread: Vec<String>,
+    ) -> Report {
         let stores: Vec<One> = all.iter().map(One::of).collect();
-        let first = first_of(&stores, &across.findings);
+        let of_stretch = || stretches.iter().find_map(|stretch| stretch.wrong.clone());
+        let first = first_of(&stores, &across.findings).or_else(of_stretch);
         let together = across.reference.map(|index| Together {
             against: stores[index].name.clone(),
             height: all[index].first - 1,
@@ -101,14 +111,16 @@ impl Report {
             unread: across.unread,
             absent: across.absent,
         });
-        let mut report = Report { sound: false, first, stores, across: together, unread };
+        let across = together;
+        let mut report = Report { sound: false, first, stores, stretches, across, unread };
         report.sound = report.first.is_none() && !report.is_incomplete() && !report.lacks_a_bank();
         report
     }
 
     /// True if something could not be read.
     pub fn is_incomplete(&self) -> bool {
-        let of_one = self.stores.iter().any(|one| one.unread.is_some());
+        let of_one = self.stores.iter().any(|one| one.unread.is_some())
+            || self.stretches.iter().any(|stretch| stretch.unread.is_some());
         let across = self.across.as_ref().is_some_and(|across| !across.unread.is_empty());
         !self.unread.is_empty() || of_one || across
     }
@@ -125,12 +137,16 @@ impl Report {
     /// Writes the report for people.
     pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
         self.stores.iter().try_for_each(|one| one.write(to))?;
+        self.stretches.iter().try_for_each(|stretch| stretch.write(to))?;
         if let Some(together) = &self.across {
             together.write(self.stores.len(), to)?;
         }
         self.unread.iter().try_for_each(|why| writeln!(to, "can't be read: {why}"))?;
         match &self.first {
             Some(finding) => writeln!(to, "WRONG. The first thing: {finding}"),
+            None if self.sound && self.stretches.iter().any(|stretch| stretch.fits.is_none()) => {
+                writeln!(to, "sound, as far as can be known without the blocks before")
+            }
             None if self.sound => writeln!(to, "sound"),
             None if !self.is_incomplete() => {
                 writeln!(to, "NO BANK in {}", self.without_a_bank().join(", "))

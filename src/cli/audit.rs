@@ -19,7 +19,8 @@ use super::values::Cluster;
                         3 something can't be read, and nothing wrong was found in the rest; \
                         4 all could be read and nothing is wrong, but a store holds no bank.")]
 pub struct Audit {
-    /// Files that `export` wrote
+    /// Files that `export` wrote, or of an archive. Of an archive, name all, or some that follow each other:
+    /// without the beginning, less can be verified
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 

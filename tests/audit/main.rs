@@ -11,5 +11,6 @@ mod damages;
 mod files;
 mod rejoined;
 mod running;
+mod segments;
 mod sessions;
 mod told;
