@@ -103,8 +103,9 @@ impl<S: Timed> Opener<S> {
         let is_short = frame.len() - SEAL <= buffer.len();
         let text = match is_short {
             true => &mut *buffer,
+            // With room for the seal, it is opened in place; without, elsewhere, and copied.
             false => {
-                self.text.resize(frame.len() - SEAL, 0);
+                self.text.resize(frame.len(), 0);
                 &mut self.text
             }
         };
@@ -114,7 +115,11 @@ impl<S: Timed> Opener<S> {
             io::Error::new(ErrorKind::InvalidData, wrong)
         })?;
         self.next += 1;
-        Ok(if is_short { length } else { self.give(buffer) })
+        if is_short {
+            return Ok(length);
+        }
+        self.text.truncate(length);
+        Ok(self.give(buffer))
     }
 
     /// Gives a part of the text of a long frame, whose memory is given back after the last part.
@@ -135,11 +140,11 @@ impl<S: Timed> Read for Opener<S> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        if self.given < self.text.len() {
-            return Ok(self.give(buffer));
-        }
         if self.is_broken {
             return Err(ErrorKind::InvalidData.into());
+        }
+        if self.given < self.text.len() {
+            return Ok(self.give(buffer));
         }
         let opened = self.open(buffer);
         self.is_broken = opened.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidData);
