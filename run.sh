@@ -318,13 +318,18 @@ remember_bank() {
     [ -z "$hash" ] || [ -f "$BANK" ] || echo "$hash" >"$BANK"
 }
 
+# Old blocks go there; Redis keeps the newest ones.
+archive_of() { echo "$DATA/archive-$1"; }
+
 bank_flag() { [ ! -f "$BANK" ] || echo "--bank $(cat "$BANK")"; }
 
 start_server() {
+    local archive=(--archive "$(archive_of "$1")")
     if alive "$1"; then say "server $1 runs already"; return; fi
+    case " ${SERVER_FLAGS:-}" in *" --archive"*) archive=() ;; esac
     # shellcheck disable=SC2086  # SERVER_FLAGS holds several words
     launch "$1" env "GLIBC_TUNABLES=$TUNABLES" "$(recall binary)" server --id "$1" --cluster "$(cluster)" \
-        --redis "$(redis_url "$1")" $(bank_flag) ${SERVER_FLAGS:-}
+        --redis "$(redis_url "$1")" ${archive[@]+"${archive[@]}"} $(bank_flag) ${SERVER_FLAGS:-}
 }
 
 start_everything() {
@@ -514,6 +519,9 @@ audit() {
     for name in $(all_redis); do
         # Where one doesn't run, the audit names it among what it could not read.
         urls+=(--redis "redis://127.0.0.1:$(redis_port "$name")")
+    done
+    for name in $SERVERS; do
+        [ ! -f "$(archive_of "$name")/archive.json" ] || urls+=(--archive "$(archive_of "$name")")
     done
     exec "$(recall binary)" audit "${urls[@]}" "$@"
 }

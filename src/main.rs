@@ -103,6 +103,10 @@ fn run_server(mut server: cli::Server) -> String {
         Ok(store) => store,
         Err(error) => return error.to_string(),
     };
+    let store = match server.archive {
+        Some(options) => store.archived(options),
+        None => store,
+    };
     match Node::start(server.node, Box::new(store)) {
         Ok(node) => {
             log::info!("listening on {}", node.address());

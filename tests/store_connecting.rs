@@ -109,6 +109,7 @@ fn a_user_who_may_not_use_a_command_or_a_key_is_refused_before_anything_is_writt
     }
     let keys = [
         "BLOCKCHAIN",
+        "GENESIS",
         "LOG",
         "ACCEPTED",
         "BALANCES",

@@ -9,11 +9,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::audit::csv;
 use crate::audit::exported::{EndLine, Ends, Header};
 use crate::audit::finding::{Finding, Spot, Trouble};
-use crate::audit::stored::trouble;
+use crate::audit::stored::{spot, trouble};
 use crate::audit::{SOUND, UNREAD, WRONG, redis_options};
+use crate::audit::{archives, csv};
 use crate::bank::blockchain::block::FORMAT;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
@@ -29,6 +29,8 @@ const PIECE: usize = 8 << 20;
 pub struct Options {
     /// The URL of the Redis.
     pub redis: String,
+    /// The folder of the server's segments, if it has any.
+    pub archive: Option<PathBuf>,
     /// The server whose store it is; may be omitted where there is only one.
     pub id: Option<ServerId>,
     /// The file to write; the standard output if there is none.
@@ -52,8 +54,9 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> u8
 }
 
 fn export(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
-    let premises =
-        ReadOnlyRedis::new(&options.redis, &redis_options(options.timeout)).map_err(trouble)?;
+    let folders = archives::of(&options.archive).map_err(Trouble::Unread)?;
+    let premises = ReadOnlyRedis::new(&options.redis, &redis_options(options.timeout));
+    let premises = premises.map_err(trouble)?.with_folders(folders);
     let id = find(&premises, options.id.as_ref())?;
     let mut visitor = premises.visit(&id);
     let contents = visitor.contents().map_err(trouble)?;
@@ -112,11 +115,10 @@ fn write_all(
     while next < stored.blocks {
         let piece = visitor.blocks(next, stored.blocks - 1, PIECE).map_err(trouble)?;
         if piece.is_empty() {
-            let spot = Spot::of_redis(&visitor.name_of(&Place::Block(next)));
-            return Err(Finding::new(spot, "missing").into());
+            return Err(Finding::new(spot(visitor, &Place::Block(next)), "missing").into());
         }
         for block in piece {
-            let place = || visitor.name_of(&Place::Block(next));
+            let place = || spot(visitor, &Place::Block(next));
             let lines = if as_table {
                 block.block().logs.values().flatten().try_for_each(|one| named(one, place))?;
                 csv::of_block(block.block())
@@ -128,7 +130,7 @@ fn write_all(
         }
     }
     for (index, element) in stored.log.iter().enumerate() {
-        let place = || visitor.name_of(&Place::Element(index));
+        let place = || spot(visitor, &Place::Element(index));
         let lines = if as_table {
             named(element, place)?;
             csv::of_log(id, element)
@@ -144,23 +146,23 @@ fn write_all(
     to.flush().map_err(failed)
 }
 
-fn named(element: &Element, place: impl FnOnce() -> String) -> Result<(), Trouble> {
+fn named(element: &Element, place: impl FnOnce() -> Spot) -> Result<(), Trouble> {
     match csv::can_be_named(element) {
         true => Ok(()),
         false => {
             let what = format!("the entries from seq {} on can't be numbered", element.first().seq);
-            Err(Finding::new(Spot::of_redis(&place()), what).into())
+            Err(Finding::new(place(), what).into())
         }
     }
 }
 
 /// Checks that a text fits on a line of its own. No server writes any other.
-fn one_line(text: &str, place: impl FnOnce() -> String) -> Result<&str, Trouble> {
+fn one_line(text: &str, place: impl FnOnce() -> Spot) -> Result<&str, Trouble> {
     match text.contains(['\n', '\r']) {
         false => Ok(text),
         true => {
             let what = "the text is broken over lines, which no server writes";
-            Err(Finding::new(Spot::of_redis(&place()), what).into())
+            Err(Finding::new(place(), what).into())
         }
     }
 }

@@ -35,6 +35,7 @@ use crate::store::redis::viewer::ReadOnlyRedis;
 use crate::wire::to_line;
 
 pub mod across;
+pub mod archives;
 pub mod csv;
 pub mod examined;
 pub mod export;
@@ -65,6 +66,8 @@ pub const NO_BANK: u8 = 4;
 pub struct Options {
     /// The URLs of each Redis.
     pub redis: Vec<String>,
+    /// The folders of the servers' segments.
+    pub archives: Vec<PathBuf>,
     /// The servers whose stores are looked for there; if none are named, all that are there.
     pub ids: Vec<ServerId>,
     /// Running servers, with their addresses.
@@ -135,9 +138,13 @@ fn stores(options: &Options) -> (Vec<Box<dyn Source>>, Vec<String>) {
     let (mut sources, mut unread): (Vec<Box<dyn Source>>, _) = (Vec::new(), Vec::new());
     let mut found = BTreeSet::new();
     let wanted = |id: &ServerId| options.ids.is_empty() || options.ids.contains(id);
+    let folders = archives::of(&options.archives).unwrap_or_else(|why| {
+        unread.push(why);
+        BTreeMap::new()
+    });
     for url in &options.redis {
         let there = ReadOnlyRedis::new(url, &redis_options(options.timeout))
-            .and_then(|premises| Ok((premises.servers()?, premises)));
+            .and_then(|premises| Ok((premises.servers()?, premises.with_folders(folders.clone()))));
         let (servers, premises) = match there {
             Ok(there) => there,
             Err(error) => {

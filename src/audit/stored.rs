@@ -1,6 +1,6 @@
 //! A store in Redis, as a source.
 
-use crate::audit::finding::{Finding, Spot, Trouble};
+use crate::audit::finding::{At, Finding, Spot, Trouble};
 use crate::audit::replay::BlockFound;
 use crate::audit::source::{AccountsPiece, Kept, Source, Standing};
 use crate::bank::ids::ServerId;
@@ -18,13 +18,15 @@ pub struct StoreSource {
     visitor: StoreViewer,
     /// The next page of balances; none after the last.
     next: Option<u64>,
+    /// True once the segments were compared with what the store says of them.
+    has_checked: bool,
 }
 
 impl StoreSource {
     /// Names the store of the server `id` in a Redis.
     pub fn new(premises: &ReadOnlyRedis, id: ServerId) -> StoreSource {
         let (place, visitor) = (premises.place(), premises.visit(&id));
-        StoreSource { id, place, visitor, next: Some(0) }
+        StoreSource { id, place, visitor, next: Some(0), has_checked: false }
     }
 }
 
@@ -32,8 +34,21 @@ impl StoreSource {
 pub fn trouble(error: StoreError) -> Trouble {
     match error {
         StoreError::Corrupt { key, what } => Finding::new(Spot::of_redis(&key), what).into(),
+        StoreError::Past { file: Some(file), what } => {
+            Finding::new(Spot { key: file.display().to_string(), at: None }, what).into()
+        }
         other => Trouble::Unread(other.to_string()),
     }
+}
+
+/// Names a place in a store, or in a segment, as people find it.
+pub fn spot(visitor: &StoreViewer, place: &Place) -> Spot {
+    if let Place::Block(height) = place
+        && let Some((file, line)) = visitor.line_of(*height)
+    {
+        return Spot { key: file.display().to_string(), at: Some(At::Line(line)) };
+    }
+    Spot::of_redis(&visitor.name_of(place))
 }
 
 impl Source for StoreSource {
@@ -46,12 +61,15 @@ impl Source for StoreSource {
     }
 
     fn spot(&self, place: &Place) -> Spot {
-        Spot::of_redis(&self.visitor.name_of(place))
+        spot(&self.visitor, place)
     }
 
     fn standing(&mut self) -> Result<Option<Standing>, Trouble> {
         let stored = self.visitor.contents().map_err(trouble)?;
         let outdated = self.visitor.outdated();
+        if !std::mem::replace(&mut self.has_checked, true) {
+            self.visitor.check_segments().map_err(trouble)?;
+        }
         Ok(stored.map(|stored| Standing {
             blocks: stored.blocks,
             log: stored.log,

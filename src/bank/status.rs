@@ -156,6 +156,22 @@ pub struct Measured {
     /// The handshakes of connections that others dialled.
     #[serde(default)]
     pub handshakes: Handshakes,
+    /// The archive, if the server has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveStatus>,
+}
+
+/// What a server's archive holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ArchiveStatus {
+    /// The height of the first block that is still in the store.
+    pub base: u64,
+    /// The number of segments that hold the blocks below.
+    pub segments: u64,
+    /// The number of these that are damaged, and not mended yet.
+    pub damaged: u64,
+    /// Why no blocks leave the store now, if anything is in the way.
+    pub trouble: Option<String>,
 }
 
 /// How many handshakes there were since the process started.

@@ -9,6 +9,7 @@ use paxos_banking::bank::blockchain::bank_name::BankName;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
+use super::archive::Archive;
 use super::audit::{Audit, Export};
 use super::doors::Doors;
 use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
@@ -142,6 +143,9 @@ pub struct Server {
     /// bank's, it says so and ends [default: on an empty store, found a NEW bank with the others]
     #[arg(long, value_name = "HASH")]
     pub bank: Option<BankName>,
+
+    #[command(flatten)]
+    pub archive: Archive,
 
     #[command(flatten)]
     pub doors: Doors,

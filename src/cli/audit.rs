@@ -32,6 +32,10 @@ pub struct Audit {
     #[command(flatten)]
     pub password_file: PasswordFile,
 
+    /// The folder of a server's segments, for a store whose oldest blocks are in segments; may be repeated
+    #[arg(long = "archive", value_name = "DIR")]
+    pub archives: Vec<PathBuf>,
+
     /// Only this server's store; may be repeated [default: all that are there]
     #[arg(long = "id", value_name = "ID")]
     pub ids: Vec<ServerId>,
@@ -74,6 +78,10 @@ pub struct Export {
     #[command(flatten)]
     pub password_file: PasswordFile,
 
+    /// The folder of the server's segments, if its oldest blocks are in segments
+    #[arg(long, value_name = "DIR")]
+    pub archive: Option<PathBuf>,
+
     /// The server whose store it is [default: the only one there]
     #[arg(long, value_name = "ID")]
     pub id: Option<ServerId>,
@@ -93,8 +101,8 @@ pub struct Export {
 
 /// Checks what only the flags together can get wrong.
 pub fn check_audit(arguments: Audit, environment: &Environment) -> Result<audit::Options, String> {
-    let Audit { files, redis, password_file, ids, servers, server_key, json, timeout, .. } =
-        arguments;
+    let Audit { files, redis, password_file, archives, ids, servers, server_key, .. } = arguments;
+    let Audit { json, timeout, .. } = arguments;
     if let Some(mistaken) = files.iter().find_map(|file| flag_for(file.to_str()?)) {
         return Err(mistaken);
     }
@@ -124,12 +132,18 @@ pub fn check_audit(arguments: Audit, environment: &Environment) -> Result<audit:
     if redis.is_empty() && !ids.is_empty() {
         return Err("--id picks among the stores of a Redis, which --redis <URL> names".into());
     }
+    if redis.is_empty() && !archives.is_empty() {
+        return Err("--archive goes with the store that its segments left, which --redis <URL> names; segments \
+                    alone are files, and need no flag"
+            .into());
+    }
     if redis.is_empty() && nothing_else {
         return Err("there is nothing to audit: name a Redis by --redis URL, a running server by \
                     --server ID=HOST:PORT, or files that export wrote"
             .into());
     }
-    Ok(audit::Options { redis, ids, servers, doors, server_keys: named, files, json, timeout })
+    let server_keys = named;
+    Ok(audit::Options { redis, archives, ids, servers, doors, server_keys, files, json, timeout })
 }
 
 /// Suggests the flag that was forgotten, if a file's name looks like its value.
@@ -151,12 +165,12 @@ pub fn check_export(
     arguments: Export,
     variable: Option<String>,
 ) -> Result<audit::export::Options, String> {
-    let Export { redis, password_file, id, csv, output, timeout } = arguments;
+    let Export { redis, password_file, archive, id, csv, output, timeout } = arguments;
     let redis = redis::url(redis, variable, &password_file)?.ok_or(
         "the Redis with the server's store is not named: --redis <URL> names it, or \
          PAXOS_BANKING_REDIS",
     )?;
-    Ok(audit::export::Options { redis, id, csv, output, timeout })
+    Ok(audit::export::Options { redis, archive, id, csv, output, timeout })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! [`args`] says what each flag looks like, and [`values`] reads single values. This file checks what only
 //! the flags together can get wrong.
 
+mod archive;
 mod args;
 mod audit;
 mod doors;
@@ -24,7 +25,7 @@ use paxos_banking::client::{self, Options};
 use paxos_banking::mend;
 use paxos_banking::node::{NodeConfig, Timings};
 use paxos_banking::play;
-use paxos_banking::store::redis::Options as RedisOptions;
+use paxos_banking::store::redis::{ArchiveOptions, Options as RedisOptions};
 use paxos_banking::trace::Choice;
 use paxos_banking::tunnel;
 use paxos_banking::upgrade;
@@ -79,6 +80,7 @@ pub struct Server {
     pub key: Option<PathBuf>,
     pub redis: String,
     pub redis_options: RedisOptions,
+    pub archive: Option<ArchiveOptions>,
 }
 
 /// Reads the command line, beginning with the program's name.
@@ -164,7 +166,8 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         connect_timeout: times.redis_timeout,
         timeout: times.redis_timeout,
     };
-    Ok(Config::Server(Box::new(Server { node, key, redis, redis_options })))
+    let archive = server.archive.check()?;
+    Ok(Config::Server(Box::new(Server { node, key, redis, redis_options, archive })))
 }
 
 fn timings(times: &args::Times) -> Timings {

@@ -213,6 +213,7 @@ pub(super) fn full_status() -> Status {
             last_error_ms: Some(61_000),
         },
         handshakes: Handshakes { done: 7, failed: [("forged".into(), 2)].into() },
+        archive: None,
     });
     status
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::bank::ids::AccountId;
 use crate::bank::request::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
-use crate::bank::status::Handshakes;
+use crate::bank::status::{ArchiveStatus, Handshakes};
 use crate::client::text::{names, plain};
 
 /// Describes a server's status in several lines.
@@ -120,11 +120,12 @@ fn measured_in_words(measured: &Measured) -> String {
     format!(
         "  transfers: {accepted} accepted, {refused} refused, {unavailable} unavailable; \
          runs: {runs_started} started, {runs_won} won, {runs_lost} lost\n  \
-         latency of the last minute: {}; {}\n  {}{}",
+         latency of the last minute: {}; {}\n  {}{}{}",
         latency("local", &measured.local),
         latency("Paxos", &measured.paxos),
         redis_in_words(&measured.redis),
-        handshakes_in_words(&measured.handshakes)
+        handshakes_in_words(&measured.handshakes),
+        measured.archive.as_ref().map_or_else(String::new, archive_in_words)
     )
 }
 
@@ -137,6 +138,20 @@ fn handshakes_in_words(Handshakes { done, failed }: &Handshakes) -> String {
         (done, true) => format!("\n  handshakes: {done} done, none failed"),
         (done, false) => format!("\n  handshakes: {done} done; failed: {}", failed.join(", ")),
     }
+}
+
+/// Says what the archive holds, and what is in its way.
+fn archive_in_words(ArchiveStatus { base, segments, damaged, trouble }: &ArchiveStatus) -> String {
+    let held = match base.checked_sub(1) {
+        Some(last) => format!("\n  archive: {segments} segments, up to block {last}"),
+        None => "\n  archive: no segment yet".into(),
+    };
+    let damaged = match damaged {
+        0 => String::new(),
+        damaged => format!(", {damaged} damaged"),
+    };
+    let trouble = trouble.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+    format!("{held}{damaged}{trouble}")
 }
 
 fn redis_in_words(redis: &RedisStatus) -> String {
@@ -211,6 +226,19 @@ mod tests {
                peer B: connected, heard 180ms ago, height 4, 1200 entries/s\n  \
                peer C: not connected"
         );
+    }
+
+    #[test]
+    fn the_archive_is_told() {
+        let said = |base, damaged, trouble| {
+            let archive = ArchiveStatus { base, segments: 2, damaged, trouble };
+            archive_in_words(&archive)
+        };
+        assert_eq!(said(0, 0, None), "\n  archive: no segment yet");
+        assert_eq!(said(10, 0, None), "\n  archive: 2 segments, up to block 9");
+        let trouble = Some("no blocks are archived: the disk is full".to_owned());
+        let all = "\n  archive: 2 segments, up to block 9, 1 damaged; no blocks are archived: the disk is full";
+        assert_eq!(said(10, 1, trouble), all);
     }
 
     #[test]

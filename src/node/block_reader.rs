@@ -108,9 +108,12 @@ impl Job {
 
 impl Job {
     /// Ends a job because the store doesn't answer.
-    fn fail(self) {
+    fn fail(self, error: &StoreError) {
         if let Job::ForClient { reply_sender, id, .. } = self {
-            decline(&reply_sender, id, "the store gives no answer");
+            match error {
+                StoreError::Past { .. } => decline(&reply_sender, id, &error.to_string()),
+                _ => decline(&reply_sender, id, "the store gives no answer"),
+            }
         }
     }
 }
@@ -212,6 +215,7 @@ impl BlockReader {
             blocks => blocks?,
         };
         self.statements.follow(&blocks);
+        self.statements.follow_segments(&*self.store);
         if let Err(reason) = self.checking.take(&blocks, &*self.store) {
             self.end(reason);
         }
@@ -236,7 +240,7 @@ impl BlockReader {
                     Ok(false) => self.answer_client(job),
                     Err(error) => {
                         log::warn!("the chain can't be read: {error}");
-                        job.fail();
+                        job.fail(&error);
                     }
                 }
             }
@@ -247,7 +251,7 @@ impl BlockReader {
     /// True if the index lacks blocks that a client asks about.
     fn has_to_index(&self, query: &Query) -> bool {
         match query {
-            Query::History { state, .. } => self.statements.next() < state.blocks,
+            Query::History { state, .. } => !self.statements.covers(state.blocks),
             Query::Chain { .. } => false,
         }
     }
@@ -259,7 +263,7 @@ impl BlockReader {
                 Ok(answer) => reply_sender.send(answer),
                 Err(error) => {
                     log::warn!("a client's question can't be answered: {error}");
-                    job.fail();
+                    job.fail(&error);
                 }
             },
         }

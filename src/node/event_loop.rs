@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Select};
 
 use crate::bank::effects::{Event, Turn};
+use crate::bank::ids::ServerId;
 use crate::bank::note::Note;
 use crate::bank::paxos::message::Message;
 use crate::bank::server::recovery::replay::Check;
 use crate::bank::server::{Config, Server};
+use crate::node::archivist::Fetching;
 use crate::node::checking::ToCheck;
 use crate::node::config::Timings;
 use crate::node::gate::Gate;
@@ -52,6 +54,8 @@ pub(crate) struct EventLoop {
     pub(crate) transport: Transport,
     pub(crate) waiting: Waiting,
     pub(crate) pauses: Pauses,
+    /// What is fetched from peers for segments, if there are any.
+    pub(crate) fetching: Option<Fetching>,
 }
 
 /// What the last turn left for the next ones.
@@ -207,7 +211,19 @@ impl EventLoop {
             let events = self.transport.new_roles();
             return events.into_iter().for_each(|event| self.server.handle(event));
         }
-        if let Some(event) = self.transport.admit(incoming) {
+        if let (Incoming::Wanted(from, to), Some(fetching)) = (&incoming, &mut self.fetching) {
+            let is_linked = |peer: &ServerId| self.transport.is_linked(peer);
+            if let Some((peer, question)) = fetching.ask((*from, *to), is_linked) {
+                self.transport.send(&peer, question);
+            }
+            return;
+        }
+        let event = self.transport.admit(incoming);
+        let event = match &mut self.fetching {
+            Some(fetching) => event.and_then(|event| fetching.divert(event)),
+            None => event,
+        };
+        if let Some(event) = event {
             self.server.handle(event);
         }
     }

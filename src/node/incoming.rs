@@ -22,6 +22,8 @@ pub(crate) enum Incoming {
     Proved(ConnectionId, Fingerprint),
     /// The roles of keys are other ones now.
     Roles,
+    /// The archivist wants the blocks of these heights from a peer.
+    Wanted(u64, u64),
     /// An event from that connection.
     Connection(ConnectionId, Event),
     /// A client's request, which waits for its turn.

@@ -261,7 +261,15 @@ fn tail(
     while next > 1 {
         let from = next.saturating_sub(count).max(1);
         count = next - from;
-        let piece = store.blocks(from, next - 1, room)?;
+        let piece = match store.blocks(from, next - 1, room) {
+            // A start goes without blocks that are in segments which are not at hand.
+            Err(StoreError::Past { .. }) if count > 1 => {
+                count = 1;
+                continue;
+            }
+            Err(StoreError::Past { .. }) if !tail.is_empty() => break,
+            piece => piece?,
+        };
         let bytes: usize = piece.iter().map(|block| block.text().len()).sum();
         match piece.len() as u64 {
             0 => return Err(missing(store, from)),

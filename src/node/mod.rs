@@ -44,6 +44,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{AccountId, ServerId};
+use crate::node::archivist::{Archiving, Fetching};
 use crate::node::block_reader::{BlockReader, Jobs};
 use crate::node::checking::ToCheck;
 use crate::node::connection::Admission;
@@ -65,6 +66,7 @@ use crate::node::transport::Transport;
 use crate::node::unread::{UNREAD, Unread};
 use crate::store::{BlockSource, Store};
 
+mod archivist;
 mod backlog;
 mod block_reader;
 mod checking;
@@ -101,6 +103,7 @@ mod socket;
 mod starting;
 mod statements;
 mod timers;
+mod touched;
 mod trace;
 mod transport;
 mod unread;
@@ -226,6 +229,10 @@ impl Node {
         to_check.leave(check);
         let (to_appended, appended) = crossbeam_channel::bounded(block_reader::APPENDED);
         let jobs = self.spawn_reader(&id, store.reader(), appended, &to_check)?;
+        let archivist = store.archivist();
+        let fetching = Archiving::spawn(config, archivist, (&self.life, &to_peers))?;
+        let (thread, fetching) = fetching.unzip();
+        self.others.extend(thread);
         let faults = config.allow_fault_injection.then(|| {
             let peers = config.peers().map(|(peer, _)| peer);
             Arc::new(Faults::new(&id, peers))
@@ -234,6 +241,10 @@ impl Node {
         trace.begin(server.life());
         self.spawn_diallers(config, (faults.as_deref(), &doors), &trace, &to_peers)?;
         let admission = self.admission(config, (to_peers, to_clients), &loading, (faults, &doors));
+        let gauges = Gauges::new(id.clone());
+        let told = fetching.as_ref().map(Fetching::told).unwrap_or_default();
+        let transport =
+            Transport::new(jobs, to_appended, gauges, doors).traced(trace).telling(told);
         let mut event_loop = EventLoop {
             config: config.for_server(),
             life: Arc::clone(&self.life),
@@ -244,11 +255,11 @@ impl Node {
             peers,
             clients,
             queues: Queues::default(),
-            transport: Transport::new(jobs, to_appended, Gauges::new(id.clone()), doors)
-                .traced(trace),
+            transport,
             waiting: Waiting::new(timings.clone()),
             pauses: Pauses::default(),
             timings,
+            fetching,
         };
         if let Some(read_only) = read_only {
             event_loop.only_read(read_only);

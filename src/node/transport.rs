@@ -1,7 +1,7 @@
 //! The connected peers and clients: turns what comes in into events, and hands out the machine's effects.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -12,6 +12,7 @@ use crate::bank::effects::{Batch, Bound, Event, Write};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Reply};
+use crate::node::archivist::Told;
 use crate::node::block_reader::{Job, Jobs};
 use crate::node::doors::Doors;
 use crate::node::gauges::{Asked, Gauges};
@@ -41,6 +42,8 @@ pub(crate) struct Transport {
     pub(crate) gauges: Gauges,
     pub(crate) trace: Trace,
     pub(crate) doors: Arc<Doors>,
+    /// What is known of the archive.
+    archive: Told,
 }
 
 #[derive(Debug)]
@@ -73,12 +76,18 @@ impl Transport {
             gauges,
             trace: Trace::default(),
             doors,
+            archive: Told::default(),
         }
     }
 
     /// Notes down from now on what passes.
     pub(crate) fn traced(self, trace: Trace) -> Transport {
         Transport { trace, ..self }
+    }
+
+    /// Tells clients what the archivist tells of the archive.
+    pub(crate) fn telling(self, archive: Told) -> Transport {
+        Transport { archive, ..self }
     }
 
     /// Hands the block reader the blocks that are durable now, if it has room: so it needn't read them from
@@ -131,7 +140,7 @@ impl Transport {
                 Some(Event::Proved(id, asker))
             }
             // The request waits for its turn first; roles concern many connections at once.
-            Incoming::Asked(..) | Incoming::Roles => None,
+            Incoming::Asked(..) | Incoming::Roles | Incoming::Wanted(..) => None,
             Incoming::Silent(id) => {
                 // The way to the peer is likely as dead as the way from it, and the system would go on
                 // trying for minutes.
@@ -184,6 +193,11 @@ impl Transport {
         events
     }
 
+    /// True if a link to this peer is up.
+    pub(crate) fn is_linked(&self, peer: &ServerId) -> bool {
+        self.links.contains_key(peer)
+    }
+
     /// Sends a message to a peer, if a link to it is up.
     pub(crate) fn send(&self, to: &ServerId, message: Message) {
         match self.links.get(to) {
@@ -212,6 +226,8 @@ impl Transport {
                         && let Some(measured) = &mut status.measured
                     {
                         measured.handshakes = self.doors.counts.so_far();
+                        let archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+                        measured.archive.clone_from(&archive);
                     }
                     connection.reply_sender.reply(number, reply);
                 }

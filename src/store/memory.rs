@@ -336,7 +336,7 @@ fn read_piece(disk: &Mutex<Disk>, from: u64, to: u64, max_bytes: usize) -> Vec<S
     let mut piece = Piece::new(max_bytes);
     let start = usize::try_from(from).unwrap_or(usize::MAX);
     for block in disk.data.chain.iter().skip(start) {
-        if block.height() > to || !piece.take(block.clone()) {
+        if block.height() > to || !piece.take(block.text().len(), block.clone()) {
             break;
         }
     }

@@ -4,11 +4,17 @@
 //! `tests/store_contract.rs` and `tests/store_owner.rs`. [`archive`] is the past of a chain, in files.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Receipt};
 use crate::bank::ledger::pages::Page;
+use crate::bank::status::ArchiveStatus;
 use crate::bank::stored::{Place, Stored};
+use crate::store::archive::error::Damage;
+use crate::store::archive::folder::Folder;
+use crate::store::archive::segment::Segment;
 
 pub mod archive;
 pub mod memory;
@@ -42,6 +48,14 @@ pub enum StoreError {
     Fenced(String),
     /// The turn counter is not what this process left: the store was lost, swapped or rolled back.
     Strange(String),
+    /// An old block can't be read: it left the store for a segment, and the segment isn't at hand, or is
+    /// damaged. Everything else goes on.
+    Past {
+        /// The segment's file, if it is damaged.
+        file: Option<PathBuf>,
+        /// What is wrong.
+        what: String,
+    },
 }
 
 impl fmt::Display for StoreError {
@@ -56,11 +70,21 @@ impl fmt::Display for StoreError {
             StoreError::Unfit(what) => write!(f, "the store is unfit: {what}"),
             StoreError::Fenced(what) => write!(f, "the store was taken over: {what}"),
             StoreError::Strange(what) => write!(f, "the store is not the one it was: {what}"),
+            StoreError::Past { file: Some(file), what } => {
+                write!(f, "old blocks can't be read: {}: {what}", file.display())
+            }
+            StoreError::Past { file: None, what } => write!(f, "old blocks can't be read: {what}"),
         }
     }
 }
 
 impl std::error::Error for StoreError {}
+
+impl From<Damage> for StoreError {
+    fn from(Damage { file, what }: Damage) -> StoreError {
+        StoreError::Past { file: Some(file), what }
+    }
+}
 
 impl StoreError {
     /// True if connecting and loading again can help.
@@ -126,6 +150,34 @@ pub trait Store: BlockSource {
 
     /// Returns a second view of the same data, for the block reader's thread.
     fn reader(&self) -> Box<dyn BlockSource>;
+
+    /// Returns the archivist of this store, if it has an archive.
+    fn archivist(&self) -> Option<Box<dyn Archivist>> {
+        None
+    }
+}
+
+/// Lets the caller of an archivist rest after a part of its work, which took this long. False to end the work.
+pub type Rest<'a> = dyn FnMut(Duration) -> bool + 'a;
+
+/// Copies the oldest blocks of a store into segments, and looks after the segments, on a thread of its own.
+///
+/// The store notes a segment, and forgets its blocks, in one of its next turns.
+pub trait Archivist: Send {
+    /// Does a bounded piece of work. True if there may be more to do at once.
+    ///
+    /// # Errors
+    /// What hinders it, for people. Nothing is lost by it, and trying again may help.
+    fn work(&mut self, rest: &mut Rest<'_>) -> Result<bool, String>;
+
+    /// Returns the heights of the first and the last block that a damaged segment lacks, if one does.
+    fn wanted(&self) -> Option<(u64, u64)>;
+
+    /// Takes blocks that came from a peer.
+    fn take(&mut self, blocks: &[SealedBlock]);
+
+    /// Returns what the archive holds, if there is one and its folder is in use.
+    fn standing(&self) -> Option<ArchiveStatus>;
 }
 
 /// Returns the error of a load that others' writes interrupted too often.
@@ -151,4 +203,10 @@ pub trait BlockSource: Send {
         to: u64,
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError>;
+
+    /// Returns the folder of segments and the segments in it that hold the oldest blocks, as far as the last
+    /// question has shown. None if there is no folder.
+    fn segments(&self) -> Option<(&Folder, &[Segment])> {
+        None
+    }
 }

@@ -1,22 +1,19 @@
 //! A bounded piece of the chain, while it is read.
 
-use crate::bank::blockchain::block::SealedBlock;
-
-/// Takes blocks while their texts fit in a number of bytes. The first block always fits.
-pub(super) struct Piece {
+/// Takes blocks, or their texts, while they fit in a number of bytes. The first one always fits.
+pub(super) struct Piece<T> {
     room: usize,
-    blocks: Vec<SealedBlock>,
+    blocks: Vec<T>,
 }
 
-impl Piece {
+impl<T> Piece<T> {
     /// Returns an empty piece with room for `max_bytes` of text.
-    pub(super) fn new(max_bytes: usize) -> Piece {
+    pub(super) fn new(max_bytes: usize) -> Piece<T> {
         Piece { room: max_bytes, blocks: Vec::new() }
     }
 
-    /// Takes the block and returns true, or returns false if it no longer fits.
-    pub(super) fn take(&mut self, block: SealedBlock) -> bool {
-        let size = block.text().len();
+    /// Takes a block whose text has this size and returns true, or returns false if it no longer fits.
+    pub(super) fn take(&mut self, size: usize, block: T) -> bool {
         if size > self.room && !self.blocks.is_empty() {
             return false;
         }
@@ -30,8 +27,13 @@ impl Piece {
         self.room
     }
 
+    /// True if nothing was taken yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
     /// Returns the blocks taken.
-    pub(super) fn into_blocks(self) -> Vec<SealedBlock> {
+    pub(super) fn into_blocks(self) -> Vec<T> {
         self.blocks
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Shape {
     pub(super) turn: TurnNumber,
     /// The length of the chain.
     pub(super) blocks: u64,
+    /// The height up to which, at least, all pages count the blocks.
+    pub(super) checkpoint: u64,
     /// The number of elements in the local log.
     pub(super) log: usize,
     /// The accepted block.
@@ -28,6 +30,7 @@ impl Shape {
         Shape {
             turn: stored.turn,
             blocks: stored.blocks,
+            checkpoint: stored.checkpoint,
             log: stored.log.len(),
             accepted: stored.accepted.as_ref().map(|(_, block)| block.hash()),
         }
@@ -64,7 +67,7 @@ impl Shape {
                 self.is_next(block)?;
                 self.accepted = Some(block.hash());
             }
-            Write::Append { block, from_accepted, trim, .. } => {
+            Write::Append { block, from_accepted, trim, checkpoint, .. } => {
                 self.is_next(block)?;
                 if *from_accepted && self.accepted != Some(block.hash()) {
                     return Err(format!("{block:?} is not the accepted block"));
@@ -73,6 +76,7 @@ impl Shape {
                     return Err(format!("{trim} elements are to leave a log of {}", self.log));
                 };
                 self.blocks += 1;
+                self.checkpoint = *checkpoint;
                 self.log = rest;
                 self.accepted = None;
             }

@@ -23,9 +23,9 @@ pub struct Audited {
 
 /// What is to be audited; nothing yet.
 pub fn nothing() -> Options {
-    let (redis, ids, servers, server_keys, files) = Default::default();
-    let doors = None;
-    Options { redis, ids, servers, doors, server_keys, files, json: true, timeout: PATIENCE }
+    let (redis, archives, ids, servers, server_keys, files) = Default::default();
+    let (doors, json, timeout) = (None, true, PATIENCE);
+    Options { redis, archives, ids, servers, doors, server_keys, files, json, timeout }
 }
 
 /// Audits, and reads the line of JSON.

@@ -7,10 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::customer::Customer;
+use crate::segments;
 use crate::stage::{OPENING, Stage};
 use crate::support::checker::history::History;
 use crate::support::checker::{Evidence, Finding, check};
-use crate::support::redis::say;
 use crate::teller::Teller;
 use crate::weather::{Tally, rage};
 
@@ -20,6 +20,8 @@ pub struct Plan {
     pub seed: u64,
     pub servers: usize,
     pub redis_each: bool,
+    /// Whether old blocks leave Redis for segments.
+    pub archive: bool,
     /// Whether and when servers settle by themselves.
     pub flags: &'static str,
     pub clients_each: usize,
@@ -33,11 +35,13 @@ impl Plan {
         let mut dice = fastrand::Rng::with_seed(seed);
         let servers = if dice.u8(..3) == 0 { 5 } else { 3 };
         let flags = ["", "--settle-every 1s", "--settle-at 2000", "--settle-every 300ms"];
+        let (redis_each, flags) = (dice.u8(..3) > 0, flags[dice.usize(..flags.len())]);
         Plan {
             seed,
             servers,
-            redis_each: dice.u8(..3) > 0,
-            flags: flags[dice.usize(..flags.len())],
+            redis_each,
+            archive: dice.u8(..3) > 0,
+            flags,
             clients_each: if servers == 5 { 2 } else { 3 },
             lasts,
         }
@@ -70,17 +74,13 @@ impl Story {
 pub fn play(plan: &Plan, logs: &Path) -> Result<Story, Finding> {
     fs::create_dir_all(logs).expect("a folder for logs");
     let ids = &["A", "B", "C", "D", "E"][..plan.servers];
-    let mut stage = Stage::open(ids, plan.redis_each, plan.flags, logs);
+    let mut stage = Stage::open(ids, (plan.redis_each, plan.archive), plan.flags, logs);
     let mut dice = fastrand::Rng::with_seed(plan.seed);
     let (history, faults) = live_through(&mut stage, plan, &mut dice);
     stage.bank.settle();
     let asked = history.tally();
-    let mut chain = |id: &&str| {
-        let key = format!("SERVER-BLOCKCHAIN-{id}");
-        let texts = say(&mut stage.bank.redis(id).connect(), &["LRANGE", &key, "0", "-1"]);
-        (id.to_string(), texts)
-    };
-    let chains = ids.iter().map(&mut chain).collect();
+    let chains =
+        ids.iter().map(|id| (id.to_string(), segments::chain(&mut stage.bank, id))).collect();
     let evidence = Evidence { opening: OPENING, chains, history };
     let (blocks, entries) = check(&evidence)?;
     Ok(Story { faults, asked, blocks, entries })

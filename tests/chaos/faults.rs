@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::Connection;
 
 use crate::proxy::{Blow, Way};
+use crate::segments;
 use crate::stage::Stage;
 use crate::support::process::signal;
 use crate::support::redis::{TestRedis, say};
@@ -28,6 +29,8 @@ pub enum OfServer {
     Killed,
     AllKilled,
     Stopped,
+    /// Killed, and a segment of its archive is damaged, if it has one that the others have, too.
+    SegmentDamaged,
 }
 
 /// What happens to a store.
@@ -67,10 +70,11 @@ pub enum AtTheDoor {
     RepliesHeld,
 }
 
-pub const ALL: [Kind; 25] = [
+pub const ALL: [Kind; 26] = [
     Kind::Server(OfServer::Killed),
     Kind::Server(OfServer::AllKilled),
     Kind::Server(OfServer::Stopped),
+    Kind::Server(OfServer::SegmentDamaged),
     Kind::Redis(InRedis::Killed),
     Kind::Redis(InRedis::TornTail),
     Kind::Redis(InRedis::Stopped),
@@ -131,7 +135,7 @@ impl Fault {
         let way = |from: &str, to: &str| Claim::Way(from.to_owned(), to.to_owned());
         let Fault { server, other, .. } = self;
         match self.kind {
-            Kind::Server(OfServer::Killed | OfServer::Stopped) => {
+            Kind::Server(OfServer::Killed | OfServer::Stopped | OfServer::SegmentDamaged) => {
                 vec![Claim::Server(server.clone())]
             }
             Kind::Server(OfServer::AllKilled) => {
@@ -159,6 +163,10 @@ impl Fault {
             Kind::Server(OfServer::Killed) => stage.bank.kill(&self.server),
             Kind::Server(OfServer::AllKilled) => {
                 stage.bank.ids().iter().for_each(|id| stage.bank.kill(id));
+            }
+            Kind::Server(OfServer::SegmentDamaged) => {
+                stage.bank.kill(&self.server);
+                segments::damage_one(&stage.bank, &self.server, dice);
             }
             Kind::Server(OfServer::Stopped) => signal(stage.bank.process(&self.server), "STOP"),
             Kind::Door(AtTheDoor::ClientsCut) => stage.doors[&self.server].strike(Blow::Cut),
@@ -249,7 +257,9 @@ impl Fault {
     /// Heals it.
     pub fn end(mut self, stage: &mut Stage) {
         match self.kind {
-            Kind::Server(OfServer::Killed) => stage.bank.start_server(&self.server),
+            Kind::Server(OfServer::Killed | OfServer::SegmentDamaged) => {
+                stage.bank.start_server(&self.server);
+            }
             Kind::Server(OfServer::AllKilled) => {
                 stage.bank.ids().iter().for_each(|id| stage.bank.start_server(id));
             }

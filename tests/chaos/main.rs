@@ -20,6 +20,7 @@ mod episode;
 mod faults;
 mod latency;
 mod proxy;
+mod segments;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -29,6 +29,8 @@ pub struct Setup {
     pub logs: Option<PathBuf>,
     /// What runs as Redis, and its flags.
     pub store: (Program, Vec<String>),
+    /// The folder with the servers' archives, and flags that go with them, if they have any.
+    pub archives: Option<(PathBuf, Vec<String>)>,
     /// What the shell's `ulimit` is to bound for each server, such as `-n 256`, if anything.
     pub bounds: Option<&'static str>,
 }
@@ -37,7 +39,7 @@ impl Default for Setup {
     fn default() -> Setup {
         let flags = FLAGS.map(str::to_owned).into();
         let store = Default::default();
-        Setup { redis_each: false, flags, logs: None, store, bounds: None }
+        Setup { redis_each: false, flags, logs: None, store, archives: None, bounds: None }
     }
 }
 
@@ -146,6 +148,10 @@ impl Bank {
     pub fn start_server_with(&mut self, id: &str, flags: &[&str]) {
         let mut command = self.server_command(id);
         command.args(&self.setup.flags).args(flags);
+        if let Some(folder) = self.archive(id).filter(|_| !flags.contains(&"--archive")) {
+            let (_, flags) = self.setup.archives.as_ref().expect("it has archives");
+            command.arg("--archive").arg(folder).args(flags);
+        }
         if let Some(bounds) = self.setup.bounds {
             let mut bounded = Command::new("sh");
             let script = format!("ulimit {bounds} && exec \"$@\"");
@@ -158,6 +164,16 @@ impl Bank {
         let server = Guarded::start(&command, errors).expect("a shell");
         let before = self.running.insert(id.to_string(), server);
         assert!(before.is_none(), "{id} was running");
+    }
+
+    /// The folder of a server's segments.
+    pub fn archive(&self, id: &str) -> Option<PathBuf> {
+        self.setup.archives.as_ref().map(|(folder, _)| folder.join(id))
+    }
+
+    /// Has the servers that start from now on archive nothing.
+    pub fn without_archives(&mut self) {
+        self.setup.archives = None;
     }
 
     /// Where a server's log since its last start is.

@@ -79,9 +79,10 @@ fn audited(redis: Option<&TestRedis>, file: Option<&Path>) -> (u8, Value) {
     let (ids, servers) = (Vec::new(), Vec::new());
     let redis = redis.map(TestRedis::url).into_iter().collect();
     let files = file.map(Path::to_owned).into_iter().collect();
-    let (doors, server_keys) = (None, BTreeMap::new());
+    let (archives, doors, server_keys) = (Vec::new(), None, BTreeMap::new());
+    let (json, timeout) = (true, PATIENCE);
     let options =
-        Options { redis, ids, servers, doors, server_keys, files, json: true, timeout: PATIENCE };
+        Options { redis, archives, ids, servers, doors, server_keys, files, json, timeout };
     let mut report = Vec::new();
     let status = audit::run(&options, &mut report);
     (status, serde_json::from_slice(&report).unwrap())

@@ -100,7 +100,11 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), ArchiveError> {
         make_folder(parent(folder))?;
     }
     match fs::create_dir(folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists || !folder.is_dir() => {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && !folder.is_dir() => {
+            let is_file = io::Error::from(ErrorKind::NotADirectory);
+            Err(ArchiveError::io("make", folder)(is_file))
+        }
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(ArchiveError::io("make", folder)(error))
         }
         _ => sync_folder_of(folder),

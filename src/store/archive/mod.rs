@@ -23,10 +23,12 @@ pub mod claim;
 mod disk;
 pub mod error;
 pub mod folder;
+pub mod keeper;
 mod names;
 mod offsets;
 pub mod owner;
 pub mod reader;
+pub mod record;
 pub mod segment;
 #[cfg(test)]
 mod testing;

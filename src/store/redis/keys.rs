@@ -1,4 +1,19 @@
-//! The names of a server's keys and of the fields of its state. There are no others.
+//! The names of a server's keys and of the fields of its state.
+//!
+//! A server uses these keys, and no others; all values are plain text or JSON:
+//!
+//! | key | type | value |
+//! |---|---|---|
+//! | `SERVER-BLOCKCHAIN-<id>` | list | committed blocks, from height `base` on |
+//! | `SERVER-GENESIS-<id>` | text | block 0, once it is in a segment |
+//! | `SERVER-LOG-<id>` | list | the local log, one element per write |
+//! | `SERVER-ACCEPTED-<id>` | list | the accepted block, if there is one |
+//! | `SERVER-BALANCES-<id>` | hash | page number → a page of balances: `height`, the last block counted in it, `balances`, pairs of account and balance, and, if any has an owner's key, `keys` |
+//! | `SERVER-SESSIONS-<id>` | hash | session → its highest number in the chain |
+//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `base` (the height of the first block in `SERVER-BLOCKCHAIN-<id>`) and `segment:<first height>` (the last height, the size and the SHA-256 of a segment), both only if there are segments, `checkpoint` (all pages count at least the blocks up to this height), `instances` (server → instance whose votes count), `deposed` (instances that no longer count), `keys` (server → its key's fingerprint) and `former_keys` (fingerprints that no longer count), both only in a bank with keys, `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
+//! | `SERVER-LIVES-<id>` | list | the latest lives, each with the turn in which it began |
+//! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
+//! | `SERVER-TURN-<id>` | number | the turn counter |
 
 use crate::bank::ids::ServerId;
 use crate::bank::stored::Place;
@@ -25,6 +40,8 @@ pub(super) const FORMER_KEYS_FIELD: &str = "former_keys";
 pub(super) const HORIZON_FIELD: &str = "horizon";
 /// The height up to which, at least, all pages in [`Keys::balances`] count the blocks.
 pub(super) const CHECKPOINT_FIELD: &str = "checkpoint";
+/// The height of the first block in [`Keys::chain`]; missing while no segment holds any.
+pub(super) const BASE_FIELD: &str = "base";
 /// 1 once every server has confirmed block 0.
 pub(super) const ACTIVE_FIELD: &str = "active";
 
@@ -33,8 +50,10 @@ pub(super) const ACTIVE_FIELD: &str = "active";
 pub(super) struct Keys {
     /// The server.
     pub(super) id: ServerId,
-    /// List: committed blocks; index = height.
+    /// List: committed blocks; index = height - base.
     pub(super) chain: String,
+    /// Text: block 0, once it has left the chain for a segment.
+    pub(super) genesis: String,
     /// List: the local log, one element per write, each with the entries of a turn.
     pub(super) log: String,
     /// List of at most one element: the accepted block. As a list it can be moved to the chain.
@@ -60,6 +79,7 @@ impl Keys {
         Keys {
             id: id.clone(),
             chain: key("BLOCKCHAIN"),
+            genesis: key("GENESIS"),
             log: key("LOG"),
             accepted: key("ACCEPTED"),
             balances: key("BALANCES"),
@@ -72,9 +92,9 @@ impl Keys {
     }
 
     /// Returns all keys.
-    pub(super) fn all(&self) -> [&str; 9] {
+    pub(super) fn all(&self) -> [&str; 10] {
         let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn, .. } = self;
-        [chain, log, accepted, balances, sessions, state, lives, owner, turn]
+        [chain, &self.genesis, log, accepted, balances, sessions, state, lives, owner, turn]
     }
 
     /// Returns the server that a key belongs to, if it is a server's key.

@@ -1,24 +1,13 @@
 //! The store in Redis.
 //!
-//! A server uses these keys, and no others; all values are plain text or JSON:
-//!
-//! | key | type | value |
-//! |---|---|---|
-//! | `SERVER-BLOCKCHAIN-<id>` | list | committed blocks; index = height |
-//! | `SERVER-LOG-<id>` | list | the local log, one element per write |
-//! | `SERVER-ACCEPTED-<id>` | list | the accepted block, if there is one |
-//! | `SERVER-BALANCES-<id>` | hash | page number → a page of balances: `height`, the last block counted in it, `balances`, pairs of account and balance, and, if any has an owner's key, `keys` |
-//! | `SERVER-SESSIONS-<id>` | hash | session → its highest number in the chain |
-//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `checkpoint` (all pages count at least the blocks up to this height), `instances` (server → instance whose votes count), `deposed` (instances that no longer count), `keys` (server → its key's fingerprint) and `former_keys` (fingerprints that no longer count), both only in a bank with keys, `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
-//! | `SERVER-LIVES-<id>` | list | the latest lives, each with the turn in which it began |
-//! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
-//! | `SERVER-TURN-<id>` | number | the turn counter |
+//! The module `keys` lists the keys that a server uses.
 //!
 //! A turn is one round trip: `MULTI`, `INCR` of the turn counter, the writes, `EXEC`, then `WATCH` and
 //! `GET` of the owner, which guard the next turn. With `appendfsync always` Redis answers when the turn
 //! is on the disk. Where it may answer earlier, the turn ends with `WAITAOF`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,7 +16,10 @@ use crate::bank::effects::{Batch, Receipt};
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
+use crate::store::redis::archivist::{Archive, RedisArchivist};
 use crate::store::redis::keys::Keys;
+use crate::store::redis::memory_watch::MemoryWatch;
+use crate::store::redis::past::Past;
 use crate::store::redis::probe::Probed;
 use crate::store::redis::reader::Reader;
 use crate::store::redis::redis_connection::RedisConnection;
@@ -38,13 +30,16 @@ use crate::store::redis::takeover::{Coming, Known, Takeover, run_turn};
 use crate::store::redis::target::Target;
 use crate::store::redis::turn::Turn;
 use crate::store::shape::Shape;
-use crate::store::{BlockSource, Store, StoreError};
+use crate::store::{Archivist, BlockSource, Store, StoreError};
 
+mod archivist;
 mod chain;
 mod copies;
 mod keys;
 pub mod leftovers;
+mod memory_watch;
 mod pages;
+mod past;
 mod probe;
 mod reader;
 mod redis_connection;
@@ -57,6 +52,7 @@ mod turn;
 pub mod viewer;
 mod words;
 
+pub use archivist::ArchiveOptions;
 pub use copies::MAX_COPIES;
 
 /// How to use a Redis.
@@ -98,6 +94,8 @@ pub struct RedisStore {
     process: u64,
     known: Option<Known>,
     hold: Option<Hold>,
+    archive: Option<Archive>,
+    past: Past,
 }
 
 /// The silence after which the connection is checked before the next write. Redis may have closed it
@@ -138,7 +136,16 @@ impl RedisStore {
             process: fastrand::u64(..),
             known: None,
             hold: None,
+            archive: None,
+            past: Past::new(None),
         })
+    }
+
+    /// Lets the oldest blocks leave Redis for segments, and reads them there.
+    #[must_use]
+    pub fn archived(self, options: ArchiveOptions) -> RedisStore {
+        let archive = Archive { options, shared: Arc::default() };
+        RedisStore { past: archive.past(), archive: Some(archive), ..self }
     }
 
     /// Takes what a load left. Callers put it back only after success: after an error, replies may still
@@ -275,9 +282,18 @@ impl RedisStore {
                 hold = self.look_in_on(hold)?;
                 self.check_copies(&mut hold.link)?;
             }
-            let mut turn = Turn::new(&self.keys, batch.number);
+            let base = self.past.archived().base();
+            let mut turn = Turn::new(&self.keys, batch.number, base);
+            let shared = self.archive.as_ref().map(|archive| &archive.shared);
+            let sealed = shared.and_then(|shared| shared.due(base, &hold.shape));
+            if let Some(sealed) = &sealed {
+                turn.trim(sealed, hold.shape.blocks);
+            }
             turn.write(&batch.writes, hold.shape.accepted);
             run_turn(&mut hold.link, &self.keys, &hold.token, turn)?;
+            if let Some(sealed) = sealed {
+                self.past.push(sealed.segment);
+            }
             hold.heard = Instant::now();
         }
         if let Some(known) = &mut self.known {
@@ -300,9 +316,12 @@ impl BlockSource for RedisStore {
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError> {
         let mut hold = self.take_hold()?;
-        let blocks = chain::read(&mut hold.link, &self.keys.chain, from, to, max_bytes)?;
-        self.hold = Some(hold);
-        Ok(blocks)
+        let blocks = self.past.blocks(&mut hold.link, &self.keys, (from, to), max_bytes);
+        // A segment that isn't at hand leaves nothing under way.
+        if matches!(blocks, Ok(_) | Err(StoreError::Past { .. })) {
+            self.hold = Some(hold);
+        }
+        blocks
     }
 }
 
@@ -316,6 +335,7 @@ impl Store for RedisStore {
             return Err(error);
         }
         let (stored, coming) = self.takeover().look(&mut link)?;
+        self.past.learn(coming.archived.clone());
         // Each look has a new token: an earlier look's turn that is still on its way, after a time-out,
         // must come too late.
         let token = format!("{:016x}-{:016x}", self.process, fastrand::u64(..));
@@ -396,6 +416,16 @@ impl Store for RedisStore {
     }
 
     fn reader(&self) -> Box<dyn BlockSource> {
-        Box::new(Reader::new(self.target.clone(), self.keys.clone()))
+        let past = self.archive.as_ref().map_or_else(|| Past::new(None), Archive::past);
+        Box::new(Reader::new(self.target.clone(), self.keys.clone(), past))
+    }
+
+    fn archivist(&self) -> Option<Box<dyn Archivist>> {
+        let Some(Archive { options, shared }) = &self.archive else {
+            return Some(Box::new(MemoryWatch::new(self.target.clone())));
+        };
+        let (target, keys) = (self.target.clone(), self.keys.clone());
+        let (options, shared) = (options.clone(), Arc::clone(shared));
+        Some(Box::new(RedisArchivist::new(target, keys, options, shared)))
     }
 }

@@ -79,18 +79,19 @@ pub(super) fn check(
 /// Lists every command that a server uses, on each key it uses it on.
 fn uses(keys: &Keys, waits: bool) -> Vec<Use> {
     let Keys { chain, log, accepted, balances, sessions, state, lives, owner, turn, .. } = keys;
+    let genesis = &keys.genesis;
     // The youngest command first: its error says best what is missing.
     let mut moved = command("LMOVE", &[accepted, chain]);
     moved.arg(&["LEFT", "RIGHT"]);
     let mut uses =
         vec![Use { command: moved, name: "LMOVE", keys: format!("{accepted} and {chain}") }];
     let each: [(&str, &[&String], &[&str]); 13] = [
-        ("GET", &[owner, turn], &[]),
-        ("SET", &[owner], &["x"]),
+        ("GET", &[owner, turn, genesis], &[]),
+        ("SET", &[owner, genesis], &["x"]),
         ("INCR", &[turn], &[]),
         ("RPUSH", &[chain, log, accepted, lives], &["x"]),
         ("LRANGE", &[chain, log, accepted, lives], &["0", "-1"]),
-        ("LTRIM", &[log, accepted, lives], &["0", "-1"]),
+        ("LTRIM", &[chain, log, accepted, lives], &["0", "-1"]),
         ("LLEN", &[chain, log], &[]),
         ("HSET", &[balances, sessions, state], &["x", "x"]),
         ("HDEL", &[sessions, state], &["x"]),

@@ -2,8 +2,10 @@
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::stored::Place;
-use crate::store::redis::chain;
+use crate::store::archive::folder::Folder;
+use crate::store::archive::segment::Segment;
 use crate::store::redis::keys::Keys;
+use crate::store::redis::past::Past;
 use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::target::Target;
 use crate::store::{BlockSource, StoreError};
@@ -13,21 +15,22 @@ pub(super) struct Reader {
     target: Target,
     keys: Keys,
     link: Option<RedisConnection>,
+    past: Past,
 }
 
 impl Reader {
-    /// Creates a reader of these keys.
-    pub(super) fn new(target: Target, keys: Keys) -> Reader {
-        Reader { target, keys, link: None }
+    /// Creates a reader of these keys, and of the blocks that left them.
+    pub(super) fn new(target: Target, keys: Keys, past: Past) -> Reader {
+        Reader { target, keys, link: None, past }
     }
 
     /// Asks over the existing connection, or over a new one.
     fn ask<T>(
         &mut self,
-        question: impl Fn(&mut RedisConnection, &Keys) -> Result<T, StoreError>,
+        mut question: impl FnMut(&mut RedisConnection, &Keys, &mut Past) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         if let Some(mut link) = self.link.take() {
-            match question(&mut link, &self.keys) {
+            match question(&mut link, &self.keys, &mut self.past) {
                 // The connection may only have died of old age; a new one will show.
                 Err(error) if error.is_transient() => {}
                 outcome => {
@@ -37,7 +40,7 @@ impl Reader {
             }
         }
         let mut link = RedisConnection::open(&self.target)?;
-        let outcome = question(&mut link, &self.keys)?;
+        let outcome = question(&mut link, &self.keys, &mut self.past)?;
         self.link = Some(link);
         Ok(outcome)
     }
@@ -54,6 +57,10 @@ impl BlockSource for Reader {
         to: u64,
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError> {
-        self.ask(|link, keys| chain::read(link, &keys.chain, from, to, max_bytes))
+        self.ask(|link, keys, past| past.blocks(link, keys, (from, to), max_bytes))
+    }
+
+    fn segments(&self) -> Option<(&Folder, &[Segment])> {
+        self.past.segments()
     }
 }

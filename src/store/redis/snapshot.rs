@@ -14,10 +14,12 @@ use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::{LIVES_KEPT, Stored};
 use crate::store::StoreError;
+use crate::store::archive::record::Archived;
+use crate::store::archive::segment::Segment;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD, FORMER_KEYS_FIELD,
-    HORIZON_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys,
-    PROMISED_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, BASE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD,
+    FORMER_KEYS_FIELD, HORIZON_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, KEYS_FIELD,
+    Keys, PROMISED_FIELD,
 };
 use crate::store::redis::reply::{
     command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
@@ -53,13 +55,15 @@ pub(super) struct Snapshot {
     pub(super) owner: Option<String>,
     /// The server's state; none if the store is empty. (A load that was cut short leaves only an owner.)
     pub(super) stored: Option<Stored>,
+    /// What left the chain for segments.
+    pub(super) archived: Archived,
 }
 
 /// The highest turn: half of what Redis can count to, so that the counter can go on. Nobody gets so far.
 const LAST_TURN: TurnNumber = TurnNumber(i64::MAX.unsigned_abs() / 2);
 
 /// The number of commands in [`commands`].
-pub(super) const COMMANDS: usize = 9;
+pub(super) const COMMANDS: usize = 10;
 
 /// Returns the commands whose replies [`parse`] takes.
 pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
@@ -71,6 +75,7 @@ pub(super) fn commands(keys: &Keys) -> [Cmd; COMMANDS] {
         // Earlier programs kept all lives.
         command("LRANGE", &[&keys.lives, &format!("-{LIVES_KEPT}"), "-1"]),
         command("LLEN", &[&keys.chain]),
+        command("GET", &[&keys.genesis]),
         command("HLEN", &[&keys.balances]),
         command("HGETALL", &[&keys.sessions]),
         all(&keys.log),
@@ -88,14 +93,16 @@ pub(super) fn parse(
     replies: Vec<Value>,
     if_older: IfOlder<'_>,
 ) -> Result<Snapshot, StoreError> {
-    let [state, owner, turn, lives, blocks, balances, sessions, log, accepted]: [Value; COMMANDS] =
+    let [state, owner, turn, lives, held, genesis, balances, sessions, log, accepted]: [Value;
+        COMMANDS] =
         replies.try_into().map_err(|_| StoreError::Failed("replies are missing".into()))?;
     // The state comes first: in another format the rest may mean anything.
     let state = State::parse(keys, fields(&keys.state, state)?, if_older)?;
     let owner = text(&keys.owner, owner)?;
     let turn = text(&keys.turn, turn)?;
     let lives = elements(&keys.lives, 0, lives)?;
-    let blocks = length(&keys.chain, blocks)?;
+    let held = length(&keys.chain, held)?;
+    let genesis = text(&keys.genesis, genesis)?.is_some();
     let pages = length(&keys.balances, balances)?;
     let sessions = parse_sessions(&keys.sessions, sessions)?;
     let log = local_log(&keys.log, log)?;
@@ -104,7 +111,8 @@ pub(super) fn parse(
         let others = [
             (&keys.turn, turn.is_some()),
             (&keys.lives, !lives.is_empty()),
-            (&keys.chain, blocks > 0),
+            (&keys.chain, held > 0),
+            (&keys.genesis, genesis),
             (&keys.balances, pages > 0),
             (&keys.sessions, !sessions.is_empty()),
             (&keys.log, !log.is_empty()),
@@ -112,12 +120,16 @@ pub(super) fn parse(
         ];
         return match others.iter().find(|(_, there)| *there) {
             Some((other, _)) => Err(corrupt(&keys.state, format!("missing, but {other} is there"))),
-            None => Ok(Snapshot { older: None, owner, stored: None }),
+            None => {
+                Ok(Snapshot { older: None, owner, stored: None, archived: Archived::default() })
+            }
         };
     };
     if owner.is_none() {
         return Err(corrupt(&keys.owner, format!("missing, but {} is there", keys.state)));
     }
+    let blocks = state.archived.base() + held;
+    check_archived(keys, &state.archived, held, genesis)?;
     check_derived(keys, &state, blocks, pages)?;
     let turn = parse_turn(&keys.turn, turn)?;
     let stored = Stored {
@@ -140,7 +152,26 @@ pub(super) fn parse(
         },
         sessions: SessionsInChain { highest: sessions, horizon: state.horizon },
     };
-    Ok(Snapshot { older: state.older, owner, stored: Some(stored) })
+    Ok(Snapshot { older: state.older, owner, stored: Some(stored), archived: state.archived })
+}
+
+/// Checks that the chain goes on behind the segments, and that block 0 is kept beside it if, and only if, it is
+/// in one.
+fn check_archived(
+    keys: &Keys,
+    archived: &Archived,
+    held: u64,
+    genesis: bool,
+) -> Result<(), StoreError> {
+    let base = archived.base();
+    match (base > 0, genesis) {
+        (true, false) => Err(corrupt(&keys.genesis, "missing, though block 0 is in a segment")),
+        (false, true) => Err(corrupt(&keys.genesis, "there, though no segment is")),
+        (true, true) if held == 0 => {
+            Err(corrupt(&keys.chain, format!("missing, though segments end before block {base}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks that what follows from the chain is there if, and only if, there is a chain.
@@ -177,6 +208,7 @@ struct State {
     horizon: Option<Position>,
     checkpoint: Option<u64>,
     active: bool,
+    archived: Archived,
 }
 
 impl State {
@@ -212,6 +244,7 @@ impl State {
             Some("1") => true,
             Some(other) => return Err(corrupt(&place(ACTIVE_FIELD), format!("{other:?}, not 1"))),
         };
+        let archived = parse_archived(key, &mut fields)?;
         if let Some(field) = fields.keys().next() {
             return Err(corrupt(&place(field), "not a field of this program's"));
         }
@@ -229,6 +262,7 @@ impl State {
             horizon,
             checkpoint,
             active,
+            archived,
         }))
     }
 }
@@ -266,6 +300,26 @@ pub(super) fn how_to_upgrade(url: &str, id: &ServerId) -> String {
          `paxos-banking upgrade --redis {url} --id {id}` brings the store to format {FORMAT}, as does \
          the server with --upgrade; nothing that it holds is lost"
     )
+}
+
+/// Takes the fields about segments.
+pub(super) fn parse_archived(
+    key: &str,
+    fields: &mut BTreeMap<String, String>,
+) -> Result<Archived, StoreError> {
+    let base = optional(fields, key, BASE_FIELD)?.unwrap_or_default();
+    let mut segments = Vec::new();
+    let named: Vec<String> =
+        fields.keys().filter(|field| field.starts_with(Segment::FIELD)).cloned().collect();
+    for field in named {
+        let text = fields.remove(&field).unwrap_or_default();
+        let place = format!("{key}[{field}]");
+        let segment = Segment::parse(&field, &text).map_err(|what| corrupt(&place, what))?;
+        segments.push(segment);
+    }
+    segments.sort_by_key(|segment| segment.first);
+    let place = format!("{key}[{BASE_FIELD}]");
+    Archived::new(base, segments).map_err(|what| corrupt(&place, what))
 }
 
 /// Takes a field that may be missing and is otherwise JSON.

@@ -5,6 +5,7 @@ use redis::Value;
 use crate::bank::blockchain::block::FORMAT;
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::stored::{Stored, forget_oldest};
+use crate::store::archive::record::Archived;
 use crate::store::redis::keys::{FORMAT_FIELD, INSTANCE_FIELD, Keys};
 use crate::store::redis::redis_connection::{RedisConnection, Transaction};
 use crate::store::redis::reply::{command, exactly, from_text, text, unexpected};
@@ -35,6 +36,8 @@ pub(super) struct Coming {
     pub(super) turn: TurnNumber,
     /// The format that the store has until then, if it is an older one.
     pub(super) older: Option<u32>,
+    /// What left the chain for segments.
+    pub(super) archived: Archived,
 }
 
 /// The steps by which a process takes over a server's store.
@@ -100,7 +103,7 @@ impl Takeover<'_> {
         if self.set_owner(link, token)? != Some(coming.seen) {
             return Ok(false);
         }
-        let mut turn = Turn::new(self.keys, coming.turn);
+        let mut turn = Turn::new(self.keys, coming.turn, coming.archived.base());
         if coming.seen.is_none() {
             let (format, instance) = (FORMAT.to_string(), coming.instance.to_string());
             turn.set(&[(FORMAT_FIELD, &format), (INSTANCE_FIELD, &instance)]);
@@ -250,14 +253,14 @@ impl Takeover<'_> {
 
 /// Adds the coming life to what the look found.
 fn with_life(found: Snapshot) -> (Stored, Coming) {
-    let Snapshot { older, owner, stored } = found;
+    let Snapshot { older, owner, stored, archived } = found;
     let seen = stored.as_ref().map(|stored| stored.turn);
     let mut stored = stored.unwrap_or_else(|| Stored::empty(InstanceId(fastrand::u64(..))));
     stored.turn.0 += 1;
     let (instance, life, turn) = (stored.instance, LifeId(fastrand::u64(..)), stored.turn);
     stored.lives.push((life, turn));
     forget_oldest(&mut stored.lives);
-    (stored, Coming { seen, owner, instance, life, turn, older })
+    (stored, Coming { seen, owner, instance, life, turn, older, archived })
 }
 
 /// Makes a turn durable if `token` still owns the store, and guards the next turn.

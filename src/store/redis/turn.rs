@@ -16,10 +16,11 @@ use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::LIVES_KEPT;
 use crate::store::StoreError;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMER_KEYS_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, BASE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMER_KEYS_FIELD,
     HORIZON_FIELD, INCLUDED_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys, PROMISED_FIELD,
 };
 use crate::store::redis::pages;
+use crate::store::redis::past::Sealed;
 use crate::store::redis::reply::{command, corrupt, unexpected};
 
 /// The most sessions in one command: Redis takes about a million words, and answers no other user while it
@@ -54,13 +55,16 @@ struct Step {
 /// The commands of one turn.
 pub(super) struct Turn<'a> {
     keys: &'a Keys,
+    /// The height of the first block in the list of blocks.
+    base: u64,
     steps: Vec<Step>,
 }
 
 impl<'a> Turn<'a> {
     /// Starts a turn, with nothing in it but the counter.
-    pub(super) fn new(keys: &'a Keys, number: TurnNumber) -> Turn<'a> {
-        let mut turn = Turn { keys, steps: Vec::new() };
+    /// `base` is the height of the first block in the list of blocks.
+    pub(super) fn new(keys: &'a Keys, number: TurnNumber, base: u64) -> Turn<'a> {
+        let mut turn = Turn { keys, base, steps: Vec::new() };
         turn.step("INCR", &keys.turn, &[], Expected::Turn(number));
         turn
     }
@@ -88,6 +92,20 @@ impl<'a> Turn<'a> {
         let arguments: Vec<&str> =
             fields.iter().flat_map(|(field, value)| [*field, *value]).collect();
         self.step("HSET", &self.keys.state, &arguments, Expected::Number);
+    }
+
+    /// Notes a segment, and forgets its blocks in a chain of `blocks` blocks. They must be its first ones.
+    pub(super) fn trim(&mut self, sealed: &Sealed, blocks: u64) {
+        let Keys { chain, genesis, .. } = self.keys;
+        let Sealed { segment, genesis: block } = sealed;
+        let base = segment.last + 1;
+        self.step("LLEN", chain, &[], Expected::Exactly(blocks - self.base));
+        if let Some(block) = block {
+            self.step("SET", genesis, &[block], Expected::Okay);
+        }
+        self.set(&[(&segment.field(), &segment.record()), (BASE_FIELD, &base.to_string())]);
+        self.step("LTRIM", chain, &[&(base - self.base).to_string(), "-1"], Expected::Okay);
+        self.base = base;
     }
 
     /// Adds the writes of a batch. `accepted` is the block accepted before it.
@@ -144,7 +162,7 @@ impl<'a> Turn<'a> {
     /// recognized by its name, while an entry in neither would be lost.
     fn append(&mut self, block: &SealedBlock, from_accepted: bool, trim: usize) {
         let Keys { chain, log, accepted, .. } = self.keys;
-        let length = block.height() + 1;
+        let length = block.height() + 1 - self.base;
         if from_accepted {
             let to = [chain.as_str(), "LEFT", "RIGHT"];
             self.step("LMOVE", accepted, &to, Expected::Text(block.clone()));

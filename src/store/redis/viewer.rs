@@ -4,7 +4,8 @@
 //! A server may be writing meanwhile. So each answer is of one moment, and says how long the chain was
 //! then. The chain only grows, so what follows from it can be checked against the chain of that length.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use redis::Value;
 
@@ -13,12 +14,16 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 use crate::store::StoreError;
-use crate::store::redis::keys::{FORMAT_FIELD, Keys};
+use crate::store::archive::folder::Folder;
+use crate::store::redis::keys::{BASE_FIELD, FORMAT_FIELD, Keys};
+use crate::store::redis::past::{self, Past};
 use crate::store::redis::redis_connection::RedisConnection;
-use crate::store::redis::reply::{borrowed, command, corrupt, exactly, length, values};
+use crate::store::redis::reply::{
+    borrowed, command, corrupt, exactly, from_text, length, text, values,
+};
 use crate::store::redis::snapshot::IfOlder;
 use crate::store::redis::target::Target;
-use crate::store::redis::{Options, chain, pages, snapshot};
+use crate::store::redis::{Options, pages, snapshot};
 
 /// The number of keys looked through at a time.
 const PIECE: &str = "1000";
@@ -29,6 +34,7 @@ const PAGES: u64 = 64;
 #[derive(Clone, Debug)]
 pub struct ReadOnlyRedis {
     target: Target,
+    folders: BTreeMap<ServerId, Folder>,
 }
 
 impl ReadOnlyRedis {
@@ -38,7 +44,13 @@ impl ReadOnlyRedis {
     /// [`StoreError::Unfit`] if the URL is wrong.
     pub fn new(url: &str, options: &Options) -> Result<ReadOnlyRedis, StoreError> {
         let target = Target::parse(url, options.connect_timeout, options.timeout)?;
-        Ok(ReadOnlyRedis { target })
+        Ok(ReadOnlyRedis { target, folders: BTreeMap::new() })
+    }
+
+    /// Reads old blocks in these folders, each of one server.
+    #[must_use]
+    pub fn with_folders(self, folders: BTreeMap<ServerId, Folder>) -> ReadOnlyRedis {
+        ReadOnlyRedis { folders, ..self }
     }
 
     /// Names the place for people, without the URL's password.
@@ -72,7 +84,9 @@ impl ReadOnlyRedis {
 
     /// Returns a viewer of the server `id`'s store.
     pub fn visit(&self, id: &ServerId) -> StoreViewer {
-        StoreViewer { target: self.target.clone(), keys: Keys::of(id), link: None, older: None }
+        let (target, keys) = (self.target.clone(), Keys::of(id));
+        let past = Past::new(self.folders.get(id));
+        StoreViewer { target, keys, link: None, older: None, past }
     }
 }
 
@@ -93,18 +107,19 @@ pub struct StoreViewer {
     keys: Keys,
     link: Option<RedisConnection>,
     older: Option<u32>,
+    past: Past,
 }
 
 impl StoreViewer {
     fn ask<T>(
         &mut self,
-        question: impl FnOnce(&mut RedisConnection, &Keys) -> Result<T, StoreError>,
+        question: impl FnOnce(&mut RedisConnection, &Keys, &mut Past) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut link = match self.link.take() {
             Some(link) => link,
             None => RedisConnection::open(&self.target)?,
         };
-        let answer = question(&mut link, &self.keys);
+        let answer = question(&mut link, &self.keys, &mut self.past);
         // After a failure, replies may still be under way.
         if !answer.as_ref().is_err_and(StoreError::is_transient) {
             self.link = Some(link);
@@ -114,7 +129,32 @@ impl StoreViewer {
 
     /// Names a place as people find it who look at the store itself.
     pub fn name_of(&self, place: &Place) -> String {
-        self.keys.name_of(place)
+        match place {
+            Place::Block(height) => {
+                let index = height.saturating_sub(self.past.archived().base());
+                self.keys.name_of(&Place::Block(index))
+            }
+            place => self.keys.name_of(place),
+        }
+    }
+
+    /// Returns the file, and the line from 1, in which a block is, if it is in a segment.
+    pub fn line_of(&self, height: u64) -> Option<(PathBuf, u64)> {
+        let segment = self.past.archived().segment_of(height)?;
+        let (folder, _) = self.past.segments()?;
+        Some((segment.path(folder.path()), height - segment.first + 1))
+    }
+
+    /// Compares all segments that the store names with what it says of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Past`] names the first file that is not the one that was written.
+    pub fn check_segments(&self) -> Result<(), StoreError> {
+        let Some((folder, segments)) = self.past.segments() else { return Ok(()) };
+        for segment in segments {
+            folder.verify(segment, &mut |_| true)?;
+        }
+        Ok(())
     }
 
     /// Reads everything but the chain and the pages of balances; none if the store was never used.
@@ -122,9 +162,11 @@ impl StoreViewer {
     /// # Errors
     /// If the store can't be read or understood, or is of another format.
     pub fn contents(&mut self) -> Result<Option<Stored>, StoreError> {
-        let found = self.ask(|link, keys| {
+        let found = self.ask(|link, keys, past| {
             let replies = link.at_once(&keys.turn, snapshot::commands(keys).into())?;
-            snapshot::parse(keys, replies, IfOlder::Read)
+            let found = snapshot::parse(keys, replies, IfOlder::Read)?;
+            past.learn(found.archived.clone());
+            Ok(found)
         });
         match found {
             Ok(found) => {
@@ -152,7 +194,7 @@ impl StoreViewer {
     /// # Errors
     /// If the chain is missing or can't be read.
     pub fn length(&mut self) -> Result<u64, StoreError> {
-        self.ask(|link, keys| {
+        self.ask(|link, keys, past| {
             let ask =
                 [command("HGET", &[&keys.state, FORMAT_FIELD]), command("LLEN", &[&keys.chain])];
             let [format, blocks] = exactly(link.request(&ask)?)?;
@@ -162,7 +204,11 @@ impl StoreViewer {
                 {
                     Ok(0)
                 }
-                _ => length(&keys.chain, blocks),
+                _ => {
+                    // What is wrong with the state is found elsewhere.
+                    past.learn(past::look(link, keys).unwrap_or_default());
+                    Ok(past.archived().base() + length(&keys.chain, blocks)?)
+                }
             }
         })
     }
@@ -177,7 +223,7 @@ impl StoreViewer {
         to: u64,
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError> {
-        self.ask(|link, keys| chain::read(link, &keys.chain, from, to, max_bytes))
+        self.ask(|link, keys, past| past.blocks(link, keys, (from, to), max_bytes))
     }
 
     /// Reads a few pages of balances, from page `from` on.
@@ -185,19 +231,22 @@ impl StoreViewer {
     /// # Errors
     /// If the pages can't be read or understood.
     pub fn pages(&mut self, from: u64) -> Result<Pages, StoreError> {
-        self.ask(|link, keys| {
+        self.ask(|link, keys, _| {
             let key = &keys.balances;
             let ask = vec![
+                command("HGET", &[&keys.state, BASE_FIELD]),
                 command("LLEN", &[&keys.chain]),
                 command("HLEN", &[key]),
                 pages::ask(key, from, PAGES),
             ];
-            let [blocks, there, found] = exactly(link.at_once(&keys.turn, ask)?)?;
+            let [base, held, there, found] = exactly(link.at_once(&keys.turn, ask)?)?;
+            let base = text(BASE_FIELD, base)?;
+            let base = base.map_or(Ok(0), |base| from_text(&base, || BASE_FIELD.into()))?;
             let there = length(key, there)?.saturating_sub(from);
             let mut found = values(key, found)?;
             found.truncate(there.min(PAGES) as usize);
             Ok(Pages {
-                blocks: length(&keys.chain, blocks)?,
+                blocks: base + length(&keys.chain, held)?,
                 pages: pages::parse(key, from, Value::Array(found))?,
                 more: there > PAGES,
             })
