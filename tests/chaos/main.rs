@@ -136,10 +136,11 @@ fn run(plans: impl Iterator<Item = Plan>) -> bool {
 
 /// Plays an episode and says what came of it; none if something was wrong.
 fn tell(plan: &Plan) -> Option<Story> {
-    let Plan { seed, servers, redis_each, flags, lasts, .. } = plan;
+    let Plan { seed, servers, redis_each, archive, flags, lasts, .. } = plan;
     let redis = if *redis_each { "a Redis each" } else { "one Redis" };
     let seconds = lasts.as_secs();
-    println!("seed {seed}: {servers} servers, {redis}, {seconds} s of faults {flags}");
+    let archives = if *archive { ", archives" } else { "" };
+    println!("seed {seed}: {servers} servers, {redis}{archives}, {seconds} s of faults {flags}");
     let logs = logs_of(*seed);
     let _ = fs::remove_dir_all(&logs);
     let begun = Instant::now();

@@ -44,6 +44,7 @@ mod probe;
 mod reader;
 mod redis_connection;
 mod reply;
+mod segments;
 mod settings;
 mod snapshot;
 mod takeover;

@@ -12,7 +12,7 @@ use crate::store::redis::chain::{self, List};
 use crate::store::redis::keys::Keys;
 use crate::store::redis::redis_connection::RedisConnection;
 use crate::store::redis::reply::{command, exactly, fields};
-use crate::store::redis::snapshot::parse_archived;
+use crate::store::redis::segments;
 use crate::store::shape::Shape;
 use crate::store::{ATTEMPTS, StoreError, too_busy};
 
@@ -110,7 +110,7 @@ impl Past {
 pub(super) fn look(link: &mut RedisConnection, keys: &Keys) -> Result<Archived, StoreError> {
     let [state] = exactly(link.request(&[command("HGETALL", &[&keys.state])])?)?;
     let mut fields = BTreeMap::from_iter(fields(&keys.state, state)?);
-    parse_archived(&keys.state, &mut fields)
+    segments::parse(&keys.state, &mut fields)
 }
 
 /// A sealed segment, which is on the disk, and which Redis doesn't know yet.

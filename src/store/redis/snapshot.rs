@@ -15,15 +15,15 @@ use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::{LIVES_KEPT, Stored};
 use crate::store::StoreError;
 use crate::store::archive::record::Archived;
-use crate::store::archive::segment::Segment;
 use crate::store::redis::keys::{
-    ACCEPTED_FIELD, ACTIVE_FIELD, BASE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD,
-    FORMER_KEYS_FIELD, HORIZON_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, KEYS_FIELD,
-    Keys, PROMISED_FIELD,
+    ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD, FORMER_KEYS_FIELD,
+    HORIZON_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys,
+    PROMISED_FIELD,
 };
 use crate::store::redis::reply::{
     command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
 };
+use crate::store::redis::segments;
 
 /// An element of the list of lives.
 #[derive(Serialize, Deserialize)]
@@ -118,18 +118,12 @@ pub(super) fn parse(
             (&keys.log, !log.is_empty()),
             (&keys.accepted, !accepted.is_empty()),
         ];
-        return match others.iter().find(|(_, there)| *there) {
-            Some((other, _)) => Err(corrupt(&keys.state, format!("missing, but {other} is there"))),
-            None => {
-                Ok(Snapshot { older: None, owner, stored: None, archived: Archived::default() })
-            }
-        };
+        return empty(keys, owner, &others);
     };
     if owner.is_none() {
         return Err(corrupt(&keys.owner, format!("missing, but {} is there", keys.state)));
     }
-    let blocks = state.archived.base() + held;
-    check_archived(keys, &state.archived, held, genesis)?;
+    let blocks = segments::check(keys, &state.archived, held, genesis)?;
     check_derived(keys, &state, blocks, pages)?;
     let turn = parse_turn(&keys.turn, turn)?;
     let stored = Stored {
@@ -155,22 +149,15 @@ pub(super) fn parse(
     Ok(Snapshot { older: state.older, owner, stored: Some(stored), archived: state.archived })
 }
 
-/// Checks that the chain goes on behind the segments, and that block 0 is kept beside it if, and only if, it is
-/// in one.
-fn check_archived(
+/// Returns what an empty store holds: an owner at most. `others` are its other keys, and whether they are there.
+fn empty(
     keys: &Keys,
-    archived: &Archived,
-    held: u64,
-    genesis: bool,
-) -> Result<(), StoreError> {
-    let base = archived.base();
-    match (base > 0, genesis) {
-        (true, false) => Err(corrupt(&keys.genesis, "missing, though block 0 is in a segment")),
-        (false, true) => Err(corrupt(&keys.genesis, "there, though no segment is")),
-        (true, true) if held == 0 => {
-            Err(corrupt(&keys.chain, format!("missing, though segments end before block {base}")))
-        }
-        _ => Ok(()),
+    owner: Option<String>,
+    others: &[(&String, bool)],
+) -> Result<Snapshot, StoreError> {
+    match others.iter().find(|(_, there)| *there) {
+        Some((other, _)) => Err(corrupt(&keys.state, format!("missing, but {other} is there"))),
+        None => Ok(Snapshot { older: None, owner, stored: None, archived: Archived::default() }),
     }
 }
 
@@ -244,7 +231,7 @@ impl State {
             Some("1") => true,
             Some(other) => return Err(corrupt(&place(ACTIVE_FIELD), format!("{other:?}, not 1"))),
         };
-        let archived = parse_archived(key, &mut fields)?;
+        let archived = segments::parse(key, &mut fields)?;
         if let Some(field) = fields.keys().next() {
             return Err(corrupt(&place(field), "not a field of this program's"));
         }
@@ -300,26 +287,6 @@ pub(super) fn how_to_upgrade(url: &str, id: &ServerId) -> String {
          `paxos-banking upgrade --redis {url} --id {id}` brings the store to format {FORMAT}, as does \
          the server with --upgrade; nothing that it holds is lost"
     )
-}
-
-/// Takes the fields about segments.
-pub(super) fn parse_archived(
-    key: &str,
-    fields: &mut BTreeMap<String, String>,
-) -> Result<Archived, StoreError> {
-    let base = optional(fields, key, BASE_FIELD)?.unwrap_or_default();
-    let mut segments = Vec::new();
-    let named: Vec<String> =
-        fields.keys().filter(|field| field.starts_with(Segment::FIELD)).cloned().collect();
-    for field in named {
-        let text = fields.remove(&field).unwrap_or_default();
-        let place = format!("{key}[{field}]");
-        let segment = Segment::parse(&field, &text).map_err(|what| corrupt(&place, what))?;
-        segments.push(segment);
-    }
-    segments.sort_by_key(|segment| segment.first);
-    let place = format!("{key}[{BASE_FIELD}]");
-    Archived::new(base, segments).map_err(|what| corrupt(&place, what))
 }
 
 /// Takes a field that may be missing and is otherwise JSON.
