@@ -8,7 +8,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bank::blockchain::block::{FORMAT, SealedBlock};
@@ -20,6 +19,7 @@ use crate::store::redis::archivist::{Archive, RedisArchivist};
 use crate::store::redis::keys::Keys;
 use crate::store::redis::memory_watch::MemoryWatch;
 use crate::store::redis::past::Past;
+use crate::store::redis::patience::patiently;
 use crate::store::redis::probe::Probed;
 use crate::store::redis::reader::Reader;
 use crate::store::redis::redis_connection::RedisConnection;
@@ -40,6 +40,7 @@ pub mod leftovers;
 mod memory_watch;
 mod pages;
 mod past;
+mod patience;
 mod probe;
 mod reader;
 mod redis_connection;
@@ -241,26 +242,6 @@ impl RedisStore {
     pub fn older(&self) -> Option<u32> {
         self.hold.as_ref()?.coming.as_ref()?.older
     }
-}
-
-/// Asks until `is_so` says yes, and logs from time to time what it waits for.
-fn patiently(
-    mut why: String,
-    mut is_so: impl FnMut() -> Result<Result<(), String>, StoreError>,
-) -> Result<(), StoreError> {
-    const PAUSE: Duration = Duration::from_millis(100);
-    const PAUSES_UNTIL_SAID: u32 = 100;
-    for pauses in 0.. {
-        if pauses % PAUSES_UNTIL_SAID == 0 {
-            log::warn!("waiting for Redis: {why}");
-        }
-        thread::sleep(PAUSE);
-        match is_so()? {
-            Ok(()) => break,
-            Err(now) => why = now,
-        }
-    }
-    Ok(())
 }
 
 fn not_looked_at() -> StoreError {
