@@ -2,7 +2,7 @@
 //!
 //! A *segment* is a sealed file with the blocks from one height to another, a block a line, byte for byte as
 //! the store holds them ([`segment`]). Segments never change. Beside a segment lie two files that are made
-//! from it and can be made again at any time: where each block's line begins ([`offsets`]), and which blocks
+//! from it and can be made again at any time: where each block's line begins (`offsets`), and which blocks
 //! touch an account ([`accounts`]).
 //!
 //! ```text

@@ -1,7 +1,7 @@
 //! Reading blocks of segments.
 //!
 //! No reader takes a segment on trust. A block is compared with the hash that the next block names as its
-//! predecessor's; the last one's hash is in the file of [`offsets`](super::offsets). At any doubt the whole
+//! predecessor's; the last one's hash is in the file of `offsets`. At any doubt the whole
 //! segment is read through once and compared with the SHA-256 that the store recorded.
 
 use std::fs::File;
