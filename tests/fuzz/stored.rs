@@ -14,16 +14,24 @@ use crate::samples::{blocks, later_block, log_of_a};
 use crate::support::redis::TestRedis;
 use crate::target::{Heard, Target};
 
-const KEYS: [&str; 8] =
-    ["BLOCKCHAIN", "LOG", "ACCEPTED", "BALANCES", "STATE", "LIVES", "OWNER", "TURN"];
+const KEYS: [&str; 9] =
+    ["BLOCKCHAIN", "GENESIS", "LOG", "ACCEPTED", "BALANCES", "STATE", "LIVES", "OWNER", "TURN"];
 
 pub struct StoredValues {
     redis: TestRedis,
     connection: RefCell<Connection>,
 }
 
-/// What all keys hold, as Redis serializes it.
-type Dump = Vec<Value>;
+/// What all keys hold. (What `DUMP` says of a hash may change by reading alone: Redis moves a large one to
+/// another table bit by bit, with each command.)
+type Dump = Vec<Content>;
+
+/// What a key holds.
+#[derive(PartialEq)]
+enum Content {
+    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+    Other(Value),
+}
 
 impl StoredValues {
     /// With a Redis that needn't be durable.
@@ -60,11 +68,27 @@ impl StoredValues {
     }
 
     fn dump(&self) -> Dump {
+        let connection = &mut *self.connection.borrow_mut();
+        let names = KEYS.map(|key| format!("SERVER-{key}-A"));
         let mut pipe = redis::pipe();
-        for key in KEYS {
-            pipe.cmd("DUMP").arg(format!("SERVER-{key}-A"));
+        for name in &names {
+            pipe.cmd("TYPE").arg(name);
         }
-        pipe.query(&mut *self.connection.borrow_mut()).expect("Redis answers")
+        let types: Vec<String> = pipe.query(connection).expect("Redis answers");
+        let mut pipe = redis::pipe();
+        for (name, of) in names.iter().zip(&types) {
+            match of.as_str() {
+                "hash" => pipe.cmd("HGETALL").arg(name),
+                "list" => pipe.cmd("LRANGE").arg(name).arg(0).arg(-1),
+                _ => pipe.cmd("GET").arg(name),
+            };
+        }
+        let values: Vec<Value> = pipe.query(connection).expect("Redis answers");
+        let content = |(value, of): (Value, &String)| match of.as_str() {
+            "hash" => Content::Hash(redis::from_redis_value(value).expect("a hash")),
+            _ => Content::Other(value),
+        };
+        values.into_iter().zip(&types).map(content).collect()
     }
 
     /// What all that is on pages comes to. Each sample has one page, which is of one moment.
