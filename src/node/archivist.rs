@@ -58,8 +58,7 @@ impl Archiving {
         let Some(archivist) = archivist else { return Ok(None) };
         let (to_archivist, answers) = crossbeam_channel::bounded(ANSWERS);
         let peers = config.peers().map(|(peer, _)| peer.clone()).collect();
-        let fetching =
-            Fetching { peers, wanted: None, asked: None, to_archivist, told: Told::default() };
+        let fetching = Fetching::new(peers, to_archivist);
         let (own_life, events) = (Arc::clone(life), events.clone());
         let (asked, said) = (None, None);
         let told = fetching.told();
@@ -144,6 +143,10 @@ pub(crate) struct Fetching {
 }
 
 impl Fetching {
+    fn new(peers: BTreeSet<ServerId>, to_archivist: Sender<Vec<SealedBlock>>) -> Fetching {
+        Fetching { peers, wanted: None, asked: None, to_archivist, told: Told::default() }
+    }
+
     /// Returns what is known of the archive, if there is one.
     pub(crate) fn told(&self) -> Told {
         Arc::clone(&self.told)
@@ -195,13 +198,7 @@ mod tests {
     #[test]
     fn peers_are_asked_in_turns() {
         let (to_archivist, _answers) = crossbeam_channel::bounded(1);
-        let mut fetching = Fetching {
-            peers: peers(),
-            wanted: None,
-            asked: None,
-            to_archivist,
-            told: Told::default(),
-        };
+        let mut fetching = Fetching::new(peers(), to_archivist);
         let mut asked = || fetching.ask((3, 5), |_| true).unwrap().0.to_string();
         assert_eq!([asked(), asked(), asked()], ["B", "C", "B"]);
         let only_b = |peer: &ServerId| peer.as_str() == "B";
@@ -212,13 +209,7 @@ mod tests {
     #[test]
     fn an_answer_that_nobody_waits_for_goes_to_the_state_machine() {
         let (to_archivist, answers) = crossbeam_channel::bounded(1);
-        let mut fetching = Fetching {
-            peers: peers(),
-            wanted: None,
-            asked: None,
-            to_archivist,
-            told: Told::default(),
-        };
+        let mut fetching = Fetching::new(peers(), to_archivist);
         let none = || Event::Received(ConnectionId(1), Message::BlocksResponse { blocks: vec![] });
         assert_eq!(fetching.divert(none()), Some(none()));
         fetching.ask((3, 5), |_| true);

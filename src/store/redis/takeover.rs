@@ -76,10 +76,19 @@ impl Takeover<'_> {
 
     /// True if the last turn is the one that this process knows to be durable.
     pub(super) fn is_as_known(&self, link: &mut RedisConnection) -> Result<bool, StoreError> {
+        let known = self.known.map(|known| known.turn);
+        Ok(known.is_some() && self.is_last(link, known)?)
+    }
+
+    /// True if this turn, or none, is the last one.
+    fn is_last(
+        &self,
+        link: &mut RedisConnection,
+        last: Option<TurnNumber>,
+    ) -> Result<bool, StoreError> {
         let turn = &self.keys.turn;
         let found = link.request(&[command("GET", &[turn])])?.pop().unwrap_or_default();
-        let known = self.known.map(|known| known.turn.to_string());
-        Ok(known.is_some() && text(turn, found)? == known)
+        Ok(text(turn, found)? == last.map(|last| last.to_string()))
     }
 
     /// True if the last turn is still the one that the look saw.
@@ -88,9 +97,7 @@ impl Takeover<'_> {
         link: &mut RedisConnection,
         coming: &Coming,
     ) -> Result<bool, StoreError> {
-        let turn = &self.keys.turn;
-        let found = link.request(&[command("GET", &[turn])])?.pop().unwrap_or_default();
-        Ok(text(turn, found)? == coming.seen.map(|seen| seen.to_string()))
+        self.is_last(link, coming.seen)
     }
 
     /// Makes `token` the owner and begins a life. False if somebody came between.
