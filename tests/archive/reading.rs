@@ -18,9 +18,14 @@ fn lines_of(bytes: &[u8]) -> Vec<String> {
 #[test]
 fn the_oldest_blocks_leave_redis_and_are_read_in_segments() {
     let mut archived = Archived::with_a_past();
-    let base = archived.base("A");
-    let chain: Vec<String> =
-        say(&mut archived.bank.redis("A").connect(), &["LRANGE", "SERVER-BLOCKCHAIN-A", "0", "-1"]);
+    archived.bank.settle();
+    let (mut base, mut chain) = (0, Vec::<String>::new());
+    wait_until("base and list are of one moment", || {
+        base = archived.base("A");
+        let list = ["LRANGE", "SERVER-BLOCKCHAIN-A", "0", "-1"];
+        chain = say(&mut archived.bank.redis("A").connect(), &list);
+        base == archived.base("A")
+    });
     let segments = archived.segments("A");
     // All of them follow each other from block 0 on, and go on where Redis begins (there may be a segment more,
     // which Redis doesn't know yet).
