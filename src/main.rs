@@ -59,6 +59,10 @@ fn main() -> ExitCode {
             start_log(&"export", LevelFilter::Warn);
             audit::export::run(&options, &mut io::stdout().lock(), &mut io::stderr())
         }
+        Ok(Config::Backup(order)) => {
+            start_log(&"backup", LevelFilter::Warn);
+            audit::backup::run(&order, &mut io::stdout().lock(), &mut io::stderr())
+        }
         Ok(Config::Upgrade(options)) => {
             start_log(&"upgrade", LevelFilter::Warn);
             upgrade::run(&options, &mut io::stdout().lock(), &mut io::stderr())

@@ -22,7 +22,7 @@ use crate::store::redis::viewer::{ReadOnlyRedis, StoreViewer};
 use crate::wire::to_line;
 
 /// The amount of blocks' text that is read at a time, in bytes.
-const PIECE: usize = 8 << 20;
+pub(super) const PIECE: usize = 8 << 20;
 
 /// An export's options.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ fn unwritten(place: &str, error: &io::Error) -> Trouble {
 }
 
 /// Finds the server that is meant.
-fn find(premises: &ReadOnlyRedis, id: Option<&ServerId>) -> Result<ServerId, Trouble> {
+pub(super) fn find(premises: &ReadOnlyRedis, id: Option<&ServerId>) -> Result<ServerId, Trouble> {
     let servers = premises.servers().map_err(trouble)?;
     let all: Vec<&str> = servers.iter().map(ServerId::as_str).collect();
     let place = premises.place();
@@ -157,7 +157,7 @@ fn named(element: &Element, place: impl FnOnce() -> Spot) -> Result<(), Trouble>
 }
 
 /// Checks that a text fits on a line of its own. No server writes any other.
-fn one_line(text: &str, place: impl FnOnce() -> Spot) -> Result<&str, Trouble> {
+pub(super) fn one_line(text: &str, place: impl FnOnce() -> Spot) -> Result<&str, Trouble> {
     match text.contains(['\n', '\r']) {
         false => Ok(text),
         true => {

@@ -21,7 +21,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::audit::across::Across;
+use crate::audit::backup::source::BackupSource;
 use crate::audit::examined::Examined;
+use crate::audit::finding::Trouble;
 use crate::audit::report::Report;
 use crate::audit::served::ServerSource;
 use crate::audit::source::Source;
@@ -36,6 +38,7 @@ use crate::wire::to_line;
 
 pub mod across;
 pub mod archives;
+pub mod backup;
 pub mod csv;
 pub mod examined;
 pub mod export;
@@ -86,13 +89,17 @@ pub struct Options {
 
 /// Audits, prints the report, and returns the exit status.
 pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
-    let (mut sources, unread) = stores(options);
+    let (mut sources, mut unread) = stores(options);
     let Options { servers, files, .. } = options;
     let server = |(id, address): &(ServerId, String)| -> Box<dyn Source> {
         Box::new(ServerSource::new(id.clone(), address.clone(), options))
     };
     sources.extend(servers.iter().map(server));
-    let (whole, segments) = segments::sort(files);
+    let (folders, files): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|path| path.is_dir());
+    let (backups, troubles) = backups(&folders);
+    unread.extend(troubles);
+    sources.extend(backups);
+    let (whole, segments) = segments::sort(&files);
     sources.extend(whole.into_iter().map(|file| -> Box<dyn Source> { Box::new(file) }));
     let (whole, parts): (Vec<_>, Vec<_>) =
         segments.into_iter().partition(|files| files.first() == 0);
@@ -108,6 +115,19 @@ pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
         _ if report.lacks_a_bank() => NO_BANK,
         _ => SOUND,
     }
+}
+
+/// Opens the backups in these folders; and says which can't be opened, and why.
+fn backups(folders: &[PathBuf]) -> (Vec<Box<dyn Source>>, Vec<String>) {
+    let (mut sources, mut unread): (Vec<Box<dyn Source>>, _) = (Vec::new(), Vec::new());
+    for folder in folders {
+        match BackupSource::open(folder) {
+            Ok(source) => sources.push(Box::new(source)),
+            Err(Trouble::Wrong(finding)) => unread.push(finding.to_string()),
+            Err(Trouble::Unread(why)) => unread.push(why),
+        }
+    }
+    (sources, unread)
 }
 
 /// Examines each source, and then all of them together, with the stretches of chains. `unread` lists what was

@@ -58,15 +58,24 @@ pub fn sort(files: &[PathBuf]) -> (Vec<FileSource>, Vec<SegmentFiles>) {
 }
 
 impl SegmentFiles {
+    /// Makes one source of the files of a folder, each with the height of its first block.
+    pub fn of(folder: &Path, files: impl Iterator<Item = (u64, PathBuf)>) -> SegmentFiles {
+        let folder = folder.to_owned();
+        let mut together = SegmentFiles { folder, parts: Vec::new(), trouble: None };
+        files.for_each(|(first, path)| together.add(first, FileSource::new(path)));
+        together
+    }
+
     /// Adds the file whose blocks come next.
     fn add(&mut self, first: u64, mut file: FileSource) {
-        self.trouble = match file.standing() {
+        let trouble = match file.standing() {
             Ok(Some(standing)) if !standing.log.is_empty() => {
                 let spot = file.spot(&Place::Element(0));
                 Some(Finding::new(spot, "no block, and only blocks can go on from blocks").into())
             }
             standing => standing.err(),
         };
+        self.trouble = self.trouble.take().or(trouble);
         let blocks = file.length().unwrap_or_default();
         self.parts.push(Part { file, first, blocks });
     }

@@ -10,7 +10,7 @@ use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
 use super::archive::Archive;
-use super::audit::{Audit, Export};
+use super::audit::{Audit, Backup, Export};
 use super::doors::Doors;
 use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
 use super::redis::PasswordFile;
@@ -38,6 +38,8 @@ pub enum Command {
     Audit(Audit),
     /// Writes a server's chain and local log out: as lines that can be audited, or as a table
     Export(Export),
+    /// Copies a server's chain and log into a folder, or verifies such a copy
+    Backup(Backup),
     /// Brings a server's store of an older format along; a store of the present one stays as it is
     Upgrade(Upgrade),
     /// Looks at the folder of a Redis that doesn't run: is its file whole, torn by a power cut, or damaged?

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use paxos_banking::audit;
+use paxos_banking::audit::{self, backup};
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
@@ -19,8 +19,8 @@ use super::values::Cluster;
                         3 something can't be read, and nothing wrong was found in the rest; \
                         4 all could be read and nothing is wrong, but a store holds no bank.")]
 pub struct Audit {
-    /// Files that `export` wrote, or of an archive. Of an archive, name all, or some that follow each other:
-    /// without the beginning, less can be verified
+    /// Files that `export` wrote, or of an archive; or the folder of a backup. Of an archive, name all files, or
+    /// some that follow each other: without the beginning, less can be verified
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -99,6 +99,46 @@ pub struct Export {
     pub timeout: Duration,
 }
 
+#[derive(Args)]
+#[command(
+    after_help = "The backup is of one moment, also while the server runs. A later one into the same folder writes \
+                        only what is new, and stays out of the way of the earlier one until it is whole.\n\n\
+                        Exit status: 0 done, or sound; 1 something is wrong; 2 wrong usage; 3 the store can't be \
+                        read, or the folder not written."
+)]
+pub struct Backup {
+    /// The folder of the backup: new, empty, or with an earlier backup of this server
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+
+    /// Verify the backup that is there, instead of taking one: each file, and the whole chain with its log
+    #[arg(long, conflicts_with_all = ["redis", "archive", "id", "quick"])]
+    pub verify: bool,
+
+    /// The Redis with the server's store [default: what PAXOS_BANKING_REDIS holds]
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+
+    #[command(flatten)]
+    pub password_file: PasswordFile,
+
+    /// The folder of the server's segments, if its oldest blocks are in segments
+    #[arg(long, value_name = "DIR")]
+    pub archive: Option<PathBuf>,
+
+    /// The server whose store it is [default: the only one there]
+    #[arg(long, value_name = "ID")]
+    pub id: Option<ServerId>,
+
+    /// Compare only the lengths of files that are there already, not what they hold
+    #[arg(long)]
+    pub quick: bool,
+
+    /// How long Redis may take to answer
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    pub timeout: Duration,
+}
+
 /// Checks what only the flags together can get wrong.
 pub fn check_audit(arguments: Audit, environment: &Environment) -> Result<audit::Options, String> {
     let Audit { files, redis, password_file, archives, ids, servers, server_key, .. } = arguments;
@@ -171,6 +211,23 @@ pub fn check_export(
          PAXOS_BANKING_REDIS",
     )?;
     Ok(audit::export::Options { redis, archive, id, csv, output, timeout })
+}
+
+/// Does the same for a backup.
+pub fn check_backup(arguments: Backup, variable: Option<String>) -> Result<backup::Order, String> {
+    let Backup { folder, verify, redis, password_file, archive, id, quick, timeout } = arguments;
+    if folder.as_os_str().is_empty() {
+        return Err("the name of the backup's folder is empty".into());
+    }
+    if verify {
+        return Ok(backup::Order::Verify(folder));
+    }
+    let redis = redis::url(redis, variable, &password_file)?.ok_or(
+        "the Redis with the server's store is not named: --redis <URL> names it, or \
+         PAXOS_BANKING_REDIS",
+    )?;
+    let options = backup::Options { folder, redis, archive, id, quick, timeout };
+    Ok(backup::Order::Take(options))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use paxos_banking::audit::{Options as AuditOptions, export};
+use paxos_banking::audit::{Options as AuditOptions, backup, export};
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
@@ -53,6 +53,7 @@ pub enum Config {
     Audit(AuditOptions),
     /// Write out a server's store.
     Export(export::Options),
+    Backup(backup::Order),
     /// Bring stores of an older format along.
     Upgrade(upgrade::Options),
     /// Look at a Redis's folder, and mend what a power cut left there.
@@ -103,6 +104,9 @@ where
         }
         Command::Export(args) => {
             ("export", audit::check_export(args, variable).map(Config::Export))
+        }
+        Command::Backup(args) => {
+            ("backup", audit::check_backup(args, variable).map(Config::Backup))
         }
         Command::Upgrade(args) => ("upgrade", upgrade_options(args, variable).map(Config::Upgrade)),
         Command::Mend(mend) => ("mend", Ok(Config::Mend(mend_options(mend)))),

@@ -3,6 +3,7 @@
 use crate::cli::{Config, Environment, parse};
 use crate::samples::COMMAND_LINES;
 use crate::target::{Heard, LONGEST_ERROR, Target};
+use paxos_banking::audit::backup::Order;
 
 pub struct CommandLine;
 
@@ -51,6 +52,17 @@ impl Target for CommandLine {
                 assert!(!options.redis.is_empty() && !options.timeout.is_zero());
                 heard.accepted("an export");
             }
+            Ok(Config::Backup(order)) => {
+                let folder = match order {
+                    Order::Take(options) => {
+                        assert!(!options.redis.is_empty() && !options.timeout.is_zero());
+                        options.folder
+                    }
+                    Order::Verify(folder) => folder,
+                };
+                assert!(!folder.as_os_str().is_empty());
+                heard.accepted("a backup");
+            }
             Ok(Config::Mend(options)) => {
                 assert!(!options.folder.as_os_str().is_empty());
                 heard.accepted("a mending");
@@ -84,6 +96,7 @@ impl Target for CommandLine {
             "a diagram",
             "an audit",
             "an export",
+            "a backup",
             "a mending",
             "an upgrade",
             "help",

@@ -199,7 +199,7 @@ pub const COMMANDS: [&str; 41] = [
 ];
 
 /// Command lines, one word a line.
-pub const COMMAND_LINES: [&str; 19] = [
+pub const COMMAND_LINES: [&str; 21] = [
     "upgrade\n--redis\nredis://127.0.0.1:6379/2\n--id\nA\n--timeout\n3s",
     "diagram\na.jsonl\nb.jsonl\n--from\n1s\n--to\n2s\n--height\n3\n--output\nx.svg",
     "mend\n./data\n--yes\n--zeros",
@@ -216,6 +216,8 @@ pub const COMMAND_LINES: [&str; 19] = [
     "audit\n--redis\nredis://h:1\n--redis\nredis://h:2/3\n--id\nA\n--id\nB\n--timeout\n2s",
     "audit\n--server\nA=h:1,B=h:2\n--server\nC=[::1]:3\nbank.jsonl\n--json",
     "export\n--redis\nredis://h:1\n--id\nA\n--csv\n--output\nbank.csv",
+    "backup\n--redis\nredis://h:1\n--id\nA\n--archive\n/a/A\n--quick\n/backup/A",
+    "backup\n--verify\n/backup/A",
     "key\nnowhere/key.pub",
     "client\n--id\nA\n--plain\n--server-key\nSHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0",
     "help\nserver",

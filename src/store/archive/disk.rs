@@ -14,7 +14,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A file that is being written.
 #[derive(Debug)]
-pub(super) struct Unfinished {
+pub(crate) struct Unfinished {
     path: PathBuf,
     file: File,
     /// True if it disappears when this is dropped.
@@ -30,7 +30,7 @@ impl Unfinished {
     }
 
     /// Creates a file that is to get the name `path`, and disappears unless it does.
-    pub(super) fn create_for(path: &Path) -> Result<Unfinished, ArchiveError> {
+    pub(crate) fn create_for(path: &Path) -> Result<Unfinished, ArchiveError> {
         let name = path.file_name().and_then(OsStr::to_str).expect("a name of ours");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut file = Unfinished::create(path.with_file_name(names::unfinished(name, number)))?;
@@ -39,12 +39,12 @@ impl Unfinished {
     }
 
     /// Returns where it is now.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Writes at its end.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
         self.file.write_all(bytes).map_err(ArchiveError::io("write", &self.path))
     }
 
@@ -55,7 +55,7 @@ impl Unfinished {
 
     /// Gives the file its name, when all of it is on the disk. The name is there after a power cut once the
     /// folder is flushed, too.
-    pub(super) fn name(mut self, path: &Path) -> Result<(), ArchiveError> {
+    pub(crate) fn name(mut self, path: &Path) -> Result<(), ArchiveError> {
         self.file.sync_all().map_err(ArchiveError::io("flush", &self.path))?;
         fs::rename(&self.path, path).map_err(ArchiveError::io("name", path))?;
         self.disappears = false;
@@ -73,7 +73,7 @@ impl Drop for Unfinished {
 }
 
 /// Writes a file of a few bytes, whole or not at all.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
     let mut file = Unfinished::create_for(path)?;
     file.write(bytes)?;
     file.name(path)?;
@@ -81,7 +81,7 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArchiveError>
 }
 
 /// Brings a folder's names to the disk.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), ArchiveError> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), ArchiveError> {
     let sync = || File::open(folder)?.sync_all();
     sync().map_err(ArchiveError::io("flush", folder))
 }
@@ -92,7 +92,7 @@ pub(super) fn sync_folder_of(path: &Path) -> Result<(), ArchiveError> {
 }
 
 /// Makes a folder and those above it, so that they are there after a power cut.
-pub(super) fn make_folder(folder: &Path) -> Result<(), ArchiveError> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), ArchiveError> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -117,7 +117,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Reads a file that may be missing.
-pub(super) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         read => read.map(Some),

@@ -58,7 +58,7 @@ pub enum ArchiveError {
 
 impl ArchiveError {
     /// Returns a function that makes an error of the system's words.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArchiveError {
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArchiveError {
         let path = path.to_owned();
         move |error| ArchiveError::Io { doing, path, error }
     }
@@ -98,7 +98,7 @@ impl fmt::Display for ArchiveError {
 impl std::error::Error for ArchiveError {}
 
 /// Says why the system refused something, in plain words where there are any.
-fn said(error: &io::Error) -> String {
+pub(crate) fn said(error: &io::Error) -> String {
     let ours = match error.kind() {
         ErrorKind::StorageFull => "the disk is full",
         ErrorKind::QuotaExceeded => "the disk's quota is used up",
@@ -121,7 +121,7 @@ pub struct Damage {
 
 impl Damage {
     /// Says what is wrong with a file.
-    pub(super) fn new(file: impl Into<PathBuf>, what: impl Into<String>) -> Damage {
+    pub(crate) fn new(file: impl Into<PathBuf>, what: impl Into<String>) -> Damage {
         Damage { file: file.into(), what: what.into() }
     }
 

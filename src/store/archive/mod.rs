@@ -20,11 +20,11 @@
 
 pub mod accounts;
 pub mod claim;
-mod disk;
+pub(crate) mod disk;
 pub mod error;
 pub mod folder;
 pub mod keeper;
-mod names;
+pub(crate) mod names;
 mod offsets;
 pub mod owner;
 pub mod reader;

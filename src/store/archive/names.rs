@@ -43,7 +43,7 @@ pub(super) fn path(folder: &Path, kind: Kind, first: u64, last: u64) -> PathBuf 
 }
 
 /// Returns the first and last height of the segment to which a file belongs, by its name.
-pub(super) fn heights(name: &str) -> Option<(u64, u64)> {
+pub(crate) fn heights(name: &str) -> Option<(u64, u64)> {
     let (stem_given, extension) = name.split_once('.')?;
     Kind::ALL.iter().find(|kind| kind.extension() == extension)?;
     let (first, last) = stem_given.split_once('-')?;

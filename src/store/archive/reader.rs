@@ -29,13 +29,17 @@ const BEGINNING: u64 = 256;
 
 /// Opens a segment, and checks its length.
 pub(super) fn open(folder: &Path, segment: &Segment) -> Result<File, Damage> {
-    let path = segment.path(folder);
+    open_file(segment.path(folder), segment.bytes)
+}
+
+/// Opens a file of which `bytes` bytes were written, and checks its length.
+fn open_file(path: PathBuf, bytes: u64) -> Result<File, Damage> {
     let unread = |error| Damage::unread(&path, &error);
     let file = File::open(&path).map_err(unread)?;
     let metadata = file.metadata().map_err(unread)?;
-    let what = match (metadata.len(), segment.bytes) {
+    let what = match (metadata.len(), bytes) {
         _ if !metadata.is_file() => "it is not a file".to_owned(),
-        (0, _) => "it is empty".to_owned(),
+        (0, 1..) => "it is empty".to_owned(),
         (found, recorded) if found < recorded => {
             format!("it is cut short: it has {found} bytes, and {recorded} were written")
         }
@@ -54,11 +58,28 @@ pub(super) fn read_through(
     segment: &Segment,
     each: &mut dyn FnMut(&[u8], Duration) -> bool,
 ) -> Result<bool, Damage> {
-    let (file, path) = (open(folder, segment)?, segment.path(folder));
+    read_file(segment.path(folder), segment.bytes, &segment.sha256, each)
+}
+
+/// Compares a whole file with its length and its SHA-256 when it was written.
+///
+/// # Errors
+/// How it differs.
+pub fn check_file(path: &Path, bytes: u64, sha256: &FileHash) -> Result<(), Damage> {
+    read_file(path.to_owned(), bytes, sha256, &mut |_, _| true).map(drop)
+}
+
+fn read_file(
+    path: PathBuf,
+    bytes: u64,
+    sha256: &FileHash,
+    each: &mut dyn FnMut(&[u8], Duration) -> bool,
+) -> Result<bool, Damage> {
+    let file = open_file(path.clone(), bytes)?;
     let (mut hasher, mut piece, mut read) = (Sha256::new(), vec![0; PIECE], 0);
-    while read < segment.bytes {
+    while read < bytes {
         let begun = Instant::now();
-        let length = (segment.bytes - read).min(PIECE as u64) as usize;
+        let length = (bytes - read).min(PIECE as u64) as usize;
         let piece = &mut piece[..length];
         file.read_exact_at(piece, read).map_err(|error| Damage::unread(&path, &error))?;
         hasher.update(&*piece);
@@ -68,11 +89,10 @@ pub(super) fn read_through(
         }
     }
     let found = FileHash::of(hasher);
-    if found == segment.sha256 {
+    if found == *sha256 {
         return Ok(true);
     }
-    let what =
-        format!("it was changed: its SHA-256 is {found}, and {} was written", segment.sha256);
+    let what = format!("it was changed: its SHA-256 is {found}, and {sha256} was written");
     Err(Damage::new(path, what))
 }
 

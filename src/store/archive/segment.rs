@@ -17,7 +17,7 @@ pub struct FileHash([u8; 32]);
 
 impl FileHash {
     /// Returns the hash of all that went into `hasher`.
-    pub(super) fn of(hasher: Sha256) -> FileHash {
+    pub(crate) fn of(hasher: Sha256) -> FileHash {
         FileHash(hasher.finalize().into())
     }
 

@@ -15,6 +15,7 @@ use crate::bank::ledger::pages::Page;
 use crate::bank::stored::{Place, Stored};
 use crate::store::StoreError;
 use crate::store::archive::folder::Folder;
+use crate::store::archive::record::Archived;
 use crate::store::redis::keys::{BASE_FIELD, FORMAT_FIELD, Keys};
 use crate::store::redis::past::{self, Past};
 use crate::store::redis::redis_connection::RedisConnection;
@@ -136,6 +137,16 @@ impl StoreViewer {
             }
             place => self.keys.name_of(place),
         }
+    }
+
+    /// Returns what left Redis for segments, as of the last look.
+    pub fn archived(&self) -> &Archived {
+        self.past.archived()
+    }
+
+    /// Returns the folder of segments, if one was given.
+    pub fn folder(&self) -> Option<&Folder> {
+        self.past.segments().map(|(folder, _)| folder)
     }
 
     /// Returns the file, and the line from 1, in which a block is, if it is in a segment.
