@@ -195,6 +195,7 @@ fn start(redis: &TestRedis) -> Result<Node, StartError> {
         bank: None,
         settle_at: None,
         always_paxos: false,
+        index_memory: NodeConfig::INDEX_MEMORY,
         doors: Doors::default(),
         timings: quick(),
     };

@@ -159,6 +159,20 @@ pub struct Measured {
     /// The archive, if the server has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<ArchiveStatus>,
+    /// The index behind statements.
+    #[serde(default)]
+    pub index: IndexStatus,
+}
+
+/// What the index behind statements holds: which blocks touch an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IndexStatus {
+    /// The number of blocks that it knows of.
+    pub blocks: u64,
+    /// The bytes of memory that it takes.
+    pub bytes: u64,
+    /// The number of blocks that it has no place for: a statement has to search them.
+    pub searched: u64,
 }
 
 /// What a server's archive holds.

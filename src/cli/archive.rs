@@ -27,6 +27,11 @@ pub struct Archive {
     /// How large a segment becomes, about
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_segment, requires = "archive")]
     segment: u64,
+
+    /// How much memory the index behind statements takes at most, about; what has no place in it is searched when
+    /// somebody asks
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    pub index_memory: u64,
 }
 
 impl Archive {
@@ -35,7 +40,7 @@ impl Archive {
     /// # Errors
     /// If the folder has no name.
     pub fn check(self) -> Result<Option<ArchiveOptions>, String> {
-        let Archive { archive, keep, segment } = self;
+        let Archive { archive, keep, segment, .. } = self;
         match archive {
             Some(path) if path.as_os_str().is_empty() => {
                 Err("--archive needs the name of a folder, and it is empty".into())

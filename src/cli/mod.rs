@@ -158,6 +158,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         bank: server.bank,
         settle_at: server.settle_at,
         always_paxos: server.always_paxos,
+        index_memory: usize::try_from(server.archive.index_memory).unwrap_or(usize::MAX),
         allow_fault_injection: server.allow_fault_injection,
         trace: server.trace,
         doors,

@@ -214,6 +214,7 @@ pub(super) fn full_status() -> Status {
         },
         handshakes: Handshakes { done: 7, failed: [("forged".into(), 2)].into() },
         archive: None,
+        index: Default::default(),
     });
     status
 }

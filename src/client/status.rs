@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::bank::ids::AccountId;
 use crate::bank::request::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
-use crate::bank::status::{ArchiveStatus, Handshakes};
+use crate::bank::status::{ArchiveStatus, Handshakes, IndexStatus};
 use crate::client::text::{names, plain};
 
 /// Describes a server's status in several lines.
@@ -120,12 +120,13 @@ fn measured_in_words(measured: &Measured) -> String {
     format!(
         "  transfers: {accepted} accepted, {refused} refused, {unavailable} unavailable; \
          runs: {runs_started} started, {runs_won} won, {runs_lost} lost\n  \
-         latency of the last minute: {}; {}\n  {}{}{}",
+         latency of the last minute: {}; {}\n  {}{}{}{}",
         latency("local", &measured.local),
         latency("Paxos", &measured.paxos),
         redis_in_words(&measured.redis),
         handshakes_in_words(&measured.handshakes),
-        measured.archive.as_ref().map_or_else(String::new, archive_in_words)
+        measured.archive.as_ref().map_or_else(String::new, archive_in_words),
+        index_in_words(&measured.index)
     )
 }
 
@@ -152,6 +153,18 @@ fn archive_in_words(ArchiveStatus { base, segments, damaged, trouble }: &Archive
     };
     let trouble = trouble.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
     format!("{held}{damaged}{trouble}")
+}
+
+/// Says how many blocks the index behind statements lacks, if it lacks any.
+fn index_in_words(IndexStatus { blocks, bytes, searched }: &IndexStatus) -> String {
+    match searched {
+        0 => String::new(),
+        searched => format!(
+            "\n  statements: {searched} of {blocks} blocks are searched for a page: there is no place for them in \
+             the index, of {} KiB now",
+            bytes >> 10
+        ),
+    }
 }
 
 fn redis_in_words(redis: &RedisStatus) -> String {
@@ -239,6 +252,15 @@ mod tests {
         let trouble = Some("no blocks are archived: the disk is full".to_owned());
         let all = "\n  archive: 2 segments, up to block 9, 1 damaged; no blocks are archived: the disk is full";
         assert_eq!(said(10, 1, trouble), all);
+    }
+
+    #[test]
+    fn what_a_statement_has_to_search_is_told() {
+        let index = |searched| IndexStatus { blocks: 900, bytes: 64 << 10, searched };
+        assert_eq!(index_in_words(&index(0)), "");
+        let said = "\n  statements: 7 of 900 blocks are searched for a page: there is no place for them in the \
+                    index, of 64 KiB now";
+        assert_eq!(index_in_words(&index(7)), said);
     }
 
     #[test]

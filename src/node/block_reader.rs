@@ -1,15 +1,15 @@
 //! Reads the store for peers and clients, in pieces, beside the event loop; and checks the chain that a
 //! start left unread.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select};
 
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Query, Reply};
+use crate::bank::status::IndexStatus;
 use crate::node::checking::{Checking, ToCheck};
 use crate::node::life::{ExitReason, Life};
 use crate::node::link::PeerSender;
@@ -123,6 +123,9 @@ fn decline(reply_sender: &ReplySender, id: Option<u64>, why: &str) {
     reply_sender.send(Outgoing::Reply(id, Reply::Error { error: ErrorCode::Store, message }));
 }
 
+/// How the index behind statements stands, for `status`.
+pub(crate) type IndexTold = Arc<Mutex<IndexStatus>>;
+
 /// The thread that reads blocks: its view of the store, and what it has learnt from it.
 pub(crate) struct BlockReader {
     store: Box<dyn BlockSource>,
@@ -133,20 +136,26 @@ pub(crate) struct BlockReader {
     checking: Checking,
     /// A client's job that goes on after the peers' jobs.
     begun: Option<Job>,
+    told: IndexTold,
 }
 
 impl BlockReader {
-    /// Creates a reader of the store of server `id`, and of the checks that its loads leave. `appended`
-    /// brings blocks that are in the store, as many as there is room for.
+    /// Creates a reader of a server's store, and of the checks that its loads leave. `appended` brings blocks that
+    /// are in the store, as many as there is room for.
     pub(crate) fn new(
-        id: ServerId,
+        statements: Statements,
         store: Box<dyn BlockSource>,
         appended: Receiver<SealedBlock>,
         life: Arc<Life>,
         to_check: Arc<ToCheck>,
     ) -> BlockReader {
-        let (statements, checking) = (Statements::new(id), Checking::default());
-        BlockReader { store, statements, appended, life, to_check, checking, begun: None }
+        let (checking, begun, told) = (Checking::default(), None, Arc::default());
+        BlockReader { store, statements, appended, life, to_check, checking, begun, told }
+    }
+
+    /// Returns the place where it tells how the index stands.
+    pub(crate) fn told(&self) -> IndexTold {
+        Arc::clone(&self.told)
     }
 
     /// Does jobs until the event loop gives no more. Meanwhile it checks the chain, if a check was left,
@@ -191,7 +200,9 @@ impl BlockReader {
     /// Reads one piece of the chain; returns how long to leave the processor to others.
     fn walk(&mut self) -> Duration {
         let begun = Instant::now();
-        match self.check_or_index() {
+        let outcome = self.check_or_index();
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = self.statements.standing();
+        match outcome {
             Ok(true) => begun.elapsed() * (READING_SHARE - 1),
             Ok(false) => LOOK,
             Err(error) => {
@@ -212,6 +223,8 @@ impl BlockReader {
                 self.end(ExitReason::Store(Arc::new(error)));
                 return Ok(false);
             }
+            // The check waits for what a peer may send; the index needn't.
+            Err(StoreError::Past { .. }) => return self.statements.index_piece(&mut *self.store),
             blocks => blocks?,
         };
         self.statements.follow(&blocks);

@@ -45,7 +45,8 @@ fn reads_beside(handed: &[u64], expected: &[u64]) {
     let read = Arc::new(Mutex::new(Vec::new()));
     let chain = Box::new(Chain((0..6).map(block).collect(), read.clone()));
     let (id, check) = ("A".parse().unwrap(), Arc::default());
-    let mut reader = BlockReader::new(id, chain, appended, Life::new(), check);
+    let mut reader =
+        BlockReader::new(Statements::new(id, 1 << 20), chain, appended, Life::new(), check);
     thread::scope(|scope| {
         scope.spawn(|| reader.run(&to_do));
         let begun = Instant::now();
@@ -100,7 +101,13 @@ fn a_client_whose_question_is_not_answered_is_told_why() {
     ask().decline();
     assert!(told().contains("too much is being read"));
     let (id, check) = ("A".parse().unwrap(), Arc::default());
-    let mut reader = BlockReader::new(id, Box::new(Broken), never(), Life::new(), check);
+    let mut reader = BlockReader::new(
+        Statements::new(id, 1 << 20),
+        Box::new(Broken),
+        never(),
+        Life::new(),
+        check,
+    );
     reader.work(ask());
     assert!(told().contains("the store gives no answer"));
     (0..MAX_UNREAD).for_each(|_| reply_sender.send(Outgoing::Text(String::new())));
@@ -128,7 +135,8 @@ fn peers_are_served_before_clients_and_have_a_queue_of_their_own() {
     let read = Arc::new(Mutex::new(Vec::new()));
     let chain = Box::new(Chain((0..6).map(block).collect(), read.clone()));
     let (id, check, appended) = ("A".parse().unwrap(), Arc::default(), never());
-    let mut reader = BlockReader::new(id, chain, appended, Life::new(), check);
+    let mut reader =
+        BlockReader::new(Statements::new(id, 1 << 20), chain, appended, Life::new(), check);
     thread::scope(|scope| {
         scope.spawn(|| reader.run(&to_do));
         let begun = Instant::now();

@@ -36,6 +36,8 @@ pub struct NodeConfig {
     pub always_paxos: bool,
     /// True if clients may break and mend this server's links.
     pub allow_fault_injection: bool,
+    /// About how many bytes of memory the index behind statements may take.
+    pub index_memory: usize,
     /// The file in which to note down what happens, if any.
     pub trace: Option<PathBuf>,
     /// Who is let in.
@@ -84,6 +86,9 @@ impl Doors {
 }
 
 impl NodeConfig {
+    /// What the index behind statements takes at most, unless something else is said.
+    pub const INDEX_MEMORY: usize = 64 << 20;
+
     /// Returns the other servers with their addresses.
     pub fn peers(&self) -> impl Iterator<Item = (&ServerId, &String)> {
         self.cluster.iter().filter(|(id, _)| **id != self.id)

@@ -45,7 +45,7 @@ use crossbeam_channel::{Receiver, Sender};
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::node::archivist::{Archiving, Fetching};
-use crate::node::block_reader::{BlockReader, Jobs};
+use crate::node::block_reader::{BlockReader, IndexTold, Jobs};
 use crate::node::checking::ToCheck;
 use crate::node::connection::Admission;
 use crate::node::event_loop::{EventLoop, Waiting};
@@ -61,6 +61,7 @@ use crate::node::queues::Queues;
 use crate::node::read_only::Pauses;
 use crate::node::room::Room;
 use crate::node::starting::load_patiently;
+use crate::node::statements::Statements;
 use crate::node::trace::Trace;
 use crate::node::transport::Transport;
 use crate::node::unread::{UNREAD, Unread};
@@ -228,7 +229,7 @@ impl Node {
         let to_check = Arc::new(ToCheck::default());
         to_check.leave(check);
         let (to_appended, appended) = crossbeam_channel::bounded(block_reader::APPENDED);
-        let jobs = self.spawn_reader(&id, store.reader(), appended, &to_check)?;
+        let (jobs, index) = self.spawn_reader(config, store.reader(), appended, &to_check)?;
         let archivist = store.archivist();
         let fetching = Archiving::spawn(config, archivist, (&self.life, &to_peers))?;
         let (thread, fetching) = fetching.unzip();
@@ -244,7 +245,7 @@ impl Node {
         let gauges = Gauges::new(id.clone());
         let told = fetching.as_ref().map(Fetching::told).unwrap_or_default();
         let transport =
-            Transport::new(jobs, to_appended, gauges, doors).traced(trace).telling(told);
+            Transport::new(jobs, to_appended, gauges, doors).traced(trace).telling(told, index);
         let mut event_loop = EventLoop {
             config: config.for_server(),
             life: Arc::clone(&self.life),
@@ -321,16 +322,18 @@ impl Node {
 
     fn spawn_reader(
         &mut self,
-        id: &ServerId,
+        config: &NodeConfig,
         source: Box<dyn BlockSource>,
         appended: Receiver<SealedBlock>,
         to_check: &Arc<ToCheck>,
-    ) -> io::Result<Jobs> {
+    ) -> io::Result<(Jobs, IndexTold)> {
         let (jobs, to_do) = Jobs::new();
         let (life, to_check) = (Arc::clone(&self.life), Arc::clone(to_check));
-        let mut reader = BlockReader::new(id.clone(), source, appended, life, to_check);
-        self.others.push(self.life.spawn(format!("{id}:blocks"), move || reader.run(&to_do))?);
-        Ok(jobs)
+        let statements = Statements::new(config.id.clone(), config.index_memory);
+        let mut reader = BlockReader::new(statements, source, appended, life, to_check);
+        let (name, index) = (format!("{}:blocks", config.id), reader.told());
+        self.others.push(self.life.spawn(name, move || reader.run(&to_do))?);
+        Ok((jobs, index))
     }
 
     fn spawn_diallers(

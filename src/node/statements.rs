@@ -1,17 +1,17 @@
 //! Pages of what the chain, and the local log on top of it, say of an account.
 
-use std::sync::Arc;
-
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::request::{AccountState, Cursor, ErrorCode, Reply, StatementLine};
-use crate::node::touched::{Touched, Touching};
+use crate::bank::status::IndexStatus;
+use crate::node::touched::{Blind, Touched};
 use crate::store::{BlockSource, StoreError};
 
-/// The bytes of blocks read for a page after which the page ends, even if it has room for more lines.
-const PIECE_FOR_PAGE: usize = 1 << 20;
+/// The bytes of blocks read for a page, or looks that cost as much, after which the page ends, even if it has room
+/// for more lines.
+const COST_OF_PAGE: usize = 1 << 20;
 /// The entries of the local log read for a page after which it ends, about. (To look whether an element
 /// names the account takes a hundredth of the time.)
 const READ_FOR_PAGE: usize = 50_000;
@@ -30,9 +30,14 @@ struct Page<'a> {
 }
 
 impl Statements {
-    /// Creates an empty index.
-    pub(crate) fn new(server: ServerId) -> Statements {
-        Statements { server, touched: Touched::new() }
+    /// Creates an empty index that takes about so many bytes at most.
+    pub(crate) fn new(server: ServerId, index_memory: usize) -> Statements {
+        Statements { server, touched: Touched::new(index_memory) }
+    }
+
+    /// Returns how the index stands.
+    pub(crate) fn standing(&self) -> IndexStatus {
+        self.touched.standing()
     }
 
     /// Indexes the next blocks. True if there were any.
@@ -79,37 +84,46 @@ impl Statements {
                 Cursor { height: head, place: Amount::MAX.units(), balance }
             }
         };
-        let mut read = 0;
-        let folder = store.segments().map(|(folder, _)| Arc::new(folder.clone()));
-        let mut wrong = None;
-        for touching in self.touched.heights(folder, account, cursor.height) {
-            let touching = match touching {
-                Ok(touching) => touching,
-                Err(damage) => {
-                    wrong = Some(damage);
-                    break;
-                }
+        let mut cost = 0;
+        let mut end = cursor.height.saturating_add(1).min(self.touched.blocks());
+        while end > 0 {
+            let found = match self.touched.find(store, account, end) {
+                Ok(found) => found,
+                Err(blind) => return page.end_at(blind, below(cursor, end)),
             };
-            let (Touching::Block(height) | Touching::GoOnAt(height)) = touching;
-            if height != cursor.height {
-                cursor = Cursor { height, place: Amount::MAX.units(), ..cursor };
+            for height in found.heights {
+                cursor = below(cursor, height + 1);
+                if cost >= COST_OF_PAGE {
+                    return Ok(page.reply(Some(cursor)));
+                }
+                let block = match store.blocks(height, height, 1) {
+                    Ok(mut blocks) => blocks.pop(),
+                    Err(error) => {
+                        return page.end_at(self.touched.blind(height, error), cursor);
+                    }
+                };
+                let Some(block) = block else { return Ok(page.reply(None)) };
+                cost += block.text().len();
+                match page.add_block(block.block(), &mut cursor) {
+                    Some(true) => {}
+                    Some(false) => return Ok(page.reply(Some(cursor))),
+                    None => return Ok(bad_cursor()),
+                }
             }
-            if read >= PIECE_FOR_PAGE || matches!(touching, Touching::GoOnAt(_)) {
-                return Ok(page.reply(Some(cursor)));
+            (end, cost) = (found.down_to, cost + found.cost);
+            if cost >= COST_OF_PAGE && end > 0 {
+                return Ok(page.reply(Some(below(cursor, end))));
             }
-            let Some(block) = store.blocks(height, height, 1)?.pop() else { break };
-            read += block.text().len();
-            match page.add_block(block.block(), &mut cursor) {
-                Some(true) => {}
-                Some(false) => return Ok(page.reply(Some(cursor))),
-                None => return Ok(bad_cursor()),
-            }
-        }
-        if let Some((height, damage)) = wrong {
-            self.touched.mistrust(height);
-            return Err(damage.into());
         }
         Ok(page.reply(None))
+    }
+}
+
+/// Moves a cursor to the end of the block below the height `end`, unless it is there or below already.
+fn below(cursor: Cursor, end: u64) -> Cursor {
+    match end > cursor.height {
+        true => cursor,
+        false => Cursor { height: end - 1, place: Amount::MAX.units(), ..cursor },
     }
 }
 
@@ -122,6 +136,21 @@ impl Page<'_> {
     /// Returns the page, and where the next page goes on.
     fn reply(self, next: Option<Cursor>) -> Reply {
         Reply::History { account: self.account.clone(), lines: self.lines, next }
+    }
+
+    /// Returns the page that ends where blocks can't be read: the next page goes on there. An error if it is empty.
+    fn end_at(self, blind: Blind, cursor: Cursor) -> Result<Reply, StoreError> {
+        match blind {
+            Blind::Missing(..) if !self.lines.is_empty() => Ok(self.reply(Some(cursor))),
+            Blind::Missing(heights, StoreError::Past { file, what }) => {
+                let (first, last) = (heights.start, heights.end - 1);
+                let what = format!(
+                    "{what}; blocks {first} to {last} are missing, and what the statement says of later ones is whole"
+                );
+                Err(StoreError::Past { file, what })
+            }
+            Blind::Missing(_, error) | Blind::Failed(error) => Err(error),
+        }
     }
 
     /// Adds lines from the local log, from before seq `end` if it is given. Returns where the next page goes
@@ -191,3 +220,7 @@ fn before(account: &AccountId, balance: Amount, action: &Action) -> Option<Amoun
         Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => Some(balance),
     }
 }
+
+#[cfg(test)]
+#[path = "statements_tests.rs"]
+mod tests;

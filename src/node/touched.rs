@@ -1,236 +1,180 @@
 //! The index behind statements: which blocks touch an account.
 //!
-//! For each block of the chain's end, the index holds the hashes of the accounts that the block touches, in
-//! order: four bytes for each account in a block. It costs little to keep, even while a million accounts pay
-//! each other. A question pays: one search in each block. Two accounts that share a hash also share their
-//! blocks; what concerns the other account is skipped when a block is read. When blocks leave for a segment, their
-//! hashes go to a file beside it, in which an account's blocks are found by one search. The index follows from the
-//! chain, so each start makes it anew in the background, except for segments that have theirs.
+//! Of the chain's end it is in memory. When blocks leave for a segment, their part goes to a file beside it, in
+//! which an account's blocks are found by one search. Two accounts that share a hash also share their blocks; what
+//! concerns the other account is skipped when a block is read. The index follows from the chain, so each start
+//! makes it anew in the background, except for segments that have theirs.
+//!
+//! Its memory is bounded. Blocks that have no place in it, and segments whose file is being made again, are searched
+//! instead: a few at a time, when somebody asks.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+mod segments;
+mod tail;
+
+use std::ops::Range;
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::AccountId;
-use crate::store::archive::accounts::writer::AccountsWriter;
-use crate::store::archive::error::{ArchiveError, Damage};
-use crate::store::archive::folder::Folder;
-use crate::store::archive::segment::Segment;
+use crate::bank::status::IndexStatus;
+use crate::node::touched::segments::Segments;
+use crate::node::touched::tail::Tail;
 use crate::store::{BlockSource, StoreError};
 
-/// About how much of the chain is indexed at a time, in bytes.
+/// About how much of the chain is indexed, or searched, at a time, in bytes.
 const PIECE: usize = 256 << 10;
-/// The blocks of the chain's end looked at after which a question ends for now.
-const BLOCKS_LOOKED_AT: u64 = 200_000;
-/// The same of segments.
-const SEGMENTS_LOOKED_AT: usize = 1_000;
+/// The blocks of the chain's end looked at at a time.
+const LOOKED_AT: u64 = 4_096;
+/// What such a look costs, in bytes that are read in the same time.
+const LOOK_COST: usize = 20 << 10;
+/// The most blocks searched at a time.
+const SEARCHED: u64 = 4_096;
+/// The share of the memory that is for the chain's end, in eighths. The others are for segments' indexes in the
+/// making, of which there may be two.
+const FOR_TAIL: usize = 6;
 
-/// A find in the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Touching {
-    /// A block that touches the account.
-    Block(u64),
-    /// The block at which to go on: this was enough for now.
-    GoOnAt(u64),
+/// What a look found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The heights of blocks that touch the account, or share a hash with one that does: the highest first.
+    pub(crate) heights: Vec<u64>,
+    /// The lowest height that was looked at.
+    pub(crate) down_to: u64,
+    /// What it cost, in bytes that are read in the same time.
+    pub(crate) cost: usize,
+}
+
+/// Why a look found nothing.
+#[derive(Debug)]
+pub(crate) enum Blind {
+    /// These blocks can't be read now: where they should be, and what is wrong there.
+    Missing(Range<u64>, StoreError),
+    /// The store gives no answer.
+    Failed(StoreError),
 }
 
 /// The index.
 pub(crate) struct Touched {
-    segments: Vec<Segment>,
-    /// Segments whose index has to be made.
-    unindexed: VecDeque<Segment>,
-    making: Option<AccountsWriter>,
+    segments: Segments,
     tail: Tail,
-}
-
-/// The hashes of the accounts that each of the last blocks touches, in ascending order. Each block has an
-/// allocation of its own: a single one would now and then be copied, to twice as much fresh memory.
-struct Tail {
-    /// The height of the first of these blocks.
-    first: u64,
-    blocks: VecDeque<Box<[u32]>>,
-    /// Salts the hashes, so that nobody outside can tell which accounts share one.
-    salt: u64,
-}
-
-fn hash(account: &AccountId, salt: u64) -> u32 {
-    (account.scatter(salt) >> 32) as u32
-}
-
-fn hashes(block: &SealedBlock, salt: u64) -> Vec<u32> {
-    let accounts = block
-        .block()
-        .records()
-        .flat_map(|(_, record)| record.action.subject().into_iter().chain(record.action.payee()));
-    let mut hashes: Vec<u32> = accounts.map(|account| hash(account, salt)).collect();
-    hashes.sort_unstable();
-    hashes.dedup();
-    hashes
-}
-
-impl Tail {
-    fn next(&self) -> u64 {
-        self.first + self.blocks.len() as u64
-    }
-
-    fn forget_before(&mut self, height: u64) {
-        let count = height.saturating_sub(self.first).min(self.blocks.len() as u64);
-        self.blocks.drain(..count as usize);
-        self.first = self.first.max(height);
-    }
-
-    /// Returns the heights of the blocks up to `height` that touch an account, the highest first. After
-    /// [`BLOCKS_LOOKED_AT`] blocks it ends with the block at which to go on.
-    fn heights(
-        &self,
-        account: &AccountId,
-        height: u64,
-    ) -> impl Iterator<Item = Touching> + use<'_> {
-        let hash = hash(account, self.salt);
-        let blocks = height.saturating_add(1).min(self.next());
-        let place = |height: u64| (height - self.first) as usize;
-        let touches = move |height: u64| self.blocks[place(height)].binary_search(&hash).is_ok();
-        let end = blocks.saturating_sub(BLOCKS_LOOKED_AT).max(self.first);
-        let touching = (end..blocks).rev().filter(move |height| touches(*height));
-        let goes_on = end > self.first && end < blocks;
-        touching.map(Touching::Block).chain(goes_on.then(|| Touching::GoOnAt(end - 1)))
-    }
+    /// How many blocks were searched at a time of late.
+    span: u64,
 }
 
 impl Touched {
-    /// Creates an empty index.
-    pub(crate) fn new() -> Touched {
-        let tail = Tail { first: 0, blocks: VecDeque::new(), salt: fastrand::u64(..) };
-        Touched { segments: Vec::new(), unindexed: VecDeque::new(), making: None, tail }
+    /// Creates an empty index that takes about so many bytes at most.
+    pub(crate) fn new(most: usize) -> Touched {
+        let tail = Tail::new(fastrand::u64(..), most / 8 * FOR_TAIL);
+        Touched { segments: Segments::new(most / 8), tail, span: 32 }
     }
 
-    /// True if the index has all of so many blocks.
+    /// True if the index knows of so many blocks: it has them, or knows that they have to be searched.
     pub(crate) fn covers(&self, blocks: u64) -> bool {
-        self.unindexed.is_empty() && self.tail.next() >= blocks
+        self.blocks() >= blocks
+    }
+
+    /// Returns how many blocks the index knows of.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.tail.heights().end
+    }
+
+    /// Returns how the index stands.
+    pub(crate) fn standing(&self) -> IndexStatus {
+        let given_up = self.tail.heights().start.saturating_sub(self.segments.end());
+        let bytes = (self.tail.bytes() + self.segments.bytes()) as u64;
+        let searched = given_up + self.segments.unindexed_blocks();
+        IndexStatus { blocks: self.blocks(), bytes, searched }
     }
 
     /// Indexes the next blocks. True if there were any.
     pub(crate) fn index_piece(&mut self, chain: &mut dyn BlockSource) -> Result<bool, StoreError> {
         self.follow_segments(chain);
-        if let Some(segment) = self.unindexed.front().cloned() {
-            return self.index_segment(chain, &segment);
-        }
-        let blocks = chain.blocks(self.tail.next(), u64::MAX, PIECE)?;
+        let blocks = chain.blocks(self.tail.heights().end, u64::MAX, PIECE)?;
         self.follow(&blocks);
-        Ok(!blocks.is_empty())
+        if blocks.is_empty() {
+            return Ok(self.segments.index_piece(chain, self.tail.salt()));
+        }
+        Ok(true)
     }
 
     /// Indexes those of these blocks, read for another purpose, that come next in the index.
     pub(crate) fn follow(&mut self, blocks: &[SealedBlock]) {
         for block in blocks {
-            if block.height() == self.tail.next() {
-                self.tail.blocks.push_back(hashes(block, self.tail.salt).into());
+            if block.height() == self.tail.heights().end {
+                self.tail.push(&tail::hashes(block, self.tail.salt()));
             }
         }
     }
 
     /// Takes note of new segments: what the index holds of them goes to files beside them.
     pub(crate) fn follow_segments(&mut self, chain: &dyn BlockSource) {
-        let Some((folder, segments)) = chain.segments() else { return };
-        for segment in segments.iter().skip(self.segments.len()) {
-            if folder.accounts(segment).is_err() && !self.write(folder, segment) {
-                self.unindexed.push_back(segment.clone());
-            }
-            self.segments.push(segment.clone());
-            self.tail.forget_before(segment.last + 1);
-        }
+        self.segments.follow(chain, &self.tail);
+        self.tail.forget_before(self.segments.end());
     }
 
-    /// Writes the index of a segment whose blocks are in the tail. False if they aren't, or that failed.
-    fn write(&self, folder: &Folder, segment: &Segment) -> bool {
-        let Segment { first, last, .. } = *segment;
-        if first < self.tail.first || last >= self.tail.next() {
-            return false;
-        }
-        let written = (|| {
-            let mut writer = folder.index_accounts(first, self.tail.salt)?;
-            let place = |height: u64| (height - self.tail.first) as usize;
-            let blocks = self.tail.blocks.range(place(first)..=place(last));
-            blocks.into_iter().try_for_each(|hashes| writer.add(hashes))?;
-            writer.finish(segment)
-        })();
-        written.inspect_err(|error: &ArchiveError| log::warn!("{error}")).is_ok()
-    }
-
-    /// Indexes the next blocks of a segment. True: there may be more.
-    fn index_segment(
+    /// Looks for blocks below the height `end` that touch an account: at a part of the chain, from there downwards.
+    /// There must be blocks below.
+    pub(crate) fn find(
         &mut self,
         chain: &mut dyn BlockSource,
-        segment: &Segment,
-    ) -> Result<bool, StoreError> {
-        let failed = |error: ArchiveError| StoreError::Past { file: None, what: error.to_string() };
-        let mut writer = match (self.making.take(), chain.segments()) {
-            (Some(writer), _) => writer,
-            (None, Some((folder, _))) => {
-                folder.index_accounts(segment.first, self.tail.salt).map_err(failed)?
-            }
-            (None, None) => return Ok(false),
-        };
-        for block in chain.blocks(writer.next(), segment.last, PIECE)? {
-            writer.add(&hashes(&block, writer.salt())).map_err(failed)?;
-        }
-        if writer.next() <= segment.last {
-            self.making = Some(writer);
-            return Ok(true);
-        }
-        writer.finish(segment).map_err(failed)?;
-        self.unindexed.pop_front();
-        Ok(true)
-    }
-
-    /// Has the index of a segment made again.
-    pub(crate) fn mistrust(&mut self, height: u64) {
-        let segment = self.segments.iter().find(|segment| segment.holds(height));
-        if let Some(segment) = segment.filter(|segment| !self.unindexed.contains(segment)) {
-            log::warn!("the index of the accounts of segment {} is made again", segment.stem());
-            self.unindexed.push_back(segment.clone());
-        }
-    }
-
-    /// Returns the heights of the blocks up to `height` that touch an account, the highest first. After many
-    /// fruitless looks it ends with the block at which to go on. An error comes with a height in the segment
-    /// whose index is wrong.
-    pub(crate) fn heights(
-        &self,
-        folder: Option<Arc<Folder>>,
         account: &AccountId,
-        height: u64,
-    ) -> impl Iterator<Item = Result<Touching, (u64, Damage)>> + use<'_> {
-        let account = account.clone();
-        let tail = self.tail.heights(&account, height).map(Ok);
-        let archived = self.segments.iter().rev().filter(move |segment| segment.first <= height);
-        let archived = archived.enumerate().flat_map(move |(count, segment)| {
-            if count >= SEGMENTS_LOOKED_AT {
-                return vec![Ok(Touching::GoOnAt(segment.last.min(height)))];
+        end: u64,
+    ) -> Result<Found, Blind> {
+        let held = self.tail.heights();
+        if end > held.start {
+            let down_to = held.start.max(end.saturating_sub(LOOKED_AT));
+            let heights = self.tail.find(account, down_to..end.min(held.end));
+            return Ok(Found { heights, down_to, cost: LOOK_COST });
+        }
+        if end > self.segments.end() {
+            return self.search(chain, account, self.segments.end()..end);
+        }
+        match self.segments.find(chain, account, end)? {
+            Some(found) => Ok(found),
+            None => {
+                let first = self.segments.first_of(end - 1);
+                self.search(chain, account, first..end)
             }
-            let Some(folder) = &folder else { return Vec::new() };
-            match in_segment(folder, segment, &account, height) {
-                Ok(heights) => {
-                    heights.into_iter().map(|height| Ok(Touching::Block(height))).collect()
-                }
-                Err(damage) => vec![Err((segment.first, damage))],
+        }
+    }
+
+    /// Says what is missing with a block that can't be read.
+    pub(crate) fn blind(&self, height: u64, error: StoreError) -> Blind {
+        let missing = match &error {
+            StoreError::Past { file, .. } if height < self.segments.end() => {
+                self.segments.missing_with(height, file.as_deref())
             }
-        });
-        tail.chain(archived)
+            StoreError::Past { .. } => height..height + 1,
+            _ => return Blind::Failed(error),
+        };
+        Blind::Missing(missing, error)
+    }
+
+    /// Searches blocks, some of the last ones of these. There must be one.
+    fn search(
+        &mut self,
+        chain: &mut dyn BlockSource,
+        account: &AccountId,
+        heights: Range<u64>,
+    ) -> Result<Found, Blind> {
+        loop {
+            let down_to = heights.start.max(heights.end.saturating_sub(self.span));
+            let blocks = chain.blocks(down_to, heights.end - 1, PIECE);
+            let blocks = blocks.map_err(|error| self.blind(heights.end - 1, error))?;
+            let is_whole = blocks.last().is_none_or(|last| last.height() + 1 >= heights.end);
+            if !is_whole && self.span > 1 {
+                // They are larger than it looked.
+                self.span /= 2;
+                continue;
+            }
+            let bytes: usize = blocks.iter().map(|block| block.text().len()).sum();
+            if bytes < PIECE / 4 {
+                self.span = (self.span * 2).min(SEARCHED);
+            }
+            let touch = |block: &&SealedBlock| {
+                block.block().records().any(|(_, record)| record.action.touches(account))
+            };
+            let heights = blocks.iter().rev().filter(touch).map(SealedBlock::height).collect();
+            return Ok(Found { heights, down_to, cost: bytes.max(1) });
+        }
     }
 }
-
-/// Finds the blocks of a segment that touch an account, up to `height`, the highest first.
-fn in_segment(
-    folder: &Folder,
-    segment: &Segment,
-    account: &AccountId,
-    height: u64,
-) -> Result<Vec<u64>, Damage> {
-    let accounts = folder.accounts(segment)?;
-    accounts.heights(hash(account, accounts.salt()), height).collect()
-}
-
-#[cfg(test)]
-#[path = "touched_tests.rs"]
-mod tests;

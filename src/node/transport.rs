@@ -13,7 +13,7 @@ use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{ErrorCode, Reply};
 use crate::node::archivist::Told;
-use crate::node::block_reader::{Job, Jobs};
+use crate::node::block_reader::{IndexTold, Job, Jobs};
 use crate::node::doors::Doors;
 use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
@@ -44,6 +44,8 @@ pub(crate) struct Transport {
     pub(crate) doors: Arc<Doors>,
     /// What is known of the archive.
     archive: Told,
+    /// How the index behind statements stands.
+    index: IndexTold,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl Transport {
             trace: Trace::default(),
             doors,
             archive: Told::default(),
+            index: Arc::default(),
         }
     }
 
@@ -85,9 +88,9 @@ impl Transport {
         Transport { trace, ..self }
     }
 
-    /// Tells clients what the archivist tells of the archive.
-    pub(crate) fn telling(self, archive: Told) -> Transport {
-        Transport { archive, ..self }
+    /// Tells clients what the archivist tells of the archive, and the block reader of its index.
+    pub(crate) fn telling(self, archive: Told, index: IndexTold) -> Transport {
+        Transport { archive, index, ..self }
     }
 
     /// Hands the block reader the blocks that are durable now, if it has room: so it needn't read them from
@@ -228,6 +231,8 @@ impl Transport {
                         measured.handshakes = self.doors.counts.so_far();
                         let archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
                         measured.archive.clone_from(&archive);
+                        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+                        measured.index.clone_from(&index);
                     }
                     connection.reply_sender.reply(number, reply);
                 }

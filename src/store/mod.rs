@@ -205,8 +205,8 @@ pub trait BlockSource: Send {
     ) -> Result<Vec<SealedBlock>, StoreError>;
 
     /// Returns the folder of segments and the segments in it that hold the oldest blocks, as far as the last
-    /// question has shown. None if there is no folder.
-    fn segments(&self) -> Option<(&Folder, &[Segment])> {
-        None
+    /// question has shown. There may be segments, and no folder to read them in.
+    fn segments(&self) -> (Option<&Folder>, &[Segment]) {
+        (None, &[])
     }
 }

@@ -94,6 +94,26 @@ impl Archived {
         segments_in(&self.folder(id))
     }
 
+    /// Asks a server for an account's whole statement. Returns the number of lines, and why it broke off.
+    pub fn history(&mut self, id: &str, account: &str) -> (usize, String) {
+        let (mut lines, mut before) = (0, Value::Null);
+        loop {
+            let mut ask = json!({"account": account, "limit": 7});
+            if !before.is_null() {
+                ask["before"] = before;
+            }
+            let page = self.bank.ask(id, &json!({"history": ask})).expect("an answer");
+            let Some(more) = page["lines"].as_array() else {
+                return (lines, page["message"].as_str().expect("an error").to_owned());
+            };
+            lines += more.len();
+            before = page["next"].clone();
+            if before.is_null() {
+                return (lines, String::new());
+            }
+        }
+    }
+
     /// Returns a server's log since its last start.
     pub fn log(&self, id: &str) -> String {
         fs::read_to_string(self.bank.log_file(id).unwrap()).unwrap()

@@ -45,6 +45,7 @@ impl Cluster {
                 bank: None,
                 settle_at: None,
                 always_paxos: false,
+                index_memory: NodeConfig::INDEX_MEMORY,
                 allow_fault_injection: false,
                 trace: None,
                 doors: Doors::default(),

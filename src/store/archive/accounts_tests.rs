@@ -20,7 +20,7 @@ fn segment(blocks: usize) -> Segment {
 fn write(blocks: &[Vec<u32>], most_pairs: usize) -> (TempDir, Segment) {
     let folder = tempfile::tempdir().unwrap();
     let segment = segment(blocks.len());
-    let mut writer = AccountsWriter::begin(folder.path(), FIRST, 77).unwrap();
+    let mut writer = AccountsWriter::begin(folder.path(), FIRST, 77, 0).unwrap();
     writer.most_pairs = most_pairs;
     blocks.iter().for_each(|hashes| writer.add(hashes).unwrap());
     writer.finish(&segment).unwrap();
@@ -105,7 +105,7 @@ fn an_index_without_accounts_is_one() {
 fn blocks_have_to_be_those_of_the_segment() {
     let folder = tempfile::tempdir().unwrap();
     for (first, blocks) in [(FIRST, 2), (FIRST, 4), (FIRST + 1, 2), (FIRST + 1, 3)] {
-        let mut writer = AccountsWriter::begin(folder.path(), first, 77).unwrap();
+        let mut writer = AccountsWriter::begin(folder.path(), first, 77, 0).unwrap();
         (0..blocks).for_each(|_| writer.add(&[1]).unwrap());
         assert!(writer.finish(&segment(3)).is_err());
     }

@@ -64,9 +64,15 @@ impl Folder {
         Accounts::open(&self.path, segment)
     }
 
-    /// Begins the index of the accounts of the segment whose first block is `first`.
-    pub fn index_accounts(&self, first: u64, salt: u64) -> Result<AccountsWriter, ArchiveError> {
-        AccountsWriter::begin(&self.path, first, salt)
+    /// Begins the index of the accounts of the segment whose first block is `first`. Until it is finished, it takes
+    /// about `memory` bytes, and a mebibyte at least.
+    pub fn index_accounts(
+        &self,
+        first: u64,
+        salt: u64,
+        memory: usize,
+    ) -> Result<AccountsWriter, ArchiveError> {
+        AccountsWriter::begin(&self.path, first, salt, memory)
     }
 
     /// Returns a reader of blocks. Only the process that has the claim should use it: it makes the places of

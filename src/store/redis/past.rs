@@ -41,9 +41,9 @@ impl Past {
         &self.archived
     }
 
-    /// Returns the folder, and the segments known of.
-    pub(super) fn segments(&self) -> Option<(&Folder, &[Segment])> {
-        self.folder.as_ref().map(|folder| (folder, self.archived.segments()))
+    /// Returns the folder, if one is given, and the segments known of.
+    pub(super) fn segments(&self) -> (Option<&Folder>, &[Segment]) {
+        (self.folder.as_ref(), self.archived.segments())
     }
 
     /// Notes a segment that Redis knows now.

@@ -60,7 +60,7 @@ impl BlockSource for Reader {
         self.ask(|link, keys, past| past.blocks(link, keys, (from, to), max_bytes))
     }
 
-    fn segments(&self) -> Option<(&Folder, &[Segment])> {
+    fn segments(&self) -> (Option<&Folder>, &[Segment]) {
         self.past.segments()
     }
 }

@@ -152,7 +152,7 @@ impl StoreViewer {
     /// Returns the file, and the line from 1, in which a block is, if it is in a segment.
     pub fn line_of(&self, height: u64) -> Option<(PathBuf, u64)> {
         let segment = self.past.archived().segment_of(height)?;
-        let (folder, _) = self.past.segments()?;
+        let folder = self.past.segments().0?;
         Some((segment.path(folder.path()), height - segment.first + 1))
     }
 
@@ -161,7 +161,7 @@ impl StoreViewer {
     /// # Errors
     /// [`StoreError::Past`] names the first file that is not the one that was written.
     pub fn check_segments(&self) -> Result<(), StoreError> {
-        let Some((folder, segments)) = self.past.segments() else { return Ok(()) };
+        let (Some(folder), segments) = self.past.segments() else { return Ok(()) };
         for segment in segments {
             folder.verify(segment, &mut |_| true)?;
         }

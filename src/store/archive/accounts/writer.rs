@@ -8,8 +8,10 @@ use crate::store::archive::error::ArchiveError;
 use crate::store::archive::names::{self, Kind};
 use crate::store::archive::segment::Segment;
 
-/// The most pairs of an account and a block that are in memory, 8 bytes each.
-const PAIRS: usize = 4 << 20;
+/// The bytes of a pair of an account and a block in memory.
+const PAIR: usize = 8;
+/// The least pairs that are in memory before they are written: there is room for so many runs only.
+const LEAST_PAIRS: usize = (1 << 20) / PAIR;
 
 /// The index of one segment in the making. It disappears unless it is finished.
 #[derive(Debug)]
@@ -28,12 +30,15 @@ pub struct AccountsWriter {
 }
 
 impl AccountsWriter {
-    /// Begins the index of the segment whose first block is `first`, with hashes of this salt.
+    /// Begins the index of the segment whose first block is `first`, with hashes of this salt, in about `memory`
+    /// bytes.
     pub(in crate::store::archive) fn begin(
         folder: &Path,
         first: u64,
         salt: u64,
+        memory: usize,
     ) -> Result<AccountsWriter, ArchiveError> {
+        let most_pairs = LEAST_PAIRS.max(memory / PAIR);
         // Its last block is not known yet.
         let file = Unfinished::create_for(&names::path(folder, Kind::Accounts, first, first))?;
         Ok(AccountsWriter {
@@ -43,8 +48,8 @@ impl AccountsWriter {
             next: first,
             salt,
             // Only what is used of it takes memory.
-            pairs: Vec::with_capacity(PAIRS),
-            most_pairs: PAIRS,
+            pairs: Vec::with_capacity(most_pairs),
+            most_pairs,
             runs: Vec::new(),
             pages: 0,
         })
@@ -53,6 +58,11 @@ impl AccountsWriter {
     /// Returns what the accounts' hashes have to be salted with.
     pub fn salt(&self) -> u64 {
         self.salt
+    }
+
+    /// Returns how many bytes it takes at most.
+    pub fn memory(&self) -> usize {
+        self.most_pairs * PAIR
     }
 
     /// Returns the height of the next block.
