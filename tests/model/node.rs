@@ -49,7 +49,7 @@ impl Hash for Node {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Node { config, server, disk, stage, timers, own, life, panicked, stopped } = self;
         (config, server, stage, timers, own, life, panicked, stopped).hash(state);
-        let Disk { stored, pages: stored_pages, chain, tail: _ } = disk;
+        let Disk { stored, pages: stored_pages, chain, tail: _, shelf: _ } = disk;
         let Stored {
             instance,
             lives,

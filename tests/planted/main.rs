@@ -22,6 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use machine::shelf::Careless;
 use machine::sim::seed::{How, simulate};
 use mistakes::{ALL, Mistake, is_planted, plant};
 use plays::PLAYS;
@@ -33,6 +34,20 @@ const BUDGET: u64 = 3_000;
 const CHANCE: u64 = 200;
 /// With no mistake planted these are clean; `tests/sim.rs` shows it of all.
 const CLEAN: u64 = 50;
+
+/// The mistakes of whoever archives, around the state machine.
+const CARELESS: &[(Mistake, Careless)] = &[
+    (Mistake::SegmentNamedUnflushed, Careless::NamesUnflushed),
+    (Mistake::SegmentSealedUnnamed, Careless::SealsUnnamed),
+    (Mistake::SegmentNotedUnwritten, Careless::NotesUnwritten),
+    (Mistake::SegmentNotNoted, Careless::NotesNothing),
+    (Mistake::BaseTooHigh, Careless::BaseTooHigh),
+    (Mistake::UncountedBlocksLeave, Careless::TrimsUncounted),
+    (Mistake::LastBlockLeaves, Careless::TrimsAll),
+    (Mistake::GenesisLeaves, Careless::ForgetsGenesis),
+    (Mistake::NotedSegmentsRemoved, Careless::RemovesNoted),
+    (Mistake::SegmentsReadUnchecked, Careless::ReadsUnchecked),
+];
 
 /// By what a mistake is found, and in what words.
 type Lookup = Option<(String, String)>;
@@ -47,7 +62,9 @@ fn caught(play: impl FnOnce()) -> Option<String> {
 
 /// Plays a seed with what is planted, in the state machine or in the shell around it.
 fn play(seed: u64, trace: bool) {
-    simulate(seed, How { trace, replies_early: is_planted(Mistake::ReplyBeforeDurable) });
+    let careless = CARELESS.iter().find(|(of, _)| is_planted(*of)).map(|(_, careless)| *careless);
+    let replies_early = is_planted(Mistake::ReplyBeforeDurable);
+    simulate(seed, How { trace, replies_early, careless });
 }
 
 fn hunt(mistake: Mistake) -> Lookup {

@@ -117,6 +117,16 @@ mistakes! {
     SessionNamesCounted: "the next session's name can be told beforehand",
     AnyNumberWaits: "requests that wait are not bounded in items",
     TwoFillTheWaits: "who comes when all that may wait waits is turned away, however little it has",
+    SegmentNamedUnflushed: "a segment has its name before its content is on the disk",
+    SegmentSealedUnnamed: "a segment counts as sealed before its name is on the disk",
+    SegmentNotedUnwritten: "a segment is noted before its file is there",
+    SegmentNotNoted: "blocks leave the list, and no segment is noted",
+    BaseTooHigh: "the base is one too high",
+    UncountedBlocksLeave: "blocks leave that pages of balances don't count yet",
+    LastBlockLeaves: "the last block leaves the list",
+    GenesisLeaves: "block 0 is not kept beside the list",
+    NotedSegmentsRemoved: "a start removes noted segments with the strays",
+    SegmentsReadUnchecked: "blocks are read from a segment that is not the noted one",
     LookUpsWithoutRest: "runs for unknown payees follow each other without a rest",
 }
 

@@ -14,6 +14,7 @@ use crate::bank::server::Server;
 use crate::bank::server::recovery::replay::Check;
 use crate::bank::server::recovery::{Recovery, RecoveryError};
 use crate::bank::stored::Stored;
+use crate::machine::shelf::Shelf;
 
 /// What is on one server's disk.
 #[derive(Clone, Debug)]
@@ -23,12 +24,14 @@ pub struct Disk {
     pub chain: Vec<SealedBlock>,
     /// How many blocks are read at its end, but for block 0, if not all.
     pub tail: Option<usize>,
+    /// Where the blocks are, if some may leave for segments. `chain` is then what the judges know.
+    pub shelf: Option<Shelf>,
 }
 
 impl Disk {
     pub fn empty(instance: u64) -> Disk {
         let stored = Stored::empty(InstanceId(instance));
-        Disk { stored, pages: BTreeMap::new(), chain: Vec::new(), tail: None }
+        Disk { stored, pages: BTreeMap::new(), chain: Vec::new(), tail: None, shelf: None }
     }
 
     /// Of a server of an open bank in which nothing has happened yet.
@@ -42,7 +45,7 @@ impl Disk {
         };
         let pages =
             BTreeMap::from([(0, Page { number: 0, height: 0, balances, keys: BTreeMap::new() })]);
-        Disk { stored, pages, chain: vec![genesis.clone()], tail: None }
+        Disk { stored, pages, chain: vec![genesis.clone()], tail: None, shelf: None }
     }
 
     /// Begins a new life and recovers the server.
@@ -56,6 +59,9 @@ impl Disk {
         self.stored.lives.push((LifeId(life), self.stored.turn));
         self.stored.blocks = self.chain.len() as u64;
         self.stored.pages = self.pages.len() as u64;
+        if let Some(shelf) = &mut self.shelf {
+            shelf.start();
+        }
         let recovery = self.recover(config)?;
         self.check_the_rest(recovery.check())?;
         recovery.finish(Secret([life, 1]))
@@ -69,10 +75,10 @@ impl Disk {
         self.pages.values().try_for_each(|page| recovery.page(page))?;
         match self.tail_read() {
             Some(tail) => {
-                let between = recovery.first_missing() as usize..self.chain.len() - tail.len();
-                self.chain[between.start.min(between.end)..between.end]
-                    .iter()
-                    .try_for_each(|block| recovery.catch_up(block))?;
+                let end = self.chain.len() - tail.len();
+                let missing = self.stored_from((recovery.first_missing() as usize).min(end));
+                let missing = &missing[..missing.len() - tail.len()];
+                missing.iter().try_for_each(|block| recovery.catch_up(block))?;
                 recovery.resume(tail)?;
             }
             None => others.iter().try_for_each(|block| recovery.append(block.clone()))?,
@@ -82,14 +88,37 @@ impl Disk {
 
     /// The last blocks, if those are all that is read of the chain.
     pub fn tail_read(&self) -> Option<&[SealedBlock]> {
-        let first = self.chain.len().checked_sub(self.tail?).filter(|first| *first > 1)?;
-        Some(&self.chain[first..])
+        let base = self.shelf.as_ref().map_or(0, |shelf| shelf.base() as usize);
+        let first = self.tail.and_then(|tail| self.chain.len().checked_sub(tail));
+        let first = first.unwrap_or(0).max(base);
+        (first > 1).then(|| self.stored_from(first))
+    }
+
+    /// The blocks from a height on, of which none may have left for a segment.
+    fn stored_from(&self, height: usize) -> &[SealedBlock] {
+        match &self.shelf {
+            Some(shelf) => shelf.list_from(height as u64),
+            None => &self.chain[height..],
+        }
+    }
+
+    /// The blocks of these heights, as far as they can be read.
+    pub fn read(&self, from: u64, up_to: u64) -> Vec<SealedBlock> {
+        match &self.shelf {
+            Some(shelf) => (from..=up_to).map_while(|height| shelf.read(height)).collect(),
+            None => self.chain[from as usize..=up_to as usize].to_vec(),
+        }
     }
 
     /// What a shell does in the background: here at once, so that no server lives on what is wrong.
     fn check_the_rest(&self, check: Option<Check>) -> Result<(), RecoveryError> {
         let Some(mut check) = check else { return Ok(()) };
-        for (height, block) in self.chain.iter().enumerate() {
+        let chain = self.read(0, self.chain.len() as u64 - 1);
+        if chain.len() < self.chain.len() {
+            // It waits for a segment that a peer may have.
+            return Ok(());
+        }
+        for (height, block) in chain.iter().enumerate() {
             let is_last = height + 1 == self.chain.len();
             assert_eq!(check.take(block)?, is_last, "it ends with the last block");
         }
@@ -103,6 +132,9 @@ impl Disk {
         let written = batch.write(|batch| {
             assert_eq!(batch.number.0, self.stored.turn.0 + 1, "turns are numbered without a gap");
             self.stored.turn = batch.number;
+            if let Some(shelf) = &mut self.shelf {
+                shelf.trim(self.stored.checkpoint);
+            }
             batch.writes.iter().for_each(|write| self.apply(write));
             Ok::<(), Infallible>(())
         });
@@ -125,6 +157,7 @@ impl Disk {
                 }
                 assert_eq!(block.height(), self.chain.len() as u64, "no gap in the chain");
                 self.chain.push(block.clone());
+                self.shelf.iter_mut().for_each(|shelf| shelf.append(block));
                 stored.log.drain(..*trim);
                 self.pages.extend(pages.iter().map(|page| (page.number, page.clone())));
                 stored.checkpoint = *checkpoint;

@@ -10,6 +10,8 @@ pub mod cluster;
 pub mod disk;
 #[allow(dead_code, reason = "tests/planted has no mistake for some scenes")]
 pub mod scenes;
+#[allow(dead_code, reason = "each crate plays a part of it")]
+pub mod shelf;
 pub mod sim;
 #[allow(dead_code, reason = "each crate plays a part of it")]
 pub mod stage;

@@ -1,6 +1,7 @@
 //! The real state machine in a simulated world: one seed decides everything. `tests/sim.rs` plays seeds,
 //! and `tests/planted` plays them with mistakes.
 
+pub mod archiving;
 pub mod books;
 pub mod clients;
 pub mod doors;

@@ -24,6 +24,7 @@ impl World {
         host.server = None;
         host.life = 0;
         host.dialled_by.clear();
+        self.archivist_dies(id);
         let lost = self.may_be_lost(id) && self.happens(self.faults.lose, Fault::StoreLost);
         if lost {
             self.lose(id);
@@ -38,7 +39,8 @@ impl World {
         let Books { learning, .. } = &self.judge.books;
         let away = learning.len() + 1;
         let others = self.hosts.len() - away.min(self.hosts.len());
-        self.disks[id].stored.active && !learning.contains_key(id) && 2 * others > self.hosts.len()
+        let may_be = self.disks[id].stored.active && !learning.contains_key(id);
+        may_be && 2 * others > self.hosts.len() && !self.is_last_with_a_segment(id)
     }
 
     /// A server's store is lost, or so its operator believes, who gives it another.
@@ -46,8 +48,10 @@ impl World {
         self.leave_behind(id);
         let instance = self.rng.u64(..);
         self.tell(|| format!("{id} ── LOSES ITS STORE"));
-        let tail = self.disks[id].tail;
-        self.disks.insert(id.clone(), Disk { tail, ..Disk::empty(instance) });
+        let Disk { tail, shelf, .. } = &self.disks[id];
+        let shelf = shelf.as_ref().map(|shelf| shelf.anew(instance.is_multiple_of(2)));
+        let disk = Disk { tail: *tail, shelf, ..Disk::empty(instance) };
+        self.disks.insert(id.clone(), disk);
         self.hosts.get_mut(id).unwrap().config.rejoin = true;
         self.judge.books.lose(id, InstanceId(instance));
     }
@@ -120,6 +124,7 @@ impl World {
             self.suffer(Fault::Partition, format!("{:?}", self.apart));
         }
         self.copy_stores();
+        self.harm_a_segment();
         self.lie();
         self.look_at_doors();
         // All at once, as when the power fails.

@@ -8,6 +8,7 @@ use crate::bank::server::Habit;
 use super::faults::{Faults, HEALED};
 use super::orders::Habits;
 use super::world::{Setting, World};
+use crate::machine::shelf::{Careless, Shelf};
 
 /// Simulated milliseconds of faults, and those within which everything must finish afterwards.
 const FAULTY: u64 = 20_000;
@@ -90,6 +91,8 @@ pub struct How {
     pub trace: bool,
     /// With the shell's own mistake: replies leave before their turn is durable.
     pub replies_early: bool,
+    /// With a mistake of the archivists'.
+    pub careless: Option<Careless>,
 }
 
 /// Plays one seed.
@@ -132,6 +135,7 @@ pub fn simulate(seed: u64, how: How) -> World {
         page: None,
         terse: 0,
         keyed: false,
+        shelf: None,
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
     // Of two, either must take the other's word.
@@ -140,6 +144,9 @@ pub fn simulate(seed: u64, how: How) -> World {
     let terse = usize::from(dice.u8(0..4) == 0);
     let setting = Setting { terse, page: [None, Some(1), Some(2)][dice.usize(..3)], ..setting };
     let setting = Setting { keyed: dice.u8(0..3) == 0, ..setting };
+    // Last, so that what comes before is as it would be without.
+    let shelf = Shelf::new(dice.usize(1..=4), dice.usize(..4), how.careless);
+    let setting = Setting { shelf: (dice.u8(0..3) > 0).then_some(shelf), ..setting };
     let mut world = World::new(seed, setting, faults);
     (world.trace, world.replies_early) = (how.trace, how.replies_early);
     while world.step(FAULTY) {}
@@ -158,6 +165,7 @@ pub fn simulate(seed: u64, how: How) -> World {
     let end = world.now + 6_000;
     while world.step(end) {}
     world.judge.finish(&world.disks);
+    world.judge_archives();
     world.old.assert_all_stopped(world.doors.keyed);
     let marks = std::mem::take(&mut world.judge.books.marks);
     for mark in std::mem::take(&mut world.judge.marks).into_iter().chain(marks) {

@@ -45,6 +45,9 @@ kinds! { Fault:
     StoreBack = "store put back to an earlier copy",
     LieOfStore = "a peer called a good store another",
     LieOfRound = "a peer named the last round there is",
+    SegmentHarmed = "a segment lost, cut or changed",
+    ArchivistDied = "crash while a segment is sealed",
+    PowerCut = "power cut while one is sealed",
     Impostor = "somebody said without its key what a server had said",
 }
 
@@ -102,6 +105,15 @@ kinds! { Mark:
     BackNoticed = "a store that went back in time was noticed",
     Doubted = "a server that only one peer had spoken to was slandered by it",
     Confirmed = "an operator confirmed a store in a bank with keys",
+    Archived = "blocks left for a segment",
+    SegmentNotes = "a store noted many segments",
+    DiedWritten = "a crash between a segment's last block and its flushing",
+    DiedFlushed = "a crash between its flushing and its naming",
+    DiedNamed = "a crash between its naming and the folder's flushing",
+    Stray = "a start removed a segment that was not noted",
+    FromSegment = "a peer was sent blocks from a segment",
+    Unreadable = "a peer was sent no blocks, since their segment was harmed",
+    Restored = "a harmed segment was made again with blocks from peers",
     Slandered = "a server was slandered by one peer, and another had welcomed it",
 }
 

@@ -46,6 +46,7 @@ impl World {
             self.tally.durable(receipt.batch(), disk.stored.log.is_empty(), accepted.as_ref());
             self.judge.durable(id, life, receipt.batch(), &self.disks);
         }
+        self.judge_shelf(id);
         if let Some(fault @ (Fault::CrashSilent | Fault::StoreSilent)) = dies {
             return self.crash(id, fault);
         }
@@ -65,6 +66,7 @@ impl World {
             self.suffer(Fault::Pause, id);
         }
         self.hand_out_all(id, bound);
+        self.archive(id);
         if dies.is_some() {
             self.crash(id, Fault::CrashSaid);
         }
@@ -159,9 +161,11 @@ impl World {
             Bound::Read { .. } => {}
             Bound::HangUp(to) => self.hang_up(id, &to),
             Bound::SendBlocks { to, from, up_to } => {
-                let blocks = self.disks[id].chain[from as usize..=up_to as usize].to_vec();
-                let piece = blocks.into_iter().take(3).collect();
-                self.send(id, &to, Message::BlocksResponse { blocks: piece });
+                let piece = self.disks[id].read(from, up_to.min(from + 2));
+                self.judge_piece(id, from, &piece);
+                if !piece.is_empty() {
+                    self.send(id, &to, Message::BlocksResponse { blocks: piece });
+                }
             }
         }
     }

@@ -22,6 +22,7 @@ use super::queue::{Happening, Scheduled};
 use super::tally::{Fault, Mark, Tally};
 use crate::machine::config_of;
 use crate::machine::disk::Disk;
+use crate::machine::shelf::Shelf;
 
 /// Who takes part, and how.
 #[derive(Clone)]
@@ -41,10 +42,14 @@ pub struct Setting {
     pub terse: usize,
     /// The bank is founded with keys.
     pub keyed: bool,
+    /// How stores are archived, if they are.
+    pub shelf: Option<Shelf>,
 }
 
 pub struct Host {
     pub config: Config,
+    /// The first block that its archivist has asked of a peer, and when.
+    pub wanted: Option<(u64, u64)>,
     pub server: Option<Server>,
     pub life: u64,
     pub timers: BTreeMap<Timer, u64>,
@@ -60,6 +65,8 @@ pub struct Host {
 
 pub struct World {
     pub rng: Rng,
+    /// Dice of archivists' own: with and without them, all else goes its way alike.
+    pub shelf_rng: Rng,
     pub now: u64,
     pub faults: Faults,
     pub trace: bool,
@@ -110,6 +117,7 @@ impl World {
                 limits: limits.clone(),
                 ..config_of(id, &ids, setting.opening)
             },
+            wanted: None,
             server: None,
             life: 0,
             timers: BTreeMap::new(),
@@ -119,14 +127,18 @@ impl World {
             dialled_by: BTreeMap::new(),
         };
         let hosts = ids.iter().map(|id| (id.clone(), host(id))).collect();
-        let mut disk = || Disk { tail: setting.tail, ..Disk::empty(rng.u64(..)) };
+        let shelf = &setting.shelf;
+        let mut disk =
+            || Disk { tail: setting.tail, shelf: shelf.clone(), ..Disk::empty(rng.u64(..)) };
         let disks = ids.iter().map(|id| (id.clone(), disk())).collect();
-        let forgetful = setting.limits != Limits::default() || setting.tail.is_some();
+        let resumes = setting.tail.is_some() || setting.shelf.is_some();
+        let forgetful = setting.limits != Limits::default() || resumes;
         let clients = (ids.iter().cycle().take(setting.servers * setting.clients_each))
             .map(|id| Client::new(id.clone(), ids.clone(), setting.habits))
             .collect();
         let mut world = World {
             rng,
+            shelf_rng: Rng::with_seed(seed ^ 0xa5c417e),
             now: 0,
             faults,
             trace: false,
@@ -286,6 +298,8 @@ impl World {
             self.judge.resumed.insert(life);
         }
         self.tally.mark_if(is_behind, Mark::BehindInPages);
+        self.archivist_begins(id);
+        let host = self.hosts.get_mut(id).unwrap();
         host.life = life;
         host.server = Some(server);
         host.timers.clear();
@@ -321,6 +335,10 @@ impl World {
         if host.life != life || host.server.is_none() {
             return;
         }
+        if self.is_for_the_archivist(id, &event) {
+            return;
+        }
+        let host = &self.hosts[id];
         let in_doubt = host.server.as_ref().is_some_and(Server::is_in_doubt);
         let mut at_once = None;
         if let Event::Request(connection, number, request) = &event
