@@ -146,7 +146,7 @@ impl StoreViewer {
 
     /// Returns the folder of segments, if one was given.
     pub fn folder(&self) -> Option<&Folder> {
-        self.past.segments().map(|(folder, _)| folder)
+        self.past.segments().0
     }
 
     /// Returns the file, and the line from 1, in which a block is, if it is in a segment.
