@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::bank::{Bank, IDS};
+use super::bank::{Bank, IDS, Setting};
 use super::check::{Told, check};
 use super::lines::Line;
 use super::load::{Load, Manner};
@@ -45,9 +45,11 @@ enum Use {
 }
 
 /// A bank, and the ways in which its accounts are used.
-struct Town {
-    bank: Bank,
-    told: Told,
+pub struct Town {
+    /// The bank.
+    pub bank: Bank,
+    /// What its clients were told.
+    pub told: Told,
     uses: Vec<(String, Use, usize)>,
 }
 
@@ -78,7 +80,7 @@ fn measure(
     let mut towns = Vec::new();
     for (name, accounts) in [(OWN, 0), ("10,000", few(context)), ("1,000,000", many)] {
         context.step(&format!("accounts: opening {name}"));
-        towns.push(Town::found(context, flags, name, accounts)?);
+        towns.push(Town::found(context, &context.setting, flags, name, accounts)?);
     }
     for run in 1..=context.runs {
         for town in &mut towns {
@@ -131,8 +133,15 @@ fn compare(report: &mut Report, what: &str, these: &str, those: &str, end: &str)
 }
 
 impl Town {
-    fn found(context: &Context, flags: &[&str], name: &str, accounts: usize) -> Fallible<Town> {
-        let bank = Bank::start(&context.setting, flags)?;
+    /// Founds a bank, and opens and endows so many accounts. `name` is their number for people.
+    pub fn found(
+        context: &Context,
+        setting: &Setting,
+        flags: &[&str],
+        name: &str,
+        accounts: usize,
+    ) -> Fallible<Town> {
+        let bank = Bank::start(setting, flags)?;
         let each = accounts / IDS.len();
         let mut uses = Vec::new();
         if each == 0 {
@@ -156,28 +165,10 @@ impl Town {
                     names.iter().map(|name| (id, name.as_str(), gift(name))).collect();
                 Line::batch(&transfers)
             };
-            town.all_once(&setup(each, items, opened))?;
-            town.all_once(&setup(each, items, endowed))?;
+            send_once(&town.bank, &setup(each, items, opened), &mut town.told)?;
+            send_once(&town.bank, &setup(each, items, endowed), &mut town.told)?;
         }
         Ok(town)
-    }
-
-    /// Sends each line once.
-    fn all_once(&mut self, lines: &BTreeMap<String, Vec<Line>>) -> Fallible<()> {
-        let load = Load {
-            addresses: &self.bank.addresses,
-            key: self.bank.key(),
-            lines,
-            manner: SETUP,
-            start: Instant::now(),
-            seconds: 600.0,
-            warm: 0.0,
-            most: u64::MAX,
-        };
-        let ran = load.run()?;
-        self.told.add(&ran);
-        all_accepted(&ran)?;
-        self.bank.settle()
     }
 
     fn lines(&self, how: Use, each: usize, items: usize) -> BTreeMap<String, Vec<Line>> {
@@ -201,6 +192,25 @@ impl Town {
             Line::batch(&transfers)
         };
         IDS.map(|id| (id.to_owned(), (0..LINES).map(|_| line(id)).collect())).into()
+    }
+
+    /// Pays so much, all accounts alike.
+    pub fn pay_uniform(&mut self, context: &Context, transfers: u64) -> Fallible<()> {
+        let most = transfers / IDS.len() as u64;
+        let span = Span { seconds: 600.0, warm: 0.0, most };
+        self.uniform(context, span).map(drop)
+    }
+
+    /// Transfers that come into the chain a second, all accounts alike.
+    pub fn settled_uniform(&mut self, context: &Context) -> Fallible<f64> {
+        self.uniform(context, context.span(3.0))
+    }
+
+    fn uniform(&mut self, context: &Context, span: Span) -> Fallible<f64> {
+        let each = self.uses.first().map_or(0, |(_, _, each)| *each);
+        let lines = self.lines(Use::Uniform, each, context.line(1_000));
+        let (ran, watched) = watched_load_of(&self.bank, &lines, FULL, span, &mut self.told)?;
+        Ok(watched.whole_rate(&ran))
     }
 
     fn settled(&mut self, context: &Context, report: &mut Report, run: usize) -> Fallible<()> {
@@ -242,6 +252,30 @@ impl Town {
 
 fn account(id: &str, number: usize) -> String {
     format!("{id}/{number}")
+}
+
+/// Opens so many accounts, spread over the servers.
+pub fn open_all(bank: &Bank, accounts: usize, told: &mut Told) -> Fallible<()> {
+    let lines = setup(accounts / IDS.len(), SETUP_ITEMS, |names, _| Line::openings(names));
+    send_once(bank, &lines, told)
+}
+
+/// Sends each line once, and settles.
+fn send_once(bank: &Bank, lines: &BTreeMap<String, Vec<Line>>, told: &mut Told) -> Fallible<()> {
+    let load = Load {
+        addresses: &bank.addresses,
+        key: bank.key(),
+        lines,
+        manner: SETUP,
+        start: Instant::now(),
+        seconds: 600.0,
+        warm: 0.0,
+        most: u64::MAX,
+    };
+    let ran = load.run()?;
+    told.add(&ran);
+    all_accepted(&ran)?;
+    bank.settle()
 }
 
 /// For each server lines of so many of its accounts each, all of them.

@@ -21,7 +21,7 @@ pub enum Scenario {
     Overdraft,
     /// servers 50 ms apart, beside the same with every transfer through Paxos
     Wan,
-    /// what a long chain costs: throughput, memory, start
+    /// what a long chain costs, up to a hundred million transfers: throughput, memory, disk, pages, start
     Growth,
     /// a server is killed under load and comes back
     Fault,
@@ -29,6 +29,10 @@ pub enum Scenario {
     Accounts,
     /// what keys cost: the same bank with and without
     Keys,
+    /// what moving old blocks to segments costs, and how fast a server catches up from segments
+    Archive,
+    /// pages of statements from the middle of two million blocks
+    History,
     /// greedy clients and peers that lie, row by row, on this build and on another one; only if named
     Starve,
 }
@@ -46,6 +50,8 @@ impl Scenario {
             Scenario::Fault => "fault",
             Scenario::Accounts => "accounts",
             Scenario::Keys => "keys",
+            Scenario::Archive => "archive",
+            Scenario::History => "history",
             Scenario::Starve => "starve",
         }
     }
@@ -86,13 +92,22 @@ pub struct Arguments {
     #[arg(long, value_name = "URL,…", requires = "cluster", value_delimiter = ',')]
     redis: Vec<String>,
 
-    /// Play `starve` with this server program too, and print what is found beside this build's
+    /// The archives of that bank's servers: to check what is in segments
+    #[arg(long, value_name = "DIR,…", requires = "cluster", value_delimiter = ',')]
+    archive: Vec<PathBuf>,
+
+    /// Play `starve`, `growth`, `archive` and `history` with this server program too, and print what is found
+    /// beside this build's
     #[arg(long, value_name = "PROGRAM", value_parser = parse_program)]
     pub beside: Option<PathBuf>,
 
     /// What of `starve` to play [default: everything; all of it takes about ten minutes for two builds]
     #[arg(long, value_name = "ROW,…", value_enum, value_delimiter = ',')]
     pub rows: Vec<Row>,
+
+    /// How far `growth` goes, if memory and disk suffice
+    #[arg(long, value_name = "TRANSFERS", default_value = "100000000")]
+    pub most: u64,
 
     /// Where stores are kept while it runs; on a disk [default: target/bench]
     #[arg(long, value_name = "DIR")]
@@ -142,7 +157,8 @@ impl Arguments {
         let addresses: Option<_> = cluster.split(',').map(entry).collect();
         let addresses =
             addresses.ok_or_else(|| format!("--cluster is ID=HOST:PORT,…, not {cluster}"))?;
-        Ok(Some(Running { addresses, redis: self.redis.clone() }))
+        let (redis, archives) = (self.redis.clone(), self.archive.clone());
+        Ok(Some(Running { addresses, redis, archives }))
     }
 }
 

@@ -1,18 +1,17 @@
 //! A bank of real servers, each a process of the shipped program, or one that runs already.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use paxos_banking::noise::SecretKey;
 use serde_json::{Value, json};
 
 use super::Fallible;
 use super::place::Folder;
-use super::process::{PATIENCE, Process, free_port, wait_for};
+use super::process::{PATIENCE, Process, free_port, wait_as_long, wait_for};
 use super::redis::{OwnRedis, connect};
-use super::stream::Stream;
+use super::talk::Talk;
 
 /// What each server's account opens with: more than any scenario moves.
 pub const OPENING: u64 = 1_000_000_000_000;
@@ -34,12 +33,25 @@ pub struct Setting {
     pub open_files: Option<u32>,
     /// Servers and clients prove keys.
     pub keys: bool,
+    /// Each server has a Redis of its own, as with `./run.sh`; else they share one.
+    pub redis_each: bool,
+    /// Each server moves old blocks to a folder of the bank's.
+    pub archive: bool,
 }
 
 impl Setting {
     /// The usual one.
     pub fn new(program: PathBuf, folder: PathBuf) -> Setting {
-        Setting { program, folder, running: None, listen: None, open_files: None, keys: false }
+        Setting {
+            program,
+            folder,
+            running: None,
+            listen: None,
+            open_files: None,
+            keys: false,
+            redis_each: false,
+            archive: false,
+        }
     }
 }
 
@@ -50,6 +62,8 @@ pub struct Running {
     pub addresses: BTreeMap<String, String>,
     /// The Redis of each, or the one of all; none if it may not be looked at.
     pub redis: Vec<String>,
+    /// The folders of those that have an archive.
+    pub archives: Vec<PathBuf>,
 }
 
 /// A bank.
@@ -58,8 +72,8 @@ pub struct Bank {
     pub addresses: BTreeMap<String, String>,
     /// What it opened with.
     pub opening: u64,
-    /// Its own Redis.
-    pub redis: Option<OwnRedis>,
+    /// Its own Redis: one of all servers, or one of each in their order.
+    redis: Vec<OwnRedis>,
     setting: Setting,
     flags: Vec<String>,
     views: BTreeMap<String, BTreeMap<String, String>>,
@@ -100,7 +114,10 @@ impl Bank {
         };
         let views = IDS.iter().map(view).collect();
         let folder = Folder::new(&setting.folder)?;
-        let redis = Some(OwnRedis::start(folder.path())?);
+        let redis = match setting.redis_each {
+            true => OwnRedis::start_all(folder.path(), &IDS)?,
+            false => OwnRedis::start_all(folder.path(), &[""])?,
+        };
         let mut bank = Bank {
             addresses,
             opening: OPENING,
@@ -127,7 +144,7 @@ impl Bank {
         let mut bank = Bank {
             addresses: running.addresses.clone(),
             opening: 0,
-            redis: None,
+            redis: Vec::new(),
             setting: setting.clone(),
             flags: Vec::new(),
             views: BTreeMap::new(),
@@ -173,7 +190,7 @@ impl Bank {
     /// Starts a server on the store that it had.
     pub fn start_server(&mut self, id: &str) -> Fallible<()> {
         let folder = self.folder.as_ref().ok_or("this bank was not started here")?;
-        let redis = self.redis.as_ref().expect("a bank that is started here has a Redis");
+        let redis = self.redis_of(id).ok_or("this bank has no Redis of its own")?;
         let view = self.views[id].iter().map(|(id, address)| format!("{id}={address}"));
         let cluster = view.collect::<Vec<_>>().join(",");
         let opening = self.opening.to_string();
@@ -182,6 +199,10 @@ impl Bank {
         arguments.extend(["--opening-balance".into(), opening]);
         arguments.extend(["--listen".into(), self.listens_at(id)]);
         arguments.extend(self.flags.iter().cloned());
+        if self.setting.archive {
+            let path = self.archive_path(id).to_string_lossy().into_owned();
+            arguments.extend(["--archive".into(), path]);
+        }
         if self.key.is_some() {
             let path = |name: &str| self.path(name).to_string_lossy().into_owned();
             arguments.extend(["--access".into(), "keys".into()]);
@@ -222,6 +243,21 @@ impl Bank {
         self.running.clear();
     }
 
+    /// Kills all servers and every Redis as a power cut would, and starts them again; each server as soon as its
+    /// Redis answers.
+    pub fn restart_all(&mut self, patience: Duration) -> Fallible<()> {
+        self.running.clear();
+        self.redis.iter_mut().try_for_each(OwnRedis::start_again)?;
+        let mut waiting = IDS.to_vec();
+        wait_as_long(patience, "every Redis answers", || {
+            let (ready, rest): (Vec<_>, Vec<_>) =
+                waiting.drain(..).partition(|id| self.redis_of(id).is_some_and(OwnRedis::answers));
+            waiting = rest;
+            let started: Fallible<()> = ready.iter().try_for_each(|id| self.start_server(id));
+            (started.is_err() || waiting.is_empty()).then_some(started)
+        })?
+    }
+
     /// The process of a server.
     pub fn process(&self, id: &str) -> Option<&Process> {
         self.running.get(id)
@@ -229,13 +265,52 @@ impl Bank {
 
     /// The Redis of each server, where it may be looked at.
     pub fn redis_urls(&self) -> BTreeMap<String, String> {
-        let of = |place: usize| match (&self.redis, &self.setting.running) {
-            (Some(own), _) => Some(own.url()),
-            (None, Some(running)) => running.redis.get(place).or(running.redis.first()).cloned(),
-            (None, None) => None,
+        let of = |place: usize, id: &str| match &self.setting.running {
+            Some(running) => running.redis.get(place).or(running.redis.first()).cloned(),
+            None => self.redis_of(id).map(OwnRedis::url),
         };
         let ids = self.ids().into_iter().enumerate();
-        ids.filter_map(|(place, id)| Some((id, of(place)?))).collect()
+        ids.filter_map(|(place, id)| Some((id.clone(), of(place, &id)?))).collect()
+    }
+
+    /// Its own Redis, if all its servers share one.
+    pub fn shared_redis(&self) -> Option<&OwnRedis> {
+        self.redis.first().filter(|_| self.redis.len() == 1)
+    }
+
+    /// The Redis of a server, if the bank was started here.
+    fn redis_of(&self, id: &str) -> Option<&OwnRedis> {
+        let place = IDS.iter().position(|known| *known == id)?;
+        self.redis.get(place).or(self.redis.first())
+    }
+
+    /// All memory that the stores take, by Redis's own account: `used_memory`.
+    pub fn used_memory(&self) -> Fallible<u64> {
+        self.redis.iter().map(OwnRedis::used_memory).sum()
+    }
+
+    /// True if all that its clients were ever told is known here.
+    pub fn is_own(&self) -> bool {
+        !self.redis.is_empty()
+    }
+
+    /// The folders to which its servers move old blocks.
+    pub fn archives(&self) -> Vec<PathBuf> {
+        match &self.setting.running {
+            Some(running) => running.archives.clone(),
+            None if self.setting.archive => IDS.map(|id| self.archive_path(id)).into(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The folder to which a server moves old blocks, if this bank has an archive.
+    pub fn archive_path(&self, id: &str) -> PathBuf {
+        self.path(&format!("archive-{id}"))
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(Folder::path)
     }
 
     /// A connection to the Redis of a server; none if it may not be looked at.
@@ -297,7 +372,7 @@ impl Bank {
             } else if seen.1.elapsed() > PATIENCE {
                 return Err(format!("waited in vain until the bank is quiet: {all:?}"));
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -309,39 +384,5 @@ impl Bank {
             (reply["settled"] == json!(true)).then_some(())
         })?;
         self.wait_until_quiet(true)
-    }
-}
-
-/// A connection for a few requests.
-pub struct Talk {
-    stream: BufReader<Stream>,
-}
-
-impl Talk {
-    /// Connects.
-    pub fn open(address: &str) -> Fallible<Talk> {
-        Talk::open_with(address, None)
-    }
-
-    /// Connects, and proves a key if there is one.
-    pub fn open_with(address: &str, key: Option<&SecretKey>) -> Fallible<Talk> {
-        Ok(Talk { stream: BufReader::new(Stream::open(address, key)?) })
-    }
-
-    /// Sends something without waiting for what it is answered.
-    pub fn say(&mut self, what: &Value) -> Fallible<()> {
-        let sent = self.stream.get_mut().write_all(format!("{what}\n").as_bytes());
-        sent.map_err(|error| error.to_string())
-    }
-
-    /// Sends a request and returns its reply.
-    pub fn ask(&mut self, request: &Value) -> Fallible<Value> {
-        self.say(request)?;
-        let mut line = String::new();
-        let read = self.stream.read_line(&mut line);
-        match read.map_err(|error| format!("no reply to {request}: {error}"))? {
-            0 => Err(format!("no reply to {request}: the server hung up")),
-            _ => serde_json::from_str(&line).map_err(|error| format!("{line:?}: {error}")),
-        }
     }
 }

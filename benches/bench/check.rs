@@ -10,11 +10,13 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
 
 use super::Fallible;
-use super::bank::{Bank, Talk};
+use super::bank::Bank;
+use super::chains::Chains;
 use super::checkpoint::Checkpoints;
+use super::talk::Talk;
 use super::tally::{Ran, Tally};
 
-/// Blocks or elements that are read at once.
+/// Elements that are read at once.
 const PIECE: isize = 100;
 
 /// What clients were told of all servers, since the bank was founded.
@@ -93,7 +95,7 @@ fn check_stores(
 ) -> Fallible<Checked> {
     let opening = i64::try_from(bank.opening).map_err(|error| error.to_string())?;
     let mut books = Books::new(stores.keys(), opening);
-    let blocks = read_chains(&mut stores, &mut books)?;
+    let blocks = read_chains(bank, &mut stores, &mut books)?;
     let in_chain = books.last.clone();
     let total: i64 = books.balances.values().sum();
     if total != opening * stores.len() as i64 {
@@ -109,7 +111,7 @@ fn check_stores(
         if last_told > *last {
             return Err(format!("{id} told of entry {last_told}, and its last one is {last}"));
         }
-        if bank.redis.is_some() && !(count..=known).contains(last) {
+        if bank.is_own() && !(count..=known).contains(last) {
             return Err(format!(
                 "{id} told of {count} entries and left {} without a reply, and holds {last}",
                 told.unknown(id)
@@ -124,29 +126,20 @@ fn check_stores(
 
 /// Reads all chains side by side, and returns how many blocks they have. The balances that are stored
 /// are compared on the way.
-fn read_chains(stores: &mut BTreeMap<String, Connection>, books: &mut Books) -> Fallible<u64> {
+fn read_chains(
+    bank: &Bank,
+    stores: &mut BTreeMap<String, Connection>,
+    books: &mut Books,
+) -> Fallible<u64> {
     let mut checkpoints = Checkpoints::read(stores)?;
+    let mut chains = Chains::of(bank)?;
     let mut height = 0;
     loop {
-        let mut first: Option<(String, Vec<String>)> = None;
-        for (id, store) in stores.iter_mut() {
-            let key = format!("SERVER-BLOCKCHAIN-{id}");
-            let piece: Vec<String> = ask(store, &["LRANGE", &key], height, height + PIECE - 1)?;
-            match &first {
-                None => first = Some((id.clone(), piece)),
-                Some((other, same)) if *same != piece => {
-                    return Err(format!(
-                        "the chains of {other} and {id} differ from block {height} on"
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        let (_, piece) = first.ok_or("there is no server")?;
-        for text in &piece {
-            let block: Block<'_> =
-                serde_json::from_str(text).map_err(|error| format!("block {height}: {error}"))?;
-            if block.height != height as u64 {
+        let blocks = chains.next()?;
+        for sealed in &blocks {
+            let block: Block<'_> = serde_json::from_str(sealed.text())
+                .map_err(|error| format!("block {height}: {error}"))?;
+            if block.height != height {
                 return Err(format!("block {} is in place {height}", block.height));
             }
             for (id, elements) in &block.logs {
@@ -157,9 +150,9 @@ fn read_chains(stores: &mut BTreeMap<String, Connection>, books: &mut Books) -> 
             checkpoints.follow(block.height, &books.balances)?;
             height += 1;
         }
-        if (piece.len() as isize) < PIECE {
+        if blocks.is_empty() {
             checkpoints.end(&books.balances)?;
-            return Ok(height as u64);
+            return Ok(height);
         }
     }
 }

@@ -117,7 +117,7 @@ fn run_batched(
     report.add(name, Unit::PerSecond, ran.rate());
     report.add_latency(name, &ran.latency());
     report.add_timeline(name, &ran);
-    let Some(redis) = bank.redis.as_ref().map(|redis| redis.address()) else { return Ok(()) };
+    let Some(redis) = bank.shared_redis().map(|redis| redis.address()) else { return Ok(()) };
     context.step(&format!("local: bare loops, {name}, run {run}"));
     let turns = Turns::of(&bank)?;
     bank.stop_servers();
@@ -135,7 +135,7 @@ fn run_single(context: &Context, report: &mut Report, run: usize) -> Fallible<()
     let bank = Bank::start(&context.setting, &[])?;
     let mut told = Told::default();
     let folder = Folder::new(&context.setting.folder)?;
-    let redis = bank.redis.as_ref().map(|redis| redis.address());
+    let redis = bank.shared_redis().map(|redis| redis.address());
     let bare = redis.map(|redis| Ok::<_, String>((Relay::start(&folder, &redis)?, redis)));
     let bare = bare.transpose()?;
     context.step(&format!("local: 1 client, run {run}"));

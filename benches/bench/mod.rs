@@ -7,13 +7,16 @@
 //! [`bare`] is what is compared with; [`report`], [`plots`] and [`page`] show it.
 
 mod accounts;
+mod archive;
 mod args;
 pub mod bank;
 mod bare;
+mod chains;
 pub mod check;
 mod checkpoint;
 mod fault;
 mod growth;
+mod history;
 mod keyed;
 mod limit;
 pub mod lines;
@@ -21,6 +24,7 @@ pub mod load;
 pub mod local;
 mod overdraft;
 mod page;
+mod pages;
 pub mod place;
 mod plots;
 mod process;
@@ -29,6 +33,7 @@ pub mod report;
 mod settled;
 mod starve;
 mod stream;
+mod talk;
 pub mod tally;
 mod wan;
 
@@ -61,8 +66,11 @@ pub struct Context {
     runs: usize,
     seconds: Option<f64>,
     small: bool,
-    /// Another build, to play `starve` with as well, and what of it is to be played.
+    /// Another build, to be measured beside this one where that is meant.
     beside: Option<PathBuf>,
+    /// How far `growth` goes.
+    most: u64,
+    /// What of `starve` is to be played.
     rows: Vec<Row>,
     bar: ProgressBar,
 }
@@ -151,6 +159,7 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
         seconds: arguments.seconds,
         small: arguments.small,
         beside: arguments.beside.clone(),
+        most: arguments.most,
         rows: arguments.rows.clone(),
         bar: bar(arguments.scenarios().len()),
     };
@@ -202,6 +211,8 @@ impl Scenario {
             Scenario::Fault => fault::run(context, report),
             Scenario::Accounts => accounts::run(context, report),
             Scenario::Keys => keyed::run(context, report),
+            Scenario::Archive => archive::run(context, report),
+            Scenario::History => history::run(context, report),
             Scenario::Starve => starve::run(context, report),
         }
     }

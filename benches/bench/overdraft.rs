@@ -40,7 +40,7 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
         let bank = Bank::start(&context.setting, &[])?;
         let mut told = Told::default();
         open_poor_accounts(&bank, &mut told)?;
-        let redis = bank.redis.as_ref().ok_or("this needs a bank of its own")?;
+        let redis = bank.shared_redis().ok_or("this needs a bank of its own")?;
         context.step(&format!("overdraft: bare round trip, run {run}"));
         let bare = bare::round_trip(&redis.address(), context.span(1.0).seconds)?;
         report.add_latency("bare durable round trip", &bare);

@@ -61,6 +61,18 @@ fn is_alive(process: u32) -> bool {
     ps.status().map_or(true, |status| status.success())
 }
 
+/// Bytes of all files in a folder, and in those below it.
+pub fn bytes_in(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        // Redis removes files meanwhile.
+        Err(_) => 0,
+    };
+    entries.map(bytes).sum()
+}
+
 /// The file system that a folder is on, as `ext4 on /dev/vda`; an error if it is kept in memory, where
 /// a flush costs nothing and figures would mean nothing.
 pub fn file_system(folder: &Path) -> Fallible<String> {

@@ -57,6 +57,11 @@ impl Process {
         self.guarded.ended().is_some()
     }
 
+    /// Kills it as a power cut would; returns when it is gone.
+    pub fn end(&mut self) {
+        self.guarded.kill();
+    }
+
     /// What it said so far.
     pub fn said(&self) -> String {
         fs::read(&self.log)
@@ -97,8 +102,17 @@ pub fn free_port() -> u16 {
 }
 
 /// Polls until it gives something; says what was waited for if it never does.
-pub fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> Fallible<T> {
-    let until = Instant::now() + PATIENCE;
+pub fn wait_for<T>(what: &str, poll: impl FnMut() -> Option<T>) -> Fallible<T> {
+    wait_as_long(PATIENCE, what, poll)
+}
+
+/// The same, with a patience of its own.
+pub fn wait_as_long<T>(
+    patience: Duration,
+    what: &str,
+    mut poll: impl FnMut() -> Option<T>,
+) -> Fallible<T> {
+    let until = Instant::now() + patience;
     loop {
         if let Some(found) = poll() {
             return Ok(found);

@@ -1,6 +1,6 @@
 //! A Redis of the benchmark's own, with the settings that are shipped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use redis::{Client, Connection};
 
@@ -11,32 +11,62 @@ use super::process::{PATIENCE, Process, free_port, wait_for};
 pub struct OwnRedis {
     process: Process,
     port: u16,
+    arguments: Vec<String>,
+    log: PathBuf,
 }
 
 impl OwnRedis {
     /// Starts one that keeps its data in `folder`.
     pub fn start(folder: &Path) -> Fallible<OwnRedis> {
-        let data = folder.join("redis");
+        let mut all = OwnRedis::start_all(folder, &[""])?;
+        all.pop().ok_or_else(|| "one was started".into())
+    }
+
+    /// Starts one for each of these names, and waits until all answer.
+    pub fn start_all(folder: &Path, names: &[&str]) -> Fallible<Vec<OwnRedis>> {
+        let mut all: Vec<OwnRedis> =
+            names.iter().map(|name| OwnRedis::launch(folder, name)).collect::<Fallible<_>>()?;
+        all.iter_mut().try_for_each(OwnRedis::wait_until_ready)?;
+        Ok(all)
+    }
+
+    fn launch(folder: &Path, name: &str) -> Fallible<OwnRedis> {
+        let data = folder.join(format!("redis{name}"));
         std::fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
         let port = free_port();
         let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("redis.conf");
         let text = |path: &Path| path.display().to_string();
-        let arguments =
-            [text(&conf), "--port".into(), port.to_string(), "--dir".into(), text(&data)];
-        let process = Process::start(&program()?, &arguments, folder.join("redis.log"))?;
-        let mut redis = OwnRedis { process, port };
-        let ready = wait_for("Redis answers", || {
-            if redis.process.has_ended() {
-                return Some(Err(format!("Redis has ended:\n{}", redis.process.last_words())));
+        let arguments: Vec<String> =
+            [text(&conf), "--port".into(), port.to_string(), "--dir".into(), text(&data)].into();
+        let log = folder.join(format!("redis{name}.log"));
+        let process = Process::start(&program()?, &arguments, log.clone())?;
+        Ok(OwnRedis { process, port, arguments, log })
+    }
+
+    /// Kills it as a power cut would, and starts it again. It may take long to read its file.
+    pub fn start_again(&mut self) -> Fallible<()> {
+        self.process.end();
+        self.process = Process::start(&program()?, &self.arguments, self.log.clone())?;
+        Ok(())
+    }
+
+    fn wait_until_ready(&mut self) -> Fallible<()> {
+        wait_for("Redis answers", || {
+            if self.process.has_ended() {
+                return Some(Err(format!("Redis has ended:\n{}", self.process.last_words())));
             }
-            let mut connection = redis.connect().ok()?;
-            let info: redis::InfoDict =
-                redis::cmd("INFO").arg("server").query(&mut connection).ok()?;
-            let ours = info.get::<u32>("process_id") == Some(redis.process.pid());
-            ours.then_some(Ok(()))
-        });
-        ready??;
-        Ok(redis)
+            self.answers().then_some(Ok(()))
+        })?
+    }
+
+    /// True if it has read its file. Another Redis on its port doesn't count.
+    pub fn answers(&self) -> bool {
+        let Ok(mut connection) = self.connect() else { return false };
+        let info: redis::RedisResult<redis::InfoDict> = redis::cmd("INFO").query(&mut connection);
+        info.is_ok_and(|info| {
+            info.get::<u32>("process_id") == Some(self.process.pid())
+                && info.get::<u32>("loading") == Some(0)
+        })
     }
 
     /// Where it is.
@@ -54,9 +84,12 @@ impl OwnRedis {
         connect(&self.url())
     }
 
-    /// Its resident memory, in bytes.
-    pub fn memory(&self) -> Fallible<u64> {
-        self.process.memory()
+    /// The memory that its data take, by its own account.
+    pub fn used_memory(&self) -> Fallible<u64> {
+        let info: redis::RedisResult<redis::InfoDict> =
+            redis::cmd("INFO").arg("memory").query(&mut self.connect()?);
+        let info = info.map_err(|error| format!("Redis at {}: {error}", self.url()))?;
+        info.get("used_memory").ok_or_else(|| "Redis says nothing of its memory".into())
     }
 }
 

@@ -137,6 +137,7 @@ pub struct Report {
     pub latencies: Vec<Latency>,
     pub timelines: Vec<Timeline>,
     checked: Vec<String>,
+    notes: Vec<String>,
     asked: Vec<Asked>,
     /// Figures of two builds.
     beside: Vec<Value>,
@@ -146,8 +147,9 @@ impl Report {
     /// One with nothing in it yet.
     pub fn new(scenario: &'static str) -> Report {
         let (figures, latencies, timelines) = (Vec::new(), Vec::new(), Vec::new());
-        let (checked, asked, beside) = (Vec::new(), Vec::new(), Vec::new());
-        Report { scenario, figures, latencies, timelines, checked, asked, beside }
+        let (checked, notes) = (Vec::new(), Vec::new());
+        let (asked, beside) = (Vec::new(), Vec::new());
+        Report { scenario, figures, latencies, timelines, checked, notes, asked, beside }
     }
 
     /// Adds this run's value of a figure.
@@ -195,6 +197,20 @@ impl Report {
         *figure.and_then(|figure| figure.values.last()).expect("a figure of this run")
     }
 
+    /// The median of a figure by that of another one, if both are there.
+    pub fn ratio(&self, numerator: &str, denominator: &str) -> Option<f64> {
+        let median = |name: &str| {
+            let figure = self.figures.iter().find(|figure| figure.name == name);
+            figure.map(Figure::median)
+        };
+        Some(median(numerator)? / median(denominator)?)
+    }
+
+    /// Takes down something in words.
+    pub fn note(&mut self, words: &str) {
+        self.notes.push(words.to_owned());
+    }
+
     /// Takes down what a check has found in order.
     pub fn checked(&mut self, checked: &Checked) {
         let Checked { entries, in_chain, blocks, how } = checked;
@@ -223,6 +239,7 @@ impl Report {
             let (name, median) = (&figure.name, show(figure.median()));
             println!("{name:58} {median:>14}   {} … {}", show(least), show(most));
         }
+        self.notes.iter().for_each(|note| println!("{note}"));
         for checked in &self.checked {
             println!("checked: {checked}");
         }
@@ -256,6 +273,7 @@ impl Report {
             "figures": self.figures.iter().map(figure).collect::<Vec<_>>(),
             "timelines": self.timelines.iter().map(timeline).collect::<Vec<_>>(),
             "asked": self.rows().collect::<Vec<_>>(),
+            "notes": self.notes,
             "checked": self.checked,
             "beside": self.beside,
         })

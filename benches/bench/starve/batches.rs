@@ -9,9 +9,10 @@ use super::Ground;
 use super::figures::Figures;
 use super::flood::{Flood, pay_one_at_a_time};
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, Talk};
+use crate::bench::bank::Bank;
 use crate::bench::lines::Line;
 use crate::bench::report::{Bound, Unit};
+use crate::bench::talk::Talk;
 
 /// How many items a batch has at most.
 pub const ITEMS: usize = 5_000;

@@ -8,7 +8,8 @@ use super::Ground;
 use super::figures::Figures;
 use super::idle::connect_many;
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, Setting, Talk};
+use crate::bench::bank::{Bank, Setting};
+use crate::bench::talk::Talk;
 
 /// How many files a server may open.
 const FILES: u32 = 256;

@@ -10,8 +10,9 @@ use super::figures::Figures;
 use super::flood::Flood;
 use super::refusals::pay_at;
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, Talk};
+use crate::bench::bank::Bank;
 use crate::bench::report::{Bound, Unit};
+use crate::bench::talk::Talk;
 
 /// How long C may take to catch up.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -8,8 +8,9 @@ use super::Ground;
 use super::figures::Figures;
 use super::waiting::is_served;
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, Talk};
+use crate::bench::bank::Bank;
 use crate::bench::report::{Bound, Unit};
+use crate::bench::talk::Talk;
 
 /// As many clients as a server takes.
 pub const CLIENTS: usize = 800;

@@ -9,10 +9,11 @@ use super::Ground;
 use super::figures::Figures;
 use super::refusals::{ask_in_vain, open_empty};
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, IDS, Talk};
+use crate::bench::bank::{Bank, IDS};
 use crate::bench::lines::Line;
 use crate::bench::load::{Load, Manner};
 use crate::bench::report::{Bound, Unit};
+use crate::bench::talk::Talk;
 
 /// What is compared takes turns: a machine that is shared is not the same from one second to the next.
 const SLICES: usize = 4;

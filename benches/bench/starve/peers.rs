@@ -13,8 +13,9 @@ use super::figures::Figures;
 use super::refusals::{ask_in_vain, open_empty};
 use super::sessions::outcome;
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, Talk};
+use crate::bench::bank::Bank;
 use crate::bench::process::wait_for;
+use crate::bench::talk::Talk;
 
 /// The liar's name.
 const LIAR: &str = "C";

@@ -10,8 +10,9 @@ use super::figures::Figures;
 use super::idle::still_served;
 use super::sessions::outcome;
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, Talk};
+use crate::bench::bank::Bank;
 use crate::bench::report::{Bound, Unit};
+use crate::bench::talk::Talk;
 
 pub fn run(ground: &Ground, figures: &mut Figures) -> Fallible<()> {
     let bank = ground.bank(&[])?;

@@ -10,10 +10,11 @@ use super::Ground;
 use super::figures::Figures;
 use super::sessions::outcome;
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, Talk};
+use crate::bench::bank::Bank;
 use crate::bench::lines::Line;
 use crate::bench::load::{Load, Manner};
 use crate::bench::report::{Bound, Unit};
+use crate::bench::talk::Talk;
 
 /// An account at A that never holds anything.
 pub const EMPTY: &str = "A/empty";

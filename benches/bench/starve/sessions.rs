@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::Ground;
 use super::figures::Figures;
 use crate::bench::Fallible;
-use crate::bench::bank::Talk;
 use crate::bench::load::Wire;
 use crate::bench::report::Unit;
+use crate::bench::talk::Talk;
 
 pub fn run(ground: &Ground, figures: &mut Figures) -> Fallible<()> {
     let bank = ground.bank(&[])?;

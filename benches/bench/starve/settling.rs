@@ -10,8 +10,9 @@ use super::Ground;
 use super::figures::Figures;
 use super::refusals::pay_at;
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, IDS, Talk};
+use crate::bench::bank::{Bank, IDS};
 use crate::bench::report::{Bound, Unit};
+use crate::bench::talk::Talk;
 
 /// The bound of a local log.
 const LOG: f64 = 2e6;

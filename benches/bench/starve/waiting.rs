@@ -9,8 +9,9 @@ use super::batches::ITEMS;
 use super::figures::Figures;
 use super::flood::Senders;
 use crate::bench::Fallible;
-use crate::bench::bank::{Bank, Talk};
+use crate::bench::bank::Bank;
 use crate::bench::report::{Bound, Unit};
+use crate::bench::talk::Talk;
 
 /// How much memory such requests may hold.
 const MOST: f64 = 200.0 * 1024.0 * 1024.0;
