@@ -6,8 +6,10 @@ mod bench;
 
 use std::fs;
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
 use bench::bank::{Bank, Setting};
+use bench::chains::base_of;
 use bench::check::{Checked, Told, check};
 use bench::load::Manner;
 use bench::local::{circle, load};
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     if !bench::is_helper()
         && let Err(error) = numbers_are_for_people()
             .and_then(|()| checks_find_what_is_wrong())
+            .and_then(|()| checks_read_segments())
             .and_then(|()| leftovers_are_removed())
     {
         eprintln!("the check of the benchmark: {error}");
@@ -147,4 +150,41 @@ fn checks_find_what_is_wrong() -> Fallible<()> {
     meddle(&["RPOP", "SERVER-LOG-B"]);
     wrong(&told, "B told of entry");
     Ok(())
+}
+
+/// Blocks that are in segments only are checked like others.
+fn checks_read_segments() -> Fallible<()> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let setting = Setting::new(bench::program(), folder.path().to_owned());
+    let setting = Setting { archive: true, redis_each: true, ..setting };
+    let mut bank = Bank::start(&setting, &["--keep", "4KiB", "--segment", "4KiB"])?;
+    let mut told = Told::default();
+    let span = Span { seconds: 60.0, warm: 0.0, most: 200 };
+    let manner = Manner::Pipelined { connections: 1, window: 2 };
+    let lines = circle(&bank, 20);
+    let until = Instant::now() + Duration::from_secs(60);
+    while base_of(&bank, "B")? < 3 {
+        assert!(Instant::now() < until, "no blocks go to segments");
+        load(&bank, &lines, manner, span, &mut told)?;
+        bank.settle()?;
+    }
+    bank.stop_servers();
+    let in_order = check(&bank, &told)?;
+    assert_eq!(in_order.in_chain, in_order.entries, "all is settled");
+    let mut files = fs::read_dir(bank.archive_path("B")).map_err(|error| error.to_string())?;
+    let is_segment = |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "jsonl");
+    let segment = files.find_map(|file| file.ok().map(|file| file.path()).filter(is_segment));
+    let segment = segment.expect("its blocks are in segments");
+    let text = fs::read_to_string(&segment).expect("it is a text");
+    let spoil = |text: String, words: &str| {
+        fs::write(&segment, text).expect("it can be written");
+        match check(&bank, &told) {
+            Ok(_) => panic!("not noticed: {words}"),
+            Err(error) => assert!(error.contains(words), "{error} instead of: {words}"),
+        }
+    };
+    spoil(text.replacen(",1]", ",2]", 1), "it was changed");
+    spoil(text[..text.len() / 2].to_owned(), "it is cut short");
+    fs::write(&segment, text).expect("it can be written");
+    check(&bank, &told).map(drop)
 }

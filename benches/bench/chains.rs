@@ -83,6 +83,8 @@ pub fn entries_around(bank: &Bank, id: &str, height: u64) -> Fallible<(u64, u64)
 
 /// The height of the first block of a server that is still in Redis.
 pub fn base_of(bank: &Bank, id: &str) -> Fallible<u64> {
-    let status = bank.status(id)?;
-    Ok(status["archive"]["base"].as_u64().unwrap_or_default())
+    let mut store = bank.store_of(id)?.ok_or("its Redis may not be looked at")?;
+    let key = format!("SERVER-STATE-{id}");
+    let base = redis::cmd("HGET").arg(&key).arg("base").query::<Option<u64>>(&mut store);
+    base.map(Option::unwrap_or_default).map_err(|error| format!("{key}: {error}"))
 }

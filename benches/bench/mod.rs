@@ -11,7 +11,7 @@ mod archive;
 mod args;
 pub mod bank;
 mod bare;
-mod chains;
+pub mod chains;
 pub mod check;
 mod checkpoint;
 mod fault;

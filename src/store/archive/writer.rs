@@ -107,7 +107,7 @@ impl SegmentWriter {
         };
         match &self.wanted {
             _ if text.is_empty() => unfit("it is empty"),
-            _ if text.bytes().any(|byte| byte == b'\n') => unfit("its text has a line break"),
+            _ if text.as_bytes().contains(&b'\n') => unfit("its text has a line break"),
             _ if self.failed => unfit("the block before it could not be written"),
             Some(wanted) if !wanted.holds(self.next()) => unfit("it is beyond the segment's end"),
             Some(wanted) if self.bytes() + text.len() as u64 >= wanted.bytes => {

@@ -86,10 +86,15 @@ pub(super) fn values(key: &str, reply: Value) -> Result<Vec<Value>, StoreError> 
     }
 }
 
-/// Takes a list's elements; the first has the index `first`.
+/// Takes a list's elements; the first has the index `first`. They may be long, and none is copied.
 pub(super) fn elements(key: &str, first: u64, reply: Value) -> Result<Vec<String>, StoreError> {
     let element = |(index, reply): (u64, Value)| {
-        borrowed(&reply, || format!("{key}[{index}]")).map(str::to_owned)
+        let place = || format!("{key}[{index}]");
+        match reply {
+            Value::BulkString(bytes) => String::from_utf8(bytes)
+                .map_err(|error| corrupt(&place(), error.utf8_error().to_string())),
+            other => Err(unexpected(&place(), &other)),
+        }
     };
     (first..).zip(values(key, reply)?).map(element).collect()
 }
