@@ -98,8 +98,12 @@ pub struct Arguments {
 
     /// Play `starve`, `growth`, `archive` and `history` with this server program too, and print what is found
     /// beside this build's
-    #[arg(long, value_name = "PROGRAM", value_parser = parse_program)]
+    #[arg(long, value_name = "PROGRAM", value_parser = parse_file)]
     pub beside: Option<PathBuf>,
+
+    /// The settings of the other build's Redis in `growth`, `archive` and `history` [default: ./redis.conf]
+    #[arg(long, value_name = "FILE", requires = "beside", value_parser = parse_file)]
+    pub beside_redis_conf: Option<PathBuf>,
 
     /// What of `starve` to play [default: everything; all of it takes about ten minutes for two builds]
     #[arg(long, value_name = "ROW,…", value_enum, value_delimiter = ',')]
@@ -167,7 +171,7 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
     seconds.ok_or_else(|| "a number of seconds is from 0.1 to 600".to_owned())
 }
 
-fn parse_program(text: &str) -> Result<PathBuf, String> {
-    let program = std::fs::canonicalize(text).map_err(|error| error.to_string())?;
-    if program.is_file() { Ok(program) } else { Err("it is no file".to_owned()) }
+fn parse_file(text: &str) -> Result<PathBuf, String> {
+    let file = std::fs::canonicalize(text).map_err(|error| error.to_string())?;
+    if file.is_file() { Ok(file) } else { Err("it is no file".to_owned()) }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use paxos_banking::noise::SecretKey;
 use serde_json::{Value, json};
 
 use super::Fallible;
 use super::place::Folder;
-use super::process::{PATIENCE, Process, free_port, wait_as_long, wait_for};
+use super::process::{PATIENCE, Process, free_port, wait_for};
 use super::redis::{OwnRedis, connect};
 use super::talk::Talk;
 
@@ -35,6 +35,8 @@ pub struct Setting {
     pub keys: bool,
     /// Each server has a Redis of its own, as with `./run.sh`; else they share one.
     pub redis_each: bool,
+    /// The settings of each Redis, in place of those that are shipped.
+    pub redis_conf: Option<PathBuf>,
     /// Each server moves old blocks to a folder of the bank's.
     pub archive: bool,
 }
@@ -50,6 +52,7 @@ impl Setting {
             open_files: None,
             keys: false,
             redis_each: false,
+            redis_conf: None,
             archive: false,
         }
     }
@@ -114,10 +117,8 @@ impl Bank {
         };
         let views = IDS.iter().map(view).collect();
         let folder = Folder::new(&setting.folder)?;
-        let redis = match setting.redis_each {
-            true => OwnRedis::start_all(folder.path(), &IDS)?,
-            false => OwnRedis::start_all(folder.path(), &[""])?,
-        };
+        let names = if setting.redis_each { &IDS[..] } else { &[""] };
+        let redis = OwnRedis::start_all(folder.path(), names, setting.redis_conf.as_deref())?;
         let mut bank = Bank {
             addresses,
             opening: OPENING,
@@ -243,19 +244,20 @@ impl Bank {
         self.running.clear();
     }
 
-    /// Kills all servers and every Redis as a power cut would, and starts them again; each server as soon as its
-    /// Redis answers.
-    pub fn restart_all(&mut self, patience: Duration) -> Fallible<()> {
+    /// Kills all servers and every Redis as a power cut would, and starts every Redis again. What it returns is
+    /// for [`Bank::start_ready`].
+    pub fn kill_all(&mut self) -> Fallible<Vec<&'static str>> {
         self.running.clear();
         self.redis.iter_mut().try_for_each(OwnRedis::start_again)?;
-        let mut waiting = IDS.to_vec();
-        wait_as_long(patience, "every Redis answers", || {
-            let (ready, rest): (Vec<_>, Vec<_>) =
-                waiting.drain(..).partition(|id| self.redis_of(id).is_some_and(OwnRedis::answers));
-            waiting = rest;
-            let started: Fallible<()> = ready.iter().try_for_each(|id| self.start_server(id));
-            (started.is_err() || waiting.is_empty()).then_some(started)
-        })?
+        Ok(IDS.to_vec())
+    }
+
+    /// Starts those servers whose Redis has read its file; those that are left wait for theirs.
+    pub fn start_ready(&mut self, waiting: &mut Vec<&'static str>) -> Fallible<()> {
+        let answers = |id: &&str| self.redis_of(id).is_some_and(OwnRedis::answers);
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting.drain(..).partition(answers);
+        *waiting = rest;
+        ready.iter().try_for_each(|id| self.start_server(id))
     }
 
     /// The process of a server.
@@ -372,7 +374,7 @@ impl Bank {
             } else if seen.1.elapsed() > PATIENCE {
                 return Err(format!("waited in vain until the bank is quiet: {all:?}"));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
 

@@ -3,7 +3,6 @@
 mod room;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -16,7 +15,7 @@ use super::load::{Load, Manner};
 use super::local::{all_accepted, circle};
 use super::pages::{self, newest_page};
 use super::place::bytes_in;
-use super::process::wait_for;
+use super::process::{wait_as_long, wait_for};
 use super::report::{Bound, Report, Unit};
 use super::settled::{FLAGS, FULL, watched_load};
 use super::talk::Talk;
@@ -60,10 +59,10 @@ struct Growth<'a> {
 }
 
 pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
-    if let Some(program) = &context.beside {
-        Growth::play(context, report, ("the other build ", program, false))?;
+    let mut reached = Vec::new();
+    for (build, setting) in context.builds() {
+        reached = Growth::play(context, report, build, &setting)?;
     }
-    let reached = Growth::play(context, report, ("", &context.setting.program, true))?;
     let last = reached.last().copied().unwrap_or_default();
     let of = |what: &str| format!("at {}: {what}", short(last));
     report.ask("growth, throughput / that at 0", &of("committed / at 0"), Bound::AtLeast(0.9));
@@ -79,7 +78,7 @@ fn ask_of_archive(context: &Context, report: &mut Report, reached: &[u64]) {
     let Some(last) = reached.last() else { return };
     let beside = |report: &mut Report, what: &str, bound: Bound| {
         let name = format!("at {}: {what}", short(*last));
-        if let Some(ratio) = report.ratio(&name, &format!("the other build {name}")) {
+        if let Some(ratio) = report.ratio(&name, &format!("the other build: {name}")) {
             let asked = format!("{name} / the other build's");
             report.add(&asked, Unit::Ratio, ratio);
             report.ask(&format!("growth, {what} / other"), &asked, bound);
@@ -135,20 +134,18 @@ impl Growth<'_> {
     fn play(
         context: &Context,
         report: &mut Report,
-        (build, program, archive): (&'static str, &Path, bool),
+        build: &'static str,
+        setting: &Setting,
     ) -> Fallible<Vec<u64>> {
-        let base = context.setting.clone();
-        let setting = Setting { program: program.to_owned(), redis_each: true, archive, ..base };
+        let archive = setting.archive;
         let tiny = if archive && context.small { &TINY[..] } else { &[] };
-        let bank = Bank::start(&setting, &[&FLAGS[..], tiny].concat())?;
+        let bank = Bank::start(setting, &[&FLAGS[..], tiny].concat())?;
         let (told, reached, memory) = (Told::default(), Vec::new(), Vec::new());
         let mut growth = Growth { context, build, archive, bank, told, reached, memory };
         growth.begin()?;
         for step in growth.steps() {
             if let Some(why) = growth.fill(report, step)? {
-                let said = format!("{build}growth ends before {}: {why}", short(step));
-                context.bar.suspend(|| println!("{said}"));
-                report.note(&said);
+                report.note(&format!("{build}growth ends before {}: {why}", short(step)));
                 break;
             }
             growth.measure(report, step)?;
@@ -238,6 +235,7 @@ impl Growth<'_> {
         }
         let committed = self.name(step, "committed");
         rates.iter().for_each(|rate| report.add(&committed, Unit::PerSecond, *rate));
+        self.say(report, &committed);
         self.compare_rate(report, step, "at 0", 0);
         self.compare_rate(report, step, "when archiving began", ARCHIVING);
         self.room(report, step)?;
@@ -245,6 +243,11 @@ impl Growth<'_> {
         report.add(&self.name(step, "zombie start"), Unit::Nanos, start);
         self.bank.wait_until_open()?;
         self.bank.wait_until_quiet(true)
+    }
+
+    /// Says what was measured last: the whole takes minutes.
+    fn say(&self, report: &Report, name: &str) {
+        self.context.bar.suspend(|| report.say(name));
     }
 
     /// Adds the throughput at this step by that at an earlier one.
@@ -269,7 +272,9 @@ impl Growth<'_> {
         self.memory.push((transfers, most));
         report.add(&self.name(step, "memory of a server"), Unit::Bytes, most as f64);
         let stores = self.bank.used_memory()? as f64;
-        report.add(&self.name(step, "memory of three stores"), Unit::Bytes, stores);
+        let memory = self.name(step, "memory of three stores");
+        report.add(&memory, Unit::Bytes, stores);
+        self.say(report, &memory);
         let total = transfers as f64;
         report.add(&self.name(step, "transfers in the chain then"), Unit::Count, total);
         let archive = bytes_in(&self.bank.archive_path("A"));
@@ -304,6 +309,7 @@ impl Growth<'_> {
         let took = self.kill_all()?;
         let name = self.name(last, "all killed, until a client is served");
         report.add(&name, Unit::Nanos, took);
+        self.say(report, &name);
         self.bank.wait_until_open()?;
         self.bank.wait_until_quiet(true)?;
         self.step("checking");
@@ -314,9 +320,17 @@ impl Growth<'_> {
     /// Kills all, and starts all: nanoseconds until a transfer is accepted.
     fn kill_all(&mut self) -> Fallible<f64> {
         let start = Instant::now();
-        self.bank.restart_all(LONG)?;
-        let seq = accepted(&self.bank, IDS[0])?;
-        let took = start.elapsed().as_nanos() as f64;
+        let mut waiting = self.bank.kill_all()?;
+        let mut served = None;
+        let bank = &mut self.bank;
+        let (seq, took) = wait_as_long(LONG, "all serve again", || {
+            if let Err(error) = bank.start_ready(&mut waiting) {
+                return Some(Err(error));
+            }
+            let look = || Some((pay_one(bank, IDS[0])?, start.elapsed().as_nanos() as f64));
+            served = served.or_else(look);
+            served.filter(|_| waiting.is_empty()).map(Ok)
+        })??;
         told_of_one(&mut self.told, IDS[0], seq);
         Ok(took)
     }
@@ -335,11 +349,14 @@ fn zombie_start(bank: &mut Bank, id: &str, told: &mut Told) -> Fallible<f64> {
 
 /// Pays a unit until that is accepted; returns its seq.
 fn accepted(bank: &Bank, id: &str) -> Fallible<u64> {
+    wait_for(&format!("{id} serves again"), || pay_one(bank, id))
+}
+
+/// Pays a unit; returns its seq, if it is accepted.
+fn pay_one(bank: &Bank, id: &str) -> Option<u64> {
     let to = IDS.iter().find(|other| **other != id);
-    wait_for(&format!("{id} serves again"), || {
-        let reply = bank.ask(id, &json!({"transfer": {"to": to, "amount": 1}})).ok()?;
-        reply["seq"].as_u64()
-    })
+    let reply = bank.ask(id, &json!({"transfer": {"to": to, "amount": 1}})).ok()?;
+    reply["seq"].as_u64()
 }
 
 fn told_of_one(told: &mut Told, id: &str, seq: u64) {

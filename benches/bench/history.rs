@@ -2,7 +2,6 @@
 
 mod long_chain;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -24,23 +23,16 @@ const BLOCKS: usize = 2_000_000;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
-    if let Some(program) = &context.beside {
-        play(context, report, ("the other build: ", program, false))?;
+    for (build, setting) in context.builds() {
+        play(context, report, build, &setting)?;
     }
-    play(context, report, ("", &context.setting.program, true))?;
     pages::ask_for(report, "history, in 2 million blocks", "a page in the middle", 5e6);
     Ok(())
 }
 
 /// Pages on one build.
-fn play(
-    context: &Context,
-    report: &mut Report,
-    (build, program, archive): (&str, &Path, bool),
-) -> Fallible<()> {
-    let base = context.setting.clone();
-    let setting = Setting { program: program.to_owned(), redis_each: true, archive, ..base };
-    let mut bank = Bank::start(&setting, &FLAGS)?;
+fn play(context: &Context, report: &mut Report, build: &str, setting: &Setting) -> Fallible<()> {
+    let mut bank = Bank::start(setting, &FLAGS)?;
     let mut told = Told::default();
     for (id, to) in [("A", "B"), ("B", "A")] {
         let reply = bank.ask(id, &json!({"transfer": {"to": to, "amount": 1}}))?;
@@ -76,7 +68,7 @@ fn play(
     let memory = bank.process("A").ok_or("A doesn't run")?.memory()?;
     report.add(&format!("{build}memory of a server"), Unit::Bytes, memory as f64);
     // To read a long list in Redis in pieces takes for ever.
-    if archive || context.small {
+    if setting.archive || context.small {
         report.checked(&check(&bank, &told)?);
     }
     Ok(())

@@ -68,6 +68,8 @@ pub struct Context {
     small: bool,
     /// Another build, to be measured beside this one where that is meant.
     beside: Option<PathBuf>,
+    /// The settings of its Redis.
+    beside_conf: Option<PathBuf>,
     /// How far `growth` goes.
     most: u64,
     /// What of `starve` is to be played.
@@ -81,6 +83,18 @@ impl Context {
         let seconds = if self.small { 0.3 } else { self.seconds.unwrap_or(usually) };
         let most = if self.small { 2_000 } else { u64::MAX };
         Span { seconds, warm: (seconds / 5.0).min(1.0), most }
+    }
+
+    /// The builds to compare where old blocks matter: the other one, if there is one, then this one, whose servers
+    /// have an archive. The first part is what the names of its figures begin with.
+    fn builds(&self) -> Vec<(&'static str, Setting)> {
+        let setting = Setting { redis_each: true, ..self.setting.clone() };
+        let other = self.beside.clone().map(|program| {
+            let redis_conf = self.beside_conf.clone();
+            ("the other build: ", Setting { program, redis_conf, ..setting.clone() })
+        });
+        let this = ("", Setting { archive: true, ..setting.clone() });
+        other.into_iter().chain([this]).collect()
     }
 
     /// A size: what is usual, or, to see only whether all works, a small one.
@@ -159,6 +173,7 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
         seconds: arguments.seconds,
         small: arguments.small,
         beside: arguments.beside.clone(),
+        beside_conf: arguments.beside_redis_conf.clone(),
         most: arguments.most,
         rows: arguments.rows.clone(),
         bar: bar(arguments.scenarios().len()),

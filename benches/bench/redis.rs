@@ -18,26 +18,32 @@ pub struct OwnRedis {
 impl OwnRedis {
     /// Starts one that keeps its data in `folder`.
     pub fn start(folder: &Path) -> Fallible<OwnRedis> {
-        let mut all = OwnRedis::start_all(folder, &[""])?;
+        let mut all = OwnRedis::start_all(folder, &[""], None)?;
         all.pop().ok_or_else(|| "one was started".into())
     }
 
-    /// Starts one for each of these names, and waits until all answer.
-    pub fn start_all(folder: &Path, names: &[&str]) -> Fallible<Vec<OwnRedis>> {
-        let mut all: Vec<OwnRedis> =
-            names.iter().map(|name| OwnRedis::launch(folder, name)).collect::<Fallible<_>>()?;
+    /// Starts one for each of these names, with the settings that are shipped or with others, and waits until all
+    /// answer.
+    pub fn start_all(
+        folder: &Path,
+        names: &[&str],
+        conf: Option<&Path>,
+    ) -> Fallible<Vec<OwnRedis>> {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("redis.conf");
+        let conf = conf.unwrap_or(&shipped);
+        let launched = names.iter().map(|name| OwnRedis::launch(folder, name, conf));
+        let mut all: Vec<OwnRedis> = launched.collect::<Fallible<_>>()?;
         all.iter_mut().try_for_each(OwnRedis::wait_until_ready)?;
         Ok(all)
     }
 
-    fn launch(folder: &Path, name: &str) -> Fallible<OwnRedis> {
+    fn launch(folder: &Path, name: &str, conf: &Path) -> Fallible<OwnRedis> {
         let data = folder.join(format!("redis{name}"));
         std::fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
         let port = free_port();
-        let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("redis.conf");
         let text = |path: &Path| path.display().to_string();
         let arguments: Vec<String> =
-            [text(&conf), "--port".into(), port.to_string(), "--dir".into(), text(&data)].into();
+            [text(conf), "--port".into(), port.to_string(), "--dir".into(), text(&data)].into();
         let log = folder.join(format!("redis{name}.log"));
         let process = Process::start(&program()?, &arguments, log.clone())?;
         Ok(OwnRedis { process, port, arguments, log })

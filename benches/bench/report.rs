@@ -78,6 +78,13 @@ impl Figure {
         }
     }
 
+    fn print(&self) {
+        let (least, most) = self.least_and_most();
+        let show = |value| self.unit.show(value);
+        let (name, median) = (&self.name, show(self.median()));
+        println!("{name:58} {median:>14}   {} … {}", show(least), show(most));
+    }
+
     fn least_and_most(&self) -> (f64, f64) {
         let ends = (f64::INFINITY, f64::NEG_INFINITY);
         self.values.iter().fold(ends, |(least, most), value| (least.min(*value), most.max(*value)))
@@ -230,15 +237,15 @@ impl Report {
         }
     }
 
+    /// Prints one figure at once.
+    pub fn say(&self, name: &str) {
+        self.figures.iter().filter(|figure| figure.name == name).for_each(Figure::print);
+    }
+
     /// The figures as a table.
     pub fn print(&self) {
         println!("\n── {} {}", self.scenario, "─".repeat(90 - self.scenario.len()));
-        for figure in &self.figures {
-            let (least, most) = figure.least_and_most();
-            let show = |value| figure.unit.show(value);
-            let (name, median) = (&figure.name, show(figure.median()));
-            println!("{name:58} {median:>14}   {} … {}", show(least), show(most));
-        }
+        self.figures.iter().for_each(Figure::print);
         self.notes.iter().for_each(|note| println!("{note}"));
         for checked in &self.checked {
             println!("checked: {checked}");
