@@ -20,7 +20,9 @@ pub struct Chains {
 impl Chains {
     /// Those of a bank whose stores may be looked at. Segments are compared with what the stores say of them.
     pub fn of(bank: &Bank) -> Fallible<Chains> {
-        let folders = archives::of(&bank.archives())?;
+        // A server that was founded just now may not have begun.
+        let begun = bank.archives().into_iter().filter(|path| path.join("archive.json").exists());
+        let folders = archives::of(&begun.collect::<Vec<_>>())?;
         let mut servers = Vec::new();
         for (id, url) in bank.redis_urls() {
             let redis = ReadOnlyRedis::new(&url, &Options::default());

@@ -29,6 +29,8 @@ const STEPS: [u64; 5] = [0, 5_000_000, 10_000_000, 50_000_000, 100_000_000];
 const SMALL: [u64; 3] = [0, 6_000, 12_000];
 /// The step from which on servers with an archive have segments.
 const ARCHIVING: usize = 2;
+/// As far as the other build goes: it keeps all in Redis's memory, and a bank of this length takes minutes to start.
+const OTHER_MOST: u64 = 100_000_000;
 /// So many transfers are paid between two looks whether there is room for more.
 const PIECE: u64 = 10_000_000;
 /// How the chain is filled: five thousand transfers a line.
@@ -41,6 +43,8 @@ const ACCOUNTS: usize = 10_000;
 const COLD: &str = "A/cold";
 /// How long a start may take: the other build reads all its blocks.
 const LONG: Duration = Duration::from_secs(600);
+/// What is measured at the end.
+const KILLED: &str = "all killed in the end, until a client is served";
 /// Flags for small sizes.
 const TINY: [&str; 4] = ["--keep", "16KiB", "--segment", "16KiB"];
 
@@ -76,16 +80,13 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
 /// What is asked since old blocks go to an archive.
 fn ask_of_archive(context: &Context, report: &mut Report, reached: &[u64]) {
     let Some(last) = reached.last() else { return };
-    let beside = |report: &mut Report, what: &str, bound: Bound| {
-        let name = format!("at {}: {what}", short(*last));
-        if let Some(ratio) = report.ratio(&name, &format!("the other build: {name}")) {
-            let asked = format!("{name} / the other build's");
-            report.add(&asked, Unit::Ratio, ratio);
-            report.ask(&format!("growth, {what} / other"), &asked, bound);
-        }
-    };
-    beside(report, "memory of three stores", Bound::AtMost(1.0 / 6.0));
-    beside(report, "all killed, until a client is served", Bound::AtMost(0.1));
+    for step in reached.iter().filter(|step| **step >= steps(context)[ARCHIVING]) {
+        beside(report, &format!("at {}: memory of three stores", short(*step)));
+    }
+    beside(report, KILLED);
+    let stores = beside_name(&format!("at {}: memory of three stores", short(OTHER_MOST)));
+    report.ask("growth, stores / other", &stores, Bound::AtMost(1.0 / 6.0));
+    report.ask("growth, all killed / other", &beside_name(KILLED), Bound::AtMost(0.1));
     for step in reached.iter().skip(steps(context).len() - 1) {
         let at = short(*step);
         let name = |what: &str| format!("at {at}: {what}");
@@ -108,12 +109,22 @@ fn ask_of_archive(context: &Context, report: &mut Report, reached: &[u64]) {
     let name = |what: &str| format!("at {}: {what}", short(*last));
     let rate = name("committed / when archiving began");
     report.ask("growth, throughput / archiving began", &rate, Bound::AtLeast(0.95));
-    let killed = name("all killed, until a client is served");
-    report.ask("growth, all killed, served after", &killed, Bound::AtMost(3e9));
+    report.ask("growth, all killed, served after", KILLED, Bound::AtMost(3e9));
     let disk = name("disk of a server, a transfer");
     report.ask("growth, disk a transfer and server", &disk, Bound::AtMost(16.0));
     pages::ask_for(report, "growth, a cold account", &name("a page, cold account"), 50e6);
     pages::ask_for(report, "growth, a busy account", &name("a page, busy account"), 5e6);
+}
+
+/// Adds a figure by the other build's.
+fn beside(report: &mut Report, name: &str) {
+    if let Some(ratio) = report.ratio(name, &format!("the other build: {name}")) {
+        report.add(&beside_name(name), Unit::Ratio, ratio);
+    }
+}
+
+fn beside_name(name: &str) -> String {
+    format!("{name} / the other build's")
 }
 
 fn steps(context: &Context) -> &'static [u64] {
@@ -124,7 +135,7 @@ fn steps(context: &Context) -> &'static [u64] {
 fn short(transfers: u64) -> String {
     match transfers {
         0 => "0".into(),
-        many if many % 1_000_000 == 0 => format!("{}M", many / 1_000_000),
+        many if many.is_multiple_of(1_000_000) => format!("{}M", many / 1_000_000),
         some => some.to_string(),
     }
 }
@@ -158,7 +169,11 @@ impl Growth<'_> {
     fn steps(&self) -> Vec<u64> {
         let steps = steps(self.context);
         let last = steps.last().copied().unwrap_or_default();
-        let most = if self.context.small { last } else { self.context.most };
+        let most = match (self.context.small, self.archive) {
+            (true, _) => last,
+            (false, true) => self.context.most,
+            (false, false) => self.context.most.min(OTHER_MOST),
+        };
         let further = (2..).map(|times| times * last);
         steps.iter().copied().chain(further).take_while(|step| *step <= most).collect()
     }
@@ -307,7 +322,7 @@ impl Growth<'_> {
         pages::measure(report, &self.bank, &name, seconds, || busy.clone())?;
         self.step("all are killed");
         let took = self.kill_all()?;
-        let name = self.name(last, "all killed, until a client is served");
+        let name = format!("{}{KILLED}", self.build);
         report.add(&name, Unit::Nanos, took);
         self.say(report, &name);
         self.bank.wait_until_open()?;

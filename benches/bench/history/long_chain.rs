@@ -89,7 +89,7 @@ impl LongChain {
     }
 
     fn next(&mut self) -> Fallible<SealedBlock> {
-        let (from, to) = if self.height % 2 == 0 { ("A", "B") } else { ("B", "A") };
+        let (from, to) = if self.height.is_multiple_of(2) { ("A", "B") } else { ("B", "A") };
         let seq = self.included[from]["seq"].as_u64().unwrap_or_default() + 1;
         self.included[from] = json!({"epoch": 1, "seq": seq});
         let text = format!("{{\"epoch\":1,\"seq\":{seq},\"entries\":[[\"{from}\",\"{to}\",1]]}}");
