@@ -30,14 +30,20 @@ pub struct Archived {
 impl Archived {
     /// Opens a bank whose servers have a Redis each.
     pub fn open() -> Archived {
+        Archived::open_with(&FLAGS, None)
+    }
+
+    /// The same with other flags of the archive, and with bounds by the shell's `ulimit` for each server.
+    pub fn open_with(flags: &[&str], bounds: Option<&'static str>) -> Archived {
+        let archive_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
         let logs = folder.path().join("logs");
         fs::create_dir(&logs).unwrap();
-        let archives = Some((folder.path().join("archives"), FLAGS.map(str::to_owned).into()));
+        let archives = Some((folder.path().join("archives"), archive_flags));
         let mut flags = Setup::default().flags;
         flags.extend(["--opening-balance".to_owned(), "1000".to_owned()]);
         let logs = Some(logs);
-        let setup = Setup { redis_each: true, flags, archives, logs, ..Setup::default() };
+        let setup = Setup { redis_each: true, flags, archives, logs, bounds, ..Setup::default() };
         let mut bank = Bank::set_up(&SERVERS, setup);
         bank.start_all();
         Archived { bank, _folder: folder }

@@ -6,6 +6,7 @@ mod support;
 
 mod bank;
 mod damaged;
+mod full;
 mod interrupted;
 mod reading;
 mod without;

@@ -87,6 +87,32 @@ fn indexes(archived: &Archived) -> BTreeMap<PathBuf, SystemTime> {
     indexes.map(|path| (path.clone(), path.metadata().unwrap().modified().unwrap())).collect()
 }
 
+/// A has no place for any block in its index, and searches those in its Redis.
+#[test]
+fn a_statement_is_the_same_with_no_memory_for_an_index() {
+    let mut archived = Archived::with_a_past();
+    archived.bank.kill("A");
+    archived.bank.start_server_with("A", &["--index-memory", "0"]);
+    wait_until("A's index is where its chain is", || {
+        let status = archived.bank.ask("A", &json!({"status": {}})).unwrap_or_default();
+        let index = &status["measured"]["index"];
+        let height = status["height"].as_u64();
+        index["blocks"].as_u64() == height.map(|height| height + 1) && index["bytes"] == json!(0)
+    });
+    archived.bank.settle();
+    for account in SERVERS {
+        let (lines, why) = archived.history("A", account);
+        assert_eq!(why, "", "{account}");
+        assert_eq!(lines, archived.history("B", account).0, "{account}");
+        assert!(lines > 10, "{account}: {lines}");
+    }
+    let searched = || {
+        let status = archived.bank.ask("A", &json!({"status": {}})).unwrap();
+        status["measured"]["index"]["searched"].as_u64()
+    };
+    wait_until("status says how many blocks are searched", || searched() > Some(0));
+}
+
 #[test]
 fn a_statement_is_the_same_from_files_as_it_was_from_memory() {
     let mut archived = Archived::with_a_past();

@@ -78,13 +78,25 @@ impl RunSh {
 
     /// The same, with more in its environment.
     pub fn run_with(&self, words: &[&str], environment: &[(&str, &str)]) -> Said {
+        self.say(self.command(words).envs(environment.iter().copied()))
+    }
+
+    /// The same, by somebody who stands in another folder.
+    pub fn run_from(&self, folder: &Path, words: &[&str]) -> Said {
+        self.say(self.command(words).current_dir(folder))
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(self.folder.join("run.sh"));
         command.args(words).stdin(Stdio::null());
         command.env("PAXOS_BANKING_BIN", env!("CARGO_BIN_EXE_paxos-banking"));
         command.env("TERMINALS", "none").env_remove("SERVER_FLAGS");
         command.env("BASE_PORT", self.base_port.to_string());
         command.env("REDIS_PORT", self.redis_port.to_string());
-        command.envs(environment.iter().copied());
+        command
+    }
+
+    fn say(&self, command: &mut Command) -> Said {
         let output = command.output().expect("bash");
         let text = [output.stdout, output.stderr].concat();
         Said {
