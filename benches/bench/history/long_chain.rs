@@ -14,7 +14,7 @@ use paxos_banking::store::archive::folder::Folder;
 use paxos_banking::store::archive::owner::Owner;
 use paxos_banking::store::archive::segment::Segment;
 use paxos_banking::store::archive::writer::SegmentWriter;
-use redis::{Connection, Pipeline};
+use redis::Connection;
 use serde_json::{Value, json};
 
 use crate::bench::Fallible;
@@ -39,8 +39,8 @@ struct Store {
     claim: Option<Claim>,
     writer: Option<SegmentWriter>,
     segments: Vec<Segment>,
-    list: Pipeline,
-    waiting: usize,
+    /// Blocks that are still to be sent.
+    list: Vec<SealedBlock>,
 }
 
 impl LongChain {
@@ -119,8 +119,8 @@ impl Store {
         };
         let has_archive = !bank.archives().is_empty();
         let claim = has_archive.then(claim).transpose()?;
-        let (writer, segments, list, waiting) = (None, Vec::new(), redis::pipe(), 0);
-        Ok(Store { id, redis, claim, writer, segments, list, waiting })
+        let (writer, segments, list) = (None, Vec::new(), Vec::new());
+        Ok(Store { id, redis, claim, writer, segments, list })
     }
 
     fn key(&self, what: &str) -> String {
@@ -150,25 +150,27 @@ impl Store {
             }
             return Ok(());
         }
-        let key = self.key("BLOCKCHAIN");
-        self.list.cmd("RPUSH").arg(key).arg(block.text()).ignore();
-        self.waiting += 1;
-        if self.waiting >= AT_ONCE { self.send() } else { Ok(()) }
+        self.list.push(block.clone());
+        if self.list.len() >= AT_ONCE { self.send() } else { Ok(()) }
     }
 
+    /// Sends blocks in one command, for Redis flushes after each few.
     fn send(&mut self) -> Fallible<()> {
-        if self.list.cmd_iter().next().is_none() {
+        if self.list.is_empty() {
             return Ok(());
         }
-        let sent = self.list.exec(&mut self.redis);
-        self.list.clear();
-        self.waiting = 0;
-        sent.map_err(|error| error.to_string())
+        let mut push = redis::cmd("RPUSH");
+        push.arg(self.key("BLOCKCHAIN"));
+        for block in self.list.drain(..) {
+            push.arg(block.text());
+        }
+        push.exec(&mut self.redis).map_err(|error| error.to_string())
     }
 
     /// Tells Redis what it holds now.
     fn finish(&mut self, chain: &LongChain, genesis: &str) -> Fallible<()> {
         self.send()?;
+        let mut told = redis::pipe();
         let (state, balances) = (self.key("STATE"), self.key("BALANCES"));
         let head = chain.height - 1;
         let mut set = vec![
@@ -179,10 +181,10 @@ impl Store {
             set.push(("base".into(), (last.last + 1).to_string()));
             set.extend(self.segments.iter().map(|one| (one.field(), one.record())));
             let key = self.key("GENESIS");
-            self.list.cmd("SET").arg(key).arg(genesis).ignore();
+            told.cmd("SET").arg(key).arg(genesis).ignore();
         }
         for (field, value) in set {
-            self.list.cmd("HSET").arg(&state).arg(field).arg(value).ignore();
+            told.cmd("HSET").arg(&state).arg(field).arg(value).ignore();
         }
         let get = redis::cmd("HGETALL").arg(&balances).query(&mut self.redis);
         let pages: BTreeMap<String, String> = get.map_err(|error| error.to_string())?;
@@ -190,8 +192,8 @@ impl Store {
             let (begin, rest) = text.split_once(',').ok_or("a page is cut short")?;
             let old = begin.split_once(':').ok_or("a page begins with its height")?.0;
             let page = format!("{old}:{head},{rest}");
-            self.list.cmd("HSET").arg(&balances).arg(number).arg(page).ignore();
+            told.cmd("HSET").arg(&balances).arg(number).arg(page).ignore();
         }
-        self.send()
+        told.exec(&mut self.redis).map_err(|error| error.to_string())
     }
 }
