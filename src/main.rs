@@ -6,9 +6,12 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use log::LevelFilter;
 use paxos_banking::audit;
+use paxos_banking::audit::backup::{going_on, store_for};
+use paxos_banking::bank::blockchain::origin::Opening;
 use paxos_banking::client;
 use paxos_banking::mend;
 use paxos_banking::node::{LoadError, Node, StartError};
@@ -103,6 +106,12 @@ fn run_server(mut server: cli::Server) -> String {
             Err(why) => return why.to_string(),
         };
     }
+    if !server.found_from.is_empty() {
+        match going_on(&server) {
+            Ok(opening) => server.node.opening = Some(opening),
+            Err(why) => return why,
+        }
+    }
     let store = match RedisStore::new(&server.redis, &server.node.id, server.redis_options) {
         Ok(store) => store,
         Err(error) => return error.to_string(),
@@ -122,6 +131,28 @@ fn run_server(mut server: cli::Server) -> String {
         ),
         Err(error) => error.to_string(),
     }
+}
+
+/// Reads what the new bank begins with, and says in the log what is carried over and what is lost.
+fn going_on(server: &cli::Server) -> Result<Arc<Opening>, String> {
+    let found = going_on::going_on(&server.found_from)?;
+    let (node, origin) = (&server.node, &found.opening.origin);
+    let left_out = origin.included.keys().filter(|id| !node.cluster.contains_key(*id));
+    let left_out: Vec<&str> = left_out.map(|id| id.as_str()).collect();
+    if !left_out.is_empty() {
+        return Err(format!(
+            "the former bank's servers are the homes of its accounts, so all of them have to be in --cluster: {} \
+             is missing",
+            left_out.join(", ")
+        ));
+    }
+    store_for::check_store(&server.redis, &node.id, origin, server.redis_options.timeout)?;
+    if let Some(archive) = &server.archive {
+        store_for::check_archive(archive.folder.path(), origin)?;
+    }
+    found.carried.iter().for_each(|line| log::info!("carried over: {line}"));
+    found.lost.iter().for_each(|line| log::warn!("lost for good: {line}"));
+    Ok(Arc::new(found.opening))
 }
 
 /// Draws the traces that the files hold.

@@ -75,6 +75,7 @@ fn blocks(instance: InstanceId) -> Vec<SealedBlock> {
         opening_balance,
         servers,
         keys: BTreeMap::new(),
+        origin: None,
     });
     let mut blocks = vec![genesis];
     for height in 1..BLOCKS {
@@ -88,6 +89,7 @@ fn blocks(instance: InstanceId) -> Vec<SealedBlock> {
             previous: blocks[blocks.len() - 1].hash(),
             proposer: Some(server("A")),
             genesis: None,
+            opening: None,
             logs: BTreeMap::from([(server("A"), firsts.map(element).collect())]),
         };
         blocks.push(SealedBlock::seal(block));
@@ -193,6 +195,7 @@ fn start(redis: &TestRedis) -> Result<Node, StartError> {
         opening_balance: amount(OPENING),
         rejoin: false,
         bank: None,
+        opening: None,
         settle_at: None,
         always_paxos: false,
         index_memory: NodeConfig::INDEX_MEMORY,

@@ -16,7 +16,7 @@ pub fn can_be_named(element: &Element) -> bool {
     element.first().seq.checked_add(element.records().len() as u64).is_some()
 }
 
-/// Writes a block's entries; for block 0, each account's opening balance.
+/// Writes a block's entries; for block 0 and opening blocks, each account's opening balance.
 pub fn of_block(block: &Block) -> String {
     let height = block.height.to_string();
     let mut rows = String::new();
@@ -27,6 +27,14 @@ pub fn of_block(block: &Block) -> String {
             let key = &genesis.keys.get(server).map(ToString::to_string).unwrap_or_default();
             let opening = Row { kind: "opening", amount: &amount, account, key, ..Row::default() };
             rows += &Row { height: &height, server: account, ..opening }.line();
+        }
+    }
+    if let Some(accounts) = &block.opening {
+        for (account, amount) in &accounts.balances {
+            let key = accounts.keys.get(account).map(ToString::to_string).unwrap_or_default();
+            let (server, account, amount) = (account.home(), account.as_str(), &amount.to_string());
+            let opening = Row { kind: "opening", amount, account, key: &key, ..Row::default() };
+            rows += &Row { height: &height, server, ..opening }.line();
         }
     }
     block.entries().for_each(|entry| rows += &of_entry(&height, &entry));

@@ -54,6 +54,7 @@ pub mod served;
 pub mod source;
 pub mod stored;
 pub mod stretch;
+pub mod succession;
 
 /// The status if all is sound.
 pub const SOUND: u8 = 0;
@@ -140,7 +141,7 @@ pub fn audit(
     let mut all: Vec<Examined> = sources.into_iter().map(Examined::of).collect();
     let across = match all.len() {
         0 => Across::default(),
-        _ => across::compare(&mut all),
+        _ => succession::compare_all(&mut all),
     };
     if let Some(reference) = across.reference {
         stretches.iter_mut().for_each(|stretch| stretch.compare(&mut all[reference]));

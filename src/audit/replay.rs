@@ -106,8 +106,7 @@ impl Replay {
 
     /// Returns the sum with which the bank was opened.
     pub fn opened_with(&self) -> u128 {
-        let opening = self.chain.iter().flat_map(Chain::opening_balances);
-        opening.map(|(_, amount)| u128::from(amount.units())).sum()
+        self.chain.as_ref().map_or(0, Chain::founded_with)
     }
 
     /// Appends the next block, and returns it.
@@ -163,6 +162,7 @@ impl Replay {
             previous: chain.head(),
             proposer: told.proposer.clone(),
             genesis: told.genesis.clone(),
+            opening: told.opening.clone(),
             logs,
         }))
     }

@@ -146,6 +146,12 @@ pub struct Server {
     #[arg(long, value_name = "HASH")]
     pub bank: Option<BankName>,
 
+    /// Found a new bank, with the others, where the former one ended by this backup: more was lost than a rejoin
+    /// can mend. May be repeated, with the backups of other servers of that bank; the same for every server of the
+    /// new one. doc/BACKUP.md explains it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["rejoin", "bank"])]
+    pub found_from: Vec<PathBuf>,
+
     #[command(flatten)]
     pub archive: Archive,
 

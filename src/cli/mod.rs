@@ -82,6 +82,8 @@ pub struct Server {
     pub redis: String,
     pub redis_options: RedisOptions,
     pub archive: Option<ArchiveOptions>,
+    /// The backups from which a new bank is to be founded, if it is.
+    pub found_from: Vec<PathBuf>,
 }
 
 /// Reads the command line, beginning with the program's name.
@@ -156,6 +158,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         opening_balance,
         rejoin: server.rejoin,
         bank: server.bank,
+        opening: None,
         settle_at: server.settle_at,
         always_paxos: server.always_paxos,
         index_memory: usize::try_from(server.archive.index_memory).unwrap_or(usize::MAX),
@@ -171,8 +174,8 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         connect_timeout: times.redis_timeout,
         timeout: times.redis_timeout,
     };
-    let archive = server.archive.check()?;
-    Ok(Config::Server(Box::new(Server { node, key, redis, redis_options, archive })))
+    let (archive, found_from) = (server.archive.check()?, server.found_from);
+    Ok(Config::Server(Box::new(Server { node, key, redis, redis_options, archive, found_from })))
 }
 
 fn timings(times: &args::Times) -> Timings {

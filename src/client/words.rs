@@ -227,9 +227,26 @@ fn built_by(block: &HashedBlock) -> String {
         (Some(proposer), _) => format!("by {proposer}"),
         (None, Some(genesis)) => {
             let servers: Vec<ServerId> = genesis.servers.keys().cloned().collect();
-            format!("genesis: {} open with {} each", names(&servers), genesis.opening_balance)
+            match &genesis.origin {
+                None => format!(
+                    "genesis: {} open with {} each",
+                    names(&servers),
+                    genesis.opening_balance
+                ),
+                Some(origin) => format!(
+                    "genesis: {} go on from block {} of the bank {}, with {} in {} accounts",
+                    names(&servers),
+                    origin.height,
+                    origin.bank.short(),
+                    origin.total,
+                    origin.accounts
+                ),
+            }
         }
-        (None, None) => "by nobody".into(),
+        (None, None) => match &block.opening {
+            Some(accounts) => format!("opening: accounts: {}", accounts.balances.len()),
+            None => "opening: from a log of the former bank".into(),
+        },
     }
 }
 

@@ -33,7 +33,7 @@ fn block(height: u64) -> SealedBlock {
     let element = Element::seal(Position { epoch: 1, seq: height + 1 }, vec![record]);
     let logs = BTreeMap::from([("A".parse().unwrap(), vec![element])]);
     let (previous, proposer) = (BlockHash::NONE, None);
-    SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
+    SealedBlock::seal(Block { height, previous, proposer, genesis: None, opening: None, logs })
 }
 
 /// Checks that a reader of a chain of six blocks indexes all of them when it is handed some, and which

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::bank_name::BankName;
+use crate::bank::blockchain::origin::Opening;
 use crate::bank::effects::Timer;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
@@ -30,6 +32,8 @@ pub struct NodeConfig {
     pub rejoin: bool,
     /// The only bank it may serve; none if it may found one.
     pub bank: Option<BankName>,
+    /// What the bank begins with, if it is to be founded where another one ended.
+    pub opening: Option<Arc<Opening>>,
     /// The length of the local log, in entries, at which it is settled; none for never.
     pub settle_at: Option<usize>,
     /// True if no transfer is answered before it is in a block. For comparisons; no bank needs it.
@@ -105,6 +109,7 @@ impl NodeConfig {
             addresses: self.cluster.clone(),
             rejoin: self.rejoin,
             bank: self.bank.clone(),
+            opening: self.opening.clone(),
             key: self.doors.key.as_ref().map(SecretKey::fingerprint),
             keys: self.doors.keys,
             expect: self.doors.expect.clone(),

@@ -79,7 +79,8 @@ mod tests {
     fn a_message_is_told_with_its_height_and_ballot() {
         let ballot = |round| Ballot { round, server: "A".parse().unwrap(), life: LifeId(1) };
         let (previous, logs) = (BlockHash::NONE, std::collections::BTreeMap::new());
-        let block = Block { height: 5, previous, proposer: None, genesis: None, logs };
+        let (proposer, genesis, opening) = (None, None, None);
+        let block = Block { height: 5, previous, proposer, genesis, opening, logs };
         let block = SealedBlock::seal(block);
         let promise = |vote| {
             let (height, ballot, instance) = (5, ballot(3), InstanceId(1));

@@ -36,7 +36,8 @@ fn block(height: u64, previous: BlockHash) -> SealedBlock {
     let element = |records| Element::seal(Position { epoch: 1, seq: 100 * height }, records);
     let elements = if records.is_empty() { Vec::new() } else { vec![element(records)] };
     let logs = BTreeMap::from([("A".parse().unwrap(), elements)]);
-    SealedBlock::seal(Block { height, previous, proposer: None, genesis: None, logs })
+    let (proposer, genesis, opening) = (None, None, None);
+    SealedBlock::seal(Block { height, previous, proposer, genesis, opening, logs })
 }
 
 fn all_blocks() -> Vec<SealedBlock> {

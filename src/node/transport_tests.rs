@@ -110,5 +110,6 @@ fn hello(id: &str) -> Hello {
         rejoins: false,
         saw_you_at: None,
         keys: false,
+        origin: None,
     }
 }

@@ -83,6 +83,7 @@ mod tests {
             rejoins: false,
             saw_you_at: None,
             keys: false,
+            origin: None,
         }
     }
 
@@ -106,12 +107,14 @@ mod tests {
             opening_balance: Amount::new(100).unwrap(),
             servers: BTreeMap::from([(server("A"), InstanceId(1))]),
             keys: BTreeMap::new(),
+            origin: None,
         });
         let next = SealedBlock::seal(Block {
             height: 1,
             previous: genesis.hash(),
             proposer: Some(server("B")),
             genesis: None,
+            opening: None,
             logs: BTreeMap::from([(server("A"), vec![element()])]),
         });
         vec![genesis, next]

@@ -4,7 +4,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
-use crate::bank::blockchain::block::{BlockHash, Genesis, SealedBlock};
+use crate::bank::blockchain::block::{Accounts, BlockHash, Genesis, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId, SessionId};
 use crate::bank::ledger::entry::Entry;
 use crate::bank::request::{
@@ -49,6 +49,9 @@ pub struct HashedBlock {
     /// The bank's founding terms; only in block 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis: Option<Genesis>,
+    /// Accounts with the balances with which they begin; only in opening blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<Accounts>,
     /// The block's entries, in the order in which they take effect.
     pub entries: Vec<Entry>,
 }
@@ -62,6 +65,7 @@ impl HashedBlock {
             previous: block.previous,
             proposer: block.proposer.clone(),
             genesis: block.genesis.clone(),
+            opening: block.opening.clone(),
             entries: block.entries().collect(),
         }
     }

@@ -40,6 +40,7 @@ fn block() -> SealedBlock {
         previous: BlockHash::NONE,
         proposer: Some(server("B")),
         genesis: None,
+        opening: None,
         logs: BTreeMap::from([(server("A"), vec![element])]),
     })
 }
@@ -177,6 +178,7 @@ fn blocks_stand_with_their_hashes_and_name_their_entries() {
         opening_balance: units(100),
         servers: BTreeMap::from([(server("A"), InstanceId(1))]),
         keys: BTreeMap::new(),
+        origin: None,
     });
     let next = block();
     let line = encode_chain(Some(6), &[genesis.clone(), next.clone()], true);

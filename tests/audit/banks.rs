@@ -128,6 +128,7 @@ pub fn next_block(chain: &[SealedBlock], log: Vec<Element>) -> SealedBlock {
         previous: last.hash(),
         proposer: Some(server("A")),
         genesis: None,
+        opening: None,
         logs: BTreeMap::from([(server("A"), log)]),
     })
 }

@@ -9,6 +9,8 @@ mod support;
 
 mod damaged;
 mod folders;
+mod founding;
 mod interrupted;
+mod succession;
 mod taking;
 mod told;

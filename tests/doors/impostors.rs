@@ -191,7 +191,14 @@ fn who_has_one_servers_key_votes_for_no_other_and_brings_no_block() {
     let mut liar = Liar::greet(&bank, &hello, &place_of_b);
     let logs = ["A", "B", "C"].map(|id| (server(id), Vec::new())).into();
     let (previous, proposer) = (genesis, Some(server("B")));
-    let block = SealedBlock::seal(Block { height: 1, previous, proposer, genesis: None, logs });
+    let block = SealedBlock::seal(Block {
+        height: 1,
+        previous,
+        proposer,
+        genesis: None,
+        opening: None,
+        logs,
+    });
     // A block that nobody asked for, and nobody chose.
     liar.say(&Message::BlocksResponse { blocks: vec![block.clone()] });
     liar.say(&Message::Commit { height: 1, hash: block.hash() });

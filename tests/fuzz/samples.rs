@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::blockchain::block::{Block, SealedBlock};
+use paxos_banking::bank::blockchain::block::{Accounts, Block, SealedBlock};
+use paxos_banking::bank::fingerprint::Fingerprint;
 use paxos_banking::bank::ids::InstanceId;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
@@ -116,8 +117,17 @@ pub fn stories() -> Vec<Vec<Message>> {
     let (old, new) = (InstanceId(3), InstanceId(33));
     let rejoin = vec![element_of(1, [Action::Rejoin { server: id("C"), old, new, key: None }])];
     let of_rejoin = block_with(&genesis(), rejoin);
+    let accounts = Accounts {
+        balances: vec![(account("A/alice"), Amount::ZERO), (account("B"), Amount::MAX)],
+        keys: BTreeMap::from([(account("A/alice"), Fingerprint([7; 32]))]),
+    };
+    let (proposer, opening, none) = (None, Some(accounts), BTreeMap::new());
+    // Of a bank that goes on from another one.
+    let opens = SealedBlock::seal(Block { proposer, opening, logs: none, ..first.block().clone() });
+    let goes_on = Hello { origin: Some(hash), ..hello("B") };
     let of_c = Hello { rejoins: true, instance: new, ..hello("C") };
     vec![
+        vec![Message::Hello(goes_on), Message::BlocksResponse { blocks: vec![opens] }],
         vec![Message::Hello(of_c), Message::Rejoin { old, new }],
         vec![prepare(3), accept(3, &of_rejoin), Message::Commit { height, hash: of_rejoin.hash() }],
         vec![Message::Hello(hello("B")), Message::Heartbeat(standing.clone())],

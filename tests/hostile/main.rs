@@ -50,7 +50,7 @@ fn overdraft(stage: &mut Stage) {
 
 fn block_at(height: u64, logs: BTreeMap<ServerId, Vec<Element>>) -> SealedBlock {
     let (previous, proposer) = (genesis().hash(), Some(id("B")));
-    SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
+    SealedBlock::seal(Block { height, previous, proposer, genesis: None, opening: None, logs })
 }
 
 fn block(height: u64) -> SealedBlock {
@@ -211,6 +211,7 @@ fn no_bank_is_founded_with_more_money_than_can_be_counted() {
         opening_balance,
         servers,
         keys: BTreeMap::new(),
+        origin: None,
     });
     assert!(Chain::found(&genesis).is_err());
 }

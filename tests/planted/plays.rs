@@ -11,7 +11,7 @@ use crate::bank::ledger::entry::{Position, Record, Via};
 use crate::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::request::Request;
-use crate::machine::scenes::{fair, keys, rejoining, trust};
+use crate::machine::scenes::{fair, going_on, keys, rejoining, trust};
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
 use crate::{founding, long_logs, queues};
@@ -43,6 +43,9 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::GroupInOneQueue, queues::a_linked_group_holds_up_all_that_it_debits),
     (Mistake::PatienceIgnoresDebits, queues::a_debit_spares_a_patient_transfer_of_this_run),
     (Mistake::FoundsThoughTold, founding::a_server_that_was_told_its_bank_founds_none),
+    (Mistake::OpenBeforeComplete, going_on::no_server_is_open_before_it_holds_all_opening_blocks),
+    (Mistake::OpeningUnchecked, going_on::a_block_0_that_goes_on_from_elsewhere_is_not_taken),
+    (Mistake::FormerSessionLost, going_on::a_request_of_the_former_bank_never_pays_again),
     (Mistake::UnlistedLifeBelieved, founding::a_life_that_the_list_lacks_is_a_rollback),
     (Mistake::ForgottenLifeRefused, founding::a_life_that_is_forgotten_is_no_rollback),
     (Mistake::RestingVotes, founding::who_only_reads_does_not_vote),

@@ -50,6 +50,7 @@ fn founded() -> (Chain, Balances) {
         opening_balance,
         servers,
         keys: BTreeMap::new(),
+        origin: None,
     }));
     let (chain, mut balances) = (chain.unwrap(), Balances::new(1, 4));
     balances.found(chain.opening_balances());
@@ -65,6 +66,7 @@ fn next_block(
         previous: chain.head(),
         proposer: Some(id("B")),
         genesis: None,
+        opening: None,
         logs: logs.into_iter().filter(|(_, log)| !log.is_empty()).collect(),
     })
 }

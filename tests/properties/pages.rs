@@ -99,7 +99,7 @@ fn block(height: u64, actions: &[Action]) -> SealedBlock {
     let logs =
         BTreeMap::from([(home, vec![Element::seal(Position { epoch: 1, seq: 1 }, records)])]);
     let (previous, proposer) = (BlockHash::NONE, None);
-    SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
+    SealedBlock::seal(Block { height, previous, proposer, genesis: None, opening: None, logs })
 }
 
 fn key(number: u64) -> Fingerprint {

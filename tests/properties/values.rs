@@ -113,7 +113,7 @@ pub fn block() -> impl Strategy<Value = SealedBlock> {
     let logs = btree_map(server(), vec(element(), 1..3), 0..3);
     (any::<u64>(), server(), logs, ".*").prop_map(|(height, proposer, logs, before)| {
         let (previous, proposer) = (BlockHash::of(&before), Some(proposer));
-        SealedBlock::seal(Block { height, previous, proposer, genesis: None, logs })
+        SealedBlock::seal(Block { height, previous, proposer, genesis: None, opening: None, logs })
     })
 }
 

@@ -101,8 +101,13 @@ fn block_0_has_one_form() {
     assert_eq!(wrong(|b| b.proposer = Some(id("A"))), spelling);
     let (format, opening_balance) = (FORMAT + 1, units(1));
     let servers = BTreeMap::from([(id("A"), instance("A"))]);
-    let other =
-        SealedBlock::genesis(Genesis { format, opening_balance, servers, keys: BTreeMap::new() });
+    let other = SealedBlock::genesis(Genesis {
+        format,
+        opening_balance,
+        servers,
+        keys: BTreeMap::new(),
+        origin: None,
+    });
     assert_eq!(Chain::found(&other), Err(BlockError::Genesis("block 0 is of another format")));
 }
 

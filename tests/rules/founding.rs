@@ -199,6 +199,7 @@ fn block_0_of_another_bank_is_not_taken() {
             opening_balance,
             servers,
             keys: BTreeMap::new(),
+            origin: None,
         });
         let mut stage = Stage::baby();
         stage.turn();
@@ -238,6 +239,7 @@ fn a_peer_is_asked_once_for_a_block_0_that_is_not_taken() {
             opening_balance,
             servers: servers.into(),
             keys,
+            origin: None,
         })
     };
     let block = founded("");

@@ -28,7 +28,7 @@ mod vain_runs;
 mod voting;
 mod waiting;
 
-use machine::scenes::{fair, keys, trust};
+use machine::scenes::{fair, going_on, keys, trust};
 use machine::stage;
 use paxos_banking::bank;
 
@@ -75,6 +75,14 @@ scenes! {
     a_server_without_its_key_does_not_start,
     a_bank_with_keys_is_founded_and_lets_a_confirmed_store_in,
     a_bank_without_keys_gets_them_one_by_one,
+    ;
+    going_on:
+    a_bank_goes_on_with_the_balances_and_entries_of_another,
+    a_request_of_the_former_bank_never_pays_again,
+    servers_that_go_on_from_different_ends_found_nothing,
+    a_block_0_that_goes_on_from_elsewhere_is_not_taken,
+    no_server_is_open_before_it_holds_all_opening_blocks,
+    opening_blocks_are_bounded_and_hold_each_account_once,
     ;
     fair:
     what_waits_is_bounded_in_items,

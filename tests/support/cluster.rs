@@ -43,6 +43,7 @@ impl Cluster {
                 opening_balance: Amount::new(100).unwrap(),
                 rejoin: false,
                 bank: None,
+                opening: None,
                 settle_at: None,
                 always_paxos: false,
                 index_memory: NodeConfig::INDEX_MEMORY,

@@ -15,3 +15,4 @@ pub mod run_sh;
 pub mod samples;
 pub mod stores;
 pub mod tunnel;
+pub mod walkthrough;

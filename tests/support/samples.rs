@@ -70,6 +70,7 @@ pub fn genesis() -> SealedBlock {
         opening_balance: amount(100),
         servers: instances(),
         keys: BTreeMap::new(),
+        origin: None,
     })
 }
 
@@ -86,6 +87,7 @@ pub fn block_of(previous: &SealedBlock, logs: BTreeMap<ServerId, Vec<Element>>) 
         previous: previous.hash(),
         proposer: Some(server("A")),
         genesis: None,
+        opening: None,
         logs,
     });
     let spaced = block.text().replacen(',', ",\u{20} ", 2);

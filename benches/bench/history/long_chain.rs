@@ -100,6 +100,7 @@ impl LongChain {
             previous: self.previous,
             proposer: Some(server.clone()),
             genesis: None,
+            opening: None,
             logs: [(server, vec![element])].into(),
         });
         (self.height, self.previous) = (self.height + 1, block.hash());

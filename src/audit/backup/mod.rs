@@ -22,8 +22,10 @@ use crate::audit::{SOUND, UNREAD, WRONG};
 use crate::bank::ids::ServerId;
 use crate::store::archive::error::ArchiveError;
 
+pub mod going_on;
 pub mod manifest;
 pub mod source;
+pub mod store_for;
 mod taking;
 mod target;
 pub mod verify;

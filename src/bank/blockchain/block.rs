@@ -19,9 +19,9 @@ use crate::bank::amount::Amount;
 use crate::bank::as_text::serde_as_text;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::hex;
-use crate::bank::ids::{InstanceId, ServerId};
+use crate::bank::ids::{AccountId, InstanceId, ServerId};
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::{Entry, Record};
+use crate::bank::ledger::entry::{Entry, Position, Record};
 
 /// The format of blocks, messages and stored values. It changes with any of them.
 pub const FORMAT: u32 = 5;
@@ -92,6 +92,42 @@ pub struct Genesis {
     /// The key of each server, if the bank was founded with keys.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<ServerId, Fingerprint>,
+    /// The end of the chain that the bank goes on from, if it goes on from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Arc<Origin>>,
+}
+
+/// The end of the chain that a bank goes on from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The hash of the former chain's block 0.
+    pub bank: BlockHash,
+    /// The height of its last block.
+    pub height: u64,
+    /// The hash of its last block.
+    pub head: BlockHash,
+    /// For each server, its last entry in that chain.
+    pub included: BTreeMap<ServerId, Position>,
+    /// The epoch in which all servers begin. All earlier epochs are of former banks.
+    pub epoch: u64,
+    /// The number of accounts in that chain.
+    pub accounts: u64,
+    /// The sum of their balances.
+    pub total: Amount,
+    /// The hashes of the opening blocks, each with [`BlockHash::NONE`] for the block before.
+    pub blocks: Vec<BlockHash>,
+}
+
+/// Accounts with the balances with which they begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accounts {
+    /// The accounts, in the order of their names, with their balances.
+    pub balances: Vec<(AccountId, Amount)>,
+    /// The keys of those that have an owner's key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<AccountId, Fingerprint>,
 }
 
 /// A block as the chain holds it.
@@ -102,12 +138,15 @@ pub struct Block {
     pub height: u64,
     /// The hash of the previous block.
     pub previous: BlockHash,
-    /// The server that built the block. None only in genesis, which all servers build alike.
+    /// The server that built the block. None only in genesis and opening blocks, which all servers build alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposer: Option<ServerId>,
     /// The founding terms; only in block 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis: Option<Genesis>,
+    /// Accounts with the balances with which they begin; only in opening blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<Accounts>,
     /// Beginnings of the servers' local logs, which take effect in the order of the servers' ids.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "in_order")]
     pub logs: BTreeMap<ServerId, Vec<Element>>,
@@ -211,6 +250,7 @@ impl SealedBlock {
             previous: BlockHash::NONE,
             proposer: None,
             genesis: Some(genesis),
+            opening: None,
             logs: BTreeMap::new(),
         })
     }
@@ -280,6 +320,7 @@ mod tests {
             opening_balance: Amount::new(100).unwrap(),
             servers: BTreeMap::from([instance("A", 1), instance("B", 2)]),
             keys: BTreeMap::new(),
+            origin: None,
         })
     }
 

@@ -106,6 +106,11 @@ pub struct Consequences {
 }
 
 impl Consequences {
+    /// Makes the consequences of an opening block.
+    pub(super) fn of_opening(derived: Derived, changes: Changes) -> Consequences {
+        Consequences { derived, deposes: BTreeSet::new(), changes }
+    }
+
     /// True if the block deposes an instance.
     pub fn deposes(&self, instance: InstanceId) -> bool {
         self.deposes.contains(&instance)
@@ -123,14 +128,14 @@ impl Chain {
     /// # Errors
     /// If the block is no genesis block.
     pub fn found(block: &SealedBlock) -> Result<Chain, BlockError> {
-        let Block { height, previous, genesis, logs, .. } = block.block();
+        let Block { height, previous, genesis, opening, logs, .. } = block.block();
         if *height != 0 {
             return Err(BlockError::Height { expected: 0, found: *height });
         }
         let Some(genesis) = genesis.clone() else {
             return Err(BlockError::Genesis("block 0 holds no genesis"));
         };
-        if *previous != BlockHash::NONE || !logs.is_empty() {
+        if *previous != BlockHash::NONE || !logs.is_empty() || opening.is_some() {
             return Err(BlockError::Genesis("block 0 must be the first and hold no entries"));
         }
         verify_terms(&genesis).map_err(BlockError::Genesis)?;
@@ -234,6 +239,9 @@ impl Chain {
         if *previous != self.head {
             return Err(BlockError::Link { height: *height });
         }
+        if self.is_opening(*height) {
+            return self.verify_opening(balances, block);
+        }
         self.verify_outline(block.block())?;
         let mut derived = self.derived.clone();
         let mut trial = Trial::new(balances, View::Committed);
@@ -249,7 +257,13 @@ impl Chain {
 
     /// Checks what a block must be like wherever in this chain it stands, except as the first.
     pub(super) fn verify_outline(&self, block: &Block) -> Result<(), BlockError> {
-        let Block { proposer, genesis, logs, .. } = block;
+        let Block { height, proposer, genesis, opening, logs, .. } = block;
+        if self.is_opening(*height) {
+            return self.verify_named(block);
+        }
+        if opening.is_some() {
+            return Err(BlockError::Genesis("only opening blocks may open accounts with money"));
+        }
         if genesis.is_some() {
             return Err(BlockError::Genesis("only block 0 may hold a genesis"));
         }
@@ -303,7 +317,7 @@ impl Chain {
     }
 
     /// Applies the beginning of a server's log after the head; returns where it ends.
-    fn follow(
+    pub(super) fn follow(
         &self,
         trial: &mut Trial<'_>,
         server: &ServerId,
@@ -347,13 +361,21 @@ impl Chain {
 
 /// Checks the founding terms by themselves.
 fn verify_terms(genesis: &Genesis) -> Result<(), &'static str> {
-    let Genesis { format, opening_balance, servers, keys } = genesis;
+    let Genesis { format, opening_balance, servers, keys, origin } = genesis;
     if !(OLDEST_FORMAT..=FORMAT).contains(format) {
         return Err("block 0 is of another format");
     }
     let total = opening_balance.units().checked_mul(servers.len() as u64);
     if total.and_then(Amount::new).is_none() {
         return Err("block 0 opens with more money than can be counted");
+    }
+    if let Some(origin) = origin {
+        if *format == OLDEST_FORMAT || *opening_balance != Amount::ZERO {
+            return Err(
+                "block 0 goes on from another bank, and opens accounts with money of its own",
+            );
+        }
+        origin.check(servers.keys())?;
     }
     if keys.is_empty() {
         return Ok(());

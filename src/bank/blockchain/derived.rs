@@ -31,7 +31,9 @@ pub struct Derived {
 impl Derived {
     /// Returns what follows from block 0.
     pub fn at_founding(genesis: &Genesis) -> Derived {
-        let included = genesis.servers.keys().map(|id| (id.clone(), Position::START)).collect();
+        let last = |id: &ServerId| genesis.origin.as_ref()?.included.get(id).copied();
+        let start = |id: &ServerId| (id.clone(), last(id).unwrap_or(Position::START));
+        let included = genesis.servers.keys().map(start).collect();
         let instances = genesis.servers.clone();
         let keys = genesis.keys.clone();
         Derived { included, instances, deposed: BTreeSet::new(), keys, former: BTreeSet::new() }
@@ -149,7 +151,7 @@ mod tests {
     fn derived() -> Derived {
         let servers = FOUNDED.map(|(name, of)| (id(name), InstanceId(of))).into();
         let (opening_balance, keys) = (Amount::ZERO, BTreeMap::new());
-        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys };
+        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys, origin: None };
         let mut derived = Derived::at_founding(&genesis);
         derived.included.insert(id("C"), Position { epoch: 1, seq: 7 });
         derived
@@ -161,7 +163,9 @@ mod tests {
         let element = Element::seal(Position::START.next(), vec![record]);
         let logs = [(id(logged_by), vec![element])].into();
         let (previous, proposer) = (BlockHash::NONE, Some(id("A")));
-        let deposes = derived.follow(&Block { height: 1, previous, proposer, genesis: None, logs });
+        let (genesis, opening) = (None, None);
+        let block = Block { height: 1, previous, proposer, genesis, opening, logs };
+        let deposes = derived.follow(&block);
         deposes.into_iter().map(|instance| instance.0).collect()
     }
 

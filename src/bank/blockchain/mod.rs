@@ -5,4 +5,6 @@ pub mod block;
 pub mod chain;
 pub mod derived;
 mod head;
+mod opening;
+pub mod origin;
 pub mod reconcile;

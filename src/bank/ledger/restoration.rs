@@ -1,7 +1,7 @@
 //! Balances at the chain's head, restored from pages that were stored earlier and the blocks since.
 
 use crate::bank::amount::Amount;
-use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::block::{Accounts, SealedBlock};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::balances::Balances;
@@ -135,6 +135,9 @@ impl Restoration {
             return Ok(());
         }
         assert_eq!(height, self.height + 1, "one block after the other");
+        if let Some(accounts) = &block.block().opening {
+            self.begin(accounts, height)?;
+        }
         let elements = || block.block().logs.values().flatten();
         let mut opened: Vec<&AccountId> = elements().flat_map(Element::opened).collect();
         opened.sort_unstable();
@@ -150,6 +153,17 @@ impl Restoration {
         }
         self.height = height;
         Ok(())
+    }
+
+    /// Gives accounts the balances with which they begin. Those of the servers are there since block 0.
+    fn begin(&mut self, accounts: &Accounts, height: u64) -> Result<(), Misfit> {
+        for (account, amount) in &accounts.balances {
+            if account.as_str() != account.home() {
+                self.open(account, height)?;
+            }
+            self.change(account, height, |balance| balance.plus(*amount))?;
+        }
+        accounts.keys.iter().try_for_each(|(account, key)| self.rekey(account, *key, height))
     }
 
     fn open(&mut self, account: &AccountId, height: u64) -> Result<(), Misfit> {

@@ -1,6 +1,7 @@
 //! Trials: entries applied to balances that stay as they are.
 
 use crate::bank::amount::Amount;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::balances::{AccountNumbers, Balances, View};
 use crate::bank::ledger::changed::{Change, Changes, KeyChange};
@@ -93,6 +94,31 @@ impl<'a> Trial<'a> {
             let before = self.changes.keys.get(account).map_or(0, |change| change.own);
             let own = before + u32::from(self.own);
             self.changes.keys.insert(account.clone(), KeyChange { key, own });
+        }
+        Ok(())
+    }
+
+    /// Gives an account the balance with which it begins. Only a server's own account may be there before, with
+    /// nothing.
+    ///
+    /// # Errors
+    /// If the account is there.
+    pub fn begin(
+        &mut self,
+        account: &AccountId,
+        amount: Amount,
+        key: Option<Fingerprint>,
+    ) -> Result<(), LedgerError> {
+        self.changes.changed.reserve(1);
+        match self.find(account) {
+            Some((place @ Location::Base(..), Amount::ZERO)) => self.set(place, account, amount, 0),
+            Some(_) => return Err(LedgerError::Exists(account.clone())),
+            None => {
+                self.changes.opened.insert(account.clone(), Change { amount, own: 0 });
+            }
+        }
+        if let Some(key) = key {
+            self.changes.keys.insert(account.clone(), KeyChange { key, own: 0 });
         }
         Ok(())
     }

@@ -29,7 +29,8 @@ pub struct Configuration {
 impl Configuration {
     /// True if a bank with these founding terms is the configured one.
     pub fn matches(&self, genesis: &Genesis) -> bool {
-        self.opening_balance == genesis.opening_balance
+        // A bank that goes on from another has that one's balances.
+        (self.opening_balance == genesis.opening_balance || genesis.origin.is_some())
             && self.servers.iter().eq(genesis.servers.keys())
     }
 }
@@ -67,6 +68,9 @@ pub struct Hello {
     /// True if the sender, where it founds a bank, founds one with keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keys: bool,
+    /// The hash of the origin from which the sender, where it founds a bank, goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<BlockHash>,
 }
 
 /// The furthest point at which a server has seen another: what the other one said was durable.

@@ -17,14 +17,26 @@ fn id(name: &str) -> ServerId {
 fn chain() -> Chain {
     let servers = [("A", 1), ("B", 2), ("C", 3)].map(|(name, of)| (id(name), InstanceId(of)));
     let opening_balance = Amount::new(100).unwrap();
-    let genesis =
-        Genesis { format: FORMAT, opening_balance, servers: servers.into(), keys: BTreeMap::new() };
+    let genesis = Genesis {
+        format: FORMAT,
+        opening_balance,
+        servers: servers.into(),
+        keys: BTreeMap::new(),
+        origin: None,
+    };
     Chain::found(&SealedBlock::genesis(genesis)).unwrap()
 }
 
 fn block(height: u64) -> SealedBlock {
     let (proposer, genesis, logs) = (None, None, BTreeMap::new());
-    SealedBlock::seal(Block { height, previous: BlockHash::NONE, proposer, genesis, logs })
+    SealedBlock::seal(Block {
+        height,
+        previous: BlockHash::NONE,
+        proposer,
+        genesis,
+        opening: None,
+        logs,
+    })
 }
 
 /// Makes a log of one payment, from this seq on.
@@ -174,7 +186,14 @@ fn append_known(stage: &mut Stage, of: &[&str]) {
     balances.found(chain.opening_balances());
     let logs = proposer.knowledge.gather(&of.iter().map(|name| id(name)).collect());
     let (previous, proposer) = (chain.head(), Some(id("A")));
-    let next = SealedBlock::seal(Block { height: 1, previous, proposer, genesis: None, logs });
+    let next = SealedBlock::seal(Block {
+        height: 1,
+        previous,
+        proposer,
+        genesis: None,
+        opening: None,
+        logs,
+    });
     let consequences = chain.verify(&balances, &next).unwrap();
     chain.append(&next, consequences);
 }

@@ -205,8 +205,8 @@ mod tests {
 
     fn block(height: u64) -> SealedBlock {
         let previous = BlockHash::NONE;
-        let (proposer, genesis, logs) = (None, None, BTreeMap::new());
-        SealedBlock::seal(Block { height, previous, proposer, genesis, logs })
+        let (proposer, genesis, opening, logs) = (None, None, None, BTreeMap::new());
+        SealedBlock::seal(Block { height, previous, proposer, genesis, opening, logs })
     }
 
     #[test]

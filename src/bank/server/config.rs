@@ -1,9 +1,11 @@
 //! A server's configuration: its id, and the bank that it is part of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::bank::blockchain::bank_name::BankName;
 use crate::bank::blockchain::block::BlockHash;
+use crate::bank::blockchain::origin::Opening;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
 use crate::bank::limits::Limits;
@@ -22,6 +24,8 @@ pub struct Config {
     pub rejoin: bool,
     /// The only bank that it serves, if it was told. Then it founds none.
     pub bank: Option<BankName>,
+    /// What the bank begins with, if it is to be founded where another one ended.
+    pub opening: Option<Arc<Opening>>,
     /// The key that it proves to others; none if it has no key.
     pub key: Option<Fingerprint>,
     /// True if the bank is to be founded with keys, or to get keys.

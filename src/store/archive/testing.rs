@@ -23,6 +23,7 @@ pub(super) fn chain(blocks: u64) -> Vec<SealedBlock> {
         opening_balance: Amount::new(100).unwrap(),
         servers: BTreeMap::from([("A".parse().unwrap(), InstanceId(1))]),
         keys: BTreeMap::new(),
+        origin: None,
     })];
     for height in 1..blocks {
         let entries: Vec<String> =
@@ -35,6 +36,7 @@ pub(super) fn chain(blocks: u64) -> Vec<SealedBlock> {
             previous: chain[height as usize - 1].hash(),
             proposer: Some("A".parse().unwrap()),
             genesis: None,
+            opening: None,
             logs: BTreeMap::from([("A".parse().unwrap(), vec![element])]),
         }));
     }

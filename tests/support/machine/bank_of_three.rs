@@ -64,6 +64,7 @@ pub fn genesis() -> SealedBlock {
         opening_balance,
         servers: BTreeMap::from(servers),
         keys: BTreeMap::new(),
+        origin: None,
     })
 }
 
@@ -91,6 +92,7 @@ pub fn hello(of: &str) -> Hello {
         rejoins: false,
         saw_you_at: None,
         keys: false,
+        origin: None,
     }
 }
 
@@ -154,6 +156,7 @@ pub fn block_of<'a>(
         previous: previous.hash(),
         proposer: Some(id("B")),
         genesis: None,
+        opening: None,
         logs: logs.collect(),
     })
 }

@@ -1,9 +1,11 @@
 //! A few servers, step by step: every message arrives at once and in order, and whoever stops is seen.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::disk::Disk;
 use crate::bank::amount::Amount;
+use crate::bank::blockchain::origin::Opening;
 use crate::bank::effects::{Bound, Event, Timer, TimerCommand};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, RequestId, ServerId, SessionId};
@@ -40,6 +42,8 @@ pub struct Cluster {
     queue: VecDeque<(Name, Option<ConnectionId>, Event)>,
     /// Who dialled which server: the connection, and who answers there.
     links: BTreeMap<(Name, ServerId), (ConnectionId, Name)>,
+    /// What the bank begins with, if it is founded where another one ended.
+    pub opening: Option<Arc<Opening>>,
     /// Who can't reach whom, both ways.
     apart: BTreeSet<(Name, Name)>,
 }
@@ -70,14 +74,25 @@ impl Cluster {
         Cluster::default().opened(names)
     }
 
-    fn opened(self, names: &[Name]) -> Cluster {
-        let mut cluster = Cluster { ids: names.iter().map(|n| id(n)).collect(), ..self };
+    /// Of servers that are told to go on from the end of another bank.
+    pub fn going_on(opening: Arc<Opening>) -> Cluster {
+        Cluster { opening: Some(opening), ..Cluster::default() }
+    }
+
+    /// The same, founded as it was told.
+    pub fn opened(mut self, names: &[Name]) -> Cluster {
+        self.start_of(names, names);
+        self
+    }
+
+    /// Starts some of these servers, and lets two seconds pass.
+    pub fn start_of(&mut self, all: &[Name], names: &[Name]) {
+        self.ids = all.iter().map(|name| id(name)).collect();
         for name in names {
-            cluster.add(name);
-            cluster.start(name, false);
+            self.add(name);
+            self.start(name, false);
         }
-        cluster.run(2_000);
-        cluster
+        self.run(2_000);
     }
 
     /// A store that was never used.
@@ -91,7 +106,9 @@ impl Cluster {
 
     fn config(&self, name: Name, rejoin: bool) -> Config {
         let key = self.keys.get(name).copied();
-        Config { rejoin, key, keys: key.is_some(), ..super::config_of(&id(name), &self.ids, 100) }
+        let opening = self.opening.clone().filter(|_| !rejoin);
+        let usual = super::config_of(&id(name), &self.ids, 100);
+        Config { rejoin, opening, key, keys: key.is_some(), ..usual }
     }
 
     pub fn start(&mut self, name: Name, rejoin: bool) {

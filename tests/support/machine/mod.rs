@@ -32,6 +32,7 @@ pub fn config_of(id: &ServerId, servers: &[ServerId], opening: u64) -> Config {
         addresses: servers.iter().map(|id| (id.clone(), format!("{id}:7000"))).collect(),
         rejoin: false,
         bank: None,
+        opening: None,
         key: None,
         keys: false,
         expect: Default::default(),

@@ -35,9 +35,11 @@ impl Server {
         }
         // The chain's entries of an earlier epoch were never in the log of a server that rejoins.
         let rejoins = self.rejoins();
+        // So were those of the bank that this one goes on from.
+        let elsewhere = rejoins || self.chain().is_opening(block.height());
         let own = match block.block().log(&self.config.id) {
             _ if planted!(FetchedBlockNotTrimmed) && !from_accepted => &[],
-            _ if rejoins => &[],
+            _ if elsewhere => &[],
             own => own,
         };
         let Ok(trim) = self.ledger.log.trim(own) else {
@@ -47,7 +49,7 @@ impl Server {
         let before = chain.included(&self.config.id);
         let changes = chain.append(block, consequences);
         let derived = chain.derived().clone();
-        if rejoins {
+        if elsewhere {
             let base = chain.included(&self.config.id);
             self.ledger.log =
                 LocalLog::new(base, Vec::new()).expect("nothing is missing in nothing");

@@ -228,7 +228,7 @@ impl Server {
         let logs = self.proposer.knowledge.gather(&consulted.servers());
         let previous = self.chain().head();
         let proposer = Some(self.config.id.clone());
-        let block = Block { height, previous, proposer, genesis: None, logs };
+        let block = Block { height, previous, proposer, genesis: None, opening: None, logs };
         (!block.logs.is_empty()).then(|| SealedBlock::seal(block))
     }
 

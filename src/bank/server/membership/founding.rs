@@ -1,9 +1,11 @@
 //! Babies found the bank (DESIGN.md, "Founding and identity").
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::Server;
 use super::peers::Peer;
+use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{FORMAT, Genesis, SealedBlock};
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Write;
@@ -26,9 +28,13 @@ impl Server {
             let Some(instance) = peer.instance else { return };
             servers.insert(id.clone(), instance);
         }
-        let opening_balance = self.config.configuration.opening_balance;
+        let origin = self.config.opening.as_ref().map(|opening| Arc::new(opening.origin.clone()));
+        let opening_balance = match origin {
+            Some(_) => Amount::ZERO,
+            None => self.config.configuration.opening_balance,
+        };
         let Some(keys) = self.founding_keys() else { return };
-        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys };
+        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys, origin };
         if let Err(why) = self.found_on(&SealedBlock::genesis(genesis)) {
             self.warn(Warning::BadGenesis(format!("this server's own: {why}")));
         }
@@ -67,6 +73,7 @@ impl Server {
             return Err(format!("this server is configured for {}", self.config.configuration));
         }
         self.config.check_keys(genesis)?;
+        self.config.check_opening(genesis)?;
         self.ledger.balances.found(chain.opening_balances());
         let (pages, checkpoint) = self.pages_for(block);
         self.tell_founded(block);
@@ -82,6 +89,7 @@ impl Server {
         self.chain = Some(chain);
         // The others wait to hear that this server has block 0 too.
         self.send_all(&Message::Heartbeat(self.standing()));
+        self.append_opening();
         self.activate(false);
         Ok(())
     }
@@ -92,7 +100,9 @@ impl Server {
         let needed =
             if planted!(FoundedByMajority) { self.majority() - 1 } else { self.peers.len() };
         let all = confirmed >= needed;
-        if self.store.active || !(told || all) {
+        // Without all opening blocks, no balance means anything.
+        let is_complete = self.chain.as_ref().is_some_and(Chain::is_complete);
+        if self.store.active || !(told || all) || !(is_complete || planted!(OpenBeforeComplete)) {
             return;
         }
         self.store.active = true;

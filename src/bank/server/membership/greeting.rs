@@ -39,6 +39,7 @@ impl Server {
             rejoins: self.has_another_instance(),
             saw_you_at: self.peers.get(to).and_then(|peer| peer.seen),
             keys: self.config.keys,
+            origin: self.config.opening.as_ref().map(|opening| opening.origin.hash()),
         }
     }
 
@@ -173,6 +174,7 @@ impl Server {
             return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
         }
         self.check_access(hello)?;
+        self.check_origin(hello)?;
         self.check_told(hello)?;
         self.check_bank(hello)?;
         self.check_instances(hello)?;
@@ -311,6 +313,7 @@ impl Server {
         }
         self.send_all(&Message::Heartbeat(self.standing()));
         self.ask_to_rejoin();
+        self.append_opening();
         self.pin_own_key();
         self.bring_in_confirmed();
         self.set(Timer::Heartbeat);

@@ -4,6 +4,7 @@
 mod accusing;
 mod asking;
 mod founding;
+mod going_on;
 mod greeting;
 mod keys;
 mod members;

@@ -146,7 +146,20 @@ impl Server {
             return Seen::Decided(Outcome::Invalid { reason });
         }
         let lost = request.session.epoch < self.ledger.log.last().epoch;
+        let of_former_bank = self.chain().is_of_former_bank(request.session.epoch);
         match self.ledger.sessions.find(request, instruction, connection) {
+            // It may be in the former chain, or lost with it.
+            Lookup::New if of_former_bank && !planted!(FormerSessionLost) => {
+                Seen::Decided(Outcome::Expired {
+                    reason: Reason::new(
+                        Code::TooLate,
+                        format!(
+                            "{request} was asked of the bank that this one goes on from: what became of it \
+                             is not known here"
+                        ),
+                    ),
+                })
+            }
             // The rest of an earlier epoch is in the chain, and what was forgotten may be there.
             Lookup::New if lost => Seen::Decided(Outcome::Unavailable {
                 reason: Reason::new(

@@ -35,7 +35,7 @@ fn keyed_genesis() -> SealedBlock {
     let Genesis { format, opening_balance, servers, .. } =
         genesis().block().genesis.clone().expect("block 0");
     let keys = ["A", "B", "C"].map(|name| (id(name), key(name))).into();
-    SealedBlock::genesis(Genesis { format, opening_balance, servers, keys })
+    SealedBlock::genesis(Genesis { format, opening_balance, servers, keys, origin: None })
 }
 
 fn keyed_config() -> Config {

@@ -2,6 +2,7 @@
 //! something is wrong.
 
 pub mod fair;
+pub mod going_on;
 pub mod keys;
 pub mod rejoining;
 pub mod trust;

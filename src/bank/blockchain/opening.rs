@@ -1,0 +1,109 @@
+//! The opening blocks of a chain that goes on where another one ended.
+
+use crate::bank::blockchain::block::{Accounts, Block, Origin, SealedBlock};
+use crate::bank::blockchain::chain::{BlockError, Chain, Consequences};
+use crate::bank::ids::AccountId;
+use crate::bank::ledger::balances::{Balances, View};
+use crate::bank::ledger::entry::Position;
+use crate::bank::ledger::rule::LedgerError;
+use crate::bank::ledger::trial::Trial;
+
+impl Chain {
+    /// Returns the end of the chain that this one goes on from, if it goes on from one.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.genesis.origin.as_deref()
+    }
+
+    /// True if all opening blocks are there. Before that, no account's balance means anything.
+    pub fn is_complete(&self) -> bool {
+        self.origin().is_none_or(|origin| !origin.opens(self.height + 1))
+    }
+
+    /// True if the block of this height is an opening block.
+    pub fn is_opening(&self, height: u64) -> bool {
+        self.origin().is_some_and(|origin| origin.opens(height))
+    }
+
+    /// True if an epoch is of a bank that this one goes on from. What became of its requests is not known here.
+    pub fn is_of_former_bank(&self, epoch: u64) -> bool {
+        self.origin().is_some_and(|origin| epoch < origin.epoch)
+    }
+
+    /// Returns the sum of all balances, at any height from the last opening block on.
+    pub fn founded_with(&self) -> u128 {
+        let opening = self.opening_balances().map(|(_, amount)| u128::from(amount.units()));
+        opening.sum::<u128>() + self.origin().map_or(0, |origin| u128::from(origin.total.units()))
+    }
+
+    /// Checks that a block is the opening block that block 0 names for its height.
+    pub(super) fn verify_named(&self, block: &Block) -> Result<(), BlockError> {
+        match self.origin().is_some_and(|origin| origin.names(block)) {
+            true => Ok(()),
+            false => Err(BlockError::Genesis("it is not the opening block that block 0 names")),
+        }
+    }
+
+    /// Checks that an opening block can take effect, and returns what would follow from it.
+    pub(super) fn verify_opening(
+        &self,
+        balances: &Balances,
+        block: &SealedBlock,
+    ) -> Result<Consequences, BlockError> {
+        self.verify_named(block.block())?;
+        let mut derived = self.derived.clone();
+        let mut trial = Trial::new(balances, View::Committed);
+        if let Some(accounts) = &block.block().opening {
+            self.open(&mut trial, accounts)?;
+        }
+        // A rejoin or a key of these entries is the former bank's business.
+        for (server, log) in &block.block().logs {
+            let last = self.follow(&mut trial, server, log)?;
+            derived.included.insert(server.clone(), last);
+        }
+        if !self.is_opening(block.height() + 1)
+            && let Some(origin) = self.origin()
+        {
+            let total = u128::from(origin.total.units());
+            if total_with(balances, block.block()) != total {
+                return Err(BlockError::Genesis(
+                    "the opening blocks don't add up to what block 0 says",
+                ));
+            }
+            let first = Position { epoch: origin.epoch, seq: 0 };
+            derived.included.values_mut().for_each(|last| *last = first);
+        }
+        Ok(Consequences::of_opening(derived, trial.into_changes()))
+    }
+
+    /// Gives accounts the balances with which they begin.
+    fn open(&self, trial: &mut Trial<'_>, accounts: &Accounts) -> Result<(), BlockError> {
+        let Accounts { balances, keys } = accounts;
+        if !balances.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return Err(BlockError::Genesis("its accounts are not in the order of their names"));
+        }
+        let is_here = |account: &AccountId| balances.binary_search_by(|(one, _)| one.cmp(account));
+        if keys.keys().any(|account| is_here(account).is_err()) {
+            return Err(BlockError::Genesis("it names a key of an account that it doesn't open"));
+        }
+        for (account, amount) in balances {
+            if !self.members().any(|server| account.is_of(server)) {
+                let what = "it opens an account of which no server of this bank is the home";
+                return Err(BlockError::Genesis(what));
+            }
+            trial.begin(account, *amount, keys.get(account).copied()).map_err(
+                |error| match error {
+                    LedgerError::Exists(_) => BlockError::Genesis("it opens an account twice"),
+                    _ => BlockError::Genesis("it opens an account that can't be opened"),
+                },
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the sum of all balances after an opening block. Entries leave it as it is.
+fn total_with(balances: &Balances, block: &Block) -> u128 {
+    let here = block.opening.iter().flat_map(|accounts| &accounts.balances);
+    let before = balances.all_committed().map(|(_, amount)| u128::from(amount.units()));
+    before.sum::<u128>() + here.map(|(_, amount)| u128::from(amount.units())).sum::<u128>()
+}

@@ -1,0 +1,302 @@
+//! A new bank is founded where another one ended, by the backups of what is left of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::bank::{Archived, SERVERS};
+use crate::support::cluster::{Client, wait_until};
+use crate::support::process::{Bank, Setup};
+use crate::told::{Told, back_up, manifest, program};
+
+/// The servers of a new bank, told to go on from these backups; none is started.
+struct New {
+    bank: Bank,
+    logs: TempDir,
+}
+
+impl New {
+    fn bank(ids: &[&str]) -> New {
+        let logs = tempfile::tempdir().unwrap();
+        let setup =
+            Setup { redis_each: true, logs: Some(logs.path().to_owned()), ..Setup::default() };
+        New { bank: Bank::set_up(ids, setup), logs }
+    }
+
+    fn start(&mut self, id: &str, folders: &[&Path]) {
+        let flags = folders.iter().flat_map(|dir| ["--found-from", dir.to_str().unwrap()]);
+        self.bank.start_server_with(id, &flags.collect::<Vec<_>>());
+    }
+
+    /// Founded from these backups, and open.
+    fn founded(folders: &[&Path]) -> New {
+        let mut new = New::bank(&SERVERS);
+        SERVERS.iter().for_each(|id| new.start(id, folders));
+        new.bank.wait_until_connected();
+        new
+    }
+
+    fn log(&self, id: &str) -> String {
+        fs::read_to_string(self.bank.log_file(id).unwrap()).unwrap()
+    }
+
+    fn wait_until_said(&self, id: &str, words: &str) {
+        wait_until(&format!("{id} says {words:?}"), || self.log(id).contains(words));
+    }
+
+    fn balance(&self, account: &str) -> Value {
+        let request = json!({"balance": {"account": account}});
+        self.bank.ask(&account[..1], &request).expect("an answer")["balance"].clone()
+    }
+
+    fn audit(&mut self, old: &[&Path]) -> (i32, Value) {
+        let mut audit = program(&["audit", "--json"]);
+        for id in SERVERS {
+            audit.args(["--redis", &self.bank.redis(id).url()]);
+        }
+        let told = Told::of(audit.args(old).output().unwrap());
+        (told.status, serde_json::from_str(&told.out).unwrap())
+    }
+}
+
+fn asked(archived: &Archived, id: &str, request: &Value) -> Value {
+    archived.bank.ask(id, request).expect("an answer")
+}
+
+fn accepted(reply: &Value) {
+    assert_eq!(reply["outcome"], json!("accepted"), "{reply}");
+}
+
+/// An old bank, of which A's and B's backups are left. A's log has two entries, B's has one, C's has one.
+struct Old {
+    archived: Archived,
+    root: TempDir,
+    /// A request of A's that is in the chain, and one that is in A's log, and one that is in C's.
+    requests: [(&'static str, Value); 3],
+}
+
+impl Old {
+    fn bank() -> Old {
+        let archived = Archived::with_a_past();
+        accepted(&asked(&archived, "A", &json!({"open": {"account": "A/alice"}})));
+        let named = |id: &'static str, to: &str, amount: u64, settled: bool| {
+            let mut client = Client::try_connect(archived.bank.address(id)).unwrap();
+            let session = client.ask(&json!({"session": {}}))["session"].clone();
+            let mut request =
+                json!({"transfer": {"to": to, "amount": amount, "session": session, "number": 1}});
+            if settled {
+                request["transfer"]["settled"] = json!(true);
+            }
+            accepted(&client.ask(&request));
+            (id, request)
+        };
+        let requests =
+            [named("A", "A/alice", 70, true), named("A", "B", 7, false), named("C", "A", 3, false)];
+        accepted(&asked(
+            &archived,
+            "A",
+            &json!({"transfer": {"from": "A/alice", "to": "C", "amount": 5}}),
+        ));
+        accepted(&asked(&archived, "B", &json!({"transfer": {"to": "C", "amount": 11}})));
+        Old { archived, root: tempfile::tempdir().unwrap(), requests }
+    }
+
+    fn back_up(&mut self, id: &str) -> PathBuf {
+        let dir = self.root.path().join(id);
+        let told = back_up(&mut self.archived, id, &dir);
+        assert_eq!(told.status, 0, "{told:?}");
+        dir
+    }
+}
+
+#[test]
+fn a_bank_is_founded_where_another_one_ended_and_no_request_pays_again() {
+    let mut old = Old::bank();
+    let balances = |archived: &Archived| {
+        SERVERS.map(|id| asked(archived, id, &json!({"balance": {}}))["balance"].as_u64().unwrap())
+    };
+    let before = balances(&old.archived);
+    let (a, b) = (old.back_up("A"), old.back_up("B"));
+    SERVERS.iter().for_each(|id| old.archived.bank.kill(id));
+    let mut new = New::founded(&[&a, &b]);
+    let after = ["A", "B", "C"].map(|account| new.balance(account).as_u64().unwrap());
+    // C's 3 to A were in C's log only. What the others paid C's account came with their logs.
+    assert_eq!((after[0], new.balance("A/alice")), (before[0], json!(65)));
+    assert_eq!(after.iter().sum::<u64>() + 65, 3_000, "{before:?} {after:?}");
+    // Each server says what it goes on from, what was carried over, and what is lost.
+    for id in SERVERS {
+        let log = new.log(id);
+        for words in [
+            "entries of A from its log: 2",
+            "entries of B from its log: 1",
+            "lost for good: all that C",
+            "lost for good: what A accepted after A.1.",
+        ] {
+            assert!(log.contains(words), "{id}: {words}: {log}");
+        }
+    }
+    for life in 0..2 {
+        for (place, (id, request)) in old.requests.iter().enumerate() {
+            let reply = new.bank.ask(id, request).unwrap();
+            let outcome = reply["outcome"].as_str().unwrap();
+            let again = reply["repeated"] == json!(true);
+            let is_right = outcome == "expired" || (place == 1 && outcome == "accepted" && again);
+            assert!(is_right, "in life {life}: {request}: {reply}");
+        }
+        let now = ["A", "B", "C"].map(|account| new.balance(account).as_u64().unwrap());
+        assert_eq!(now, after);
+        SERVERS.iter().for_each(|id| new.bank.kill(id));
+        new.bank.start_all();
+    }
+    let paid =
+        new.bank.ask("C", &json!({"transfer": {"to": "A/alice", "amount": 1, "settled": true}}));
+    assert_eq!(paid.unwrap()["epoch"], json!(1_000_001));
+    new.bank.settle();
+    let (status, report) = new.audit(&[&a, &b]);
+    assert_eq!(status, 0, "{report:#}");
+    let said = report.to_string();
+    assert!(said.contains("it goes on exactly where the bank"), "{report:#}");
+    // The new bank can be backed up, lost, and founded anew in its turn.
+    SERVERS.iter().for_each(|id| new.bank.kill(id));
+    let dir = old.root.path().join("second");
+    let url = new.bank.redis("C").url();
+    let told =
+        Told::of(program(&["backup", "--id", "C", "--redis", &url]).arg(&dir).output().unwrap());
+    assert_eq!(told.status, 0, "{told:?}");
+    let mut third = New::founded(&[&dir]);
+    let paid = third.bank.ask("A", &json!({"transfer": {"to": "B", "amount": 1}}));
+    assert_eq!(paid.unwrap()["epoch"], json!(2_000_001));
+    let (status, report) = third.audit(&[&a, &b, &dir]);
+    assert_eq!(status, 0, "{report:#}");
+}
+
+#[test]
+fn servers_that_are_told_different_things_refuse_each_other_and_found_nothing() {
+    let mut old = Old::bank();
+    let a = old.back_up("A");
+    old.archived.pay(1);
+    let b = old.back_up("B");
+    let mut new = New::bank(&SERVERS);
+    new.start("A", &[&a]);
+    new.start("B", &[&a]);
+    new.start("C", &[&b]);
+    for id in ["A", "C"] {
+        new.wait_until_said(id, "all servers have to be given equal backups");
+    }
+    assert_eq!(new.bank.ask("A", &json!({"status": {}})).unwrap()["active"], json!(false));
+    new.bank.kill("C");
+    new.start("C", &[]);
+    new.wait_until_said("C", "without --found-from");
+    assert_eq!(new.bank.ask("A", &json!({"status": {}})).unwrap()["active"], json!(false));
+    new.bank.kill("C");
+    new.start("C", &[&a]);
+    new.bank.wait_until_connected();
+}
+
+#[test]
+fn what_a_new_bank_can_not_be_founded_on_is_said() {
+    let mut old = Old::bank();
+    let (a, b) = (old.back_up("A"), old.back_up("B"));
+    let c = old.back_up("C");
+    SERVERS.iter().for_each(|id| old.archived.bank.kill(id));
+    let broken = old.root.path().join("broken");
+    fs::create_dir(&broken).unwrap();
+    for entry in fs::read_dir(&a).unwrap().flatten() {
+        fs::copy(entry.path(), broken.join(entry.file_name())).unwrap();
+    }
+    let twice = old.root.path().join("twice");
+    fs::rename(&broken, &twice).unwrap();
+    fs::create_dir(&broken).unwrap();
+    fs::copy(twice.join("backup.json"), broken.join("backup.json")).unwrap();
+    let other = Bank::start(&SERVERS);
+    let elsewhere = old.root.path().join("elsewhere");
+    let url = other.stores[0].url();
+    let told = Told::of(
+        program(&["backup", "--id", "B", "--redis", &url]).arg(&elsewhere).output().unwrap(),
+    );
+    assert_eq!(told.status, 0, "{told:?}");
+    let fresh = New::bank(&["A", "B", "C"]);
+    let smaller = New::bank(&["A", "B"]);
+    let used = old.archived.bank.redis("A").url();
+    let archive = old.archived.folder("A");
+    let try_it = |bank: &Bank, more: &[&str], folders: &[&Path]| {
+        let mut command = bank.server_command("A");
+        for folder in folders {
+            command.arg("--found-from").arg(folder);
+        }
+        let told = Told::of(command.args(more).env("NO_COLOR", "1").output().unwrap());
+        assert_ne!(told.status, 0, "{told:?}");
+        told.errors
+    };
+    let a_used = ["--redis", &used];
+    let missing = old.root.path().join("missing");
+    // Given twice, the later URL would be an error; so the used store is asked for by its own command.
+    let mut on_used =
+        program(&["server", "--id", "A", "--cluster", "A=127.0.0.1:1,B=127.0.0.1:2,C=127.0.0.1:3"]);
+    let on_used = Told::of(on_used.args(a_used).arg("--found-from").arg(&a).output().unwrap());
+    assert!(on_used.status == 1, "{on_used:?}");
+    for words in
+        ["holds a bank already", "on empty stores", "start the server without --found-from"]
+    {
+        assert!(on_used.errors.contains(words), "{words}: {on_used:?}");
+    }
+    for (said, words) in [
+        (try_it(&fresh.bank, &[], &[&missing]), "no such folder"),
+        (try_it(&fresh.bank, &[], &[&broken]), "it is missing"),
+        (try_it(&fresh.bank, &[], &[&a, &twice]), "two backups of server A"),
+        (try_it(&fresh.bank, &[], &[&a, &elsewhere]), "are of different banks"),
+        (try_it(&smaller.bank, &[], &[&a]), "C is missing"),
+        (
+            try_it(&fresh.bank, &["--archive", archive.to_str().unwrap()], &[&a]),
+            "a new bank needs new folders",
+        ),
+        (try_it(&fresh.bank, &["--rejoin"], &[&a]), "cannot be used with"),
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // With all three logs nothing that was in them is lost.
+    let new = New::founded(&[&c, &b, &a]);
+    assert_eq!(new.balance("A/alice"), json!(65));
+    let all = ["A", "B", "C"].map(|account| new.balance(account).as_u64().unwrap());
+    assert_eq!(all.iter().sum::<u64>() + 65, 3_000);
+    drop(new.logs);
+}
+
+#[test]
+fn a_founding_that_is_cut_short_goes_on_and_an_open_bank_says_so() {
+    let mut old = Old::bank();
+    let a = old.back_up("A");
+    SERVERS.iter().for_each(|id| old.archived.bank.kill(id));
+    let mut new = New::bank(&SERVERS);
+    // A and B know C's store, and C is gone before it has block 0 or after.
+    for round in 0..6 {
+        SERVERS.iter().for_each(|id| new.start(id, &[&a]));
+        std::thread::sleep(std::time::Duration::from_millis(40 * round));
+        SERVERS.iter().for_each(|id| new.bank.kill(id));
+        if new.log("A").contains("is open") || new.log("A").contains("that bank is open") {
+            break;
+        }
+    }
+    // Whoever is told again either goes on, or says that the bank is open.
+    SERVERS.iter().for_each(|id| new.start(id, &[&a]));
+    wait_until("each is open, or says so", || {
+        SERVERS.iter().all(|id| {
+            let status = new.bank.ask(id, &json!({"status": {}}));
+            let is_open = status.is_some_and(|status| status["active"] == json!(true));
+            is_open
+                || new.log(id).contains("start the server without --found-from, and with --bank")
+        })
+    });
+    SERVERS.iter().for_each(|id| new.bank.kill(id));
+    new.bank.start_all();
+    assert_eq!(new.balance("A/alice"), json!(65));
+    let height = manifest(&a)["height"].as_u64().unwrap();
+    let block_0 = &new.bank.chain("A")[0];
+    assert_eq!(block_0["genesis"]["origin"]["height"], json!(height));
+    SERVERS.iter().for_each(|id| new.bank.kill(id));
+    let mut again = new.bank.server_command("A");
+    let told = Told::of(again.arg("--found-from").arg(&a).output().unwrap());
+    assert!(told.status == 1 && told.errors.contains("and with --bank"), "{told:?}");
+}
