@@ -148,7 +148,7 @@ pub struct Server {
 
     /// Found a new bank, with the others, where the former one ended by this backup: more was lost than a rejoin
     /// can mend. May be repeated, with the backups of other servers of that bank; the same for every server of the
-    /// new one. doc/BACKUP.md explains it
+    /// new one. doc/BACKUP.md explains it [default: a bank that is founded begins anew]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["rejoin", "bank"])]
     pub found_from: Vec<PathBuf>,
 

@@ -72,6 +72,15 @@ impl Archived {
         }
     }
 
+    /// Has two blocks made whose payments add up to nothing, so that whoever waits meanwhile runs out of no money.
+    pub fn pay_around(&mut self) {
+        for (from, to) in [("A", "B"), ("B", "A")] {
+            let request = json!({"transfer": {"to": to, "amount": 1, "settled": true}});
+            let reply = self.bank.ask(from, &request).expect("an answer");
+            assert_eq!(reply["settled"], json!(true), "{reply}");
+        }
+    }
+
     /// Waits until the blocks up to this height have left each Redis.
     pub fn wait_until_archived(&mut self, height: u64) {
         for id in SERVERS {

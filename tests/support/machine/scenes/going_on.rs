@@ -211,7 +211,7 @@ pub fn a_block_0_that_goes_on_from_elsewhere_is_not_taken() {
         (config(), block_0(&opening), "start it with --found-from, too"),
     ] {
         let mut stage = Stage::baby_as(config);
-        let said = fetched(&mut stage, &block, &[block.clone()]);
+        let said = fetched(&mut stage, &block, std::slice::from_ref(&block));
         assert!(!said.appends() && said.notes(words), "{words}: {:?}", said.notes);
     }
 }
