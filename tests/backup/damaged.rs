@@ -87,14 +87,14 @@ const OF_FILES: [Damage; 10] = [
     ),
     (
         "a segment was changed",
-        |copy| copy.edit(&copy.segment(2), |text| text.replacen("\"A\"", "\"B\"", 1)),
+        |copy| copy.edit(&copy.segment(2), |text| text.replacen("\",1]", "\",2]", 1)),
         &["it was changed: its SHA-256"],
     ),
     ("a segment is empty", |copy| fs::write(copy.segment(0), "").unwrap(), &["it is empty"]),
     ("the tail is gone", |copy| fs::remove_file(copy.tail()).unwrap(), &["it is missing"]),
     (
         "the tail was changed",
-        |copy| copy.edit(&copy.tail(), |text| text.replacen("[\"A\"", "[\"B\"", 1)),
+        |copy| copy.edit(&copy.tail(), |text| text.replacen("\",1]", "\",2]", 1)),
         &["it was changed"],
     ),
     ("the log is gone", |copy| fs::remove_file(copy.log()).unwrap(), &[".log: it is missing"]),
