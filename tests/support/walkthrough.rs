@@ -163,11 +163,13 @@ impl Shell {
         }
     }
 
-    /// Runs a command that is to say this. What only looks is tried until it is so.
+    /// Runs a command that is to say this. What only looks is tried until it is so, and a backup, which needs an
+    /// archive that a server that was just started may not have made yet.
     fn expect(&self, command: &str, says: &[String]) {
         let mut said = self.run(command);
         let as_expected = |said: &str| are_lines(says, &said.lines().collect::<Vec<_>>());
-        if ["-c status", "-c rejoin"].iter().any(|end| command.ends_with(end)) {
+        let looks = ["-c status", "-c rejoin"].iter().any(|end| command.ends_with(end));
+        if looks || command.starts_with("paxos-banking backup --redis") {
             wait_until(&format!("{command} says {says:#?}"), || {
                 said = self.run(command);
                 as_expected(&said)
