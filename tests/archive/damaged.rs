@@ -129,7 +129,10 @@ fn each_damage_of_what_redis_notes_of_segments_is_named() {
     let first: String = say(c, &["HGET", "SERVER-STATE-A", "segment:0"]);
     let block: String = say(c, &["LINDEX", "SERVER-BLOCKCHAIN-A", "0"]);
     let longer = first.replacen("\"last\":", "\"last\":1", 1);
-    let other = format!("{}0{}", &first[..first.len() - 4], &first[first.len() - 3..]);
+    let place = first.len() - 4;
+    let digit = if first[place..].starts_with('0') { '1' } else { '0' };
+    let other = format!("{}{digit}{}", &first[..place], &first[place + 1..]);
+    assert_ne!(other, first);
     let damages: [(&[&str], &str); 11] = [
         (&["HSET", "SERVER-STATE-A", "base", "1"], "SERVER-"),
         (&["HDEL", "SERVER-STATE-A", "base"], "SERVER-"),
