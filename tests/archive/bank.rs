@@ -90,6 +90,13 @@ impl Archived {
                 self.base(id) > height
             });
         }
+        // Whoever has accepted the last block and not appended it yet, has it elsewhere in its store.
+        wait_until("all hold the last block", || {
+            let height =
+                |id| self.bank.ask(id, &json!({"status": {}})).map(|s| s["height"].clone());
+            let heights = SERVERS.map(height);
+            heights[0].is_some() && heights.windows(2).all(|two| two[0] == two[1])
+        });
     }
 
     /// Returns the height of the first block in a server's Redis.
