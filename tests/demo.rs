@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -99,8 +98,11 @@ fn a_demo_whose_programs_do_not_work_fails_and_leaves_nothing_behind() {
     // A Redis that can't be started.
     let programs = tempfile::tempdir().unwrap();
     let broken = programs.path().join("redis-server");
-    fs::write(&broken, "#!/bin/sh\necho no such luck >&2\nexit 1\n").unwrap();
-    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+    // Another process writes it: what a process forked meanwhile has open for writing can't be run.
+    let script = "#!/bin/sh\necho no such luck >&2\nexit 1";
+    let write = r#"echo "$1" > "$2" && chmod 755 "$2""#;
+    let written = Command::new("sh").args(["-c", write, "sh", script]).arg(&broken).status();
+    assert!(written.unwrap().success());
     let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
     let output = demo(folder.path()).env("PATH", path).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
