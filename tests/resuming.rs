@@ -165,12 +165,12 @@ fn long_chain() -> TestRedis {
             trim: 0,
             pages,
             checkpoint,
-            derived: Derived {
+            derived: Box::new(Derived {
                 included: included.into(),
                 instances: instances.clone(),
                 deposed: BTreeSet::new(),
                 ..Derived::default()
-            },
+            }),
             sessions,
             block,
         };
@@ -194,6 +194,7 @@ fn start(redis: &TestRedis) -> Result<Node, StartError> {
         cluster,
         opening_balance: amount(OPENING),
         rejoin: false,
+        join: false,
         bank: None,
         opening: None,
         settle_at: None,

@@ -5,6 +5,7 @@ use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
+use crate::bank::ledger::member_change::{Admission, MemberChange};
 
 /// The first row of the table.
 pub const HEADER: &str =
@@ -79,6 +80,22 @@ fn of_entry(height: &str, entry: &Entry) -> String {
             let (account, old, new) = (server.as_str(), &old.to_string(), &new.to_string());
             Row { kind: "rejoin", account, old, new, key: &text_of(key.as_deref()), ..row }.line()
         }
+        Action::Member(change) => of_member_change(change, row),
+    }
+}
+
+fn of_member_change(change: &MemberChange, row: Row<'_>) -> String {
+    let row = Row { account: change.server().as_str(), ..row };
+    match change {
+        MemberChange::Admit(Admission { instance, at, key, branch, .. }) => {
+            let kind = if *branch { "admit branch" } else { "admit" };
+            let (new, key) = (&instance.to_string(), &text_of(key.as_ref()));
+            Row { kind, to: at.as_str(), new, key, ..row }.line()
+        }
+        MemberChange::Dismiss { .. } => Row { kind: "dismiss", ..row }.line(),
+        MemberChange::Move { at, .. } => Row { kind: "move", to: at.as_str(), ..row }.line(),
+        MemberChange::Promote { .. } => Row { kind: "promote", ..row }.line(),
+        MemberChange::Demote { .. } => Row { kind: "demote", ..row }.line(),
     }
 }
 
@@ -92,7 +109,7 @@ struct Row<'a> {
     from: &'a str,
     to: &'a str,
     amount: &'a str,
-    /// The account that is opened or gets a key; for a rejoin or a server's key, the server's account.
+    /// The account that is opened or gets a key; for what concerns a server, the server's account.
     account: &'a str,
     old: &'a str,
     new: &'a str,

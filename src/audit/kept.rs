@@ -97,6 +97,9 @@ pub fn check(
     if kept.derived.former != right.former {
         return wrong(Place::FormerKeys, "they are not what follows from the chain".into());
     }
+    if kept.derived.membership != right.membership {
+        return wrong(Place::Membership, "it is not what follows from the chain".into());
+    }
     match source.server() {
         Some(server) => check_sessions(replay, source, kept, &server).map(|()| notes),
         None => Ok(notes),

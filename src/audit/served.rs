@@ -124,6 +124,7 @@ impl Source for ServerSource {
             | Place::Deposed
             | Place::Keys
             | Place::FormerKeys
+            | Place::Membership
             | Place::Sessions
             | Place::Session(_)
             | Place::Horizon

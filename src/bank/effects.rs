@@ -91,7 +91,7 @@ pub enum Write {
         /// The height up to which, at least, the stored pages then count the blocks.
         checkpoint: u64,
         /// What then follows from the chain.
-        derived: Derived,
+        derived: Box<Derived>,
         /// The changes to the sessions in the chain.
         sessions: SessionChanges,
     },
@@ -131,6 +131,10 @@ pub enum Bound {
     /// Ends the connection that this server dials to a peer, which can't be spoken to over it. It is dialled
     /// again after a while.
     HangUp(ServerId),
+    /// Dials a peer from now on, at this address, and at no other.
+    Dial(ServerId, String),
+    /// Dials a server no more: it is no peer. What connects it to this server ends.
+    Part(ServerId),
 }
 
 /// Why a server must not go on.

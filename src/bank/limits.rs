@@ -1,8 +1,10 @@
 //! Bounds on what a server holds at a time. The protocol depends on their values only as far as
 //! [`Limits::assert_sound`] says.
 
-/// The most servers that a bank may have.
+/// The most servers that a bank may be founded with, and the most that may vote.
 pub const MAX_SERVERS: usize = 9;
+/// The most members that a bank may have, with those that have no vote.
+pub const MAX_MEMBERS: usize = 100;
 /// The most transfers and openings that one request may carry.
 pub const MAX_BATCH: usize = 5_000;
 /// The most entries that one answer to `log` carries.

@@ -1,5 +1,6 @@
 //! The pure state machine: events in, effects out. No sockets, threads, clocks, files or randomness.
 
+pub mod address;
 pub mod amount;
 pub(crate) mod as_text;
 pub mod asker;
@@ -10,6 +11,8 @@ pub(crate) mod hex;
 pub mod ids;
 pub mod ledger;
 pub mod limits;
+pub mod member_note;
+pub mod member_order;
 pub mod note;
 pub mod paxos;
 pub mod reason;

@@ -6,6 +6,7 @@ use std::fmt;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
+use crate::bank::member_note::MemberNote;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::proposer::Ignored;
 use crate::bank::paxos::rest::Rest;
@@ -202,6 +203,8 @@ pub enum Warning {
         /// The operator's connection.
         connection: ConnectionId,
     },
+    /// What concerns the members.
+    Members(MemberNote),
     /// Two servers prove the same key, so no bank is founded.
     OneKeyForTwo,
     /// A peer refuses this server, for this reason.
@@ -400,6 +403,7 @@ impl fmt::Display for Warning {
                 "founded a NEW bank: its block 0 is {hash}. If there was one before, its stores are not \
                  these. Start each server with --bank {hash} from now on: then it founds no other"
             ),
+            Warning::Members(note) => write!(f, "{note}"),
             Warning::WaitsForItsBank(words) | Warning::Rejoined(words) => f.write_str(words),
             Warning::Rejoins { server, new, old } => write!(
                 f,

@@ -7,6 +7,7 @@ use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Position, Via};
+pub use crate::bank::member_order::{AsksToJoin, MemberStatus, Order};
 use crate::bank::reason::Reason;
 pub use crate::bank::status::{
     Measured, PeerStatus, Percentiles, RedisStatus, ShortStatus, Start, Status,
@@ -95,6 +96,8 @@ pub enum Request {
     /// Confirms, by an operator's word, that a server rejoins with the store that this key speaks for. Without
     /// one, asks who wants to rejoin.
     Rejoin(Option<(ServerId, Fingerprint)>),
+    /// Asks for the members, or gives an operator's order about them.
+    Members(Order),
 }
 
 /// A place in an account's statement, from which the next page goes on. Only the server that made it can
@@ -359,6 +362,17 @@ pub enum Reply {
     Rejoins {
         /// The stores that ask to rejoin, and have not yet.
         rejoins: Vec<AsksToRejoin>,
+    },
+    /// The answer to [`Request::Members`].
+    Members {
+        /// The chain's height: what follows from it are the members.
+        height: u64,
+        /// The members.
+        members: Vec<MemberStatus>,
+        /// The servers that ask to become members here.
+        asks: Vec<AsksToJoin>,
+        /// The servers that are to be admitted as soon as they greet.
+        ordered: Vec<ServerId>,
     },
     /// The answer to [`Request::Status`] for whoever may not know all.
     Short(ShortStatus),

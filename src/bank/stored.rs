@@ -92,6 +92,8 @@ pub enum Place {
     Keys,
     /// The keys that are servers' no more.
     FormerKeys,
+    /// What orders have changed about the members.
+    Membership,
     /// All sessions in the chain.
     Sessions,
     /// The highest number of this session in the chain.
@@ -124,6 +126,7 @@ impl fmt::Display for Place {
             Place::Deposed => f.write_str("the deposed instances"),
             Place::Keys => f.write_str("the servers' keys"),
             Place::FormerKeys => f.write_str("the keys that were servers'"),
+            Place::Membership => f.write_str("the changes of the members"),
             Place::Sessions => f.write_str("the sessions in the chain"),
             Place::Session(session) => write!(f, "session {session} in the chain"),
             Place::Horizon => f.write_str("the horizon of the sessions"),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use paxos_banking::bank::address::Address;
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::bank_name::BankName;
 use paxos_banking::bank::ids::ServerId;
@@ -14,7 +15,7 @@ use super::audit::{Audit, Backup, Export};
 use super::doors::Doors;
 use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
 use super::redis::PasswordFile;
-use super::values::{Address, Cluster, parse_copies, parse_entries};
+use super::values::{Cluster, parse_copies, parse_entries};
 
 /// A bank replicated over a few servers.
 #[derive(Parser)]
@@ -140,6 +141,12 @@ pub struct Server {
     #[arg(long)]
     pub rejoin: bool,
 
+    /// This server is no member of the bank yet: begin at these members (ID=HOST:PORT,…), and wait until an
+    /// operator orders there that it is admitted (admit). It needs an empty store, and an address to listen at,
+    /// where the others find it. Once it is a member the flag changes nothing [default: it is a member]
+    #[arg(long, value_name = "ID=HOST:PORT,…", requires = "listen", conflicts_with_all = ["rejoin", "cluster"])]
+    pub join: Option<Cluster>,
+
     /// The bank that this server serves, by the hash of its block 0 or at least its first 16 digits (a
     /// client's status shows it). With it the server founds no bank: on an empty store, or on another
     /// bank's, it says so and ends [default: on an empty store, found a NEW bank with the others]
@@ -149,7 +156,7 @@ pub struct Server {
     /// Found a new bank, with the others, where the former one ended by this backup: more was lost than a rejoin
     /// can mend. May be repeated, with the backups of other servers of that bank; the same for every server of the
     /// new one. doc/BACKUP.md explains it [default: a bank that is founded begins anew]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["rejoin", "bank"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["rejoin", "join", "bank"])]
     pub found_from: Vec<PathBuf>,
 
     #[command(flatten)]

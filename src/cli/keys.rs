@@ -4,14 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use paxos_banking::bank::address::Address;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::doors::{Doors, config_folder, key_of};
 use paxos_banking::client::known_servers::KnownServers;
 use paxos_banking::client::time::parse_time;
 use paxos_banking::noise::{SecretKey, load_key_file};
 use paxos_banking::tunnel;
-
-use super::values::Address;
 
 /// The name of a user's key in the folder of keys.
 const USUAL_NAME: &str = "key";

@@ -19,6 +19,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use paxos_banking::audit::{Options as AuditOptions, backup, export};
+use paxos_banking::bank::address::Address;
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
@@ -131,6 +132,8 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
     let default = || USUAL_REDIS.to_owned();
     let variable = Some(variable.unwrap_or_else(default));
     let redis = redis::url(server.redis, variable, &password_file)?.unwrap_or_else(default);
+    let join = server.join.is_some();
+    let membership = begin_at(membership, server.join, server.listen.as_ref())?;
     let own_address = own_address(&membership)?;
     let Membership { id, cluster } = membership;
     check_total(opening_balance, cluster.0.len())?;
@@ -147,7 +150,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
     )?;
     check_order("--heartbeat", times.heartbeat, "--silence", times.silence)?;
     check_copies(server.redis_copies, server.allow_weak_redis)?;
-    let listen = server.listen.map_or(own_address, values::Address::into_string);
+    let listen = server.listen.map_or(own_address, Address::into_string);
     let cluster = cluster.0.into_iter().map(|(id, at)| (id, at.into_string())).collect();
     let place = Place { id: &id, cluster: &cluster, listen: &listen, rejoin: server.rejoin };
     let (key, doors) = server.doors.check(&place)?;
@@ -157,6 +160,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         cluster,
         opening_balance,
         rejoin: server.rejoin,
+        join,
         bank: server.bank,
         opening: None,
         settle_at: server.settle_at,
@@ -176,6 +180,23 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
     };
     let (archive, found_from) = (server.archive.check()?, server.found_from);
     Ok(Config::Server(Box::new(Server { node, key, redis, redis_options, archive, found_from })))
+}
+
+/// Takes the members at which a server that joins begins as the cluster, with the server itself.
+fn begin_at(
+    membership: Membership,
+    join: Option<values::Cluster>,
+    listen: Option<&Address>,
+) -> Result<Membership, String> {
+    let Membership { id, cluster } = membership;
+    let (Some(values::Cluster(mut members)), Some(listen)) = (join, listen) else {
+        return Ok(Membership { id, cluster });
+    };
+    if members.contains_key(&id) {
+        return Err(format!("--join names members of the bank, and {id} is none yet"));
+    }
+    members.insert(id.clone(), listen.clone());
+    Ok(Membership { id, cluster: values::Cluster(members) })
 }
 
 fn timings(times: &args::Times) -> Timings {

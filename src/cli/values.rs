@@ -4,45 +4,10 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use paxos_banking::bank::address::Address;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::limits::{Limits, MAX_SERVERS};
 use paxos_banking::store::redis::MAX_COPIES;
-
-/// The address of a server, `HOST:PORT`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Address(String);
-
-impl Address {
-    /// Returns its only spelling: the host in lower case, the port without leading zeros.
-    pub fn into_string(self) -> String {
-        self.0
-    }
-}
-
-impl FromStr for Address {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        const RIGHT: &str = "an address is HOST:PORT, such as 127.0.0.1:8001 or [::1]:8001";
-        let Some((host, port)) = text.rsplit_once(':') else {
-            return Err(format!("{text:?} has no port; {RIGHT}"));
-        };
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        // In `::1:8001` nobody can say which of the colons the port follows.
-        let is_host = bare.is_some_and(|bare| bare.parse::<std::net::Ipv6Addr>().is_ok())
-            || (!host.is_empty()
-                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)));
-        if !is_host {
-            return Err(format!("{host:?} is not a host; {RIGHT}"));
-        }
-        match port.parse::<u16>() {
-            Ok(0) => Err("port 0 can't be reached; take one from 1 to 65535".into()),
-            Ok(port) if !text.contains('+') => {
-                Ok(Address(format!("{}:{port}", host.to_ascii_lowercase())))
-            }
-            _ => Err(format!("{port:?} is not a port from 1 to 65535; {RIGHT}")),
-        }
-    }
-}
 
 /// All servers of a bank, and their addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +37,7 @@ impl FromStr for Cluster {
             if let Some((other, _)) = servers.iter().find(|(_, known)| **known == address) {
                 return Err(format!(
                     "servers {other} and {id} have the same address {}; each needs its own",
-                    address.0
+                    address.as_str()
                 ));
             }
             if servers.insert(id.clone(), address).is_some() {
@@ -104,36 +69,6 @@ pub fn parse_copies(text: &str) -> Result<u8, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_has_one_spelling() {
-        for (text, spelled) in [
-            ("127.0.0.1:8001", "127.0.0.1:8001"),
-            ("LocalHost:08001", "localhost:8001"),
-            ("[::1]:65535", "[::1]:65535"),
-            ("bank_a.example-net:1", "bank_a.example-net:1"),
-        ] {
-            assert_eq!(text.parse::<Address>().map(Address::into_string), Ok(spelled.into()));
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_with_an_address_is_said() {
-        for (text, part) in [
-            ("localhost", "has no port"),
-            (":8001", "\"\" is not a host"),
-            ("::1:8001", "\"::1\" is not a host"),
-            ("[localhost]:1", "is not a host"),
-            ("a b:1", "is not a host"),
-            ("a:0", "port 0"),
-            ("a:65536", "\"65536\" is not a port"),
-            ("a:+1", "\"+1\" is not a port"),
-            ("a:", "\"\" is not a port"),
-        ] {
-            let error = text.parse::<Address>().unwrap_err();
-            assert!(error.contains(part), "{text:?}: {error}");
-        }
-    }
 
     #[test]
     fn a_cluster_is_one_to_nine_servers_each_with_its_own_address() {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::request::{Cursor, Instruction, Listed, Reply, Request};
+use crate::bank::request::{Cursor, Instruction, Listed, Order, Reply, Request};
 use crate::client::ending::{Ending, Failure};
 use crate::client::help::Topic;
 use crate::wire::link::{LinkFaults, LinkOrder};
@@ -52,6 +52,8 @@ pub enum Command {
     Settle,
     /// Shows which stores ask to rejoin; or confirms one, by its server and its key.
     Rejoin(Option<(ServerId, Fingerprint)>),
+    /// Shows the members, or gives an order about them.
+    Members(Order),
     /// Breaks or mends the server's links, or shows their faults.
     Link(LinkOrder),
     /// Asks again for what last ended as unknown.

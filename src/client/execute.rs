@@ -32,6 +32,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
         Command::Status | Command::Watch(_) => reply(session, &Request::Status),
         Command::Settle => reply(session, &Request::Settle),
         Command::Rejoin(confirmed) => reply(session, &Request::Rejoin(confirmed)),
+        Command::Members(order) => reply(session, &Request::Members(order)),
         Command::Link(order) => session.order(&order).map(Response::Links),
         Command::Help(topic) => Ok(Response::Help(topic)),
         Command::Quit => return None,

@@ -39,7 +39,7 @@ const fn topic(
 }
 
 /// All commands, in the order of the help.
-pub const TOPICS: [Topic; 23] = [
+pub const TOPICS: [Topic; 29] = [
     topic(
         ["transfer", "transfer [FROM] TO AMOUNT [--settled] [--wait TIME]"],
         "pay, from this server's own account or from another one",
@@ -151,6 +151,41 @@ pub const TOPICS: [Topic; 23] = [
          before you\nconfirm: whoever holds that key is the server from then on.",
         &["rejoin", "rejoin C SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0"],
     ),
+    topic(
+        ["members", "members"],
+        "who takes part and votes, where each is found, and who asks to be admitted",
+        "What follows from the chain so far: a change holds from the height after its block on.",
+        &["members"],
+    ),
+    topic(
+        ["admit", "admit SERVER HOST:PORT [KEY] [--branch]"],
+        "make a server a member, as an operator; it is started with --join",
+        "In a bank with keys KEY is the one that its own operator reads there (paxos-banking key FILE). \
+         --branch:\nit holds accounts, but has no vote.",
+        &[
+            "admit D 127.0.0.1:8004",
+            "admit E host:8005 SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0",
+        ],
+    ),
+    topic(
+        ["dismiss", "dismiss SERVER"],
+        "make this server a member no more, as an operator, when its accounts hold nothing",
+        "Only the server itself can know that nothing is left of it, so it is asked there.",
+        &["dismiss D"],
+    ),
+    topic(
+        ["move", "move SERVER HOST:PORT"],
+        "tell where a server is found from now on, as an operator",
+        "",
+        &["move D 127.0.0.1:8014"],
+    ),
+    topic(
+        ["promote", "promote SERVER"],
+        "give a branch a vote, as an operator",
+        "At most 9 members have one.",
+        &["promote D"],
+    ),
+    topic(["demote", "demote SERVER"], "take a member's vote, as an operator", "", &["demote D"]),
     topic(
         [
             "link",

@@ -159,7 +159,7 @@ fn add(accounts: &mut BTreeMap<AccountId, (Option<Amount>, i64)>, action: &Actio
             change(to, signed(*amount));
         }
         Action::Open { account, .. } => change(account, 0),
-        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
+        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {}
     }
 }
 

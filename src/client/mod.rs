@@ -29,6 +29,7 @@ pub mod json;
 pub mod known_servers;
 mod order;
 pub mod parse;
+mod parse_members;
 mod patience;
 pub mod repl;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::bank::limits::{MAX_BATCH, MAX_PAGE};
 use crate::bank::request::{Cursor, Instruction};
 use crate::client::commands::{Command, List, Page};
 use crate::client::help::{cut, find};
+use crate::client::parse_members;
 use crate::client::time::parse_time;
 use crate::wire::link::{Fault, LinkFault, LinkOrder};
 use crate::wire::messages::Messages;
@@ -71,6 +72,10 @@ pub fn parse_with(
         ("settle", []) => Command::Settle,
         ("rejoin", []) => Command::Rejoin(None),
         ("rejoin", [server, key]) => Command::Rejoin(Some((value(server)?, find_key(key)?))),
+        (word @ ("members" | "admit" | "dismiss" | "move" | "promote" | "demote"), _) => {
+            let order = parse_members::order(word, arguments, find_key);
+            Command::Members(order.unwrap_or_else(|| Err(topic.expected()))?)
+        }
         ("link", _) => Command::Link(link(arguments).unwrap_or_else(|| Err(topic.expected()))?),
         ("help", []) => Command::Help(None),
         ("help", [word]) => Command::Help(Some(find(word)?)),

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use crate::bank::ids::{AccountId, RequestId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
-use crate::bank::request::{AsksToRejoin, Listed, Outcome, Reply, ShortStatus, StatementLine};
+use crate::bank::request::{
+    AsksToJoin, AsksToRejoin, Listed, MemberStatus, Outcome, Reply, ShortStatus, StatementLine,
+};
 use crate::client::commands::{AccountBalance, AllBalances, Page, Response, Sum};
 use crate::client::exit::is_invalid;
 use crate::client::help::{about, all};
@@ -122,6 +124,9 @@ fn reply_in_words(reply: &Reply) -> String {
         }
         Reply::Short(status) => short_status_in_words(status),
         Reply::Rejoins { rejoins } => rejoins_in_words(rejoins),
+        Reply::Members { height, members, asks, ordered } => {
+            members_in_words(*height, members, asks, ordered)
+        }
         Reply::Error { message, .. } => format!("error: {}", plain(message)),
     }
 }
@@ -143,6 +148,31 @@ fn rejoins_in_words(rejoins: &[AsksToRejoin]) -> String {
         format!("{server} {what} with the key {key} (instance {instance})")
     };
     rejoins.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn members_in_words(
+    height: u64,
+    members: &[MemberStatus],
+    asks: &[AsksToJoin],
+    ordered: &[ServerId],
+) -> String {
+    let mut text = format!("members from height {} on:", height + 1);
+    for MemberStatus { server, address, votes, key, connected, .. } in members {
+        let votes = if *votes { "votes" } else { "branch, no vote" };
+        let at = address.as_deref().map_or("address unknown".into(), plain);
+        let here = if *connected { "connected" } else { "not connected" };
+        let key = key.map(|key| format!(", {key}")).unwrap_or_default();
+        // Writing to a text can't fail.
+        let _ = write!(text, "\n  {server}: {votes}, {at}, {here}{key}");
+    }
+    for AsksToJoin { server, instance, key } in asks {
+        let key = key.map(|key| format!(" with the key {key}")).unwrap_or_default();
+        let _ = write!(text, "\n  {server} asks to be admitted{key} (instance {instance})");
+    }
+    for server in ordered {
+        let _ = write!(text, "\n  {server} is to be admitted as soon as it greets");
+    }
+    text
 }
 
 fn next_in_words(next: Option<&Page>) -> String {
@@ -273,6 +303,7 @@ fn entry_in_words(entry: &Entry) -> String {
         Action::Rejoin { server: who, old, new, key: Some(key) } => {
             format!("{who} rejoins: {new} is to replace {old}, and is known by {key}")
         }
+        Action::Member(change) => change.to_string(),
     };
     let marks = match (via, linked) {
         (Via::Local, false) => "",

@@ -30,6 +30,8 @@ pub struct NodeConfig {
     pub opening_balance: Amount,
     /// True if the store was lost for good, and the server is to rejoin with the store it is given.
     pub rejoin: bool,
+    /// True if the server is no member yet, and waits to be admitted. Then `cluster` is where to begin.
+    pub join: bool,
     /// The only bank it may serve; none if it may found one.
     pub bank: Option<BankName>,
     /// What the bank begins with, if it is to be founded where another one ended.
@@ -100,7 +102,11 @@ impl NodeConfig {
 
     /// Returns the part that the state machine has to know.
     pub fn for_server(&self) -> Config {
-        let servers = self.cluster.keys().cloned().collect();
+        // Who joins a bank doesn't know with whom it was founded.
+        let servers = match self.join {
+            true => Vec::new(),
+            false => self.cluster.keys().cloned().collect(),
+        };
         let configuration = Configuration { servers, opening_balance: self.opening_balance };
         let by_age = self.timings.settle_every.is_some();
         Config {
@@ -108,6 +114,7 @@ impl NodeConfig {
             configuration,
             addresses: self.cluster.clone(),
             rejoin: self.rejoin,
+            join: self.join,
             bank: self.bank.clone(),
             opening: self.opening.clone(),
             key: self.doors.key.as_ref().map(SecretKey::fingerprint),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
 
-use crate::bank::effects::{Event, Turn};
+use crate::bank::effects::{Bound, Event, Turn};
 use crate::bank::ids::ServerId;
 use crate::bank::note::Note;
 use crate::bank::paxos::message::Message;
@@ -18,6 +18,7 @@ use crate::bank::server::{Config, Server};
 use crate::node::archivist::Fetching;
 use crate::node::checking::ToCheck;
 use crate::node::config::Timings;
+use crate::node::diallers::Diallers;
 use crate::node::gate::Gate;
 use crate::node::idle::Idle;
 use crate::node::incoming::Incoming;
@@ -52,6 +53,7 @@ pub(crate) struct EventLoop {
     pub(crate) clients: Receiver<Incoming>,
     pub(crate) queues: Queues,
     pub(crate) transport: Transport,
+    pub(crate) diallers: Diallers,
     pub(crate) waiting: Waiting,
     pub(crate) pauses: Pauses,
     /// What is fetched from peers for segments, if there are any.
@@ -118,6 +120,7 @@ impl EventLoop {
             log::error!("this server ends: {reason}");
         }
         self.life.end(reason);
+        self.diallers.join();
     }
 
     fn take_turns(&mut self) -> Broken {
@@ -260,7 +263,12 @@ impl EventLoop {
         // A client that gets a reply may look at once for what led to it.
         self.transport.trace.flush();
         for bound in bound.release(&receipt) {
-            self.waiting.own.extend(self.transport.hand_out(bound));
+            match bound {
+                Bound::Dial(..) | Bound::Part(_) => {
+                    self.diallers.follow(bound, &mut self.transport).map_err(Broken::Node)?;
+                }
+                bound => self.waiting.own.extend(self.transport.hand_out(bound)),
+            }
         }
         // Last: waking the block reader takes its time too.
         self.transport.durable(batch);
@@ -375,6 +383,7 @@ impl EventLoop {
 
     fn go_on_with(&mut self, server: Server, check: Option<Check>) {
         self.to_check.leave(check);
+        self.diallers.dial_all(&server.dials());
         self.server = server;
         self.transport.trace.begin(self.server.life());
         self.loading.end();

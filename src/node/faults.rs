@@ -104,19 +104,28 @@ impl LinkConditions {
 #[derive(Debug)]
 pub(crate) struct Faults {
     id: ServerId,
-    links: BTreeMap<ServerId, Arc<LinkConditions>>,
+    links: Mutex<BTreeMap<ServerId, Arc<LinkConditions>>>,
 }
 
 impl Faults {
     /// Starts without faults on the links from server `id` to these peers.
     pub(crate) fn new<'a>(id: &ServerId, peers: impl Iterator<Item = &'a ServerId>) -> Faults {
         let links = peers.map(|peer| (peer.clone(), Arc::default())).collect();
-        Faults { id: id.clone(), links }
+        Faults { id: id.clone(), links: Mutex::new(links) }
     }
 
-    /// Returns the faults of the link to this peer.
-    pub(crate) fn of(&self, peer: &ServerId) -> Option<Arc<LinkConditions>> {
-        self.links.get(peer).cloned()
+    fn links(&self) -> MutexGuard<'_, BTreeMap<ServerId, Arc<LinkConditions>>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the faults of the link to this peer, which has none if it is new.
+    pub(crate) fn of(&self, peer: &ServerId) -> Arc<LinkConditions> {
+        Arc::clone(self.links().entry(peer.clone()).or_default())
+    }
+
+    /// Forgets the link to a server that is no peer any more.
+    pub(crate) fn forget(&self, peer: &ServerId) {
+        self.links().remove(peer);
     }
 
     /// Obeys an order, and returns all faults after it.
@@ -128,28 +137,29 @@ impl Faults {
             LinkOrder::Show => {}
             LinkOrder::Break(LinkFault { peer, fault }) => self.find(peer)?.set(*fault),
             LinkOrder::Heal(Some(peer)) => self.find(peer)?.heal(),
-            LinkOrder::Heal(None) => self.links.values().for_each(|conditions| conditions.heal()),
+            LinkOrder::Heal(None) => self.links().values().for_each(|conditions| conditions.heal()),
         }
         let of = |(peer, conditions): (&ServerId, &Arc<LinkConditions>)| {
             let peer = peer.clone();
             conditions.faults().map(move |fault| LinkFault { peer: peer.clone(), fault })
         };
-        let faults: Vec<LinkFault> = self.links.iter().flat_map(of).collect();
+        let faults: Vec<LinkFault> = self.links().iter().flat_map(of).collect();
         if *order != LinkOrder::Show {
             let links: Vec<String> = faults.iter().map(LinkFault::to_string).collect();
             let links = if links.is_empty() { "none is broken".into() } else { links.join(", ") };
             log::warn!("links, changed on order: {links}");
         }
-        let lost = self.links.iter().map(|(peer, conditions)| (peer.clone(), conditions.lost()));
+        let links = self.links();
+        let lost = links.iter().map(|(peer, conditions)| (peer.clone(), conditions.lost()));
         let lost = lost.filter(|(_, lost)| !lost.is_empty()).collect();
         Ok(LinkFaults { faults, lost })
     }
 
-    fn find(&self, peer: &ServerId) -> Result<&LinkConditions, String> {
-        let Faults { id, links } = self;
+    fn find(&self, peer: &ServerId) -> Result<Arc<LinkConditions>, String> {
+        let (id, links) = (&self.id, self.links());
         let others = || links.keys().map(ServerId::as_str).collect::<Vec<_>>().join(", ");
         match links.get(peer) {
-            Some(conditions) => Ok(conditions),
+            Some(conditions) => Ok(Arc::clone(conditions)),
             None if links.is_empty() => {
                 Err(format!("{id} is the only server of its bank: it has no links"))
             }
@@ -195,7 +205,7 @@ mod tests {
     #[test]
     fn about_so_many_are_dropped() {
         let faults = Faults::new(&server("A"), [server("B")].iter());
-        let conditions = faults.of(&server("B")).unwrap();
+        let conditions = faults.of(&server("B"));
         let lost = || (0..1_000).filter(|_| conditions.loses("accept")).count();
         assert_eq!(lost(), 0);
         faults.obey(&broken("B", Fault::Drop { percent: 30 })).unwrap();
@@ -212,9 +222,9 @@ mod tests {
         let both = "accept".parse::<Messages>().unwrap().and("commit".parse().unwrap());
         let expected = [("B".into(), Fault::Lose { messages: both })];
         assert_eq!(links(&faults, &lose("commit")), expected);
-        let to_b = faults.of(&server("B")).unwrap();
+        let to_b = faults.of(&server("B"));
         assert!(to_b.loses("commit") && to_b.loses("commit") && !to_b.loses("accepted"));
-        assert!(!faults.of(&server("C")).unwrap().loses("commit"));
+        assert!(!faults.of(&server("C")).loses("commit"));
         let healed = faults.obey(&LinkOrder::Heal(None)).unwrap();
         assert_eq!(healed.faults, []);
         assert!(!to_b.loses("commit"));

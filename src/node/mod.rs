@@ -14,7 +14,7 @@
 //! gate ───────── holds clients back while there is too much to put into the next block
 //! send_queue ─── what leaves at once, and what waits for its writer (socket)
 //! reply_sender ─ the way out to a connection: one send queue and its writer (backlog)
-//! peer ───────── dials one peer, and keeps the link
+//! peer ───────── dials one peer, and keeps the link (diallers: whom)
 //! link ───────── the way out to a peer: two send queues and their writer
 //! idle ───────── how the event loop waits
 //! gauges ─────── what the event loop measures and counts beside its work, for status
@@ -48,6 +48,7 @@ use crate::node::archivist::{Archiving, Fetching};
 use crate::node::block_reader::{BlockReader, IndexTold, Jobs};
 use crate::node::checking::ToCheck;
 use crate::node::connection::Admission;
+use crate::node::diallers::Diallers;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::faults::Faults;
 use crate::node::gauges::Gauges;
@@ -56,7 +57,6 @@ use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::load::Loaded;
 use crate::node::loading::Loading;
-use crate::node::peer::Dialler;
 use crate::node::queues::Queues;
 use crate::node::read_only::Pauses;
 use crate::node::room::Room;
@@ -73,6 +73,7 @@ mod block_reader;
 mod checking;
 pub mod config;
 mod connection;
+mod diallers;
 mod doors;
 mod event_loop;
 mod faults;
@@ -234,13 +235,16 @@ impl Node {
         let fetching = Archiving::spawn(config, archivist, (&self.life, &to_peers))?;
         let (thread, fetching) = fetching.unzip();
         self.others.extend(thread);
+        let dials = server.dials();
         let faults = config.allow_fault_injection.then(|| {
-            let peers = config.peers().map(|(peer, _)| peer);
+            let peers = dials.iter().map(|(peer, _)| peer);
             Arc::new(Faults::new(&id, peers))
         });
         let trace = Trace::open(&id, config.trace.as_deref());
         trace.begin(server.life());
-        self.spawn_diallers(config, (faults.as_deref(), &doors), &trace, &to_peers)?;
+        let line = (timings.clone(), to_peers.clone(), Arc::clone(&doors), faults.clone());
+        let mut diallers = Diallers::of(&id, &self.life, line, trace.clone());
+        diallers.dial_each(&dials)?;
         let admission = self.admission(config, (to_peers, to_clients), &loading, (faults, &doors));
         let gauges = Gauges::new(id.clone());
         let told = fetching.as_ref().map(Fetching::told).unwrap_or_default();
@@ -257,6 +261,7 @@ impl Node {
             clients,
             queues: Queues::default(),
             transport,
+            diallers,
             waiting: Waiting::new(timings.clone()),
             pauses: Pauses::default(),
             timings,
@@ -334,31 +339,6 @@ impl Node {
         let (name, index) = (format!("{}:blocks", config.id), reader.told());
         self.others.push(self.life.spawn(name, move || reader.run(&to_do))?);
         Ok((jobs, index))
-    }
-
-    fn spawn_diallers(
-        &mut self,
-        config: &NodeConfig,
-        (faults, doors): (Option<&Faults>, &Arc<doors::Doors>),
-        trace: &Trace,
-        events: &Sender<Incoming>,
-    ) -> io::Result<()> {
-        for (peer, address) in config.peers() {
-            let dialler = Dialler {
-                id: config.id.clone(),
-                peer: peer.clone(),
-                address: address.clone(),
-                timings: config.timings.clone(),
-                life: Arc::clone(&self.life),
-                events: events.clone(),
-                doors: Arc::clone(doors),
-                conditions: faults.and_then(|faults| faults.of(peer)),
-                trace: trace.clone(),
-            };
-            let name = format!("{}:to-{peer}", config.id);
-            self.others.push(self.life.spawn(name, move || dialler.run())?);
-        }
-        Ok(())
     }
 
     /// Returns the address it listens on.

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -59,16 +59,20 @@ pub(crate) struct Dialler {
     pub(crate) conditions: Option<Arc<LinkConditions>>,
     /// The trace of what is sent.
     pub(crate) trace: Trace,
+    /// The number of the first connection. Those of two diallers to one peer differ.
+    pub(crate) first: u64,
+    /// True once nobody is to be dialled here any more.
+    pub(crate) parted: Arc<AtomicBool>,
 }
 
 impl Dialler {
-    /// Dials again and again, until the node ends.
+    /// Dials again and again, until the node ends or nobody is to be dialled here any more.
     pub(crate) fn run(&self) {
         let mut failures = 0;
         let mut last_complaint = String::new();
-        for number in 1.. {
+        for number in self.first.. {
             while self.conditions.as_ref().is_some_and(|conditions| conditions.is_cut()) {
-                if !self.life.sleep(self.timings.redial) {
+                if !self.pause(self.timings.redial) {
                     return;
                 }
             }
@@ -91,10 +95,15 @@ impl Dialler {
                     self.timings.redial_after(failures)
                 }
             };
-            if !self.life.sleep(jittered_pause(pause)) {
+            if !self.pause(jittered_pause(pause)) {
                 return;
             }
         }
+    }
+
+    /// Pauses. False if nobody is to be dialled any more.
+    fn pause(&self, pause: Duration) -> bool {
+        self.life.sleep(pause) && !self.parted.load(Ordering::Relaxed)
     }
 
     /// Logs what is wrong with the peer, but not the same thing over and over.

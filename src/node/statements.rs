@@ -217,7 +217,9 @@ fn before(account: &AccountId, balance: Amount, action: &Action) -> Option<Amoun
         Action::Open { .. } => Some(Amount::ZERO),
         Action::Transfer { from, amount, .. } if from == account => balance.plus(*amount),
         Action::Transfer { amount, .. } => balance.minus(*amount),
-        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => Some(balance),
+        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
+            Some(balance)
+        }
     }
 }
 

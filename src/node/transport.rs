@@ -246,6 +246,8 @@ impl Transport {
                     self.jobs.order(Job::ForClient { reply_sender, id, query });
                 }
             }
+            // The event loop has the diallers.
+            Bound::Dial(..) | Bound::Part(_) => {}
             Bound::HangUp(peer) => {
                 if let Some(link) = self.links.get(&peer) {
                     link.give_up();
@@ -261,6 +263,20 @@ impl Transport {
             }
         }
         None
+    }
+
+    /// Ends the link to a peer, which is dialled anew.
+    pub(crate) fn hang_up(&self, peer: &ServerId) {
+        if let Some(link) = self.links.get(peer) {
+            link.hang_up();
+        }
+    }
+
+    /// Ends what connects a server that is no peer any more.
+    pub(crate) fn part_from(&mut self, server: &ServerId) {
+        self.hang_up(server);
+        let theirs = self.connections.values().filter(|of| of.peer.as_ref() == Some(server));
+        theirs.for_each(|connection| connection.reply_sender.disconnect());
     }
 
     fn answer(&self, id: ConnectionId, message: Message) {

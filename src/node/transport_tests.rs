@@ -111,5 +111,7 @@ fn hello(id: &str) -> Hello {
         saw_you_at: None,
         keys: false,
         origin: None,
+        joins: false,
+        addresses: BTreeMap::new(),
     }
 }

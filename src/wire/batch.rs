@@ -114,7 +114,9 @@ impl Item {
             }
             Action::Open { account, key } => What::Open(account, key.map(|key| *key)),
             Action::Rekey { account, key } => What::Rekey(account, *key),
-            Action::Pin { .. } | Action::Rejoin { .. } => panic!("no client asks for that"),
+            Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
+                panic!("no client asks for that")
+            }
         };
         let needs_money = matches!(what, What::Transfer { .. });
         assert!(needs_money || wait_ms.is_none(), "an opening needs no money to wait for");

@@ -84,6 +84,8 @@ mod tests {
             saw_you_at: None,
             keys: false,
             origin: None,
+            joins: false,
+            addresses: BTreeMap::new(),
         }
     }
 

@@ -11,6 +11,7 @@ mod fields;
 pub mod lines;
 pub mod link;
 mod link_lines;
+mod members;
 pub mod message;
 pub mod messages;
 mod outcomes;

@@ -8,7 +8,8 @@ use crate::bank::blockchain::block::{Accounts, BlockHash, Genesis, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId, SessionId};
 use crate::bank::ledger::entry::Entry;
 use crate::bank::request::{
-    AsksToRejoin, Cursor, ErrorCode, Listed, Reply, Request, StatementLine,
+    AsksToJoin, AsksToRejoin, Cursor, ErrorCode, Listed, MemberStatus, Reply, Request,
+    StatementLine,
 };
 use crate::wire::link::LinkFaults;
 use crate::wire::outcomes::{BatchLine, BatchRead};
@@ -169,6 +170,12 @@ fn answer_to(request: &Request, text: &str) -> Result<Answer, String> {
             Err(_) => Reply::Status(Box::new(read(text)?)),
         },
         Request::Rejoin(_) => reply!(Rejoins { rejoins: Vec<AsksToRejoin> }),
+        Request::Members(_) => reply!(Members {
+            height: u64,
+            members: Vec<MemberStatus>,
+            asks: Vec<AsksToJoin>,
+            ordered: Vec<ServerId>
+        }),
         Request::Settle => reply!(Settled {
             settled: bool,
             height: u64,

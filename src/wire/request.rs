@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::batch::{self, BatchFields};
 use super::fields::{Object, count, first_name, is_beyond, objects, present, wait};
+use super::members;
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
@@ -23,7 +24,7 @@ pub const DEFAULT_PAGE: usize = 50;
 /// A good request, shown to whoever sent a bad one.
 const RIGHT: &str = "a request is one JSON object a line, such as \
     {\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":30}}, with exactly one of session, transfer, \
-    open, rekey, batch, balance, history, accounts, log, chain, status, settle, rejoin";
+    open, rekey, batch, balance, history, accounts, log, chain, status, settle, rejoin, members";
 
 objects! {
     Envelope {
@@ -41,7 +42,8 @@ objects! {
         chain: Object<ChainFields> = "present",
         status: Object<Nothing> = "present",
         settle: Object<Nothing> = "present",
-        rejoin: Object<RejoinFields> = "present"
+        rejoin: Object<RejoinFields> = "present",
+        members: Object<members::Fields> = "present"
     }
     Nothing {}
     TransferFields {
@@ -174,6 +176,7 @@ pub fn encode_request(id: u64, request: &Request) -> String {
             let (server, key) = confirmed.unzip();
             envelope.rejoin = Some(Object(RejoinFields { server, key }));
         }
+        Request::Members(order) => envelope.members = Some(Object(members::fields_of(order))),
     }
     to_line(&envelope)
 }
@@ -207,7 +210,9 @@ impl Envelope {
                 let (account, key) = (Some(account), Some(*key));
                 self.rekey = Some(Object(OpenFields { account, key, session, number, settled }));
             }
-            Action::Pin { .. } | Action::Rejoin { .. } => panic!("no client asks for that"),
+            Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
+                panic!("no client asks for that")
+            }
         }
     }
 }
@@ -249,13 +254,14 @@ fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<u64>, Reply
 /// Takes the one request from an envelope.
 fn request_of(envelope: Envelope, home: &AccountId) -> Result<Request, String> {
     let Envelope { session, transfer, open, batch, balance, history, accounts, .. } = envelope;
-    let Envelope { log, chain, status, settle, rekey, rejoin, .. } = envelope;
+    let Envelope { log, chain, status, settle, rekey, rejoin, members, .. } = envelope;
     let found = [
         session.map(|_| Ok(Request::Session)),
         transfer.map(|Object(fields)| transfer_of(fields, home)),
         open.map(|Object(fields)| open_of(fields)),
         rekey.map(|Object(fields)| rekey_of(fields)),
         rejoin.map(|Object(fields)| rejoin_of(fields)),
+        members.map(|Object(fields)| members::order_of(fields).map(Request::Members)),
         batch.map(|Object(fields)| batch::instructions_of(fields, home).map(Request::Batch)),
         balance.map(|Object(fields)| Ok(Request::Balance(fields.account))),
         history.map(|Object(fields)| history_of(fields, home)),

@@ -114,7 +114,7 @@ fn hear(bound: &Bound, heard: &Heard) {
                 message => heard.accepted(format!("says {}", message.name())),
             }
         }
-        Bound::HangUp(_) => {}
+        Bound::HangUp(_) | Bound::Dial(..) | Bound::Part(_) => {}
         Bound::SendBlocks { .. } => heard.accepted("sends blocks"),
         Bound::Own(_) => {}
     }

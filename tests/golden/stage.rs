@@ -225,6 +225,8 @@ impl Stage {
 
     fn hand_out(&mut self, name: &ServerId, bound: Bound) {
         match bound {
+            Bound::Dial(to, at) => self.follows(&name.to_string(), &format!("dials {to} at {at}")),
+            Bound::Part(from) => self.follows(&name.to_string(), &format!("parts from {from}")),
             Bound::Peer(to, Message::Hello(hello)) => {
                 let connection = self.links[&(name.clone(), to.clone())];
                 self.take_in(&to, Event::Greeted(connection, hello));

@@ -24,6 +24,7 @@ fn entry(entry: &Entry) -> String {
         Action::Rekey { account, .. } => format!("{server}{seq} ({account} gets another key)"),
         Action::Pin { server: who, .. } => format!("{server}{seq} ({who} tells its key)"),
         Action::Rejoin { server: who, .. } => format!("{server}{seq} ({who} rejoins)"),
+        Action::Member(change) => format!("{server}{seq} ({change})"),
     }
 }
 

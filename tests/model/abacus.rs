@@ -26,7 +26,10 @@ impl Abacus {
                 *self.0.entry(from.clone()).or_insert(0) -= units;
                 *self.0.entry(to.clone()).or_insert(0) += units;
             }
-            Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
+            Action::Rekey { .. }
+            | Action::Pin { .. }
+            | Action::Rejoin { .. }
+            | Action::Member(_) => {}
         }
     }
 
@@ -39,7 +42,7 @@ impl Abacus {
                 covered && self.0.contains_key(to)
             }
             Action::Rekey { account, .. } => self.0.contains_key(account),
-            Action::Pin { .. } | Action::Rejoin { .. } => true,
+            Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => true,
         };
         if can_be {
             self.note(action);

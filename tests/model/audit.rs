@@ -154,7 +154,9 @@ fn accounts_are_opened_once(state: &State, place: usize) -> bool {
             account.home() == state.nodes[place].id().as_str() && opened.insert(account)
         }
         Action::Transfer { from, .. } => from.home() == state.nodes[place].id().as_str(),
-        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => false,
+        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
+            false
+        }
     })
 }
 

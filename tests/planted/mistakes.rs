@@ -131,6 +131,19 @@ mistakes! {
     NotedSegmentsRemoved: "a start removes noted segments with the strays",
     SegmentsReadUnchecked: "blocks are read from a segment that is not the noted one",
     LookUpsWithoutRest: "runs for unknown payees follow each other without a rest",
+    BranchVotes: "the vote of a member without one counts",
+    BranchesWidenMajority: "members without a vote make the majority larger",
+    AnybodyProposes: "a block of somebody who is no member counts",
+    DismissedLogCounts: "the log of a dismissed server comes into a block",
+    DismissedWithMoney: "a server is dismissed whose accounts hold money",
+    DismissedBeforeItsEnd: "a server is dismissed whose log goes on in the same block",
+    DismissedComesBack: "the store of a dismissed server is admitted again",
+    LogsThoughLeaving: "a server that waits to be dismissed goes on accepting",
+    TwoDismissed: "one block dismisses two servers",
+    LastVoterGoes: "the last member with a vote goes",
+    LeavesAtOnce: "a dismissed server goes before the others hold the block",
+    JoinsUnordered: "a server joins without an operator's order",
+    PaysWhoIsGone: "an account is paid whose home is no member",
 }
 
 thread_local! {

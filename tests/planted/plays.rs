@@ -11,7 +11,7 @@ use crate::bank::ledger::entry::{Position, Record, Via};
 use crate::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::request::Request;
-use crate::machine::scenes::{fair, going_on, keys, rejoining, trust};
+use crate::machine::scenes::{fair, going_on, keys, member_blocks, members, rejoining, trust};
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
 use crate::{founding, long_logs, queues};
@@ -80,6 +80,19 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::RejoinsUnconfirmed, keys::a_rejoin_takes_an_operator_s_word_for_its_very_key),
     (Mistake::OldKeyGoesOn, keys::after_a_rejoin_the_old_key_speaks_for_nobody),
     (Mistake::LearnsByOldKeys, keys::who_rejoins_hears_those_whose_keys_its_operator_knows),
+    (Mistake::BranchVotes, members::a_branch_logs_and_has_no_vote),
+    (Mistake::BranchesWidenMajority, members::a_branch_logs_and_has_no_vote),
+    (Mistake::AnybodyProposes, member_blocks::a_stranger_s_block_is_none),
+    (Mistake::DismissedLogCounts, member_blocks::the_log_of_a_dismissed_server_is_no_member_s),
+    (Mistake::DismissedWithMoney, members::who_holds_money_is_not_dismissed),
+    (Mistake::DismissedBeforeItsEnd, member_blocks::a_dismissal_is_the_last_word),
+    (Mistake::DismissedComesBack, member_blocks::an_instance_is_admitted_once),
+    (Mistake::LogsThoughLeaving, members::who_holds_money_is_not_dismissed),
+    (Mistake::TwoDismissed, member_blocks::one_block_dismisses_one),
+    (Mistake::LastVoterGoes, members::a_vote_is_given_and_taken),
+    (Mistake::LeavesAtOnce, members::a_dismissed_server_stays_until_the_others_hold_the_block),
+    (Mistake::JoinsUnordered, members::nobody_joins_unordered),
+    (Mistake::PaysWhoIsGone, members::who_is_dismissed_is_gone_and_comes_back_in_the_next_epoch),
     (Mistake::PinsForAnother, keys::a_server_tells_only_its_own_key),
     (Mistake::AnybodyDebits, keys::nobody_debits_another_s_account),
     (Mistake::ReadsAnything, keys::an_owner_reads_its_own_and_nobody_else_s),

@@ -70,7 +70,7 @@ fn happen(plain: &mut Plain, action: &Action) -> Result<(), LedgerError> {
         Action::Rekey { account, .. } if !plain.contains_key(account) => {
             return Err(LedgerError::UnknownAccount(account.clone()));
         }
-        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
+        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {}
     }
     Ok(())
 }

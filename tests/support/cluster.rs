@@ -42,6 +42,7 @@ impl Cluster {
                 listen: listen.clone(),
                 opening_balance: Amount::new(100).unwrap(),
                 rejoin: false,
+                join: false,
                 bank: None,
                 opening: None,
                 settle_at: None,

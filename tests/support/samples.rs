@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, FORMAT, Genesis, SealedBlock};
-use paxos_banking::bank::blockchain::derived::Derived;
+use paxos_banking::bank::blockchain::derived::{Derived, Membership};
 use paxos_banking::bank::effects::{Batch, Write};
 use paxos_banking::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
 use paxos_banking::bank::ledger::element::Element;
@@ -137,13 +137,14 @@ pub fn append_with(
         trim,
         pages: first.into_iter().collect(),
         checkpoint: block.height(),
-        derived: Derived {
+        derived: Box::new(Derived {
             included: included(block),
             instances: instances(),
             deposed: BTreeSet::new(),
             keys: BTreeMap::new(),
             former: BTreeSet::new(),
-        },
+            membership: Membership::default(),
+        }),
         sessions: SessionChanges::default(),
     }
 }

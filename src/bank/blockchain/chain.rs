@@ -8,7 +8,8 @@ use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{
     Block, BlockHash, FORMAT, Genesis, OLDEST_FORMAT, SealedBlock,
 };
-use crate::bank::blockchain::derived::Derived;
+use crate::bank::blockchain::derived::{Deposed, Derived};
+use crate::bank::blockchain::quorum::Quorum;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, InstanceId, ServerId};
 use crate::bank::ledger::balances::{Balances, View};
@@ -100,25 +101,30 @@ impl std::error::Error for BlockError {}
 pub struct Consequences {
     /// What follows from the chain with this block.
     derived: Derived,
-    /// The instances that it deposes.
-    deposes: BTreeSet<InstanceId>,
+    /// The instances and the server that it deposes.
+    deposed: Deposed,
     changes: Changes,
 }
 
 impl Consequences {
     /// Makes the consequences of an opening block.
     pub(super) fn of_opening(derived: Derived, changes: Changes) -> Consequences {
-        Consequences { derived, deposes: BTreeSet::new(), changes }
+        Consequences { derived, deposed: Deposed::default(), changes }
     }
 
     /// True if the block deposes an instance.
     pub fn deposes(&self, instance: InstanceId) -> bool {
-        self.deposes.contains(&instance)
+        self.deposed.instances.contains(&instance)
+    }
+
+    /// Returns the server that the block dismisses, if it dismisses one.
+    pub fn dismisses(&self) -> Option<&ServerId> {
+        self.deposed.dismissed.as_ref()
     }
 }
 
 impl Chain {
-    /// Returns the bank's servers.
+    /// Returns the bank's servers that take part in agreeing on the next height.
     pub fn members(&self) -> impl Iterator<Item = &ServerId> {
         self.derived.instances.keys()
     }
@@ -150,6 +156,11 @@ impl Chain {
             derived: Derived::at_founding(&genesis),
             genesis,
         })
+    }
+
+    /// Returns whose votes decide on the next height.
+    pub fn quorum(&self) -> Quorum<'_> {
+        Quorum::among(self.derived.instances.len(), &self.derived.membership.branches)
     }
 
     /// Returns the accounts that block 0 opens, and their balances.
@@ -242,7 +253,7 @@ impl Chain {
         if self.is_opening(*height) {
             return self.verify_opening(balances, block);
         }
-        self.verify_outline(block.block())?;
+        self.verify_outline(block.block(), |server| self.derived.is_member(server))?;
         let mut derived = self.derived.clone();
         let mut trial = Trial::new(balances, View::Committed);
         trial.expect(block.block().len());
@@ -251,12 +262,16 @@ impl Chain {
             let last = self.follow(&mut trial, server, log)?;
             derived.included.insert(server.clone(), last);
         }
-        let deposes = derived.follow(block.block());
-        Ok(Consequences { derived, deposes, changes: trial.into_changes() })
+        let deposed = derived.follow(block.block(), |server| trial.holds_any(server));
+        Ok(Consequences { derived, deposed, changes: trial.into_changes() })
     }
 
     /// Checks what a block must be like wherever in this chain it stands, except as the first.
-    pub(super) fn verify_outline(&self, block: &Block) -> Result<(), BlockError> {
+    pub(super) fn verify_outline(
+        &self,
+        block: &Block,
+        is_member: impl Fn(&ServerId) -> bool,
+    ) -> Result<(), BlockError> {
         let Block { height, proposer, genesis, opening, logs, .. } = block;
         if self.is_opening(*height) {
             return self.verify_named(block);
@@ -268,7 +283,7 @@ impl Chain {
             return Err(BlockError::Genesis("only block 0 may hold a genesis"));
         }
         match proposer {
-            Some(proposer) if self.derived.included.contains_key(proposer) => {}
+            Some(proposer) if is_member(proposer) || planted!(AnybodyProposes) => {}
             Some(stranger) => return Err(BlockError::Stranger(stranger.clone())),
             None => return Err(BlockError::Genesis("only block 0 may be without a proposer")),
         }
@@ -301,7 +316,8 @@ impl Chain {
         server: &ServerId,
         log: &[Element],
     ) -> Result<Position, BlockError> {
-        let included = self.derived.included.get(server);
+        let is_member = self.derived.is_member(server) || planted!(DismissedLogCounts);
+        let included = self.derived.included.get(server).filter(|_| is_member);
         let mut last = *included.ok_or_else(|| BlockError::Stranger(server.clone()))?;
         for element in log {
             if element.first() != last.next() {

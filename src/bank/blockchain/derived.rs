@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::bank::address::Address;
 use crate::bank::blockchain::block::{Block, Genesis};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{InstanceId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position};
+use crate::bank::ledger::member_change::MemberChange;
 
 /// What follows from the blocks up to a height, equally at every server. A store keeps it beside its
 /// chain, so that a starting server need not read the whole chain.
@@ -26,6 +28,39 @@ pub struct Derived {
     /// The keys that were servers' and are so no more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub former: BTreeSet<Fingerprint>,
+    /// What orders have changed about the members.
+    #[serde(default, skip_serializing_if = "Membership::is_founding")]
+    pub membership: Membership,
+}
+
+/// What orders have changed about the members since the founding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// How many orders have taken effect.
+    pub changes: u64,
+    /// The members without a vote.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub branches: BTreeSet<ServerId>,
+    /// For each member of which the chain tells it, where it is found.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<ServerId, Address>,
+}
+
+impl Membership {
+    /// True if no order has changed anything.
+    pub fn is_founding(&self) -> bool {
+        self.changes == 0
+    }
+}
+
+/// What a block changes about the servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deposed {
+    /// The instances that it deposes.
+    pub instances: BTreeSet<InstanceId>,
+    /// The server that it dismisses, if it dismisses one.
+    pub dismissed: Option<ServerId>,
 }
 
 impl Derived {
@@ -36,14 +71,17 @@ impl Derived {
         let included = genesis.servers.keys().map(start).collect();
         let instances = genesis.servers.clone();
         let keys = genesis.keys.clone();
-        Derived { included, instances, deposed: BTreeSet::new(), keys, former: BTreeSet::new() }
+        Derived { included, instances, keys, ..Derived::default() }
     }
 
-    /// Applies a block's entries about servers; returns the instances that they depose.
-    pub fn follow(&mut self, block: &Block) -> BTreeSet<InstanceId> {
-        let mut deposes = BTreeSet::new();
+    /// Applies a block's entries about servers; returns whom they depose. `holds` tells whether any account of a
+    /// server holds money after the block.
+    pub fn follow(&mut self, block: &Block, holds: impl Fn(&ServerId) -> bool) -> Deposed {
+        let mut deposed = Deposed::default();
+        let deposes = &mut deposed.instances;
         for (logged_by, log) in &block.logs {
             let elements = log.iter().filter(|element| element.concerns_servers());
+            let last = log.last().and_then(|element| element.records().last());
             for record in elements.flat_map(Element::records) {
                 match &record.action {
                     Action::Pin { server, instance, key }
@@ -54,15 +92,28 @@ impl Derived {
                     Action::Rejoin { server, old, new, key } => {
                         deposes.extend(self.rejoin(server, *old, *new, key.as_deref().copied()));
                     }
+                    Action::Member(change) if self.objection(change).is_none() => match &**change {
+                        MemberChange::Dismiss { server } => {
+                            let is_last = last.is_some_and(|last| std::ptr::eq(last, record))
+                                || planted!(DismissedBeforeItsEnd);
+                            let empty = !holds(server) || planted!(DismissedWithMoney);
+                            let one = deposed.dismissed.is_none() || planted!(TwoDismissed);
+                            if server == logged_by && is_last && empty && one {
+                                deposes.extend(self.dismiss(server));
+                                deposed.dismissed = Some(server.clone());
+                            }
+                        }
+                        change => self.change(change),
+                    },
                     _ => {}
                 }
             }
         }
-        deposes
+        deposed
     }
 
     /// True if the chain names a key for each server.
-    fn is_keyed(&self) -> bool {
+    pub fn is_keyed(&self) -> bool {
         !self.keys.is_empty() && self.keys.len() == self.instances.len()
     }
 
@@ -165,7 +216,7 @@ mod tests {
         let (previous, proposer) = (BlockHash::NONE, Some(id("A")));
         let (genesis, opening) = (None, None);
         let block = Block { height: 1, previous, proposer, genesis, opening, logs };
-        let deposes = derived.follow(&block);
+        let deposes = derived.follow(&block, |_| false).instances;
         deposes.into_iter().map(|instance| instance.0).collect()
     }
 

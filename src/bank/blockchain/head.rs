@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::bank::blockchain::block::{Block, SealedBlock};
 use crate::bank::blockchain::chain::{BlockError, Chain};
+use crate::bank::blockchain::derived::{Derived, Membership};
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::entry::Position;
 use crate::bank::stored::{Place, Stored};
@@ -39,20 +40,21 @@ impl Chain {
             if before.is_some_and(|before| block.block().previous != before.hash()) {
                 return Err(wrong(BlockError::Link { height }));
             }
-            self.verify_outline(block.block()).map_err(wrong)?;
-            self.follow_loosely(&mut ends, block.block()).map_err(wrong)?;
+            let is_known = |server: &ServerId| derived.included.contains_key(server);
+            self.verify_outline(block.block(), is_known).map_err(wrong)?;
+            follow_loosely(&mut ends, block.block(), is_known).map_err(wrong)?;
             before = Some(block);
         }
         let follows = |(server, last): (&&ServerId, &Position)| {
             let included = derived.included.get(*server);
             included.is_some_and(|included| *included == *last || is_new_epoch(*last, *included))
         };
-        if !derived.included.keys().eq(self.derived.included.keys()) || !ends.iter().all(follows) {
+        let is_founder = |id: &ServerId| self.derived.included.contains_key(id);
+        let founders = derived.included.keys().filter(|id| is_founder(id)).count();
+        if founders < self.derived.included.len() || !ends.iter().all(follows) {
             return Err((Place::Included, "they are not what the last blocks end with".into()));
         }
-        if !derived.instances.keys().eq(self.derived.included.keys()) {
-            return Err((Place::Instances, "they are not those of the bank's servers".into()));
-        }
+        check_members(derived)?;
         Ok(Chain {
             height: stored.blocks.saturating_sub(1),
             head: before.map_or(self.head, SealedBlock::hash),
@@ -61,28 +63,50 @@ impl Chain {
             genesis_hash: self.genesis_hash,
         })
     }
+}
 
-    /// Checks that a block's elements follow each other, as far as that can be known.
-    fn follow_loosely<'a>(
-        &self,
-        ends: &mut BTreeMap<&'a ServerId, Position>,
-        block: &'a Block,
-    ) -> Result<(), BlockError> {
-        for (server, log) in &block.logs {
-            if !self.derived.included.contains_key(server) {
-                return Err(BlockError::Stranger(server.clone()));
-            }
-            for element in log {
-                let found = element.first();
-                match ends.insert(server, element.last()) {
-                    Some(last) if found != last.next() && !begins_epoch(last, found) => {
-                        let (server, expected) = (server.clone(), last.next());
-                        return Err(BlockError::Sequence { server, expected, found });
-                    }
-                    _ => {}
+/// Checks that a block's elements follow each other, as far as that can be known.
+fn follow_loosely<'a>(
+    ends: &mut BTreeMap<&'a ServerId, Position>,
+    block: &'a Block,
+    is_known: impl Fn(&ServerId) -> bool,
+) -> Result<(), BlockError> {
+    for (server, log) in &block.logs {
+        if !is_known(server) {
+            return Err(BlockError::Stranger(server.clone()));
+        }
+        for element in log {
+            let found = element.first();
+            match ends.insert(server, element.last()) {
+                Some(last) if found != last.next() && !begins_epoch(last, found) => {
+                    let (server, expected) = (server.clone(), last.next());
+                    return Err(BlockError::Sequence { server, expected, found });
                 }
+                _ => {}
             }
         }
-        Ok(())
     }
+    Ok(())
+}
+
+/// Checks that the stored members are servers that the chain has had, at least one with a vote.
+fn check_members(derived: &Derived) -> Result<(), (Place, String)> {
+    let Derived { included, instances, membership, .. } = derived;
+    let Membership { branches, addresses, .. } = membership;
+    if instances.is_empty() || !instances.keys().all(|id| included.contains_key(id)) {
+        return Err((Place::Instances, "they are not those of the bank's servers".into()));
+    }
+    if branches.len() >= instances.len() || !branches.iter().all(|id| instances.contains_key(id)) {
+        return Err((
+            Place::Membership,
+            "those without a vote are not members, or nobody has a vote".into(),
+        ));
+    }
+    if !addresses.keys().all(|id| instances.contains_key(id)) {
+        return Err((
+            Place::Membership,
+            "it tells where servers are found that are no members".into(),
+        ));
+    }
+    Ok(())
 }

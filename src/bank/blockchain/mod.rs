@@ -5,6 +5,8 @@ pub mod block;
 pub mod chain;
 pub mod derived;
 mod head;
+pub mod members;
 mod opening;
 pub mod origin;
+pub mod quorum;
 pub mod reconcile;

@@ -1,7 +1,7 @@
 //! What each account holds: by the chain alone, and by what this server knows beyond it.
 
 use crate::bank::amount::Amount;
-use crate::bank::ids::AccountId;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::changed::{Change, Changes, KeyChange};
 use crate::bank::ledger::digest::Digest;
 use crate::bank::ledger::directory::{AccountNumber, Directory};
@@ -163,6 +163,15 @@ impl Balances {
         self.of(View::Local, account)
     }
 
+    /// Returns the accounts of one home, each with its local balance. Looks at all accounts.
+    pub fn of_home<'a>(
+        &'a self,
+        home: &'a ServerId,
+    ) -> impl Iterator<Item = (&'a AccountId, Amount)> + 'a {
+        let all = self.accounts.iter().map(|(account, holding)| (account, holding.local));
+        all.filter(move |(account, _)| account.is_of(home))
+    }
+
     /// Returns what the local log by itself brings to an account that it pays or opens and that this server
     /// may not debit. For an account that it may debit, returns zero or the rest. None if the log neither pays
     /// nor opens it.
@@ -240,7 +249,10 @@ impl Balances {
             Action::Rekey { account, .. } if self.find(account).is_none() => {
                 return Err(LedgerError::UnknownAccount(account.clone()));
             }
-            Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
+            Action::Rekey { .. }
+            | Action::Pin { .. }
+            | Action::Rejoin { .. }
+            | Action::Member(_) => {}
         }
         if let Some((account, key)) = action.gives_key()
             && let Some(number) = self.find(account)

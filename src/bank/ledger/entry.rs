@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId};
+use crate::bank::ledger::member_change::MemberChange;
 
 /// How an entry came to be accepted.
 #[derive(
@@ -81,6 +82,8 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<Box<Fingerprint>>,
     },
+    /// Changes the bank's members (DESIGN.md, "Members").
+    Member(Box<MemberChange>),
 }
 
 impl Action {
@@ -95,7 +98,7 @@ impl Action {
         match self {
             Action::Transfer { from, .. } => Some(from),
             Action::Open { account, .. } | Action::Rekey { account, .. } => Some(account),
-            Action::Pin { .. } | Action::Rejoin { .. } => None,
+            Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => None,
         }
     }
 
@@ -111,7 +114,7 @@ impl Action {
 
     /// True if it concerns the servers, and no account.
     pub fn is_of_servers(&self) -> bool {
-        matches!(self, Action::Pin { .. } | Action::Rejoin { .. })
+        matches!(self, Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_))
     }
 
     /// Returns the account that pays, if one does.

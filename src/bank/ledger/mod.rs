@@ -7,6 +7,7 @@ pub mod directory;
 pub mod element;
 pub mod entry;
 pub mod local_log;
+pub mod member_change;
 pub(crate) mod owners;
 pub mod pages;
 pub(crate) mod quick;

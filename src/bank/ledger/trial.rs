@@ -2,7 +2,7 @@
 
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
-use crate::bank::ids::AccountId;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::balances::{AccountNumbers, Balances, View};
 use crate::bank::ledger::changed::{Change, Changes, KeyChange};
 use crate::bank::ledger::directory::AccountNumber;
@@ -67,6 +67,13 @@ impl<'a> Trial<'a> {
         self.find(account).map(|(_, amount)| amount)
     }
 
+    /// True if an account of a server holds money. Looks at all accounts.
+    pub fn holds_any(&self, home: &ServerId) -> bool {
+        let known = self.base.all_committed().map(|(account, _)| account);
+        let mut all = known.chain(self.changes.opened.keys().cloned());
+        all.any(|account| account.is_of(home) && self.of(&account) > Some(Amount::ZERO))
+    }
+
     /// Applies an action: all of it, or nothing and the reason.
     ///
     /// # Errors
@@ -88,7 +95,10 @@ impl<'a> Trial<'a> {
                 return Err(LedgerError::UnknownAccount(account.clone()));
             }
             // They move no money; their effect on the servers is the chain's business.
-            Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => {}
+            Action::Rekey { .. }
+            | Action::Pin { .. }
+            | Action::Rejoin { .. }
+            | Action::Member(_) => {}
         }
         if let Some((account, key)) = action.gives_key() {
             let before = self.changes.keys.get(account).map_or(0, |change| change.own);

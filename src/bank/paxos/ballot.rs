@@ -43,22 +43,9 @@ impl fmt::Display for Ballot {
     }
 }
 
-/// Returns how many of `servers` are a majority: two majorities always share a server.
-pub const fn majority(servers: usize) -> usize {
-    servers / 2 + 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn two_majorities_always_meet() {
-        for servers in 1..=9 {
-            assert!(2 * majority(servers) > servers);
-            assert!(majority(servers) <= servers);
-        }
-    }
 
     #[test]
     fn round_then_server_then_life() {

@@ -25,8 +25,7 @@ impl Knowledge {
 
     /// Returns the last known seq of each server of the bank.
     pub fn known(&self, chain: &Chain) -> BTreeMap<ServerId, u64> {
-        let servers = chain.genesis().servers.keys();
-        servers.map(|server| (server.clone(), self.end(chain, server).seq)).collect()
+        chain.members().map(|server| (server.clone(), self.end(chain, server).seq)).collect()
     }
 
     /// Adds what a server promised after its known entries. The entries' effects are checked when they are
@@ -63,6 +62,8 @@ impl Knowledge {
         if planted!(KnowledgeNotTrimmed) {
             return;
         }
+        let is_member = |server: &ServerId| chain.derived().is_member(server);
+        self.0.retain(|server, _| is_member(server));
         for (server, log) in &mut self.0 {
             let included = chain.included(server);
             log.retain(|element| element.last() > included);

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bank::address::Address;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{BlockHash, Genesis, SealedBlock};
 use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
@@ -27,6 +28,12 @@ pub struct Configuration {
 }
 
 impl Configuration {
+    /// Returns the configuration with which a bank was founded.
+    pub fn of(genesis: &Genesis) -> Configuration {
+        let servers = genesis.servers.keys().cloned().collect();
+        Configuration { servers, opening_balance: genesis.opening_balance }
+    }
+
     /// True if a bank with these founding terms is the configured one.
     pub fn matches(&self, genesis: &Genesis) -> bool {
         // A bank that goes on from another has that one's balances.
@@ -71,6 +78,12 @@ pub struct Hello {
     /// The hash of the origin from which the sender, where it founds a bank, goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<BlockHash>,
+    /// True if the sender is no member yet, and waits to be admitted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joins: bool,
+    /// Where the members are found, told to a server that the bank was not founded with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<ServerId, Address>,
 }
 
 /// The furthest point at which a server has seen another: what the other one said was durable.

@@ -2,13 +2,14 @@
 //! follows from each.
 //!
 //! It sends nothing and sets no timer. Facts about the other servers come with each question: who may vote,
-//! who is expected to answer, how many are a majority.
+//! who is expected to answer, whose votes decide.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::Chain;
+use crate::bank::blockchain::quorum::Quorum;
 use crate::bank::ids::{AccountId, LifeId, ServerId, WaitId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
@@ -223,7 +224,7 @@ impl Proposer {
     /// `covers` tells whether these servers' logs bring everything that waits what it needs.
     pub fn weigh(
         &mut self,
-        majority: usize,
+        quorum: Quorum<'_>,
         expected: &BTreeSet<ServerId>,
         covers: impl FnOnce(&Knowledge, &BTreeSet<ServerId>) -> bool,
     ) -> Step {
@@ -231,7 +232,7 @@ impl Proposer {
         else {
             return Step::Wait;
         };
-        if promises.len() < majority {
+        if !quorum.is_reached_by(promises.keys()) {
             return Step::Wait;
         }
         let value = value(promises);
@@ -251,10 +252,10 @@ impl Proposer {
     }
 
     /// Says what follows when the others have had their moment.
-    pub fn gather_is_over(&self, majority: usize) -> Step {
+    pub fn gather_is_over(&self, quorum: Quorum<'_>) -> Step {
         match &self.run {
             Some(Run { phase: Phase::Preparing { promises, gathering }, .. })
-                if promises.len() >= majority && *gathering > Gathering::NotYet =>
+                if quorum.is_reached_by(promises.keys()) && *gathering > Gathering::NotYet =>
             {
                 Step::Propose(value(promises))
             }
@@ -299,7 +300,7 @@ impl Proposer {
         may_vote: bool,
         (height, ballot): (u64, &Ballot),
         hash: BlockHash,
-        majority: usize,
+        quorum: Quorum<'_>,
     ) -> Step {
         let Some(run) = self.run.as_mut().filter(|run| run.is(height, ballot)) else {
             return Step::Ignored(Ignored::OtherRun);
@@ -307,13 +308,14 @@ impl Proposer {
         let Phase::Accepting { block, accepted, .. } = &mut run.phase else {
             return Step::Ignored(Ignored::NoBlockYet);
         };
-        let counts = may_vote && (block.hash() == hash || planted!(AnotherBallotCounts));
+        let votes = may_vote && quorum.counts(from);
+        let counts = votes && (block.hash() == hash || planted!(AnotherBallotCounts));
         let again = counts && !accepted.insert(from.clone());
         if !counts || (again && !planted!(AcceptedCountsTwice)) {
             return Step::Ignored(Ignored::NoVote);
         }
         // Exactly once: the run is over then.
-        match accepted.len() + usize::from(again) == majority {
+        match accepted.len() + usize::from(again) == quorum.needed {
             true => self.conclude(),
             false => Step::Wait,
         }

@@ -77,11 +77,11 @@ impl Stage {
     /// Returns what follows while these servers are expected.
     fn weigh(&mut self, expected: &[&str], covered: bool) -> Step {
         let expected = expected.iter().map(|name| id(name)).collect();
-        self.proposer.weigh(2, &expected, |_, _| covered)
+        self.proposer.weigh(Quorum::of_all(3), &expected, |_, _| covered)
     }
 
     fn accepted(&mut self, of: &str, hash: BlockHash) -> Step {
-        self.proposer.on_accepted(&id(of), true, (1, &self.ballot), hash, 2)
+        self.proposer.on_accepted(&id(of), true, (1, &self.ballot), hash, Quorum::of_all(3))
     }
 }
 
@@ -128,7 +128,10 @@ fn whoever_is_expected_gets_a_moment_and_a_shorter_one_if_all_is_covered() {
     assert_eq!(stage.weigh(&["C"], false), gather(short, None));
     assert_eq!(stage.weigh(&["C"], false), Step::Wait, "that timer is set");
     assert_eq!(stage.weigh(&["C"], true), gather(Timer::Gather { covered: true }, Some(short)));
-    assert!(matches!(stage.proposer.gather_is_over(2), Step::Propose(Value::Build(_))));
+    assert!(matches!(
+        stage.proposer.gather_is_over(Quorum::of_all(3)),
+        Step::Propose(Value::Build(_))
+    ));
     assert!(matches!(stage.weigh(&["A", "B"], false), Step::Propose(Value::Build(_))));
 }
 
@@ -150,7 +153,8 @@ fn a_majority_for_exactly_the_block_chooses_it_once() {
     assert_eq!(stage.accepted("A", block(2).hash()), Step::Ignored(Ignored::NoVote));
     assert_eq!(stage.accepted("A", block(1).hash()), Step::Wait);
     let Stage { proposer, ballot, .. } = &mut stage;
-    let stranger = proposer.on_accepted(&id("C"), false, (1, ballot), block(1).hash(), 2);
+    let stranger =
+        proposer.on_accepted(&id("C"), false, (1, ballot), block(1).hash(), Quorum::of_all(3));
     assert_eq!(stranger, Step::Ignored(Ignored::NoVote), "its vote does not count");
     assert_eq!(stage.accepted("A", block(1).hash()), Step::Ignored(Ignored::NoVote));
     let Step::Chosen(chosen) = stage.accepted("C", block(1).hash()) else { panic!("a majority") };

@@ -22,6 +22,8 @@ pub struct Config {
     pub addresses: BTreeMap<ServerId, String>,
     /// True if, by the operator's word, this server's store was lost for good, and it rejoins with another.
     pub rejoin: bool,
+    /// True if it has no store of this bank yet and waits to be admitted.
+    pub join: bool,
     /// The only bank that it serves, if it was told. Then it founds none.
     pub bank: Option<BankName>,
     /// What the bank begins with, if it is to be founded where another one ended.

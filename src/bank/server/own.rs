@@ -23,8 +23,22 @@ pub(super) struct OwnStore {
     pub no_writes: Option<String>,
     /// The instance that this server asked to replace.
     pub replaces: Option<InstanceId>,
+    /// How far the server is in ceasing to be a member.
+    pub leaving: Leaving,
     /// The last entry of that instance that a peer has seen, and the peer.
     pub seen_of_it: Option<(Position, ServerId)>,
+}
+
+/// How far a server is in ceasing to be a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Leaving {
+    /// It stays.
+    #[default]
+    No,
+    /// Its dismissal is the last entry of its log, and in no block yet. It logs nothing more.
+    Asked,
+    /// A block has dismissed it. It stays until enough voters hold this block.
+    Dismissed,
 }
 
 /// The ledger of this server: its log, the accounts' balances, and the requests answered before.

@@ -56,6 +56,7 @@ impl Server {
                 Reply::Error { error: ErrorCode::Unavailable, message: self.not_open() }
             }
             Request::Settle => return self.settle(connection, id),
+            Request::Members(order) => return self.on_order(connection, id, order),
             Request::Chain { from, to } => {
                 let height = self.chain().height();
                 let to = to.unwrap_or(height).min(height);
@@ -118,6 +119,18 @@ impl Server {
         if self.is_in_doubt() {
             return self.doubt();
         }
+        if self.leaves() {
+            return format!(
+                "{} is dismissed: it is no member of this bank any more",
+                self.config.id
+            );
+        }
+        if self.joins() {
+            return format!(
+                "{} is no member of this bank yet: an operator has to order it at a member (admit)",
+                self.config.id
+            );
+        }
         if self.rejoins() {
             return format!(
                 "{} rejoins: it serves when the chain names its new store",
@@ -167,7 +180,7 @@ impl Server {
         };
         let peers = self.peers.iter().map(|(id, peer)| PeerStatus {
             id: id.clone(),
-            address: self.config.addresses.get(id).cloned().unwrap_or_default(),
+            address: self.address(id).unwrap_or_default().to_owned(),
             connected: peer.is_connected(),
             height: peer.height,
             turn: peer.seen.map(|seen| seen.turn),

@@ -8,7 +8,7 @@ use super::Server;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::ids::ConnectionId;
 use crate::bank::paxos::message::Message;
-use crate::bank::request::{ErrorCode, Reply, Request};
+use crate::bank::request::{ErrorCode, Order, Reply, Request};
 
 impl Server {
     /// True if this server only reads.
@@ -69,5 +69,6 @@ fn reads_only(request: &Request) -> bool {
         | Request::Log { .. } => true,
         Request::One(_) | Request::Batch(_) | Request::Settle | Request::Session => false,
         Request::Rejoin(confirmed) => confirmed.is_none(),
+        Request::Members(order) => *order == Order::Show,
     }
 }

@@ -10,7 +10,7 @@ use crate::bank::ids::{AccountId, ConnectionId};
 use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::entry::Action;
 use crate::bank::reason::{Code, Reason};
-use crate::bank::request::{Listed, Reply, Request, ShortStatus};
+use crate::bank::request::{Listed, Order, Reply, Request, ShortStatus};
 
 /// The most accounts that a short status names.
 const MOST_NAMED: usize = 100;
@@ -112,7 +112,8 @@ impl Rights<'_> {
         let allowed = match request {
             _ if right.is_operators() => true,
             Request::Chain { .. } | Request::Log { .. } => right.reads_all(),
-            Request::Settle | Request::Rejoin(_) => false,
+            Request::Members(Order::Show) => right.reads_all(),
+            Request::Settle | Request::Rejoin(_) | Request::Members(_) => false,
             Request::Balance(account) => {
                 right.reads_all() || account.as_ref().is_some_and(is_ones_own)
             }
@@ -146,7 +147,7 @@ impl Rights<'_> {
             Action::Rekey { account, .. } => right.is_operators() || owner(account) == Some(key),
             Action::Open { .. } => right.is_operators(),
             // It has a reason of its own.
-            Action::Pin { .. } | Action::Rejoin { .. } => true,
+            Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => true,
         };
         (!allowed).then(|| Reason::new(Code::Forbidden, forbidden(action, key)))
     }
@@ -189,7 +190,9 @@ fn needs_key() -> String {
 /// Says what a key lacks, and nothing of what is there.
 fn not_allowed(key: Fingerprint, request: &Request) -> String {
     let who = match request {
-        Request::Settle | Request::Rejoin(_) => "only operators may ask for this",
+        Request::Settle | Request::Rejoin(_) | Request::Members(_) => {
+            "only operators may ask for this"
+        }
         Request::Chain { .. } | Request::Log { .. } => {
             "only operators and auditors may ask for this"
         }

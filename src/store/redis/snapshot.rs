@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::{FORMAT, OLDEST_FORMAT, SealedBlock};
-use crate::bank::blockchain::derived::{Derived, SessionsInChain};
+use crate::bank::blockchain::derived::{Derived, Membership, SessionsInChain};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::entry::Position;
@@ -18,7 +18,7 @@ use crate::store::archive::record::Archived;
 use crate::store::redis::keys::{
     ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD, FORMER_KEYS_FIELD,
     HORIZON_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys,
-    PROMISED_FIELD,
+    MEMBERSHIP_FIELD, PROMISED_FIELD,
 };
 use crate::store::redis::reply::{
     command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
@@ -136,14 +136,8 @@ pub(super) fn parse(
         checkpoint: state.checkpoint.unwrap_or_default(),
         log,
         accepted: parse_accepted(keys, &state, &accepted, blocks)?,
-        promised: state.promised,
-        derived: Derived {
-            included: state.included.unwrap_or_default(),
-            instances: state.instances.unwrap_or_default(),
-            deposed: state.deposed.unwrap_or_default(),
-            keys: state.keys.unwrap_or_default(),
-            former: state.former.unwrap_or_default(),
-        },
+        promised: state.promised.clone(),
+        derived: state.derived(),
         sessions: SessionsInChain { highest: sessions, horizon: state.horizon },
     };
     Ok(Snapshot { older: state.older, owner, stored: Some(stored), archived: state.archived })
@@ -192,6 +186,7 @@ struct State {
     deposed: Option<BTreeSet<InstanceId>>,
     keys: Option<BTreeMap<ServerId, Fingerprint>>,
     former: Option<BTreeSet<Fingerprint>>,
+    membership: Option<Membership>,
     horizon: Option<Position>,
     checkpoint: Option<u64>,
     active: bool,
@@ -199,6 +194,18 @@ struct State {
 }
 
 impl State {
+    /// Returns what is stored beside the chain and follows from it.
+    fn derived(&self) -> Derived {
+        Derived {
+            included: self.included.clone().unwrap_or_default(),
+            instances: self.instances.clone().unwrap_or_default(),
+            deposed: self.deposed.clone().unwrap_or_default(),
+            keys: self.keys.clone().unwrap_or_default(),
+            former: self.former.clone().unwrap_or_default(),
+            membership: self.membership.clone().unwrap_or_default(),
+        }
+    }
+
     fn parse(
         keys: &Keys,
         fields: Vec<(String, String)>,
@@ -221,6 +228,7 @@ impl State {
         let deposed = optional(&mut fields, key, DEPOSED_FIELD)?;
         let keys = optional(&mut fields, key, KEYS_FIELD)?;
         let former = optional(&mut fields, key, FORMER_KEYS_FIELD)?;
+        let membership = optional(&mut fields, key, MEMBERSHIP_FIELD)?;
         if let Some(older) = older.filter(|_| keys.is_some() || former.is_some()) {
             return Err(corrupt(&place(KEYS_FIELD), format!("there, and the format is {older}")));
         }
@@ -246,6 +254,7 @@ impl State {
             deposed,
             keys,
             former,
+            membership,
             horizon,
             checkpoint,
             active,

@@ -17,7 +17,8 @@ use crate::bank::stored::LIVES_KEPT;
 use crate::store::StoreError;
 use crate::store::redis::keys::{
     ACCEPTED_FIELD, ACTIVE_FIELD, BASE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMER_KEYS_FIELD,
-    HORIZON_FIELD, INCLUDED_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys, PROMISED_FIELD,
+    HORIZON_FIELD, INCLUDED_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys, MEMBERSHIP_FIELD,
+    PROMISED_FIELD,
 };
 use crate::store::redis::pages;
 use crate::store::redis::past::Sealed;
@@ -124,9 +125,11 @@ impl<'a> Turn<'a> {
                     trim,
                     pages,
                     checkpoint,
-                    derived: Derived { included, instances, deposed, keys, former },
+                    derived,
                     sessions,
                 } => {
+                    let Derived { included, instances, deposed, keys, former, membership } =
+                        &**derived;
                     self.append(block, *from_accepted, *trim);
                     self.set_pages(pages);
                     self.set(&[
@@ -137,6 +140,9 @@ impl<'a> Turn<'a> {
                     ]);
                     if !keys.is_empty() {
                         self.set(&[(KEYS_FIELD, &json(keys)), (FORMER_KEYS_FIELD, &json(former))]);
+                    }
+                    if !membership.is_founding() {
+                        self.set(&[(MEMBERSHIP_FIELD, &json(membership))]);
                     }
                     self.change_sessions(sessions);
                     self.clear();

@@ -83,7 +83,9 @@ impl Accounts {
                 self.change(to, units, entry, height)
             }
             Action::Rekey { .. } => Ok(()),
-            Action::Pin { .. } | Action::Rejoin { .. } => Err(format!("it is nobody's: {entry:?}")),
+            Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
+                Err(format!("it is nobody's: {entry:?}"))
+            }
         }
     }
 

@@ -178,7 +178,7 @@ fn balances_as_told(history: &History, accounts: &Accounts) -> Result<(), Findin
             let account = match action {
                 Action::Transfer { from, .. } => from,
                 Action::Open { account, .. } | Action::Rekey { account, .. } => account,
-                Action::Pin { .. } | Action::Rejoin { .. } => {
+                Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
                     return Err(format!("no client asks for {action:?}"));
                 }
             };

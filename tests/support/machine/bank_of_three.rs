@@ -93,6 +93,8 @@ pub fn hello(of: &str) -> Hello {
         saw_you_at: None,
         keys: false,
         origin: None,
+        joins: false,
+        addresses: BTreeMap::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::note::{Note, Warning};
-use crate::bank::paxos::message::Message;
+use crate::bank::paxos::message::{Configuration, Message};
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::bank::server::{Config, Server};
 
@@ -104,6 +104,20 @@ impl Cluster {
         self.nodes.insert(name, node);
     }
 
+    /// Starts a server that is no member yet; it begins at this member.
+    pub fn start_joining(&mut self, name: Name, at: Name) {
+        self.counter += 1;
+        let config = self.config(name, false);
+        let configuration = Configuration { servers: Vec::new(), ..config.configuration };
+        let mut addresses = config.addresses;
+        addresses.retain(|server, _| *server == id(at) || *server == id(name));
+        let config = Config { join: true, configuration, addresses, ..config };
+        let node = self.nodes.get_mut(name).unwrap();
+        let server = node.disk.try_load(config, 1_000 + self.counter).expect("it can start");
+        (node.server, node.stopped) = (Some(server), None);
+        self.end_turn(name);
+    }
+
     fn config(&self, name: Name, rejoin: bool) -> Config {
         let key = self.keys.get(name).copied();
         let opening = self.opening.clone().filter(|_| !rejoin);
@@ -188,7 +202,8 @@ impl Cluster {
     fn dial(&mut self) {
         let up: Vec<Name> = self.nodes.keys().copied().filter(|name| self.is_up(name)).collect();
         for from in &up {
-            for to in self.ids.clone() {
+            let dials = self.nodes[from].server.as_ref().map(Server::dials).unwrap_or_default();
+            for (to, _) in dials {
                 let answers =
                     |name: &&Name| id(name) == to && !self.apart.contains(&(*from, **name));
                 let Some(answers) = up.iter().rfind(answers).filter(|_| id(from) != to) else {
@@ -289,7 +304,8 @@ impl Cluster {
                     self.hang_up(&link);
                 }
             }
-            Bound::HangUp(to) => self.hang_up(&(name, to)),
+            Bound::HangUp(to) | Bound::Part(to) => self.hang_up(&(name, to)),
+            Bound::Dial(..) => {}
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.nodes[name].disk.chain[from as usize..=up_to as usize].to_vec();
                 self.send(name, &to, Message::BlocksResponse { blocks });

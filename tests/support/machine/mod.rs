@@ -31,6 +31,7 @@ pub fn config_of(id: &ServerId, servers: &[ServerId], opening: u64) -> Config {
         configuration: Configuration { servers: servers.to_vec(), opening_balance },
         addresses: servers.iter().map(|id| (id.clone(), format!("{id}:7000"))).collect(),
         rejoin: false,
+        join: false,
         bank: None,
         opening: None,
         key: None,

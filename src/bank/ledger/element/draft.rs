@@ -40,7 +40,9 @@ impl Draft {
         match &record.action {
             Action::Transfer { .. } | Action::Rekey { .. } => {}
             Action::Open { account, .. } => self.opened.push(account.clone()),
-            Action::Pin { .. } | Action::Rejoin { .. } => self.concerns_servers = true,
+            Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
+                self.concerns_servers = true;
+            }
         }
     }
 
@@ -94,6 +96,10 @@ fn add(text: &mut Vec<u8>, more: &str) {
 fn write_object(text: &mut Vec<u8>, action: &Action) {
     let (begin, key) = match action {
         Action::Transfer { .. } => unreachable!("a transfer is written as a list"),
+        Action::Member(change) => {
+            text.push(b'{');
+            return change.write(text);
+        }
         Action::Open { account, key } => (format!("{{\"open\":\"{account}\""), key.as_ref()),
         Action::Rekey { account, key } => (format!("{{\"rekey\":\"{account}\""), Some(key)),
         Action::Pin { server, instance, key } => {

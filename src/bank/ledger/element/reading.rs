@@ -6,10 +6,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::bank::address::Address;
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::member_change::{Admission, MemberChange};
 use crate::bank::ledger::quick;
 
 /// Parses an element's text.
@@ -116,12 +118,81 @@ struct Object {
     old: Option<InstanceId>,
     new: Option<InstanceId>,
     key: Option<Box<Fingerprint>>,
+    admit: Option<ServerId>,
+    dismiss: Option<ServerId>,
+    #[serde(rename = "move")]
+    moved: Option<ServerId>,
+    promote: Option<ServerId>,
+    demote: Option<ServerId>,
+    at: Option<Address>,
+    branch: Option<True>,
     request: Option<Named>,
     marks: Option<String>,
 }
 
+/// The word `true`. Its opposite is said by leaving it out.
+struct True;
+
+impl<'de> Deserialize<'de> for True {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match bool::deserialize(from)? {
+            true => Ok(True),
+            false => Err(de::Error::custom("what is not so is left out")),
+        }
+    }
+}
+
+/// What is said of a change of members that can't be read.
+const NO_CHANGE: &str = "a change of members is an object: \"admit\", \"instance\" and \"at\", with \"key\" and \
+    \"branch\" if it has them; \"move\" and \"at\"; or \"dismiss\", \"promote\" or \"demote\"";
+
 impl Object {
+    /// True if it changes the bank's members.
+    fn is_member_change(&self) -> bool {
+        let Object { admit, dismiss, moved, promote, demote, .. } = self;
+        [admit, dismiss, moved, promote, demote].into_iter().any(Option::is_some)
+            || self.at.is_some()
+            || self.branch.is_some()
+    }
+
+    fn into_member_change(self) -> Result<(Action, Option<Named>), &'static str> {
+        let Object { admit, dismiss, moved, promote, demote, at, branch, instance, .. } = self;
+        if self.open.is_some()
+            || self.rekey.is_some()
+            || self.pin.is_some()
+            || self.rejoin.is_some()
+            || self.old.is_some()
+            || self.new.is_some()
+        {
+            return Err(NO_CHANGE);
+        }
+        let only = (instance, at, self.key, branch);
+        let change = match (admit, dismiss, moved, promote, demote, only) {
+            (Some(server), None, None, None, None, (Some(instance), Some(at), key, branch)) => {
+                let (key, branch) = (key.map(|key| *key), branch.is_some());
+                MemberChange::Admit(Admission { server, instance, at, key, branch })
+            }
+            (None, Some(server), None, None, None, (None, None, None, None)) => {
+                MemberChange::Dismiss { server }
+            }
+            (None, None, Some(server), None, None, (None, Some(at), None, None)) => {
+                MemberChange::Move { server, at }
+            }
+            (None, None, None, Some(server), None, (None, None, None, None)) => {
+                MemberChange::Promote { server }
+            }
+            (None, None, None, None, Some(server), (None, None, None, None)) => {
+                MemberChange::Demote { server }
+            }
+            _ => return Err(NO_CHANGE),
+        };
+        Ok((Action::Member(Box::new(change)), self.request))
+    }
+
     fn into_action(self) -> Result<(Action, Option<Named>), &'static str> {
+        if self.is_member_change() {
+            return self.into_member_change();
+        }
         let Object { open, rekey, pin, instance, rejoin, old, new, key, request, .. } = self;
         let action = match (open, rekey, (pin, instance), (rejoin, old, new), key) {
             (Some(account), None, (None, None), (None, None, None), key) => {

@@ -30,7 +30,10 @@ impl Server {
         self.foresee(block).map_err(AppendError::Block)?;
         let consequences = self.voter.foreseen.take().expect("it was foreseen just now");
         let from_accepted = self.voter.acceptor.accepted().is_some_and(|(_, held)| held == block);
-        if consequences.deposes(self.store.instance) && !planted!(DeposedGoesOn) {
+        // An earlier store of this server may have been dismissed by a block that this one only learns.
+        let deposes = consequences.deposes(self.store.instance);
+        let leaves = deposes && consequences.dismisses() == Some(&self.config.id);
+        if deposes && !leaves && !planted!(DeposedGoesOn) {
             return Err(AppendError::Against(self.deposed_by(block)));
         }
         // The chain's entries of an earlier epoch were never in the log of a server that rejoins.
@@ -46,9 +49,10 @@ impl Server {
             return Err(AppendError::Against(self.log_contradicted(block)));
         };
         let chain = self.chain.as_mut().expect("checked above");
+        let changes_before = chain.derived().membership.changes;
         let before = chain.included(&self.config.id);
         let changes = chain.append(block, consequences);
-        let derived = chain.derived().clone();
+        let derived = Box::new(chain.derived().clone());
         if elsewhere {
             let base = chain.included(&self.config.id);
             self.ledger.log =
@@ -58,6 +62,7 @@ impl Server {
         self.proposer.knowledge.trim(chain);
         self.peers.settle_newcomers(chain);
         self.voter.acceptor.clear();
+        self.voter.shown = None;
         self.proposer.begin_rounds_anew();
         self.ledger.balances.commit(changes, block.height());
         let (pages, checkpoint) = self.pages_for(block);
@@ -84,6 +89,11 @@ impl Server {
             let last = block.block().log(&self.config.id).last().map(Element::last);
             self.look_whether_rejoined(last.unwrap_or(before));
         }
+        self.look_whether_dismissed(leaves);
+        if self.chain().derived().membership.changes != changes_before {
+            self.follow_members();
+        }
+        self.answer_orders(leaves);
         self.hang_up_on_old_keys();
         self.tell_settled();
         self.settled_some();

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::super::Server;
+use super::super::membership::quorum_of;
 use super::super::transfers::{Need, Verdict};
 use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::BlockError;
@@ -110,10 +111,11 @@ impl Server {
 
     /// Proposes, or waits a short time for the other connected servers.
     fn weigh_promises(&mut self) {
-        let (majority, expected) = (self.majority(), self.expected());
+        let expected = self.expected();
+        let quorum = quorum_of(&self.chain, &self.config);
         let (waiting, ledger, me) = (&self.waiting, &self.ledger, &self.config.id);
         let covers = |known: &_, servers: &_| waiting.is_covered_by(ledger, known, servers, me);
-        let step = self.proposer.weigh(majority, &expected, covers);
+        let step = self.proposer.weigh(quorum, &expected, covers);
         self.follow(step);
     }
 
@@ -130,7 +132,7 @@ impl Server {
 
     /// Goes on after the others have had their moment.
     pub(in crate::bank::server) fn on_gather_over(&mut self) {
-        let step = self.proposer.gather_is_over(self.majority());
+        let step = self.proposer.gather_is_over(self.quorum());
         self.follow(step);
     }
 
@@ -148,9 +150,10 @@ impl Server {
         hash: BlockHash,
         instance: InstanceId,
     ) {
-        let (may_vote, majority) = (self.may_vote(&from, instance), self.majority());
+        let may_vote = self.may_vote(&from, instance);
+        let quorum = quorum_of(&self.chain, &self.config);
         let of = (height, &ballot);
-        match self.proposer.on_accepted(&from, may_vote, of, hash, majority) {
+        match self.proposer.on_accepted(&from, may_vote, of, hash, quorum) {
             Step::Ignored(why) => self.ignore(Nothing::Answer("an accepted", from, why)),
             step => self.follow(step),
         }

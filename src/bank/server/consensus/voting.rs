@@ -17,6 +17,9 @@ use crate::bank::paxos::message::{Message, Vote, Whole};
 pub(in crate::bank::server) struct Voter {
     pub acceptor: Acceptor,
     pub foreseen: Foreseen,
+    /// The block that was proposed last to this server while it has no vote. It need not be durable: nobody counts
+    /// on it.
+    pub shown: Option<SealedBlock>,
     /// The newest prepare that came before its time.
     held: Option<HeldPrepare>,
 }
@@ -24,7 +27,7 @@ pub(in crate::bank::server) struct Voter {
 impl Voter {
     /// Makes a voter with what was promised and accepted in the life before.
     pub fn new(acceptor: Acceptor) -> Voter {
-        Voter { acceptor, foreseen: Foreseen::default(), held: None }
+        Voter { acceptor, foreseen: Foreseen::default(), shown: None, held: None }
     }
 
     /// Holds a prepare that came before its time, unless a newer one is held.
@@ -89,6 +92,10 @@ impl Server {
     fn promise_or_nack(&mut self, prepare: HeldPrepare) {
         let HeldPrepare { from, height, ballot, known, asks, .. } = prepare;
         let waiting = self.waiting.has_transfers();
+        if !self.votes() {
+            // Who has no vote binds nobody: it only tells its log, which is durable.
+            return self.promise(&from, (height, ballot), &known, &asks);
+        }
         match self.voter.acceptor.prepare(&ballot) {
             Answer::PromisedHigher(promised) => {
                 let nack = Message::Nack { height, ballot, promised, waiting };
@@ -98,10 +105,20 @@ impl Server {
             Answer::Yes => self.write(Write::Promise(ballot.clone())),
             Answer::Again | Answer::Conflict => {}
         }
+        self.promise(&from, (height, ballot), &known, &asks);
+    }
+
+    fn promise(
+        &mut self,
+        to: &ServerId,
+        (height, ballot): (u64, Ballot),
+        known: &BTreeMap<ServerId, u64>,
+        asks: &BTreeSet<AccountId>,
+    ) {
         let known = known.get(&self.config.id).copied().unwrap_or(0);
-        let instance = self.store.instance;
-        let vote = self.vote(known, &asks);
-        self.send(&from, Message::Promise { height, ballot, instance, waiting, vote });
+        let (instance, waiting) = (self.store.instance, self.waiting.has_transfers());
+        let vote = self.vote(known, asks);
+        self.send(to, Message::Promise { height, ballot, instance, waiting, vote });
     }
 
     fn vote(&mut self, known: u64, asks: &BTreeSet<AccountId>) -> Vote {
@@ -161,6 +178,10 @@ impl Server {
             }
             return;
         }
+        if !self.votes() {
+            self.voter.shown = Some(block);
+            return;
+        }
         match self.voter.acceptor.accept(&ballot, &block) {
             Answer::PromisedHigher(promised) => {
                 let waiting = self.waiting.has_transfers();
@@ -217,7 +238,18 @@ impl Server {
                 let block = block.clone();
                 self.append_chosen(&block).is_ok()
             }
-            _ => false,
+            _ => self.append_shown(hash),
+        }
+    }
+
+    /// Appends the block that was shown to this server while it has no vote, if its hash is this one.
+    fn append_shown(&mut self, hash: BlockHash) -> bool {
+        match self.voter.shown.take() {
+            Some(block) if block.hash() == hash => self.append_chosen(&block).is_ok(),
+            shown => {
+                self.voter.shown = shown;
+                false
+            }
         }
     }
 

@@ -63,13 +63,17 @@ impl Server {
     fn found_on(&mut self, block: &SealedBlock) -> Result<(), String> {
         let chain = Chain::found(block).map_err(|error| error.to_string())?;
         let genesis = chain.genesis();
-        if chain.instance(&self.config.id) != Some(self.store.instance) && !self.config.rejoin {
+        if chain.instance(&self.config.id) != Some(self.store.instance)
+            && !self.config.rejoin
+            && !self.config.join
+        {
             return Err(format!("it names another store of {}", self.config.id));
         }
         if !self.config.serves(&block.hash()) {
             return Err("this server serves another bank only (--bank)".to_owned());
         }
-        if !self.config.configuration.matches(genesis) {
+        let comes_later = self.config.join || self.config.rejoin;
+        if !self.config.configuration.matches(genesis) && !comes_later {
             return Err(format!("this server is configured for {}", self.config.configuration));
         }
         self.config.check_keys(genesis)?;
@@ -83,10 +87,11 @@ impl Server {
             trim: 0,
             pages,
             checkpoint,
-            derived: chain.derived().clone(),
+            derived: Box::new(chain.derived().clone()),
             sessions: SessionChanges::default(),
         });
         self.chain = Some(chain);
+        self.follow_members();
         // The others wait to hear that this server has block 0 too.
         self.send_all(&Message::Heartbeat(self.standing()));
         self.append_opening();
@@ -98,7 +103,7 @@ impl Server {
     pub(in crate::bank::server) fn activate(&mut self, told: bool) {
         let confirmed = self.peers.values().filter(|peer| peer.confirmed).count();
         let needed =
-            if planted!(FoundedByMajority) { self.majority() - 1 } else { self.peers.len() };
+            if planted!(FoundedByMajority) { self.quorum().needed - 1 } else { self.peers.len() };
         let all = confirmed >= needed;
         // Without all opening blocks, no balance means anything.
         let is_complete = self.chain.as_ref().is_some_and(Chain::is_complete);

@@ -12,8 +12,8 @@ const BYTES_A_TURN: usize = 8 << 20;
 impl Config {
     /// Checks that a block 0 goes on from where this server was told, if it was told.
     pub(super) fn check_opening(&self, genesis: &Genesis) -> Result<(), String> {
-        // A server that was told the bank, or that rejoins, takes the bank's word.
-        if self.bank.is_some() || self.rejoin || planted!(OpeningUnchecked) {
+        // A server that was told the bank, or that rejoins or joins, takes the bank's word.
+        if self.bank.is_some() || self.rejoin || self.join || planted!(OpeningUnchecked) {
             return Ok(());
         }
         match (&self.opening, &genesis.origin) {
@@ -41,7 +41,8 @@ impl Server {
     pub(super) fn check_origin(&self, hello: &Hello) -> Result<(), String> {
         let founds = self.chain.is_none() && hello.standing.genesis.is_none();
         let ours = self.config.opening.as_ref().map(|opening| opening.origin.hash());
-        if !founds || hello.origin == ours || self.config.bank.is_some() || self.config.rejoin {
+        let takes_its_word = self.config.bank.is_some() || self.config.rejoin || self.joins();
+        if !founds || hello.origin == ours || takes_its_word || hello.joins {
             return Ok(());
         }
         let said = |origin: &Option<_>| match origin {

@@ -8,7 +8,7 @@ use crate::bank::effects::{Bound, Timer};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId, TurnNumber};
 use crate::bank::note::{Note, Nothing, Warning};
-use crate::bank::paxos::message::{Hello, Message, Standing};
+use crate::bank::paxos::message::{Configuration, Hello, Message, Standing};
 
 /// What to do if the servers came to know different instances of each other while they founded.
 const FOUND_AGAIN: &str = "If no server is active, the founding was cut short by a lost store, or the servers were told different \
@@ -33,13 +33,23 @@ impl Server {
             instance: self.store.instance,
             life: self.store.life,
             lives: self.store.lives[first..].to_vec(),
-            configuration: self.config.configuration.clone(),
+            configuration: self.founding_terms(),
             standing: self.standing(),
             knows_you_as: self.chain.as_ref().and_then(|chain| chain.instance(to)),
             rejoins: self.has_another_instance(),
             saw_you_at: self.peers.get(to).and_then(|peer| peer.seen),
             keys: self.config.keys,
             origin: self.config.opening.as_ref().map(|opening| opening.origin.hash()),
+            joins: self.joins(),
+            addresses: self.addresses_for(to),
+        }
+    }
+
+    /// Returns the terms of the founding: the chain's, or, before it, those of the configuration.
+    fn founding_terms(&self) -> Configuration {
+        match &self.chain {
+            None => self.config.configuration.clone(),
+            Some(chain) => Configuration::of(chain.genesis()),
         }
     }
 
@@ -104,6 +114,7 @@ impl Server {
                 // It may know that this server's store was lost. It speaks for no other peer.
                 if let Some(hello) = hello.filter(|hello| hello.id == peer) {
                     let _ = self.check(&hello, proved);
+                    self.hear_of_the_others(&peer, &hello, proved);
                 }
             }
             other => self.warn(Warning::OddAnswer(peer, other.name())),
@@ -164,21 +175,55 @@ impl Server {
         if hello.id == self.config.id {
             return Err(format!("it calls itself {}, as this server does", hello.id));
         }
+        self.hear_of_member(hello);
+        let asks_to_join = hello.joins && !self.is_member(&hello.id);
+        if asks_to_join && self.chain.is_some() && !self.rejoins() {
+            self.check_joiner(hello, proved)?;
+        }
         if self.peers.get(&hello.id).is_none() {
-            return Err(format!("{} is not a server of this bank", hello.id));
+            return Err(self.why_no_member(&hello.id));
         }
-        self.check_newcomer(hello, proved)?;
+        if !asks_to_join {
+            self.check_newcomer(hello, proved)?;
+        }
         self.check_key(&hello.id, proved)?;
-        let (ours, theirs) = (&self.config.configuration, &hello.configuration);
-        if ours != theirs {
-            return Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id));
-        }
+        self.hear_of_addresses(hello);
+        self.check_terms(hello)?;
         self.check_access(hello)?;
         self.check_origin(hello)?;
         self.check_told(hello)?;
         self.check_bank(hello)?;
         self.check_instances(hello)?;
         self.check_sightings(hello)
+    }
+
+    /// Checks that a server was told the terms of this bank's founding, as far as it still has to found it. Who comes
+    /// to a founded bank need not know them.
+    fn check_terms(&self, hello: &Hello) -> Result<(), String> {
+        let (ours, theirs) = (self.founding_terms(), &hello.configuration);
+        let fits = match &self.chain {
+            Some(chain) => theirs.matches(chain.genesis()),
+            // If the other one holds block 0, that says more than these terms.
+            None => ours == *theirs || hello.standing.genesis.is_some(),
+        };
+        match fits || hello.joins || self.joins() || self.comes_later(hello) {
+            true => Ok(()),
+            false => Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id)),
+        }
+    }
+
+    /// True if one of the two holds no block 0 yet, and takes the place of a server that is lost.
+    fn comes_later(&self, hello: &Hello) -> bool {
+        let (without, with) = (self.chain.is_none(), hello.standing.genesis.is_none());
+        without != with && (if without { self.config.rejoin } else { hello.rejoins })
+    }
+
+    fn why_no_member(&self, id: &ServerId) -> String {
+        let chain = self.chain.as_ref();
+        match chain.is_some_and(|chain| chain.derived().included.contains_key(id)) {
+            true => format!("{id} is no member of this bank any more: it was dismissed"),
+            false => format!("{id} is not a server of this bank"),
+        }
     }
 
     /// Checks that a server is of the same bank, as far as both know their bank. If they differ, either may be
@@ -192,7 +237,7 @@ impl Server {
         }
         let (Some(ours), Some(theirs)) = (ours, theirs) else { return Ok(()) };
         let with_it = self.peers.values().filter(|peer| peer.elsewhere == Some(theirs)).count();
-        if with_it >= self.majority() {
+        if with_it >= self.quorum().needed {
             self.stop(format!(
                 "the store of {} was swapped: it is of another bank, with block 0 {}, than those of \
                  most servers, with {}. Start it on its own.",
@@ -265,6 +310,7 @@ impl Server {
         if let Some(known) = self.peers.get_mut(peer) {
             known.key = proved;
             known.instance = Some(hello.instance);
+            known.joins = hello.joins;
             known.leaps = false;
             if hello.standing.genesis.is_none() && !planted!(HeightOutlivesStore) {
                 // Whatever it held before, it no longer does: it has to be founded with, not asked.
@@ -275,6 +321,7 @@ impl Server {
         self.hear_of_predecessor(peer, hello.saw_you_at);
         self.learn_standing(peer, hello.standing);
         self.found();
+        self.carry_out_orders();
     }
 
     /// Takes in a peer's standing.
@@ -316,6 +363,9 @@ impl Server {
         self.append_opening();
         self.pin_own_key();
         self.bring_in_confirmed();
+        self.open_own_account();
+        self.carry_out_orders();
+        self.look_whether_gone();
         self.set(Timer::Heartbeat);
     }
 }

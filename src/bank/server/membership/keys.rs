@@ -23,12 +23,12 @@ impl Config {
     /// Says what stands against it.
     pub(in crate::bank::server) fn check_keys(&self, genesis: &Genesis) -> Result<(), String> {
         let Genesis { keys, .. } = genesis;
-        if self.rejoin && (keys.is_empty() || self.key.is_some()) {
+        if (self.rejoin || self.join) && (keys.is_empty() || self.key.is_some()) {
             // Other servers may have rejoined with other keys.
             return Ok(());
         }
         let differs = |(id, key): &(&ServerId, &Fingerprint)| keys.get(*id) != Some(*key);
-        match (self.keys && !self.rejoin, keys.is_empty()) {
+        match (self.keys && !self.rejoin && !self.join, keys.is_empty()) {
             (false, true) => Ok(()),
             (true, true) => {
                 Err("it has no keys, and this server was told --access keys".to_owned())
@@ -124,6 +124,10 @@ impl Server {
                     Err(format!("{id} proves the key {key}, and the chain names another for it"))
                 }
             };
+        }
+        let ordered = self.peers.orders.ordered.get(id).and_then(|ordered| ordered.key);
+        if ordered.is_some() && proved != ordered && !planted!(GreetsWithoutItsKey) {
+            return Err(format!("{id} doesn't prove the key by which it is to be admitted"));
         }
         match (self.config.expect.get(id), proved) {
             (Some(expected), Some(proved)) if *expected != proved => {

@@ -11,7 +11,7 @@ impl Server {
     /// True if this server founds a bank with the others once it knows their stores.
     pub(in crate::bank::server) fn may_found(&self) -> bool {
         let told = self.config.bank.is_some() && !planted!(FoundsThoughTold);
-        !told && !self.config.rejoin
+        !told && !self.config.rejoin && !self.config.join
     }
 
     /// True if a block 0 is this server's bank's, as far as it knows its bank.
@@ -39,7 +39,7 @@ impl Server {
     /// all lost found a bank as well.
     pub(in crate::bank::server) fn tell_founded(&mut self, block: &SealedBlock) {
         let hash = block.hash();
-        match self.config.bank.is_some() || self.config.rejoin {
+        match self.config.bank.is_some() || self.config.rejoin || self.config.join {
             true => self.note(Note::Founded(hash)),
             false => self.warn(Warning::NewBank(hash)),
         }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::asking::{Asking, Newcomer};
+use super::orders::Orders;
+use crate::bank::address::Address;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::fingerprint::Fingerprint;
@@ -74,6 +76,10 @@ pub struct Peer {
     pub(super) word: Word,
     /// True if it was asked for blocks that it claims to have, and sent none. No run waits for these blocks.
     pub in_vain: bool,
+    /// True if it is no member yet, by its last hello, and waits to be admitted.
+    pub joins: bool,
+    /// Where it is dialled, if the chain or a member has told this since this server started.
+    pub dialled: Option<String>,
     /// True if it named a round that can't be believed. That is logged once for each greeting.
     pub leaps: bool,
 }
@@ -104,20 +110,37 @@ impl Peer {
 }
 
 /// The other servers, and the connections that they dialled.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Peers {
     known: BTreeMap<ServerId, Peer>,
     /// The connections that peers dialled and opened with a good hello.
     greeted: BTreeMap<ConnectionId, ServerId>,
     /// Who asks to rejoin, and whom an operator has confirmed.
     pub(super) asking: Asking,
+    /// Who asks to join, and what operators have ordered.
+    pub(in crate::bank::server) orders: Orders,
+    /// Where servers are found, as members told this server when it joined.
+    pub(in crate::bank::server) addresses: BTreeMap<ServerId, Address>,
 }
 
 impl Peers {
     /// Starts with peers of which nothing is known.
     pub fn new(ids: impl Iterator<Item = ServerId>) -> Peers {
         let known = ids.map(|id| (id, Peer::default())).collect();
-        Peers { known, greeted: BTreeMap::new(), asking: Asking::default() }
+        Peers { known, ..Peers::default() }
+    }
+
+    /// Adds a peer of which nothing is known. True if it is new.
+    pub fn add(&mut self, id: &ServerId) -> bool {
+        let is_new = !self.known.contains_key(id);
+        self.known.entry(id.clone()).or_default();
+        is_new
+    }
+
+    /// Removes a peer; what still comes on its connections is a stranger's word.
+    pub fn remove(&mut self, id: &ServerId) {
+        self.known.remove(id);
+        self.greeted.retain(|_, of| of != id);
     }
 
     /// Returns a peer.
@@ -153,11 +176,6 @@ impl Peers {
     /// Returns how many peers there are.
     pub fn len(&self) -> usize {
         self.known.len()
-    }
-
-    /// Returns how many peers are connected.
-    pub fn connected(&self) -> usize {
-        self.values().filter(|peer| peer.is_connected()).count()
     }
 
     /// Returns the peer that opened a connection with a good hello.
@@ -235,6 +253,10 @@ mod tests {
         name.parse().unwrap()
     }
 
+    fn connected(peers: &Peers) -> usize {
+        peers.values().filter(|peer| peer.is_connected()).count()
+    }
+
     fn two() -> Peers {
         Peers::new(["B", "C"].map(id).into_iter())
     }
@@ -246,8 +268,8 @@ mod tests {
             peers.on_greeted(&id("B"), connection, (InstanceId(7), LifeId(1)), None);
         }
         assert_eq!((peers.of(older), peers.of(newer)), (None, Some(&id("B"))));
-        assert!(!peers.on_closed(older) && peers.connected() == 1);
-        assert!(peers.on_closed(newer) && peers.connected() == 0);
+        assert!(!peers.on_closed(older) && connected(&peers) == 1);
+        assert!(peers.on_closed(newer) && connected(&peers) == 0);
     }
 
     #[test]
@@ -258,12 +280,12 @@ mod tests {
         };
         greets(&mut peers, 1);
         peers.get_mut(&id("B")).unwrap().missed = SILENCE - 1;
-        assert_eq!(peers.connected(), 1);
+        assert_eq!(connected(&peers), 1);
         peers.get_mut(&id("B")).unwrap().missed = SILENCE;
-        assert_eq!(peers.connected(), 0);
+        assert_eq!(connected(&peers), 0);
         greets(&mut peers, 2);
-        assert_eq!(peers.connected(), 1);
-        assert!(!peers.on_closed(ConnectionId(3)) && peers.connected() == 1, "nobody's");
+        assert_eq!(connected(&peers), 1);
+        assert!(!peers.on_closed(ConnectionId(3)) && connected(&peers) == 1, "nobody's");
     }
 
     #[test]

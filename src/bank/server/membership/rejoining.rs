@@ -3,17 +3,17 @@
 use super::super::Server;
 use super::peers::Peer;
 use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::blockchain::quorum::majority;
 use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::note::{Note, Nothing, Warning};
-use crate::bank::paxos::ballot::majority;
 use crate::bank::paxos::message::{Hello, Message, Sighting, Standing};
 
 impl Server {
     /// True if the chain, as far as it is held, does not name this server's instance.
     pub(in crate::bank::server) fn rejoins(&self) -> bool {
         match &self.chain {
-            None => self.config.rejoin,
+            None => self.config.rejoin || self.config.join,
             Some(chain) => chain.instance(&self.config.id) != Some(self.store.instance),
         }
     }
@@ -32,7 +32,7 @@ impl Server {
     /// True if this server's instance is not the founding one.
     pub(in crate::bank::server) fn has_another_instance(&self) -> bool {
         match &self.chain {
-            None => self.config.rejoin,
+            None => self.config.rejoin || self.config.join,
             Some(chain) => {
                 chain.genesis().servers.get(&self.config.id) != Some(&self.store.instance)
             }
@@ -75,10 +75,12 @@ impl Server {
     /// True if this server holds everything that a majority of the others holds, by their word, and none is
     /// known to hold more. Then it knows the chain, except for what is being chosen, and whose place it takes.
     fn knows_the_chain(&self) -> bool {
-        let heights = || self.peers.values().filter_map(|peer| peer.height);
+        let mut heights = self.peers.values().filter_map(|peer| peer.height);
+        let told =
+            self.peers.iter().filter(|(id, peer)| peer.height.is_some() && self.is_member(id));
         self.reconcile.is_idle()
-            && heights().all(|height| Some(height) <= self.height())
-            && heights().count() >= self.majority()
+            && heights.all(|height| Some(height) <= self.height())
+            && self.quorum().is_reached_by(told.map(|(id, _)| id))
     }
 
     /// Refuses a rejoin while the instance that it would replace is still connected. That instance may be about

@@ -1,10 +1,12 @@
 //! From the store to a server: the content is read and checked, and never changed.
 
+use std::collections::BTreeSet;
+
 use super::Server;
 use super::config::Config;
 use super::consensus::Voter;
 use super::membership::Peers;
-use super::own::{Ledger, OwnStore};
+use super::own::{Leaving, Ledger, OwnStore};
 use super::transfers::{Clients, Waiting};
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::Chain;
@@ -142,7 +144,13 @@ impl Recovery {
     fn check_genesis(&self, chain: &Chain) -> Result<(), RecoveryError> {
         let Config { id, configuration, .. } = &self.config;
         let genesis = chain.genesis();
-        if !configuration.matches(genesis) {
+        let founded_with = |id: &ServerId| genesis.servers.contains_key(id);
+        let is_later = !founded_with(id) || !self.stored.derived.membership.is_founding();
+        let balance_fits =
+            configuration.opening_balance == genesis.opening_balance || genesis.origin.is_some();
+        let fits =
+            balance_fits && genesis.servers.keys().all(|id| configuration.servers.contains(id));
+        if !fits && !is_later {
             let founded: Vec<String> = genesis.servers.keys().map(|id| id.to_string()).collect();
             return Err(RecoveryError::Mismatch(format!(
                 "the bank in this store was founded with servers {} and opening balance {}, but \
@@ -152,9 +160,10 @@ impl Recovery {
                 genesis.opening_balance
             )));
         }
-        match chain.instance(id) {
-            Some(_) => Ok(()),
-            None => corrupt(Place::Block(0), format!("it does not know {id}")),
+        match founded_with(id) || self.stored.derived.included.contains_key(id) || self.config.join
+        {
+            true => Ok(()),
+            false => corrupt(Place::Block(0), format!("it does not know {id}")),
         }
     }
 
@@ -164,13 +173,23 @@ impl Recovery {
         let instance = self.stored.instance;
         let Some(chain) = &self.replay.chain else { return Ok(()) };
         let named = chain.instance(id).map(|named| named.to_string()).unwrap_or_default();
+        let is_dismissed = chain.instance(id).is_none() && chain.is_deposed(instance);
+        if is_dismissed {
+            // The others may need the block that says so from this store.
+            return Ok(());
+        }
         if chain.is_deposed(instance) {
             return Err(RecoveryError::Mismatch(format!(
                 "another store is that of {id} now, as instance {named}: this one, of instance \
                  {instance}, is not to be used any more"
             )));
         }
-        if chain.instance(id) != Some(instance) && !rejoin {
+        if chain.instance(id).is_none() && !self.config.join {
+            return Err(RecoveryError::Mismatch(format!(
+                "{id} is no member of this bank yet: start it with --join to go on with that"
+            )));
+        }
+        if chain.instance(id) != Some(instance) && !rejoin && !self.config.join {
             return Err(RecoveryError::Mismatch(format!(
                 "the chain knows {id} as instance {named}, but the store's instance is {instance}: it \
                  has not rejoined yet; start it with --rejoin to go on with that"
@@ -208,8 +227,9 @@ impl Recovery {
         let Recovery { config, stored, life, replay, rests, sessions, .. } = self;
         let Replay { chain, balances, .. } = replay;
         let start = if stored.blocks == 0 { Start::Baby } else { Start::Zombie };
-        let others = config.configuration.servers.iter().filter(|id| **id != config.id);
-        let peers = Peers::new(others.cloned());
+        let known: BTreeSet<&ServerId> =
+            config.configuration.servers.iter().chain(config.addresses.keys()).collect();
+        let peers = Peers::new(known.into_iter().filter(|id| **id != config.id).cloned());
         let acceptor = Acceptor::recover(stored.promised, stored.accepted);
         let mut server = Server {
             config,
@@ -222,6 +242,7 @@ impl Recovery {
                 active: stored.active,
                 no_writes: rests,
                 replaces: None,
+                leaving: Leaving::No,
                 seen_of_it: None,
             },
             chain,
@@ -235,6 +256,9 @@ impl Recovery {
             reconcile: Reconcile::Idle,
             effects: Effects::default(),
         };
+        server.store.leaving = server.how_far_gone();
+        server.begin_to_dial();
+        server.follow_members();
         server.begin();
         Ok(server)
     }

@@ -139,6 +139,9 @@ impl Replay {
             if derived.former != right.former {
                 return corrupt(Place::FormerKeys, DIFFERS);
             }
+            if derived.membership != right.membership {
+                return corrupt(Place::Membership, "it is not what follows from the chain");
+            }
             check_horizon(*horizon, chain.included(&self.id))?;
         }
         let is_so = |(session, said): &(&SessionId, &u64)| self.highest.get(session) == Some(said);

@@ -82,7 +82,7 @@ impl Server {
         single: bool,
     ) -> Option<u64> {
         let named = instructions.iter().any(|instruction| instruction.request.is_some());
-        if !self.takes_part() && (named || self.rejoins()) {
+        if (!self.takes_part() && (named || self.rejoins())) || self.leaves() {
             // Nobody knows what this server accepted with another store before the chain names this store,
             // so nothing is decided.
             self.reply_error(connection, id, ErrorCode::Unavailable, self.not_open());
@@ -333,7 +333,11 @@ impl Server {
         }
         let Action::Transfer { from, to, amount } = action else { return Ok(()) };
         // Whether another server's account exists is not for this server to say.
-        let foreign = !to.is_of(&self.config.id) && self.address_of(to).is_some();
+        let foreign = !to.is_of(&self.config.id) && self.home_of(to).is_some();
+        if self.is_homeless(to) {
+            let words = format!("{} is no member of this bank: {to} can't be paid", to.home());
+            return Err(Outcome::Invalid { reason: Reason::new(Code::NoSuchServer, words) });
+        }
         let problem = if amount.units() == 0 {
             LedgerError::Nothing
         } else if from == to {
@@ -353,24 +357,33 @@ impl Server {
         if account.is_of(&self.config.id) {
             return Ok(());
         }
-        Err(match self.address_of(account) {
+        Err(match self.home_of(account) {
             None => Outcome::Invalid {
                 reason: Reason::new(
                     Code::NoSuchServer,
                     format!("there is no account {account}: {} is no server", account.home()),
                 ),
             },
-            Some((server, address)) => Outcome::WrongServer {
+            Some(server) => Outcome::WrongServer {
                 reason: (&LedgerError::NotHome(account.clone())).into(),
-                server: server.clone(),
-                address: address.clone(),
+                address: self.address(&server).unwrap_or_default().to_owned(),
+                server,
             },
         })
     }
 
-    fn address_of(&self, account: &AccountId) -> Option<(&ServerId, &String)> {
-        let mut addresses = self.config.addresses.iter();
-        addresses.find(|(server, _)| account.is_of(server))
+    /// Returns the member at which an account is at home.
+    fn home_of(&self, account: &AccountId) -> Option<ServerId> {
+        self.members().find(|server| account.is_of(server)).cloned()
+    }
+
+    /// True if an account's home is a member no more. What is on its way there may still arrive, but nothing new is
+    /// sent.
+    pub(in crate::bank::server) fn is_homeless(&self, account: &AccountId) -> bool {
+        let derived = self.chain.as_ref().map(|chain| chain.derived());
+        let some_left =
+            derived.is_some_and(|derived| derived.included.len() > derived.instances.len());
+        some_left && self.home_of(account).is_none() && !planted!(PaysWhoIsGone)
     }
 
     /// Checks that all of a group could happen now, one after the other; else returns the first that couldn't.

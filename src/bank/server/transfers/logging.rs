@@ -27,7 +27,13 @@ impl Server {
         };
         let is_home = from.is_of(&self.config.id);
         let has_room = self.ledger.log.len() < self.config.limits.log;
-        if !is_home || !has_room || instruction.wait_ms.is_some() || self.waiting.holds_up(from) {
+        let leads_nowhere = self.is_homeless(to);
+        if !is_home
+            || leads_nowhere
+            || !has_room
+            || instruction.wait_ms.is_some()
+            || self.waiting.holds_up(from)
+        {
             return Some(instruction);
         }
         if !self.rights().may_debit(asked.right, from) {

@@ -123,7 +123,10 @@ impl Server {
                     holds.insert(account, 0);
                     continue;
                 }
-                Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } => continue,
+                Action::Rekey { .. }
+                | Action::Pin { .. }
+                | Action::Rejoin { .. }
+                | Action::Member(_) => continue,
             };
             if self.ledger.balances.local(to).is_none() && !holds.contains_key(to) {
                 let is_left = rest.contains_key(to) && !planted!(RestOpensNothing);

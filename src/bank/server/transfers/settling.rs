@@ -57,6 +57,9 @@ impl Server {
 
     /// Gives up a settlement that was waited for long enough. What was accepted has happened all the same.
     pub(in crate::bank::server) fn settling_took_too_long(&mut self, id: WaitId) {
+        if self.order_took_too_long(id) {
+            return;
+        }
         if let Some(settling) = self.waiting.settling.remove(&id) {
             let Settling { connection, request, since, .. } = settling;
             let reason = self.why_undecided(since);
@@ -171,7 +174,7 @@ impl Server {
             && self.ledger.log.len() >= self.share().entries
             && self.takes_part()
             && self.wants_run()
-            && self.peers.connected() + 1 >= self.majority()
+            && self.sees_majority()
     }
 
     /// True, once, if another server's run for this height has to go first: one run settles the logs of all.

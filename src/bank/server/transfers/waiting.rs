@@ -115,7 +115,7 @@ impl Server {
             "" => "all servers are connected".into(),
             away => format!("{away} not connected"),
         };
-        let is_few = here.len() + 1 < self.majority();
+        let is_few = !self.sees_majority();
         let code = match won {
             1.. => Code::Undecided,
             0 if is_few => Code::NoMajority,

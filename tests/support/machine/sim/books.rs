@@ -39,7 +39,7 @@ fn apply(accounts: &mut Accounts, entry: &Entry) {
         Action::Rekey { account, .. } => {
             assert!(accounts.contains_key(account), "no account: {entry:?}");
         }
-        Action::Pin { .. } | Action::Rejoin { .. } => {}
+        Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {}
     }
 }
 
@@ -136,7 +136,7 @@ impl Books {
                 Action::Rejoin { new, .. } => {
                     assert!(self.waiting.contains(new), "nobody asked for {entry:?}");
                 }
-                Action::Rekey { .. } | Action::Pin { .. } => {}
+                Action::Rekey { .. } | Action::Pin { .. } | Action::Member(_) => {}
                 Action::Transfer { from, to, amount } => self.moves.push(Move {
                     name: name(entry),
                     server: server.clone(),

@@ -160,6 +160,7 @@ impl World {
             }
             Bound::Read { .. } => {}
             Bound::HangUp(to) => self.hang_up(id, &to),
+            Bound::Dial(..) | Bound::Part(_) => {}
             Bound::SendBlocks { to, from, up_to } => {
                 let piece = self.disks[id].read(from, up_to.min(from + 2));
                 self.judge_piece(id, from, &piece);

@@ -1,0 +1,153 @@
+//! How a server comes to a bank that it was not founded with, and how all follow the chain's members (DESIGN.md,
+//! "Members").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Server;
+use super::super::own::Leaving;
+use super::orders::Joiner;
+use super::peers::Peer;
+use crate::bank::address::Address;
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::effects::Bound;
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ledger::entry::{Action, Record, Via};
+use crate::bank::limits::MAX_MEMBERS;
+use crate::bank::member_note::MemberNote;
+use crate::bank::note::Warning;
+use crate::bank::paxos::message::Hello;
+
+impl Server {
+    /// True if this server waits to be admitted.
+    pub(in crate::bank::server) fn joins(&self) -> bool {
+        self.config.join && self.rejoins() && self.store.leaving != Leaving::Dismissed
+    }
+
+    /// Refuses a store that asks to become a member, until an operator has ordered that it is admitted. Notes who
+    /// asks.
+    pub(super) fn check_joiner(
+        &mut self,
+        hello: &Hello,
+        proved: Option<Fingerprint>,
+    ) -> Result<(), String> {
+        let Hello { id, instance, .. } = hello;
+        let joiner = Joiner { instance: *instance, key: proved };
+        let named = if self.is_keyed() { joiner } else { Joiner { key: None, ..joiner } };
+        if self.peers.orders.admits(id, named) || planted!(JoinsUnordered) {
+            return Ok(());
+        }
+        if self.peers.orders.asks(id, joiner) {
+            self.warn(Warning::Members(MemberNote::Asks(id.clone(), proved)));
+        }
+        let key = proved.map(|key| format!(" {key}")).unwrap_or_default();
+        Err(format!(
+            "{id} is no member of this bank: an operator has to order it at a member (admit {id} \
+             HOST:PORT{key})"
+        ))
+    }
+
+    /// Takes note of a member that a joining server had not heard of.
+    pub(super) fn hear_of_member(&mut self, hello: &Hello) {
+        if self.joins() {
+            self.peers.add(&hello.id);
+        }
+    }
+
+    /// Takes a member's word on where those are found of whom neither the chain nor the operator tells it.
+    pub(super) fn hear_of_addresses(&mut self, hello: &Hello) {
+        for (id, at) in hello.addresses.iter().take(MAX_MEMBERS) {
+            if *id == self.config.id || self.address(id).is_some() {
+                continue;
+            }
+            self.peers.addresses.insert(id.clone(), at.clone());
+            if self.peers.get(id).is_some() {
+                self.dial(id, at.to_string());
+            }
+        }
+        let is_dialled = |peer: &Peer| peer.dialled.is_some();
+        if !self.peers.get(&hello.id).is_some_and(is_dialled)
+            && let Some(at) = self.address(&hello.id).map(str::to_owned)
+        {
+            self.dial(&hello.id, at);
+        }
+    }
+
+    /// Returns where the members are found, for a server that the bank was not founded with.
+    pub(super) fn addresses_for(&self, id: &ServerId) -> BTreeMap<ServerId, Address> {
+        let founded_with = |chain: &Chain| chain.genesis().servers.contains_key(id);
+        if self.chain.as_ref().is_none_or(founded_with) {
+            return BTreeMap::new();
+        }
+        let at = |id: &ServerId| Some((id.clone(), self.address(id)?.parse().ok()?));
+        self.members().filter_map(at).collect()
+    }
+
+    /// Makes the peers those whom the chain names, and dials each where it is found. A server that has yet to take
+    /// part drops nobody: it may be fetching from a member of whose admission it hasn't read yet.
+    pub(in crate::bank::server) fn follow_members(&mut self) {
+        let me = self.config.id.clone();
+        let members: BTreeSet<ServerId> = self.members().cloned().collect();
+        let new: Vec<ServerId> =
+            members.iter().filter(|id| **id != me && self.peers.add(id)).cloned().collect();
+        for id in &members {
+            self.peers.orders.settle(id);
+        }
+        let moved = self.dials().into_iter().filter(|(id, at)| {
+            let known = self.peers.get(id).and_then(|peer| peer.dialled.as_deref());
+            new.contains(id) || known.is_some_and(|known| known != at)
+        });
+        for (id, at) in moved.collect::<Vec<_>>() {
+            self.dial(&id, at);
+        }
+        if self.rejoins() {
+            return;
+        }
+        let stays = |id: &ServerId| {
+            members.contains(id)
+                || self.peers.orders.ordered.contains_key(id)
+                || self.may_become_member(id)
+        };
+        let gone: Vec<ServerId> = self.peers.ids().filter(|id| !stays(id)).cloned().collect();
+        for id in gone {
+            self.peers.remove(&id);
+            self.effects.bind(Bound::Part(id));
+        }
+    }
+
+    /// True if the operator names a server of which the chain, as far as it is held, says nothing. It may be a member
+    /// by a block that this server lacks.
+    fn may_become_member(&self, id: &ServerId) -> bool {
+        let is_known = |chain: &Chain| chain.derived().included.contains_key(id);
+        self.config.addresses.contains_key(id) && !self.chain.as_ref().is_some_and(is_known)
+    }
+
+    /// Notes where each peer is dialled as this server starts.
+    pub(in crate::bank::server) fn begin_to_dial(&mut self) {
+        for (id, at) in self.dials() {
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.dialled = Some(at);
+            }
+        }
+    }
+
+    fn dial(&mut self, id: &ServerId, at: String) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.dialled = Some(at.clone());
+        }
+        self.effects.bind(Bound::Dial(id.clone(), at));
+    }
+
+    /// Opens this server's own account, once, since no block 0 has opened it.
+    pub(super) fn open_own_account(&mut self) {
+        let account = AccountId::of(&self.config.id);
+        let logs = self.takes_part() && !self.rests() && self.store.leaving == Leaving::No;
+        if !logs || self.ledger.balances.local(&account).is_some() {
+            return;
+        }
+        let action = Action::open(account);
+        self.ledger.balances.apply(&action).expect("it was looked for");
+        self.log_records([Record { action, request: None, via: Via::Local, linked: false }]);
+        self.pace.settle_up_to(self.ledger.log.last().seq);
+    }
+}

@@ -1,0 +1,82 @@
+//! How a server ceases to be a member (DESIGN.md, "Members").
+
+use super::super::Server;
+use super::super::own::Leaving;
+use crate::bank::blockchain::chain::Chain;
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::ServerId;
+use crate::bank::ledger::entry::Action;
+use crate::bank::ledger::member_change::MemberChange;
+use crate::bank::member_note::MemberNote;
+use crate::bank::note::Warning;
+use crate::bank::paxos::message::Hello;
+
+impl Server {
+    /// True if this server logs nothing more: it is dismissed, or waits to be.
+    pub(in crate::bank::server) fn leaves(&self) -> bool {
+        self.store.leaving != Leaving::No
+    }
+
+    /// Returns how far this server is in ceasing to be a member, by its log and its chain.
+    pub(in crate::bank::server) fn how_far_gone(&self) -> Leaving {
+        let id = &self.config.id;
+        let is_over =
+            |chain: &Chain| chain.is_deposed(self.store.instance) && chain.instance(id).is_none();
+        if self.chain.as_ref().is_some_and(is_over) {
+            return Leaving::Dismissed;
+        }
+        let asks = Action::Member(Box::new(MemberChange::Dismiss { server: id.clone() }));
+        match self.ledger.log.holds(&asks) && !planted!(LogsThoughLeaving) {
+            true => Leaving::Asked,
+            false => Leaving::No,
+        }
+    }
+
+    /// Goes on to leave, or stays, after a block.
+    pub(in crate::bank::server) fn look_whether_dismissed(&mut self, dismissed: bool) {
+        if dismissed {
+            self.store.leaving = Leaving::Dismissed;
+            let height = self.height().unwrap_or_default();
+            self.warn(Warning::Members(MemberNote::Dismissed(height)));
+            self.look_whether_gone();
+        } else if self.store.leaving == Leaving::Asked {
+            self.store.leaving = self.how_far_gone();
+        }
+    }
+
+    /// Takes note of how far a member is that refuses this server because it is dismissed.
+    pub(super) fn hear_of_the_others(
+        &mut self,
+        peer: &ServerId,
+        hello: &Hello,
+        proved: Option<Fingerprint>,
+    ) {
+        let is_member = self.store.leaving == Leaving::Dismissed
+            && hello.standing.genesis == self.bank()
+            && self.check_key(peer, proved).is_ok();
+        let own = self.height();
+        if let Some(known) = self.peers.get_mut(peer).filter(|_| is_member) {
+            known.holds(hello.standing.height, own);
+            self.look_whether_gone();
+        }
+    }
+
+    /// Stops this server if it is dismissed and a majority of those who vote without it hold the block that says so.
+    /// Until then they may need the block from it.
+    pub(in crate::bank::server) fn look_whether_gone(&mut self) {
+        if self.store.leaving != Leaving::Dismissed {
+            return;
+        }
+        let own = self.height();
+        let hold = self.peers.iter().filter(|(_, peer)| peer.height >= own).map(|(id, _)| id);
+        let voters = hold.filter(|id| self.is_member(id));
+        if self.quorum().is_reached_by(voters) || planted!(LeavesAtOnce) {
+            let id = &self.config.id;
+            self.stop(format!(
+                "{id} is no member of this bank any more, by block {}: it is dismissed, and nothing is left of it. \
+                 Its store may be kept or thrown away; if {id} is admitted again, it comes with an empty one",
+                own.unwrap_or_default()
+            ));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Members come and go, by the chain: short plays of the pure state machine.
+
+#[allow(dead_code, reason = "no simulation is played here")]
+#[path = "support/machine/mod.rs"]
+mod machine;
+
+use machine::scenes::{member_blocks, members};
+use paxos_banking::bank;
+
+/// Each scene is a test here; `tests/planted` plays some of them with a mistake.
+macro_rules! scenes {
+    ($file:ident: $($name:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                $file::$name();
+            }
+        )*
+    };
+}
+
+scenes! {
+    members:
+    a_server_joins_and_takes_part,
+    nobody_joins_unordered,
+    an_order_waits_for_its_server,
+    one_becomes_two_and_two_become_one,
+    who_holds_money_is_not_dismissed,
+    who_is_dismissed_is_gone_and_comes_back_in_the_next_epoch,
+    a_dismissed_server_stays_until_the_others_hold_the_block,
+    a_branch_logs_and_has_no_vote,
+    a_vote_is_given_and_taken,
+    two_changes_in_one_block,
+    a_move_is_followed,
+    who_was_away_follows,
+    a_member_that_joined_rejoins,
+    an_account_of_a_stranger_is_no_member_s,
+}
+
+scenes! {
+    member_blocks:
+    a_dismissal_is_the_last_word,
+    one_block_dismisses_one,
+    an_instance_is_admitted_once,
+    a_stranger_s_block_is_none,
+    the_log_of_a_dismissed_server_is_no_member_s,
+}
