@@ -14,6 +14,7 @@ fn options(cluster: &Cluster, id: &str, json: bool) -> Options {
     Options {
         address: cluster.configs[&id].listen.clone(),
         id,
+        others: Default::default(),
         doors: None,
         timeout: Duration::from_secs(20),
         give_up_after: Duration::from_secs(60),

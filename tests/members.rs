@@ -28,6 +28,8 @@ scenes! {
     who_holds_money_is_not_dismissed,
     who_is_dismissed_is_gone_and_comes_back_in_the_next_epoch,
     a_dismissed_server_stays_until_the_others_hold_the_block,
+    who_is_dismissed_by_another_s_run_hears_of_it,
+    who_missed_its_dismissal_is_told,
     a_branch_logs_and_has_no_vote,
     a_vote_is_given_and_taken,
     two_changes_in_one_block,

@@ -7,6 +7,7 @@ use crate::audit::finding::{Finding, Trouble};
 use crate::audit::kept;
 use crate::audit::source::Source;
 use crate::bank::blockchain::block::BlockHash;
+use crate::bank::blockchain::chain::Chain;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
@@ -59,20 +60,26 @@ fn note_deposed(all: &mut [Examined], index: usize, reference: usize) {
     let chain = all[reference].replay.chain();
     let (Some(instance), Some(chain)) = (instance, chain) else { return };
     let knows = all[index].replay.chain().is_some_and(|chain| chain.is_deposed(instance));
-    if chain.is_deposed(instance) && !knows {
-        let name = all[reference].source.name();
-        all[index].notes.push(format!(
+    if !chain.is_deposed(instance) || knows {
+        return;
+    }
+    let name = all[reference].source.name();
+    let server = all[index].source.server();
+    let note = match server.filter(|server| chain.instance(server).is_none()) {
+        Some(server) => format!("by the chain of {name} {server} was dismissed since"),
+        None => format!(
             "by the chain of {name} another store has taken its place: never use this one, of \
              instance {instance}, again; the entries in its log are lost"
-        ));
-    }
+        ),
+    };
+    all[index].notes.push(note);
 }
 
 fn absent(all: &[Examined], reference: usize) -> Vec<ServerId> {
     let examined: BTreeSet<ServerId> =
         all.iter().filter_map(|examined| examined.source.server()).collect();
     let chain = all[reference].replay.chain();
-    let servers = chain.into_iter().flat_map(|chain| chain.genesis().servers.keys());
+    let servers = chain.into_iter().flat_map(Chain::members);
     servers.filter(|id| !examined.contains(*id)).cloned().collect()
 }
 
@@ -127,6 +134,7 @@ fn check_log_is_theirs(one: &Examined, blocks: u64, other: &mut dyn Source) -> R
         return Ok(());
     };
     let takes_part = kept::takes_part(&one.replay, &*one.source, standing);
+    let epoch = one.replay.chain().map(|chain| chain.included(&server).epoch);
     let mut log = named(&standing.log, &server).peekable();
     let mut next = one.replay.blocks();
     while takes_part && next < blocks {
@@ -141,6 +149,10 @@ fn check_log_is_theirs(one: &Examined, blocks: u64, other: &mut dyn Source) -> R
                 return Ok(());
             }
             for entry in entries.iter().filter(|entry| entry.server == server) {
+                // It was dismissed, and admitted again with another store.
+                if Some(entry.epoch) > epoch {
+                    return Ok(());
+                }
                 let own = log.next();
                 if own.as_ref().is_some_and(|(_, own)| own == entry) {
                     continue;

@@ -35,6 +35,44 @@ fn in_whose_place(
     }
 }
 
+/// Says what is to be known of the store of a server that is no member by its own chain: it was dismissed, or waits to
+/// be admitted.
+///
+/// # Errors
+/// If the store holds what only a member's can hold.
+fn no_member(
+    chain: &Chain,
+    source: &dyn Source,
+    standing: &Standing,
+    server: &ServerId,
+) -> Result<String, Finding> {
+    let wrong = |place: Place, what: String| Err(Finding::new(source.spot(&place), what));
+    if !standing.log.is_empty() {
+        return wrong(Place::Log, format!("it is there, and {server} is no member by the chain"));
+    }
+    let is_member = |own| chain.derived().instances.iter().find(|(_, named)| **named == own);
+    if let Some((whose, own)) = standing.instance.and_then(is_member) {
+        return wrong(
+            Place::Block(0),
+            format!("instance {own} is the store of {whose}, not {server}"),
+        );
+    }
+    let was_member = match standing.instance {
+        Some(own) => chain.is_deposed(own),
+        None => chain.derived().included.contains_key(server),
+    };
+    if was_member {
+        return Ok(format!("{server} was dismissed: it is no member any more, nor is this store"));
+    }
+    if standing.kept.as_ref().is_some_and(|kept| kept.promised.is_some()) {
+        return wrong(
+            Place::Promised,
+            format!("it has voted, and {server} is no member by the chain"),
+        );
+    }
+    Ok(format!("{server} has not been admitted yet, as far as this chain goes"))
+}
+
 /// Checks whose store it is, that it wasn't used before there was a bank, and which entries it says are in
 /// the chain. Returns what is worth knowing.
 ///
@@ -60,10 +98,12 @@ pub fn check(
     };
     let mut notes = Vec::new();
     if let Some(server) = source.server() {
-        let Some(named) = chain.instance(&server) else {
-            return wrong(Place::Block(0), format!("it does not know {server}"));
-        };
-        notes.extend(standing.instance.and_then(|own| in_whose_place(chain, &server, own, named)));
+        notes.extend(match chain.instance(&server) {
+            Some(named) => {
+                standing.instance.and_then(|own| in_whose_place(chain, &server, own, named))
+            }
+            None => Some(no_member(chain, source, standing, &server)?),
+        });
     }
     let Some(kept) = &standing.kept else { return Ok(notes) };
     notes.extend(kept.outdated.clone());

@@ -3,6 +3,8 @@
 //! A server tells its blocks' content, not their texts, so their hashes are its word. The audit checks that
 //! they link, that each entry follows from the entries before, and that all servers say the same.
 
+use std::collections::BTreeMap;
+
 use crate::audit::Options as AuditOptions;
 use crate::audit::finding::{At, Finding, Spot, Trouble};
 use crate::audit::replay::{BlockFound, elements_of};
@@ -44,6 +46,7 @@ impl ServerSource {
         let session = Session::new(&Options {
             id: id.clone(),
             address: address.clone(),
+            others: BTreeMap::new(),
             doors,
             timeout: *timeout,
             give_up_after: *timeout,

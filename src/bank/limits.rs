@@ -127,8 +127,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the largest share that each of `servers` servers promises for a block.
+    /// Returns the largest share that each of `servers` servers promises for a block. A server that waits to be
+    /// admitted knows of none, itself included.
     pub fn share(&self, servers: usize) -> Share {
+        let servers = servers.max(1);
         let entries = (self.block / servers).max(self.element);
         Share { entries, bytes: self.block_bytes / servers }
     }

@@ -12,6 +12,7 @@ mod keys;
 mod redis;
 mod values;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use clap::{CommandFactory, Parser};
 use paxos_banking::audit::{Options as AuditOptions, backup, export};
 use paxos_banking::bank::address::Address;
 use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
 use paxos_banking::mend;
@@ -253,14 +255,15 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
         ));
     }
     // With --connect the cluster doesn't matter: the server may be of a bank with other ids.
-    let address = match connect {
-        Some(address) => address.into_string(),
-        None => own_address(&membership)?,
+    let (address, others) = match connect {
+        Some(address) => (address.into_string(), BTreeMap::new()),
+        None => (own_address(&membership)?, others(&membership)),
     };
     let doors = keys::doors(&own_key, plain.plain, Some(&their_key), environment)?;
     Ok(Config::Client(Options {
         id: membership.id,
         address,
+        others,
         doors,
         commands,
         json,
@@ -312,6 +315,12 @@ fn own_address(membership: &Membership) -> Result<String, String> {
             cluster.ids()
         )),
     }
+}
+
+/// Returns the cluster's addresses of all servers but this one.
+fn others(membership: &Membership) -> BTreeMap<ServerId, String> {
+    let others = membership.cluster.0.iter().filter(|(id, _)| **id != membership.id);
+    others.map(|(id, at)| (id.clone(), at.clone().into_string())).collect()
 }
 
 /// Checks that no sum of balances can ever be too large.

@@ -1,9 +1,10 @@
 //! One server, called: the connection to it, made anew when it broke, and who answers there.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::bank::ids::ServerId;
-use crate::bank::request::{Reply, Request};
+use crate::bank::request::{Order, Reply, Request};
 use crate::client::Options;
 use crate::client::connection::{Connection, NoReply, Question, Timed};
 use crate::client::doors::Doors;
@@ -12,10 +13,13 @@ use crate::client::interrupt::Interrupt;
 use crate::client::patience::after;
 use crate::wire::Answer;
 
-/// The least time to wait for an answer that comes only when a transfer is settled: a server's own
-/// deadline for settling, unless it was told another, and a second. A client that asked again earlier
+/// The least time to wait for an answer that comes only when a transfer is settled, or an order about the
+/// members is carried out: a server's own deadline for these, unless it was told another, and a second. A client that asked again earlier
 /// would start the wait anew, and never hear that it was in vain.
 const UNTIL_SETTLED: Duration = Duration::from_secs(6);
+
+/// The most time for asking another server where the server is.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// The calls to one server.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct Caller {
     server: ServerId,
     address: String,
     timeout: Duration,
+    /// The bank's other servers, of which one may know where the server is now.
+    others: BTreeMap<ServerId, String>,
     /// The way in; none for plain lines.
     doors: Option<Doors>,
     interrupt: Interrupt,
@@ -37,8 +43,9 @@ pub(super) struct Caller {
 impl Caller {
     /// Calls the server that the options name.
     pub fn new(options: &Options) -> Caller {
-        let Options { id, address, timeout, doors, .. } = options;
-        Caller::with(id.clone(), address.clone(), *timeout, doors.clone())
+        let Options { id, address, others, timeout, doors, .. } = options;
+        let caller = Caller::with(id.clone(), address.clone(), *timeout, doors.clone());
+        Caller { others: others.clone(), ..caller }
     }
 
     fn with(server: ServerId, address: String, timeout: Duration, doors: Option<Doors>) -> Caller {
@@ -46,6 +53,7 @@ impl Caller {
             server,
             address,
             timeout,
+            others: BTreeMap::new(),
             doors,
             interrupt: Interrupt::default(),
             connection: None,
@@ -64,7 +72,9 @@ impl Caller {
 
     /// Makes other calls to the same server, with an interrupt of their own.
     pub fn beside(&self, timeout: Duration) -> Caller {
-        Caller::with(self.server.clone(), self.address.clone(), timeout, self.doors.clone())
+        let (server, address) = (self.server.clone(), self.address.clone());
+        let others = self.others.clone();
+        Caller { others, ..Caller::with(server, address, timeout, self.doors.clone()) }
     }
 
     /// Returns the server.
@@ -171,6 +181,39 @@ impl Caller {
         Ok(())
     }
 
+    /// Asks the other servers where the server is found, if it isn't at its address. True if it has moved: it is
+    /// called there from now on. Only the server itself, by its id and its key, is spoken to there.
+    pub fn follows(&mut self, failure: &Failure, until: Instant) -> bool {
+        if !matches!(failure, Failure::NotSent(_) | Failure::WrongServer(_)) {
+            return false;
+        }
+        let others = self.others.clone();
+        let found = others.into_iter().find_map(|(id, at)| {
+            let mut other = self.at(id, at);
+            other.timeout = other.timeout.min(GLANCE);
+            other.knows_elsewhere(&self.server, &self.address, until)
+        });
+        let Some(address) = found else { return false };
+        log::info!(
+            "{} is at {address} now, by the others, and not at {}",
+            self.server,
+            self.address
+        );
+        if let Some(doors) = &mut self.doors {
+            doors.follow(&self.address);
+        }
+        self.address = address;
+        true
+    }
+
+    /// Returns where a server is found, by this one, unless that is where it was looked for.
+    fn knows_elsewhere(&mut self, id: &ServerId, at: &str, until: Instant) -> Option<String> {
+        let answer = self.ask(Question::Request(&Request::Status), until).ok()?;
+        let Answer::Reply(Reply::Status(status)) = answer else { return None };
+        let peer = status.peers.into_iter().find(|peer| peer.id == *id)?;
+        (!peer.address.is_empty() && peer.address != at).then_some(peer.address)
+    }
+
     /// Ends the connection, and the session with it.
     fn hang_up(&mut self) {
         self.connection = None;
@@ -187,6 +230,7 @@ fn says_who(question: Question<'_>) -> bool {
 fn time_for(question: Question<'_>, timeout: Duration) -> Duration {
     let until_settled = match question {
         Question::Request(Request::Settle) => true,
+        Question::Request(Request::Members(order)) => *order != Order::Show,
         Question::Request(Request::One(instruction)) => instruction.settled,
         Question::Request(Request::Batch(instructions)) => {
             instructions.iter().any(|one| one.settled)

@@ -40,6 +40,13 @@ impl Doors {
         Doors { server_key: None, ..self.clone() }
     }
 
+    /// Takes the key that is known of an address for the only right one, wherever its server is now.
+    pub(super) fn follow(&mut self, address: &str) {
+        let all = self.known.as_ref().and_then(|known| known.read().ok()).unwrap_or_default();
+        let key = all.into_iter().find(|known| known.address == address).map(|known| known.key);
+        self.server_key = self.server_key.or(key);
+    }
+
     /// Goes through the handshake on a fresh connection to `address`, at which `server` is meant to be. The
     /// server's key is remembered if it is the first one there, or the user named it.
     ///

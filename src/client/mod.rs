@@ -8,6 +8,7 @@
 //! it, and saw the error); 3, no answer or no majority in time; 1, a transfer or an opening was not
 //! accepted; 0, all was done.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -56,6 +57,9 @@ pub struct Options {
     pub id: ServerId,
     /// The `HOST:PORT` at which the server listens.
     pub address: String,
+    /// The bank's other servers and their addresses: one of them is asked where the server is, if it isn't at its
+    /// address. None, if nobody is to be asked.
+    pub others: BTreeMap<ServerId, String>,
     /// The keys with which it goes through the handshake; none to speak plain lines.
     pub doors: Option<Doors>,
     /// How long to wait for one reply.

@@ -132,7 +132,8 @@ impl Session {
                 Err(_) if self.interrupt.is_set() => return Err(Failure::Interrupted),
                 Err(failure) => failure,
             };
-            if !failure.is_transient() || !patience.wait(&failure) {
+            let follows = self.caller.follows(&failure, patience.until);
+            if !(follows || failure.is_transient()) || !patience.wait(&failure) {
                 return Err(last_word(said, failure));
             }
             said = last_said(said, failure);
@@ -226,7 +227,8 @@ impl Session {
                 Err(_) if self.interrupt.is_set() => Failure::Interrupted,
                 Err(failure) => failure,
             };
-            if !failure.is_transient() || !patience.wait(&failure) {
+            let follows = self.caller.follows(&failure, patience.until);
+            if !(follows || failure.is_transient()) || !patience.wait(&failure) {
                 return order.given_up(&last_word(said, failure));
             }
             said = last_said(said, failure);

@@ -169,12 +169,18 @@ impl Stage {
         Some(client::Options {
             id: id.clone(),
             address,
+            others: self.others_than(id),
             doors: None,
             timeout: client::DEFAULT_TIMEOUT,
             give_up_after: client::DEFAULT_GIVE_UP_AFTER,
             json: false,
             commands: Vec::new(),
         })
+    }
+
+    fn others_than(&self, id: &ServerId) -> BTreeMap<ServerId, String> {
+        let others = self.actors.iter().filter(|(other, _)| *other != id);
+        others.map(|(id, actor)| (id.clone(), actor.address.clone())).collect()
     }
 
     fn launch(&mut self, id: &ServerId) -> Result<(), String> {
@@ -332,6 +338,7 @@ fn glance(id: &ServerId, address: &str) -> client::Options {
     client::Options {
         id: id.clone(),
         address: address.to_owned(),
+        others: BTreeMap::new(),
         doors: None,
         timeout: GLANCE,
         give_up_after: GLANCE,

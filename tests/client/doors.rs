@@ -91,6 +91,7 @@ fn options(server: &Server, own: &SecretKey, named: Option<Fingerprint>, folder:
     Options {
         id: "A".parse().unwrap(),
         address: server.address.clone(),
+        others: Default::default(),
         doors: Some(doors),
         timeout: Duration::from_secs(20),
         give_up_after: Duration::from_secs(60),

@@ -21,6 +21,7 @@ fn options(fake: &Fake) -> Options {
     Options {
         id: "A".parse().unwrap(),
         address: fake.address.clone(),
+        others: Default::default(),
         doors: None,
         timeout: Duration::from_secs(20),
         give_up_after: Duration::from_secs(60),

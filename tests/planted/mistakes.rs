@@ -142,6 +142,8 @@ mistakes! {
     TwoDismissed: "one block dismisses two servers",
     LastVoterGoes: "the last member with a vote goes",
     LeavesAtOnce: "a dismissed server goes before the others hold the block",
+    LeftInTheDark: "who chose a block doesn't tell the server that it dismisses",
+    DismissalUntold: "a server that missed its dismissal doesn't believe the others",
     JoinsUnordered: "a server joins without an operator's order",
     PaysWhoIsGone: "an account is paid whose home is no member",
 }

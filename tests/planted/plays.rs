@@ -91,6 +91,8 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::TwoDismissed, member_blocks::one_block_dismisses_one),
     (Mistake::LastVoterGoes, members::a_vote_is_given_and_taken),
     (Mistake::LeavesAtOnce, members::a_dismissed_server_stays_until_the_others_hold_the_block),
+    (Mistake::LeftInTheDark, members::who_is_dismissed_by_another_s_run_hears_of_it),
+    (Mistake::DismissalUntold, members::who_missed_its_dismissal_is_told),
     (Mistake::JoinsUnordered, members::nobody_joins_unordered),
     (Mistake::PaysWhoIsGone, members::who_is_dismissed_is_gone_and_comes_back_in_the_next_epoch),
     (Mistake::PinsForAnother, keys::a_server_tells_only_its_own_key),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::Options;
 use paxos_banking::client::session::Session;
 use paxos_banking::play::guard::Guarded;
@@ -49,6 +50,8 @@ pub struct Bank {
     /// One for each server, in the order of their ids, or one for all.
     pub stores: Vec<TestRedis>,
     addresses: BTreeMap<String, String>,
+    /// Where those were that founded it.
+    founded: BTreeMap<String, String>,
     /// Where a server finds another one, if not at its address: (who dials, whom).
     pub routes: BTreeMap<(String, String), String>,
     running: BTreeMap<String, Guarded>,
@@ -67,10 +70,13 @@ impl Bank {
         let stores = if setup.redis_each { ids.len() } else { 1 };
         let (program, flags) = &setup.store;
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let addresses: BTreeMap<_, _> =
+            ids.iter().map(|id| (id.to_string(), free_address())).collect();
         Bank {
+            founded: addresses.clone(),
             stores: (0..stores).map(|_| TestRedis::run(program, &flags)).collect(),
             setup,
-            addresses: ids.iter().map(|id| (id.to_string(), free_address())).collect(),
+            addresses,
             routes: BTreeMap::new(),
             running: BTreeMap::new(),
             starts: BTreeMap::new(),
@@ -117,17 +123,48 @@ impl Bank {
 
     /// Where everybody is, as a server sees it.
     fn cluster(&self, id: &str) -> String {
+        self.listed(id, &self.founded)
+    }
+
+    fn listed(&self, id: &str, servers: &BTreeMap<String, String>) -> String {
         let found = |(other, address): (&String, &String)| {
             let route = self.routes.get(&(id.to_owned(), other.clone()));
             format!("{other}={}", route.unwrap_or(address))
         };
-        self.addresses.iter().map(found).collect::<Vec<_>>().join(",")
+        servers.iter().map(found).collect::<Vec<_>>().join(",")
+    }
+
+    /// Makes room for a server that the bank was not founded with, on a Redis of its own if each has one.
+    pub fn add(&mut self, id: &str) {
+        let is_last = self.addresses.keys().all(|other| other.as_str() < id);
+        assert!(is_last, "stores are in the order of ids");
+        self.addresses.insert(id.to_owned(), free_address());
+        if self.setup.redis_each {
+            self.stores.push(TestRedis::start());
+        }
+    }
+
+    /// Gives a server another address, at which it listens from its next start on. Returns the address.
+    pub fn move_away(&mut self, id: &str) -> String {
+        let address = free_address();
+        self.addresses.insert(id.to_owned(), address.clone());
+        address
+    }
+
+    /// Takes note that a server has ended by itself.
+    pub fn has_ended(&mut self, id: &str) {
+        let mut server = self.running.remove(id).expect("it was started");
+        wait_until(&format!("{id} ends"), || server.ended().is_some());
     }
 
     /// The program, told to be a server.
     pub fn server_command(&self, id: &str) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args(["server", "--id", id, "--cluster", &self.cluster(id)]);
+        let begin = if self.founded.contains_key(id) { "--cluster" } else { "--join" };
+        command.args(["server", "--id", id, begin, &self.cluster(id)]);
+        if self.founded.get(id) != self.addresses.get(id) {
+            command.args(["--listen", self.address(id)]);
+        }
         command.args(["--redis", &self.stores[self.place(id)].url()]);
         command
     }
@@ -135,7 +172,7 @@ impl Bank {
     /// The program, told to be a client.
     pub fn client_command(&self, id: &str) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args(["client", "--id", id, "--cluster", &self.cluster(id)]);
+        command.args(["client", "--id", id, "--cluster", &self.listed(id, &self.addresses)]);
         command
     }
 
@@ -196,12 +233,19 @@ impl Bank {
         Session::new(&Options {
             id: id.parse().unwrap(),
             address: self.address(id).to_string(),
+            others: self.others_than(id),
             doors: None,
             timeout: Duration::from_secs(2),
             give_up_after: PATIENCE,
             json: false,
             commands: Vec::new(),
         })
+    }
+
+    /// The other servers, and where they are.
+    fn others_than(&self, id: &str) -> BTreeMap<ServerId, String> {
+        let others = self.addresses.iter().filter(|(other, _)| *other != id);
+        others.map(|(id, at)| (id.parse().unwrap(), at.clone())).collect()
     }
 
     /// What a server says to a request on a new connection; None if it doesn't answer.

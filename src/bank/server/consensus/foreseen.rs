@@ -21,7 +21,13 @@ impl Foreseen {
     /// True if the kept result is for this block. The block's `previous` hash pins the head, and so the
     /// balances it was computed from.
     pub fn is_of(&self, block: &SealedBlock) -> bool {
-        self.0.as_ref().is_some_and(|(hash, _)| *hash == block.hash())
+        self.of(block).is_some()
+    }
+
+    /// Returns the consequences of a block, if they are kept.
+    pub fn of(&self, block: &SealedBlock) -> Option<&Consequences> {
+        let (hash, consequences) = self.0.as_ref()?;
+        (*hash == block.hash()).then_some(consequences)
     }
 
     /// Takes the consequences out.

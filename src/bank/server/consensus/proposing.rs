@@ -299,6 +299,10 @@ impl Server {
         let (height, hash) = (block.height(), block.hash());
         let by = note::Step::Chosen(accepted.iter().cloned().collect());
         self.note(Note::Run(height, plan.ballot.clone(), by));
+        if let Some(gone) = self.dismissed_by(&block).filter(|_| !planted!(LeftInTheDark)) {
+            // With the block it is no peer any more.
+            self.send(&gone, Message::Commit { height, hash });
+        }
         if let Err(problem) = self.append_chosen(&block) {
             // It was verified when it was built or adopted, and the head can't have moved under a living run.
             return self.warn(Warning::NotAppended(height, format!("{problem:?}")));

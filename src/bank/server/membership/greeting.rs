@@ -208,7 +208,9 @@ impl Server {
         };
         match fits || hello.joins || self.joins() || self.comes_later(hello) {
             true => Ok(()),
-            false => Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id)),
+            false => {
+                Err(format!("{} is configured for {theirs}, this server for {ours}", hello.id))
+            }
         }
     }
 
@@ -273,6 +275,7 @@ impl Server {
                 self.store.instance
             ));
         }
+        self.check_still_member(hello)?;
         let known_as = self.chain.as_ref().and_then(|chain| chain.instance(id));
         match known_as {
             // Its votes don't count unless the chain names it. It may be ahead of this server.

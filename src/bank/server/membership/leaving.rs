@@ -2,6 +2,7 @@
 
 use super::super::Server;
 use super::super::own::Leaving;
+use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
@@ -42,6 +43,36 @@ impl Server {
         } else if self.store.leaving == Leaving::Asked {
             self.store.leaving = self.how_far_gone();
         }
+    }
+
+    /// Returns the other server that a block dismisses, if it dismisses one.
+    pub(in crate::bank::server) fn dismissed_by(
+        &mut self,
+        block: &SealedBlock,
+    ) -> Option<ServerId> {
+        self.foresee(block).ok()?;
+        let gone = self.voter.foreseen.of(block)?.dismisses()?;
+        (*gone != self.config.id).then(|| gone.clone())
+    }
+
+    /// Checks that a peer which holds at least as many blocks as this server still takes it for a member. If not, a
+    /// block that this server lacks has dismissed it.
+    pub(super) fn check_still_member(&mut self, hello: &Hello) -> Result<(), String> {
+        let Hello { id, standing, knows_you_as, .. } = hello;
+        let me = &self.config.id;
+        let is_member = |chain: &Chain| chain.instance(me) == Some(self.store.instance);
+        let is_ahead = standing.genesis.is_some() && Some(standing.height) > self.height();
+        let stays = knows_you_as.is_some() || planted!(DismissalUntold);
+        if stays || !is_ahead || !self.chain.as_ref().is_some_and(is_member) {
+            return Ok(());
+        }
+        let reason = format!(
+            "{me} is no member of this bank any more: by the chain of {id}, of height {}, it was dismissed, and nothing \
+             was left of it. Its store may be kept or thrown away; if {me} is admitted again, it comes with an empty one",
+            standing.height
+        );
+        self.accused(id, reason.clone());
+        Err(reason)
     }
 
     /// Takes note of how far a member is that refuses this server because it is dismissed.

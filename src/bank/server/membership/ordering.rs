@@ -96,7 +96,12 @@ impl Server {
         let id = &self.config.id;
         let waiting = self.waiting.transfers();
         if waiting > 0 {
-            return Some(format!("{waiting} transfers wait at {id}: dismiss it when none does"));
+            let wait = if waiting == 1 {
+                "1 transfer waits"
+            } else {
+                &format!("{waiting} transfers wait")
+            };
+            return Some(format!("{wait} at {id}: dismiss it when none does"));
         }
         let mut rich: Vec<String> = Vec::new();
         let mut more = 0;

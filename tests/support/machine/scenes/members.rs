@@ -234,6 +234,44 @@ pub fn a_dismissed_server_stays_until_the_others_hold_the_block() {
     is_sound(&mut cluster, &["A"], 100);
 }
 
+/// D has logged that it goes, and another member's run is to put this into the chain.
+fn with_d_that_asks_to_go() -> Cluster {
+    let mut cluster = with_d(THREE);
+    assert!(cluster.settle("A"));
+    cluster.run(1_000);
+    THREE.iter().for_each(|name| cluster.part("D", name));
+    let request = Request::Members(dismiss("D"));
+    cluster.tell("D", Event::Request(ConnectionId(77_777), None, request));
+    cluster
+}
+
+/// With the block that dismisses it, a server is no peer of the others any more. It hears of the block all the same.
+pub fn who_is_dismissed_by_another_s_run_hears_of_it() {
+    let mut cluster = with_d_that_asks_to_go();
+    THREE.iter().for_each(|name| cluster.join("D", name));
+    assert!(cluster.settle("A"), "A's run takes it");
+    cluster.run(3_000);
+    assert_eq!(cluster.height("D"), cluster.height("A"), "D holds the block");
+    assert!(cluster.stopped("D").contains("nothing is left of it"), "{}", cluster.stopped("D"));
+    is_sound(&mut cluster, THREE, 300);
+}
+
+/// A server may promise its log with its dismissal, and be away when the block is chosen. Nobody needs it any more.
+pub fn who_missed_its_dismissal_is_told() {
+    let mut cluster = with_d_that_asks_to_go();
+    let before = cluster.nodes["D"].disk.clone();
+    THREE.iter().for_each(|name| cluster.join("D", name));
+    assert!(cluster.settle("A"), "A's run takes it");
+    cluster.run(3_000);
+    cluster.kill("D");
+    cluster.nodes.get_mut("D").unwrap().disk = before;
+    cluster.start_joining("D", "A");
+    cluster.run(5_000);
+    assert!(cluster.stopped("D").contains("by the chain of"), "{}", cluster.stopped("D"));
+    assert!(cluster.height("D") < cluster.height("A"), "it never had the block");
+    is_sound(&mut cluster, THREE, 300);
+}
+
 pub fn a_branch_logs_and_has_no_vote() {
     let mut cluster = Cluster::open(THREE);
     for branch in ["D", "E"] {
