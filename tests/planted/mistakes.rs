@@ -144,6 +144,7 @@ mistakes! {
     LeavesAtOnce: "a dismissed server goes before the others hold the block",
     LeftInTheDark: "who chose a block doesn't tell the server that it dismisses",
     DismissalUntold: "a server that missed its dismissal doesn't believe the others",
+    LeavesOnceAccepted: "a dismissed server goes once the others have accepted the block",
     JoinsUnordered: "a server joins without an operator's order",
     PaysWhoIsGone: "an account is paid whose home is no member",
 }

@@ -304,7 +304,13 @@ impl Cluster {
                     self.hang_up(&link);
                 }
             }
-            Bound::HangUp(to) | Bound::Part(to) => self.hang_up(&(name, to)),
+            Bound::HangUp(to) => self.hang_up(&(name, to)),
+            Bound::Part(from) => {
+                self.hang_up(&(name, from.clone()));
+                let theirs = self.nodes.keys().copied().filter(|other| id(other) == from);
+                let theirs: Vec<_> = theirs.map(|other| (other, id(name))).collect();
+                theirs.iter().for_each(|link| self.hang_up(link));
+            }
             Bound::Dial(..) => {}
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.nodes[name].disk.chain[from as usize..=up_to as usize].to_vec();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::super::Server;
 use super::super::membership::quorum_of;
+use super::super::own::Leaving;
 use super::super::transfers::{Need, Verdict};
 use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use crate::bank::blockchain::chain::BlockError;
@@ -307,7 +308,9 @@ impl Server {
             // It was verified when it was built or adopted, and the head can't have moved under a living run.
             return self.warn(Warning::NotAppended(height, format!("{problem:?}")));
         }
-        for server in &accepted {
+        // Whoever is dismissed by the block waits to hear from the others that they hold it.
+        let assumes = self.store.leaving != Leaving::Dismissed || planted!(LeavesOnceAccepted);
+        for server in accepted.iter().filter(|_| assumes) {
             if let Some(peer) = self.peers.get_mut(server) {
                 peer.holds(height, Some(height));
             }

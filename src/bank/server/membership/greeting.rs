@@ -258,6 +258,7 @@ impl Server {
 
     fn check_instances(&mut self, hello: &Hello) -> Result<(), String> {
         let Hello { id, instance, standing, .. } = hello;
+        self.check_dismissal(hello)?;
         if let Some(named) = hello.knows_you_as.filter(|named| self.is_late(*named, standing)) {
             let reason = self.came_too_late(named);
             self.accused(id, reason.clone());
@@ -275,7 +276,6 @@ impl Server {
                 self.store.instance
             ));
         }
-        self.check_still_member(hello)?;
         let known_as = self.chain.as_ref().and_then(|chain| chain.instance(id));
         match known_as {
             // Its votes don't count unless the chain names it. It may be ahead of this server.

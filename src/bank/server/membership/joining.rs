@@ -73,10 +73,14 @@ impl Server {
         }
     }
 
-    /// Returns where the members are found, for a server that the bank was not founded with.
+    /// Returns where the members are found, for a server that the bank was not founded with, or that may have been
+    /// dismissed since and come back.
     pub(super) fn addresses_for(&self, id: &ServerId) -> BTreeMap<ServerId, Address> {
-        let founded_with = |chain: &Chain| chain.genesis().servers.contains_key(id);
-        if self.chain.as_ref().is_none_or(founded_with) {
+        let knows_them = |chain: &Chain| {
+            let is_founding = chain.derived().membership.is_founding();
+            chain.genesis().servers.contains_key(id) && is_founding
+        };
+        if self.chain.as_ref().is_none_or(knows_them) {
             return BTreeMap::new();
         }
         let at = |id: &ServerId| Some((id.clone(), self.address(id)?.parse().ok()?));

@@ -55,26 +55,6 @@ impl Server {
         (*gone != self.config.id).then(|| gone.clone())
     }
 
-    /// Checks that a peer which holds at least as many blocks as this server still takes it for a member. If not, a
-    /// block that this server lacks has dismissed it.
-    pub(super) fn check_still_member(&mut self, hello: &Hello) -> Result<(), String> {
-        let Hello { id, standing, knows_you_as, .. } = hello;
-        let me = &self.config.id;
-        let is_member = |chain: &Chain| chain.instance(me) == Some(self.store.instance);
-        let is_ahead = standing.genesis.is_some() && Some(standing.height) > self.height();
-        let stays = knows_you_as.is_some() || planted!(DismissalUntold);
-        if stays || !is_ahead || !self.chain.as_ref().is_some_and(is_member) {
-            return Ok(());
-        }
-        let reason = format!(
-            "{me} is no member of this bank any more: by the chain of {id}, of height {}, it was dismissed, and nothing \
-             was left of it. Its store may be kept or thrown away; if {me} is admitted again, it comes with an empty one",
-            standing.height
-        );
-        self.accused(id, reason.clone());
-        Err(reason)
-    }
-
     /// Takes note of how far a member is that refuses this server because it is dismissed.
     pub(super) fn hear_of_the_others(
         &mut self,
@@ -92,6 +72,46 @@ impl Server {
         }
     }
 
+    /// Checks that a peer whose chain is longer still takes this server for a member. If not, a block that this
+    /// server lacks has dismissed it. If this server has asked for that, it goes when a majority of those who vote
+    /// without it say so. If it hasn't, its store was rolled back, and that is a word against it.
+    ///
+    /// # Errors
+    /// Says who dismissed this server.
+    pub(super) fn check_dismissal(&mut self, hello: &Hello) -> Result<(), String> {
+        let Hello { id, standing, knows_you_as, .. } = hello;
+        let me = &self.config.id;
+        let is_member = |chain: &Chain| chain.instance(me).is_some();
+        let is_longer = Some(standing.height) > self.height() && standing.genesis == self.bank();
+        let stays = knows_you_as.is_some() || planted!(DismissalUntold) || self.joins();
+        if stays || !is_longer || !self.chain.as_ref().is_some_and(is_member) {
+            return Ok(());
+        }
+        let reason = format!(
+            "{me} is no member of this bank any more: by the chain of {id}, of height {}, it was dismissed, and nothing \
+             was left of it. Its store may be kept or thrown away; if {me} is admitted again, it comes with an empty one",
+            standing.height
+        );
+        if self.store.leaving != Leaving::Asked {
+            self.accused(id, reason.clone());
+        } else if let Some(known) = self.peers.get_mut(id) {
+            known.parted = true;
+            self.look_whether_parted(&reason);
+        }
+        Err(reason)
+    }
+
+    /// Stops this server if it has asked to be dismissed, and a majority of those who vote without it say that it is.
+    /// So they hold the block that says so, which this server has never heard of.
+    fn look_whether_parted(&mut self, reason: &str) {
+        let Some(chain) = &self.chain else { return };
+        let told = self.peers.iter().filter(|(_, peer)| peer.parted).map(|(id, _)| id);
+        let told = told.filter(|id| self.is_member(id));
+        if chain.quorum_without(&self.config.id).is_reached_by(told) {
+            self.stop(reason.to_owned());
+        }
+    }
+
     /// Stops this server if it is dismissed and a majority of those who vote without it hold the block that says so.
     /// Until then they may need the block from it.
     pub(in crate::bank::server) fn look_whether_gone(&mut self) {
@@ -101,7 +121,9 @@ impl Server {
         let own = self.height();
         let hold = self.peers.iter().filter(|(_, peer)| peer.height >= own).map(|(id, _)| id);
         let voters = hold.filter(|id| self.is_member(id));
-        if self.quorum().is_reached_by(voters) || planted!(LeavesAtOnce) {
+        // What is chosen at the next height was accepted by a majority who hold this block.
+        let has_gone_on = self.peers.values().any(|peer| peer.height > own);
+        if self.quorum().is_reached_by(voters) || has_gone_on || planted!(LeavesAtOnce) {
             let id = &self.config.id;
             self.stop(format!(
                 "{id} is no member of this bank any more, by block {}: it is dismissed, and nothing is left of it. \

@@ -76,6 +76,8 @@ pub struct Peer {
     pub(super) word: Word,
     /// True if it was asked for blocks that it claims to have, and sent none. No run waits for these blocks.
     pub in_vain: bool,
+    /// True if it has said, of a longer chain, that this server is no member any more.
+    pub parted: bool,
     /// True if it is no member yet, by its last hello, and waits to be admitted.
     pub joins: bool,
     /// Where it is dialled, if the chain or a member has told this since this server started.

@@ -145,7 +145,8 @@ impl Recovery {
         let Config { id, configuration, .. } = &self.config;
         let genesis = chain.genesis();
         let founded_with = |id: &ServerId| genesis.servers.contains_key(id);
-        let is_later = !founded_with(id) || !self.stored.derived.membership.is_founding();
+        let changed = !self.stored.derived.membership.is_founding();
+        let is_later = !founded_with(id) || changed || self.config.join;
         let balance_fits =
             configuration.opening_balance == genesis.opening_balance || genesis.origin.is_some();
         let fits =
@@ -160,8 +161,10 @@ impl Recovery {
                 genesis.opening_balance
             )));
         }
-        match founded_with(id) || self.stored.derived.included.contains_key(id) || self.config.join
-        {
+        let is_known = founded_with(id) || self.stored.derived.included.contains_key(id);
+        // The blocks that name it may not have come yet.
+        let is_learning = self.config.join || self.config.rejoin;
+        match is_known || is_learning {
             true => Ok(()),
             false => corrupt(Place::Block(0), format!("it does not know {id}")),
         }
@@ -184,7 +187,7 @@ impl Recovery {
                  {instance}, is not to be used any more"
             )));
         }
-        if chain.instance(id).is_none() && !self.config.join {
+        if chain.instance(id).is_none() && !self.config.join && !rejoin {
             return Err(RecoveryError::Mismatch(format!(
                 "{id} is no member of this bank yet: start it with --join to go on with that"
             )));
@@ -350,9 +353,7 @@ impl Server {
             ),
         };
         self.note(Note::Begins(text));
-        if let Some(why) =
-            self.waits_for_its_bank().filter(|_| !self.config.rejoin && !self.config.join)
-        {
+        if let Some(why) = self.waits_for_its_bank().filter(|_| !self.config.rejoin) {
             self.warn(Warning::WaitsForItsBank(why));
         }
         // A bank of one server waits for nobody.

@@ -86,7 +86,10 @@ impl World {
 
     /// Whether somebody else can read all blocks of this server's from a height to another.
     fn others_have(&self, id: &ServerId, (from, to): (u64, u64), but: Option<&ServerId>) -> bool {
+        let roll = self.roll();
+        let stays = |other: &ServerId| roll.members.contains_key(other) && !self.may_leave(other);
         let others = self.disks.iter().filter(|(other, _)| *other != id && Some(*other) != but);
+        let others = others.filter(|(other, _)| stays(other));
         let has = |height: u64| {
             others.clone().any(|(_, disk)| {
                 height < disk.chain.len() as u64 && !disk.read(height, height).is_empty()
@@ -97,8 +100,10 @@ impl World {
 
     /// Whether a harmed segment of another server can be made again with this server's blocks alone.
     pub fn is_last_with_a_segment(&self, id: &ServerId) -> bool {
+        let roll = self.roll();
         let others = self.disks.iter().filter(|(other, _)| *other != id);
-        others.into_iter().any(|(other, disk)| {
+        let mut others = others.filter(|(other, _)| roll.members.contains_key(*other));
+        others.any(|(other, disk)| {
             let notes = disk.shelf.iter().flat_map(|shelf| {
                 shelf.notes().iter().filter(|note| shelf.harmed.contains(&note.first))
             });
@@ -151,7 +156,8 @@ impl World {
 
     /// At the end all segments are whole, and can be read.
     pub fn judge_archives(&self) {
-        for (id, disk) in &self.disks {
+        let roll = self.roll();
+        for (id, disk) in self.disks.iter().filter(|(id, _)| roll.members.contains_key(*id)) {
             let Some(shelf) = &disk.shelf else { continue };
             shelf.judge(&disk.chain, disk.stored.checkpoint);
             assert!(

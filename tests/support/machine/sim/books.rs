@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::register::Register;
 use super::tally::Mark;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::paxos::ballot::Ballot;
+use crate::bank::request::Order;
 
 /// (server, epoch, seq)
 pub type Name = (ServerId, u64, u64);
@@ -17,7 +19,7 @@ pub fn name(entry: &Entry) -> Name {
 }
 
 /// Accounts and what they hold.
-type Accounts = BTreeMap<AccountId, i128>;
+pub type Accounts = BTreeMap<AccountId, i128>;
 
 /// An entry takes effect on accounts of which it may ask everything.
 fn apply(accounts: &mut Accounts, entry: &Entry) {
@@ -76,8 +78,16 @@ pub struct Books {
     /// What the chain comes to, and what each server decides by.
     chain: Accounts,
     pub views: BTreeMap<ServerId, Accounts>,
-    /// The instances of which anybody's chain says that they are a server's.
-    pub instances: BTreeMap<ServerId, InstanceId>,
+    /// Who takes part, by the chain that anybody has.
+    pub register: Register,
+    /// What operators have ordered about the members.
+    pub ordered: Vec<Order>,
+    /// Changes of the members that are in a log and in no block.
+    pub changes: BTreeSet<Name>,
+    /// The servers that have logged that they leave, and where.
+    pub leaving: BTreeMap<ServerId, Name>,
+    /// How high each server's chain is.
+    pub tops: BTreeMap<ServerId, u64>,
     /// Whom a block named, and which one.
     pub named: BTreeMap<InstanceId, (ServerId, u64)>,
     /// The stores that were ever to come in place of others.
@@ -96,6 +106,15 @@ impl Books {
         books.chain = books.genesis();
         books.views = servers.iter().map(|id| (id.clone(), books.genesis())).collect();
         books
+    }
+
+    pub fn is_founder(&self, server: &ServerId) -> bool {
+        self.servers.contains(server)
+    }
+
+    /// What the chain comes to.
+    pub fn chain(&self) -> &Accounts {
+        &self.chain
     }
 
     /// What everybody holds at first.
@@ -119,6 +138,8 @@ impl Books {
     pub fn log(&mut self, server: &ServerId, element: &Element) -> Vec<Entry> {
         let entries: Vec<Entry> = element.entries(server).collect();
         assert!(!self.is_learning(server), "{server} logs before the chain names its store");
+        let leaves = self.leaving.contains_key(server);
+        assert!(!leaves, "{server} logs {entries:?} after it has asked to be dismissed");
         let view = self.views.get_mut(server).expect("a server of the bank");
         for entry in &entries {
             let before = self.logged.insert(name(entry), entry.clone());
@@ -136,7 +157,8 @@ impl Books {
                 Action::Rejoin { new, .. } => {
                     assert!(self.waiting.contains(new), "nobody asked for {entry:?}");
                 }
-                Action::Rekey { .. } | Action::Pin { .. } | Action::Member(_) => {}
+                Action::Rekey { .. } | Action::Pin { .. } => {}
+                Action::Member(_) => {}
                 Action::Transfer { from, to, amount } => self.moves.push(Move {
                     name: name(entry),
                     server: server.clone(),
@@ -144,6 +166,11 @@ impl Books {
                     to: to.clone(),
                     units: i128::from(amount.units()),
                 }),
+            }
+        }
+        for entry in &entries {
+            if let Action::Member(change) = &entry.record.action {
+                self.log_change(entry, change);
             }
         }
         self.elements.insert(name(&entries[0]), element.clone());
@@ -159,6 +186,7 @@ impl Books {
     /// A server has appended a block.
     pub fn append(&mut self, server: &ServerId, block: &SealedBlock) {
         let height = block.height();
+        self.tops.insert(server.clone(), height);
         let known = self.heights.get(&height).copied();
         match known {
             Some(known) => assert_eq!(known, block.hash(), "two blocks at height {height}"),
@@ -168,7 +196,7 @@ impl Books {
                     self.assert_chosen(block);
                     self.enter(block);
                 }
-                self.enter_rejoins(block);
+                self.enter_turns(block);
             }
         }
         let learns = self.is_learning(server);
@@ -185,8 +213,10 @@ impl Books {
     }
 
     fn assert_chosen(&self, block: &SealedBlock) {
+        let roll = self.register.latest();
         let mut accepts = self.accepts.iter().filter(|((_, _, hash), _)| *hash == block.hash());
-        let chosen = accepts.any(|(_, by)| 2 * by.len() > self.servers.len());
+        let votes = |by: &BTreeSet<ServerId>| by.iter().filter(|server| roll.votes(server)).count();
+        let chosen = accepts.any(|(_, by)| 2 * votes(by) > roll.voters().count());
         assert!(chosen, "block {} is appended, but no majority accepted it", block.height());
     }
 
@@ -217,12 +247,13 @@ impl Books {
 
     /// At the end everything that was ever durable is in the chain, or was lost with a store.
     pub fn assert_all_in_chain(&self) {
-        assert!(self.learning.is_empty(), "{:?} did not rejoin", self.learning);
+        assert!(self.learning.is_empty(), "{:?} did not come in", self.learning);
         for (name, entry) in &self.logged {
             let is_there = self.in_block.contains_key(name) || self.lost.contains(name);
             assert!(is_there, "{entry:?} is lost");
         }
-        for (server, view) in &self.views {
+        let roll = self.register.latest();
+        for (server, view) in self.views.iter().filter(|(id, _)| roll.members.contains_key(*id)) {
             assert_eq!(*view, self.chain, "{server} knows what the chain says");
         }
     }

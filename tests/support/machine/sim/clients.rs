@@ -50,6 +50,8 @@ pub struct Client {
     /// It settles once it has made them; None until then, then whether that is done.
     pub settles: bool,
     pub settled: bool,
+    /// Its home is no member, or not yet.
+    pub gone: bool,
 }
 
 impl Client {
@@ -69,11 +71,43 @@ impl Client {
             left: 64,
             settles: false,
             settled: false,
+            gone: false,
         }
     }
 
+    pub fn home(&self) -> &ServerId {
+        &self.home
+    }
+
+    pub fn is_at(&self, home: &ServerId) -> bool {
+        self.home == *home
+    }
+
+    /// More servers may have accounts from now on.
+    pub fn hear_of(&mut self, all: &[ServerId]) {
+        self.all = all.to_vec();
+    }
+
+    /// Its home is a member, and knows nothing of it; it wants to make so many transfers and openings.
+    pub fn revive(&mut self, left: usize) {
+        self.retire();
+        (self.left, self.gone, self.session) = (left, false, None);
+    }
+
+    /// Its home is no member any more.
+    pub fn retire(&mut self) {
+        (self.left, self.gone, self.connection) = (0, true, None);
+        self.under_way.clear();
+        self.asked.clear();
+    }
+
     pub fn is_done(&self) -> bool {
-        self.left == 0 && self.under_way.is_empty()
+        self.gone || (self.left == 0 && self.under_way.is_empty())
+    }
+
+    /// All that it wanted is done and settled.
+    pub fn is_content(&self) -> bool {
+        self.gone || (self.is_done() && self.settled)
     }
 
     /// Sometimes the beginning of linked ones comes without their end.
@@ -95,7 +129,7 @@ pub fn act(world: &mut World, index: usize) {
     if client.is_done() && !client.settles {
         return world.wake_client(index, 500);
     }
-    if client.settled {
+    if client.settled || client.gone {
         return;
     }
     if !world.is_up(&home) {

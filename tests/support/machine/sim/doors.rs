@@ -36,7 +36,10 @@ impl World {
     /// A server is started with its store's key, and is told the others' keys.
     pub fn hand_key(&mut self, id: &ServerId) {
         let key = self.doors.keyed.then(|| key_of(&self.disks[id]));
+        let comes_later = self.hosts[id].config.join || self.hosts[id].config.rejoin;
+        let is_known = |other: &ServerId| comes_later || self.judge.books.is_founder(other);
         let others = self.disks.iter().filter(|(other, _)| self.doors.keyed && *other != id);
+        let others = others.filter(|(other, _)| is_known(other));
         let expect = others.map(|(other, disk)| (other.clone(), key_of(disk))).collect();
         let config = &mut self.hosts.get_mut(id).unwrap().config;
         (config.key, config.keys, config.expect) = (key, key.is_some(), expect);
@@ -72,8 +75,9 @@ impl World {
             return;
         }
         let ids: Vec<ServerId> = self.hosts.keys().cloned().collect();
+        let roll = self.roll();
         for id in &ids {
-            if self.judge.books.is_learning(id) {
+            if self.is_rejoining(id, &roll) {
                 let at = ids[self.rng.usize(..ids.len())].clone();
                 let connection = self.new_connection();
                 self.prove_operator(&at, connection);

@@ -22,7 +22,6 @@ pub type Call = (ConnectionId, u64);
 #[derive(Default)]
 pub struct Judge {
     pub books: Books,
-    pub servers: BTreeSet<ServerId>,
     /// What clients saw.
     accepted: HashMap<RequestId, Name>,
     rejected: BTreeSet<RequestId>,
@@ -34,7 +33,7 @@ pub struct Judge {
     /// The newest connection on which a life heard of a session.
     newest: HashMap<(u64, SessionId), ConnectionId>,
     /// What came and was not answered yet, by life.
-    waiting: BTreeMap<u64, BTreeSet<usize>>,
+    pub waiting: BTreeMap<u64, BTreeSet<usize>>,
     pub asked: HashMap<Call, Asked>,
     /// How much there was when a client asked to settle.
     pub settles: HashMap<Call, Vec<Name>>,
@@ -50,6 +49,8 @@ pub struct Judge {
     /// The servers forget much.
     pub forgetful: bool,
     pub resumed: BTreeSet<u64>,
+    /// The lives in which a server has asked to be dismissed.
+    pub has_left: BTreeSet<u64>,
     /// In which life each session was named.
     pub opened_in: HashMap<SessionId, u64>,
     /// Since when nothing goes wrong, nor shows that it did.
@@ -77,6 +78,8 @@ pub struct Arrival {
     pub moves: usize,
     pub runs: usize,
     pub clock: usize,
+    /// How high the chain was that anybody had, but for its last block.
+    pub height: u64,
     /// Counts those that came, but for what came on an older connection of its session.
     pub order: Option<usize>,
     /// Those that it is linked to, and its place among them.
@@ -97,7 +100,7 @@ impl Arrival {
         Some(self.at + ms)
     }
 
-    fn debits(&self, account: &AccountId) -> bool {
+    pub fn debits(&self, account: &AccountId) -> bool {
         self.group.iter().any(|instruction| instruction.action.payer() == Some(account))
     }
 }
@@ -110,7 +113,7 @@ fn groups(instructions: &[Instruction]) -> impl Iterator<Item = &[Instruction]> 
 impl Judge {
     pub fn new(opening: u64, servers: &[ServerId], forgetful: bool) -> Judge {
         let books = Books::new(opening, servers);
-        Judge { books, servers: servers.iter().cloned().collect(), forgetful, ..Judge::default() }
+        Judge { books, forgetful, ..Judge::default() }
     }
 
     /// A request reaches a server. Returns one that is covered and that nothing goes before.
@@ -194,6 +197,7 @@ impl Judge {
                 moves: self.books.moves.len(),
                 runs: self.runs(),
                 clock: self.books.clock,
+                height: self.books.register.height().saturating_sub(1),
                 order: None,
                 group: group.clone(),
                 place,
@@ -216,51 +220,6 @@ impl Judge {
             self.waiting.entry(life).or_default().insert(index);
         }
         index
-    }
-
-    /// Whether a new instruction can happen at once: all that it needs is there, and nothing that
-    /// waits for the same account goes before it.
-    fn is_covered(&self, server: &ServerId, life: u64, instruction: &Instruction) -> bool {
-        let Instruction { action, request, linked, .. } = instruction;
-        let done = request.as_ref().is_none_or(|request| self.books.paid.contains_key(request));
-        let of_now = |request: &RequestId| request.session.epoch == self.books.epoch(server);
-        if self.books.is_learning(server) || !request.as_ref().is_some_and(of_now) {
-            return false;
-        }
-        let known = |request: &RequestId| self.came.contains_key(&(life, request.clone()));
-        let known = request.as_ref().is_some_and(known);
-        let Some(subject) = action.subject().filter(|s| s.home() == server.as_str()) else {
-            return false;
-        };
-        if self.forgetful || *linked || known || done {
-            return false;
-        }
-        let view = &self.books.views[server];
-        let Action::Transfer { from, to, amount } = action else {
-            return !view.contains_key(subject);
-        };
-        let covered = view.get(from).is_some_and(|holds| *holds >= i128::from(amount.units()));
-        let held_up = |index: &usize| {
-            let arrival = &self.arrivals[*index];
-            let patient = arrival.patient_until().is_some_and(|until| self.now < until);
-            !patient && arrival.debits(from)
-        };
-        let held_up = self.waiting.get(&life).is_some_and(|waiting| waiting.iter().any(held_up));
-        let makes_sense = from != to && amount.units() > 0 && view.contains_key(to);
-        makes_sense && covered && !held_up
-    }
-
-    /// All that came to a life was answered.
-    pub fn nothing_waits(&self, life: u64) -> bool {
-        self.waiting.get(&life).is_none_or(BTreeSet::is_empty)
-    }
-
-    /// What can happen at once happens in the turn in which it comes.
-    pub fn assert_done(&self, at_once: Option<RequestId>) {
-        if let Some(request) = at_once {
-            let done = self.books.paid.contains_key(&request);
-            assert!(done, "{request} is covered and nothing goes before it, but it waits");
-        }
     }
 
     /// An instruction has its outcome.
@@ -287,9 +246,15 @@ impl Judge {
             let learns = votes && self.books.is_learning(server);
             assert!(!learns, "{server} votes before the chain names its store");
             match write {
-                Write::Log(element) => self.logged(server, life, element, by_block),
+                Write::Log(element) => {
+                    self.books.assert_takes_part(server, disks[server].stored.instance);
+                    self.logged(server, life, element, by_block);
+                }
                 Write::Append { block, .. } => self.books.append(server, block),
-                Write::Accept { ballot, block } => self.books.accept(server, ballot, block),
+                Write::Accept { ballot, block } => {
+                    self.books.assert_takes_part(server, disks[server].stored.instance);
+                    self.books.accept(server, ballot, block);
+                }
                 Write::Activate => {
                     let has = |(id, disk): (_, &Disk)| {
                         !disk.chain.is_empty() || self.books.is_learning(id)
@@ -305,7 +270,10 @@ impl Judge {
         let entries = self.books.log(server, element);
         let mut rest = entries.as_slice();
         while let Some(first) = rest.first() {
-            if matches!(first.record.action, Action::Rejoin { .. }) {
+            if self.books.is_of_its_own(first) {
+                if self.books.leaving.contains_key(server) {
+                    self.has_left.insert(life);
+                }
                 rest = &rest[1..];
                 continue;
             }
@@ -344,9 +312,13 @@ impl Judge {
             assert!(may, "{request} was answered by {answer:?}, and happens");
         }
         self.paid_in.insert(request.clone(), life);
+        assert_eq!(entry.server, *server);
+        if self.has_left.contains(&life) {
+            // What came while it was to be dismissed was refused, and comes again.
+            return;
+        }
         let order = arrival.order;
         let order = order.unwrap_or_else(|| panic!("{request} came only on an older connection"));
-        assert_eq!(entry.server, *server);
         if let Some(payer) = asked.action.payer().filter(|_| arrival.patient_until().is_none()) {
             let before = self.last_paid.insert((life, payer.clone()), order);
             assert!(before < Some(order), "{request} overtook what had come before it");
@@ -404,9 +376,11 @@ impl Judge {
 
     /// At the end, everything healed and settled: judges the chain that all have.
     pub fn finish(&self, disks: &BTreeMap<ServerId, Disk>) {
-        let heights: BTreeSet<usize> = disks.values().map(|disk| disk.chain.len()).collect();
+        let roll = self.books.register.latest();
+        let members = || disks.iter().filter(|(id, _)| roll.members.contains_key(*id));
+        let heights: BTreeSet<usize> = members().map(|(_, disk)| disk.chain.len()).collect();
         assert_eq!(heights.len(), 1, "all chains are equally long");
-        for disk in disks.values() {
+        for (_, disk) in members() {
             assert!(disk.stored.log.is_empty(), "settled logs are empty");
         }
         self.books.assert_all_in_chain();

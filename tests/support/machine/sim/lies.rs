@@ -15,20 +15,24 @@ use super::tally::{Fault, Mark};
 use super::world::World;
 
 impl World {
-    /// Now and then the last of all servers lies to another.
+    /// Now and then the last of the founders lies to another, as long as it is a member.
     pub fn lie(&mut self) {
         if self.rng.u8(0..100) >= self.faults.lie {
             return;
         }
-        let ids: Vec<ServerId> = self.hosts.keys().cloned().collect();
-        let (liar, others) = ids.split_last().expect("there are servers");
+        let liar = self.operators.founders.last().expect("there are servers").clone();
+        let mut members = self.roll().members;
+        let others: Vec<ServerId> = match members.remove(&liar) {
+            Some(_) if members.len() > 1 => members.into_keys().collect(),
+            _ => return,
+        };
         let to = others[self.rng.usize(..others.len())].clone();
         if !self.is_up(&to) {
             return;
         }
         match self.rng.bool() {
-            true => self.lie_of_store(liar, &to),
-            false => self.lie_of_round(liar, &to),
+            true => self.lie_of_store(&liar, &to),
+            false => self.lie_of_round(&liar, &to),
         }
     }
 

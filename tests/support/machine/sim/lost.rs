@@ -17,6 +17,7 @@ impl Books {
         self.waiting.insert(new);
         let genesis = self.genesis();
         self.views.insert(server.clone(), genesis);
+        self.leaving.remove(server);
         self.in_chain_of.retain(|(_, of), _| of != server);
     }
 
@@ -27,29 +28,12 @@ impl Books {
 
     /// The epoch in which a server counts its entries, by the chain that anybody has.
     pub fn epoch(&self, server: &ServerId) -> u64 {
-        1 + self.named.values().filter(|(of, _)| of == server).count() as u64
-    }
-
-    /// A block of which nobody knew is in the chain: who rejoins by it?
-    pub fn enter_rejoins(&mut self, block: &SealedBlock) {
-        if let Some(genesis) = &block.block().genesis {
-            self.instances = genesis.servers.clone();
-        }
-        for (_, record) in block.block().records() {
-            let Action::Rejoin { server, old, new, .. } = &record.action else { continue };
-            if self.instances[server] != *old {
-                self.marks.push(Mark::VoidRejoin);
-                continue;
-            }
-            let epoch = self.epoch(server);
-            self.instances.insert(server.clone(), *new);
-            self.named.insert(*new, (server.clone(), block.height()));
-            self.write_off(server, epoch);
-        }
+        let named = self.named.values().filter(|(of, _)| of == server).count() as u64;
+        u64::from(self.is_founder(server)) + named
     }
 
     /// What a server logged in an epoch and what is in no block never was.
-    fn write_off(&mut self, server: &ServerId, epoch: u64) {
+    pub fn write_off(&mut self, server: &ServerId, epoch: u64) {
         let of_epoch = |name: &&Name| name.0 == *server && name.1 == epoch;
         let lost = self.logged.keys().filter(of_epoch);
         let lost: BTreeSet<Name> =
@@ -62,6 +46,7 @@ impl Books {
                 self.opened.remove(account);
             }
         }
+        self.changes.retain(|name| !lost.contains(name));
         if !lost.is_empty() {
             self.marks.push(Mark::LostEntries);
         }
@@ -81,9 +66,9 @@ impl Books {
     pub fn knows_of_another(&self, server: &ServerId, old: InstanceId, blocks: usize) -> bool {
         let known =
             |(_, (of, height)): &(_, &(ServerId, u64))| of == server && *height < blocks as u64;
-        // A third store's block may be on its way there.
         let last = self.named.iter().filter(known).max_by_key(|(_, (_, height))| *height);
-        last.is_some_and(|(new, _)| *new != old) && self.instances[server] != old
+        let present = self.register.latest().members.get(server).copied();
+        last.is_some_and(|(new, _)| *new != old) && present != Some(old)
     }
 
     /// A server that learns has appended a block: is it the one that names its store?

@@ -2,6 +2,7 @@
 //! and `tests/planted` plays them with mistakes.
 
 pub mod archiving;
+pub mod at_once;
 pub mod books;
 pub mod clients;
 pub mod doors;
@@ -9,10 +10,13 @@ pub mod faults;
 pub mod judge;
 pub mod lies;
 pub mod lost;
+pub mod membership;
 pub mod network;
 pub mod old;
+pub mod operators;
 pub mod orders;
 pub mod queue;
+pub mod register;
 pub mod replies;
 pub mod seed;
 pub mod tally;

@@ -5,7 +5,6 @@ use crate::bank::effects::Event;
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
 use crate::bank::paxos::message::Message;
 
-use super::books::Books;
 use super::doors::key_of;
 use super::queue::Happening;
 use super::tally::Fault;
@@ -13,8 +12,8 @@ use super::world::World;
 use crate::machine::disk::Disk;
 
 impl World {
-    pub fn crash(&mut self, id: &ServerId, fault: Fault) {
-        self.suffer(fault, id);
+    /// Ends a server, and all its connections.
+    pub fn cut_off(&mut self, id: &ServerId) {
         let peers: Vec<ServerId> = self.hosts.keys().filter(|peer| *peer != id).cloned().collect();
         for peer in &peers {
             self.hang_up(peer, id);
@@ -25,6 +24,11 @@ impl World {
         host.life = 0;
         host.dialled_by.clear();
         self.archivist_dies(id);
+    }
+
+    pub fn crash(&mut self, id: &ServerId, fault: Fault) {
+        self.suffer(fault, id);
+        self.cut_off(id);
         let lost = self.may_be_lost(id) && self.happens(self.faults.lose, Fault::StoreLost);
         if lost {
             self.lose(id);
@@ -36,11 +40,9 @@ impl World {
 
     /// There is a way back for a server of an open bank, as long as the others are a majority.
     fn may_be_lost(&self, id: &ServerId) -> bool {
-        let Books { learning, .. } = &self.judge.books;
-        let away = learning.len() + 1;
-        let others = self.hosts.len() - away.min(self.hosts.len());
-        let may_be = self.disks[id].stored.active && !learning.contains_key(id);
-        may_be && 2 * others > self.hosts.len() && !self.is_last_with_a_segment(id)
+        let learns = self.judge.books.is_learning(id);
+        let may_be = self.disks[id].stored.active && !learns && self.others_decide(id);
+        may_be && !self.is_last_with_a_segment(id)
     }
 
     /// A server's store is lost, or so its operator believes, who gives it another.
@@ -52,14 +54,16 @@ impl World {
         let shelf = shelf.as_ref().map(|shelf| shelf.anew(instance.is_multiple_of(2)));
         let disk = Disk { tail: *tail, shelf, ..Disk::empty(instance) };
         self.disks.insert(id.clone(), disk);
-        self.hosts.get_mut(id).unwrap().config.rejoin = true;
+        let config = &mut self.hosts.get_mut(id).unwrap().config;
+        (config.rejoin, config.join) = (true, false);
         self.judge.books.lose(id, InstanceId(instance));
     }
 
     /// Breaks the link that one has dialled to another. They learn of it, each in its time.
     pub fn hang_up(&mut self, dialler: &ServerId, to: &ServerId) {
-        let host = self.hosts.get_mut(dialler).unwrap();
+        let Some(host) = self.hosts.get_mut(dialler) else { return };
         let (Some((connection, _)), life) = (host.links.remove(to), host.life) else { return };
+        host.ends.insert(to.clone(), self.now + 2);
         self.deliver(dialler, 1, Event::LinkDown(to.clone()));
         let (from, to) = (dialler.clone(), to.clone());
         let delay = self.rng.u64(2..60);
@@ -75,8 +79,13 @@ impl World {
     }
 
     pub fn dial(&mut self, from: ServerId, to: ServerId, life: u64) {
-        if self.hosts[&from].life != life || self.hosts[&from].links.contains_key(&to) {
+        let host = &self.hosts[&from];
+        if host.life != life || host.links.contains_key(&to) || !host.dials.contains_key(&to) {
             return;
+        }
+        if host.ends.get(&to).is_some_and(|end| self.now < *end) {
+            // Two diallers of one server never overtake each other.
+            return self.schedule(2, Happening::Dial { from, to, life });
         }
         let peer_life = self.hosts[&to].life;
         let apart = self.are_apart(&from, &to);
@@ -127,6 +136,7 @@ impl World {
         self.harm_a_segment();
         self.lie();
         self.look_at_doors();
+        self.look_at_members();
         // All at once, as when the power fails.
         if self.rng.u16(0..1_000) < self.faults.crash {
             for id in &ids {

@@ -150,7 +150,8 @@ impl World {
             None if self.now < old.returns_at => self.old_store_pays(index),
             None => {
                 let id = old.id.clone();
-                let peers = self.hosts.keys().filter(|peer| **peer != id && self.is_up(peer));
+                let roll = self.roll();
+                let peers = roll.members.keys().filter(|peer| **peer != id && self.is_up(peer));
                 let peers: Vec<ServerId> = peers.cloned().collect();
                 let peer =
                     (!peers.is_empty()).then(|| peers[self.rng.usize(..peers.len())].clone());

@@ -80,6 +80,8 @@ pub enum Happening {
         bound: Vec<Bound>,
     },
     Weather,
+    /// One that is to leave pays out what it has, and asks to be dismissed.
+    Leaves(ServerId),
     /// An old store's time to do something.
     Old(usize),
 }

@@ -26,7 +26,9 @@ impl Judge {
             let (outcomes, others) = rest.split_at(group.len());
             rest = others;
             let as_first = |arrival: &usize| self.arrivals[*arrival].group.len() == group.len();
-            all_or_none(outcomes, arrivals.iter().all(as_first));
+            if !self.has_left.contains(&asked.life) {
+                all_or_none(outcomes, arrivals.iter().all(as_first));
+            }
             for (place, outcome) in outcomes.iter().enumerate() {
                 self.one(asked.life, arrivals[place], &group[place], outcome);
             }
@@ -129,7 +131,8 @@ impl Judge {
             return;
         };
         let named: BTreeSet<ServerId> = consulted.iter().chain(not_consulted).cloned().collect();
-        assert_eq!(named, self.servers, "a refusal names every server");
+        let since = self.books.register.took_part_since(arrival.height, &named);
+        assert!(since, "a refusal names every member, not {named:?}");
         assert_eq!(named.len(), consulted.len() + not_consulted.len(), "and each once");
         // What came before may have been refused before, and only now be told again.
         let calm = self.calm.is_some_and(|since| arrival.at >= since);

@@ -2,10 +2,13 @@
 
 use fastrand::Rng;
 
+use crate::bank::ids::ServerId;
 use crate::bank::limits::Limits;
 use crate::bank::server::Habit;
 
+use super::clients::Client;
 use super::faults::{Faults, HEALED};
+use super::operators::Changes;
 use super::orders::Habits;
 use super::world::{Setting, World};
 use crate::machine::shelf::{Careless, Shelf};
@@ -79,9 +82,11 @@ fn settle(world: &mut World) {
         }
     }
     let end = world.now + HEALING;
-    let done = |world: &World| world.clients.iter().all(|c| c.is_done() && c.settled);
+    let done = |world: &World| world.clients.iter().all(Client::is_content);
     while !done(world) && world.step(end) {}
-    assert!(done(world), "not everything finished after the faults were healed");
+    let open = |client: &&Client| !client.is_content();
+    let open: Vec<&ServerId> = world.clients.iter().filter(open).map(Client::home).collect();
+    assert!(done(world), "not everything finished after the faults were healed, at {open:?}");
 }
 
 /// How a seed is played.
@@ -136,6 +141,7 @@ pub fn simulate(seed: u64, how: How) -> World {
         terse: 0,
         keyed: false,
         shelf: None,
+        changes: None,
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
     // Of two, either must take the other's word.
@@ -147,10 +153,14 @@ pub fn simulate(seed: u64, how: How) -> World {
     // Last, so that what comes before is as it would be without.
     let shelf = Shelf::new(dice.usize(1..=4), dice.usize(..4), how.careless);
     let setting = Setting { shelf: (dice.u8(0..3) > 0).then_some(shelf), ..setting };
+    let more = [0, 0, 1, 2, 2, 3][dice.usize(..6)];
+    let changes = Changes { more, least: if lie > 0 { 3 } else { 1 } };
+    let setting = Setting { changes: (dice.u8(0..3) > 0).then_some(changes), ..setting };
     let mut world = World::new(seed, setting, faults);
     (world.trace, world.replies_early) = (how.trace, how.replies_early);
     while world.step(FAULTY) {}
     world.faults = HEALED;
+    world.rest_operators();
     world.weather();
     let calm = world.now + CALMING;
     while world.step(calm) {}
@@ -164,6 +174,7 @@ pub fn simulate(seed: u64, how: How) -> World {
     // Let the last commits arrive.
     let end = world.now + 6_000;
     while world.step(end) {}
+    world.judge_members();
     world.judge.finish(&world.disks);
     world.judge_archives();
     world.old.assert_all_stopped(world.doors.keyed);

@@ -49,6 +49,7 @@ kinds! { Fault:
     ArchivistDied = "crash while a segment is sealed",
     PowerCut = "power cut while one is sealed",
     Impostor = "somebody said without its key what a server had said",
+    Dismissed = "a server stopped, since it was dismissed",
 }
 
 kinds! { Mark:
@@ -115,6 +116,15 @@ kinds! { Mark:
     Unreadable = "a peer was sent no blocks, since their segment was harmed",
     Restored = "a harmed segment was made again with blocks from peers",
     Slandered = "a server was slandered by one peer, and another had welcomed it",
+    Admitted = "a server was admitted",
+    ComesBack = "a dismissed server was to be admitted again",
+    DismissedBy = "a server was dismissed",
+    Stays = "a dismissal was void",
+    Promoted = "a branch got a vote",
+    Demoted = "a member lost its vote",
+    Moved = "a member moved",
+    VoidChange = "a change of the members was void",
+    TwoChanges = "a block held two changes of the members",
 }
 
 #[derive(Clone, Copy)]

@@ -22,7 +22,9 @@ impl World {
         }
         self.begun =
             turn.notes.iter().any(|note| matches!(note, Note::Run(_, _, Step::Prepares(_))));
-        assert_eq!(turn.stop, None, "no server may have to stop here");
+        if let Some(stop) = turn.stop {
+            return self.stops(id, &stop.reason);
+        }
         let proposes = turn.free.iter().any(|(_, message)| message.is_bulky());
         let votes = turn.batch.writes.iter().any(|write| !matches!(write, Write::Log(_)));
         let dies = self.death(proposes || votes);
@@ -45,6 +47,7 @@ impl World {
         if !receipt.batch().writes.is_empty() {
             self.tally.durable(receipt.batch(), disk.stored.log.is_empty(), accepted.as_ref());
             self.judge.durable(id, life, receipt.batch(), &self.disks);
+            self.judge_roll(id);
         }
         self.judge_shelf(id);
         if let Some(fault @ (Fault::CrashSilent | Fault::StoreSilent)) = dies {
@@ -160,7 +163,17 @@ impl World {
             }
             Bound::Read { .. } => {}
             Bound::HangUp(to) => self.hang_up(id, &to),
-            Bound::Dial(..) | Bound::Part(_) => {}
+            Bound::Dial(to, at) => {
+                let host = self.hosts.get_mut(id).unwrap();
+                host.dials.insert(to.clone(), at);
+                let (from, life) = (id.clone(), host.life);
+                self.schedule(1, Happening::Dial { from, to, life });
+            }
+            Bound::Part(from) => {
+                self.hosts.get_mut(id).unwrap().dials.remove(&from);
+                self.hang_up(id, &from);
+                self.hang_up(&from, id);
+            }
             Bound::SendBlocks { to, from, up_to } => {
                 let piece = self.disks[id].read(from, up_to.min(from + 2));
                 self.judge_piece(id, from, &piece);

@@ -17,6 +17,7 @@ use super::doors::Doors;
 use super::faults::Faults;
 use super::judge::Judge;
 use super::old::OldStores;
+use super::operators::{Changes, Operators};
 use super::orders::Habits;
 use super::queue::{Happening, Scheduled};
 use super::tally::{Fault, Mark, Tally};
@@ -44,6 +45,8 @@ pub struct Setting {
     pub keyed: bool,
     /// How stores are archived, if they are.
     pub shelf: Option<Shelf>,
+    /// How operators change the members, if they do.
+    pub changes: Option<Changes>,
 }
 
 pub struct Host {
@@ -59,8 +62,31 @@ pub struct Host {
     turn_open_until: u64,
     /// The connection, at the other end, of the link to each peer, with that peer's life.
     pub links: BTreeMap<ServerId, (ConnectionId, u64)>,
+    /// Whom it dials, and where.
+    pub dials: BTreeMap<ServerId, String>,
+    /// Until when it has not heard of the end of its last link to each peer.
+    pub ends: BTreeMap<ServerId, u64>,
     /// Who is at the other end of an incoming connection, in which life, and when its hello came.
     pub dialled_by: BTreeMap<ConnectionId, (ServerId, u64, u64)>,
+}
+
+impl Host {
+    /// A server that was not started yet.
+    pub fn new(config: Config) -> Host {
+        Host {
+            config,
+            wanted: None,
+            server: None,
+            life: 0,
+            timers: BTreeMap::new(),
+            paused_until: 0,
+            turn_open_until: 0,
+            links: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            dialled_by: BTreeMap::new(),
+        }
+    }
 }
 
 pub struct World {
@@ -84,6 +110,7 @@ pub struct World {
     pub hellos: BTreeMap<(ServerId, ServerId), Hello>,
     pub old: OldStores,
     pub doors: Doors,
+    pub operators: Operators,
     /// The servers that don't say what is left of a log that they cut.
     pub terse: BTreeSet<ServerId>,
     pub clients: Vec<Client>,
@@ -111,20 +138,12 @@ impl World {
         if let Some(page) = setting.page {
             limits = Limits { page, bytes_per_page: usize::MAX, ..limits };
         }
-        let host = |id: &ServerId| Host {
-            config: Config {
+        let host = |id: &ServerId| {
+            Host::new(Config {
                 habit: setting.habit.clone(),
                 limits: limits.clone(),
                 ..config_of(id, &ids, setting.opening)
-            },
-            wanted: None,
-            server: None,
-            life: 0,
-            timers: BTreeMap::new(),
-            paused_until: 0,
-            turn_open_until: 0,
-            links: BTreeMap::new(),
-            dialled_by: BTreeMap::new(),
+            })
         };
         let hosts = ids.iter().map(|id| (id.clone(), host(id))).collect();
         let shelf = &setting.shelf;
@@ -152,6 +171,7 @@ impl World {
             hellos: BTreeMap::new(),
             old: OldStores::default(),
             doors: Doors::new(setting.keyed),
+            operators: Operators::new(setting.changes, &ids, setting.opening, setting.habits),
             terse: ids.iter().take(setting.terse).cloned().collect(),
             clients,
             judge: Judge::new(setting.opening, &ids, forgetful),
@@ -252,7 +272,9 @@ impl World {
                 }
             }
             Happening::Dial { from, to, life } => self.dial(from, to, life),
+            Happening::Start(server) if self.is_up(&server) => {}
             Happening::Start(server) => self.start(&server),
+            Happening::Leaves(server) => self.leaves(&server),
             Happening::Client { client, alarm } => {
                 if self.clients[client].alarm == alarm {
                     super::clients::act(self, client);
@@ -298,14 +320,18 @@ impl World {
             self.judge.resumed.insert(life);
         }
         self.tally.mark_if(is_behind, Mark::BehindInPages);
+        if self.judge.books.leaving.contains_key(id) {
+            self.judge.has_left.insert(life);
+        }
         self.archivist_begins(id);
         let host = self.hosts.get_mut(id).unwrap();
         host.life = life;
+        host.dials = server.dials().into_iter().collect();
         host.server = Some(server);
+        host.ends.clear();
         host.timers.clear();
         host.turn_open_until = 0;
-        let peers: Vec<ServerId> = self.hosts.keys().filter(|peer| *peer != id).cloned().collect();
-        for to in peers {
+        for to in host.dials.keys().cloned().collect::<Vec<_>>() {
             let delay = self.rng.u64(1..50);
             self.schedule(delay, Happening::Dial { from: id.clone(), to, life });
         }

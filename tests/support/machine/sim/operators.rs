@@ -1,0 +1,377 @@
+//! Operators change the members while all else happens: servers are admitted, dismissed, moved, get a vote and
+//! lose it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bank::address::Address;
+use crate::bank::amount::Amount;
+use crate::bank::effects::Event;
+use crate::bank::ids::{AccountId, ConnectionId, InstanceId, ServerId};
+use crate::bank::ledger::entry::Action;
+use crate::bank::ledger::member_change::MemberChange;
+use crate::bank::paxos::message::Configuration;
+use crate::bank::request::{Instruction, Order, Request};
+use crate::bank::server::Config;
+
+use super::clients::Client;
+use super::doors::key_of;
+use super::orders::Habits;
+use super::queue::Happening;
+use super::register::Roll;
+use super::tally::{Fault, Mark};
+use super::world::{Host, World};
+use crate::machine::disk::Disk;
+
+/// How often one tries to leave before it stays.
+const TRIES: u8 = 12;
+/// An order that was given is in a log after so long, if it ever is.
+const SOON: u64 = 4_000;
+
+/// How members are changed in one world.
+#[derive(Clone, Copy)]
+pub struct Changes {
+    /// So many servers may come to those that founded the bank.
+    pub more: usize,
+    /// Fewer members there never are.
+    pub least: usize,
+}
+
+/// An admission that was ordered.
+struct Joining {
+    at: Address,
+    branch: bool,
+}
+
+#[derive(Default)]
+pub struct Operators {
+    changes: Option<Changes>,
+    /// The servers that were never started yet.
+    reserve: Vec<ServerId>,
+    joining: BTreeMap<ServerId, Joining>,
+    /// How often each that is to leave has tried.
+    leaving: BTreeMap<ServerId, u8>,
+    /// The servers that were dismissed and stopped.
+    pub gone: BTreeSet<ServerId>,
+    /// When a voter was last ordered to vote no more.
+    reduced_at: Option<u64>,
+    ports: u16,
+    opening: u64,
+    habits: Option<Habits>,
+    pub founders: Vec<ServerId>,
+}
+
+impl Operators {
+    pub fn new(
+        changes: Option<Changes>,
+        founders: &[ServerId],
+        opening: u64,
+        habits: Habits,
+    ) -> Operators {
+        let more = changes.map_or(0, |changes| changes.more);
+        let id = |place: usize| char::from(b'A' + place as u8).to_string().parse().unwrap();
+        Operators {
+            changes,
+            reserve: (founders.len()..founders.len() + more).rev().map(id).collect(),
+            ports: 7_100,
+            opening,
+            habits: Some(habits),
+            founders: founders.to_vec(),
+            ..Operators::default()
+        }
+    }
+
+    fn address(&mut self) -> Address {
+        self.ports += 1;
+        format!("host:{}", self.ports).parse().unwrap()
+    }
+}
+
+impl World {
+    /// Who takes part by the chain that anybody has.
+    pub fn roll(&self) -> Roll {
+        self.judge.books.register.latest()
+    }
+
+    /// Whether a member may be dismissed soon.
+    pub fn may_leave(&self, id: &ServerId) -> bool {
+        self.operators.leaving.contains_key(id) || self.judge.books.leaving.contains_key(id)
+    }
+
+    /// Whether a member waits for the chain to name its store, by the chain that it has itself.
+    fn is_new(&self, id: &ServerId) -> bool {
+        self.judge.books.is_learning(id)
+    }
+
+    /// Whether a member's store is lost and the chain names the new one in no block yet.
+    pub fn is_rejoining(&self, id: &ServerId, roll: &Roll) -> bool {
+        let new = self.judge.books.learning.get(id);
+        new.is_some_and(|new| roll.members.get(id).is_some_and(|named| named != new))
+    }
+
+    /// Whether a member's store may be lost: the others can let another one in, whatever was ordered.
+    pub fn others_decide(&self, id: &ServerId) -> bool {
+        let roll = self.roll();
+        let voters: Vec<&ServerId> = roll.voters().collect();
+        let there = |voter: &&&ServerId| **voter != id && !self.is_new(voter);
+        let there = voters.iter().filter(there).count();
+        let soon = self.operators.reduced_at.is_some_and(|at| self.now < at + SOON);
+        let pending = soon || !self.judge.books.changes.is_empty();
+        roll.members.contains_key(id) && 2 * there > voters.len() && !pending
+    }
+
+    /// From now on nothing more is changed; who was to be admitted still is.
+    pub fn rest_operators(&mut self) {
+        for id in std::mem::take(&mut self.operators.leaving).into_keys() {
+            self.tell(|| format!("{id} ── STAYS"));
+        }
+        if let Some(changes) = &mut self.operators.changes {
+            changes.more = 0;
+            changes.least = usize::MAX;
+        }
+    }
+
+    /// Operators look after what was ordered, and order something else.
+    pub fn look_at_members(&mut self) {
+        let Some(changes) = self.operators.changes else { return };
+        let roll = self.roll();
+        let (done, open): (Vec<ServerId>, Vec<ServerId>) =
+            self.operators.joining.keys().cloned().partition(|id| roll.members.contains_key(id));
+        for id in done {
+            self.operators.joining.remove(&id);
+            if changes.least < usize::MAX {
+                self.revive_clients(&id);
+            }
+        }
+        for id in open {
+            self.order_admission(&id);
+        }
+        if roll.members.is_empty() || changes.least == usize::MAX {
+            return;
+        }
+        match self.rng.u8(0..12) {
+            0..4 => self.begin_to_join(changes, &roll),
+            4..7 => self.begin_to_leave(changes, &roll),
+            7..10 => self.change_a_vote(&roll),
+            10 => self.move_one(&roll),
+            _ => {}
+        }
+    }
+
+    fn any<'a>(&mut self, from: impl Iterator<Item = &'a ServerId>) -> Option<ServerId> {
+        let all: Vec<&ServerId> = from.collect();
+        (!all.is_empty()).then(|| all[self.rng.usize(..all.len())].clone())
+    }
+
+    /// Whether a voter may go: no majority depends on a store that has to be let in first.
+    fn may_reduce(&self, roll: &Roll) -> bool {
+        !roll.voters().any(|voter| self.is_new(voter))
+    }
+
+    /// Gives a member an order, at once, if it listens.
+    fn order(&mut self, at: &ServerId, order: Order) {
+        let host = &self.hosts[at];
+        if host.life == 0 || host.paused_until > self.now {
+            return;
+        }
+        let (life, connection) = (host.life, self.new_connection());
+        self.tell(|| format!("{at} ── IS ORDERED {order:?}"));
+        self.judge.books.ordered.push(order.clone());
+        self.operator_says(at, life, connection, Request::Members(order));
+    }
+
+    fn operator_says(&mut self, at: &ServerId, life: u64, connection: ConnectionId, said: Request) {
+        self.prove_operator(at, connection);
+        let number = Some((1 << 32) + self.count());
+        // After the key, which comes as an event of its own.
+        let event = Event::Request(connection, number, said);
+        match self.doors.keyed {
+            true => self.deliver(at, 0, event),
+            false => self.event(at, life, event),
+        }
+    }
+
+    fn order_admission(&mut self, id: &ServerId) {
+        let roll = self.roll();
+        let Some(by) = self.any(roll.members.keys()) else { return };
+        let Joining { at, branch } = &self.operators.joining[id];
+        let key = self.doors.keyed.then(|| key_of(&self.disks[id]));
+        let order = Order::Admit { server: id.clone(), at: at.clone(), key, branch: *branch };
+        self.order(&by, order);
+    }
+
+    fn begin_to_join(&mut self, changes: Changes, roll: &Roll) {
+        let most = self.operators.founders.len() + changes.more;
+        if roll.members.len() + self.operators.joining.len() >= most {
+            return;
+        }
+        let again = self.rng.bool();
+        let gone = self.operators.gone.iter().next().cloned().filter(|_| again);
+        let id = match gone {
+            Some(id) => id,
+            None => match self.operators.reserve.pop().or_else(|| {
+                let back = self.operators.gone.iter().next();
+                back.cloned()
+            }) {
+                Some(id) => id,
+                None => return,
+            },
+        };
+        let Some(by) = self.any(roll.members.keys()) else { return };
+        let back = self.operators.gone.remove(&id);
+        if self.hosts.contains_key(&id) {
+            self.cut_off(&id);
+        }
+        self.tally.mark_if(back, Mark::ComesBack);
+        let joining = Joining { at: self.operators.address(), branch: self.rng.u8(0..3) == 0 };
+        self.tell(|| format!("{id} ── IS TO JOIN, BY {by}"));
+        self.make_joiner(&id, &by, &joining.at);
+        self.operators.joining.insert(id.clone(), joining);
+        self.schedule(1, Happening::Start(id.clone()));
+        self.order_admission(&id);
+    }
+
+    /// Gives a server an empty store, and tells it one member.
+    fn make_joiner(&mut self, id: &ServerId, by: &ServerId, at: &Address) {
+        let model = &self.hosts[by].config;
+        let opening = Amount::new(self.operators.opening).expect("an amount");
+        let servers = Vec::new();
+        let addresses = [by, id].map(|id| (id.clone(), at.to_string()));
+        let config = Config {
+            id: id.clone(),
+            configuration: Configuration { servers, opening_balance: opening },
+            addresses: addresses.into_iter().collect(),
+            rejoin: false,
+            join: true,
+            ..model.clone()
+        };
+        let instance = self.rng.u64(..);
+        let Disk { tail, shelf, .. } = &self.disks[by];
+        let shelf = shelf.as_ref().map(|shelf| shelf.anew(false));
+        let disk = Disk { tail: *tail, shelf, ..Disk::empty(instance) };
+        self.disks.insert(id.clone(), disk);
+        self.hosts.insert(id.clone(), Host::new(config));
+        self.judge.books.lose(id, InstanceId(instance));
+    }
+
+    fn revive_clients(&mut self, id: &ServerId) {
+        let Some(habits) = self.operators.habits else { return };
+        let all: Vec<ServerId> = self.hosts.keys().cloned().collect();
+        for client in &mut self.clients {
+            client.hear_of(&all);
+        }
+        let known = self.clients.iter().position(|client| client.is_at(id));
+        let client = match known {
+            Some(client) => client,
+            None => {
+                self.clients.push(Client::new(id.clone(), all, habits));
+                self.clients.len() - 1
+            }
+        };
+        self.clients[client].revive(16);
+        self.wake_client(client, 1);
+    }
+
+    fn begin_to_leave(&mut self, changes: Changes, roll: &Roll) {
+        let leaving = self.operators.leaving.len() + 1;
+        let fewer = roll.members.len().saturating_sub(leaving);
+        if fewer < changes.least || !self.may_reduce(roll) {
+            return;
+        }
+        let Some(id) = self.any(roll.members.keys()) else { return };
+        if self.operators.leaving.contains_key(&id) || self.is_last_with_a_segment(&id) {
+            return;
+        }
+        self.tell(|| format!("{id} ── IS TO LEAVE"));
+        self.operators.leaving.insert(id.clone(), 0);
+        self.clients.iter_mut().filter(|client| client.is_at(&id)).for_each(|client| {
+            client.left = 0;
+        });
+        self.schedule(100, Happening::Leaves(id));
+    }
+
+    /// One that is to leave pays out what it has, and asks to be dismissed.
+    pub fn leaves(&mut self, id: &ServerId) {
+        let Some(tries) = self.operators.leaving.get_mut(id) else { return };
+        *tries += 1;
+        let tries = *tries;
+        let roll = self.roll();
+        if tries > TRIES || !roll.members.contains_key(id) {
+            self.operators.leaving.remove(id);
+            self.clients.iter_mut().filter(|client| client.is_at(id)).for_each(|client| {
+                client.left += 3;
+            });
+            return;
+        }
+        let life = self.hosts[id].life;
+        if life > 0 && !self.judge.books.is_learning(id) {
+            self.pay_out(id, life, &roll);
+            if self.may_reduce(&roll) {
+                self.operators.reduced_at = Some(self.now);
+                self.order(id, Order::Change(MemberChange::Dismiss { server: id.clone() }));
+            }
+        }
+        let again = self.rng.u64(200..1_200);
+        self.schedule(again, Happening::Leaves(id.clone()));
+    }
+
+    fn pay_out(&mut self, id: &ServerId, life: u64, roll: &Roll) {
+        let Some(to) = self.any(roll.members.keys().filter(|other| *other != id)) else { return };
+        let view = &self.judge.books.views[id];
+        let own =
+            view.iter().filter(|(account, units)| account.home() == id.as_str() && **units > 0);
+        let paid = own.map(|(from, units)| {
+            let amount = Amount::new(*units as u64).expect("an amount");
+            Instruction::plain(Action::Transfer {
+                from: from.clone(),
+                to: AccountId::of(&to),
+                amount,
+            })
+        });
+        let paid: Vec<Instruction> = paid.take(2).collect();
+        if !paid.is_empty() {
+            let connection = self.new_connection();
+            self.operator_says(id, life, connection, Request::Batch(paid));
+        }
+    }
+
+    fn change_a_vote(&mut self, roll: &Roll) {
+        let Some(id) = self.any(roll.members.keys()) else { return };
+        let Some(by) = self.any(roll.members.keys()) else { return };
+        let change = match roll.votes(&id) {
+            false => MemberChange::Promote { server: id },
+            true if !self.may_reduce(roll) => return,
+            true => {
+                self.operators.reduced_at = Some(self.now);
+                MemberChange::Demote { server: id }
+            }
+        };
+        self.order(&by, Order::Change(change));
+    }
+
+    fn move_one(&mut self, roll: &Roll) {
+        let Some(server) = self.any(roll.members.keys()) else { return };
+        let Some(by) = self.any(roll.members.keys()) else { return };
+        let new = self.rng.u8(0..4) > 0;
+        let known = roll.addresses.values().next().cloned().filter(|_| !new);
+        let at = known.unwrap_or_else(|| self.operators.address());
+        self.order(&by, Order::Change(MemberChange::Move { server, at }));
+    }
+
+    /// A server stops, which only those may that are dismissed.
+    pub fn stops(&mut self, id: &ServerId, reason: &str) {
+        let instance = self.disks[id].stored.instance;
+        let named = self.roll().members.get(id).copied();
+        let is_over = named != Some(instance) && self.judge.books.register.is_over(instance);
+        assert!(is_over, "no server may have to stop here: {id}: {reason}");
+        self.suffer(Fault::Dismissed, id);
+        self.cut_off(id);
+        self.operators.leaving.remove(id);
+        self.operators.gone.insert(id.clone());
+        self.clients.iter_mut().filter(|client| client.is_at(id)).for_each(Client::retire);
+        // Somebody starts it again, and it is to say the same.
+        if self.rng.u8(0..3) == 0 {
+            let delay = self.rng.u64(100..4_000);
+            self.schedule(delay, Happening::Start(id.clone()));
+        }
+    }
+}
