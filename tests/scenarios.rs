@@ -69,6 +69,7 @@ files! {
     a_minority_pays_locally_and_catches_up: "minority.txt",
     a_zombie_comes_back_with_a_peer_down: "zombie-with-a-peer-down.txt",
     a_server_stands_still_and_goes_on: "paused.txt",
+    a_member_comes_moves_goes_and_comes_back: "members.txt",
     a_course_s_sets_are_played: "course.csv",
 }
 

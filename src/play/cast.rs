@@ -19,6 +19,8 @@ pub(super) struct Cast {
     /// The servers that money is sent to. In a file without the line `servers …`, each of them belongs to
     /// the bank; with the line, a stranger among them may be the mistake that the file is about.
     pub paid: Vec<(ServerId, Place)>,
+    /// The servers that are admitted, each with the first line that does it.
+    pub admitted: Vec<(ServerId, Place)>,
 }
 
 impl Cast {
@@ -32,11 +34,20 @@ impl Cast {
         }
     }
 
-    /// Returns the servers of the bank.
+    pub(super) fn is_admitted(&mut self, server: &ServerId, place: Place) {
+        mention(&mut self.admitted, server, place);
+    }
+
+    /// True if a server is first spoken of at this place, after it was admitted.
+    fn comes_later(&self, server: &ServerId, place: Place) -> bool {
+        self.admitted.iter().any(|(admitted, since)| admitted == server && *since < place)
+    }
+
+    /// Returns the servers that found the bank.
     pub(super) fn servers(&self, wrongs: &mut Vec<Wrong>) -> BTreeSet<ServerId> {
         if let Some(declared) = &self.declared {
             for (server, place) in &self.acting {
-                if !declared.contains(server) {
+                if !declared.contains(server) && !self.comes_later(server, *place) {
                     let (all, what) = (list(declared), "servers of this file");
                     let what = format!("{server} is none of the {what}, which are {all}");
                     wrongs.push(Wrong { place: *place, what });
@@ -47,6 +58,12 @@ impl Cast {
         let mut servers: BTreeSet<ServerId> = BTreeSet::new();
         let mut mentioned: Vec<&(ServerId, Place)> = self.acting.iter().chain(&self.paid).collect();
         mentioned.sort_by_key(|(_, place)| *place);
+        // Who is spoken of before it is admitted was there at the founding.
+        let first = |server: &ServerId| mentioned.iter().find(|(other, _)| other == server);
+        let later = |(server, _): &&(ServerId, Place)| {
+            first(server).is_some_and(|(_, place)| self.comes_later(server, *place))
+        };
+        let mentioned: Vec<_> = mentioned.iter().copied().filter(|one| !later(one)).collect();
         for (server, place) in mentioned {
             if servers.insert(server.clone()) && servers.len() == MAX_SERVERS + 1 {
                 let what = "server too many: a bank has at most";

@@ -82,6 +82,7 @@ fn look(expect: &Expect, stage: &mut Stage) -> Result<(), String> {
         Expect::Linked(id) => linked(&chain(stage, id, 0)?),
         Expect::ChainsEqual(servers) => chains_equal(stage, servers),
         Expect::Total(wanted) => total(stage, *wanted),
+        Expect::Members { servers, voters } => members(stage, servers, *voters),
         Expect::Connected(None, _) => match stage.is_connected() {
             true => Ok(()),
             false => Err("not all that run hear each other".into()),
@@ -253,6 +254,16 @@ pub(super) fn total(stage: &mut Stage, wanted: Amount) -> Result<(), String> {
         let sum: u64 = accounts(stage, &id)?.iter().map(|(_, amount)| amount.units()).sum();
         if sum != wanted.units() {
             return Err(format!("by the chain of {id} it is {sum}"));
+        }
+    }
+    Ok(())
+}
+
+fn members(stage: &mut Stage, wanted: &BTreeSet<ServerId>, voters: bool) -> Result<(), String> {
+    for id in stage.live() {
+        let found = stage.members_by(&id, voters)?;
+        if found != *wanted {
+            return Err(format!("by the chain of {id} they are {}", list(&found)));
         }
     }
     Ok(())

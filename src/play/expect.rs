@@ -1,5 +1,6 @@
 //! What a scenario file may expect, and how it is written. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::bank::amount::Amount;
@@ -34,6 +35,13 @@ pub enum Expect {
     ChainsEqual(Vec<ServerId>),
     /// The sum of all accounts, by the chain of each server that runs.
     Total(Amount),
+    /// The members, or those of them that vote, by the chain of each server that runs.
+    Members {
+        /// The servers.
+        servers: BTreeSet<ServerId>,
+        /// True if only those count that vote.
+        voters: bool,
+    },
     /// Whether a server hears another one; with nobody named, whether all that run hear each other.
     Connected(Option<(ServerId, ServerId)>, bool),
     /// All servers that run hold this height, and each knows that the others do.
@@ -76,7 +84,7 @@ pub enum Expected {
 
 /// Everything that may be expected, for whoever expects something else.
 const RIGHT: &str = "expect accepted, refused, unavailable, invalid, unknown, balance, committed, log, \
-    height, blocks, linked, chains, total, connected, disconnected, known, start, run, waiting or lost, \
+    height, blocks, linked, chains, total, members, voters, connected, disconnected, known, start, run, waiting or lost, \
     such as: expect balance A 110";
 
 /// Parses what follows the word `expect`.
@@ -109,6 +117,8 @@ pub(super) fn parse(words: &mut Words<'_>, cast: &mut Cast) -> Result<Expect, Wr
         }
         "chains" => chains(words, cast)?,
         "total" => Expect::Total(words.value("expect total UNITS, such as: expect total 300")?),
+        "members" => members(words, cast, false)?,
+        "voters" => members(words, cast, true)?,
         "connected" => connected(words, cast, true)?,
         "disconnected" => connected(words, cast, false)?,
         "known" => Expect::Known(number(words, "expect known HEIGHT, such as: expect known 1")?),
@@ -135,6 +145,18 @@ pub(super) fn parse(words: &mut Words<'_>, cast: &mut Cast) -> Result<Expect, Wr
     };
     words.end("nothing after this, or a # and a comment")?;
     Ok(expect)
+}
+
+fn members(words: &mut Words<'_>, cast: &mut Cast, voters: bool) -> Result<Expect, Wrong> {
+    let right = match voters {
+        false => "expect members ID…, such as: expect members A B D",
+        true => "expect voters ID…, such as: expect voters A B",
+    };
+    let mut servers = BTreeSet::from([words.server(right, cast)?]);
+    while words.peek().is_some() {
+        servers.insert(words.server(right, cast)?);
+    }
+    Ok(Expect::Members { servers, voters })
 }
 
 // ── Of the transfer just before ──────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 //! A look at servers: their logs, chains and balances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,6 +23,9 @@ pub(super) struct Look {
     servers: BTreeMap<ServerId, Left>,
     /// The balances by account.
     balances: BTreeMap<AccountId, Holding>,
+    /// The homes of accounts that are no members.
+    #[serde(skip)]
+    gone: BTreeSet<String>,
 }
 
 /// What a running server holds.
@@ -55,7 +58,10 @@ impl Look {
         let servers: BTreeMap<ServerId, Left> =
             servers.into_iter().map(|id| (id.clone(), left(stage, &id))).collect();
         let balances = holdings(stage, &servers);
-        Look { servers, balances }
+        let is_there = |home: &str| stage.servers().any(|id| id.as_str() == home);
+        let homes = balances.keys().map(AccountId::home);
+        let gone = homes.filter(|home| !is_there(home)).map(str::to_owned).collect();
+        Look { servers, balances, gone }
     }
 
     /// Writes the look for people.
@@ -69,7 +75,11 @@ impl Look {
         }
         text += &self.chains_in_words();
         for (account, Holding { balance, committed }) in &self.balances {
-            let balance = balance.map_or("can't be asked now".into(), |known| known.to_string());
+            let unknown = match self.gone.contains(account.home()) {
+                true => "its home is no member",
+                false => "can't be asked now",
+            };
+            let balance = balance.map_or(unknown.into(), |known| known.to_string());
             text += &format!("      {account}: {balance} (in the chain: {committed})\n");
         }
         text

@@ -6,21 +6,21 @@ use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::limits::MAX_SERVERS;
-use crate::bank::request::Instruction;
+use crate::bank::request::{Instruction, Order};
 use crate::client;
 use crate::client::commands::Command;
 use crate::client::time::parse_time;
 use crate::play::cast::Cast;
 use crate::play::expect;
 use crate::play::fault;
-use crate::play::script::{Act, Step};
+use crate::play::script::{Act, Membership, Step};
 use crate::play::words::{Words, found};
 use crate::play::wrong::{Place, Wrong};
 
 /// What a line may begin with, for whoever began it otherwise.
 const COMMANDS: &str = "a client and what it says, such as A: transfer B 30; a triplet such as \
     (A, B, 30); or one of servers, opening, await, kill, start, pause, resume, cut, delay, drop, lose, \
-    heal, settle, wait, show, say, expect";
+    heal, admit, dismiss, move, promote, demote, settle, wait, show, say, expect";
 
 pub(super) fn parse(
     text: &str,
@@ -117,6 +117,9 @@ fn act(line: &str, words: &mut Words<'_>, cast: &mut Cast) -> Result<Act, Wrong>
         "start" => one_server(words, cast, "start ID, such as: start B").map(Act::Start),
         "pause" => one_server(words, cast, "pause ID, such as: pause B").map(Act::Pause),
         "resume" => one_server(words, cast, "resume ID, such as: resume B").map(Act::Resume),
+        "admit" | "dismiss" | "move" | "promote" | "demote" => {
+            members(first, column, words, cast).map(Act::Members)
+        }
         "cut" | "delay" | "drop" | "lose" => fault::parse(first, words, cast).map(Act::Break),
         "heal" => words.end("heal, alone: it ends all faults of links").map(|()| Act::Heal),
         "settle" => {
@@ -145,6 +148,36 @@ fn act(line: &str, words: &mut Words<'_>, cast: &mut Cast) -> Result<Act, Wrong>
             Err(Wrong::new(words.line, column, what))
         }
     }
+}
+
+/// Parses a change of the members.
+fn members(
+    first: &str,
+    column: usize,
+    words: &mut Words<'_>,
+    cast: &mut Cast,
+) -> Result<Membership, Wrong> {
+    Ok(match first {
+        "admit" => {
+            const RIGHT: &str = "admit ID [--branch], such as: admit D; the play finds its address";
+            let server: ServerId = words.value(RIGHT)?;
+            let branch = words.take_if("--branch");
+            words.end(RIGHT)?;
+            cast.is_admitted(&server, Place { line: words.line, column });
+            Membership::Admit { server, branch }
+        }
+        "dismiss" => {
+            Membership::Dismiss(one_server(words, cast, "dismiss ID, such as: dismiss D")?)
+        }
+        "move" => {
+            const RIGHT: &str = "move ID, such as: move B; the play finds the address";
+            Membership::Move(one_server(words, cast, RIGHT)?)
+        }
+        "promote" => {
+            Membership::Promote(one_server(words, cast, "promote ID, such as: promote D")?)
+        }
+        _ => Membership::Demote(one_server(words, cast, "demote ID, such as: demote B")?),
+    })
 }
 
 fn one_server(words: &mut Words<'_>, cast: &mut Cast, right: &str) -> Result<ServerId, Wrong> {
@@ -223,6 +256,10 @@ fn command_of(
         Some(Command::Quit | Command::Help(_) | Command::Watch(_) | Command::Again) => {
             let what = "nobody is at a prompt here; expected";
             Err(wrong(format!("{}: {what}: {RIGHT}", text.trim())))
+        }
+        Some(Command::Members(order)) if order != Order::Show => {
+            let what = "here the members change by lines of their own, such as: admit D, dismiss D, move B";
+            Err(wrong(format!("{}: {what}", text.trim())))
         }
         Some(command) => {
             match &command {

@@ -15,7 +15,7 @@ use crate::play::figures::Figures;
 use crate::play::look::Look;
 use crate::play::promises;
 use crate::play::report::Report;
-use crate::play::script::{Act, Script, Step};
+use crate::play::script::{Act, Membership, Script, Step};
 use crate::play::short::Short;
 use crate::play::stage::Stage;
 use crate::play::teller::{Done, Teller};
@@ -185,7 +185,21 @@ impl<'a, O: Write> Player<'a, O> {
                 let result = check(expect, last, &mut self.stage, patience);
                 told(self.report.checked(step, &result))
             }
+            Act::Members(change) => self.change_members(step, change),
             Act::Set { live, .. } => self.begin_set(step, live),
+        }
+    }
+
+    /// Changes the members. A client whose server has moved or gone connects anew, unless it waits for an answer.
+    fn change_members(&mut self, step: &Step, change: &Membership) -> Result<(), Stop> {
+        let answer = self.stage.change_members(change)?;
+        let waits = |id: &ServerId| self.under_way.values().any(|asked| asked.server == *id);
+        if !waits(change.server()) {
+            self.tellers.remove(change.server());
+        }
+        match answer {
+            Ok(done) => self.done(step, done),
+            Err(why) => self.done(step, &format!("not done: {why}")),
         }
     }
 

@@ -137,6 +137,10 @@ fn a_file_names_its_servers_or_is_about_the_usual_three() {
         ("(A, E, 3)", "A E"),
         ("kill D\nexpect connected F G", "D F G"),
         ("servers north south\nnorth: transfer Z 3", "north south"),
+        ("admit D\nD: balance", "A B C"),
+        ("(A, E, 3)\nadmit D --branch\nexpect members A D E", "A E"),
+        ("D: balance\ndismiss D\nadmit D", "D"),
+        ("servers A B\nadmit D\nkill D", "A B"),
     ] {
         assert_eq!(good(text).servers, ids(servers), "{text}");
     }
@@ -194,6 +198,22 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ("drop A B 30", "1:10: \"30\": expected: drop ID ID PERCENT or drop ID -> ID PERCENT"),
         ("drop A B 0%", "1:10: \"0%\": percent must be 1 to 100, not 0"),
         ("lose comit A -> B", "1:6: \"comit\" is no message; there are heartbeat, rejoin, prepare"),
+        ("admit", "1:6: the line ends here; expected: admit ID [--branch], such as: admit D"),
+        (
+            "admit D h:1",
+            "1:9: \"h:1\": expected: admit ID [--branch], such as: admit D; the play finds",
+        ),
+        ("admit D/x", "1:7: \"D/x\" is not a server id"),
+        ("dismiss", "1:8: the line ends here; expected: dismiss ID, such as: dismiss D"),
+        ("move B h:1", "1:8: \"h:1\": expected: move ID, such as: move B; the play finds"),
+        ("promote", "1:8: the line ends here; expected: promote ID, such as: promote D"),
+        ("demote B C", "1:10: \"C\": expected: demote ID, such as: demote B"),
+        (
+            "servers A B\nkill D\nadmit D",
+            "2:6: D is none of the servers of this file, which are A, B",
+        ),
+        ("A: dismiss A", "1:4: dismiss A: here the members change by lines of their own, such as"),
+        ("expect members", "1:15: the line ends here; expected: expect members ID…, such as"),
         ("heal A", "1:6: \"A\": expected: heal, alone: it ends all faults of links"),
         ("expect", "1:7: the line ends here; expected: expect accepted, refused, unavailable"),
         ("expect balence A 1", "1:8: \"balence\": expected: expect accepted, refused"),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::bank::ids::ServerId;
 use crate::play::folder::{Folder, end_of, log_at};
 use crate::play::guard::Guarded;
+use crate::store::StoreError;
 use crate::store::redis::leftovers;
 
 /// How long a Redis may take to start.
@@ -58,6 +59,12 @@ impl Redis {
 
     /// Uses a Redis that runs. It must hold nothing of servers with these names.
     pub(super) fn borrow(url: &str, servers: &BTreeSet<ServerId>) -> Result<Redis, String> {
+        Redis::check(url, servers)?;
+        Ok(Redis::Borrowed { url: url.to_owned(), servers: servers.clone() })
+    }
+
+    /// Checks that a Redis holds nothing of servers with these names.
+    fn check(url: &str, servers: &BTreeSet<ServerId>) -> Result<(), String> {
         // Not its URL, which may hold a password.
         let wrong = |error: String| format!("the play's Redis can't be used: {error}");
         let held = leftovers::any(url, servers).map_err(|error| wrong(error.to_string()))?;
@@ -67,7 +74,20 @@ impl Redis {
                  that are not in use"
             )));
         }
-        Ok(Redis::Borrowed { url: url.to_owned(), servers: servers.clone() })
+        Ok(())
+    }
+
+    /// Makes room for a server with an empty store: the store of an earlier one of this play goes.
+    pub(super) fn make_room(&mut self, id: &ServerId) -> Result<(), String> {
+        let wrong = |error: StoreError| format!("the play's Redis can't be used: {error}");
+        let one = BTreeSet::from([id.clone()]);
+        if let Redis::Borrowed { url, servers } = self
+            && !servers.contains(id)
+        {
+            Redis::check(url, &one)?;
+            servers.insert(id.clone());
+        }
+        leftovers::forget(self.url(), &one).map_err(wrong)
     }
 
     /// Returns its URL.

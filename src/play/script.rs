@@ -44,6 +44,8 @@ pub enum Act {
     Title(String),
     /// Checks an expectation.
     Expect(Expect),
+    /// Changes the members of the bank.
+    Members(Membership),
     /// Begins a set of a course's file: exactly these servers have to run.
     Set {
         /// The set's number.
@@ -51,6 +53,39 @@ pub enum Act {
         /// The servers that have to run.
         live: BTreeSet<ServerId>,
     },
+}
+
+/// A change of the bank's members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// Starts a server with an empty store, and has it admitted.
+    Admit {
+        /// The server.
+        server: ServerId,
+        /// True if it gets no vote.
+        branch: bool,
+    },
+    /// Has a server dismissed, and waits for its end.
+    Dismiss(ServerId),
+    /// Starts a server at another address, and has the bank told.
+    Move(ServerId),
+    /// Gives a branch a vote.
+    Promote(ServerId),
+    /// Takes a member's vote.
+    Demote(ServerId),
+}
+
+impl Membership {
+    /// Returns the server that it is about.
+    pub fn server(&self) -> &ServerId {
+        match self {
+            Membership::Admit { server, .. }
+            | Membership::Dismiss(server)
+            | Membership::Move(server)
+            | Membership::Promote(server)
+            | Membership::Demote(server) => server,
+        }
+    }
 }
 
 /// A step of a play.
@@ -67,7 +102,7 @@ pub struct Step {
 /// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// The servers of the bank, in the order of their names.
+    /// The servers that found the bank, in the order of their names.
     pub servers: BTreeSet<ServerId>,
     /// The opening balance of each server's account, if the file gives it.
     pub opening: Option<Amount>,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::ServerId;
+use crate::bank::limits::MAX_SERVERS;
 use crate::bank::request::{Reply, Request, Status};
 use crate::client;
 use crate::client::session::Session;
@@ -22,6 +23,8 @@ use crate::play::guard::Guarded;
 use crate::play::redis::Redis;
 use crate::wire::Answer;
 use crate::wire::link::{LinkFault, LinkFaults, LinkOrder};
+
+mod members;
 
 /// The flags of each server. A run waits for the logs of all connected servers, so that its result doesn't
 /// depend on how fast this machine is.
@@ -47,6 +50,10 @@ const GLANCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct Actor {
     address: String,
+    /// True if the bank was not founded with it.
+    joins: bool,
+    /// True if it may end by itself, since it is being dismissed.
+    may_end: bool,
     process: Option<Guarded>,
     is_paused: bool,
     starts: usize,
@@ -54,10 +61,20 @@ struct Actor {
     glance: Session,
 }
 
+impl Actor {
+    fn new(id: &ServerId, address: &str, joins: bool) -> Actor {
+        let glance = Session::new(&glance(id, address));
+        let (process, is_paused, starts, may_end) = (None, false, 0, false);
+        Actor { address: address.to_owned(), joins, may_end, process, is_paused, starts, glance }
+    }
+}
+
 /// The bank. Everything it started ends when this is dropped, in the order of the fields.
 #[derive(Debug)]
 pub(super) struct Stage {
     actors: BTreeMap<ServerId, Actor>,
+    /// Where those were that founded the bank.
+    founded: BTreeMap<ServerId, String>,
     redis: Redis,
     folder: Folder,
     traces: PathBuf,
@@ -82,18 +99,15 @@ impl Stage {
                 (Redis::start(program, &folder)?, folder)
             }
         };
-        let actors = free_addresses(servers.len())?.into_iter().zip(servers);
-        let actors = actors.map(|(address, id)| {
-            let glance = Session::new(&glance(id, &address));
-            let actor = Actor { address, process: None, is_paused: false, starts: 0, glance };
-            (id.clone(), actor)
-        });
+        let addresses = free_addresses(servers.len())?;
+        let founded: BTreeMap<_, _> = servers.iter().cloned().zip(addresses).collect();
+        let actors = founded.iter().map(|(id, at)| (id.clone(), Actor::new(id, at, false)));
         let (actors, faults) = (actors.collect(), Vec::new());
         let traces = match &options.traces {
             Some(kept) => kept_folder(kept)?,
             None => folder.path().to_owned(),
         };
-        let mut stage = Stage { actors, redis, folder, traces, opening, faults };
+        let mut stage = Stage { actors, founded, redis, folder, traces, opening, faults };
         for id in servers {
             stage.launch(id)?;
         }
@@ -158,6 +172,11 @@ impl Stage {
         self.opening
     }
 
+    /// Returns how many servers founded the bank.
+    pub(super) fn founders(&self) -> usize {
+        self.founded.len()
+    }
+
     /// Returns all servers of the bank.
     pub(super) fn servers(&self) -> impl Iterator<Item = &ServerId> {
         self.actors.keys()
@@ -184,12 +203,15 @@ impl Stage {
     }
 
     fn launch(&mut self, id: &ServerId) -> Result<(), String> {
-        let cluster: Vec<String> =
-            self.actors.iter().map(|(id, actor)| format!("{id}={}", actor.address)).collect();
+        let actor = self.actors.get(id).ok_or_else(|| format!("{id} is no server"))?;
+        let begin = match actor.joins {
+            true => ["--join".to_owned(), cluster(&self.others_than(id))],
+            false => ["--cluster".to_owned(), cluster(&self.founded)],
+        };
         let program = std::env::current_exe()
             .map_err(|error| format!("this program can't find itself: {error}"))?;
         let mut command = Command::new(program);
-        command.args(["server", "--id", id.as_str(), "--cluster", &cluster.join(",")]);
+        command.args(["server", "--id", id.as_str(), "--listen", &actor.address]).args(begin);
         // Not on the command line, which everybody on the machine can read: the URL may hold a password.
         command.env("PAXOS_BANKING_REDIS", self.redis.url());
         command.args(["--opening-balance", &self.opening.to_string()]).args(FLAGS);
@@ -220,7 +242,11 @@ impl Stage {
     }
 
     /// Polls until `is_so`.
-    fn wait_until(&mut self, what: &str, is_so: impl Fn(&mut Stage) -> bool) -> Result<(), String> {
+    pub(super) fn wait_until(
+        &mut self,
+        what: &str,
+        is_so: impl Fn(&mut Stage) -> bool,
+    ) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
             self.look_for_the_dead()?;
@@ -234,6 +260,9 @@ impl Stage {
 
     /// Fails if a server ended by itself, which ends the play.
     pub(super) fn look_for_the_dead(&mut self) -> Result<(), String> {
+        let ended =
+            |actor: &mut Actor| actor.process.as_mut().is_some_and(|it| it.ended().is_some());
+        self.actors.retain(|_, actor| !(actor.may_end && ended(actor)));
         for (id, actor) in &mut self.actors {
             if actor.process.as_mut().is_some_and(|process| process.ended().is_some()) {
                 let log = self.folder.path().join(format!("{id}.log"));
@@ -332,6 +361,12 @@ fn kept_folder(path: &Path) -> Result<PathBuf, String> {
         None => path.canonicalize().map_err(wrong),
         Some(_) => Err(wrong(io::Error::other("it is not empty"))),
     }
+}
+
+/// Writes servers and their addresses as a flag takes them.
+fn cluster(servers: &BTreeMap<ServerId, String>) -> String {
+    let each = servers.iter().take(MAX_SERVERS).map(|(id, address)| format!("{id}={address}"));
+    each.collect::<Vec<_>>().join(",")
 }
 
 fn glance(id: &ServerId, address: &str) -> client::Options {

@@ -35,7 +35,7 @@ impl Summary {
         failed: usize,
     ) -> Summary {
         let servers: Vec<ServerId> = stage.servers().cloned().collect();
-        let expected = Amount::new(stage.opening().units() * servers.len() as u64);
+        let expected = Amount::new(stage.opening().units() * stage.founders() as u64);
         let look = Look::at(stage, servers);
         let mut wrong: Vec<String> = look.fork().into_iter().collect();
         if !stage.live().is_empty()
