@@ -137,12 +137,12 @@ fn run_server(mut server: cli::Server) -> String {
 fn going_on(server: &cli::Server) -> Result<Arc<Opening>, String> {
     let found = going_on::going_on(&server.found_from)?;
     let (node, origin) = (&server.node, &found.opening.origin);
-    let left_out = origin.included.keys().filter(|id| !node.cluster.contains_key(*id));
+    let left_out = found.voters.iter().filter(|id| !node.cluster.contains_key(*id));
     let left_out: Vec<&str> = left_out.map(|id| id.as_str()).collect();
     if !left_out.is_empty() {
         return Err(format!(
-            "the former bank's servers are the homes of its accounts, so all of them have to be in --cluster: {} \
-             is missing",
+            "all servers that voted in the former bank have to be in --cluster, as the homes of their accounts: {} \
+             is missing (its branches may be admitted later)",
             left_out.join(", ")
         ));
     }
@@ -151,6 +151,12 @@ fn going_on(server: &cli::Server) -> Result<Arc<Opening>, String> {
         store_for::check_archive(archive.folder.path(), origin)?;
     }
     found.carried.iter().for_each(|line| log::info!("carried over: {line}"));
+    for (home, held) in found.homes.iter().filter(|(id, _)| !node.cluster.contains_key(*id)) {
+        log::warn!(
+            "{home} is not in --cluster: its accounts are carried over and hold {held} together, and nobody can \
+             debit them until {home} is admitted (server --join, and the order to admit it)"
+        );
+    }
     found.lost.iter().for_each(|line| log::warn!("lost for good: {line}"));
     Ok(Arc::new(found.opening))
 }

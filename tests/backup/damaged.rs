@@ -174,7 +174,7 @@ const OF_THE_WHOLE: [Damage; 12] = [
             copy.manifest["server"] = json!("X");
             copy.write_manifest();
         },
-        &["it does not know X"],
+        &["X is no member by the chain"],
     ),
     (
         "another epoch",

@@ -312,3 +312,78 @@ fn a_founding_that_is_cut_short_goes_on_and_an_open_bank_says_so() {
     let told = Told::of(again.arg("--found-from").arg(&a).output().unwrap());
     assert!(told.status == 1 && told.errors.contains("and with --bank"), "{told:?}");
 }
+
+/// Members that came and went: C was dismissed, and D is a branch.
+fn changed_members() -> Bank {
+    let setup = Setup { redis_each: true, ..Setup::default() };
+    let mut old = Bank::set_up(&SERVERS, setup);
+    old.start_all();
+    admit(&mut old, "D");
+    accepted(&old.ask("A", &json!({"transfer": {"to": "D", "amount": 30}})).unwrap());
+    old.settle();
+    accepted(&old.ask("D", &json!({"transfer": {"to": "B", "amount": 10}})).unwrap());
+    accepted(&old.ask("C", &json!({"transfer": {"to": "A", "amount": 100}})).unwrap());
+    let dismissed = old.ask("C", &json!({"members": {"dismiss": "C"}})).unwrap();
+    assert!(dismissed["members"].is_array(), "{dismissed}");
+    old.has_ended("C");
+    // In D's log, and in no block.
+    accepted(&old.ask("D", &json!({"transfer": {"to": "B", "amount": 5}})).unwrap());
+    old
+}
+
+/// Starts a server that the bank doesn't know, and has A order that it is admitted as a branch.
+fn admit(bank: &mut Bank, id: &str) {
+    bank.add(id);
+    bank.start_server(id);
+    let order = json!({"members": {"admit": id, "at": bank.address(id), "branch": true}});
+    wait_until(&format!("{id} is admitted"), || {
+        let answer = bank.ask("A", &order);
+        answer.is_some_and(|answer| answer["members"].is_array())
+    });
+    wait_until(&format!("{id} takes part"), || {
+        let own = bank.ask(id, &json!({"balance": {}}));
+        own.is_some_and(|own| own["committed"].is_u64())
+    });
+}
+
+#[test]
+fn only_who_voted_has_to_found_the_new_bank_and_the_others_are_admitted_again() {
+    let mut old = changed_members();
+    let root = tempfile::tempdir().unwrap();
+    let mut back_up = |id: &str| {
+        let dir = root.path().join(id);
+        let mut backup = program(&["backup", "--redis", &old.redis(id).url(), "--id", id]);
+        let told = Told::of(backup.arg(&dir).output().unwrap());
+        assert_eq!(told.status, 0, "{told:?}");
+        dir
+    };
+    let (a, d) = (back_up("A"), back_up("D"));
+    drop(old);
+    // Without B, which voted, nothing is founded.
+    let mut alone = New::bank(&["A"]);
+    alone.start("A", &[&a, &d]);
+    alone.wait_until_said("A", "B is missing (its branches may be admitted later)");
+    let mut new = New::bank(&["A", "B"]);
+    ["A", "B"].iter().for_each(|id| new.start(id, &[&a, &d]));
+    new.bank.wait_until_connected();
+    for words in [
+        "D is not in --cluster: its accounts are carried over and hold 20 together",
+        "C is not in --cluster: its accounts are carried over and hold 0 together",
+        "entries of D from its log: 1",
+    ] {
+        assert!(new.log("A").contains(words), "{words}: {}", new.log("A"));
+    }
+    assert_eq!(new.balance("B"), json!(115), "with what D had logged");
+    let paid = new.bank.ask("A", &json!({"transfer": {"to": "D", "amount": 1}})).unwrap();
+    assert_eq!(paid["outcome"], json!("invalid"), "nobody could pay it out: {paid}");
+    admit(&mut new.bank, "D");
+    assert_eq!(new.balance("D"), json!(15));
+    accepted(&new.bank.ask("D", &json!({"transfer": {"to": "A", "amount": 15}})).unwrap());
+    new.bank.settle();
+    let mut audit = program(&["audit"]);
+    for id in ["A", "B", "D"] {
+        audit.args(["--redis", &new.bank.redis(id).url()]);
+    }
+    let told = Told::of(audit.args([&a, &d]).output().unwrap());
+    assert_eq!(told.status, 0, "{told:?}");
+}

@@ -1,6 +1,6 @@
 //! What a new bank begins with that goes on where a backup ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::audit::across;
@@ -20,6 +20,10 @@ use crate::bank::ledger::entry::Position;
 pub struct GoingOn {
     /// The balances and entries.
     pub opening: Opening,
+    /// The servers whose votes decided in the former bank.
+    pub voters: BTreeSet<ServerId>,
+    /// For each other server that the former bank has had, what its accounts hold together.
+    pub homes: BTreeMap<ServerId, u64>,
     /// What is carried over, in words.
     pub carried: Vec<String>,
     /// What is lost, as exactly as can be known, in words.
@@ -54,8 +58,9 @@ pub fn going_on(folders: &[PathBuf]) -> Result<GoingOn, String> {
             .map_err(|error| format!("the log of {server} can't be carried over: {error}"))?;
     }
     let (carried, lost) = backups.tell(&logs, &accepted);
+    let (voters, homes) = backups.homes();
     let opening = backups.opening(logs)?;
-    Ok(GoingOn { opening, carried, lost })
+    Ok(GoingOn { opening, voters, homes, carried, lost })
 }
 
 impl Backups {
@@ -215,6 +220,20 @@ impl Backups {
                 "{known}: there is no backup of its log here, and how much that is isn't known"
             ),
         }
+    }
+
+    /// Returns who voted, and what the accounts of all others hold by the chain.
+    fn homes(&self) -> (BTreeSet<ServerId>, BTreeMap<ServerId, u64>) {
+        let derived = self.chain().derived();
+        let (voters, others): (BTreeSet<_>, BTreeSet<_>) =
+            derived.included.keys().cloned().partition(|id| derived.is_voter(id));
+        let balances = self.examined[0].replay.balances();
+        let held = |home: &ServerId| {
+            let of_home = balances.all_committed().filter(|(account, _)| account.is_of(home));
+            of_home.map(|(_, amount)| amount.units()).sum()
+        };
+        let homes = others.into_iter().map(|home| (home.clone(), held(&home))).collect();
+        (voters, homes)
     }
 
     fn opening(self, logs: Logs) -> Result<Opening, String> {

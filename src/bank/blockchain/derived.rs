@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::bank::address::Address;
-use crate::bank::blockchain::block::{Block, Genesis};
+use crate::bank::blockchain::block::{Block, Genesis, Origin};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{InstanceId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
@@ -66,9 +66,12 @@ pub struct Deposed {
 impl Derived {
     /// Returns what follows from block 0.
     pub fn at_founding(genesis: &Genesis) -> Derived {
-        let last = |id: &ServerId| genesis.origin.as_ref()?.included.get(id).copied();
-        let start = |id: &ServerId| (id.clone(), last(id).unwrap_or(Position::START));
-        let included = genesis.servers.keys().map(start).collect();
+        // Homes that don't found this bank are known from the former one, until they are admitted.
+        let former = |origin: &Origin| origin.included.clone();
+        let mut included = genesis.origin.as_deref().map(former).unwrap_or_default();
+        for server in genesis.servers.keys() {
+            included.entry(server.clone()).or_insert(Position::START);
+        }
         let instances = genesis.servers.clone();
         let keys = genesis.keys.clone();
         Derived { included, instances, keys, ..Derived::default() }

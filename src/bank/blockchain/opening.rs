@@ -86,8 +86,8 @@ impl Chain {
             return Err(BlockError::Genesis("it names a key of an account that it doesn't open"));
         }
         for (account, amount) in balances {
-            if !self.members().any(|server| account.is_of(server)) {
-                let what = "it opens an account of which no server of this bank is the home";
+            if !self.derived.included.keys().any(|server| account.is_of(server)) {
+                let what = "it opens an account of which no server of either bank is the home";
                 return Err(BlockError::Genesis(what));
             }
             trial.begin(account, *amount, keys.get(account).copied()).map_err(
