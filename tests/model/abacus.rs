@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use paxos_banking::bank::ids::AccountId;
-use paxos_banking::bank::ledger::entry::Action;
+use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ledger::entry::Action;
 
-use crate::OPENING;
+use crate::bounds::OPENING;
 
 /// What each account holds.
+#[derive(Clone, Default)]
 pub struct Abacus(BTreeMap<AccountId, i64>);
 
 impl Abacus {
@@ -48,6 +49,11 @@ impl Abacus {
             self.note(action);
         }
         can_be
+    }
+
+    /// Whether an account of this server's holds anything.
+    pub fn holds(&self, server: &ServerId) -> bool {
+        self.0.iter().any(|(account, units)| account.home() == server.as_str() && *units > 0)
     }
 
     /// What all accounts hold together.

@@ -3,7 +3,7 @@
 //! No second model of the protocol is written: the states hold the very [`Server`]s that run under
 //! the threads. `steps` says which steps there are, `audit` what must hold in every state, `marks`
 //! what must be seen in some, `banks` what is explored. `rejoin` does the same for a server whose store is
-//! lost, with several stores of it.
+//! lost, with several stores of it, and `members` for banks whose members change.
 //!
 //! `cargo test --test model` explores some small banks to their ends. Big ones, of millions of
 //! states, in some minutes:
@@ -15,11 +15,13 @@
 mod abacus;
 mod audit;
 mod banks;
+mod bounds;
 mod delivery;
 #[allow(dead_code, reason = "no simulation is played here")]
 #[path = "../support/machine/mod.rs"]
 mod machine;
 mod marks;
+mod members;
 mod node;
 mod rejoin;
 mod state;
@@ -30,6 +32,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Instant;
 
+use bounds::{Exploration, OPENING};
 use machine::config_of;
 use paxos_banking::bank;
 use paxos_banking::bank::ids::ServerId;
@@ -38,8 +41,6 @@ use paxos_banking::bank::server::Habit;
 use stateright::{Checker, Expectation, Model, Property};
 
 const NAMES: [&str; 3] = ["A", "B", "C"];
-/// What each account holds at the start.
-const OPENING: u64 = 10;
 
 fn config(name: &str, servers: &[&str], habit: Habit) -> Config {
     let id = |name: &str| -> ServerId { name.parse().expect("a name") };
@@ -49,14 +50,6 @@ fn config(name: &str, servers: &[&str], habit: Habit) -> Config {
 
 /// What was seen of the properties that must be seen somewhere.
 type Seen = BTreeSet<&'static str>;
-
-/// A bank, and how many states it can be in.
-struct Exploration<B> {
-    name: &'static str,
-    /// Unique states. A change to the state machine that changes this is not one of words only.
-    states: usize,
-    bank: B,
-}
 
 /// Reports on an exploration that has ended, with the number of its states; fails, with the path to
 /// it, on what may never be.
@@ -145,5 +138,13 @@ fn nor_is_it_when_a_server_rejoins() {
     if is_deep() {
         let seen = explore(rejoin::banks::deep(), First::Depth);
         expect_all(rejoin::marks::of_many(), &seen);
+    }
+}
+
+#[test]
+fn nor_is_it_when_members_come_and_go() {
+    expect_all(members::marks::properties(), &explore(members::banks::quick(), First::Breadth));
+    if is_deep() {
+        explore(members::banks::deep(), First::Depth);
     }
 }

@@ -6,9 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use paxos_banking::bank::ids::SessionId;
-use paxos_banking::bank::ledger::entry::{Action, Via};
-use paxos_banking::bank::paxos::message::Message;
+use crate::bank::ids::SessionId;
+use crate::bank::ledger::entry::{Action, Via};
+use crate::bank::paxos::message::Message;
 
 use crate::node::Node;
 
