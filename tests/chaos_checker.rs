@@ -95,7 +95,7 @@ impl Scene {
     fn evidence(self) -> Evidence {
         let texts: Vec<String> = self.chain().iter().map(|block| block.text().to_owned()).collect();
         let chains = ["A", "B"].map(|id| (id.to_owned(), texts.clone())).into();
-        Evidence { opening: 100, chains, history: self.history }
+        Evidence { opening: 100, visitors: Default::default(), chains, history: self.history }
     }
 
     /// The records of a server in a block.

@@ -12,6 +12,7 @@ use crate::stage::{OPENING, Stage};
 use crate::support::checker::history::History;
 use crate::support::checker::{Evidence, Finding, check};
 use crate::teller::Teller;
+use crate::visitor::{VISITOR, Visitor};
 use crate::weather::{Tally, rage};
 
 /// What one episode is like; all of it follows from its seed.
@@ -53,6 +54,8 @@ impl Plan {
 pub struct Story {
     pub faults: Tally,
     pub asked: std::collections::BTreeMap<&'static str, usize>,
+    /// What happened to the member that comes and goes.
+    pub visits: std::collections::BTreeMap<&'static str, usize>,
     pub blocks: usize,
     pub entries: usize,
 }
@@ -62,6 +65,7 @@ impl Story {
     pub fn add(&mut self, other: Story) {
         other.faults.iter().for_each(|(kind, n)| *self.faults.entry(*kind).or_default() += n);
         other.asked.iter().for_each(|(fate, n)| *self.asked.entry(fate).or_default() += n);
+        other.visits.iter().for_each(|(what, n)| *self.visits.entry(what).or_default() += n);
         self.blocks += other.blocks;
         self.entries += other.entries;
     }
@@ -76,14 +80,17 @@ pub fn play(plan: &Plan, logs: &Path) -> Result<Story, Finding> {
     let ids = &["A", "B", "C", "D", "E"][..plan.servers];
     let mut stage = Stage::open(ids, (plan.redis_each, plan.archive), plan.flags, logs);
     let mut dice = fastrand::Rng::with_seed(plan.seed);
-    let (history, faults) = live_through(&mut stage, plan, &mut dice);
+    let mut visitor = Visitor::of(&stage);
+    let (history, faults) = live_through(&mut stage, &mut visitor, plan, &mut dice);
+    let visits = std::mem::take(&mut visitor.tally);
     stage.bank.settle();
     let asked = history.tally();
-    let chains =
-        ids.iter().map(|id| (id.to_string(), segments::chain(&mut stage.bank, id))).collect();
-    let evidence = Evidence { opening: OPENING, chains, history };
+    let ids = stage.bank.ids();
+    let chains = ids.iter().map(|id| (id.clone(), segments::chain(&mut stage.bank, id))).collect();
+    let visitors = [VISITOR.to_owned()].into();
+    let evidence = Evidence { opening: OPENING, visitors, chains, history };
     let (blocks, entries) = check(&evidence)?;
-    Ok(Story { faults, asked, blocks, entries })
+    Ok(Story { faults, asked, visits, blocks, entries })
 }
 
 /// Tells the clients to stop, whatever happens: those that wait for them would wait for ever.
@@ -96,13 +103,20 @@ impl Drop for StopAtLast<'_> {
 }
 
 /// Clients do what they do while faults come; when all is healed they go on for a little while.
-fn live_through(stage: &mut Stage, plan: &Plan, dice: &mut fastrand::Rng) -> (History, Tally) {
+fn live_through(
+    stage: &mut Stage,
+    visitor: &mut Visitor,
+    plan: &Plan,
+    dice: &mut fastrand::Rng,
+) -> (History, Tally) {
     let ids = stage.bank.ids();
+    // Who comes and goes is paid as well, whenever it is there.
+    let all = [&ids[..], &[VISITOR.to_owned()]].concat();
     let mut customers = Vec::new();
     for id in &ids {
         for place in 0..plan.clients_each {
             let teller = Teller::new(stage.doors[id].address(), dice.fork());
-            customers.push(Customer::new(teller, id, place, &ids, plan.clients_each));
+            customers.push(Customer::new(teller, id, place, &all, plan.clients_each));
         }
     }
     let stop = AtomicBool::new(false);
@@ -110,7 +124,7 @@ fn live_through(stage: &mut Stage, plan: &Plan, dice: &mut fastrand::Rng) -> (Hi
         let at_last = StopAtLast(&stop);
         let live = |customer: Customer| scope.spawn(|| customer.live(&stop));
         let clients: Vec<_> = customers.into_iter().map(live).collect();
-        let tally = rage(stage, dice, Instant::now() + plan.lasts);
+        let tally = rage(stage, visitor, dice, Instant::now() + plan.lasts);
         thread::sleep(Duration::from_millis(500));
         drop(at_last);
         let mut history = History::default();

@@ -123,7 +123,7 @@ pub struct Fault {
 impl Fault {
     /// One of a kind, on a victim of chance.
     pub fn of(kind: Kind, stage: &Stage, lasts: Duration, dice: &mut fastrand::Rng) -> Fault {
-        let mut ids = stage.bank.ids();
+        let mut ids = stage.founders.clone();
         dice.shuffle(&mut ids);
         let redis = dice.usize(..stage.bank.stores.len());
         let (server, other) = (ids.swap_remove(0), ids.swap_remove(0));
@@ -139,7 +139,7 @@ impl Fault {
                 vec![Claim::Server(server.clone())]
             }
             Kind::Server(OfServer::AllKilled) => {
-                stage.bank.ids().into_iter().map(Claim::Server).collect()
+                stage.founders.iter().cloned().map(Claim::Server).collect()
             }
             Kind::Way(OnTheWay::Isolated | OnTheWay::AllCut | OnTheWay::AllReset) => {
                 let ways = stage.ways.keys();
@@ -162,7 +162,7 @@ impl Fault {
         match self.kind {
             Kind::Server(OfServer::Killed) => stage.bank.kill(&self.server),
             Kind::Server(OfServer::AllKilled) => {
-                stage.bank.ids().iter().for_each(|id| stage.bank.kill(id));
+                stage.founders.iter().for_each(|id| stage.bank.kill(id));
             }
             Kind::Server(OfServer::SegmentDamaged) => {
                 stage.bank.kill(&self.server);
@@ -261,7 +261,7 @@ impl Fault {
                 stage.bank.start_server(&self.server);
             }
             Kind::Server(OfServer::AllKilled) => {
-                stage.bank.ids().iter().for_each(|id| stage.bank.start_server(id));
+                stage.founders.iter().for_each(|id| stage.bank.start_server(id));
             }
             Kind::Server(OfServer::Stopped) => signal(stage.bank.process(&self.server), "CONT"),
             Kind::Way(kind) => self.end_on_the_way(kind, stage),

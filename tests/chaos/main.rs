@@ -3,6 +3,7 @@
 //! `./dev.sh chaos --minutes 20 [--seed 7]` founds one bank after the other. While clients use it,
 //! servers and Redis are killed, stopped, starved and torn, and the connections between them are cut,
 //! reset, held, slowed down and left half open: several at once, and each is healed after a while.
+//! Meanwhile a member comes, gets and loses its vote, moves, and is dismissed.
 //! Then what every client was told is held against the chain in all stores. `./dev.sh chaos latency`
 //! measures what a peer that is stopped or dead costs local transfers, and `./dev.sh chaos away` how
 //! long a server that was away takes to catch up. `cargo test` plays two short episodes.
@@ -25,6 +26,7 @@ mod stage;
 #[path = "../support/mod.rs"]
 mod support;
 mod teller;
+mod visitor;
 mod weather;
 
 use std::fs;
@@ -124,10 +126,11 @@ fn run(plans: impl Iterator<Item = Plan>) -> bool {
             None => return false,
         }
     }
-    let Story { faults, asked, blocks, entries } = &all;
+    let Story { faults, asked, visits, blocks, entries } = &all;
     let (kinds, count) = (faults.len(), faults.values().sum::<usize>());
     println!("{count} faults of {kinds} kinds: {faults:?}");
     println!("what clients were told: {asked:?}");
+    println!("a member: {visits:?}");
     println!(
         "{blocks} blocks, {entries} entries: nothing is lost, doubled, below zero or different"
     );
@@ -146,10 +149,10 @@ fn tell(plan: &Plan) -> Option<Story> {
     let begun = Instant::now();
     match catch_unwind(AssertUnwindSafe(|| play(plan, &logs))) {
         Ok(Ok(story)) => {
-            let Story { faults, asked, blocks, entries } = &story;
+            let Story { faults, asked, visits, blocks, entries } = &story;
             let (faults, took) = (faults.values().sum::<usize>(), begun.elapsed());
             println!(
-                "  {faults} faults, {blocks} blocks, {entries} entries, {took:.0?}: {asked:?}"
+                "  {faults} faults, {blocks} blocks, {entries} entries, {took:.0?}: {asked:?}; a member: {visits:?}"
             );
             let _ = fs::remove_dir_all(&logs);
             return Some(story);

@@ -17,7 +17,7 @@ pub fn damage_one(bank: &Bank, id: &str, dice: &mut fastrand::Rng) {
     let names = entries.map(|entry| entry.expect("an entry").file_name());
     let of_all = |name: &std::ffi::OsString| {
         let text = |id: &String| fs::read(bank.archive(id).expect("one each").join(name)).ok();
-        let texts: Vec<_> = bank.ids().iter().map(text).collect();
+        let texts: Vec<_> = bank.founders().map(text).collect();
         texts[0].is_some() && texts.iter().all(|text| *text == texts[0])
     };
     let mut segments: Vec<_> =

@@ -21,6 +21,8 @@ pub const OPENING: i128 = 20_000;
 /// All that can be broken.
 pub struct Stage {
     pub bank: Bank,
+    /// The servers that founded it.
+    pub founders: Vec<String>,
     /// From each server to each other one.
     pub ways: BTreeMap<(String, String), Proxy>,
     /// From the clients to each server.
@@ -59,7 +61,7 @@ impl Stage {
             }
         }
         bank.start_all();
-        Stage { bank, ways, doors }
+        Stage { bank, founders: ids, ways, doors }
     }
 
     /// The ways to and from a server.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::faults::{ALL, Claim, Fault, Kind};
 use crate::stage::Stage;
 use crate::support::cluster::wait_until;
+use crate::visitor::Visitor;
 
 /// How many faults there may be at once.
 const MOST_AT_ONCE: usize = 4;
@@ -24,7 +25,12 @@ pub type Tally = BTreeMap<Kind, usize>;
 
 /// Brings faults until it is time; then heals what is left. Fails if a process ends that was not
 /// killed.
-pub fn rage(stage: &mut Stage, dice: &mut fastrand::Rng, until: Instant) -> Tally {
+pub fn rage(
+    stage: &mut Stage,
+    visitor: &mut Visitor,
+    dice: &mut fastrand::Rng,
+    until: Instant,
+) -> Tally {
     let mut tally = Tally::new();
     let mut lasting: Vec<Lasting> = Vec::new();
     let mut next = Instant::now();
@@ -33,6 +39,7 @@ pub fn rage(stage: &mut Stage, dice: &mut fastrand::Rng, until: Instant) -> Tall
     while Instant::now() < until {
         heal(stage, &mut lasting, Instant::now());
         look_after(stage, &lasting);
+        visitor.live(stage, dice, true);
         if Instant::now() >= next && lasting.len() < MOST_AT_ONCE {
             if kinds.is_empty() {
                 kinds.extend(ALL);
@@ -55,7 +62,8 @@ pub fn rage(stage: &mut Stage, dice: &mut fastrand::Rng, until: Instant) -> Tall
     heal(stage, &mut lasting, for_ever);
     wait_until("all servers are connected", || {
         look_after(stage, &lasting);
-        stage.bank.is_connected()
+        visitor.live(stage, dice, false);
+        visitor.rests() && stage.bank.is_connected()
     });
     tally
 }
@@ -95,7 +103,7 @@ fn heal(stage: &mut Stage, lasting: &mut Vec<Lasting>, now: Instant) {
 /// can't load its store as it starts. It says so and ends, and whoever runs it starts it again.
 fn look_after(stage: &mut Stage, lasting: &[Lasting]) {
     let broken = |claim: Claim| lasting.iter().any(|other| other.claims.contains(&claim));
-    for id in stage.bank.ids() {
+    for id in stage.founders.clone() {
         let ended = stage.bank.process(&id).and_then(|process| process.ended());
         if let Some(ended) = ended.filter(|_| !broken(Claim::Server(id.clone()))) {
             let log = stage.bank.log_file(&id).map(fs::read_to_string);

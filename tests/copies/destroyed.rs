@@ -63,10 +63,11 @@ pub fn ten_rounds_lose_nothing_that_was_told(name: &str) {
         (id.clone(), say(&mut stage.bank.stores[0].connect(), &ask))
     };
     let chains = stage.bank.ids().iter().map(chain).collect();
-    let (blocks, entries) = check(&Evidence { opening: OPENING.into(), chains, history })
-        .unwrap_or_else(|found| {
-            panic!("{found}; clients were told {tally:?}");
-        });
+    let (blocks, entries) =
+        check(&Evidence { opening: OPENING.into(), visitors: Default::default(), chains, history })
+            .unwrap_or_else(|found| {
+                panic!("{found}; clients were told {tally:?}");
+            });
     println!(
         "{version}: {ROUNDS} masters destroyed; told {tally:?}; {blocks} blocks, {entries} entries"
     );

@@ -103,6 +103,11 @@ impl Bank {
         self.addresses.keys().cloned().collect()
     }
 
+    /// The ids of the servers that founded it.
+    pub fn founders(&self) -> impl Iterator<Item = &String> {
+        self.founded.keys()
+    }
+
     /// Where a server is, or will be.
     pub fn address(&self, id: &str) -> &str {
         &self.addresses[id]
@@ -139,9 +144,14 @@ impl Bank {
         let is_last = self.addresses.keys().all(|other| other.as_str() < id);
         assert!(is_last, "stores are in the order of ids");
         self.addresses.insert(id.to_owned(), free_address());
-        if self.setup.redis_each {
+        if self.setup.redis_each && self.stores.len() < self.addresses.len() {
             self.stores.push(TestRedis::start());
         }
+    }
+
+    /// Forgets a server that was added and has gone; its Redis stays.
+    pub fn forget(&mut self, id: &str) {
+        self.addresses.remove(id);
     }
 
     /// Gives a server another address, at which it listens from its next start on. Returns the address.

@@ -57,6 +57,11 @@ impl Accounts {
 
     /// The next entry of the chain takes effect.
     pub fn apply(&mut self, entry: &Entry, height: u64) -> Result<(), Finding> {
+        if let Action::Member(_) = &entry.record.action {
+            let ends = self.ends.entry(entry.server.clone()).or_default();
+            ends.push((height, i128::from(entry.seq)));
+            return Ok(());
+        }
         let Some(subject) = entry.record.action.subject() else {
             return Err(format!("no store was lost here: {entry:?}"));
         };
