@@ -4,7 +4,7 @@
 #[path = "support/machine/mod.rs"]
 mod machine;
 
-use machine::scenes::{member_blocks, members};
+use machine::scenes::{leaving, member_blocks, members};
 use paxos_banking::bank;
 
 /// Each scene is a test here; `tests/planted` plays some of them with a mistake.
@@ -28,8 +28,6 @@ scenes! {
     who_holds_money_is_not_dismissed,
     who_is_dismissed_is_gone_and_comes_back_in_the_next_epoch,
     a_dismissed_server_stays_until_the_others_hold_the_block,
-    who_is_dismissed_by_another_s_run_hears_of_it,
-    who_missed_its_dismissal_is_told,
     a_branch_logs_and_has_no_vote,
     a_vote_is_given_and_taken,
     two_changes_in_one_block,
@@ -46,4 +44,11 @@ scenes! {
     an_instance_is_admitted_once,
     a_stranger_s_block_is_none,
     the_log_of_a_dismissed_server_is_no_member_s,
+}
+
+scenes! {
+    leaving:
+    who_is_dismissed_by_another_s_run_hears_of_it,
+    who_asked_to_go_goes_after_a_crash,
+    who_missed_its_dismissal_is_told,
 }

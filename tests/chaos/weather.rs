@@ -109,7 +109,10 @@ fn look_after(stage: &mut Stage, lasting: &[Lasting]) {
             let log = stage.bank.log_file(&id).map(fs::read_to_string);
             let log = log.expect("it has a log").expect("a log in UTF-8");
             let ends = ["stopped: the store failed: ", "stopped: the store can't be reached: "];
-            let at_start = log.lines().count() == 1 && ends.iter().any(|words| log.contains(words));
+            // Before it has loaded its store, only its archive's segments may be spoken of.
+            let has_loaded =
+                [" is a zombie (", " is a baby ("].iter().any(|words| log.contains(words));
+            let at_start = !has_loaded && ends.iter().any(|words| log.contains(words));
             assert!(at_start, "server {id} ended by itself, {ended}");
             if !broken(Claim::Redis(stage.bank.place(&id))) {
                 stage.bank.kill(&id);

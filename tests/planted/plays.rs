@@ -11,7 +11,9 @@ use crate::bank::ledger::entry::{Position, Record, Via};
 use crate::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::request::Request;
-use crate::machine::scenes::{fair, going_on, keys, member_blocks, members, rejoining, trust};
+use crate::machine::scenes::{
+    fair, going_on, keys, leaving, member_blocks, members, rejoining, trust,
+};
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
 use crate::{founding, long_logs, queues};
@@ -91,8 +93,8 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::TwoDismissed, member_blocks::one_block_dismisses_one),
     (Mistake::LastVoterGoes, members::a_vote_is_given_and_taken),
     (Mistake::LeavesAtOnce, members::a_dismissed_server_stays_until_the_others_hold_the_block),
-    (Mistake::LeftInTheDark, members::who_is_dismissed_by_another_s_run_hears_of_it),
-    (Mistake::DismissalUntold, members::who_missed_its_dismissal_is_told),
+    (Mistake::LeftInTheDark, leaving::who_is_dismissed_by_another_s_run_hears_of_it),
+    (Mistake::DismissalUntold, leaving::who_missed_its_dismissal_is_told),
     (Mistake::JoinsUnordered, members::nobody_joins_unordered),
     (Mistake::PaysWhoIsGone, members::who_is_dismissed_is_gone_and_comes_back_in_the_next_epoch),
     (Mistake::PinsForAnother, keys::a_server_tells_only_its_own_key),

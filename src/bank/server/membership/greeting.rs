@@ -368,6 +368,7 @@ impl Server {
         self.bring_in_confirmed();
         self.open_own_account();
         self.carry_out_orders();
+        self.bring_in_dismissal();
         self.look_whether_gone();
         self.set(Timer::Heartbeat);
     }

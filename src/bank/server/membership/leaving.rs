@@ -33,6 +33,14 @@ impl Server {
         }
     }
 
+    /// Has the log settled that ends with this server's dismissal, also after a crash. Nobody else need have a reason
+    /// for a run, and until a block has decided this server serves nobody.
+    pub(super) fn bring_in_dismissal(&mut self) {
+        if self.store.leaving == Leaving::Asked && self.takes_part() && !self.rests() {
+            self.pace.settle_up_to(self.ledger.log.last().seq);
+        }
+    }
+
     /// Goes on to leave, or stays, after a block.
     pub(in crate::bank::server) fn look_whether_dismissed(&mut self, dismissed: bool) {
         if dismissed {

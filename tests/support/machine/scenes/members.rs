@@ -9,7 +9,7 @@ use crate::bank::reason::Code;
 use crate::bank::request::{Instruction, MemberStatus, Order, Outcome, Reply, Request};
 use crate::machine::cluster::{Cluster, Name, id, pays, position};
 
-const THREE: &[Name] = &["A", "B", "C"];
+pub const THREE: &[Name] = &["A", "B", "C"];
 
 pub fn at(port: u16) -> Address {
     format!("host:{port}").parse().unwrap()
@@ -66,7 +66,7 @@ pub fn with_d(founders: &[Name]) -> Cluster {
 }
 
 /// Everybody who runs holds the same chain, and the money is what it was.
-fn is_sound(cluster: &mut Cluster, names: &[Name], total: u64) {
+pub fn is_sound(cluster: &mut Cluster, names: &[Name], total: u64) {
     cluster.run(3_000);
     let settled = cluster.settle(names[0]);
     assert!(settled, "it can settle");
@@ -232,44 +232,6 @@ pub fn a_dismissed_server_stays_until_the_others_hold_the_block() {
     assert!(cluster.stopped("D").contains("no member"), "{}", cluster.stopped("D"));
     assert_eq!(cluster.height("A"), cluster.height("D"), "and A holds it");
     is_sound(&mut cluster, &["A"], 100);
-}
-
-/// D has logged that it goes, and another member's run is to put this into the chain.
-fn with_d_that_asks_to_go() -> Cluster {
-    let mut cluster = with_d(THREE);
-    assert!(cluster.settle("A"));
-    cluster.run(1_000);
-    THREE.iter().for_each(|name| cluster.part("D", name));
-    let request = Request::Members(dismiss("D"));
-    cluster.tell("D", Event::Request(ConnectionId(77_777), None, request));
-    cluster
-}
-
-/// With the block that dismisses it, a server is no peer of the others any more. It hears of the block all the same.
-pub fn who_is_dismissed_by_another_s_run_hears_of_it() {
-    let mut cluster = with_d_that_asks_to_go();
-    THREE.iter().for_each(|name| cluster.join("D", name));
-    assert!(cluster.settle("A"), "A's run takes it");
-    cluster.run(3_000);
-    assert_eq!(cluster.height("D"), cluster.height("A"), "D holds the block");
-    assert!(cluster.stopped("D").contains("nothing is left of it"), "{}", cluster.stopped("D"));
-    is_sound(&mut cluster, THREE, 300);
-}
-
-/// A server may promise its log with its dismissal, and be away when the block is chosen. Nobody needs it any more.
-pub fn who_missed_its_dismissal_is_told() {
-    let mut cluster = with_d_that_asks_to_go();
-    let before = cluster.nodes["D"].disk.clone();
-    THREE.iter().for_each(|name| cluster.join("D", name));
-    assert!(cluster.settle("A"), "A's run takes it");
-    cluster.run(3_000);
-    cluster.kill("D");
-    cluster.nodes.get_mut("D").unwrap().disk = before;
-    cluster.start_joining("D", "A");
-    cluster.run(5_000);
-    assert!(cluster.stopped("D").contains("by the chain of"), "{}", cluster.stopped("D"));
-    assert!(cluster.height("D") < cluster.height("A"), "it never had the block");
-    is_sound(&mut cluster, THREE, 300);
 }
 
 pub fn a_branch_logs_and_has_no_vote() {

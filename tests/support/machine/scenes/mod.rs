@@ -4,6 +4,7 @@
 pub mod fair;
 pub mod going_on;
 pub mod keys;
+pub mod leaving;
 pub mod member_blocks;
 pub mod members;
 pub mod rejoining;

@@ -1,0 +1,56 @@
+//! The scenes of servers that asked to be dismissed, and are away or unheard of when the block is chosen.
+
+use crate::bank::effects::Event;
+use crate::bank::ids::ConnectionId;
+use crate::bank::request::Request;
+use crate::machine::cluster::Cluster;
+use crate::machine::scenes::members::{THREE, dismiss, is_sound, with_d};
+
+/// D has logged that it goes, and another member's run is to put this into the chain.
+fn with_d_that_asks_to_go() -> Cluster {
+    let mut cluster = with_d(THREE);
+    assert!(cluster.settle("A"));
+    cluster.run(1_000);
+    THREE.iter().for_each(|name| cluster.part("D", name));
+    let request = Request::Members(dismiss("D"));
+    cluster.tell("D", Event::Request(ConnectionId(77_777), None, request));
+    cluster
+}
+
+/// With the block that dismisses it, a server is no peer of the others any more. It hears of the block all the same.
+pub fn who_is_dismissed_by_another_s_run_hears_of_it() {
+    let mut cluster = with_d_that_asks_to_go();
+    THREE.iter().for_each(|name| cluster.join("D", name));
+    assert!(cluster.settle("A"), "A's run takes it");
+    cluster.run(3_000);
+    assert_eq!(cluster.height("D"), cluster.height("A"), "D holds the block");
+    assert!(cluster.stopped("D").contains("nothing is left of it"), "{}", cluster.stopped("D"));
+    is_sound(&mut cluster, THREE, 300);
+}
+
+/// A server that crashes after it has logged that it goes has that settled by itself when it is back.
+pub fn who_asked_to_go_goes_after_a_crash() {
+    let mut cluster = with_d_that_asks_to_go();
+    cluster.kill("D");
+    THREE.iter().for_each(|name| cluster.join("D", name));
+    cluster.start_joining("D", "A");
+    cluster.run(5_000);
+    assert!(cluster.stopped("D").contains("nothing is left of it"), "{}", cluster.stopped("D"));
+    is_sound(&mut cluster, THREE, 300);
+}
+
+/// A server may promise its log with its dismissal, and be away when the block is chosen. Nobody needs it any more.
+pub fn who_missed_its_dismissal_is_told() {
+    let mut cluster = with_d_that_asks_to_go();
+    let before = cluster.nodes["D"].disk.clone();
+    THREE.iter().for_each(|name| cluster.join("D", name));
+    assert!(cluster.settle("A"), "A's run takes it");
+    cluster.run(3_000);
+    cluster.kill("D");
+    cluster.nodes.get_mut("D").unwrap().disk = before;
+    cluster.start_joining("D", "A");
+    cluster.run(5_000);
+    assert!(cluster.stopped("D").contains("by the chain of"), "{}", cluster.stopped("D"));
+    assert!(cluster.height("D") < cluster.height("A"), "it never had the block");
+    is_sound(&mut cluster, THREE, 300);
+}
