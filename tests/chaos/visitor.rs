@@ -12,7 +12,7 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::ledger::entry::Action;
 use paxos_banking::bank::ledger::member_change::MemberChange;
-use paxos_banking::bank::request::{Instruction, Order, Reply, Request};
+use paxos_banking::bank::request::{ErrorCode, Instruction, Order, Reply, Request};
 
 use crate::proxy::Proxy;
 use crate::stage::Stage;
@@ -29,7 +29,7 @@ enum State {
     Leaving,
 }
 
-/// What somebody else does meanwhile, and whether it was done.
+/// What somebody else does meanwhile.
 type Errand = JoinHandle<()>;
 
 /// The visitor.
@@ -41,6 +41,8 @@ pub struct Visitor {
     gates: Vec<Proxy>,
     members: Vec<String>,
     over: Arc<AtomicBool>,
+    /// True once it is to stay where it is.
+    hurry: Arc<AtomicBool>,
     /// What has happened to it, and how often.
     pub tally: BTreeMap<&'static str, usize>,
 }
@@ -54,23 +56,21 @@ fn order(teller: &mut Teller, order: Order) -> Option<Reply> {
     teller.ask(&Request::Members(order))
 }
 
-/// True if the visitor is a member, by this server's chain; none if it doesn't answer.
-fn is_member(teller: &mut Teller) -> Option<bool> {
-    match order(teller, Order::Show)? {
-        Reply::Members { members, .. } => {
-            Some(members.iter().any(|member| member.server == visitor()))
-        }
-        _ => None,
-    }
+/// True if this very store of the visitor is a member's, by a server's chain. (The server may lag, and know an earlier
+/// visit only.)
+fn is_member(teller: &mut Teller, own: &mut Teller) -> bool {
+    let Some(Reply::Status(status)) = own.ask(&Request::Status) else { return false };
+    let Some(Reply::Members { members, .. }) = order(teller, Order::Show) else { return false };
+    members.iter().any(|member| member.server == visitor() && member.instance == status.instance)
 }
 
 impl Visitor {
     /// One that comes soon, to a bank of these members.
     pub fn of(stage: &Stage) -> Visitor {
         let members = stage.founders.iter().map(|id| stage.bank.address(id).to_owned()).collect();
-        let (gates, over) = (Vec::new(), Arc::new(AtomicBool::new(false)));
+        let (gates, over, hurry) = (Vec::new(), Arc::default(), Arc::default());
         let (state, errand, tally) = (State::Away, None, BTreeMap::new());
-        Visitor { state, errand, next: Instant::now(), gates, members, over, tally }
+        Visitor { state, errand, next: Instant::now(), gates, members, over, hurry, tally }
     }
 
     fn count(&mut self, what: &'static str) {
@@ -98,8 +98,9 @@ impl Visitor {
 
     /// Goes on with its life.
     pub fn live(&mut self, stage: &mut Stage, dice: &mut fastrand::Rng, goes_on: bool) {
-        if self.state != State::Away {
-            self.look_after(stage);
+        self.hurry.store(!goes_on, Ordering::Relaxed);
+        if self.state != State::Away && self.look_after(stage) {
+            return self.go(stage, dice);
         }
         if self.errand.as_ref().is_some_and(|errand| !errand.is_finished()) {
             return;
@@ -113,18 +114,23 @@ impl Visitor {
             State::Joining => self.state = State::Member,
             State::Member if goes_on && Instant::now() >= self.next => self.act(stage, dice),
             State::Member => {}
-            State::Leaving => {
-                let ended =
-                    stage.bank.process(VISITOR).is_none_or(|process| process.ended().is_some());
-                if ended {
-                    stage.bank.kill(VISITOR);
-                    stage.bank.forget(VISITOR);
-                    self.state = State::Away;
-                    self.next = Instant::now() + Duration::from_millis(dice.u64(100..2_000));
-                    self.count("went");
-                }
-            }
+            // It was told that it holds money, and there is no time to pay it out again.
+            State::Leaving => self.state = State::Member,
         }
+    }
+
+    /// It is dismissed, and has ended.
+    fn go(&mut self, stage: &mut Stage, dice: &mut fastrand::Rng) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(errand) = self.errand.take() {
+            errand.join().expect("an errand that understands all answers");
+        }
+        self.over = Arc::default();
+        stage.bank.kill(VISITOR);
+        stage.bank.forget(VISITOR);
+        self.state = State::Away;
+        self.next = Instant::now() + Duration::from_millis(dice.u64(100..2_000));
+        self.count("went");
     }
 
     /// True if nothing is under way with it.
@@ -132,11 +138,12 @@ impl Visitor {
         self.errand.is_none() && matches!(self.state, State::Away | State::Member)
     }
 
-    /// Starts it again if its store did not let it start. It ends by itself otherwise only when it is dismissed.
-    fn look_after(&self, stage: &mut Stage) {
+    /// Starts it again if its store did not let it start. Otherwise it ends by itself only when it is dismissed: then
+    /// this is true.
+    fn look_after(&self, stage: &mut Stage) -> bool {
         let ended = stage.bank.process(VISITOR).and_then(|process| process.ended());
         if ended.is_none() {
-            return;
+            return false;
         }
         let log = stage.bank.log_file(VISITOR).map(fs::read_to_string);
         let log = log.expect("it has a log").expect("a log in UTF-8");
@@ -145,10 +152,11 @@ impl Visitor {
         if no_store.iter().any(|words| log.contains(words)) && !is_dismissed {
             stage.bank.kill(VISITOR);
             stage.bank.start_server(VISITOR);
-            return;
+            return false;
         }
         let leaves = self.state == State::Leaving && is_dismissed;
         assert!(leaves, "{VISITOR} ended by itself, {:?}: {log}", self.state);
+        true
     }
 
     fn come(&mut self, stage: &mut Stage, dice: &mut fastrand::Rng) {
@@ -164,10 +172,11 @@ impl Visitor {
         let branch = dice.bool();
         let at = self.open_gate(stage);
         let server = visitor();
+        let (own, seed) = (stage.bank.address(VISITOR).to_owned(), dice.u64(..));
         self.send(dice, move |teller| {
             let (server, at) = (server.clone(), at.parse().expect("an address"));
             order(teller, Order::Admit { server, at, key: None, branch });
-            is_member(teller) == Some(true)
+            is_member(teller, &mut Teller::new(&own, fastrand::Rng::with_seed(seed)))
         });
         self.state = State::Joining;
         self.count(if branch { "came as a branch" } else { "came with a vote" });
@@ -212,8 +221,8 @@ impl Visitor {
     /// Pays all out, and has it dismissed, however often it takes.
     fn leave(&mut self, stage: &Stage, dice: &mut fastrand::Rng) {
         let (own, payee) = (stage.bank.address(VISITOR).to_owned(), stage.founders[0].clone());
-        let seed = dice.u64(..);
-        self.send(dice, move |member| {
+        let (seed, hurry) = (dice.u64(..), Arc::clone(&self.hurry));
+        self.send(dice, move |_| {
             let dice = fastrand::Rng::with_seed(seed);
             let mut teller = Teller::new(&own, dice);
             let held = match teller.ask(&Request::Balance(None)) {
@@ -226,8 +235,10 @@ impl Visitor {
                 let pays = Action::Transfer { from, to, amount: held };
                 teller.ask(&Request::One(Instruction::plain(pays)));
             }
-            order(&mut teller, Order::Change(MemberChange::Dismiss { server: visitor() }));
-            is_member(member) == Some(false)
+            let dismiss = Order::Change(MemberChange::Dismiss { server: visitor() });
+            let answer = order(&mut teller, dismiss);
+            let stays = matches!(answer, Some(Reply::Error { error: ErrorCode::BadRequest, .. }));
+            stays && hurry.load(Ordering::Relaxed)
         });
         self.state = State::Leaving;
     }

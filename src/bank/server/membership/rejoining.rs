@@ -184,6 +184,14 @@ impl Server {
             return;
         }
         let id = &self.config.id;
+        if self.config.join {
+            let height = self.height().unwrap_or_default();
+            return self.warn(Warning::Rejoined(format!(
+                "done: {id} is a member now, as instance {}, by block {height}; its entries count from 1, in epoch {}",
+                self.store.instance,
+                self.ledger.log.last().epoch,
+            )));
+        }
         let lost = match self.store.seen_of_it.take() {
             Some((seen, peer)) if seen > last => {
                 format!("are lost: at least up to {}, which {peer} has seen", seen.name(id))
