@@ -2,12 +2,14 @@
 #
 # PAXOS-Banking from one command.
 #
-#   ./run.sh                    everything up: three servers with a Redis each, and three clients in terminals
+#   ./run.sh                    everything up: three servers with a Redis each, and a client of each, in terminals
 #   ./run.sh demo               plays and checks a scenario in a folder and with ports of its own
 #   ./run.sh play FILE [ARG…]   the same for a scenario file: tests/scenarios has some; play --help says more
 #   ./run.sh diagram RUN [FILE] has servers run and draws who told whom what: competing (two proposers)
 #                               or leader-dies (after its block is accepted); into FILE, an SVG
-#   ./run.sh start ID           starts server A, B or C (again)
+#   ./run.sh add [--branch]     one server more, by the next letter, which the bank admits; as a branch, without a vote
+#   ./run.sh remove ID          has the bank dismiss that server, which has to have paid all out; its data stay
+#   ./run.sh start ID           starts server A, B or C (again), or one that was added
 #   ./run.sh kill ID            kills it as a power cut would (SIGKILL); kill redis-ID the Redis with its store
 #   ./run.sh client ID [ARG…]   a client of that server; the rest is for it, as in -c 'transfer B 30'
 #   ./run.sh log ID             follows that server's log; log redis-ID that of its Redis
@@ -21,13 +23,16 @@
 # Who works on the program itself finds bench, python, simulate, chaos, fuzz and stores in ./dev.sh; ./run.sh passes
 # these on to it.
 #
-# Environment: REDIS_PORT and BASE_PORT (those of server A; B and C have the next two) fix ports that
-# are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown; SERVER_FLAGS
+# Environment: SERVERS=5 founds a bank of five servers, A to E, instead of three; REDIS_PORT and BASE_PORT (those
+# of server A; the others have the next ones) fix ports that are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown; SERVER_FLAGS
 # holds more flags for the servers; PAXOS_BANKING_BIN names a program to use instead of building one.
 
 set -euo pipefail
 
-readonly SERVERS="A B C"
+readonly LETTERS="A B C D E F G H I J K L M N O P Q R S T U V W X Y Z"
+# How many servers a new bank is to have. In this script SERVERS is who they are, which is no business of others'.
+FOUNDERS=${SERVERS:-}
+export -n SERVERS
 REDIS_PORT_USUALLY=6379
 BASE_PORT_USUALLY=8001
 
@@ -56,6 +61,53 @@ use_folder() {
     DATA=$1
     STATE=$DATA/run.state
     BANK=$DATA/bank
+    MEMBERS=$DATA/servers
+    know_servers
+}
+
+# ── Who they are: a file that outlives down ──────────────────────────────────────────────────────
+# `founded A B C`, then `added D PORT [--branch]` and `removed A`, a line each, in the order in which it happened.
+# From the first addition on the ports stay, since the chain tells where servers are found: `base 8001`.
+
+# Leaves the letters of the servers that founded the bank in $FOUNDED, and of those that are there in $SERVERS.
+know_servers() {
+    case $FOUNDERS in
+        "" | [1-9]) ;;
+        *) say "SERVERS=$FOUNDERS: a bank is founded with 1 to 9 servers; ./run.sh add adds more" >&2; exit 2 ;;
+    esac
+    FOUNDED=$(words_of founded)
+    if [ -z "$FOUNDED" ]; then
+        # A bank of before this file has three.
+        [ -n "$(ls -d "$DATA"/redis* 2>/dev/null)" ] || FOUNDED=$(echo "$LETTERS" | cut -d ' ' -f "1-${FOUNDERS:-3}")
+        FOUNDED=${FOUNDED:-A B C}
+    fi
+    [ -z "$FOUNDERS" ] || [ "$FOUNDERS" = "$(wc -w <<<"$FOUNDED" | tr -d ' ')" ] ||
+        die "SERVERS=$FOUNDERS, but this bank was founded with $FOUNDED: ./run.sh add adds a server," \
+            "./run.sh clean forgets the bank"
+    SERVERS=$(
+        { echo "founded $FOUNDED"; grep -v '^founded' "$MEMBERS" 2>/dev/null || true; } | awk '
+            $1 == "founded" { for (i = 2; i <= NF; i++) { order[n++] = $i; there[$i] = 1 } }
+            $1 == "added" { order[n++] = $2; there[$2] = 1 }
+            $1 == "removed" { delete there[$2] }
+            END { for (i = 0; i < n; i++) if (order[i] in there) print order[i] }' | tr '\n' ' '
+    )
+    SERVERS=${SERVERS% }
+}
+
+# words_of KEY: what follows it in its line of the file.
+words_of() { [ ! -f "$MEMBERS" ] || sed -n "s/^$1 //p" "$MEMBERS"; }
+
+note_servers() { mkdir -p "$DATA"; printf '%s\n' "$*" >>"$MEMBERS"; know_servers; }
+
+# place_of ID: A is 0.
+place_of() { echo $(($(tr -d ' ' <<<"$LETTERS" | sed "s/$1.*//" | tr -d '\n' | wc -c))); }
+
+was_added() { [ -n "$(words_of "added $1")" ]; }
+
+# port_of ID: where that server listens.
+port_of() {
+    if was_added "$1"; then words_of "added $1" | cut -d ' ' -f 1; return; fi
+    echo $(($(recall base-port) + $(place_of "$1")))
 }
 
 remember() { mkdir -p "$DATA/logs"; printf '%s %s\n' "$1" "$2" >>"$STATE"; }
@@ -214,12 +266,11 @@ all_redis() {
 
 # redis_port NAME
 redis_port() {
-    local port id
-    port=$(recall redis-port)
-    for id in $SERVERS; do
-        case $1 in redis | "redis-$id") echo "$port"; return ;; esac
-        port=$((port + 1))
-    done
+    local port
+    port=$(recall "port-$1")
+    # The first of a bank, or the only one.
+    [ -n "$port" ] || [ "$1" = redis ] || port=$(($(recall redis-port) + $(place_of "${1#redis-}")))
+    echo "${port:-$(recall redis-port)}"
 }
 
 redis_url() { echo "redis://127.0.0.1:$(redis_port "$(redis_of "$1")")"; }
@@ -258,7 +309,8 @@ choose_redis_ports() {
         return
     fi
     local wanted=${REDIS_PORT:-$REDIS_PORT_USUALLY} count port
-    count=$(all_redis | wc -l)
+    count=$(($(place_of "${SERVERS##* }") + 1))
+    ! shared_redis || count=1
     port=$(free_ports "$wanted" "$count" REDIS_PORT)
     [ "$port" = "$wanted" ] ||
         say "of the ports from $wanted to $((wanted + count - 1)) one is taken, by a Redis that isn't ours perhaps;" \
@@ -288,23 +340,32 @@ start_redis() {
 
 choose_ports() {
     if any_server_alive; then keep_port base-port BASE_PORT; return; fi
-    local wanted=${BASE_PORT:-$BASE_PORT_USUALLY} base
-    base=$(free_ports "$wanted" 3 BASE_PORT)
+    local wanted=${BASE_PORT:-$BASE_PORT_USUALLY} base id
+    base=$(words_of base)
+    if [ -n "$base" ]; then
+        remember base-port "$base"
+        for id in $SERVERS; do
+            ! taken "$(port_of "$id")" || die "port $(port_of "$id"), where the others find $id, is taken by another program:" \
+                "end that one"
+        done
+        return
+    fi
+    base=$(free_ports "$wanted" "$(wc -w <<<"$FOUNDED")" BASE_PORT)
     [ "$base" = "$wanted" ] || say "ports from $wanted on are taken; the servers take those from $base on"
     remember base-port "$base"
 }
 
+# cluster ID…: where these are.
 cluster() {
-    local id port cluster=""
-    port=$(recall base-port)
-    for id in $SERVERS; do
-        cluster=$cluster,$id=127.0.0.1:$port
-        port=$((port + 1))
-    done
+    local id cluster=""
+    for id in "$@"; do cluster=$cluster,$id=127.0.0.1:$(port_of "$id"); done
     echo "${cluster#,}"
 }
 
-bank_client() { "$(recall binary)" client --id "$1" --cluster "$(cluster)" "${@:2}"; }
+# others_than ID: at most nine, which is enough to begin at.
+others_than() { tr ' ' '\n' <<<"$SERVERS" | grep -vx "$1" | head -n 9; }
+
+bank_client() { "$(recall binary)" client --id "$1" --connect "127.0.0.1:$(port_of "$1")" "${@:2}"; }
 
 quick_status() { bank_client "$1" --timeout 500ms --give-up-after 1s --json -c status 2>/dev/null; }
 answers() { quick_status "$1" >/dev/null; }
@@ -323,12 +384,22 @@ archive_of() { echo "$DATA/archive-$1"; }
 
 bank_flag() { [ ! -f "$BANK" ] || echo "--bank $(cat "$BANK")"; }
 
+# where_to_begin ID: who founded the bank is told of all who did; who was added, of the others.
+where_to_begin() {
+    # shellcheck disable=SC2046,SC2086  # several words
+    if was_added "$1"; then
+        echo "--join $(cluster $(others_than "$1")) --listen 127.0.0.1:$(port_of "$1")"
+    else
+        echo "--cluster $(cluster $FOUNDED)"
+    fi
+}
+
 start_server() {
     local archive=(--archive "$(archive_of "$1")")
     if alive "$1"; then say "server $1 runs already"; return; fi
     case " ${SERVER_FLAGS:-}" in *" --archive"*) archive=() ;; esac
-    # shellcheck disable=SC2086  # SERVER_FLAGS holds several words
-    launch "$1" env "GLIBC_TUNABLES=$TUNABLES" "$(recall binary)" server --id "$1" --cluster "$(cluster)" \
+    # shellcheck disable=SC2046,SC2086  # several words
+    launch "$1" env "GLIBC_TUNABLES=$TUNABLES" "$(recall binary)" server --id "$1" $(where_to_begin "$1") \
         --redis "$(redis_url "$1")" ${archive[@]+"${archive[@]}"} $(bank_flag) ${SERVER_FLAGS:-}
 }
 
@@ -339,9 +410,84 @@ start_everything() {
     # shellcheck disable=SC2046  # several words
     start_redis $(all_redis)
     for id in $SERVERS; do start_server "$id"; done
-    for id in $SERVERS; do await "$id" is_open "$id"; done
-    remember_bank A
-    say "servers run at $(cluster), their logs are in $DATA/logs"
+    for id in $SERVERS; do
+        # An addition may have been cut short.
+        ! was_added "$id" || is_member "$id" || order_admission "$id"
+        await "$id" is_open "$id"
+    done
+    remember_bank "${SERVERS%% *}"
+    [ -f "$MEMBERS" ] || note_servers founded "$FOUNDED"
+    # shellcheck disable=SC2086  # several words
+    say "servers run at $(cluster $SERVERS), their logs are in $DATA/logs"
+}
+
+# ── Members that come and go ─────────────────────────────────────────────────────────────────────
+
+# another_than ID: a server that runs and can be asked about that one.
+another_than() {
+    local id
+    for id in $(others_than "$1"); do
+        ! alive "$id" || ! is_open "$id" || { echo "$id"; return; }
+    done
+    die "no other server is open that could be asked; ./run.sh starts all"
+}
+
+# is_member ID: by the word of another server.
+is_member() {
+    bank_client "$(another_than "$1")" --json -c members | grep -q "\"server\":\"$1\",\"instance\":\"[0-9a-f]*\",\"address\""
+}
+
+# order_admission ID: and shows the answer.
+order_admission() {
+    local port branch
+    read -r port branch <<<"$(words_of "added $1")"
+    bank_client "$(another_than "$1")" -c "admit $1 127.0.0.1:$port $branch"
+}
+
+add() {
+    local id port branch=${1:-}
+    case $branch in "" | --branch) ;; *) say "add, or add --branch, for a member without a vote; not $branch" >&2; exit 2 ;; esac
+    [ -n "$(recall base-port)" ] || die "nothing runs; ./run.sh starts it"
+    # A removed server's data stay, so its letter is not given again.
+    id=$(echo "$LETTERS" | tr ' ' '\n' | tail -n +$(($(place_of "$(last_ever)") + 2)) | head -n 1)
+    [ -n "$id" ] || die "there is no letter left"
+    port=$(free_ports $(($(recall base-port) + $(place_of "$id"))) 1 NO_VARIABLE)
+    remember "port-redis-$id" "$(free_ports $(($(recall redis-port) + $(place_of "$id"))) 1 NO_VARIABLE)"
+    [ -n "$(words_of base)" ] || note_servers base "$(recall base-port)"
+    note_servers added "$id" "$port" "$branch"
+    start_redis "$(redis_of "$id")"
+    start_server "$id"
+    await "$id" answers "$id"
+    if ! order_admission "$id"; then
+        end "$id" TERM
+        end "redis-$id" TERM
+        rm -rf "${DATA:?}/redis-$id" "$(archive_of "$id")"
+        note_servers removed "$id"
+        die "$id was not admitted, and is gone again"
+    fi
+    await "$id" is_open "$id"
+    say "server $id is at 127.0.0.1:$port; ./run.sh client $id is its client"
+}
+
+# The last letter that was ever given.
+last_ever() {
+    local all
+    all="$FOUNDED $(words_of added | cut -d ' ' -f 1 | tr '\n' ' ')"
+    tr ' ' '\n' <<<"$all" | grep . | sort | tail -n 1
+}
+
+remove() {
+    known_server "$@"
+    if is_member "$1"; then
+        alive "$1" || die "$1 doesn't run, and only $1 itself can say that nothing is left of it; ./run.sh start $1 starts it"
+        bank_client "$1" -c "dismiss $1" ||
+            die "$1 is not dismissed. What it holds is paid out by ./run.sh client $1 -c 'transfer TO AMOUNT'"
+    fi
+    wait_until 60 gone "$1" || die "$1 is dismissed, and waits until the others hold the block that says so"
+    shared_redis || end "redis-$1" TERM
+    [ -n "$(words_of base)" ] || note_servers base "$(recall base-port)"
+    note_servers removed "$1"
+    say "server $1 is no member any more; its data stay in $DATA/redis-$1"
 }
 
 # ── Terminals ────────────────────────────────────────────────────────────────────────────────────
@@ -371,23 +517,29 @@ in_window() {
 
 open_tmux() {
     local session what self shell
+    local id first=${SERVERS%% *}
     session=paxos-banking-$(recall base-port)
     self=$(printf %q "$ROOT/run.sh")
     # A pane stays when its client is quit, and offers this.
     # shellcheck disable=SC2016  # it is for the pane's shell to expand
     shell='exec "${SHELL:-sh}"'
     if ! tmux has-session -t "=$session" 2>/dev/null; then
-        tmux new-session -d -s "$session" -x 200 -y 50 "$self log A; $shell"
+        tmux new-session -d -s "$session" -x 200 -y 50 "$self log $first; $shell"
         remember tmux "$session"
-        for what in "client A" "log B" "client B" "log C" "client C"; do
-            tmux split-window -t "=$session:" "$self $what; $shell"
-            # At once, or the next one finds no room. Six tiles are three rows of two.
-            tmux select-layout -t "=$session:" tiled
+        for id in $SERVERS; do
+            for what in "log $id" "client $id"; do
+                [ "$what" != "log $first" ] || continue
+                # Where there is no room for one more, it is in a window of its own.
+                tmux split-window -t "=$session:" "$self $what; $shell" 2>/dev/null ||
+                    tmux new-window -t "=$session:" "$self $what; $shell"
+                # At once, or the next one finds no room. Six tiles are three rows of two.
+                tmux select-layout -t "=$session:" tiled
+            done
         done >/dev/null
     fi
     if [ -n "${TMUX:-}" ]; then what=switch-client; else what=attach; fi
     [ ! -t 1 ] || [ $what = switch-client ] || exec tmux attach -t "=$session"
-    say "three logs and three clients are in tmux: tmux $what -t $session"
+    say "the servers' logs and clients are in tmux: tmux $what -t $session"
 }
 
 open_terminals() {
@@ -403,8 +555,9 @@ open_terminals() {
                 in_window "client $id" "$ROOT/run.sh" window client "$id"
             done || die "a window can't be opened; TERMINALS=none ./run.sh does without" ;;
         none)
-            say "this is client A; ./run.sh client B, in another terminal, is B's"
-            client A ;;
+            id=${SERVERS%% *}
+            say "this is client $id; ./run.sh client with another letter, in another terminal, is another server's"
+            client "$id" ;;
         *) die "TERMINALS is tmux, windows or none, not $how" ;;
     esac
 }
@@ -451,7 +604,7 @@ kill_process() {
     if ! alive "$1"; then say "$1 doesn't run"; return; fi
     end "$1" KILL
     local id=${1#redis-}
-    say "$1 is killed; ./run.sh start ${id/redis/A} brings it back"
+    say "$1 is killed; ./run.sh start ${id/redis/${SERVERS%% *}} brings it back"
 }
 
 status() {
@@ -509,7 +662,7 @@ follow_log() {
 client() {
     known_server "$@"
     [ -n "$(recall base-port)" ] || die "nothing runs; ./run.sh starts it"
-    exec "$(recall binary)" client --id "$1" --cluster "$(cluster)" "${@:2}"
+    exec "$(recall binary)" client --id "$1" --connect "127.0.0.1:$(port_of "$1")" "${@:2}"
 }
 
 audit() {
@@ -534,7 +687,7 @@ main() {
         up) start_everything; open_terminals ;;
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
         diagram) . tests/diagram.sh; diagram "$@" ;;
-        start | status | down | clean | client | audit | window | play) "$command" "$@" ;;
+        add | remove | start | status | down | clean | client | audit | window | play) "$command" "$@" ;;
         bench | python | simulate | chaos | fuzz | stores) exec ./dev.sh "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_process "$@" ;;

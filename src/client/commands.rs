@@ -214,4 +214,7 @@ pub struct Sum {
     pub logs: i64,
     /// The sum of both.
     pub balance: i64,
+    /// True if the account's home is no member of the bank: nobody can debit it, until the home is admitted again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub home_is_no_member: bool,
 }

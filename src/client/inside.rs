@@ -1,12 +1,12 @@
 //! Looks into the bank: logs, balances, and those of all servers together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Position};
 use crate::bank::limits::MAX_PAGE;
-use crate::bank::request::{ErrorCode, Listed, Reply, Request, Status};
+use crate::bank::request::{ErrorCode, Listed, Order, Reply, Request, Status};
 use crate::client::commands::{AccountBalance, AllBalances, List, Page, Response, Sum};
 use crate::client::ending::{Failure, no_further, out_of_place, whole_status};
 use crate::client::session::{Session, ask};
@@ -97,6 +97,7 @@ fn add_up(session: &mut Session, prefix: &str) -> Result<AllBalances, Failure> {
     let mut there = session.glance_at(&own, &chain_of)?;
     let mut accounts: BTreeMap<AccountId, (Option<Amount>, i64)> =
         all_accounts(&mut there, prefix)?;
+    let members = members(&mut there)?;
     // If the height is unchanged, this was the chain all the time.
     let mut moved = status_of(&mut there)?.height != Some(height);
     let mut logs = BTreeMap::new();
@@ -117,10 +118,19 @@ fn add_up(session: &mut Session, prefix: &str) -> Result<AllBalances, Failure> {
     }
     let sum = |(account, (committed, logs)): (AccountId, (Option<Amount>, i64))| {
         let balance = committed.map_or(0, signed) + logs;
-        Sum { account, committed, logs, balance }
+        let home_is_no_member = !members.iter().any(|member| account.is_of(member));
+        Sum { account, committed, logs, balance, home_is_no_member }
     };
     let balances = accounts.into_iter().map(sum).collect();
     Ok(AllBalances { balances, height, chain_of, logs, silent, moved })
+}
+
+/// Returns the bank's members, as a server knows them.
+fn members(session: &mut Session) -> Result<BTreeSet<ServerId>, Failure> {
+    match ask(session, &Request::Members(Order::Show))? {
+        Reply::Members { members, .. } => Ok(members.into_iter().map(|one| one.server).collect()),
+        _ => Err(out_of_place()),
+    }
 }
 
 /// Returns all accounts with this prefix, each with its balance by the chain.

@@ -206,7 +206,7 @@ fn signed(change: i64) -> String {
 fn sums_in_words(sums: &AllBalances) -> String {
     let AllBalances { balances, height, chain_of, logs, silent, moved } = sums;
     let mut text = String::new();
-    for Sum { account, committed, logs, balance } in balances {
+    for Sum { account, committed, logs, balance, home_is_no_member } in balances {
         let committed = match committed {
             Some(committed) => format!("{committed} in the chain"),
             None => "not in the chain".into(),
@@ -215,8 +215,12 @@ fn sums_in_words(sums: &AllBalances) -> String {
             change if change.is_empty() => change,
             change => format!(", {change} in logs"),
         };
+        let gone = match home_is_no_member {
+            true => format!("; its home {} is no member", account.home()),
+            false => String::new(),
+        };
         // Writing to a text can't fail.
-        let _ = writeln!(text, "{account}: {balance} ({committed}{change})");
+        let _ = writeln!(text, "{account}: {balance} ({committed}{change}){gone}");
     }
     let total: i64 = balances.iter().map(|sum| sum.balance).sum();
     let asked: Vec<String> = logs.iter().map(|(id, many)| format!("{id} {many}")).collect();

@@ -31,6 +31,8 @@ fn a_store_that_was_never_used_is_not_begun() {
     assert!(refused.contains("Nothing was written"), "{refused}");
     let rejoins = Config { rejoin: true, ..told(&genesis().hash()) };
     Disk::empty(1).try_load(rejoins, 1).unwrap();
+    let joins = Config { join: true, ..told(&genesis().hash()) };
+    Disk::empty(1).try_load(joins, 1).unwrap();
 }
 
 #[test]

@@ -168,7 +168,9 @@ impl Shell {
     fn expect(&self, command: &str, says: &[String]) {
         let mut said = self.run(command);
         let as_expected = |said: &str| are_lines(says, &said.lines().collect::<Vec<_>>());
-        let looks = ["-c status", "-c rejoin"].iter().any(|end| command.ends_with(end));
+        let looks = ["-c status", "-c rejoin", "-c members", "-c balance"]
+            .iter()
+            .any(|end| command.ends_with(end));
         if looks || command.starts_with("paxos-banking backup --redis") {
             wait_until(&format!("{command} says {says:#?}"), || {
                 said = self.run(command);

@@ -10,7 +10,7 @@ impl Recovery {
     /// and holds no block 0 may be from a founding that was cut short: a server that has the block may yet bring
     /// it. A store that was never used can't be named by any block 0.
     pub(super) fn check_bank(&self) -> Result<(), RecoveryError> {
-        let Config { id, bank: Some(bank), rejoin, .. } = &self.config else { return Ok(()) };
+        let Config { id, bank: Some(bank), rejoin, join, .. } = &self.config else { return Ok(()) };
         let refused = match &self.replay.chain {
             Some(chain) if !bank.names(&chain.genesis_hash()) => {
                 let stored = chain.genesis_hash();
@@ -20,7 +20,7 @@ impl Recovery {
                      one that is here is meant, with --bank {stored}. Nothing was written."
                 )
             }
-            None if self.stored.lives.len() == 1 && !rejoin => format!(
+            None if self.stored.lives.len() == 1 && !rejoin && !join => format!(
                 "the store of {id} is empty, and {id} was told to serve only bank {bank} (--bank): it \
                  founds no other. If the store was there before, it was lost, or this is another one \
                  (another Redis, folder or database, or a Redis too old to read its files): put back \

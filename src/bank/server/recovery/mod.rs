@@ -353,7 +353,9 @@ impl Server {
             ),
         };
         self.note(Note::Begins(text));
-        if let Some(why) = self.waits_for_its_bank().filter(|_| !self.config.rejoin) {
+        if let Some(why) =
+            self.waits_for_its_bank().filter(|_| !self.config.rejoin && !self.config.join)
+        {
             self.warn(Warning::WaitsForItsBank(why));
         }
         // A bank of one server waits for nobody.
