@@ -437,6 +437,9 @@ is_member() {
     bank_client "$(another_than "$1")" --json -c members | grep -q "\"server\":\"$1\",\"instance\":\"[0-9a-f]*\",\"address\""
 }
 
+# Who was admitted opens its account as soon as it takes part.
+has_account() { bank_client "$1" --timeout 500ms --give-up-after 1s -c balance >/dev/null 2>&1; }
+
 # order_admission ID: and shows the answer.
 order_admission() {
     local port branch
@@ -445,14 +448,16 @@ order_admission() {
 }
 
 add() {
-    local id port branch=${1:-}
+    local id port redis branch=${1:-}
     case $branch in "" | --branch) ;; *) say "add, or add --branch, for a member without a vote; not $branch" >&2; exit 2 ;; esac
     [ -n "$(recall base-port)" ] || die "nothing runs; ./run.sh starts it"
     # A removed server's data stay, so its letter is not given again.
     id=$(echo "$LETTERS" | tr ' ' '\n' | tail -n +$(($(place_of "$(last_ever)") + 2)) | head -n 1)
     [ -n "$id" ] || die "there is no letter left"
     port=$(free_ports $(($(recall base-port) + $(place_of "$id"))) 1 NO_VARIABLE)
-    remember "port-redis-$id" "$(free_ports $(($(recall redis-port) + $(place_of "$id"))) 1 NO_VARIABLE)"
+    redis=$(free_ports $(($(recall redis-port) + $(place_of "$id"))) 1 NO_VARIABLE)
+    [ "$redis" != "$port" ] || redis=$(free_ports $((port + 1)) 1 NO_VARIABLE)
+    remember "port-redis-$id" "$redis"
     [ -n "$(words_of base)" ] || note_servers base "$(recall base-port)"
     note_servers added "$id" "$port" "$branch"
     start_redis "$(redis_of "$id")"
@@ -465,7 +470,7 @@ add() {
         note_servers removed "$id"
         die "$id was not admitted, and is gone again"
     fi
-    await "$id" is_open "$id"
+    await "$id" has_account "$id"
     say "server $id is at 127.0.0.1:$port; ./run.sh client $id is its client"
 }
 

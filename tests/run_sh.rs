@@ -305,3 +305,49 @@ fn an_older_redis_is_not_started_on_what_a_newer_one_wrote() {
     assert_eq!(bank.processes(), [""; 0]);
     bank.must(&[]);
 }
+
+#[test]
+fn servers_are_added_and_removed_and_all_that_are_there_come_back() {
+    let bank = RunSh::new();
+    bank.must(&[]);
+    assert!(bank.must(&["add"]).contains("D: votes"));
+    assert_eq!(bank.tell("A", "transfer D 30").status, 0);
+    assert_eq!(bank.tell("A", "settle").status, 0);
+    wait_until("D has it", || bank.tell("D", "balance").text.starts_with("D: 30"));
+    let refused = bank.run(&["remove", "D"]);
+    assert_eq!(refused.status, 1, "{}", refused.text);
+    for part in ["D still holds money: D 30", "./run.sh client D -c 'transfer TO AMOUNT'"] {
+        assert!(refused.text.contains(part), "{part} is not in {}", refused.text);
+    }
+    assert_eq!(bank.tell("D", "transfer B 30").status, 0);
+    bank.must(&["remove", "D"]);
+    assert!(bank.redis("D").join("appendonlydir").exists(), "its data stay");
+    assert_eq!(bank.run(&["client", "D", "-c", "balance"]).status, 2, "there is no D any more");
+    // The next letter; and a founder goes.
+    assert!(bank.must(&["add", "--branch"]).contains("E: branch, no vote"));
+    assert_eq!(bank.tell("A", "transfer E 70").status, 0);
+    bank.must(&["remove", "A"]);
+    bank.must(&["down"]);
+    let other = bank.run_with(&[], &[("SERVERS", "5")]);
+    assert!(other.status == 1 && other.text.contains("founded with A B C"), "{}", other.text);
+    bank.must(&[]);
+    let balances = bank.tell("E", "balances --all").text;
+    for line in ["A: 0 (0 in the chain); its home A is no member", "E: 70", "300 in all"] {
+        assert!(balances.contains(line), "{balances}");
+    }
+    assert!(bank.must(&["audit"]).ends_with("sound\n"));
+}
+
+#[test]
+fn a_bank_may_be_founded_by_more_or_fewer_than_three() {
+    let bank = RunSh::new();
+    for (servers, wrong) in [("0", "1 to 9"), ("10", "1 to 9"), ("x", "1 to 9")] {
+        let said = bank.run_with(&[], &[("SERVERS", servers)]);
+        assert!(said.status == 2 && said.text.contains(wrong), "{servers}: {}", said.text);
+    }
+    let said = bank.run_with(&[], &[("SERVERS", "2")]);
+    assert_eq!(said.status, 0, "{}", said.text);
+    assert_eq!(bank.tell("B", "transfer A 1").status, 0);
+    assert_eq!(bank.run(&["start", "C"]).status, 2, "there is no C");
+    bank.must(&["clean"]);
+}
