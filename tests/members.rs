@@ -4,7 +4,7 @@
 #[path = "support/machine/mod.rs"]
 mod machine;
 
-use machine::scenes::{leaving, member_blocks, members};
+use machine::scenes::{keyed_members, leaving, member_blocks, members};
 use paxos_banking::bank;
 
 /// Each scene is a test here; `tests/planted` plays some of them with a mistake.
@@ -51,4 +51,13 @@ scenes! {
     who_is_dismissed_by_another_s_run_hears_of_it,
     who_asked_to_go_goes_after_a_crash,
     who_missed_its_dismissal_is_told,
+}
+
+scenes! {
+    keyed_members:
+    who_is_admitted_is_known_by_its_key,
+    with_another_key_than_was_ordered_nobody_is_admitted,
+    a_bank_with_keys_admits_nobody_without_one,
+    no_server_s_key_admits_another_nor_does_a_former_one,
+    a_dismissed_member_s_key_speaks_for_nobody,
 }

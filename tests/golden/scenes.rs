@@ -8,6 +8,10 @@ fn finish_round(timer: &Timer) -> bool {
     *timer == Timer::FinishRound
 }
 
+fn heartbeat(timer: &Timer) -> bool {
+    *timer == Timer::Heartbeat
+}
+
 fn deadline(timer: &Timer) -> bool {
     matches!(timer, Timer::Deadline(_))
 }
@@ -270,6 +274,105 @@ pub fn accounts() -> String {
     stage.pay_both("A", [("A/alice", "A", 40), ("A", "C", 100)]);
     stage.say("This one is in A's log at once, and answered when the run that it starts is over.");
     stage.pay_settled("A", "A/alice", 1);
+    stage.deliver_all();
+    stage.close()
+}
+
+pub fn a_server_joins() -> String {
+    let mut stage = Stage::open(
+        "A server joins",
+        "D is to become a member of a bank of A, B and C. An operator orders it at a member, which\n\
+         logs it as an entry. From the height after the block of this entry on, D is a member: of\n\
+         four votes three are a majority. D itself logs and votes once its own chain says so.",
+    );
+    stage.say("Whoever was not ordered to be admitted is told nothing.");
+    stage.join("D", "A");
+    stage.say(
+        "The order names no store. A dials D, and logs the store that greets. The run is for block 1,\n    \
+         where D has no vote: two of three are a majority.",
+    );
+    stage.admit("A", "D", "d:7000");
+    stage.dial_again("D");
+    stage.deliver_all();
+    stage.say("D hears how far the chain is, fetches it, and finds its own store named.");
+    stage.run_out("A", heartbeat);
+    stage.deliver_all();
+    stage.dial_again("D");
+    stage.say("It opens its account in its own log. Of four, it now needs two others.");
+    stage.run_out("D", heartbeat);
+    stage.deliver_all();
+    stage.say("Without B, D's vote decides: three of four are needed.");
+    stage.crash("B");
+    stage.pay("A", "D", 40);
+    stage.settle("C");
+    stage.deliver_all();
+    stage.close()
+}
+
+pub fn a_server_is_dismissed() -> String {
+    let mut stage = Stage::open_with(
+        &["A", "D"],
+        "A server is dismissed",
+        "A bank of A and D becomes a bank of A alone. Only D can say that nothing is left of it: so\n\
+         the order is given to D, which logs it as its last entry.",
+    );
+    stage.say("D still holds money.");
+    stage.dismiss("D");
+    stage.pay("D", "A", 100);
+    stage
+        .say("Now it doesn't. D's own vote is needed for the block that dismisses it, and counts.");
+    stage.dismiss("D");
+    stage.deliver("D", "A", "prepare");
+    stage.deliver("A", "D", "promise");
+    stage.deliver("D", "A", "accept");
+    stage.say(
+        "The block is chosen, and only D knows. If it went now, A could never learn it: A has\n    \
+         accepted the block, but without D it can't finish the round, which takes both.",
+    );
+    stage.deliver("A", "D", "accepted");
+    stage.lose("D", "A", "commit");
+    stage.say("So D stays, without a vote, until A holds the block, too.");
+    stage.run_out("D", heartbeat);
+    stage.deliver_all();
+    stage.say(
+        "A holds it now, and takes D for no peer any more. D dials A once more, and is told so.",
+    );
+    stage.heal();
+    stage.say("A goes on alone.");
+    stage.pay("A", "D", 5);
+    stage.settle("A");
+    stage.deliver_all();
+    stage.close()
+}
+
+pub fn a_vote_is_taken_and_given() -> String {
+    let mut stage = Stage::open(
+        "A vote is taken and given",
+        "Whose votes count for a block follows from the blocks below it. C loses its vote by block 1:\n\
+         for block 1 it still counts, for block 2 it doesn't. By block 2 C gets its vote again.",
+    );
+    stage.say("A and C are a majority of three, for the very block that takes C's vote.");
+    stage.demote("A", "C");
+    stage.lose("A", "B", "prepare");
+    stage.deliver("A", "C", "prepare");
+    stage.deliver("C", "A", "promise");
+    stage.run_out("A", |timer| matches!(timer, Timer::Gather { .. }));
+    stage.lose("A", "B", "accept");
+    stage.deliver_all();
+    stage.say(
+        "Now A and B are all who vote. C is asked for its log, which comes into the block; its promise\n    \
+         helps to no majority, and it accepts nothing.",
+    );
+    stage.pay("C", "A", 7);
+    stage.promote("A", "C");
+    stage.deliver("A", "C", "prepare");
+    stage.deliver("C", "A", "promise");
+    stage.say("C alone was not enough: A goes on waiting for B.");
+    stage.deliver_all();
+    stage.say("From block 3 on two of three decide again: A and C do without B.");
+    stage.crash("B");
+    stage.pay("C", "A", 1);
+    stage.settle("A");
     stage.deliver_all();
     stage.close()
 }

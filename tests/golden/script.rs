@@ -2,8 +2,10 @@
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::effects::{Event, Timer};
-use paxos_banking::bank::ids::{ConnectionId, RequestId, SessionId};
+use paxos_banking::bank::ids::{ConnectionId, RequestId, ServerId, SessionId};
 use paxos_banking::bank::ledger::entry::Action;
+use paxos_banking::bank::ledger::member_change::MemberChange;
+use paxos_banking::bank::member_order::Order;
 use paxos_banking::bank::request::{Instruction, Request};
 
 use crate::stage::{Flight, Stage, id};
@@ -96,6 +98,48 @@ impl Stage {
         self.ask(home, Request::Session);
         self.quiet = quiet;
         self.hosts[&id(home)].session.clone().expect("it was opened")
+    }
+
+    /// An operator orders that a server is admitted, which is found at this address.
+    pub fn admit(&mut self, at: &str, server: &str, address: &str) {
+        self.happens(&format!("An operator orders at {at}: admit {server} {address}."));
+        let address = address.parse().expect("an address");
+        let order = Order::Admit { server: id(server), at: address, key: None, branch: false };
+        self.ask(at, Request::Members(order));
+    }
+
+    /// An operator orders that a server is dismissed.
+    pub fn dismiss(&mut self, server: &str) {
+        self.change(server, "dismiss", server, |server| MemberChange::Dismiss { server });
+    }
+
+    /// An operator orders that a server loses its vote.
+    pub fn demote(&mut self, at: &str, server: &str) {
+        self.change(at, "demote", server, |server| MemberChange::Demote { server });
+    }
+
+    /// An operator orders that a server gets a vote.
+    pub fn promote(&mut self, at: &str, server: &str) {
+        self.change(at, "promote", server, |server| MemberChange::Promote { server });
+    }
+
+    fn change(&mut self, at: &str, word: &str, server: &str, of: fn(ServerId) -> MemberChange) {
+        self.happens(&format!("An operator orders at {at}: {word} {server}."));
+        self.ask(at, Request::Members(Order::Change(of(id(server)))));
+    }
+
+    /// A server dials again whom it isn't connected to.
+    pub fn dial_again(&mut self, name: &str) {
+        self.happens(&format!("{name} dials those again to whom it has no connection."));
+        self.connect_all();
+    }
+
+    /// A server starts with an empty store, and is told of one member.
+    pub fn join(&mut self, name: &str, member: &str) {
+        self.add(name, Some(member));
+        self.happens(&format!("{name} starts with an empty store, to join at {member}."));
+        self.begin_life(&id(name));
+        self.connect_all();
     }
 
     /// A client settles.

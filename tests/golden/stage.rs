@@ -1,4 +1,4 @@
-//! Where the scenes are played: the real state machine of three servers, driven step by step by a
+//! Where the scenes are played: the real state machine of a few servers, driven step by step by a
 //! script, and writing down what it sees. Every id is fixed, so a scene is the same each time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use paxos_banking::bank::effects::{Batch, Bound, Event, Outbox, Timer, TimerCommand};
 use paxos_banking::bank::ids::{ConnectionId, ServerId, SessionId};
-use paxos_banking::bank::paxos::message::Message;
+use paxos_banking::bank::paxos::message::{Configuration, Message};
 use paxos_banking::bank::request::Reply;
-use paxos_banking::bank::server::Server;
+use paxos_banking::bank::server::{Config, Server};
 
 use crate::machine::config_of;
 use crate::machine::disk::Disk;
@@ -29,6 +29,8 @@ pub struct Host {
     /// In its next turn that saves something it dies, having sent so many of the messages that
     /// were bound to that.
     pub doomed: Option<usize>,
+    /// The member at which it begins, if the bank was not founded with it.
+    joins_at: Option<ServerId>,
 }
 
 /// A message under way, on the connection that its sender had dialled.
@@ -40,6 +42,7 @@ pub struct Flight {
 
 pub struct Stage {
     pub hosts: BTreeMap<ServerId, Host>,
+    founders: Vec<ServerId>,
     /// For each link, from one to another, the connection's name at its other end.
     links: BTreeMap<(ServerId, ServerId), ConnectionId>,
     pub flights: VecDeque<Flight>,
@@ -57,20 +60,14 @@ pub fn id(name: &str) -> ServerId {
 impl Stage {
     /// An open bank of three, everybody connected, nothing under way.
     pub fn open(title: &str, about: &str) -> Stage {
-        let host = |(place, name): (usize, &&str)| {
-            let host = Host {
-                server: None,
-                disk: Disk::empty(0xa1 + place as u64),
-                life: 0,
-                own: VecDeque::new(),
-                timers: BTreeSet::new(),
-                session: None,
-                doomed: None,
-            };
-            (id(name), host)
-        };
+        Stage::open_with(&NAMES, title, about)
+    }
+
+    /// The same, with these servers.
+    pub fn open_with(names: &[&str], title: &str, about: &str) -> Stage {
         let mut stage = Stage {
-            hosts: NAMES.iter().enumerate().map(host).collect(),
+            hosts: BTreeMap::new(),
+            founders: names.iter().map(|name| id(name)).collect(),
             links: BTreeMap::new(),
             flights: VecDeque::new(),
             connections: 0,
@@ -78,11 +75,27 @@ impl Stage {
             quiet: true,
             text: format!("{title}\n{}\n\n{about}\n", "=".repeat(title.len())),
         };
-        NAMES.iter().for_each(|name| stage.begin_life(&id(name)));
+        names.iter().for_each(|name| stage.add(name, None));
+        names.iter().for_each(|name| stage.begin_life(&id(name)));
         stage.connect_all();
         stage.deliver_all();
         stage.quiet = false;
         stage
+    }
+
+    /// A server with an empty store.
+    pub fn add(&mut self, name: &str, joins_at: Option<&str>) {
+        let host = Host {
+            server: None,
+            disk: Disk::empty(0xa1 + self.hosts.len() as u64),
+            life: 0,
+            own: VecDeque::new(),
+            timers: BTreeSet::new(),
+            session: None,
+            doomed: None,
+            joins_at: joins_at.map(id),
+        };
+        self.hosts.insert(id(name), host);
     }
 
     pub fn line(&mut self, text: &str) {
@@ -112,31 +125,41 @@ impl Stage {
         host.server = None;
         host.timers.clear();
         host.own.clear();
-        for name in NAMES {
-            self.disconnect(dead, &id(name));
+        for other in self.names() {
+            self.disconnect(dead, &other);
         }
     }
 
     pub fn disconnect(&mut self, one: &ServerId, other: &ServerId) {
-        for (from, to) in [(one, other), (other, one)] {
-            if let Some(connection) = self.links.remove(&(from.clone(), to.clone())) {
-                self.take_in(from, Event::LinkDown(to.clone()));
-                self.take_in(to, Event::Closed(connection));
-            }
-        }
+        self.hang_up(one, other);
+        self.hang_up(other, one);
     }
 
     pub fn begin_life(&mut self, name: &ServerId) {
-        let config = config_of(name, &NAMES.map(id), OPENING);
+        let config = self.config(name);
         let host = self.hosts.get_mut(name).expect("a server");
         host.life += 1;
         host.server = Some(host.disk.load(config, host.life));
         self.end_turn(name);
     }
 
+    fn config(&self, name: &ServerId) -> Config {
+        let Some(at) = &self.hosts[name].joins_at else {
+            return config_of(name, &self.founders, OPENING);
+        };
+        let config = config_of(name, std::slice::from_ref(at), OPENING);
+        let configuration = Configuration { servers: Vec::new(), ..config.configuration };
+        Config { join: true, configuration, ..config }
+    }
+
+    fn names(&self) -> Vec<ServerId> {
+        self.hosts.keys().cloned().collect()
+    }
+
+    /// Everybody dials all those whom it is to dial.
     pub fn connect_all(&mut self) {
-        for from in NAMES.map(id) {
-            for to in NAMES.map(id) {
+        for from in self.names() {
+            for to in self.names() {
                 self.connect(&from, &to);
             }
         }
@@ -148,9 +171,19 @@ impl Stage {
         if from == to || !is_up(from) || !is_up(to) || self.links.contains_key(&link) {
             return;
         }
-        self.connections += 1;
-        self.links.insert(link, ConnectionId(self.connections));
-        self.take_in(from, Event::LinkUp(to.clone()));
+        let dials = self.hosts[from].server.as_ref().map(Server::dials).unwrap_or_default();
+        if dials.iter().any(|(peer, _)| peer == to) {
+            self.connections += 1;
+            self.links.insert(link, ConnectionId(self.connections));
+            self.take_in(from, Event::LinkUp(to.clone()));
+        }
+    }
+
+    fn hang_up(&mut self, from: &ServerId, to: &ServerId) {
+        if let Some(connection) = self.links.remove(&(from.clone(), to.clone())) {
+            self.take_in(from, Event::LinkDown(to.clone()));
+            self.take_in(to, Event::Closed(connection));
+        }
     }
 
     pub fn take_in(&mut self, name: &ServerId, event: Event) {
@@ -166,11 +199,14 @@ impl Stage {
         let host = self.hosts.get_mut(name).expect("a server");
         let Some(server) = &mut host.server else { return };
         let turn = server.end_turn();
-        assert_eq!(turn.stop, None, "no server may have to stop here");
         for note in &turn.notes {
             if let Some((verb, text)) = words::note(note) {
                 self.follows(&format!("{name} {verb}"), &text);
             }
+        }
+        if let Some(stop) = turn.stop {
+            self.follows(&format!("{name} STOPS"), &stop.reason);
+            return self.die(name);
         }
         turn.timers.into_iter().for_each(|command| self.set_timer(name, command));
         for (to, message) in turn.free {
@@ -225,8 +261,16 @@ impl Stage {
 
     fn hand_out(&mut self, name: &ServerId, bound: Bound) {
         match bound {
-            Bound::Dial(to, at) => self.follows(&name.to_string(), &format!("dials {to} at {at}")),
-            Bound::Part(from) => self.follows(&name.to_string(), &format!("parts from {from}")),
+            Bound::Dial(to, at) => {
+                self.follows(&format!("{name} dials"), &format!("{to} at {at}"));
+                if self.hosts.contains_key(&to) {
+                    self.connect(name, &to);
+                }
+            }
+            Bound::Part(from) => {
+                self.follows(&format!("{name} parts"), &format!("from {from}"));
+                self.disconnect(name, &from);
+            }
             Bound::Peer(to, Message::Hello(hello)) => {
                 let connection = self.links[&(name.clone(), to.clone())];
                 self.take_in(&to, Event::Greeted(connection, hello));
@@ -235,7 +279,11 @@ impl Stage {
                 let link = self.links.iter().find(|(_, to)| **to == connection);
                 let ((dialler, _), _) = link.expect("it was dialled");
                 let dialler = dialler.clone();
+                let refuses = matches!(message, Message::Reject { .. });
                 self.take_in(&dialler, Event::LinkAnswered(name.clone(), message));
+                if refuses {
+                    self.hang_up(&dialler, name);
+                }
             }
             Bound::Peer(to, message) => self.send(name, &to, message),
             Bound::Own(message) => {
@@ -249,7 +297,7 @@ impl Stage {
                     self.follows(&format!("{name} replies"), &line);
                 }
             }
-            Bound::HangUp(_) => {}
+            Bound::HangUp(to) => self.hang_up(name, &to),
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.hosts[name].disk.chain[from as usize..=up_to as usize].to_vec();
                 self.send(name, &to, Message::BlocksResponse { blocks });

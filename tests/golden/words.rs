@@ -5,6 +5,7 @@ use paxos_banking::bank::effects::{Timer, Write};
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Entry, Via};
+use paxos_banking::bank::member_order::MemberStatus;
 use paxos_banking::bank::note::{Level, Note, Step};
 use paxos_banking::bank::paxos::message::{Message, Vote};
 use paxos_banking::bank::request::{Outcome, Reply};
@@ -148,6 +149,13 @@ pub fn reply(reply: &Reply) -> Vec<String> {
         Reply::Settled { consulted, not_consulted, .. } => {
             vec![format!("settled; {}", consultation(consulted, not_consulted))]
         }
+        Reply::Members { members, .. } => {
+            let word = |member: &MemberStatus| {
+                format!("{}{}", member.server, if member.votes { "" } else { " (no vote)" })
+            };
+            vec![format!("the members are {}", join(members, word))]
+        }
+        Reply::Error { message, .. } => vec![format!("NO: {message}")],
         other => panic!("no scene asks for that: {other:?}"),
     }
 }

@@ -8,15 +8,31 @@
 #[macro_use]
 mod mistakes;
 
+#[allow(dead_code, reason = "not all that the model counts is asked for here")]
+#[path = "../model/abacus.rs"]
+mod abacus;
 #[allow(dead_code, unused_imports, reason = "not all that the library offers is used here")]
 #[path = "../../src/bank/mod.rs"]
 mod bank;
+#[allow(dead_code, reason = "no number of states is known here")]
+#[path = "../model/bounds.rs"]
+mod bounds;
 mod founding;
 mod long_logs;
 #[path = "../support/machine/mod.rs"]
 mod machine;
+#[allow(dead_code, reason = "not all banks of the model are explored here")]
+#[path = "../model/members/mod.rs"]
+mod members;
+mod modelled;
+#[allow(dead_code, reason = "the model's other banks connect otherwise")]
+#[path = "../model/node.rs"]
+mod node;
 mod plays;
 mod queues;
+#[allow(dead_code, reason = "the model's other banks have more in a state")]
+#[path = "../model/state.rs"]
+mod state;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +41,7 @@ use std::thread;
 use machine::shelf::Careless;
 use machine::sim::seed::{How, simulate};
 use mistakes::{ALL, Mistake, is_planted, plant};
+use modelled::{Begin, MODELLED, explore};
 use plays::PLAYS;
 
 /// A mistake that has no play of its own has to be found within so many seeds. Most are found
@@ -69,14 +86,23 @@ fn play(seed: u64, trace: bool) {
 
 fn hunt(mistake: Mistake) -> Lookup {
     plant(Some(mistake));
-    match PLAYS.iter().find(|(of, _)| *of == mistake) {
-        // The play has to find it, whatever chance does: a play that finds nothing would look like a test.
-        Some((_, play)) => {
-            let words = caught(play)?;
-            search(CHANCE).or_else(|| Some(("its play".into(), words)))
-        }
-        None => search(BUDGET),
+    // What is to find it has to, whatever chance does: a play that finds nothing would look like a test.
+    let play = PLAYS.iter().find(|(of, _)| *of == mistake).map(|(_, play)| caught(play));
+    let model = MODELLED.iter().find(|(of, _)| *of == mistake).map(|(_, bank)| by_model(*bank));
+    match (play, model) {
+        (Some(None), _) | (_, Some(None)) => None,
+        (_, Some(found)) => found,
+        (Some(Some(words)), None) => search(CHANCE).or_else(|| Some(("its play".into(), words))),
+        (None, None) => search(BUDGET),
     }
+}
+
+/// Explores a bank of the model. It may also panic before there is a state.
+fn by_model(bank: Begin) -> Lookup {
+    let mut found = None;
+    let panicked = caught(|| found = explore(&bank()));
+    let found = found.map(|(states, what)| (format!("{states} states"), what.to_owned()));
+    found.or_else(|| Some(("its bank".into(), panicked?)))
 }
 
 fn search(seeds: u64) -> Lookup {
@@ -91,6 +117,12 @@ fn check_clean() -> Lookup {
     plant(None);
     let mut plays = PLAYS.iter();
     let caught = plays.find_map(|(of, play)| Some((format!("play of {of:?}"), caught(play)?)));
+    let caught = caught.or_else(|| {
+        MODELLED.iter().find_map(|(of, bank)| {
+            let (states, what) = by_model(*bank)?;
+            Some((format!("bank of {of:?}, {states}"), what))
+        })
+    });
     caught.or_else(|| search(CLEAN))
 }
 

@@ -54,6 +54,16 @@ fn of_stores() -> Vec<Property<Bank>> {
             "a server stops if it is dismissed and enough others hold the block, or never",
             |_, state| each(state, stops_rightly),
         ),
+        always(
+            "a store learns nothing before it is ordered that its server is admitted",
+            |bank, state| {
+                let is_new =
+                    |place: &usize| *place >= bank.founders.len() && bank.before.is_empty();
+                let mut told =
+                    state.places().filter(is_new).filter(|place| !chain(state, *place).is_empty());
+                told.all(|place| was_ordered(bank, state, place))
+            },
+        ),
         always("a store logs nothing unless its chain names it", |_, state| {
             each(state, |state, place| {
                 let named = Table::of(chain(state, place)).names(state, place);
@@ -182,6 +192,13 @@ fn money_is_kept(bank: &Bank, state: &State, place: usize) -> bool {
     let mut records = elements(state, place).flat_map(|(_, element)| element.records());
     records.all(|record| abacus.follow(&record.action))
         && abacus.total() == bank.founders.len() as i64 * OPENING as i64
+}
+
+fn was_ordered(bank: &Bank, state: &State, place: usize) -> bool {
+    bank.asks.iter().zip(&state.told).any(|((_, ask), told)| match ask {
+        Ask::Order(Order::Admit { server, .. }) => server == state.id(place) && told.is_some(),
+        _ => false,
+    })
 }
 
 /// A dismissed server may go when those who are left can do without it.

@@ -113,6 +113,12 @@ pub fn a_vote_is_given() -> Bank {
     in_one_round(with_d(true, fair(TWO, asks)))
 }
 
+/// A, with the only vote, has D beside it as a branch, and goes on if D is away.
+pub fn a_branch_joins() -> Bank {
+    let asks = vec![(0, admit("D", true)), (0, Ask::Settle)];
+    with(Bank { joiners: vec![("D", "A")], ..fair(ONE, asks) }, |b| b.beats = 2)
+}
+
 /// A and B take each other's vote: one of them stays the last voter.
 pub fn two_take_each_other_s_vote() -> Bank {
     fair(TWO, vec![(0, demote("B")), (1, demote("A"))])
@@ -161,6 +167,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         exploration("who leaves is paid", 477, who_leaves_is_paid()),
         exploration("two take each other's vote", 427, two_take_each_other_s_vote()),
         exploration("two are dismissed", 28_150, two_are_dismissed()),
+        exploration("a branch joins", 2_259, a_branch_joins()),
         exploration("a vote is given", 1_090, a_vote_is_given()),
         exploration("a vote is taken", 13_814, a_vote_is_taken()),
         exploration("the old store comes back", 16_550, the_old_store_comes_back()),

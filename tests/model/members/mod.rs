@@ -14,6 +14,9 @@ pub mod marks;
 mod state;
 mod table;
 
+#[allow(unused_imports, reason = "only tests/planted explores servers with mistakes")]
+pub use going_on::forget;
+
 use stateright::{Model, Property};
 
 use crate::bank::effects::{Event, Timer, Write};

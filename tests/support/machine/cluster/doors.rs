@@ -21,6 +21,11 @@ impl Cluster {
         self.keys.insert(name, Fingerprint::of(name.as_bytes()));
     }
 
+    /// The same, with the key of another store.
+    pub fn give_key_of(&mut self, name: Name, other: Name) {
+        self.keys.insert(name, Fingerprint::of(other.as_bytes()));
+    }
+
     /// A server that has a key proves it where it dials, and hears one there.
     pub(super) fn prove(
         &mut self,
@@ -57,6 +62,10 @@ impl Cluster {
             self.run(100);
         }
         self.nodes.get_mut(name).unwrap().replies.pop()
+    }
+
+    pub fn ask_as_operator(&mut self, name: Name, request: Request) -> Option<Reply> {
+        self.ask_as(Some(Role::Operator), name, request)
     }
 
     pub fn pay_as_operator(&mut self, name: Name, to: Name, amount: u64) -> Option<(u64, u64)> {
