@@ -145,6 +145,7 @@ mistakes! {
     LeftInTheDark: "who chose a block doesn't tell the server that it dismisses",
     DismissalUntold: "a server that missed its dismissal doesn't believe the others",
     LeavesOnceAccepted: "a dismissed server goes once the others have accepted the block",
+    OnlyMembersAreAhead: "who was away long takes no blocks of servers that it doesn't know",
     JoinsUnordered: "a server joins without an operator's order",
     PaysWhoIsGone: "an account is paid whose home is no member",
 }

@@ -163,13 +163,6 @@ impl Chain {
         Quorum::among(self.derived.instances.len(), &self.derived.membership.branches)
     }
 
-    /// Returns whose votes would decide on the next height if a server were no member.
-    pub fn quorum_without(&self, server: &ServerId) -> Quorum<'_> {
-        let Derived { instances, membership, .. } = &self.derived;
-        let others = instances.len() - usize::from(self.derived.is_voter(server));
-        Quorum::among(others, &membership.branches)
-    }
-
     /// Returns the accounts that block 0 opens, and their balances.
     pub fn opening_balances(&self) -> impl Iterator<Item = (AccountId, Amount)> {
         let Genesis { servers, opening_balance, .. } = &self.genesis;

@@ -9,8 +9,8 @@ impl Server {
     /// Returns how many peers have to reject the store before this server stops: two, where there are two.
     fn accusers_needed(&self) -> usize {
         let needed = if planted!(OneAccuserIsEnough) { 1 } else { 2 };
-        // Whoever joins does not know the members before it holds the chain.
-        let counts = |id: &&ServerId| self.joins() || self.is_member(id);
+        // Whoever learns the chain does not know the members before it holds all of it.
+        let counts = |id: &&ServerId| self.rejoins() || self.is_member(id);
         needed.min(self.peers.ids().filter(counts).count().max(1))
     }
 

@@ -175,10 +175,13 @@ impl Server {
         if hello.id == self.config.id {
             return Err(format!("it calls itself {}, as this server does", hello.id));
         }
-        self.hear_of_member(hello);
+        self.hear_of_member(hello, proved);
         let asks_to_join = hello.joins && !self.is_member(&hello.id);
         if asks_to_join && self.chain.is_some() && !self.rejoins() {
             self.check_joiner(hello, proved)?;
+        }
+        if self.may_be_ahead(hello, proved) {
+            self.peers.add(&hello.id);
         }
         if self.peers.get(&hello.id).is_none() {
             return Err(self.why_no_member(&hello.id));

@@ -47,9 +47,10 @@ impl Server {
         ))
     }
 
-    /// Takes note of a member that a joining server had not heard of.
-    pub(super) fn hear_of_member(&mut self, hello: &Hello) {
-        if self.joins() {
+    /// Takes note of a member that a joining or rejoining server had not heard of.
+    pub(super) fn hear_of_member(&mut self, hello: &Hello, proved: Option<Fingerprint>) {
+        let learns = self.joins() || (self.config.rejoin && self.rejoins());
+        if learns && !hello.joins && self.is_trusted(&hello.id, proved) {
             self.peers.add(&hello.id);
         }
     }
@@ -92,15 +93,16 @@ impl Server {
     pub(in crate::bank::server) fn follow_members(&mut self) {
         let me = self.config.id.clone();
         let members: BTreeSet<ServerId> = self.members().cloned().collect();
-        let new: Vec<ServerId> =
-            members.iter().filter(|id| **id != me && self.peers.add(id)).cloned().collect();
         for id in &members {
+            if *id != me {
+                self.peers.add(id);
+            }
             self.peers.orders.settle(id);
         }
-        let moved = self.dials().into_iter().filter(|(id, at)| {
-            let known = self.peers.get(id).and_then(|peer| peer.dialled.as_deref());
-            new.contains(id) || known.is_some_and(|known| known != at)
-        });
+        let is_found_there = |id: &ServerId, at: &str| {
+            self.peers.get(id).is_none_or(|peer| peer.dialled.as_deref() == Some(at))
+        };
+        let moved = self.dials().into_iter().filter(|(id, at)| !is_found_there(id, at));
         for (id, at) in moved.collect::<Vec<_>>() {
             self.dial(&id, at);
         }
@@ -111,6 +113,7 @@ impl Server {
             members.contains(id)
                 || self.peers.orders.ordered.contains_key(id)
                 || self.may_become_member(id)
+                || self.peers.get(id).is_some_and(|peer| peer.height > self.height())
         };
         let gone: Vec<ServerId> = self.peers.ids().filter(|id| !stays(id)).cloned().collect();
         for id in gone {
@@ -124,6 +127,25 @@ impl Server {
     fn may_become_member(&self, id: &ServerId) -> bool {
         let is_known = |chain: &Chain| chain.derived().included.contains_key(id);
         self.config.addresses.contains_key(id) && !self.chain.as_ref().is_some_and(is_known)
+    }
+
+    /// True if a server that is no member by this server's chain may be one by a longer chain, in which this server is
+    /// one, too. Whoever was away while members came and went may know nobody else any more. Such a server's blocks
+    /// are taken, and its votes don't count. In a bank with keys the operator has to expect its key.
+    pub(super) fn may_be_ahead(&self, hello: &Hello, proved: Option<Fingerprint>) -> bool {
+        let is_ahead = hello.standing.genesis == self.bank()
+            && self.chain.is_some()
+            && Some(hello.standing.height) > self.height()
+            && hello.knows_you_as == Some(self.store.instance);
+        is_ahead && self.is_trusted(&hello.id, proved) && !planted!(OnlyMembersAreAhead)
+    }
+
+    /// True if this server may take the word of another, of which the chain names no key: in a bank with keys the
+    /// operator has to expect its key.
+    fn is_trusted(&self, id: &ServerId, proved: Option<Fingerprint>) -> bool {
+        let expected = self.config.expect.get(id);
+        !(self.is_keyed() || self.config.keys)
+            || (expected.is_some() && expected == proved.as_ref())
     }
 
     /// Notes where each peer is dialled as this server starts.

@@ -66,7 +66,9 @@ impl Server {
             None => true,
             Some(named) if proved == Some(named) => true,
             // It may hold no more than the beginning of the chain, which names keys of long ago.
-            Some(_) if self.rejoins() && !planted!(LearnsByOldKeys) => self.expects(id, proved),
+            Some(_) if self.learns_chain() && !planted!(LearnsByOldKeys) => {
+                self.expects(id, proved)
+            }
             Some(_) => confirmed.is_some() && proved == confirmed,
         }
     }
@@ -141,6 +143,9 @@ impl Server {
             (Some(_), None) => {
                 Err(format!("{id} speaks without a key, and one is expected (--expect)"))
             }
+            (None, _) if self.is_keyed() && !self.is_member(id) && !self.learns_chain() => Err(
+                format!("{id} is no member by the chain, and no key of it is expected (--expect)"),
+            ),
             (None, None) if self.chain.is_none() && self.config.keys => Err(format!(
                 "{id} speaks without a key, and this bank is to be founded with keys: start {id} with \
                  --access keys"
@@ -161,7 +166,9 @@ impl Server {
         let Some(chain) = self.chain.as_ref().filter(|chain| chain.is_keyed() && lets_in) else {
             return Ok(());
         };
-        let is_named = chain.instance(id) == Some(*instance) || chain.is_deposed(*instance);
+        // Who is no member asks for no member's place.
+        let named = chain.instance(id);
+        let is_named = named.is_none_or(|named| named == *instance) || chain.is_deposed(*instance);
         let Some(key) = proved.filter(|_| *rejoins && !is_named) else { return Ok(()) };
         let newcomer = Newcomer { instance: *instance, key };
         if self.peers.asking.confirmed(id) == Some(newcomer) || planted!(RejoinsUnconfirmed) {

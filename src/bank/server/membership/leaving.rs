@@ -81,8 +81,7 @@ impl Server {
     }
 
     /// Checks that a peer whose chain is longer still takes this server for a member. If not, a block that this
-    /// server lacks has dismissed it. If this server has asked for that, it goes when a majority of those who vote
-    /// without it say so. If it hasn't, its store was rolled back, and that is a word against it.
+    /// server lacks has dismissed it, which is a word against its store.
     ///
     /// # Errors
     /// Says who dismissed this server.
@@ -100,24 +99,8 @@ impl Server {
              was left of it. Its store may be kept or thrown away; if {me} is admitted again, it comes with an empty one",
             standing.height
         );
-        if self.store.leaving != Leaving::Asked {
-            self.accused(id, reason.clone());
-        } else if let Some(known) = self.peers.get_mut(id) {
-            known.parted = true;
-            self.look_whether_parted(&reason);
-        }
+        self.accused(id, reason.clone());
         Err(reason)
-    }
-
-    /// Stops this server if it has asked to be dismissed, and a majority of those who vote without it say that it is.
-    /// So they hold the block that says so, which this server has never heard of.
-    fn look_whether_parted(&mut self, reason: &str) {
-        let Some(chain) = &self.chain else { return };
-        let told = self.peers.iter().filter(|(_, peer)| peer.parted).map(|(id, _)| id);
-        let told = told.filter(|id| self.is_member(id));
-        if chain.quorum_without(&self.config.id).is_reached_by(told) {
-            self.stop(reason.to_owned());
-        }
     }
 
     /// Stops this server if it is dismissed and a majority of those who vote without it hold the block that says so.

@@ -76,8 +76,6 @@ pub struct Peer {
     pub(super) word: Word,
     /// True if it was asked for blocks that it claims to have, and sent none. No run waits for these blocks.
     pub in_vain: bool,
-    /// True if it has said, of a longer chain, that this server is no member any more.
-    pub parted: bool,
     /// True if it is no member yet, by its last hello, and waits to be admitted.
     pub joins: bool,
     /// Where it is dialled, if the chain or a member has told this since this server started.
@@ -132,11 +130,9 @@ impl Peers {
         Peers { known, ..Peers::default() }
     }
 
-    /// Adds a peer of which nothing is known. True if it is new.
-    pub fn add(&mut self, id: &ServerId) -> bool {
-        let is_new = !self.known.contains_key(id);
+    /// Adds a peer, unless it is one already.
+    pub fn add(&mut self, id: &ServerId) {
         self.known.entry(id.clone()).or_default();
-        is_new
     }
 
     /// Removes a peer; what still comes on its connections is a stranger's word.

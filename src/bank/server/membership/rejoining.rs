@@ -1,6 +1,7 @@
 //! The way back for a server whose store is lost for good (DESIGN.md, "Rejoin").
 
 use super::super::Server;
+use super::super::own::Leaving;
 use super::peers::Peer;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::quorum::majority;
@@ -16,6 +17,11 @@ impl Server {
             None => self.config.rejoin || self.config.join,
             Some(chain) => chain.instance(&self.config.id) != Some(self.store.instance),
         }
+    }
+
+    /// True if this server has yet to read in the chain that it takes part. Until then it knows few keys.
+    pub(super) fn learns_chain(&self) -> bool {
+        self.rejoins() && self.store.leaving != Leaving::Dismissed
     }
 
     /// True if this server votes, serves and logs.

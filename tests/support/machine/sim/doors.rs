@@ -78,7 +78,8 @@ impl World {
         let roll = self.roll();
         for id in &ids {
             if self.is_rejoining(id, &roll) {
-                let at = ids[self.rng.usize(..ids.len())].clone();
+                let others: Vec<&ServerId> = roll.members.keys().filter(|m| *m != id).collect();
+                let at = others[self.rng.usize(..others.len())].clone();
                 let connection = self.new_connection();
                 self.prove_operator(&at, connection);
                 let confirmed = Some((id.clone(), key_of(&self.disks[id])));

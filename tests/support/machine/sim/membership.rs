@@ -135,7 +135,7 @@ impl World {
     /// operator has to end this server.
     fn waits_for_the_gone(&self, id: &ServerId) -> bool {
         let now = self.roll();
-        let top = self.disks[id].chain.len() as u64 - 1;
+        let Some(top) = (self.disks[id].chain.len() as u64).checked_sub(1) else { return false };
         let known = self.judge.books.register.after(top).expect("somebody has it");
         let mut others = known.voters().filter(|other| *other != id);
         others.any(|other| known.members.get(other) != now.members.get(other))
@@ -160,6 +160,7 @@ impl World {
             for (other, at) in &dials {
                 let named = roll.addresses.get(other);
                 let right = named.is_none_or(|named| named.as_str() == at);
+                let right = right || !roll.members.contains_key(other);
                 assert!(right, "{id} looks for {other} at {at}, not at {named:?}");
             }
         }

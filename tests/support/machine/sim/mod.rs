@@ -8,6 +8,7 @@ pub mod clients;
 pub mod doors;
 pub mod faults;
 pub mod judge;
+pub mod leavers;
 pub mod lies;
 pub mod lost;
 pub mod membership;

@@ -54,8 +54,12 @@ impl World {
         let shelf = shelf.as_ref().map(|shelf| shelf.anew(instance.is_multiple_of(2)));
         let disk = Disk { tail: *tail, shelf, ..Disk::empty(instance) };
         self.disks.insert(id.clone(), disk);
+        // Its operator names a member at least: those of the founding may be gone.
+        let members: Vec<ServerId> = self.roll().members.into_keys().filter(|m| m != id).collect();
+        let member = members[self.rng.usize(..members.len())].clone();
         let config = &mut self.hosts.get_mut(id).unwrap().config;
         (config.rejoin, config.join) = (true, false);
+        config.addresses.entry(member).or_insert_with(|| "host:7000".to_owned());
         self.judge.books.lose(id, InstanceId(instance));
     }
 

@@ -6,24 +6,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bank::address::Address;
 use crate::bank::amount::Amount;
 use crate::bank::effects::Event;
-use crate::bank::ids::{AccountId, ConnectionId, InstanceId, ServerId};
+use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::ledger::member_change::MemberChange;
 use crate::bank::paxos::message::Configuration;
-use crate::bank::request::{Instruction, Order, Request};
+use crate::bank::request::{Order, Request};
 use crate::bank::server::Config;
 
 use super::clients::Client;
 use super::doors::key_of;
 use super::orders::Habits;
 use super::queue::Happening;
-use super::register::Roll;
-use super::tally::{Fault, Mark};
+use super::register::{MOST_VOTERS, Roll};
+use super::tally::Mark;
 use super::world::{Host, World};
 use crate::machine::disk::Disk;
 
-/// How often one tries to leave before it stays.
-const TRIES: u8 = 12;
 /// An order that was given is in a log after so long, if it ever is.
 const SOON: u64 = 4_000;
 
@@ -49,11 +47,11 @@ pub struct Operators {
     reserve: Vec<ServerId>,
     joining: BTreeMap<ServerId, Joining>,
     /// How often each that is to leave has tried.
-    leaving: BTreeMap<ServerId, u8>,
+    pub leaving: BTreeMap<ServerId, u8>,
     /// The servers that were dismissed and stopped.
     pub gone: BTreeSet<ServerId>,
     /// When a voter was last ordered to vote no more.
-    reduced_at: Option<u64>,
+    pub reduced_at: Option<u64>,
     ports: u16,
     opening: u64,
     habits: Option<Habits>,
@@ -84,6 +82,15 @@ impl Operators {
         self.ports += 1;
         format!("host:{}", self.ports).parse().unwrap()
     }
+}
+
+/// Whether a server's log says that it is to be dismissed.
+pub fn asks_to_leave(disk: &Disk) -> bool {
+    let records = disk.stored.log.iter().flat_map(|element| element.records());
+    records.into_iter().any(|record| match &record.action {
+        Action::Member(change) => matches!(**change, MemberChange::Dismiss { .. }),
+        _ => false,
+    })
 }
 
 impl World {
@@ -145,8 +152,14 @@ impl World {
         for id in open {
             self.order_admission(&id);
         }
-        if roll.members.is_empty() || changes.least == usize::MAX {
+        if roll.members.is_empty() {
             return;
+        }
+        if changes.least == usize::MAX {
+            // Nobody waits for a server that is no member any more, and perhaps hasn't heard so from enough others.
+            let gone = |client: &&mut Client| !roll.members.contains_key(client.home());
+            self.clients.iter_mut().filter(gone).for_each(Client::retire);
+            return self.start_the_lost(&roll);
         }
         match self.rng.u8(0..12) {
             0..4 => self.begin_to_join(changes, &roll),
@@ -157,18 +170,41 @@ impl World {
         }
     }
 
-    fn any<'a>(&mut self, from: impl Iterator<Item = &'a ServerId>) -> Option<ServerId> {
+    /// Who knows no member any more, and isn't known to be ahead, is started again, and told of one.
+    fn start_the_lost(&mut self, roll: &Roll) {
+        let height = self.judge.books.register.height();
+        let knows_a_member = |id: &ServerId, host: &Host| {
+            host.links.keys().any(|peer| peer != id && roll.members.contains_key(peer))
+        };
+        let is_lost = |(id, host): &(&ServerId, &Host)| {
+            let behind = self.disks[*id].chain.len() as u64 <= height;
+            host.server.is_some()
+                && roll.members.contains_key(*id)
+                && behind
+                && roll.members.len() > 1
+                && !knows_a_member(id, host)
+        };
+        let lost: Vec<ServerId> =
+            self.hosts.iter().filter(is_lost).map(|(id, _)| id.clone()).collect();
+        for id in lost {
+            self.tell(|| format!("{id} ── KNOWS NOBODY"));
+            self.cut_off(&id);
+            self.schedule(10, Happening::Start(id));
+        }
+    }
+
+    pub fn any<'a>(&mut self, from: impl Iterator<Item = &'a ServerId>) -> Option<ServerId> {
         let all: Vec<&ServerId> = from.collect();
         (!all.is_empty()).then(|| all[self.rng.usize(..all.len())].clone())
     }
 
     /// Whether a voter may go: no majority depends on a store that has to be let in first.
-    fn may_reduce(&self, roll: &Roll) -> bool {
+    pub fn may_reduce(&self, roll: &Roll) -> bool {
         !roll.voters().any(|voter| self.is_new(voter))
     }
 
     /// Gives a member an order, at once, if it listens.
-    fn order(&mut self, at: &ServerId, order: Order) {
+    pub fn order(&mut self, at: &ServerId, order: Order) {
         let host = &self.hosts[at];
         if host.life == 0 || host.paused_until > self.now {
             return;
@@ -179,7 +215,13 @@ impl World {
         self.operator_says(at, life, connection, Request::Members(order));
     }
 
-    fn operator_says(&mut self, at: &ServerId, life: u64, connection: ConnectionId, said: Request) {
+    pub fn operator_says(
+        &mut self,
+        at: &ServerId,
+        life: u64,
+        connection: ConnectionId,
+        said: Request,
+    ) {
         self.prove_operator(at, connection);
         let number = Some((1 << 32) + self.count());
         // After the key, which comes as an event of its own.
@@ -193,6 +235,9 @@ impl World {
     fn order_admission(&mut self, id: &ServerId) {
         let roll = self.roll();
         let Some(by) = self.any(roll.members.keys()) else { return };
+        if let Some(joining) = self.operators.joining.get_mut(id) {
+            joining.branch |= roll.voters().count() >= MOST_VOTERS;
+        }
         let Joining { at, branch } = &self.operators.joining[id];
         let key = self.doors.keyed.then(|| key_of(&self.disks[id]));
         let order = Order::Admit { server: id.clone(), at: at.clone(), key, branch: *branch };
@@ -228,6 +273,20 @@ impl World {
         self.operators.joining.insert(id.clone(), joining);
         self.schedule(1, Happening::Start(id.clone()));
         self.order_admission(&id);
+    }
+
+    /// Whoever starts a server that was not of the founding, or came back, names a member that is one still.
+    pub fn name_a_member(&mut self, id: &ServerId) {
+        if self.operators.changes.is_none() {
+            return;
+        }
+        let roll = self.roll();
+        let Some(by) = self.any(roll.members.keys().filter(|member| *member != id)) else { return };
+        let config = &mut self.hosts.get_mut(id).unwrap().config;
+        if config.join {
+            config.addresses.retain(|known, _| known == id);
+        }
+        config.addresses.entry(by).or_insert_with(|| "host:7000".to_owned());
     }
 
     /// Gives a server an empty store, and tells it one member.
@@ -271,69 +330,6 @@ impl World {
         self.wake_client(client, 1);
     }
 
-    fn begin_to_leave(&mut self, changes: Changes, roll: &Roll) {
-        let leaving = self.operators.leaving.len() + 1;
-        let fewer = roll.members.len().saturating_sub(leaving);
-        if fewer < changes.least || !self.may_reduce(roll) {
-            return;
-        }
-        let Some(id) = self.any(roll.members.keys()) else { return };
-        if self.operators.leaving.contains_key(&id) || self.is_last_with_a_segment(&id) {
-            return;
-        }
-        self.tell(|| format!("{id} ── IS TO LEAVE"));
-        self.operators.leaving.insert(id.clone(), 0);
-        self.clients.iter_mut().filter(|client| client.is_at(&id)).for_each(|client| {
-            client.left = 0;
-        });
-        self.schedule(100, Happening::Leaves(id));
-    }
-
-    /// One that is to leave pays out what it has, and asks to be dismissed.
-    pub fn leaves(&mut self, id: &ServerId) {
-        let Some(tries) = self.operators.leaving.get_mut(id) else { return };
-        *tries += 1;
-        let tries = *tries;
-        let roll = self.roll();
-        if tries > TRIES || !roll.members.contains_key(id) {
-            self.operators.leaving.remove(id);
-            self.clients.iter_mut().filter(|client| client.is_at(id)).for_each(|client| {
-                client.left += 3;
-            });
-            return;
-        }
-        let life = self.hosts[id].life;
-        if life > 0 && !self.judge.books.is_learning(id) {
-            self.pay_out(id, life, &roll);
-            if self.may_reduce(&roll) {
-                self.operators.reduced_at = Some(self.now);
-                self.order(id, Order::Change(MemberChange::Dismiss { server: id.clone() }));
-            }
-        }
-        let again = self.rng.u64(200..1_200);
-        self.schedule(again, Happening::Leaves(id.clone()));
-    }
-
-    fn pay_out(&mut self, id: &ServerId, life: u64, roll: &Roll) {
-        let Some(to) = self.any(roll.members.keys().filter(|other| *other != id)) else { return };
-        let view = &self.judge.books.views[id];
-        let own =
-            view.iter().filter(|(account, units)| account.home() == id.as_str() && **units > 0);
-        let paid = own.map(|(from, units)| {
-            let amount = Amount::new(*units as u64).expect("an amount");
-            Instruction::plain(Action::Transfer {
-                from: from.clone(),
-                to: AccountId::of(&to),
-                amount,
-            })
-        });
-        let paid: Vec<Instruction> = paid.take(2).collect();
-        if !paid.is_empty() {
-            let connection = self.new_connection();
-            self.operator_says(id, life, connection, Request::Batch(paid));
-        }
-    }
-
     fn change_a_vote(&mut self, roll: &Roll) {
         let Some(id) = self.any(roll.members.keys()) else { return };
         let Some(by) = self.any(roll.members.keys()) else { return };
@@ -355,23 +351,5 @@ impl World {
         let known = roll.addresses.values().next().cloned().filter(|_| !new);
         let at = known.unwrap_or_else(|| self.operators.address());
         self.order(&by, Order::Change(MemberChange::Move { server, at }));
-    }
-
-    /// A server stops, which only those may that are dismissed.
-    pub fn stops(&mut self, id: &ServerId, reason: &str) {
-        let instance = self.disks[id].stored.instance;
-        let named = self.roll().members.get(id).copied();
-        let is_over = named != Some(instance) && self.judge.books.register.is_over(instance);
-        assert!(is_over, "no server may have to stop here: {id}: {reason}");
-        self.suffer(Fault::Dismissed, id);
-        self.cut_off(id);
-        self.operators.leaving.remove(id);
-        self.operators.gone.insert(id.clone());
-        self.clients.iter_mut().filter(|client| client.is_at(id)).for_each(Client::retire);
-        // Somebody starts it again, and it is to say the same.
-        if self.rng.u8(0..3) == 0 {
-            let delay = self.rng.u64(100..4_000);
-            self.schedule(delay, Happening::Start(id.clone()));
-        }
     }
 }

@@ -9,7 +9,7 @@ use crate::bank::ledger::entry::Action;
 use crate::bank::ledger::member_change::{Admission, MemberChange};
 
 /// More voters there may not be.
-const MOST_VOTERS: usize = 9;
+pub const MOST_VOTERS: usize = 9;
 
 /// Who takes part at one height.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

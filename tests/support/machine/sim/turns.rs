@@ -60,7 +60,8 @@ impl World {
         let pauses = dies.is_none() && self.rng.u16(0..1_000) < self.faults.pause;
         if pauses {
             let pause = self.rng.u64(10..3_000);
-            self.hosts.get_mut(id).unwrap().paused_until = self.now + pause;
+            let host = self.hosts.get_mut(id).unwrap();
+            host.paused_until = host.paused_until.max(self.now + pause);
             if self.rng.bool() {
                 self.suffer(Fault::SlowStore, id);
                 return self

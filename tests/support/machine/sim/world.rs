@@ -17,7 +17,7 @@ use super::doors::Doors;
 use super::faults::Faults;
 use super::judge::Judge;
 use super::old::OldStores;
-use super::operators::{Changes, Operators};
+use super::operators::{Changes, Operators, asks_to_leave};
 use super::orders::Habits;
 use super::queue::{Happening, Scheduled};
 use super::tally::{Fault, Mark, Tally};
@@ -309,6 +309,7 @@ impl World {
     fn start(&mut self, id: &ServerId) {
         let life = self.rng.u64(1..);
         self.hand_key(id);
+        self.name_a_member(id);
         let forgets = !self.judge.books.is_learning(id) && self.rng.bool();
         let host = self.hosts.get_mut(id).unwrap();
         // Once the chain names the store, the operator's word is of no use any more, nor of harm.
@@ -320,7 +321,7 @@ impl World {
             self.judge.resumed.insert(life);
         }
         self.tally.mark_if(is_behind, Mark::BehindInPages);
-        if self.judge.books.leaving.contains_key(id) {
+        if asks_to_leave(disk) {
             self.judge.has_left.insert(life);
         }
         self.archivist_begins(id);
