@@ -18,6 +18,7 @@ impl Judge {
         let takes_part =
             !self.books.is_learning(server) && !self.books.leaving.contains_key(server);
         let takes_part = takes_part && self.books.register.is_member(server);
+        let takes_part = takes_part && !self.has_left.contains(&life);
         if !takes_part || !request.as_ref().is_some_and(of_now) {
             return false;
         }
