@@ -306,6 +306,10 @@ impl Cluster {
             }
             Bound::HangUp(to) => self.hang_up(&(name, to)),
             Bound::Part(from) => {
+                // What was said before still arrives.
+                let said = self.links.get(&(name, from.clone())).map(|(link, _)| *link);
+                let last = self.queue.iter_mut().filter(|(_, by, _)| by.is_some() && *by == said);
+                last.for_each(|(_, by, _)| *by = None);
                 self.hang_up(&(name, from.clone()));
                 let theirs = self.nodes.keys().copied().filter(|other| id(other) == from);
                 let theirs: Vec<_> = theirs.map(|other| (other, id(name))).collect();

@@ -20,10 +20,14 @@ fn with_d_that_asks_to_go() -> Cluster {
 /// With the block that dismisses it, a server is no peer of the others any more. It hears of the block all the same.
 pub fn who_is_dismissed_by_another_s_run_hears_of_it() {
     let mut cluster = with_d_that_asks_to_go();
-    THREE.iter().for_each(|name| cluster.join("D", name));
+    // D reaches no majority for a run of its own.
+    cluster.join("D", "A");
+    cluster.run(200);
     assert!(cluster.settle("A"), "A's run takes it");
     cluster.run(3_000);
     assert_eq!(cluster.height("D"), cluster.height("A"), "D holds the block");
+    THREE.iter().for_each(|name| cluster.join("D", name));
+    cluster.run(3_000);
     assert!(cluster.stopped("D").contains("nothing is left of it"), "{}", cluster.stopped("D"));
     is_sound(&mut cluster, THREE, 300);
 }
