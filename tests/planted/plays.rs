@@ -94,6 +94,7 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::LastVoterGoes, members::a_vote_is_given_and_taken),
     (Mistake::LeavesAtOnce, members::a_dismissed_server_stays_until_the_others_hold_the_block),
     (Mistake::LeftInTheDark, leaving::who_is_dismissed_by_another_s_run_hears_of_it),
+    (Mistake::OnlyMembersAreAhead, leaving::who_knows_nobody_any_more_is_found),
     (Mistake::DismissalUntold, leaving::who_missed_its_dismissal_is_told),
     (Mistake::JoinsUnordered, members::nobody_joins_unordered),
     (Mistake::PaysWhoIsGone, members::who_is_dismissed_is_gone_and_comes_back_in_the_next_epoch),

@@ -4,7 +4,7 @@ use crate::bank::effects::Event;
 use crate::bank::ids::ConnectionId;
 use crate::bank::request::Request;
 use crate::machine::cluster::Cluster;
-use crate::machine::scenes::members::{THREE, dismiss, is_sound, with_d};
+use crate::machine::scenes::members::{THREE, admit, demote, dismiss, is_sound, order, with_d};
 
 /// D has logged that it goes, and another member's run is to put this into the chain.
 fn with_d_that_asks_to_go() -> Cluster {
@@ -57,4 +57,28 @@ pub fn who_missed_its_dismissal_is_told() {
     assert!(cluster.stopped("D").contains("by the chain of"), "{}", cluster.stopped("D"));
     assert!(cluster.height("D") < cluster.height("A"), "it never had the block");
     is_sound(&mut cluster, THREE, 300);
+}
+
+/// All whom a server knows may be gone when it comes back. A member that its chain doesn't know finds it.
+pub fn who_knows_nobody_any_more_is_found() {
+    let mut cluster = Cluster::open(THREE);
+    order(&mut cluster, "A", demote("C")).expect("it votes");
+    cluster.run(1_000);
+    cluster.kill("C");
+    cluster.add("D");
+    cluster.start_joining("D", "A");
+    cluster.run(1_000);
+    order(&mut cluster, "A", admit("D")).expect("it is admitted");
+    cluster.run(2_000);
+    for gone in ["A", "B"] {
+        assert!(cluster.pay(gone, "D", 100).is_some() && cluster.settle(gone));
+        cluster.run(1_000);
+        order(&mut cluster, gone, dismiss(gone)).expect("it holds nothing");
+        cluster.run(3_000);
+        assert!(cluster.stopped(gone).contains("dismissed"), "{}", cluster.stopped(gone));
+    }
+    cluster.start("C", false);
+    cluster.run(4_000);
+    assert_eq!(cluster.height("C"), cluster.height("D"), "it has what D has");
+    is_sound(&mut cluster, &["C", "D"], 300);
 }

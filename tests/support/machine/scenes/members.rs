@@ -27,7 +27,7 @@ fn promote(server: Name) -> Order {
     Order::Change(MemberChange::Promote { server: id(server) })
 }
 
-fn demote(server: Name) -> Order {
+pub fn demote(server: Name) -> Order {
     Order::Change(MemberChange::Demote { server: id(server) })
 }
 
