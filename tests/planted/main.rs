@@ -46,7 +46,7 @@ use plays::PLAYS;
 
 /// A mistake that has no play of its own has to be found within so many seeds. Most are found
 /// within ten; but which seed finds one changes with any change of the state machine.
-const BUDGET: u64 = 3_000;
+const BUDGET: u64 = 10_000;
 /// Where there is a play, chance is given so many to show that it finds the mistake as well.
 const CHANCE: u64 = 200;
 /// With no mistake planted these are clean; `tests/sim.rs` shows it of all.
