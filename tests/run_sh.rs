@@ -311,7 +311,8 @@ fn servers_are_added_and_removed_and_all_that_are_there_come_back() {
     let bank = RunSh::new();
     bank.must(&[]);
     assert!(bank.must(&["add"]).contains("D: votes"));
-    assert_eq!(bank.tell("A", "transfer D 30").status, 0);
+    // It opens its account once it has read that it is a member.
+    wait_until("D can be paid", || bank.tell("A", "transfer D 30").status == 0);
     assert_eq!(bank.tell("A", "settle").status, 0);
     wait_until("D has it", || bank.tell("D", "balance").text.starts_with("D: 30"));
     let refused = bank.run(&["remove", "D"]);
@@ -325,7 +326,7 @@ fn servers_are_added_and_removed_and_all_that_are_there_come_back() {
     assert_eq!(bank.run(&["client", "D", "-c", "balance"]).status, 2, "there is no D any more");
     // The next letter; and a founder goes.
     assert!(bank.must(&["add", "--branch"]).contains("E: branch, no vote"));
-    assert_eq!(bank.tell("A", "transfer E 70").status, 0);
+    wait_until("E can be paid", || bank.tell("A", "transfer E 70").status == 0);
     bank.must(&["remove", "A"]);
     bank.must(&["down"]);
     let other = bank.run_with(&[], &[("SERVERS", "5")]);
