@@ -93,7 +93,10 @@ impl World {
             }
         }
         let [from, to] = [(); 2].map(|()| ids[self.rng.usize(..ids.len())].clone());
-        if from != to && self.is_up(&to) {
+        // Who learns the chain, and was told no key of a server that came later, can't tell who speaks for it.
+        let told = self.hosts[&to].config.expect.contains_key(&from);
+        let can_tell = told || !self.judge.books.is_learning(&to);
+        if from != to && self.is_up(&to) && can_tell {
             self.impersonate(&from, &to);
         }
     }
