@@ -2,6 +2,7 @@
 //! here.
 
 use super::Server;
+use super::own::Leaving;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
@@ -119,11 +120,20 @@ impl Server {
         if self.is_in_doubt() {
             return self.doubt();
         }
-        if self.leaves() {
-            return format!(
-                "{} is dismissed: it is no member of this bank any more",
-                self.config.id
-            );
+        match self.store.leaving {
+            Leaving::No => {}
+            Leaving::Asked => {
+                return format!(
+                    "{} is to be dismissed, and serves nothing until a block has decided",
+                    self.config.id
+                );
+            }
+            Leaving::Dismissed => {
+                return format!(
+                    "{} is dismissed: it is no member of this bank any more",
+                    self.config.id
+                );
+            }
         }
         if self.joins() {
             return format!(

@@ -15,10 +15,10 @@ impl Judge {
         let Instruction { action, request, linked, .. } = instruction;
         let done = request.as_ref().is_none_or(|request| self.books.paid.contains_key(request));
         let of_now = |request: &RequestId| request.session.epoch == self.books.epoch(server);
-        let takes_part =
-            !self.books.is_learning(server) && !self.books.leaving.contains_key(server);
-        let takes_part = takes_part && self.books.register.is_member(server);
-        let takes_part = takes_part && !self.has_left.contains(&life);
+        // Whoever asks to leave logs nothing more.
+        let stays = !self.books.leaving.contains_key(server) && !self.has_left.contains(&life);
+        let is_member = self.books.register.is_member(server) && !self.books.is_learning(server);
+        let takes_part = stays && is_member;
         if !takes_part || !request.as_ref().is_some_and(of_now) {
             return false;
         }
