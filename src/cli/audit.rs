@@ -66,11 +66,9 @@ pub struct Audit {
     pub timeout: Duration,
 }
 
+/// The store of one server, and how long it may take to answer.
 #[derive(Args)]
-#[command(after_help = "Both are of one moment, also while the server runs.\n\n\
-                        Exit status: 0 all is written; 1 the store is wrong; 2 wrong usage; 3 it can't \
-                        be read, or the output not written.")]
-pub struct Export {
+pub struct OneStore {
     /// The Redis with the server's store [default: what PAXOS_BANKING_REDIS holds]
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
@@ -86,6 +84,31 @@ pub struct Export {
     #[arg(long, value_name = "ID")]
     pub id: Option<ServerId>,
 
+    /// How long Redis may take to answer
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    pub timeout: Duration,
+}
+
+impl OneStore {
+    /// Returns the URL of the Redis. `variable` is the one in the environment.
+    fn url(&self, variable: Option<String>) -> Result<String, String> {
+        let named = redis::url(self.redis.clone(), variable, &self.password_file)?;
+        named.ok_or_else(|| {
+            "the Redis with the server's store is not named: --redis <URL> names it, or \
+             PAXOS_BANKING_REDIS"
+                .to_owned()
+        })
+    }
+}
+
+#[derive(Args)]
+#[command(after_help = "Both are of one moment, also while the server runs.\n\n\
+                        Exit status: 0 all is written; 1 the store is wrong; 2 wrong usage; 3 it can't \
+                        be read, or the output not written.")]
+pub struct Export {
+    #[command(flatten)]
+    pub store: OneStore,
+
     /// Write a table with one entry a row, instead of lines of JSON that `audit` can read
     #[arg(long)]
     pub csv: bool,
@@ -93,10 +116,6 @@ pub struct Export {
     /// The file to write [default: the standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-
-    /// How long Redis may take to answer
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
-    pub timeout: Duration,
 }
 
 #[derive(Args)]
@@ -115,28 +134,12 @@ pub struct Backup {
     #[arg(long, conflicts_with_all = ["redis", "archive", "id", "quick"])]
     pub verify: bool,
 
-    /// The Redis with the server's store [default: what PAXOS_BANKING_REDIS holds]
-    #[arg(long, value_name = "URL")]
-    pub redis: Option<String>,
-
     #[command(flatten)]
-    pub password_file: PasswordFile,
-
-    /// The folder of the server's segments, if its oldest blocks are in segments
-    #[arg(long, value_name = "DIR")]
-    pub archive: Option<PathBuf>,
-
-    /// The server whose store it is [default: the only one there]
-    #[arg(long, value_name = "ID")]
-    pub id: Option<ServerId>,
+    pub store: OneStore,
 
     /// Compare only the lengths of files that are there already, not what they hold
     #[arg(long)]
     pub quick: bool,
-
-    /// How long Redis may take to answer
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
-    pub timeout: Duration,
 }
 
 /// Checks what only the flags together can get wrong.
@@ -205,27 +208,23 @@ pub fn check_export(
     arguments: Export,
     variable: Option<String>,
 ) -> Result<audit::export::Options, String> {
-    let Export { redis, password_file, archive, id, csv, output, timeout } = arguments;
-    let redis = redis::url(redis, variable, &password_file)?.ok_or(
-        "the Redis with the server's store is not named: --redis <URL> names it, or \
-         PAXOS_BANKING_REDIS",
-    )?;
+    let Export { store, csv, output } = arguments;
+    let redis = store.url(variable)?;
+    let OneStore { archive, id, timeout, .. } = store;
     Ok(audit::export::Options { redis, archive, id, csv, output, timeout })
 }
 
 /// Does the same for a backup.
 pub fn check_backup(arguments: Backup, variable: Option<String>) -> Result<backup::Order, String> {
-    let Backup { folder, verify, redis, password_file, archive, id, quick, timeout } = arguments;
+    let Backup { folder, verify, store, quick } = arguments;
     if folder.as_os_str().is_empty() {
         return Err("the name of the backup's folder is empty".into());
     }
     if verify {
         return Ok(backup::Order::Verify(folder));
     }
-    let redis = redis::url(redis, variable, &password_file)?.ok_or(
-        "the Redis with the server's store is not named: --redis <URL> names it, or \
-         PAXOS_BANKING_REDIS",
-    )?;
+    let redis = store.url(variable)?;
+    let OneStore { archive, id, timeout, .. } = store;
     let options = backup::Options { folder, redis, archive, id, quick, timeout };
     Ok(backup::Order::Take(options))
 }
