@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use paxos_banking::audit::{self, Options};
 use paxos_banking::bank::amount::Amount;
+use paxos_banking::bank::reason::Code;
 use paxos_banking::bank::request::Outcome;
 use paxos_banking::client::session::{Ending, Session};
 use serde_json::{Value, json};
@@ -25,6 +26,10 @@ struct Town {
 impl Town {
     fn is_open(&self, id: &'static str) -> bool {
         self.payers.lock().unwrap().contains(id)
+    }
+
+    fn may_be_paid(&self, id: &str) -> bool {
+        self.payees.lock().unwrap().contains(id)
     }
 
     /// Lets the clients go on for a while.
@@ -56,6 +61,12 @@ fn pay(mut session: Session, id: &'static str, town: &Town) {
                 }
                 Ending::Decided(Outcome::Unavailable { .. }) => {
                     session.transfer(None, to.parse().unwrap(), amount)
+                }
+                // It was chosen before it closed. Nothing was paid, and that is said.
+                Ending::Decided(Outcome::Invalid { reason })
+                    if reason.code == Code::NoSuchServer && !town.may_be_paid(to) =>
+                {
+                    break;
                 }
                 other => panic!("{id} pays {to}: no retry mends this: {other:?}"),
             };
