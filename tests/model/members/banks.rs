@@ -164,7 +164,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
         exploration("one becomes two", 31_873, one_becomes_two()),
         exploration("two become one", 18_685, two_become_one()),
-        exploration("who leaves is paid", 477, who_leaves_is_paid()),
+        exploration("who leaves is paid", 493, who_leaves_is_paid()),
         exploration("two take each other's vote", 427, two_take_each_other_s_vote()),
         exploration("two are dismissed", 28_185, two_are_dismissed()),
         exploration("a branch joins", 2_259, a_branch_joins()),
