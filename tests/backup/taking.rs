@@ -130,9 +130,21 @@ fn a_server_without_an_archive_is_backed_up_and_may_get_one_later() {
     // Without --id it is not clear which one is meant.
     let told = Told::of(program(&["backup", "--redis", &url]).arg(&dir).output().unwrap());
     assert!(told.status == 3 && told.errors.contains("--id"), "{told:?}");
-    let take =
-        || Told::of(program(&["backup", "--id", "A", "--redis", &url]).arg(&dir).output().unwrap());
+    // The archive that a server has not made yet is none: its folder isn't there, or nobody has it yet.
+    let archive = folder.path().join("archive");
+    let take = || {
+        let mut command = program(&["backup", "--id", "A", "--redis", &url, "--archive"]);
+        Told::of(command.arg(&archive).arg(&dir).output().unwrap())
+    };
     assert_eq!(take().status, 0);
+    fs::create_dir(&archive).unwrap();
+    fs::write(archive.join("lock"), "").unwrap();
+    assert_eq!(take().status, 0);
+    // What is something else is no archive.
+    fs::write(archive.join("letter"), "").unwrap();
+    let told = take();
+    assert!(told.status == 3 && told.errors.contains("is no server's archive"), "{told:?}");
+    fs::remove_file(archive.join("letter")).unwrap();
     let before = manifest(&dir);
     assert_eq!((&before["segments"], &before["tail"]["first"]), (&json!([]), &json!(0)));
     is_sound(&dir);

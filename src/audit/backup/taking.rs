@@ -227,7 +227,7 @@ impl Taking<'_> {
         }
         let Some(archive) = self.visitor.folder().cloned() else {
             return Err(Trouble::Unread(format!(
-                "the blocks up to {} are in segments: --archive names their folder",
+                "the blocks up to {} are in segments, and no folder that was given (--archive) holds them",
                 self.archived.base() - 1
             )));
         };

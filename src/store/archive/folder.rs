@@ -1,5 +1,7 @@
 //! An archive's folder, for those who read in it.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use crate::store::archive::accounts::Accounts;
 use crate::store::archive::accounts::writer::AccountsWriter;
 use crate::store::archive::claim::Claim;
 use crate::store::archive::error::{ArchiveError, Damage};
+use crate::store::archive::names;
 use crate::store::archive::owner::Owner;
 use crate::store::archive::reader::{self, SegmentReader};
 use crate::store::archive::segment::Segment;
@@ -31,6 +34,23 @@ impl Folder {
     /// Reads whose it is. None if nobody has used it.
     pub fn owner(&self) -> Result<Option<Owner>, ArchiveError> {
         Owner::read(&self.path)
+    }
+
+    /// True if a server may still make its archive here: nothing is there, or no more than what a server leaves
+    /// there before it says whose the folder is.
+    pub fn is_unused(&self) -> io::Result<bool> {
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            entries => entries?,
+        };
+        for entry in entries {
+            let name = entry?.file_name();
+            if !name.to_str().is_some_and(|name| name == names::LOCK || names::is_unfinished(name))
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Takes the folder for the exclusive use of `owner`; makes it if it is not there.

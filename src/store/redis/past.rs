@@ -92,8 +92,8 @@ impl Past {
         let Some(reader) = &mut self.reader else {
             let last = self.archived.base() - 1;
             let what = format!(
-                "block {from} is in a segment, as are all up to block {last}, and no folder of segments was \
-                 given (--archive)"
+                "block {from} is in a segment, as are all up to block {last}, and no folder that was given \
+                 (--archive) holds them"
             );
             return Err(StoreError::Past { file: None, what });
         };
