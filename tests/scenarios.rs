@@ -79,6 +79,8 @@ fn every_file_is_played() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
+    // Those that are held against a model are played in `tests/courses`.
+    found.retain(|name| !name.starts_with("course-"));
     let mut played = FILES.to_vec();
     found.sort();
     played.sort_unstable();
@@ -204,7 +206,8 @@ fn a_wrong_line_is_told_before_anything_is_started() {
     fs::write(&file, b"A: balance\nA: \xff").unwrap();
     let told = command.output().unwrap();
     let told = String::from_utf8(told.stderr).unwrap();
-    assert_eq!(told, format!("{name}:2:4: this is not UTF-8, in which files are written\n"));
+    let what = "this is not UTF-8, in which files are written (UTF-16 begins with a mark)";
+    assert_eq!(told, format!("{name}:2:4: {what}\n"));
     fs::write(&file, "A: balance").unwrap();
     let told = command.output().unwrap();
     assert_eq!(told.status.code(), Some(3));

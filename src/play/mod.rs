@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bank::amount::Amount;
+use crate::play::homes::Homes;
 use crate::play::player::{Manner, Player, Stop};
 use crate::play::report::Report;
 use crate::play::script::Script;
@@ -24,12 +25,14 @@ use crate::play::summary::Summary;
 
 mod cast;
 mod check;
-mod csv;
+mod course;
+mod decode;
 pub mod expect;
 mod fault;
 mod figures;
 mod folder;
 pub mod guard;
+mod homes;
 mod look;
 mod plain;
 mod player;
@@ -38,6 +41,7 @@ pub mod reading;
 mod redis;
 mod report;
 pub mod script;
+mod settings;
 mod short;
 mod stage;
 mod summary;
@@ -104,12 +108,7 @@ pub fn run(options: &Options) -> u8 {
 fn read(options: &Options) -> Result<Script, String> {
     let name = options.file.display();
     let bytes = fs::read(&options.file).map_err(|error| format!("{name}: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|wrong| {
-        let line = wrong.as_bytes()[..wrong.utf8_error().valid_up_to()].split(|b| *b == b'\n');
-        let lines: Vec<&[u8]> = line.collect();
-        let column = String::from_utf8_lossy(lines[lines.len() - 1]).chars().count() + 1;
-        format!("{name}:{}:{column}: this is not UTF-8, in which files are written", lines.len())
-    })?;
+    let text = decode::decode(&bytes).map_err(|wrong| format!("{name}:{wrong}"))?;
     reading::parse(&text).map_err(|wrongs| {
         let lines: Vec<String> = wrongs.iter().map(|wrong| format!("{name}:{wrong}")).collect();
         lines.join("\n")
@@ -119,19 +118,21 @@ fn read(options: &Options) -> Result<Script, String> {
 /// Plays a script. False if something was not as expected.
 fn play(options: &Options, script: &Script) -> Result<bool, Stop> {
     let usual = Amount::new(USUAL_OPENING);
-    let opening = options.opening.or(script.opening).or(usual).unwrap_or(Amount::ZERO);
+    let each = options.opening.or(script.opening).or(usual).unwrap_or(Amount::ZERO);
     let Options { concurrent, short_waits, patience, .. } = *options;
+    let homes = Homes::of(script);
+    let opening = homes.opening_of_servers(each)?;
     let stage = Stage::set(&script.servers, opening, options)?;
     let mut report = Report::new(io::stdout(), options.json);
-    let servers = cast::list(&script.servers);
-    let setting = format!("{}: {servers} open with {opening} each", options.file.display());
-    report.text(&setting)?;
-    let manner = Manner { concurrent, short_waits, patience };
+    let setting = homes.in_words(&script.servers, each);
+    report.text(&format!("{}: {setting}", options.file.display()))?;
+    let manner = Manner { concurrent, short_waits, patience, opening_of_accounts: each };
     let mut player = Player::new(script, manner, stage, report);
     player.play()?;
     let Player { mut stage, mut report, figures, short, .. } = player;
     let (passed, failed) = (report.passed, report.failed);
-    let summary = Summary::of(&mut stage, short.left(), figures.told(), passed, failed);
+    let mut summary = Summary::of(&mut stage, short.left(), figures.told(), passed, failed);
+    summary.homes = homes.by_name();
     report.json(&summary)?;
     report.text(&summary.in_words())?;
     if !summary.is_green() {

@@ -1,25 +1,27 @@
 //! The plain dialect: one command a line, as at the prompt, after its client; and faults and checks. Pure.
 
-use std::collections::BTreeSet;
-
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::Action;
-use crate::bank::limits::MAX_SERVERS;
 use crate::bank::request::{Instruction, Order};
 use crate::client;
 use crate::client::commands::Command;
 use crate::client::time::parse_time;
 use crate::play::cast::Cast;
+use crate::play::course;
+use crate::play::course::homes::{asks, pays};
+use crate::play::course::item::{Item, Name};
+use crate::play::course::table::Places;
 use crate::play::expect;
 use crate::play::fault;
 use crate::play::script::{Act, Membership, Step};
+use crate::play::settings::settings;
 use crate::play::words::{Words, found};
 use crate::play::wrong::{Place, Wrong};
 
 /// What a line may begin with, for whoever began it otherwise.
-const COMMANDS: &str = "a client and what it says, such as A: transfer B 30; a triplet such as \
-    (A, B, 30); or one of servers, opening, await, kill, start, pause, resume, cut, delay, drop, lose, \
+const COMMANDS: &str = "a client and what it says, such as A: transfer B 30; a transfer such as \
+    (A, B, 30) or A B 30; or one of servers, opening, await, kill, start, pause, resume, cut, delay, drop, lose, \
     heal, admit, dismiss, move, promote, demote, settle, wait, show, say, expect";
 
 pub(super) fn parse(
@@ -35,8 +37,7 @@ pub(super) fn parse(
         let column = words.column();
         let act = match words.peek() {
             None => continue,
-            Some("servers") => declare(words, cast).map(|()| None),
-            Some("opening") => open_with(words, opening).map(|()| None),
+            Some("servers" | "opening") => settings(&mut words, cast, opening).map(|()| None),
             Some(_) => act(bare, &mut words, cast).map(Some),
         };
         match act {
@@ -60,43 +61,6 @@ fn without_comment(line: &str) -> &str {
         return line;
     }
     line.split_once('#').map_or(line, |(before, _)| before)
-}
-
-fn declare(mut words: Words<'_>, cast: &mut Cast) -> Result<(), Wrong> {
-    const RIGHT: &str = "servers ID ID…, once, such as: servers A B C D E";
-    let first = words.take();
-    if let (Some(word), true) = (first, cast.declared.is_some()) {
-        return Err(words.wrong(word, format!("the servers are known already; expected: {RIGHT}")));
-    }
-    let mut servers = BTreeSet::new();
-    while words.peek().is_some() || servers.is_empty() {
-        let column = words.column();
-        let server: ServerId = words.value(RIGHT)?;
-        if servers.len() == MAX_SERVERS {
-            let what = format!("{server} is one server too many: a bank has at most {MAX_SERVERS}");
-            return Err(Wrong::new(words.line, column, what));
-        }
-        if servers.contains(&server) {
-            let what = format!("server {server} is there twice; expected: {RIGHT}");
-            return Err(Wrong::new(words.line, column, what));
-        }
-        servers.insert(server);
-    }
-    cast.declared = Some(servers);
-    Ok(())
-}
-
-fn open_with(mut words: Words<'_>, opening: &mut Option<Amount>) -> Result<(), Wrong> {
-    const RIGHT: &str = "opening UNITS, once, such as: opening 10";
-    let first = words.take();
-    if let (Some(word), true) = (first, opening.is_some()) {
-        let what = format!("the opening balance is known already; expected: {RIGHT}");
-        return Err(words.wrong(word, what));
-    }
-    let amount = words.value(RIGHT)?;
-    words.end(RIGHT)?;
-    *opening = Some(amount);
-    Ok(())
 }
 
 /// Parses a line that does something.
@@ -143,10 +107,13 @@ fn act(line: &str, words: &mut Words<'_>, cast: &mut Cast) -> Result<Act, Wrong>
         }
         "say" => Ok(Act::Title(line.trim().trim_start_matches("say").trim().to_owned())),
         "expect" => expect::parse(words, cast).map(Act::Expect),
-        unknown => {
-            let what = found(unknown, &format!("expected: {COMMANDS}"));
-            Err(Wrong::new(words.line, column, what))
-        }
+        unknown => match item(line.trim(), Place { line: words.line, column }, cast)? {
+            Some(act) => Ok(act),
+            None => {
+                let what = found(unknown, &format!("expected: {COMMANDS}"));
+                Err(Wrong::new(words.line, column, what))
+            }
+        },
     }
 }
 
@@ -201,8 +168,11 @@ fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wro
     };
     let trimmed = line.trim_start();
     if trimmed.starts_with('(') {
-        let triplet = triplet(trimmed.trim_end(), place(trimmed), cast);
-        return Some(triplet.map(|(server, command)| Act::Say { server, command, behind }));
+        let act = item(trimmed.trim_end(), place(trimmed), cast).transpose()?;
+        return Some(act.map(|act| match act {
+            Act::Say { server, command, .. } => Act::Say { server, command, behind },
+            other => other,
+        }));
     }
     let (client, command) = trimmed.split_once(':')?;
     // A title may hold a colon, too.
@@ -219,28 +189,42 @@ fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wro
     })
 }
 
-/// Parses a triplet into a transfer, and the server that it goes to: the payer's.
-pub(super) fn triplet(
-    text: &str,
-    place: Place,
-    cast: &mut Cast,
-) -> Result<(ServerId, Command), Wrong> {
-    const RIGHT: &str = "expected: (FROM, TO, AMOUNT), such as: (A, B, 30)";
-    let wrong = |what: String| Wrong { place, what };
-    if !text.starts_with('(') {
-        return Err(wrong(found(text, RIGHT)));
-    }
-    // A triplet names the payer, so it does not matter at whose prompt it is typed.
-    let anybody: AccountId = "A".parse().expect("an account");
-    let command = client::parse::parse(text, &anybody).map_err(wrong)?;
-    let Some(Command::One(instruction)) = command else {
-        return Err(wrong(found(text, RIGHT)));
+/// Reads a line as the courses' plain files have them: `(A, B, 30)`, `A B 30`, `printBalance A`. None if it is of no
+/// kind that is known.
+fn item(text: &str, place: Place, cast: &mut Cast) -> Result<Option<Act>, Wrong> {
+    let at = |wrong: Wrong| {
+        let column = wrong.place.column + place.column - 1;
+        Wrong { place: Place { column, ..place }, ..wrong }
     };
-    let payer = instruction.action.payer().map_or("", AccountId::home);
-    let server: ServerId = payer.parse().map_err(|error| wrong(format!("{error}")))?;
-    cast.acts(&server, place);
-    mention_payees(std::slice::from_ref(&instruction), place, cast);
-    Ok((server, Command::One(instruction)))
+    let item = course::item::of_part(text, &Places::of(text)).map_err(at)?;
+    let mut server = |name: &Name| {
+        let wrong = |what: String| at(Wrong { place: name.place, what });
+        let account: AccountId = name.text.parse().map_err(|error| wrong(format!("{error}")))?;
+        let server: ServerId = account.home().parse().map_err(|error| wrong(format!("{error}")))?;
+        cast.acts(&server, place);
+        Ok((server, account))
+    };
+    Ok(Some(match item {
+        None => return Ok(None),
+        Some(Item::Pays { from, to, amount }) => {
+            let (_, from) = server(&from)?;
+            let payee = to.text.parse();
+            let payee: AccountId =
+                payee.map_err(|error| at(Wrong { place: to.place, what: format!("{error}") }))?;
+            cast.is_paid(&payee, place);
+            pays(from, payee, amount)
+        }
+        Some(Item::LeaderFails) => Act::Fail(None),
+        Some(Item::Fails(name)) => Act::Fail(Some(server(&name)?.0)),
+        Some(Item::Recovers(name)) => Act::Recover(server(&name)?.0),
+        Some(Item::Balance(name)) => {
+            let (server, account) = server(&name)?;
+            asks(Command::Balance(Some(account)), server)
+        }
+        Some(Item::Log(name)) => asks(Command::Log(None), server(&name)?.0),
+        Some(Item::Chain(name)) => asks(Command::Chain { from: 0, to: None }, server(&name)?.0),
+        Some(Item::All) => Act::Show(Vec::new()),
+    }))
 }
 
 fn command_of(

@@ -1,15 +1,16 @@
 //! Plays a script: lets clients speak and faults happen, and checks what the file expects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::bank::amount::Amount;
 use crate::bank::ids::ServerId;
 use crate::client::commands::{Command, Response};
 use crate::client::session::{Ending, Failure};
-use crate::play::cast::list;
 use crate::play::check::{Last, chain, check};
 use crate::play::figures::Figures;
 use crate::play::look::Look;
@@ -20,6 +21,9 @@ use crate::play::short::Short;
 use crate::play::stage::Stage;
 use crate::play::teller::{Done, Teller};
 use crate::play::why::{Observed, why};
+
+mod sets;
+mod waiting;
 
 /// Why a play does not go on.
 #[derive(Debug)]
@@ -60,11 +64,13 @@ pub(super) struct Manner {
     pub short_waits: bool,
     /// How long an expectation may take to come true.
     pub patience: Duration,
+    /// The balance with which the script's accounts are opened.
+    pub opening_of_accounts: Amount,
 }
 
 /// A question that is not answered yet.
-struct Asked<'a> {
-    step: &'a Step,
+struct Asked {
+    step: Rc<Step>,
     server: ServerId,
     command: Command,
     /// The home's height at the time, and the length of its trace.
@@ -81,16 +87,18 @@ pub(super) struct Player<'a, O> {
     pub stage: Stage,
     pub report: Report<O>,
     pub figures: Figures,
-    pub short: Short<'a>,
+    pub short: Short,
     tellers: BTreeMap<ServerId, Teller>,
     to_done: Sender<Done>,
     done: Receiver<Done>,
-    under_way: BTreeMap<usize, Asked<'a>>,
+    under_way: BTreeMap<usize, Asked>,
     tickets: usize,
     last: Option<Last>,
     /// The endings of transfers that nobody waited for, in the order of their answers. A step that waits
     /// for them later finds them here.
     ended_before: Vec<(ServerId, Last)>,
+    /// The height at which the script begins. Below it there are only openings of its accounts.
+    began_at: u64,
 }
 
 impl<'a, O: Write> Player<'a, O> {
@@ -115,15 +123,17 @@ impl<'a, O: Write> Player<'a, O> {
             tickets: 0,
             last: None,
             ended_before: Vec::new(),
+            began_at: 0,
         }
     }
 
     /// Plays the entire script.
     pub(super) fn play(&mut self) -> Result<(), Stop> {
         let script = self.script;
+        self.open_accounts()?;
         for (index, step) in script.steps.iter().enumerate() {
             self.stage.look_for_the_dead()?;
-            self.step(step)?;
+            self.step(&Rc::new(step.clone()))?;
             // Transfers that follow each other are awaited together, if they are to be concurrent.
             let next = script.steps.get(index + 1).map(|step| &step.act);
             let goes_on = is_transfer(&step.act) && next.is_some_and(is_transfer);
@@ -135,10 +145,11 @@ impl<'a, O: Write> Player<'a, O> {
             }
         }
         self.wait_for(|_| true)?;
-        self.look_again()
+        self.look_again()?;
+        self.look_at_all_again()
     }
 
-    fn step(&mut self, step: &'a Step) -> Result<(), Stop> {
+    fn step(&mut self, step: &Rc<Step>) -> Result<(), Stop> {
         match &step.act {
             Act::Say { server, command, behind } => {
                 let ticket = self.say(step, server, command.clone(), false)?;
@@ -186,6 +197,8 @@ impl<'a, O: Write> Player<'a, O> {
                 told(self.report.checked(step, &result))
             }
             Act::Members(change) => self.change_members(step, change),
+            Act::Fail(server) => self.fail(step, server.as_ref()),
+            Act::Recover(id) => self.recover(step, id),
             Act::Set { live, .. } => self.begin_set(step, live),
         }
     }
@@ -207,32 +220,6 @@ impl<'a, O: Write> Player<'a, O> {
         told(self.report.done(step, what))
     }
 
-    /// Kills servers that are not to run, starts those that are, and waits until they hear each other.
-    fn begin_set(&mut self, step: &Step, live: &BTreeSet<ServerId>) -> Result<(), Stop> {
-        let (mut killed, mut started) = (Vec::new(), Vec::new());
-        for id in &self.script.servers {
-            if !live.contains(id) && self.stage.kill(id) {
-                killed.push(id);
-            }
-        }
-        for id in live {
-            if self.stage.start(id)? {
-                started.push(id);
-            }
-        }
-        self.stage.wait_until_calm()?;
-        let words = |what: &str, ids: &[&ServerId]| match ids {
-            [] => String::new(),
-            ids => format!("{what} {}; ", list(ids.iter().copied())),
-        };
-        let running = match live.is_empty() {
-            true => "nobody runs".into(),
-            false => format!("{} run", list(live)),
-        };
-        let text = words("killed", &killed) + &words("started", &started) + &running;
-        self.done(step, &text)
-    }
-
     /// Shows logs, chains and balances of servers.
     fn show(&mut self, step: &Step, servers: &[ServerId]) -> Result<(), Stop> {
         let live = self.stage.live();
@@ -247,7 +234,7 @@ impl<'a, O: Write> Player<'a, O> {
     /// Lets a client say something. None if its server doesn't run, which is then the answer.
     fn say(
         &mut self,
-        step: &'a Step,
+        step: &Rc<Step>,
         server: &ServerId,
         command: Command,
         again: bool,
@@ -256,7 +243,8 @@ impl<'a, O: Write> Player<'a, O> {
         let status = self.stage.status(server).ok();
         let height = status.and_then(|status| status.height);
         let trace = promises::end_of(&self.stage.trace_of(server));
-        let asked = Asked { step, server: server.clone(), command, height, trace, again };
+        let (step, server_id) = (Rc::clone(step), server.clone());
+        let asked = Asked { step, server: server_id, command, height, trace, again };
         if !self.stage.runs(server) {
             let failure = Failure::NotSent(format!("{server} doesn't run"));
             let response = refuse(&asked.command, &failure);
@@ -307,7 +295,7 @@ impl<'a, O: Write> Player<'a, O> {
     }
 
     /// Takes an answer.
-    fn answer(&mut self, asked: Asked<'a>, response: Response, took: Duration) -> Result<(), Stop> {
+    fn answer(&mut self, asked: Asked, response: Response, took: Duration) -> Result<(), Stop> {
         let endings: &[Ending] = match &response {
             Response::One(ending) => std::slice::from_ref(ending),
             Response::Batch(endings) => endings,
@@ -325,27 +313,16 @@ impl<'a, O: Write> Player<'a, O> {
         }
         if self.manner.short_waits && Short::concerns(endings) {
             let Asked { step, server, command, again, .. } = asked;
-            self.short.wait(step, server, command, &mut self.stage);
+            self.short.wait(Rc::clone(&step), server, command, &mut self.stage);
             // That it waits is told once.
             let why = why.as_deref().filter(|_| !again);
-            return why.map_or(Ok(()), |why| told(self.report.waits(step, &response, why, took)));
+            return why.map_or(Ok(()), |why| told(self.report.waits(&step, &response, why, took)));
         }
         self.figures.count(endings, took);
         if asked.again {
             why = why.map(|why| format!("it had waited: {why}"));
         }
-        told(self.report.answered(asked.step, &response, why.as_deref(), took))
-    }
-
-    /// Asks again what waits for money, if there is a new block or a server was started.
-    fn look_again(&mut self) -> Result<(), Stop> {
-        while let Some(waiting) = self.short.next(&mut self.stage) {
-            let ticket = self.say(waiting.step, &waiting.server, waiting.command, true)?;
-            if let Some(ticket) = ticket {
-                self.wait_for(|other| other == ticket)?;
-            }
-        }
-        Ok(())
+        told(self.report.answered(&asked.step, &response, why.as_deref(), took))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::play::cast::Cast;
 use crate::play::script::Script;
 use crate::play::wrong::Wrong;
-use crate::play::{csv, plain};
+use crate::play::{course, plain};
 
 /// The most wrong lines that are told. A file with so many is of another kind.
 pub const MAX_WRONGS: usize = 20;
@@ -13,11 +13,11 @@ pub const MAX_WRONGS: usize = 20;
 /// # Errors
 /// All mistakes, in the order of the lines.
 pub fn parse(text: &str) -> Result<Script, Vec<Wrong>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut cast = Cast::default();
-    let (mut wrongs, mut opening, mut steps) = (Vec::new(), None, Vec::new());
-    if csv::is_csv(text) {
-        steps = csv::parse(text, &mut cast, &mut wrongs);
+    let (mut wrongs, mut opening) = (Vec::new(), None);
+    let (mut steps, mut accounts) = (Vec::new(), Vec::new());
+    if course::is_table(text) {
+        (steps, accounts) = course::parse(text, &mut cast, &mut opening, &mut wrongs);
     } else {
         plain::parse(text, &mut cast, &mut opening, &mut steps, &mut wrongs);
     }
@@ -26,7 +26,7 @@ pub fn parse(text: &str) -> Result<Script, Vec<Wrong>> {
     }
     let servers = cast.servers(&mut wrongs);
     if wrongs.is_empty() {
-        return Ok(Script { servers, opening, steps });
+        return Ok(Script { servers, opening, accounts, steps });
     }
     wrongs.sort_by_key(|wrong| wrong.place);
     wrongs.truncate(MAX_WRONGS);

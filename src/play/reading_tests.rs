@@ -18,6 +18,9 @@ use crate::play::wrong::Place;
 use crate::wire::link::{Fault, LinkFault};
 use crate::wire::messages::Messages;
 
+#[path = "course_tests.rs"]
+mod course;
+
 fn good(text: &str) -> Script {
     parse(text).unwrap_or_else(|wrongs| panic!("{text:?}: {wrongs:?}"))
 }
@@ -148,31 +151,6 @@ fn a_file_names_its_servers_or_is_about_the_usual_three() {
 }
 
 #[test]
-fn a_course_s_file_is_read_however_it_was_saved() {
-    let set = |number, live: &str| Act::Set { number, live: ids(live) };
-    let expected = [
-        set(1, "S1 S2 S3"),
-        pays("S1", "S3", 45),
-        pays("S3", "S5", 55),
-        set(2, "S1 S4"),
-        pays("S4", "S1", 7),
-    ];
-    for text in [
-        "1,\"(S1, S3, 45)\",\"[S1, S2, S3]\"\n,\"(S3, S5, 55)\",\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
-        "Set Number,Transactions,Live Servers\r\n1,\"(S1, S3, 45)\",\"[S1, S2, S3]\"\r\n,\"(S3, S5, 55)\",\r\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\r\n",
-        "\u{feff}1 , \" (S1,S3,45)\" ,\"[ S1,S2 , S3]\"\n , \"(S3,S5,55)\" , \n\n2,\"(S4,S1,7)\",\"[S1,S4]\"",
-        "\u{feff}\"Set\",\"T\",\"L\"\n1,(S1, S3, 45),[S1, S2, S3],,\n,(S3, S5, 55),,,\n,,\n2,(S4, S1, 7),[S1, S4],,\n",
-    ] {
-        let script = good(text);
-        assert_eq!(script.servers, ids("S1 S2 S3 S4 S5"), "{text:?}");
-        let acts: Vec<Act> = script.steps.into_iter().map(|step| step.act).collect();
-        assert_eq!(acts, expected, "{text:?}");
-    }
-    // A set that is there for its servers; a set in which no server lives.
-    assert_eq!(acts("1,,[A]\n2,,[]"), [set(1, "A"), set(2, "")]);
-}
-
-#[test]
 fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
     for (text, wrong) in [
         ("A: balance\n  kill", "2:7: the line ends here; expected: kill ID, such as: kill B"),
@@ -187,6 +165,15 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ("A: watch 5", "1:4: watch 5: nobody is at a prompt here"),
         ("A: again", "1:4: again: nobody is at a prompt here"),
         ("(A, B)", "1:1: expected: (FROM, TO, AMOUNT), such as: (A, B, 30)"),
+        (
+            "A B 3.5",
+            "1:5: \"3.5\": the bank divides no unit: an amount is a whole number, such as 3",
+        ),
+        ("A B -3", "1:5: \"-3\": an amount is a whole number of units"),
+        ("transfer B 30", "1:1: who pays is missing; expected: (FROM, TO, AMOUNT)"),
+        ("A B 3\nprintView", "2:1: \"printView\": views and their changes can't be played"),
+        ("  PrintReshard()", "1:3: \"PrintReshard()\": shards can't be played"),
+        ("A B 3\nA, B!, 3", "2:4: \"B!\" is not an account"),
         ("wait 2", "1:6: \"2\": the unit is missing; a time is a whole number and a unit: 500ms"),
         (
             "cut A A",
@@ -237,26 +224,47 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ("(A,B,1)\n(C,D,1)\n(E,F,1)\n(G,H,1)\n(I,J,1)", "5:1: J is one server too many"),
         ("# nothing\n", "1:1: nothing is played here; a step is such as A: transfer B 30"),
         ("", "1:1: nothing is played here"),
-        ("1,x,[A]", "1:3: \"x\": expected: (FROM, TO, AMOUNT), such as: (A, B, 30)"),
-        ("1,\"(A, B, 3)\"", "1:1: 2 columns; expected: a row of three columns: a set's number"),
-        ("1,\"(A, B, 3),[A]", "1:3: this quotation mark is not closed on its line; expected"),
-        ("1,\"(A, B, 3)\",\"[A]\",more", "1:21: \"more\": a fourth column; expected: a row of"),
-        ("one,\"(A, B, 3)\",[A]\n", "1:1: \"one,\\\"(A,\": expected: a client and what it says"),
+        ("1,x,[A]", "1:3: \"x\": expected: (FROM, TO, AMOUNT), such as: (A, B, 30); or LF"),
+        ("1,\"(A, B, 3)\"", "1:13: the live servers of this set are missing; expected them in"),
+        ("1,\"(A, B, 3),[A]\n2,\"(A, A, 1)\",[A]", "1:3: this quotation mark is not closed before"),
+        (
+            "1,\"(A, A, 3)\",\"[A]\",[A],more",
+            "1:25: \"more\": a column that is not known here; expect",
+        ),
+        ("one,\"(A, B, 3)\",[A]\n", "1:1: \"one\": expected a set's number, a whole number"),
         ("1,,[A]\none,,[A]", "2:1: \"one\": expected a set's number, a whole number such as 1"),
         (
-            "2,,[A]\n2,,[A]",
-            "2:1: \"2\": expected a number above that of the set before, which is 2",
+            "2,,[A]\n1,,[A]",
+            "2:1: \"1\": expected a number from 2 on, which is that of the set before",
         ),
-        (",\"(A, B, 3)\",", "1:1: no set has begun yet; expected: a row of three columns"),
+        (",\"(A, B, 3)\",", "1:1: no set has begun yet; expected: a set's number, transfers"),
         ("1,\"(A, B, 3)\",", "1:15: the live servers of this set are missing; expected them in"),
-        (
-            "1,,[A]\n,,[A]",
-            "2:3: live servers without a set's number; expected the number in the first",
-        ),
-        ("1,,A", "1:4: \"A\": expected the live servers in brackets, such as [S1, S2, S3]"),
+        ("1,,[A", "1:4: \"[A\": expected the live servers in brackets, such as [S1, S2, S3]"),
         ("1,,\"[S1, S 2]\"", "1:10: \"S 2\" is not a server id"),
-        ("1,,[A,]", "1:7: \"\" is not a server id"),
-        ("1,\" (A, B, much)\",[A]", "1:5: \"much\": an amount is a whole number of units"),
+        ("1,,[A,]", "1:4: \"[A,]\": a server's name is missing; expected servers such as"),
+        ("1,,\"[[A, B], [C, D]]\"", "1:6: \"[A, B], [C, D]\": shards can't be played"),
+        ("1,\" (A, A, much)\",[A]", "1:12: \"much\": an amount is a whole number of units"),
+        ("1,\"(A, A, 3)\n(A, A, 3.25)\",[A]", "2:8: \"3.25\": the bank divides no unit"),
+        ("1,\"(S1, S9, 3)\",[S1]", "1:9: \"S9\": in no set of live servers, which are S1"),
+        ("1,\"(s1, S1, 3)\",[S1]", "1:5: \"s1\": in no set of live servers; did you mean S1?"),
+        ("1,F(n9),[n1]", "1:5: \"n9\": in no set of live servers, which are n1"),
+        ("1,\"(A, B, 1)\",[n1],[n1]\n,,,[n2]", "2:5: \"n2\": in no set of live servers"),
+        (
+            "Set,Transactions,Live,Byzantine\n1,\"(A, B, 1)\",[n1],[n1]",
+            "2:20: \"[n1]\": byzantine servers lie, and Paxos is for servers that only stop",
+        ),
+        (
+            "Set,Transactions,Live,Shards\n1,\"(A, B, 1)\",[n1],\"C1, C2\"",
+            "2:21: \"C1, C2\": shards can't be played",
+        ),
+        ("1,\"(A, B, 1)\nB(n1)\",[n1]", "2:1: \"B(n1)\": byzantine servers lie"),
+        ("1,\"(A, B, 1); ViewChange\",[n1]", "1:15: \"ViewChange\": views and their changes"),
+        (
+            "servers S1\n1,,[S1]\n2,,[S2]",
+            "3:5: S2 is none of the servers of this file, which are S1",
+        ),
+        ("1,,[S1]\nservers S1", "2:1: servers and opening come before the first row"),
+        ("1,,[a,b,c,d,e,f,g,h,i,j]", "1:23: j is one server too many: a bank has at most 9"),
     ] {
         let wrongs = parse(text).expect_err(text);
         let first = wrongs[0].to_string();
@@ -277,7 +285,7 @@ fn all_wrong_lines_are_told_but_not_without_end() {
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => prop::sample::select(vec![
-            "A: ", "transfer", " B ", "30", "(A, B, 30)", "\n", "\r\n", ",", "\"", "[A, B]", "expect ",
+            "A: ", "transfer", " B ", ";", "LF", "F(n1)", "printLog", "[n1, n2]", "3.5", "(A,", "30", "(A, B, 30)", "\n", "\r\n", ",", "\"", "[A, B]", "expect ",
             "lose ", "accept ", "-> ", "&", "# ", "1,", "cut ", "%", "balance ", "\u{feff}", "servers ",
             "Set Number,T,L", "say ", "kill ", "wait 2s", "é", "at ", "opening ",
         ]).prop_map(str::to_owned),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::bank::amount::Amount;
-use crate::bank::ids::ServerId;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::client::commands::Command;
 use crate::play::expect::Expect;
 use crate::play::wrong::Place;
@@ -46,6 +46,10 @@ pub enum Act {
     Expect(Expect),
     /// Changes the members of the bank.
     Members(Membership),
+    /// Kills a server, or else the leader of the last round, and waits until those that are left know.
+    Fail(Option<ServerId>),
+    /// Starts a server that failed, and waits until all that run hear each other.
+    Recover(ServerId),
     /// Begins a set of a course's file: exactly these servers have to run.
     Set {
         /// The set's number.
@@ -106,6 +110,9 @@ pub struct Script {
     pub servers: BTreeSet<ServerId>,
     /// The opening balance of each server's account, if the file gives it.
     pub opening: Option<Amount>,
+    /// The accounts that are opened before the first step, each with the opening balance: those of a course's file
+    /// whose accounts are no servers. The servers' own accounts then hold nothing.
+    pub accounts: Vec<AccountId>,
     /// The steps.
     pub steps: Vec<Step>,
 }

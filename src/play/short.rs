@@ -1,7 +1,10 @@
 //! Transfers that the bank could not cover and that wait for money.
 //!
 //! A server answers each request, so such a transfer is asked anew, under a new name: what was refused has
-//! not happened. Asking makes sense when its home has a new block, or a server was started.
+//! not happened. Asking makes sense when its home has a new block, or a server was started; and when a set begins
+//! and at the end, when a run may find what is in others' logs.
+
+use std::rc::Rc;
 
 use crate::bank::ids::ServerId;
 use crate::bank::request::Outcome;
@@ -16,9 +19,9 @@ type Mark = (Option<u64>, usize);
 
 /// A transfer that waits.
 #[derive(Debug)]
-pub(super) struct Waiting<'a> {
+pub(super) struct Waiting {
     /// Its step in the file.
-    pub step: &'a Step,
+    pub step: Rc<Step>,
     /// Its home.
     pub server: ServerId,
     /// Its command.
@@ -28,11 +31,11 @@ pub(super) struct Waiting<'a> {
 
 /// The transfers that wait, the longest waiting first.
 #[derive(Debug, Default)]
-pub(super) struct Short<'a> {
-    waiting: Vec<Waiting<'a>>,
+pub(super) struct Short {
+    waiting: Vec<Waiting>,
 }
 
-impl<'a> Short<'a> {
+impl Short {
     /// True if a command that ended so can wait: it has not happened, for want of money or of servers.
     pub(super) fn concerns(endings: &[Ending]) -> bool {
         let waits = |ending: &Ending| {
@@ -45,7 +48,7 @@ impl<'a> Short<'a> {
     /// Lets a command wait.
     pub(super) fn wait(
         &mut self,
-        step: &'a Step,
+        step: Rc<Step>,
         server: ServerId,
         command: Command,
         stage: &mut Stage,
@@ -55,15 +58,20 @@ impl<'a> Short<'a> {
     }
 
     /// Takes the first one for which something has changed.
-    pub(super) fn next(&mut self, stage: &mut Stage) -> Option<Waiting<'a>> {
+    pub(super) fn next(&mut self, stage: &mut Stage) -> Option<Waiting> {
         let changed =
-            |one: &Waiting<'_>| stage.runs(&one.server) && mark(&one.server, stage) != one.mark;
+            |one: &Waiting| stage.runs(&one.server) && mark(&one.server, stage) != one.mark;
         let place = self.waiting.iter().position(changed)?;
         Some(self.waiting.remove(place))
     }
 
+    /// Takes all whose home runs.
+    pub(super) fn take_all(&mut self, stage: &Stage) -> Vec<Waiting> {
+        self.waiting.extract_if(.., |one| stage.runs(&one.server)).collect()
+    }
+
     /// Returns those that still wait.
-    pub(super) fn left(&self) -> &[Waiting<'a>] {
+    pub(super) fn left(&self) -> &[Waiting] {
         &self.waiting
     }
 }

@@ -1,5 +1,7 @@
 //! What is left when the play is over, with its figures, and whether money and chains are as they must be.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::bank::amount::Amount;
@@ -15,6 +17,9 @@ use crate::play::stage::Stage;
 pub(super) struct Summary {
     #[serde(flatten)]
     look: Look,
+    /// The homes of accounts that are no servers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub homes: BTreeMap<String, String>,
     /// The transfers that still wait for money, as the file writes them.
     waiting: Vec<String>,
     figures: Totals,
@@ -29,7 +34,7 @@ impl Summary {
     /// Looks at all servers.
     pub(super) fn of(
         stage: &mut Stage,
-        waiting: &[Waiting<'_>],
+        waiting: &[Waiting],
         figures: Totals,
         passed: usize,
         failed: usize,
@@ -48,7 +53,7 @@ impl Summary {
             waiting.iter().map(|one| (one.step.place.line, one.step.text.as_str())).collect();
         waiting.sort_unstable();
         let waiting = waiting.iter().map(|(line, text)| format!("line {line}: {text}")).collect();
-        Summary { look, waiting, figures, passed, failed, wrong }
+        Summary { look, homes: BTreeMap::new(), waiting, figures, passed, failed, wrong }
     }
 
     /// True if all is as it must be and as it was expected.

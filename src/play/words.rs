@@ -86,6 +86,11 @@ impl<'a> Words<'a> {
         self.words.get(self.next).map_or(self.end, |word| word.column)
     }
 
+    /// Returns the column where the first word is.
+    pub(super) fn first_column(&self) -> usize {
+        self.words.first().map_or(self.end, |word| word.column)
+    }
+
     /// Checks that no word is left.
     pub(super) fn end(&mut self, right: &str) -> Result<(), Wrong> {
         match self.take() {

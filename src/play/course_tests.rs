@@ -1,0 +1,118 @@
+//! Tests of the courses' dialects, as [`super::super`] reads them.
+
+use super::*;
+
+#[test]
+fn a_course_s_file_is_read_however_it_was_saved() {
+    let set = |number, live: &str| Act::Set { number, live: ids(live) };
+    let expected = [
+        set(1, "S1 S2 S3 S5"),
+        pays("S1", "S3", 45),
+        pays("S3", "S5", 55),
+        set(2, "S1 S4"),
+        pays("S4", "S1", 7),
+    ];
+    for text in [
+        "1,\"(S1, S3, 45)\",\"[S1, S2, S3, S5]\"\n,\"(S3, S5, 55)\",\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
+        "Set Number,Transactions,Live Servers\n1,\"(S1, S3, 45)\",\"[S1, S2, S3, S5]\"\n,\"(S3, S5, 55)\",\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
+        "1 , \" (S1,S3,45)\" ,\"[ S1,S2 , S3,S5]\"\n , \"(S3,S5,55)\" , \n\n2,\"(S4,S1,7)\",\"[S1,S4]\"",
+        "\"Set\",\"T\",\"L\"\n1,(S1, S3, 45),[S1, S2, S3, S5],,\n,(S3, S5, 55),,,\n,,\n2,(S4, S1, 7),[S1, S4],,\n",
+        // Several transfers in a cell, on one line and on several; amounts with a point, and before the names.
+        "1,\"(S1, S3, 45); (S3, S5, 55)\",\"[S1, S2, S3, S5]\"\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
+        "1,\"(S1, S3, 45.0)\n(S3, S5, $55)\",\"[S1, S2, S3, S5]\"\n2,\"(7, S4, S1)\",\"[S1, S4]\"\n",
+        // The number and the servers are on each row, or on none but the first; a row ends early.
+        "1,\"(S1, S3, 45)\",\"[S1, S2, S3, S5]\"\n1,\"(S3, S5, 55)\",\"[S5, S1, S2, S3]\"\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
+        "1,\"(S1, S3, 45)\",\"[S1, S2, S3, S5]\"\n1,\"(S3, S5, 55)\",\nSet 2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
+        "1,\"(S1, S3, 45)\",\"[S1, S2, S3, S5]\"\n,\"(S3, S5, 55)\"\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
+        // Other separators, an order of columns that only the header tells, a column that is empty.
+        "Set Number;Transactions;Live Servers\n1;(S1, S3, 45);[S1, S2, S3, S5]\n;(S3, S5, 55);\n2;(S4, S1, 7);[S1, S4]\n",
+        "Set Number\tTransactions\tLive Nodes\n1\t(S1, S3, 45)\t[S1, S2, S3, S5]\n\t(S3, S5, 55)\t\n2\t(S4, S1, 7)\t[S1, S4]\n",
+        "Live Servers,Set,Transactions,Byzantine Servers\n\"[S1, S2, S3, S5]\",1,\"(S1, S3, 45)\",[]\n,,\"(S3, S5, 55)\",\n\"S1, S4\",2,\"(S4, S1, 7)\",none\n",
+        "1,(S1 -> S3 45),S1 S2 S3 S5\n,(S3 S5 55),\n2,transfer(S4 S1 7),S1 S4\n",
+    ] {
+        let script = good(text);
+        assert_eq!(script.servers, ids("S1 S2 S3 S4 S5"), "{text:?}");
+        let acts: Vec<Act> = script.steps.into_iter().map(|step| step.act).collect();
+        assert_eq!(acts, expected, "{text:?}");
+    }
+    // A set that is there for its servers; a set in which no server lives.
+    assert_eq!(acts("1,,[A]\n2,,[]"), [set(1, "A"), set(2, "")]);
+    // A set whose servers change on the way, with its number or without.
+    assert_eq!(acts("1,,[A]\n1,,[B]\n,,[A]"), [set(1, "A"), set(1, "B"), set(1, "A")]);
+    // What a plain file may begin with, too; as it is typed, and as a spreadsheet saves it.
+    let script = good("servers S1 S2,,\nopening,7\n1,(S1; S2; 3),[S1]");
+    assert_eq!((script.servers, script.opening), (ids("S1 S2"), Amount::new(7)));
+}
+
+#[test]
+fn accounts_that_are_no_servers_have_homes_by_turns() {
+    let (fails, recovers) = (|id: &str| Act::Fail(Some(server(id))), |id| Act::Recover(server(id)));
+    let set = |number, live: &str| Act::Set { number, live: ids(live) };
+    let text = "Set Number,Transactions,Live Nodes\n1,\"(A, J, 3)\",\"[n1, n2, n3]\"\n,LF,\n,F(n3),\n\
+        ,\"(C, B, 1); R(n3)\",\n2,(A),\"[n1, n2]\"\n,printLog(n2),\n,printDB,\n";
+    let script = good(text);
+    let homes: Vec<&str> = script.accounts.iter().map(|account| account.as_str()).collect();
+    assert_eq!(homes, ["n1/A", "n2/B", "n3/C", "n1/J"]);
+    let acts: Vec<Act> = script.steps.into_iter().map(|step| step.act).collect();
+    let says = |id: &str, command| Act::Say { server: server(id), command, behind: false };
+    assert_eq!(
+        acts,
+        [
+            set(1, "n1 n2 n3"),
+            pays("n1/A", "n1/J", 3),
+            Act::Fail(None),
+            fails("n3"),
+            pays("n3/C", "n2/B", 1),
+            recovers("n3"),
+            set(2, "n1 n2"),
+            says("n1", Command::Balance(Some("n1/A".parse().unwrap()))),
+            says("n2", Command::Log(None)),
+            Act::Show(vec![]),
+        ]
+    );
+    // Numbers are in the order of numbers; servers to be contacted are the homes of who is first spoken of then.
+    let homes = |text: &str| -> Vec<String> {
+        good(text).accounts.iter().map(|account| account.to_string()).collect()
+    };
+    assert_eq!(homes("1,\"(9, 10, 1)\",\"[S1, S2]\""), ["S2/10", "S1/9"]);
+    assert_eq!(
+        homes("1,\"(21, 7, 1)\",\"[S1, S2, S3]\",\"[S3, S1]\"\n2,\"(7, 8, 1)\",\"[S1, S2]\",[S2]"),
+        ["S3/21", "S1/7", "S2/8"]
+    );
+}
+
+#[test]
+fn a_course_s_plain_lines_are_read_with_what_they_print() {
+    let transfers = [pays("A", "B", 5), pays("B", "C", 10)];
+    for text in [
+        "A B 5\nB C 10",
+        "A,B,5\nB , C , 10",
+        "5 A B\n10 B C",
+        "5,A,B\n10,B,C",
+        "transfer(A, B, 5)\nmoneyTransfer(10, B, C)",
+        "Transfer A B 5.0\nsend B C $10",
+        "A -> B 5\n(B, C, 10)",
+    ] {
+        assert_eq!(acts(text), transfers, "{text:?}");
+    }
+    // A letter that is a command elsewhere is a name here; names may be numbers, too.
+    assert_eq!(acts("T F 3\nR B 2"), [pays("T", "F", 3), pays("R", "B", 2)]);
+    assert_eq!(acts("1 2 10"), [pays("1", "2", 10)]);
+    let says = |id: &str, command| Act::Say { server: server(id), command, behind: false };
+    let balance = |id: &str| says(id, Command::Balance(Some(id.parse().unwrap())));
+    assert_eq!(
+        acts(
+            "A B 5\nprintLog\nPrintBalance(A)\nprint_balance B\nprintBlockchain C\nprintDB\nF(B)\nrecover B"
+        ),
+        [
+            pays("A", "B", 5),
+            Act::Show(vec![]),
+            balance("A"),
+            balance("B"),
+            says("C", Command::Chain { from: 0, to: None }),
+            Act::Show(vec![]),
+            Act::Fail(Some(server("B"))),
+            Act::Recover(server("B")),
+        ]
+    );
+}
