@@ -39,9 +39,9 @@ fn main() -> ExitCode {
             log::error!("stopped: {}", run_server(*server));
             STOPPED
         }
-        Ok(Config::Client(options)) => {
+        Ok(Config::Client(options, histories)) => {
             start_log(&format_args!("client {}", options.id), LevelFilter::Warn);
-            client::run(options)
+            client::run(&options, histories.as_deref())
         }
         Ok(Config::Play(options)) => {
             start_log(&"play", LevelFilter::Warn);

@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,6 +13,17 @@ use support::cluster::{Cluster, wait_until};
 
 /// Types and looks as the steps say, and returns all that was shown.
 fn sit_at(cluster: &Cluster, environment: &[(&str, &str)], steps: Value) -> String {
+    let state = tempfile::tempdir().unwrap();
+    sit_again_at(cluster, state.path(), environment, steps)
+}
+
+/// Does the same where what was typed before is in a folder.
+fn sit_again_at(
+    cluster: &Cluster,
+    state: &Path,
+    environment: &[(&str, &str)],
+    steps: Value,
+) -> String {
     let person = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/terminal/person.py");
     let address = &cluster.configs.values().next().unwrap().listen;
     let client = ["client", "--id", "A", "--connect", address, "--timeout", "20s"];
@@ -19,6 +33,7 @@ fn sit_at(cluster: &Cluster, environment: &[(&str, &str)], steps: Value) -> Stri
         .args(client)
         .args(patience)
         .env("TERM", "xterm")
+        .env("XDG_STATE_HOME", state)
         .env_remove("LINES")
         .env_remove("COLUMNS")
         .envs(environment.iter().copied())
@@ -58,23 +73,26 @@ fn ctrl_c_ends_the_wait_and_again_asks_under_the_same_name() {
         &[],
         json!([
             ["see", "A> "],
-            ["type", "t B 500\n"],
+            ["type", "t B 500\r"],
             ["see", "block 1: asking B, C… A promised (Ctrl-C"],
-            ["modes", "keys"],
+            ["modes", "unseen"],
             ["type", "\u{3}"],
             ["see", unknown],
             ["see", "A> "],
-            ["modes", "lines"],
-            ["type", "again\n"],
+            ["modes", "prompt"],
+            // What comes in one piece with it was about it, too.
+            ["type", "again\rt C 1\r"],
             ["see", "asking B, C… A promised"],
-            // What is typed meanwhile is for the prompt.
-            ["type", "balanc\u{7f}ce\nhelp ag"],
+            ["type", "help ag"],
             ["type", "\u{3}"],
             ["see", unknown],
             ["see", "A> "],
-            ["type", "balance\n"],
+            ["modes", "prompt"],
+            ["type", "balance\r"],
             ["see", "A: 100 (in the chain at height 0: 100)"],
+            ["see", "A> "],
             ["type", "\u{4}"],
+            ["modes", "usual"],
         ]),
     );
     let names: Vec<&str> = shown
@@ -83,6 +101,131 @@ fn ctrl_c_ends_the_wait_and_again_asks_under_the_same_name() {
         .filter_map(|rest| rest.split(';').next())
         .collect();
     assert!(names.len() == 2 && names[0] == names[1], "{names:?}");
+}
+
+#[test]
+fn ctrl_c_at_the_prompt_drops_the_line_and_tells_how_to_leave() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    sit_at(
+        &cluster,
+        &[],
+        json!([
+            ["see", "A> "],
+            ["type", "t B 50"],
+            ["see", " 50"],
+            ["type", "\u{3}"],
+            ["see", "quit or Ctrl-D ends the client"],
+            ["see", "A> "],
+            // A mistyped line is no failure of a person's client.
+            ["type", "blance\r"],
+            ["see", "did you mean balance?"],
+            ["type", "balance\r"],
+            ["see", "A: 100"],
+            ["type", "quit\r"],
+            ["modes", "usual"],
+        ]),
+    );
+}
+
+#[test]
+fn lines_are_edited_remembered_for_the_next_time_and_completed() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    let state = tempfile::tempdir().unwrap();
+    sit_again_at(
+        &cluster,
+        state.path(),
+        &[],
+        json!([
+            ["see", "A> "],
+            // To the beginning, and what was left out there.
+            ["type", "en A/alice\u{1}op\r"],
+            ["see", "accepted: "],
+            ["type", "op\t"],
+            ["see", "open "],
+            ["type", "A/bob\r"],
+            ["see", "accepted: "],
+            // The hint is what follows.
+            ["type", "transfer "],
+            ["see", "[FROM] TO AMOUNT"],
+            ["type", "A/a\t"],
+            ["see", "A/alice "],
+            ["type", "5\r"],
+            ["see", "accepted: balance 95"],
+            ["type", " balance A/bob\r"],
+            ["see", "A/bob: 0"],
+            ["type", "quit\r"],
+        ]),
+    );
+    let folder = state.path().join("paxos-banking");
+    let kept = fs::read_to_string(folder.join("history-A")).unwrap();
+    assert!(kept.ends_with("open A/alice\nopen A/bob\ntransfer A/alice 5\nquit\n"), "{kept}");
+    let secret = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o077 == 0;
+    assert!(secret(&folder) && secret(&folder.join("history-A")));
+    sit_again_at(
+        &cluster,
+        state.path(),
+        &[],
+        json!([
+            ["see", "A> "],
+            ["type", "\u{1b}[A\u{1b}[A"],
+            ["see", "transfer A/alice 5"],
+            ["type", "\r"],
+            ["see", "accepted: balance 90"],
+            // Found by its letters.
+            ["type", "\u{12}bob"],
+            ["see", "open A/bob"],
+            ["type", "\r"],
+            ["see", "A/bob"],
+            ["see", "A> "],
+            ["type", "\u{4}"],
+        ]),
+    );
+}
+
+#[test]
+fn where_no_history_can_be_kept_all_else_works() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    let state = tempfile::tempdir().unwrap();
+    let file = state.path().join("paxos-banking");
+    fs::write(&file, "no folder").unwrap();
+    let steps = json!([
+        ["see", "lines are not kept for the next time"],
+        ["see", "A> "],
+        ["type", "balance\r"],
+        ["see", "A: 100"],
+        ["type", "\u{1b}[A\r"],
+        ["see", "A: 100"],
+        ["type", "\u{4}"],
+    ]);
+    sit_again_at(&cluster, state.path(), &[], steps);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "no folder");
+}
+
+#[test]
+fn what_is_pasted_is_carried_out_line_by_line() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    sit_at(
+        &cluster,
+        &[],
+        json!([
+            ["see", "A> "],
+            // As terminals mark it. A tab comes from a spreadsheet.
+            ["type", "\u{1b}[200~open A/x\nt\tA/x\t5\nbalance A/x\n\u{1b}[201~"],
+            ["see", "balance A/x"],
+            ["type", "\r"],
+            ["see", "accepted: "],
+            ["see", "A> t\tA/x\t5"],
+            ["see", "accepted: balance 95"],
+            ["see", "A> balance A/x"],
+            ["see", "A/x: 5"],
+            ["see", "A> "],
+            ["type", "\u{4}"],
+        ]),
+    );
 }
 
 #[test]
@@ -95,17 +238,17 @@ fn what_is_typed_while_an_answer_is_waited_for_is_carried_out_after_it() {
         &[],
         json!([
             ["see", "A> "],
-            ["type", "t A/x 500 --wait 3s\nopen A/x\nt A/x 500 --wait 3s\n"],
+            ["type", "t A/x 500 --wait 3s\ropen A/x\rt A/x 500 --wait 3s\r"],
             ["see", "invalid: "],
             ["see", "accepted: "],
             ["see", "1 transfer waits"],
-            ["modes", "keys"],
-            ["type", "balanx\u{7f}ce A/x\n"],
+            ["modes", "unseen"],
+            ["type", "balanx\u{7f}ce A/x\r"],
             ["see", "refused: insufficient funds"],
-            ["see", "A> balance A/x"],
+            ["see", "A> "],
             ["see", "A/x: 0 "],
-            ["modes", "lines"],
-            ["type", "quit\n"],
+            ["modes", "prompt"],
+            ["type", "quit\r"],
         ]),
     );
     assert!(!shown.contains("unknown command"), "{shown}");
@@ -117,34 +260,69 @@ fn long_output_comes_page_by_page_and_watch_goes_on_until_a_key() {
     cluster.wait_until_open();
     let shown = sit_at(
         &cluster,
-        &[("LINES", "12")],
+        &[],
         json!([
+            ["size", [12, 80]],
             ["see", "A> "],
-            ["type", "help\n"],
+            ["type", "help\r"],
             ["see", "transfer [FROM] TO AMOUNT"],
             ["see", "--More--"],
-            ["modes", "keys"],
-            ["type", "\n"],
+            ["modes", "unseen"],
+            ["type", "\r"],
             ["see", "--More--"],
             ["type", "q"],
             ["see", "A> "],
-            ["modes", "lines"],
-            ["type", "watch\n"],
+            ["modes", "prompt"],
+            ["type", "watch\r"],
             ["see", "A: open; started as a baby"],
             ["see", "A: open; started as a baby"],
-            ["modes", "keys"],
-            ["type", "\n"],
+            ["modes", "unseen"],
+            ["type", "\r"],
             ["see", "A> "],
-            ["modes", "lines"],
-            ["type", "watch 1\n"],
+            ["modes", "prompt"],
+            ["type", "watch 1\r"],
             ["see", "A: open"],
             ["see", "A> "],
-            ["type", "status\n"],
+            ["type", "status\r"],
             ["see", "no ballot yet"],
             ["type", "\u{4}"],
         ]),
     );
-    assert!(!shown.contains("ends the client"), "the last page was not wanted: {shown}");
+    assert!(!shown.contains("Ctrl-D ends"), "the last page was not wanted: {shown}");
+}
+
+#[test]
+fn whoever_types_on_at_a_page_or_a_watch_loses_no_letter() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    sit_at(
+        &cluster,
+        &[],
+        json!([
+            ["size", [12, 80]],
+            ["see", "A> "],
+            ["type", "help\r"],
+            ["see", "--More--"],
+            ["type", "bal"],
+            ["see", "A> "],
+            ["type", "ance\r"],
+            ["see", "A: 100"],
+            ["type", "help\r"],
+            ["see", "--More--"],
+            ["type", "open A/x\rt A/x 5\r"],
+            ["see", "accepted: balance 95"],
+            ["type", "watch\r"],
+            ["see", "A: open; started as a baby"],
+            ["type", "balance A/x\r"],
+            ["see", "A/x: 5"],
+            ["type", "watch\r"],
+            ["see", "A: open; started as a baby"],
+            ["type", "\u{3}"],
+            ["see", "A> "],
+            ["modes", "prompt"],
+            ["type", "quit\r"],
+        ]),
+    );
 }
 
 #[test]
@@ -152,19 +330,51 @@ fn a_server_that_does_not_answer_is_named_while_it_is_tried_again() {
     let (mut cluster, _) = Cluster::in_memory(&["A"]);
     cluster.wait_until_open();
     cluster.kill("A");
+    sit_at(
+        &cluster,
+        &[],
+        json!([
+            ["see", "A> "],
+            ["type", "balance\r"],
+            ["see", "A doesn't answer; trying again (Ctrl-C: back"],
+            ["type", "\u{3}"],
+            ["see", "error: interrupted"],
+            ["see", "A> "],
+            ["type", "\u{4}"],
+        ]),
+    );
+}
+
+#[test]
+fn a_terminal_that_cannot_redraw_a_line_gives_plain_lines() {
+    let (mut cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
     let shown = sit_at(
         &cluster,
         &[("TERM", "dumb")],
         json!([
             ["see", "A> "],
-            ["type", "balance\n"],
-            ["modes", "keys"],
+            ["modes", "usual"],
+            ["type", "help\n"],
+            ["see", "help COMMAND shows examples"],
+            ["type", "watch\n"],
+            ["see", "A: open"],
+            ["see", "A: open"],
             ["type", "\u{3}"],
-            ["see", "error: interrupted"],
             ["see", "A> "],
-            ["modes", "lines"],
             ["type", "\u{4}"],
         ]),
     );
     assert!(!shown.contains("\u{1b}["), "a dumb terminal gets no escapes: {shown:?}");
+    cluster.kill("A");
+    let steps = json!([
+        ["see", "A> "],
+        ["type", "balance\n"],
+        ["see", "A doesn't answer; trying again (Ctrl-C: back"],
+        ["type", "\u{3}"],
+        ["see", "error: interrupted"],
+        ["see", "A> "],
+        ["type", "\u{4}"],
+    ]);
+    sit_at(&cluster, &[("TERM", "dumb")], steps);
 }

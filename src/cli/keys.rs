@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use paxos_banking::bank::address::Address;
 use paxos_banking::bank::ids::ServerId;
-use paxos_banking::client::doors::{Doors, config_folder, key_of};
+use paxos_banking::client::doors::{Doors, config_folder, key_of, state_folder};
 use paxos_banking::client::known_servers::KnownServers;
 use paxos_banking::client::time::parse_time;
 use paxos_banking::noise::{SecretKey, load_key_file};
@@ -22,6 +22,8 @@ pub struct Environment {
     pub redis: Option<String>,
     /// The folder of the user's keys, if the user has a home.
     pub keys: Option<PathBuf>,
+    /// The folder for what a program remembers of a user's work, if the user has a home.
+    pub state: Option<PathBuf>,
 }
 
 impl Environment {
@@ -34,6 +36,7 @@ impl Environment {
         Environment {
             redis: redis.filter(|url| !url.is_empty()),
             keys: config_folder(folder("XDG_CONFIG_HOME"), folder("HOME")),
+            state: state_folder(folder("XDG_STATE_HOME"), folder("HOME")),
         }
     }
 }
@@ -200,7 +203,8 @@ mod tests {
     #[test]
     fn without_any_key_lines_are_plain() {
         let folder = tempfile::tempdir().unwrap();
-        let environment = Environment { keys: Some(folder.path().into()), redis: None };
+        let environment =
+            Environment { keys: Some(folder.path().into()), ..Environment::default() };
         let none = OwnKey { key: None };
         assert!(doors(&none, false, None, &environment).unwrap().is_none());
         let missing = OwnKey { key: Some(folder.path().join("none")) };
@@ -216,7 +220,8 @@ mod tests {
     fn the_usual_key_is_used_if_it_is_there_and_a_named_one_before_it() {
         use paxos_banking::noise::create_key_file;
         let folder = tempfile::tempdir().unwrap();
-        let environment = Environment { keys: Some(folder.path().into()), redis: None };
+        let environment =
+            Environment { keys: Some(folder.path().into()), ..Environment::default() };
         let none = OwnKey { key: None };
         let server = TheirKey { server_key: Some("SHA256:short".into()) };
         let error = doors(&none, false, Some(&server), &environment).unwrap_err();

@@ -46,8 +46,8 @@ const USUAL_REDIS: &str = "redis://127.0.0.1:6379";
 pub enum Config {
     /// Be a server.
     Server(Box<Server>),
-    /// Talk to a server.
-    Client(client::Options),
+    /// Talk to a server. What is typed is kept in this folder.
+    Client(client::Options, Option<PathBuf>),
     /// Play a scenario file.
     Play(play::Options),
     /// Draw a diagram.
@@ -260,7 +260,7 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
         None => (own_address(&membership)?, others(&membership)),
     };
     let doors = keys::doors(&own_key, plain.plain, Some(&their_key), environment)?;
-    Ok(Config::Client(Options {
+    let options = Options {
         id: membership.id,
         address,
         others,
@@ -269,7 +269,8 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
         json,
         timeout,
         give_up_after,
-    }))
+    };
+    Ok(Config::Client(options, environment.state.clone()))
 }
 
 fn play_options(play: args::Play, variable: Option<String>) -> Result<play::Options, String> {

@@ -15,7 +15,7 @@ fn server(line: &str) -> Server {
 
 fn client(line: &str) -> Options {
     match parse_words(&format!("client {line}")) {
-        Ok(Config::Client(client)) => client,
+        Ok(Config::Client(client, _)) => client,
         other => panic!("{line}: {other:?}"),
     }
 }

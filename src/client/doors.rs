@@ -219,7 +219,16 @@ pub fn key_of(word: &str) -> Result<Fingerprint, String> {
 /// Returns the folder of a user's keys: `paxos-banking` in the folder that XDG's standard names. A relative
 /// `XDG_CONFIG_HOME` counts as unset, as the standard says.
 pub fn config_folder(xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
-    let home = || home.filter(|home| home.is_absolute()).map(|home| home.join(".config"));
+    folder(xdg, home, ".config")
+}
+
+/// Returns the folder for what is remembered of a user's work, such as typed lines: the same by `XDG_STATE_HOME`.
+pub fn state_folder(xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
+    folder(xdg, home, ".local/state")
+}
+
+fn folder(xdg: Option<PathBuf>, home: Option<PathBuf>, usual: &str) -> Option<PathBuf> {
+    let home = || home.filter(|home| home.is_absolute()).map(|home| home.join(usual));
     let base = xdg.filter(|folder| folder.is_absolute()).or_else(home);
     base.map(|base| base.join("paxos-banking"))
 }

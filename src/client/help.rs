@@ -8,7 +8,7 @@ pub struct Topic {
     /// The command's first word.
     pub word: &'static str,
     /// The whole line.
-    usage: &'static str,
+    pub(super) usage: &'static str,
     /// What it does, in a few words.
     does: &'static str,
     /// What else there is to know.
@@ -134,7 +134,7 @@ pub const TOPICS: [Topic; 29] = [
     ),
     topic(
         ["watch", "watch [TIMES]"],
-        "status once a second, until Enter or Ctrl-C, or TIMES times",
+        "status once a second, until a key is pressed, or TIMES times",
         "",
         &["watch", "watch 5"],
     ),
@@ -227,7 +227,7 @@ pub fn all() -> String {
     }
     text.push_str(
         "A command may be shortened as long as it is unambiguous: tr B 30, bal, hist A. From # on, a \
-         line is a comment.\nCtrl-C while an answer is waited for returns to the prompt; at the prompt it \
+         line is a comment.\nTab completes. Ctrl-C while an answer is waited for returns to the prompt; quit or Ctrl-D \
          ends the client.\nhelp COMMAND shows examples.",
     );
     text

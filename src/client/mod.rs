@@ -10,16 +10,20 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::bank::ids::ServerId;
 use crate::client::doors::Doors;
-use crate::client::terminal::Terminal;
 
 mod caller;
 pub mod commands;
+#[cfg(feature = "line-editing")]
+mod completion;
 mod connection;
 pub mod doors;
+#[cfg_attr(not(feature = "line-editing"), path = "editor_absent.rs")]
+mod editor;
 mod ending;
 pub mod execute;
 pub mod exit;
@@ -28,7 +32,10 @@ mod inside;
 mod interrupt;
 pub mod json;
 pub mod known_servers;
+#[cfg(feature = "line-editing")]
+mod names;
 mod order;
+mod pager;
 pub mod parse;
 mod parse_members;
 mod patience;
@@ -40,7 +47,10 @@ mod status;
 mod terminal;
 mod text;
 pub mod time;
+#[cfg_attr(not(feature = "line-editing"), path = "tty_absent.rs")]
 mod tty;
+mod typed;
+mod wait_line;
 pub mod words;
 
 /// How long a client waits for one reply, unless told otherwise, before it connects again and retries.
@@ -72,17 +82,19 @@ pub struct Options {
     pub commands: Vec<String>,
 }
 
-/// Runs the client on the standard streams and returns its exit status.
-pub fn run(options: Options) -> u8 {
+/// Runs the client on the standard streams and returns its exit status. `histories` is the folder for what is typed
+/// at prompts, a file for each server; none to keep nothing.
+pub fn run(options: &Options, histories: Option<&Path>) -> u8 {
     // A prompt is for people, who type here and look there.
     let person = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let mut repl = repl::Repl::new(&options, io::stdout(), io::stderr());
+    let mut repl = repl::Repl::new(options, io::stdout(), io::stderr());
     if !options.commands.is_empty() {
         return repl.obey(&options.commands);
     }
-    match person.then(Terminal::open) {
-        Some(Ok(terminal)) => repl.converse_at(terminal),
-        // Without a thread for the keyboard all works but Ctrl-C and pages.
-        _ => repl.converse(io::stdin().lock(), person),
+    if person {
+        let history = histories.map(|folder| folder.join(format!("history-{}", options.id)));
+        repl.converse_at(history.as_deref())
+    } else {
+        repl.converse(io::stdin().lock())
     }
 }

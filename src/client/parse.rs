@@ -39,7 +39,7 @@ pub fn parse_with(
 ) -> Result<Option<Command>, String> {
     let line = line.split_once('#').map_or(line, |(before, _)| before).trim();
     if line.contains('\u{1b}') {
-        return Err("keys such as the arrows mean nothing here: type the whole line anew".into());
+        return Err("a line with an escape character in it: type the whole line anew".into());
     }
     if line.starts_with('(') {
         return triplet(line).map(Some);

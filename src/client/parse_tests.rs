@@ -253,7 +253,7 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         ("b", "\"b\" could be balance or balances or batch or block"),
         ("blance", "did you mean balance?"),
         ("STATUS", "did you mean status?"),
-        ("\u{1b}[A", "arrows mean nothing here"),
+        ("\u{1b}[A", "an escape character in it"),
         ("teleport", "the commands are transfer, open, rekey, linked, batch, again"),
     ] {
         let error = parse(line, &account("A")).unwrap_err();

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::client::exit::{Exit, exit_of};
 use crate::client::json::to_json;
 use crate::client::parse::parse_with;
 use crate::client::session::{Failure, Session};
-use crate::client::terminal::Terminal;
-use crate::client::tty::{self, Keys};
+use crate::client::terminal::{Terminal, redraws};
+use crate::client::typed::Typed;
 use crate::client::words::to_words;
 
 /// The time between two looks of `watch`.
@@ -60,49 +61,54 @@ impl<O: Write, E: Write> Repl<O, E> {
         self.exit.code()
     }
 
-    /// Carries out commands as they come in, to their end, and returns the exit status. A person gets a
-    /// prompt, and mistyped lines don't count in the status.
-    pub fn converse(&mut self, mut input: impl BufRead, person: bool) -> u8 {
-        let result = self.read_on(person, |_, line| input.read_until(b'\n', line));
-        if let Err(error) = result {
+    /// Carries out commands as they come in, to their end, and returns the exit status.
+    pub fn converse(&mut self, input: impl BufRead) -> u8 {
+        if let Err(error) = self.read_on(input) {
             self.broken(&error);
         }
         self.exit.code()
     }
 
-    /// Does the same with a person at the terminal.
-    pub(super) fn converse_at(&mut self, terminal: Terminal) -> u8 {
-        self.terminal = Some(terminal);
-        let result = self.read_on(true, |repl, line| match &mut repl.terminal {
-            Some(terminal) => terminal.read_line(line, &mut repl.output),
-            None => Ok(0),
-        });
-        if let Err(error) = result {
-            self.broken(&error);
-        }
-        self.exit.code()
-    }
-
-    fn read_on(
-        &mut self,
-        person: bool,
-        mut read: impl FnMut(&mut Self, &mut Vec<u8>) -> io::Result<usize>,
-    ) -> io::Result<()> {
+    fn read_on(&mut self, mut input: impl BufRead) -> io::Result<()> {
         let mut line = Vec::new();
-        loop {
-            if person {
-                self.output.write_all(self.prompt.as_bytes())?;
-                self.output.flush()?;
-            }
-            line.clear();
-            if read(self, &mut line)? == 0 {
-                // The prompt's line is still open.
-                return if person { writeln!(self.output) } else { Ok(()) };
-            }
-            if let ControlFlow::Break(result) = self.step(&line, person) {
+        while input.read_until(b'\n', &mut line)? > 0 {
+            if let ControlFlow::Break(result) = self.step(&line, false) {
                 return result;
             }
+            line.clear();
         }
+        Ok(())
+    }
+
+    /// Does the same with a person at the terminal, who gets a prompt. Mistyped lines don't count in the status.
+    /// `history` is the file of what was typed before.
+    pub(super) fn converse_at(&mut self, history: Option<&Path>) -> u8 {
+        let opened = Terminal::open(&self.session, history);
+        let result = opened.and_then(|terminal| {
+            self.terminal = Some(terminal);
+            self.talk()
+        });
+        // The terminal is set back before anything else is said.
+        self.terminal = None;
+        if let Err(error) = result {
+            self.broken(&error);
+        }
+        self.exit.code()
+    }
+
+    fn talk(&mut self) -> io::Result<()> {
+        while let Some(terminal) = &mut self.terminal {
+            match terminal.read_line(&self.prompt, &mut self.output)? {
+                Typed::Text(line) => {
+                    if let ControlFlow::Break(result) = self.step(line.as_bytes(), true) {
+                        return result;
+                    }
+                }
+                Typed::Nothing => writeln!(self.output, "(quit or Ctrl-D ends the client)")?,
+                Typed::End => break,
+            }
+        }
+        Ok(())
     }
 
     /// Carries out one line. Breaks at `quit`, or if nobody reads the output.
@@ -113,7 +119,7 @@ impl<O: Write, E: Write> Repl<O, E> {
         };
         let response = match command {
             Ok(None) => return ControlFlow::Continue(()),
-            Ok(Some(Command::Watch(None))) if self.terminal.is_none() => Response::Usage(
+            Ok(Some(Command::Watch(None))) if !self.hears_enough() => Response::Usage(
                 "watch alone goes on until a key is pressed at a prompt; here say how often, such as: \
                  watch 5"
                     .into(),
@@ -150,8 +156,7 @@ impl<O: Write, E: Write> Repl<O, E> {
 
     /// Shows the status once a second: `times` times, or until a key says that it is enough.
     fn watch(&mut self, times: Option<u32>) -> Flow {
-        let _keys = self.terminal.as_ref().and_then(|_| Keys::one_by_one());
-        let redraws = self.terminal.is_some() && !self.json && tty::redraws();
+        let redraws = self.terminal.is_some() && !self.json && redraws();
         let mut left = times;
         while let Some(response) = self.carry_out(Command::Status) {
             self.exit = self.exit.max(exit_of(&response));
@@ -167,6 +172,11 @@ impl<O: Write, E: Write> Repl<O, E> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// True if someone can say that it is enough.
+    fn hears_enough(&self) -> bool {
+        self.terminal.as_ref().is_some_and(Terminal::can_interrupt)
     }
 
     /// Pauses until the next look. False if there is to be none.

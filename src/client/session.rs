@@ -61,6 +61,12 @@ impl Session {
         self.interrupt.clone()
     }
 
+    /// Returns how long one command may take in all.
+    #[cfg(feature = "line-editing")]
+    pub(super) fn patience(&self) -> Duration {
+        self.give_up_after
+    }
+
     /// Creates another client of the same server, which waits no longer than `patience`.
     pub(super) fn beside(&self, patience: Duration) -> Session {
         Session::with(self.caller.beside(patience), patience)

@@ -1,108 +1,119 @@
 //! A person at a terminal: typed lines, keys pressed during a wait, pages.
 //!
-//! A thread reads the standard input all the time, so that Ctrl-C is heard while the client waits for an
-//! answer. What is typed meanwhile is kept for the prompt.
+//! At the prompt the [`Editor`] has the terminal. Between two prompts keys are not shown and wait for the next
+//! one, and Ctrl-C ends no more than what is under way. A terminal that can't redraw a line, such as a window of
+//! Emacs, gives plain lines, as does every terminal where the program was built without line editing.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, after, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::bank::request::{Reply, Request};
+use crate::client::editor::Editor;
 use crate::client::interrupt::Interrupt;
+use crate::client::pager::{Wish, pages, wish};
 use crate::client::session::Session;
-use crate::client::status::{no_word_of, wait_in_words};
-use crate::client::tty::{self, CTRL_C, Keys};
-use crate::wire::Answer;
+use crate::client::tty::{CtrlC, Unseen};
+use crate::client::typed::Typed;
+use crate::client::wait_line::{CLEAR_LINE, WaitLine};
 
 /// The time within which an answer counts as immediate: nothing is shown of the wait.
 const AT_ONCE: Duration = Duration::from_millis(300);
 /// How often the server is asked what it waits for, and the longest time it may take to answer.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often Ctrl-C is looked for during a wait.
+const GLANCE: Duration = Duration::from_millis(50);
 
-/// Moves to the line's beginning, and clears the line.
-const CLEAR_LINE: &str = "\r\x1b[K";
-
-/// The standard input, with a person at it.
+/// The standard input and output, with a person at them.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    /// Typed bytes as they come; the channel ends with the input.
-    typed: Receiver<Vec<u8>>,
-    /// Typed bytes that are not used yet.
-    ahead: Vec<u8>,
-    /// How many of these bytes nobody has seen on the screen.
-    unseen: usize,
+    /// None where lines are plain.
+    keys: Option<Keys>,
+    ctrl_c: CtrlC,
+    /// Typed lines that are not used yet.
+    ahead: VecDeque<String>,
+    /// The beginning of the next line.
+    begun: String,
+}
+
+/// The keys of a terminal that has line editing.
+#[derive(Debug)]
+struct Keys {
+    editor: Editor,
+    _unseen: Unseen,
 }
 
 impl Terminal {
-    /// Takes over the standard input.
+    /// Takes over the terminal, for commands to this session's server. `history` is the file of what was typed
+    /// before.
     ///
     /// # Errors
-    /// If a thread can't be started.
-    pub(super) fn open() -> io::Result<Terminal> {
-        let (to_typed, typed) = crossbeam_channel::bounded(64);
-        let read = move || {
-            let mut buffer = [0; 4096];
-            // An input that fails has ended.
-            while let Ok(count @ 1..) = tty::read_typed(&mut buffer) {
-                if to_typed.send(buffer[..count].to_vec()).is_err() {
-                    return;
-                }
-            }
+    /// If the system refuses.
+    pub(super) fn open(session: &Session, history: Option<&Path>) -> io::Result<Terminal> {
+        let editor = redraws().then(|| Editor::open(session.beside(LOOK), history).ok()).flatten();
+        let keys = editor.and_then(|editor| Some(Keys { editor, _unseen: Unseen::keys()? }));
+        let ctrl_c = CtrlC::heard()?;
+        Ok(Terminal { keys, ctrl_c, ahead: VecDeque::new(), begun: String::new() })
+    }
+
+    /// True if Ctrl-C ends a wait.
+    pub(super) fn can_interrupt(&self) -> bool {
+        CtrlC::IS_HEARD
+    }
+
+    /// Reads a line, which a prompt asks for.
+    pub(super) fn read_line(&mut self, prompt: &str, output: &mut impl Write) -> io::Result<Typed> {
+        if let Some(line) = self.ahead.pop_front() {
+            writeln!(output, "{prompt}{line}")?;
+            return Ok(self.kept(line));
+        }
+        let Some(keys) = &mut self.keys else {
+            return self.read_plain(prompt, output);
         };
-        thread::Builder::new().name("keyboard".into()).spawn(read)?;
-        Ok(Terminal { typed, ahead: Vec::new(), unseen: 0 })
-    }
-
-    /// Reads a line into `line`; 0 if the input has ended. Shows what was typed unseen.
-    pub(super) fn read_line(
-        &mut self,
-        line: &mut Vec<u8>,
-        output: &mut impl Write,
-    ) -> io::Result<usize> {
-        loop {
-            let end = self.ahead.iter().position(|byte| *byte == b'\n').map(|place| place + 1);
-            let ready = end.unwrap_or(self.ahead.len());
-            let unseen = ready.min(self.unseen);
-            output.write_all(&self.ahead[ready - unseen..ready])?;
-            output.flush()?;
-            self.unseen -= unseen;
-            let more = if end.is_some() { None } else { self.typed.recv().ok() };
-            match more {
-                Some(more) => self.ahead.extend(more),
-                None => {
-                    line.extend(self.ahead.drain(..ready));
-                    return Ok(ready);
-                }
+        let begun = std::mem::take(&mut self.begun);
+        match keys.editor.read(prompt, &begun)? {
+            Typed::Text(text) => {
+                let mut lines = text.lines().map(str::to_owned);
+                let first = lines.next().unwrap_or_default();
+                self.ahead.extend(lines);
+                Ok(self.kept(first))
             }
+            other => Ok(other),
         }
     }
 
-    /// Keeps pressed keys for the prompt, as far as they can be text.
-    fn keep(&mut self, keys: &[u8]) {
-        const DELETE: [u8; 2] = [0x7f, 0x08];
-        for key in keys {
-            if DELETE.contains(key) {
-                self.forget_last();
-            } else if *key == b'\n' || !key.is_ascii_control() {
-                self.ahead.push(*key);
-                self.unseen += 1;
+    fn kept(&mut self, line: String) -> Typed {
+        if let Some(keys) = &mut self.keys {
+            keys.editor.keep(&line);
+        }
+        Typed::Text(line)
+    }
+
+    fn read_plain(&self, prompt: &str, output: &mut impl Write) -> io::Result<Typed> {
+        output.write_all(prompt.as_bytes())?;
+        output.flush()?;
+        let mut line = Vec::new();
+        match self.ctrl_c.ends(|| io::stdin().lock().read_until(b'\n', &mut line))? {
+            0 => {
+                // The prompt's line is still open.
+                writeln!(output)?;
+                Ok(Typed::End)
             }
+            _ => Ok(Typed::Text(String::from_utf8_lossy(&line).into_owned())),
         }
     }
 
-    /// Takes back the last letter that was typed unseen, but no whole line.
-    fn forget_last(&mut self) {
-        let is_inner = |byte: u8| byte & 0xc0 == 0x80;
-        while self.unseen > 0 && self.ahead.last().is_some_and(|last| *last != b'\n') {
-            self.unseen -= 1;
-            if self.ahead.pop().is_some_and(|byte| !is_inner(byte)) {
-                return;
-            }
+    /// Forgets what was typed ahead: it was about something else.
+    fn forget_ahead(&mut self) {
+        self.ahead.clear();
+        self.begun.clear();
+        if let Some(keys) = &mut self.keys {
+            keys.editor.forget_ahead();
         }
     }
 
@@ -116,6 +127,7 @@ impl Terminal {
     ) -> T {
         let interrupt = session.interrupt();
         interrupt.clear();
+        self.ctrl_c.pressed();
         let mut beside = session.beside(LOOK);
         thread::scope(|scope| {
             let (working, done) = crossbeam_channel::bounded::<Infallible>(0);
@@ -123,7 +135,7 @@ impl Terminal {
                 let _until_done = working;
                 work(session)
             });
-            if done.recv_timeout(AT_ONCE) == Err(RecvTimeoutError::Timeout) {
+            if !self.waited(&done, Instant::now() + AT_ONCE, &interrupt) {
                 self.wait(&done, &interrupt, &mut beside, screen);
             }
             worker.join().unwrap_or_else(|panic| resume_unwind(panic))
@@ -137,58 +149,69 @@ impl Terminal {
         beside: &mut Session,
         screen: Option<&mut impl Write>,
     ) {
-        let keys = Keys::one_by_one();
-        let mut line = screen.filter(|_| tty::redraws()).map(Line::new);
-        let mut typed = self.typed.clone();
-        let mut look = after(Duration::ZERO);
+        let columns = redraws().then(|| self.size().1);
+        let hint = if self.can_interrupt() { " (Ctrl-C: back to the prompt)" } else { "" };
+        let mut line = screen.map(|output| WaitLine::new(output, columns));
         loop {
-            select! {
-                recv(done) -> _ => return,
-                recv(typed) -> pressed => match pressed {
-                    Ok(pressed) if keys.is_some() && pressed.contains(&CTRL_C) => {
-                        // Keys typed before Ctrl-C were about the wait, or a slip.
-                        (self.unseen, self.ahead) = (0, Vec::new());
-                        interrupt.set();
-                    }
-                    Ok(pressed) if keys.is_some() => self.keep(&pressed),
-                    // They were seen as they were typed.
-                    Ok(pressed) => self.ahead.extend(pressed),
-                    Err(_) => typed = never(),
-                },
-                recv(look) -> _ => {
-                    if let Some(line) = &mut line {
-                        line.draw(beside, keys.is_some());
-                    }
-                    look = after(LOOK);
-                }
+            if let Some(line) = &mut line {
+                line.draw(beside, hint);
+            }
+            if self.waited(done, Instant::now() + LOOK, interrupt) {
+                return;
             }
         }
     }
 
-    /// Pauses. False if a key that means "enough" was pressed: Enter, q or Ctrl-C.
+    /// Waits until the work is done or the time has passed. True if it is done. Ctrl-C interrupts it.
+    fn waited(
+        &mut self,
+        done: &Receiver<Infallible>,
+        until: Instant,
+        interrupt: &Interrupt,
+    ) -> bool {
+        loop {
+            let next = until.min(Instant::now() + GLANCE);
+            if done.recv_deadline(next) == Err(RecvTimeoutError::Disconnected) {
+                return true;
+            }
+            if self.ctrl_c.pressed() {
+                self.forget_ahead();
+                interrupt.set();
+            }
+            if next == until {
+                return false;
+            }
+        }
+    }
+
+    /// Pauses. False if a key was pressed, or Ctrl-C: it is enough. What else was typed is kept.
     pub(super) fn pause(&mut self, time: Duration) -> bool {
         let until = Instant::now() + time;
-        loop {
-            match self.typed.recv_deadline(until) {
-                Ok(pressed) if pressed.iter().any(|key| b"\r\nqQ\x03".contains(key)) => {
+        if self.keys.is_none() {
+            return self.ctrl_c.passes(until);
+        }
+        while let Some(keys) = self.ctrl_c.keys_before(Some(until)) {
+            match wish(&keys) {
+                Wish::Nothing => {}
+                Wish::Typing(text) => {
+                    self.take_ahead(&text);
                     return false;
                 }
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => return false,
+                Wish::More | Wish::Enough => return false,
             }
         }
+        true
     }
 
-    /// Shows a text, page by page if it is longer than the screen. `q` or Ctrl-C ends it.
+    /// Shows a text, page by page if it is longer than the screen. `q` or Ctrl-C ends it, and so does whoever
+    /// goes on typing.
     pub(super) fn show(&mut self, text: &str, output: &mut impl Write) -> io::Result<()> {
-        // Such a text is not worth asking for the screen's length.
-        const SHORT: usize = 10;
-        if text.lines().count() <= SHORT {
+        if self.keys.is_none() {
             return output.write_all(text.as_bytes());
         }
-        let (rows, columns) = tty::size();
+        let (rows, columns) = self.size();
         let mut pages = pages(text, rows, columns).into_iter().peekable();
+        self.ctrl_c.pressed();
         while let Some(page) = pages.next() {
             output.write_all(page.as_bytes())?;
             if pages.peek().is_some() && !self.more(output)? {
@@ -200,138 +223,49 @@ impl Terminal {
 
     /// Asks for the next page. True if it is wanted.
     fn more(&mut self, output: &mut impl Write) -> io::Result<bool> {
-        let keys = Keys::one_by_one();
         output.write_all(b"--More-- (Enter: the next page; q: enough)")?;
         output.flush()?;
         let wanted = loop {
-            match self.typed.recv() {
-                Ok(pressed) if pressed.iter().any(|key| b"qQ\x03".contains(key)) => break false,
-                Ok(pressed) if pressed.iter().any(|key| b"\r\n ".contains(key)) => break true,
-                Ok(_) => {}
-                Err(_) => break false,
+            match self.ctrl_c.keys_before(None).map(|keys| wish(&keys)) {
+                Some(Wish::More) => break true,
+                Some(Wish::Typing(text)) => {
+                    self.take_ahead(&text);
+                    break false;
+                }
+                Some(Wish::Enough) | None => break false,
+                Some(Wish::Nothing) => {}
             }
         };
-        // Where keys don't come one by one, the Enter has ended the line.
-        if keys.is_some() {
-            output.write_all(if tty::redraws() { CLEAR_LINE } else { "\n" }.as_bytes())?;
-        }
+        output.write_all(CLEAR_LINE.as_bytes())?;
         Ok(wanted)
     }
-}
 
-/// Cuts a text into pages of at most `rows` lines, one of them for the question whether to go on.
-fn pages(text: &str, rows: usize, columns: usize) -> Vec<String> {
-    let room = rows.saturating_sub(1).max(1);
-    let (mut pages, mut left) = (vec![String::new()], room);
-    for line in text.lines() {
-        let height = line.chars().count().div_ceil(columns).max(1);
-        if height > left && left < room {
-            pages.push(String::new());
-            left = room;
-        }
-        left = left.saturating_sub(height);
-        if let Some(page) = pages.last_mut() {
-            // Writing to a text can't fail.
-            let _ = writeln!(page, "{line}");
+    /// Takes keys for the prompt, as far as they can be text.
+    fn take_ahead(&mut self, keys: &str) {
+        for key in keys.chars() {
+            match key {
+                '\r' | '\n' => self.ahead.push_back(std::mem::take(&mut self.begun)),
+                '\x7f' | '\x08' => drop(self.begun.pop()),
+                key if !key.is_control() => self.begun.push(key),
+                _ => {}
+            }
         }
     }
-    pages
-}
 
-/// The line that tells what the client waits for, redrawn in its place.
-struct Line<'a, O: Write> {
-    output: &'a mut O,
-    columns: usize,
-    shown: String,
-}
-
-impl<'a, O: Write> Line<'a, O> {
-    fn new(output: &'a mut O) -> Self {
-        Line { output, columns: tty::size().1, shown: String::new() }
-    }
-
-    fn draw(&mut self, beside: &mut Session, interruptible: bool) {
-        let waits = match beside.ask(&Request::Status) {
-            Ok(Answer::Reply(Reply::Status(status))) => wait_in_words(&status),
-            // It answers, and what it waits for isn't for everybody.
-            Ok(Answer::Reply(Reply::Short(_))) => "waiting".into(),
-            _ => no_word_of(&beside.home()),
+    /// Returns how many lines and columns the terminal has.
+    fn size(&mut self) -> (usize, usize) {
+        let variable = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
+        let told = self.keys.as_mut().and_then(|keys| keys.editor.size());
+        // A terminal that doesn't know its size says 0.
+        let one = |name, told: Option<usize>, usually| {
+            variable(name).or(told).filter(|number| *number > 0).unwrap_or(usually)
         };
-        let hint = if interruptible { " (Ctrl-C: back to the prompt)" } else { "" };
-        let text = format!("{waits}{hint}");
-        if text != self.shown {
-            let seen: String = text.chars().take(self.columns.saturating_sub(1)).collect();
-            // If nobody can see this line, the answer will tell.
-            let _ = write!(self.output, "{CLEAR_LINE}{seen}");
-            let _ = self.output.flush();
-            self.shown = text;
-        }
+        let rows = one("LINES", told.map(|(rows, _)| rows), 24);
+        (rows, one("COLUMNS", told.map(|(_, columns)| columns), 80))
     }
 }
 
-impl<O: Write> Drop for Line<'_, O> {
-    fn drop(&mut self) {
-        let _ = write!(self.output, "{CLEAR_LINE}");
-        let _ = self.output.flush();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn typing(typed: &[&[u8]]) -> Terminal {
-        let (to_typed, receiver) = crossbeam_channel::unbounded();
-        typed.iter().for_each(|bytes| to_typed.send(bytes.to_vec()).unwrap());
-        Terminal { typed: receiver, ahead: Vec::new(), unseen: 0 }
-    }
-
-    #[test]
-    fn lines_come_whole_and_the_last_one_without_its_end() {
-        let mut terminal = typing(&[b"balance\nlo", b"g\nsta"]);
-        let mut shown = Vec::new();
-        let mut next = || {
-            let mut line = Vec::new();
-            terminal.read_line(&mut line, &mut shown).unwrap();
-            String::from_utf8(line).unwrap()
-        };
-        assert_eq!([next(), next(), next(), next()], ["balance\n", "log\n", "sta", ""]);
-        assert!(shown.is_empty(), "what is typed at the prompt is seen as it is typed");
-    }
-
-    #[test]
-    fn what_was_typed_unseen_is_shown_when_it_is_read() {
-        let mut terminal = typing(&[b"C 5\n"]);
-        terminal.keep("balé\u{7f}\u{7f}lance\x1b\nt B 1\nt X\x08".as_bytes());
-        terminal.keep("\u{7f}\u{7f}\u{7f}\u{7f}t ".as_bytes());
-        let mut both = || {
-            let (mut line, mut shown) = (Vec::new(), Vec::new());
-            terminal.read_line(&mut line, &mut shown).unwrap();
-            (String::from_utf8(line).unwrap(), String::from_utf8(shown).unwrap())
-        };
-        assert_eq!(both(), ("balance\n".into(), "balance\n".into()));
-        assert_eq!(both(), ("t B 1\n".into(), "t B 1\n".into()));
-        assert_eq!(both(), ("t C 5\n".into(), "t ".into()));
-    }
-
-    #[test]
-    fn a_pause_ends_with_the_keys_that_mean_enough() {
-        for (pressed, goes_on) in
-            [(&b"x"[..], true), (b"\n", false), (b"q", false), (b"\x03", false)]
-        {
-            let (to_typed, receiver) = crossbeam_channel::unbounded();
-            to_typed.send(pressed.to_vec()).unwrap();
-            let mut terminal = Terminal { typed: receiver, ahead: Vec::new(), unseen: 0 };
-            assert_eq!(terminal.pause(Duration::from_millis(10)), goes_on, "{pressed:?}");
-        }
-    }
-
-    #[test]
-    fn a_long_text_is_cut_into_pages_that_leave_a_line_for_the_question() {
-        let text = "1\n2\n3\n4\n5\n";
-        assert_eq!(pages(text, 4, 80), ["1\n2\n3\n", "4\n5\n"]);
-        assert_eq!(pages(text, 6, 80), [text]);
-        assert_eq!(pages("1\n1234567890\n3\n", 4, 5), ["1\n1234567890\n", "3\n"]);
-        assert_eq!(pages(&"x".repeat(100), 2, 5).len(), 1, "a line is never cut");
-    }
+/// True if the terminal can redraw a line.
+pub(super) fn redraws() -> bool {
+    std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
 }

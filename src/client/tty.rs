@@ -1,173 +1,142 @@
-//! The terminal's settings, set through `stty`: the standard library can't.
-//!
-//! They are set back when a wait is over, and at a panic. A client that is killed during a wait leaves them
-//! changed; `stty sane` mends that.
+//! The terminal between two prompts: keys one by one and unseen, and Ctrl-C as a signal that ends no more
+//! than a wait. At the prompt itself the line editor has the terminal.
 
-use std::io::{self, Read};
+use std::io;
+use std::os::fd::AsFd;
 use std::panic;
-use std::process::{Command, Stdio};
-use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// The settings from before keys were taken one by one; none while they are not.
-static BEFORE: Mutex<Option<String>> = Mutex::new(None);
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{
+    InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+};
+use nix::unistd::read;
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 
-static TURNS: Mutex<Turns> =
-    Mutex::new(Turns { keys: false, switching: false, reading: None, doubtful_until: None });
-static TURNED: Condvar = Condvar::new();
+/// How often Ctrl-C is looked for.
+const LOOK: Duration = Duration::from_millis(50);
 
-/// The order of reading and switching. No read begins while the terminal is being switched, so the rules
-/// by which each read began are known.
-#[derive(Debug)]
-struct Turns {
-    /// True if keys come one by one.
-    keys: bool,
-    /// True while this is being changed.
-    switching: bool,
-    /// The read under way, if any: true if it began while keys came one by one.
-    reading: Option<bool>,
-    /// Set if the present read was about to begin by lines when keys were asked for. If the switch overtook
-    /// it, it goes by keys, and has ended by this time.
-    doubtful_until: Option<Instant>,
-}
+/// The settings from before; none while they hold.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-fn turns() -> MutexGuard<'static, Turns> {
-    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Reads what is typed; 0 at the end of the input.
-///
-/// A read that begins while keys come one by one keeps their rules when lines are wanted again, and
-/// would not notice an end. So it ends by itself after a short time (see [`Keys::one_by_one`]), which
-/// looks like the end of the input and isn't.
-pub(super) fn read_typed(buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        let switching = |turns: &mut Turns| turns.switching;
-        let mut turns =
-            TURNED.wait_while(turns(), switching).unwrap_or_else(PoisonError::into_inner);
-        let by_keys = turns.keys;
-        turns.reading = Some(by_keys);
-        drop(turns);
-        let read = io::stdin().read(buffer);
-        let mut turns = self::turns();
-        (turns.reading, turns.doubtful_until) = (None, None);
-        let may_be_by_keys = by_keys || turns.keys || turns.switching;
-        drop(turns);
-        TURNED.notify_all();
-        match read {
-            Ok(0) if may_be_by_keys => {}
-            read => return read,
-        }
-    }
-}
-
-/// Switches the terminal, between two reads if the present one ends soon.
-fn switch(keys: bool, settings: &[&str]) -> bool {
-    const PATIENCE: Duration = Duration::from_millis(500);
-    /// Longer than a read by keys takes.
-    const DOUBT: Duration = Duration::from_millis(250);
-    let mut turns = turns();
-    turns.switching = true;
-    let doubt_ends = turns.doubtful_until.map(|until| until.duration_since(Instant::now()));
-    // A read that began by lines ends only with typed input, and sees the end by either rules.
-    let soon = |turns: &mut Turns| turns.reading == Some(true) || turns.doubtful_until.is_some();
-    let waited = TURNED.wait_timeout_while(turns, doubt_ends.unwrap_or(PATIENCE), soon);
-    drop(waited.unwrap_or_else(PoisonError::into_inner));
-    let done = stty(settings).is_some();
-    turns = self::turns();
-    turns.switching = false;
-    if done {
-        turns.keys = keys;
-        let is_doubtful = keys && turns.reading == Some(false);
-        turns.doubtful_until = is_doubtful.then(|| Instant::now() + DOUBT);
-    }
-    TURNED.notify_all();
-    done
-}
-
-fn before() -> MutexGuard<'static, Option<String>> {
+fn before() -> MutexGuard<'static, Option<Termios>> {
     BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `stty` on the standard input; none if there is no such program, or no terminal.
-fn stty(arguments: &[&str]) -> Option<String> {
-    let mut command = Command::new("stty");
-    let output = command.args(arguments).stdin(Stdio::inherit()).stderr(Stdio::null()).output();
-    let output = output.ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// While this is held, keys come one by one and unseen, and Ctrl-C is a key among others.
+/// While this is held, typed keys are not shown, and are kept one by one for whoever reads next. Ctrl-C is a
+/// signal all the same; it discards what was typed before it.
 #[derive(Debug)]
-pub(super) struct Keys {
-    outermost: bool,
-}
+pub(super) struct Unseen;
 
-/// The key Ctrl-C, while keys come one by one.
-pub(super) const CTRL_C: u8 = 3;
-
-impl Keys {
-    /// Has keys come one by one; none if that isn't possible here.
-    pub(super) fn one_by_one() -> Option<Keys> {
-        let mut before = before();
-        if before.is_some() {
-            return Some(Keys { outermost: false });
-        }
-        let settings = stty(&["-g"])?;
-        restore_on_panic();
-        // Noted first: the switch may do half of its work and fail.
-        let settings = before.insert(settings).clone();
-        if !switch(true, &["-icanon", "-echo", "-isig", "min", "0", "time", "1"]) {
-            stty(&[&settings]);
-            *before = None;
-            return None;
-        }
-        Some(Keys { outermost: true })
+impl Unseen {
+    /// Changes the terminal's settings; none if that isn't possible here.
+    pub(super) fn keys() -> Option<Unseen> {
+        let usual = tcgetattr(io::stdin()).ok()?;
+        let mut settings = usual.clone();
+        settings.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+        // Enter is told from Ctrl-J, as the line editor wants it.
+        settings.input_flags.remove(InputFlags::ICRNL);
+        settings.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+        settings.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        *before() = Some(usual);
+        // The released program ends at a panic without dropping anything.
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            restore();
+            hook(panic);
+        }));
+        tcsetattr(io::stdin(), SetArg::TCSADRAIN, &settings).ok().map(|()| Unseen)
     }
 }
 
-impl Drop for Keys {
+impl Drop for Unseen {
     fn drop(&mut self) {
-        if self.outermost {
-            restore();
-        }
+        restore();
     }
 }
 
 /// Sets the terminal back.
 fn restore() {
-    let settings = before().take();
-    if let Some(settings) = settings {
-        switch(false, &[&settings]);
+    if let Some(usual) = before().take() {
+        // If the terminal is gone, there is nothing to set back.
+        let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &usual);
     }
 }
 
-/// Has a panic set the terminal back: the released program ends at a panic without dropping anything.
-fn restore_on_panic() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            restore();
-            usual(panic);
-        }));
-    });
+/// The presses of Ctrl-C that came as a signal.
+#[derive(Debug)]
+pub(super) struct CtrlC {
+    pressed: Arc<AtomicBool>,
+    /// True while the signal ends the process.
+    is_deadly: Arc<AtomicBool>,
 }
 
-/// Returns how many lines and columns the terminal has.
-pub(super) fn size() -> (usize, usize) {
-    let variable = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
-    let told = stty(&["size"]).unwrap_or_default();
-    let mut told = told.split_whitespace().map(|number| number.parse().ok());
-    let mut one = |name, usually| {
-        let told = told.next().flatten();
-        // A terminal that doesn't know its size says 0.
-        variable(name).or(told).filter(|number| *number > 0).unwrap_or(usually)
-    };
-    (one("LINES", 24), one("COLUMNS", 80))
-}
+impl CtrlC {
+    /// True, since it is a signal among others.
+    pub(super) const IS_HEARD: bool = true;
 
-/// True if the terminal can redraw a line.
-pub(super) fn redraws() -> bool {
-    std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+    /// Takes the signal over.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(super) fn heard() -> io::Result<CtrlC> {
+        let (pressed, is_deadly) = (Arc::default(), Arc::default());
+        flag::register_conditional_default(SIGINT, Arc::clone(&is_deadly))?;
+        flag::register(SIGINT, Arc::clone(&pressed))?;
+        Ok(CtrlC { pressed, is_deadly })
+    }
+
+    /// True if it was pressed since the last time that this was asked.
+    pub(super) fn pressed(&self) -> bool {
+        self.pressed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Does work that Ctrl-C is to end together with the process.
+    pub(super) fn ends<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.is_deadly.store(true, Ordering::Relaxed);
+        let done = work();
+        self.is_deadly.store(false, Ordering::Relaxed);
+        done
+    }
+
+    /// Reads keys that were pressed together. Empty if Ctrl-C was pressed or the input has ended; none if this
+    /// moment passed before.
+    pub(super) fn keys_before(&self, until: Option<Instant>) -> Option<Vec<u8>> {
+        let stdin = io::stdin();
+        while !self.pressed() {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let look = left.unwrap_or(LOOK).min(LOOK);
+            let mut waited = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut waited, PollTimeout::try_from(look).unwrap_or(PollTimeout::ZERO));
+            match ready {
+                Ok(0) if left == Some(Duration::ZERO) => return None,
+                Ok(1..) => {
+                    let mut keys = vec![0; 4096];
+                    // An input that fails has ended.
+                    let count = read(&stdin, &mut keys).unwrap_or(0);
+                    keys.truncate(count);
+                    return Some(keys);
+                }
+                // Nothing yet, or a signal.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Some(Vec::new())
+    }
+
+    /// Pauses. False if Ctrl-C was pressed before this moment.
+    pub(super) fn passes(&self, until: Instant) -> bool {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match (self.pressed(), left) {
+                (true, _) => return false,
+                (false, Duration::ZERO) => return true,
+                (false, left) => thread::sleep(left.min(LOOK)),
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// The names of all messages but those that open a connection, without which no message could be lost.
-const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 12] = [
     "heartbeat",
     "rejoin",
     "prepare",

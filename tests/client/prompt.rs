@@ -14,7 +14,7 @@ use crate::{impatient, options};
 /// Types the lines and returns the exit status and what was printed.
 fn converse(options: &Options, input: &[u8]) -> (u8, String, String) {
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let status = Repl::new(options, &mut output, &mut errors).converse(input, false);
+    let status = Repl::new(options, &mut output, &mut errors).converse(input);
     (status, String::from_utf8(output).unwrap(), String::from_utf8(errors).unwrap())
 }
 
@@ -136,16 +136,6 @@ fn what_is_mistyped_is_an_error_of_its_own_line() {
 }
 
 #[test]
-fn a_person_is_prompted_and_forgiven() {
-    let fake = Fake::start(vec![]);
-    let id = "north".parse().unwrap();
-    let words = Options { id, json: false, ..options(&fake) };
-    let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let status = Repl::new(&words, &mut output, &mut errors).converse(&b"blance\n"[..], true);
-    assert_eq!((status, output.as_slice()), (0, &b"north> north> \n"[..]));
-}
-
-#[test]
 fn commands_given_beforehand_are_obeyed_in_order() {
     let balance = r#"{"id":ID,"account":"B","balance":0,"committed":0,"height":0}"#;
     let fake = Fake::start(vec![say(balance)]);
@@ -171,8 +161,7 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
     let fake = Fake::start(vec![]);
     for (kind, expected) in [(io::ErrorKind::BrokenPipe, 0), (io::ErrorKind::StorageFull, 3)] {
         let mut errors = Vec::new();
-        let status =
-            Repl::new(&options(&fake), Closed(kind), &mut errors).converse(&b"help\n"[..], false);
+        let status = Repl::new(&options(&fake), Closed(kind), &mut errors).converse(&b"help\n"[..]);
         assert_eq!((status, errors.is_empty()), (expected, expected == 0));
     }
 }

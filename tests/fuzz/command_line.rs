@@ -30,7 +30,7 @@ impl Target for CommandLine {
                 assert!(!server.redis.is_empty() && !server.redis_options.timeout.is_zero());
                 heard.accepted("a server");
             }
-            Ok(Config::Client(options)) => {
+            Ok(Config::Client(options, _)) => {
                 assert!(options.timeout <= options.give_up_after && !options.address.is_empty());
                 heard.accepted("a client");
             }

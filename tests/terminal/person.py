@@ -3,14 +3,18 @@
 Usage: person.py STEPS PROGRAM ARGUMENT...; the steps are JSON, a list of pairs:
   ["see", TEXT]   waits until this is shown, after what was seen before
   ["type", TEXT]  types it
-  ["modes", KIND] waits until the terminal gives whole lines ("lines") or single keys ("keys")
+  ["modes", KIND] waits until the terminal is one of a line editor ("prompt"), gives single keys that nobody sees
+                  ("unseen"), or is as it was ("usual")
+  ["size", [R,C]] makes the terminal so high and wide
 Prints all that was shown; fails with what was shown if something does not come in time.
 """
+import fcntl
 import json
 import os
 import pty
 import select
 import signal
+import struct
 import sys
 import termios
 import time
@@ -55,12 +59,14 @@ for kind, value in steps:
     elif kind == "type":
         os.write(terminal, value.encode())
     elif kind == "modes":
-        wanted = {"lines": True, "keys": False}[value]
         flags = termios.ICANON | termios.ECHO | termios.ISIG
-        while termios.tcgetattr(terminal)[3] & flags != (flags if wanted else 0):
+        wanted = {"prompt": 0, "unseen": termios.ISIG, "usual": flags}[value]
+        while termios.tcgetattr(terminal)[3] & flags != wanted:
             if time.monotonic() > until:
                 fail(f"no {value}")
             time.sleep(0.02)
+    elif kind == "size":
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *value, 0, 0))
     else:
         fail(f"{kind!r} is no step")
 
