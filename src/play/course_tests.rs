@@ -70,6 +70,9 @@ fn accounts_that_are_no_servers_have_homes_by_turns() {
             Act::Show(vec![]),
         ]
     );
+    // Who comes back is a server, too, though it was live in no set.
+    let text = "1,\"(A, B, 1); R(n2); (B, A, 1)\",[n1]";
+    assert_eq!(good(text).servers, ids("n1 n2"));
     // Numbers are in the order of numbers; servers to be contacted are the homes of who is first spoken of then.
     let homes = |text: &str| -> Vec<String> {
         good(text).accounts.iter().map(|account| account.to_string()).collect()
@@ -92,6 +95,7 @@ fn a_course_s_plain_lines_are_read_with_what_they_print() {
         "transfer(A, B, 5)\nmoneyTransfer(10, B, C)",
         "Transfer A B 5.0\nsend B C $10",
         "A -> B 5\n(B, C, 10)",
+        "A to B 5\nB pays C 10",
     ] {
         assert_eq!(acts(text), transfers, "{text:?}");
     }

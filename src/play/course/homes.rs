@@ -54,10 +54,7 @@ fn live_servers(
 ) -> BTreeSet<ServerId> {
     let declared = cast.declared.clone();
     let mut servers = declared.clone().unwrap_or_default();
-    for name in happenings.iter().flat_map(|happening| match &happening.what {
-        What::Set { live, .. } => &live[..],
-        _ => &[],
-    }) {
+    for name in happenings.iter().flat_map(live_names) {
         let server: ServerId = match name.text.parse() {
             Ok(server) => server,
             Err(error) => {
@@ -82,6 +79,15 @@ fn live_servers(
         }
     }
     servers
+}
+
+/// Returns the names of servers that are live from here on: those of a set, or one that comes back.
+fn live_names(happening: &Happening) -> &[Name] {
+    match &happening.what {
+        What::Set { live, .. } => live,
+        What::Item(Item::Recovers(name)) => std::slice::from_ref(name),
+        _ => &[],
+    }
 }
 
 /// Returns the names of accounts in an item.
@@ -157,10 +163,7 @@ fn digits_before(name: &str) -> usize {
 
 /// True if a server is live at some time.
 fn servers_has(happenings: &[Happening], server: &ServerId) -> bool {
-    happenings.iter().any(|happening| match &happening.what {
-        What::Set { live, .. } => live.iter().any(|name| name.text == server.as_str()),
-        _ => false,
-    })
+    happenings.iter().flat_map(live_names).any(|name| name.text == server.as_str())
 }
 
 /// The servers and accounts that names may mean.

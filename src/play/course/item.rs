@@ -138,7 +138,11 @@ pub(in crate::play) fn of_part(part: &str, places: &Places<'_>) -> Result<Option
             head => call(part, head, &words(inside), places),
         };
     }
-    match &words(part)[..] {
+    let mut words = words(part);
+    if let [_, "to" | "pays" | "TO" | "To", _, _] = words[..] {
+        words.remove(1);
+    }
+    match &words[..] {
         [verb, _, _] if is_in(verb, &PAYS) && verb.len() > 1 => {
             let what = format!("who pays is missing; {TRANSFER}");
             Err(Wrong { place: places.of_part(part), what })
