@@ -162,7 +162,7 @@ fn going_on(server: &cli::Server) -> Result<Arc<Opening>, String> {
 }
 
 /// Draws the traces that the files hold.
-fn draw(diagram: &cli::Diagram) -> Result<(), String> {
+fn draw(diagram: &cli::play::Drawing) -> Result<(), String> {
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
         // A trace's last line may be cut within a letter.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use paxos_banking::bank::address::Address;
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::bank_name::BankName;
@@ -14,6 +14,7 @@ use super::archive::Archive;
 use super::audit::{Audit, Backup, Export};
 use super::doors::Doors;
 use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
+use super::play::{Diagram, Play};
 use super::redis::PasswordFile;
 use super::values::{Cluster, parse_copies, parse_entries};
 
@@ -278,51 +279,6 @@ pub struct Client {
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit status: 0 all was as expected; 1 something was not; 2 the file or the usage is \
-                        wrong; 3 it can't be played here. doc/SCENARIOS.md explains the files."
-)]
-pub struct Play {
-    /// The file: plain text, such as tests/scenarios/demo.txt, or a course's sets as CSV
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-
-    /// A Redis that may be used, and in which nothing is left
-    /// [default: what PAXOS_BANKING_REDIS holds, or else one is started, and ended]
-    #[arg(long, value_name = "URL")]
-    pub redis: Option<String>,
-
-    #[command(flatten)]
-    pub password_file: PasswordFile,
-
-    /// The opening balance of each server's account [default: as the file says, or else 100]
-    #[arg(long, value_name = "UNITS", allow_negative_numbers = true)]
-    pub opening_balance: Option<Amount>,
-
-    /// Send transfers that follow each other (those of a set, for instance) all at once, but each client's
-    /// one after the other
-    #[arg(long)]
-    pub concurrent: bool,
-
-    /// What becomes of a transfer that the bank can't cover: it is refused, or it waits for money and is
-    /// tried again after each block and each restart, until the play ends
-    #[arg(long, value_name = "HOW", default_value = "refuse")]
-    pub short: Short,
-
-    /// How long an expectation may take to come true
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_time)]
-    pub patience: Duration,
-
-    /// Keep the servers' traces in this folder, a file each, for diagram to draw
-    #[arg(long, value_name = "FOLDER")]
-    pub traces: Option<PathBuf>,
-
-    /// Print each step, and the end, as one line of JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Args)]
-#[command(
     after_help = "It cuts nothing off but the unfinished end of the last write, and only with --yes. Redis's own \
                   repair, redis-check-aof --fix, cuts at the first place that it can't read, however much \
                   stands behind.\n\n\
@@ -371,37 +327,4 @@ pub struct Upgrade {
     /// How long Redis may take to answer
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub timeout: Duration,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Short {
-    Refuse,
-    Wait,
-}
-
-#[derive(Args)]
-pub struct Diagram {
-    /// The traces, from any number of servers
-    #[arg(value_name = "TRACE", required = true)]
-    pub traces: Vec<PathBuf>,
-
-    /// The file for the drawing [default: the standard output]
-    #[arg(long, value_name = "FILE.svg")]
-    pub output: Option<PathBuf>,
-
-    /// Leave out everything before this time from the beginning of the traces [default: nothing]
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub from: Option<Duration>,
-
-    /// Leave out everything after this time from the beginning of the traces [default: nothing]
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub to: Option<Duration>,
-
-    /// Draw only what concerns the block of this height [default: everything]
-    #[arg(long, value_name = "N")]
-    pub height: Option<u64>,
-
-    /// Draw heartbeats and hellos, too, and the servers' questions about heights
-    #[arg(long)]
-    pub heartbeats: bool,
 }

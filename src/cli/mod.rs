@@ -9,6 +9,7 @@ mod args;
 mod audit;
 mod doors;
 mod keys;
+pub mod play;
 mod redis;
 mod values;
 
@@ -27,9 +28,7 @@ use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
 use paxos_banking::mend;
 use paxos_banking::node::{NodeConfig, Timings};
-use paxos_banking::play;
 use paxos_banking::store::redis::{ArchiveOptions, Options as RedisOptions};
-use paxos_banking::trace::Choice;
 use paxos_banking::tunnel;
 use paxos_banking::upgrade;
 
@@ -49,9 +48,9 @@ pub enum Config {
     /// Talk to a server. What is typed is kept in this folder.
     Client(client::Options, Option<PathBuf>),
     /// Play a scenario file.
-    Play(play::Options),
+    Play(paxos_banking::play::Options),
     /// Draw a diagram.
-    Diagram(Diagram),
+    Diagram(play::Drawing),
     /// Verify servers' stores.
     Audit(AuditOptions),
     /// Write out a server's store.
@@ -65,14 +64,6 @@ pub enum Config {
     Key(PathBuf),
     /// Carry plain lines to a server that wants keys.
     Tunnel(tunnel::Options),
-}
-
-/// What to draw, and where.
-#[derive(Debug)]
-pub struct Diagram {
-    pub traces: Vec<PathBuf>,
-    pub output: Option<PathBuf>,
-    pub choice: Choice,
 }
 
 /// A server and its store.
@@ -102,8 +93,8 @@ where
     let (name, config) = match Arguments::try_parse_from(arguments)?.command {
         Command::Server(server) => ("server", check_server(*server, variable)),
         Command::Client(client) => ("client", check_client(client, &environment)),
-        Command::Play(play) => ("play", play_options(play, variable).map(Config::Play)),
-        Command::Diagram(diagram) => ("diagram", check_diagram(diagram)),
+        Command::Play(args) => ("play", play::options(args, variable).map(Config::Play)),
+        Command::Diagram(args) => ("diagram", play::check_diagram(args).map(Config::Diagram)),
         Command::Audit(args) => {
             ("audit", audit::check_audit(args, &environment).map(Config::Audit))
         }
@@ -273,13 +264,6 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
     Ok(Config::Client(options, environment.state.clone()))
 }
 
-fn play_options(play: args::Play, variable: Option<String>) -> Result<play::Options, String> {
-    let args::Play { file, redis, password_file, concurrent, patience, traces, json, .. } = play;
-    let redis = redis::url(redis, variable, &password_file)?;
-    let (opening, short_waits) = (play.opening_balance, matches!(play.short, args::Short::Wait));
-    Ok(play::Options { file, redis, opening, concurrent, short_waits, patience, traces, json })
-}
-
 fn upgrade_options(
     args: args::Upgrade,
     variable: Option<String>,
@@ -295,15 +279,6 @@ fn upgrade_options(
 fn mend_options(mend: args::Mend) -> mend::Options {
     let args::Mend { folder, yes, zeros } = mend;
     mend::Options { folder, cut: yes, zeros }
-}
-
-fn check_diagram(diagram: args::Diagram) -> Result<Config, String> {
-    let args::Diagram { traces, output, from, to, height, heartbeats } = diagram;
-    if let (Some(from), Some(to)) = (from, to) {
-        check_order("--from", from, "--to", to)?;
-    }
-    let choice = Choice { from, to, height, heartbeats };
-    Ok(Config::Diagram(Diagram { traces, output, choice }))
 }
 
 /// Returns the cluster's address of the server with this id.

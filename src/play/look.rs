@@ -64,6 +64,12 @@ impl Look {
         Look { servers, balances, gone }
     }
 
+    /// Returns each account's balance as its home knows it, if the home can be asked.
+    pub(super) fn balances(&self) -> BTreeMap<AccountId, Option<Amount>> {
+        let known = |(account, holding): (&AccountId, &Holding)| (account.clone(), holding.balance);
+        self.balances.iter().map(known).collect()
+    }
+
     /// Writes the look for people.
     pub(super) fn in_words(&self) -> String {
         let mut text = String::new();

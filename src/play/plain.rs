@@ -55,6 +55,12 @@ pub(super) fn parse(
     }
 }
 
+/// Reads one line that does something.
+pub(super) fn one(line: &str) -> Result<Act, Wrong> {
+    let bare = without_comment(line);
+    act(bare, &mut Words::of(bare, 1, 1), &mut Cast::default())
+}
+
 /// Cuts off a comment. A title is shown as it is; elsewhere, what follows a # is for the file's readers.
 fn without_comment(line: &str) -> &str {
     if line.split_whitespace().next() == Some("say") {

@@ -19,11 +19,15 @@ use crate::play::report::Report;
 use crate::play::script::{Act, Membership, Script, Step};
 use crate::play::short::Short;
 use crate::play::stage::Stage;
+use crate::play::tally::Tally;
 use crate::play::teller::{Done, Teller};
 use crate::play::why::{Observed, why};
 
 mod sets;
+mod stops;
 mod waiting;
+
+use stops::{Onward, Stops};
 
 /// Why a play does not go on.
 #[derive(Debug)]
@@ -64,6 +68,8 @@ pub(super) struct Manner {
     pub short_waits: bool,
     /// How long an expectation may take to come true.
     pub patience: Duration,
+    /// How long to wait after each step.
+    pub slow: Duration,
     /// The balance with which the script's accounts are opened.
     pub opening_of_accounts: Amount,
 }
@@ -88,6 +94,8 @@ pub(super) struct Player<'a, O> {
     pub report: Report<O>,
     pub figures: Figures,
     pub short: Short,
+    pub tally: Tally,
+    stops: Option<Stops>,
     tellers: BTreeMap<ServerId, Teller>,
     to_done: Sender<Done>,
     done: Receiver<Done>,
@@ -116,6 +124,8 @@ impl<'a, O: Write> Player<'a, O> {
             report,
             figures: Figures::default(),
             short: Short::default(),
+            tally: Tally::default(),
+            stops: None,
             tellers: BTreeMap::new(),
             to_done,
             done,
@@ -143,10 +153,23 @@ impl<'a, O: Write> Player<'a, O> {
             if !goes_on || !self.manner.concurrent {
                 self.look_again()?;
             }
+            let ends_set = next.is_none_or(|next| matches!(next, Act::Set { .. }));
+            if ends_set && next.is_some() {
+                self.wait_for(|_| true)?;
+                self.note_balances();
+            }
+            if next.is_some() {
+                thread::sleep(self.manner.slow);
+            }
+            if self.stops_after(step, ends_set) && self.look_around(step)? == Onward::End {
+                break;
+            }
         }
         self.wait_for(|_| true)?;
         self.look_again()?;
-        self.look_at_all_again()
+        self.look_at_all_again()?;
+        self.note_balances();
+        Ok(())
     }
 
     fn step(&mut self, step: &Rc<Step>) -> Result<(), Stop> {
@@ -199,7 +222,7 @@ impl<'a, O: Write> Player<'a, O> {
             Act::Members(change) => self.change_members(step, change),
             Act::Fail(server) => self.fail(step, server.as_ref()),
             Act::Recover(id) => self.recover(step, id),
-            Act::Set { live, .. } => self.begin_set(step, live),
+            Act::Set { number, live } => self.begin_set(step, *number, live),
         }
     }
 
@@ -319,6 +342,7 @@ impl<'a, O: Write> Player<'a, O> {
             return why.map_or(Ok(()), |why| told(self.report.waits(&step, &response, why, took)));
         }
         self.figures.count(endings, took);
+        self.tally.count(endings);
         if asked.again {
             why = why.map(|why| format!("it had waited: {why}"));
         }

@@ -13,14 +13,26 @@ use crate::play::look::Look;
 use crate::play::script::Step;
 use crate::wire::to_line;
 
+/// How a play is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Voice {
+    /// In words, for people.
+    Words,
+    /// As lines of JSON.
+    Json,
+    /// Not at all.
+    Silent,
+}
+
 /// Writes what happens, as it happens.
 #[derive(Debug)]
 pub(super) struct Report<O> {
     output: O,
-    json: bool,
+    voice: Voice,
     /// How many checks passed.
     pub passed: usize,
-    pub failed: usize,
+    /// The checks that failed, each with its line and what was found.
+    pub failures: Vec<String>,
 }
 
 /// A line of JSON for a step.
@@ -67,13 +79,23 @@ impl<'a> StepLine<'a> {
 }
 
 impl<O: Write> Report<O> {
-    pub(super) fn new(output: O, json: bool) -> Report<O> {
-        Report { output, json, passed: 0, failed: 0 }
+    pub(super) fn new(output: O, voice: Voice) -> Report<O> {
+        Report { output, voice, passed: 0, failures: Vec::new() }
+    }
+
+    fn is_json(&self) -> bool {
+        self.voice == Voice::Json
+    }
+
+    /// Asks a person for a line.
+    pub(super) fn ask(&mut self, prompt: &str) -> io::Result<()> {
+        write!(self.output, "{prompt}")?;
+        self.output.flush()
     }
 
     /// Reports a step that has no answer.
     pub(super) fn done(&mut self, step: &Step, done: &str) -> io::Result<()> {
-        if self.json {
+        if self.is_json() {
             return self.json_line(&StepLine { done: Some(done), ..StepLine::of(step) });
         }
         self.step(step, done)
@@ -88,7 +110,7 @@ impl<O: Write> Report<O> {
         took: Duration,
     ) -> io::Result<()> {
         let ms = took.as_secs_f64() * 1e3;
-        if self.json {
+        if self.is_json() {
             let response = serde_json::from_str(&to_json(response)).ok();
             let ms = Some((ms * 1e3).round() / 1e3);
             return self.json_line(&StepLine { response, why, ms, ..StepLine::of(step) });
@@ -111,7 +133,7 @@ impl<O: Write> Report<O> {
         why: &str,
         took: Duration,
     ) -> io::Result<()> {
-        if self.json {
+        if self.is_json() {
             return self.answered(step, response, Some(&format!("it waits: {why}")), took);
         }
         let words = to_words(response);
@@ -121,7 +143,7 @@ impl<O: Write> Report<O> {
 
     /// Reports what servers hold.
     pub(super) fn shown(&mut self, step: &Step, look: &Look, words: &str) -> io::Result<()> {
-        if self.json {
+        if self.is_json() {
             return self.json_line(&ShownLine { line: step.place.line, step: &step.text, look });
         }
         self.step(step, "")?;
@@ -133,9 +155,12 @@ impl<O: Write> Report<O> {
         let found = result.as_ref().err().map(String::as_str);
         match found {
             None => self.passed += 1,
-            Some(_) => self.failed += 1,
+            Some(found) => {
+                let line = format!("line {}: {}: {found}", step.place.line, step.text);
+                self.failures.push(line);
+            }
         }
-        if self.json {
+        if self.is_json() {
             return self.json_line(&StepLine {
                 ok: Some(found.is_none()),
                 found,
@@ -150,25 +175,20 @@ impl<O: Write> Report<O> {
 
     /// Reports a title.
     pub(super) fn title(&mut self, step: &Step, title: &str) -> io::Result<()> {
-        if self.json {
+        if self.is_json() {
             return self.json_line(&StepLine { done: Some(title), ..StepLine::of(step) });
         }
-        writeln!(self.output, "\n{title}")?;
-        self.output.flush()
+        self.line(&format!("\n{title}"))
     }
 
     /// Writes lines that belong to the step before, or to none.
     pub(super) fn text(&mut self, text: &str) -> io::Result<()> {
-        if self.json {
-            return Ok(());
-        }
-        writeln!(self.output, "{}", text.trim_end())?;
-        self.output.flush()
+        self.line(text.trim_end())
     }
 
     /// Writes a line of JSON, if JSON is to be printed.
     pub(super) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        if self.json { self.json_line(value) } else { Ok(()) }
+        if self.is_json() { self.json_line(value) } else { Ok(()) }
     }
 
     fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
@@ -178,12 +198,19 @@ impl<O: Write> Report<O> {
 
     fn step(&mut self, step: &Step, outcome: &str) -> io::Result<()> {
         let line = format!("{:>4}  {:<36} {outcome}", step.place.line, step.text);
-        writeln!(self.output, "{}", line.trim_end())?;
-        self.output.flush()
+        self.line(line.trim_end())
     }
 
     fn below(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.output, "{:42} {}", "", line.trim_start())?;
+        self.line(&format!("{:42} {}", "", line.trim_start()))
+    }
+
+    /// Writes a line for people.
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        if self.voice != Voice::Words {
+            return Ok(());
+        }
+        writeln!(self.output, "{line}")?;
         self.output.flush()
     }
 }

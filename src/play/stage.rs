@@ -241,6 +241,12 @@ impl Stage {
         self.actors.keys().map(end).collect::<Vec<_>>().join("\n\n")
     }
 
+    /// Returns each server's log, by the server's name.
+    pub(super) fn all_logs(&self) -> Vec<(String, PathBuf)> {
+        let log = |id: &ServerId| (id.to_string(), self.log_of(id));
+        self.actors.keys().map(log).filter(|(_, log)| log.exists()).collect()
+    }
+
     /// Polls until `is_so`.
     pub(super) fn wait_until(
         &mut self,

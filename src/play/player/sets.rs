@@ -13,6 +13,7 @@ use crate::client::execute::execute;
 use crate::client::session::{Ending, Session};
 use crate::play::cast::list;
 use crate::play::check::chain;
+use crate::play::look::Look;
 use crate::play::script::Step;
 
 impl<O: Write> Player<'_, O> {
@@ -47,7 +48,13 @@ impl<O: Write> Player<'_, O> {
     }
 
     /// Kills servers that are not to run, starts those that are, and waits until they hear each other.
-    pub(super) fn begin_set(&mut self, step: &Step, live: &BTreeSet<ServerId>) -> Result<(), Stop> {
+    pub(super) fn begin_set(
+        &mut self,
+        step: &Step,
+        number: u64,
+        live: &BTreeSet<ServerId>,
+    ) -> Result<(), Stop> {
+        self.tally.begin(Some(number));
         let (mut killed, mut started) = (Vec::new(), Vec::new());
         for id in &self.script.servers {
             if !live.contains(id) && self.stage.kill(id) {
@@ -71,6 +78,18 @@ impl<O: Write> Player<'_, O> {
         let text = words("killed", &killed) + &words("started", &started) + &running;
         self.done(step, &text)?;
         self.look_at_all_again()
+    }
+
+    /// Notes who holds what at the end of a set, and how many transfers wait.
+    pub(super) fn note_balances(&mut self) {
+        let servers: Vec<ServerId> = self.stage.live().into_iter().collect();
+        let balances = Look::at(&mut self.stage, servers).balances();
+        if self.tally.rows.is_empty() {
+            self.tally.begin(None);
+        }
+        if let Some(row) = self.tally.rows.last_mut() {
+            (row.balances, row.waiting) = (balances, self.short.left().len());
+        }
     }
 
     /// Kills a server, or else the leader of the last round, and waits until those that are left know.
