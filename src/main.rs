@@ -4,7 +4,6 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use paxos_banking::client;
 use paxos_banking::mend;
 use paxos_banking::node::{LoadError, Node, StartError};
 use paxos_banking::noise::load_or_create_key_file;
+use paxos_banking::play;
 use paxos_banking::store::StoreError;
 use paxos_banking::store::redis::RedisStore;
 use paxos_banking::trace;
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         }
         Ok(Config::Play(options)) => {
             start_log(&"play", LevelFilter::Warn);
-            paxos_banking::play::run(&options)
+            play::run(&options)
         }
         Ok(Config::Diagram(diagram)) => match draw(&diagram) {
             Ok(()) => 0,
@@ -161,15 +161,9 @@ fn going_on(server: &cli::Server) -> Result<Arc<Opening>, String> {
     Ok(Arc::new(found.opening))
 }
 
-/// Draws the traces that the files hold.
+/// Draws traces.
 fn draw(diagram: &cli::play::Drawing) -> Result<(), String> {
-    let read = |path: &PathBuf| {
-        let name = path.display().to_string();
-        // A trace's last line may be cut within a letter.
-        let bytes = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
-        Ok((name, String::from_utf8_lossy(&bytes).into_owned()))
-    };
-    let traces: Vec<_> = diagram.traces.iter().map(read).collect::<Result<_, String>>()?;
+    let traces = play::traced::traces_of(&diagram.inputs)?;
     let svg = trace::draw(&traces, &diagram.choice)?;
     match &diagram.output {
         Some(path) => std::fs::write(path, svg)

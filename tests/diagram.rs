@@ -36,7 +36,8 @@ fn competing_proposers_are_drawn() {
         assert!(svg.contains(part), "{part}: {svg}");
     }
     assert_eq!(svg.matches(">block 1<").count(), 3, "each appends it: {svg}");
-    assert_eq!(svg.matches(">answer: accepted<").count(), 2, "{svg}");
+    assert_eq!(svg.matches(">client: transfer C 120<").count(), 2, "{svg}");
+    assert_eq!(svg.matches(">answer: accepted after a run: balance 20<").count(), 2, "{svg}");
 }
 
 #[test]
@@ -48,6 +49,62 @@ fn a_leader_that_dies_after_accept_is_drawn() {
     assert_eq!(svg.matches(">block 1<").count(), 3, "each appends it: {svg}");
 }
 
+/// The texts of a picture.
+fn words(svg: &str) -> Vec<&str> {
+    let texts = svg.split("</text>").filter_map(|part| part.rsplit('>').next());
+    texts.filter(|text| !text.trim().is_empty()).collect()
+}
+
+#[test]
+fn a_scenario_file_is_played_and_drawn_with_what_it_says_and_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "say <one> run, and one that brings nothing\nB: transfer A 40\nA: transfer C 120\ncut A C\n\
+        A: transfer B 90\nkill C\n";
+    let (file, traces) = (folder.path().join("play.txt"), folder.path().join("traces"));
+    fs::write(&file, text).unwrap();
+    let program = || Program::new(env!("CARGO_BIN_EXE_paxos-banking"));
+    let drawn = program().arg("diagram").arg(&file).assert().success();
+    let of_file = String::from_utf8(drawn.get_output().stdout.clone()).unwrap();
+    program().arg("play").arg(&file).arg("--traces").arg(&traces).assert().success();
+    let drawn = program().arg("diagram").arg(&traces).assert().success();
+    let of_folder = String::from_utf8(drawn.get_output().stdout.clone()).unwrap();
+    for svg in [of_file, of_folder] {
+        let words = words(&svg);
+        for part in [
+            "&lt;one&gt; run, and one that brings nothing",
+            "client: transfer A 40",
+            "client: transfer C 120",
+            "phase 1: who promises? [1.A]",
+            "majority reached: 2 of 3 promise",
+            "phase 2: who accepts? [1.A]",
+            "majority reached: 2 of 3 accepted",
+            "phase 3: block 1 is chosen",
+            "answer: accepted after a run: balance 20",
+            "cut A C",
+            "client: transfer B 90",
+            "answer: refused: A has 20, 90 asked",
+            "kill C",
+        ] {
+            assert!(words.contains(&part), "{part}: {words:?}");
+        }
+    }
+}
+
+#[test]
+fn sets_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sets.csv");
+    fs::write(&file, "1,\"(S1, S2, 3)\",\"[S1, S2, S3]\"\n2,LF; F(S3),\"[S1, S3]\"\n").unwrap();
+    let output = folder.path().join("sets.svg");
+    let mut program = Program::new(env!("CARGO_BIN_EXE_paxos-banking"));
+    program.arg("diagram").arg(&file).arg("--output").arg(&output).assert().success();
+    let svg = fs::read_to_string(output).unwrap();
+    let words = words(&svg);
+    for part in ["set 1", "set 2", "LF", "F(S3)", "client: transfer S2 3"] {
+        assert!(words.contains(&part), "{part}: {words:?}");
+    }
+}
+
 #[test]
 fn what_can_t_be_drawn_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -56,7 +113,24 @@ fn what_can_t_be_drawn_is_told() {
     fs::write(&other, "block 7\n").unwrap();
     let file = |path: &Path| path.to_str().unwrap().to_owned();
     for (arguments, status, part) in [
-        (vec![], 2, "<TRACE>"),
+        (vec![], 2, "<TRACE|FOLDER|FILE.txt>"),
+        (vec![file(folder.path())], 1, "holds no trace: play --traces FOLDER writes files"),
+        (
+            vec!["a.txt".into(), "b.txt".into()],
+            1,
+            "a.txt is a scenario file, whose play is a story",
+        ),
+        (vec!["/no/such.csv".into()], 1, "/no/such.csv: "),
+        (
+            vec![file(&other), "--output".into(), "x.png".into()],
+            2,
+            "only SVG is drawn here, not PNG",
+        ),
+        (
+            vec![file(&other), "--output".into(), "x.PDF".into()],
+            2,
+            "only SVG is drawn here, not PDF",
+        ),
         (vec!["/no/such/file".into()], 1, "/no/such/file: "),
         (vec![file(&empty)], 1, "is empty"),
         (vec![file(&other)], 1, "other, line 1 is not a line of a trace"),

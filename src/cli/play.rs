@@ -1,6 +1,6 @@
 //! The command line of `play` and `diagram`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -79,9 +79,10 @@ pub enum Short {
 
 #[derive(Args)]
 pub struct Diagram {
-    /// The traces, from any number of servers
-    #[arg(value_name = "TRACE", required = true)]
-    pub traces: Vec<PathBuf>,
+    /// The traces, from any number of servers; or a folder of traces; or a scenario file (.txt, .csv), which is
+    /// played for it
+    #[arg(value_name = "TRACE|FOLDER|FILE.txt", required = true)]
+    pub inputs: Vec<PathBuf>,
 
     /// The file for the drawing [default: the standard output]
     #[arg(long, value_name = "FILE.svg")]
@@ -107,7 +108,7 @@ pub struct Diagram {
 /// What to draw, and where.
 #[derive(Debug)]
 pub struct Drawing {
-    pub traces: Vec<PathBuf>,
+    pub inputs: Vec<PathBuf>,
     pub output: Option<PathBuf>,
     pub choice: Choice,
 }
@@ -138,10 +139,24 @@ pub(super) fn options(play: Play, variable: Option<String>) -> Result<play::Opti
 
 /// Checks what is to be drawn.
 pub(super) fn check_diagram(diagram: Diagram) -> Result<Drawing, String> {
-    let Diagram { traces, output, from, to, height, heartbeats } = diagram;
+    let Diagram { inputs, output, from, to, height, heartbeats } = diagram;
     if let (Some(from), Some(to)) = (from, to) {
         check_order("--from", from, "--to", to)?;
     }
     let choice = Choice { from, to, height, heartbeats };
-    Ok(Drawing { traces, output, choice })
+    if let Some(end) = output.as_ref().and_then(|output| other_picture(output)) {
+        return Err(format!(
+            "--output: only SVG is drawn here, not {end}. Draw FILE.svg, and have a browser print it, or `rsvg-convert \
+             FILE.svg -o FILE.png` (of librsvg, with `-f pdf` for PDF) convert it"
+        ));
+    }
+    Ok(Drawing { inputs, output, choice })
+}
+
+/// Returns the kind of picture that a file's name promises, if it is another one than is drawn.
+fn other_picture(output: &Path) -> Option<String> {
+    const OTHERS: [&str; 10] =
+        ["png", "pdf", "jpg", "jpeg", "gif", "webp", "eps", "ps", "bmp", "tiff"];
+    let end = output.extension()?.to_str()?.to_lowercase();
+    OTHERS.contains(&&*end).then(|| end.to_uppercase())
 }

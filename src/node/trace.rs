@@ -13,9 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::bank::effects::{Batch, Event, Write};
-use crate::bank::ids::{ConnectionId, LifeId, ServerId};
+use crate::bank::ids::{AccountId, ConnectionId, LifeId, ServerId};
+use crate::bank::ledger::entry::{Action, Via};
 use crate::bank::paxos::message::Message;
-use crate::bank::request::{Outcome, Reply, Request};
+use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::trace::record::{Brief, Loss, Place, Queue, Record, What};
 
 /// The length of text, in bytes, that is written before the turn ends.
@@ -142,8 +143,8 @@ impl Trace {
             Event::Greeted(id, hello) => (id, Message::Hello(hello.clone())),
             Event::Received(id, message) => (id, message.clone()),
             Event::Request(_, _, request) => {
-                return asked_for(request).into_iter().for_each(|what| {
-                    tracer.note(What::Asked { what: what.into() });
+                return asked_for(request, &tracer.server).into_iter().for_each(|what| {
+                    tracer.note(What::Asked { what });
                 });
             }
             Event::Part(_, _, part) if part.before == 0 => {
@@ -183,8 +184,10 @@ impl Trace {
 
     /// Notes that a client is answered.
     pub(crate) fn replied(&self, reply: &Reply) {
-        if let (Some(tracer), Some(what)) = (&self.0, answer_in_a_word(reply)) {
-            tracer.note(What::Answered { what: what.into() });
+        if let Some(tracer) = &self.0
+            && let Some(what) = answer_in_short(reply)
+        {
+            tracer.note(What::Answered { what });
         }
     }
 
@@ -282,29 +285,49 @@ fn dialled_by_them(socket: &TcpStream) -> Option<String> {
     Some(format!("{}-{}", remote.port(), local.port()))
 }
 
-fn asked_for(request: &Request) -> Option<&'static str> {
-    match request {
-        Request::One(instruction) if instruction.action.payer().is_none() => Some("open"),
-        Request::One(_) => Some("transfer"),
-        Request::Batch(_) => Some("batch"),
-        Request::Settle => Some("settle"),
-        _ => None,
-    }
+/// Says in short what a client asks for, if it changes accounts: `transfer B 90`.
+fn asked_for(request: &Request, server: &ServerId) -> Option<String> {
+    Some(match request {
+        Request::One(Instruction { action, .. }) => match action {
+            Action::Transfer { from, to, amount } if *from == AccountId::of(server) => {
+                format!("transfer {to} {amount}")
+            }
+            Action::Transfer { from, to, amount } => format!("transfer {from} {to} {amount}"),
+            Action::Open { account, .. } => format!("open {account}"),
+            Action::Rekey { account, .. } => format!("rekey {account}"),
+            // Servers alone do these.
+            Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => return None,
+        },
+        Request::Batch(all) => format!("batch of {}", all.len()),
+        Request::Settle => "settle".into(),
+        _ => return None,
+    })
 }
 
-fn answer_in_a_word(reply: &Reply) -> Option<&'static str> {
+/// Says in short what a client is answered, and why.
+fn answer_in_short(reply: &Reply) -> Option<String> {
+    let why = |word: &str, reason: &str| {
+        // The word says it.
+        let reason = reason.strip_prefix("insufficient funds: ").unwrap_or(reason);
+        format!("{word}: {reason}")
+    };
     Some(match reply {
         Reply::One(outcome) => match outcome {
-            Outcome::Accepted { .. } => "accepted",
-            Outcome::Refused { .. } => "refused",
-            Outcome::Unavailable { .. } => "unavailable",
-            Outcome::Invalid { .. } => "invalid",
-            Outcome::LinkedFailed { .. } => "linked failed",
-            Outcome::WrongServer { .. } => "wrong server",
-            Outcome::Expired { .. } => "expired",
+            Outcome::Accepted { balance, via: Via::Local, .. } => {
+                format!("accepted: balance {balance}")
+            }
+            Outcome::Accepted { balance, via: Via::Paxos, .. } => {
+                format!("accepted after a run: balance {balance}")
+            }
+            Outcome::Refused { reason, .. } => why("refused", reason),
+            Outcome::Unavailable { reason, .. } => why("unavailable", reason),
+            Outcome::Invalid { reason, .. } => why("invalid", reason),
+            Outcome::LinkedFailed { .. } => "linked failed".into(),
+            Outcome::WrongServer { .. } => "wrong server".into(),
+            Outcome::Expired { .. } => "expired".into(),
         },
-        Reply::Batch { .. } => "batch",
-        Reply::Settled { .. } => "settled",
+        Reply::Batch { .. } => "batch".into(),
+        Reply::Settled { .. } => "settled".into(),
         _ => return None,
     })
 }

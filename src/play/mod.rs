@@ -45,6 +45,7 @@ mod stage;
 mod summary;
 mod tally;
 mod teller;
+pub mod traced;
 mod why;
 mod words;
 pub mod wrong;
@@ -57,9 +58,6 @@ const FAILED: u8 = 1;
 const WRONG_FILE: u8 = 2;
 /// The status if there is no bank to play with.
 const NO_STAGE: u8 = 3;
-
-/// How long an expectation may take to come true, unless somebody says otherwise.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A player's options, from the command line.
 #[derive(Clone, Debug, Default)]
@@ -117,20 +115,6 @@ fn run_one(file: &Path, options: &Options) -> u8 {
             }
             NO_STAGE
         }
-    }
-}
-
-/// Plays a file for its traces alone, which are then in this folder.
-///
-/// # Errors
-/// If the file is wrong, or can't be played here. What the file expects doesn't matter.
-pub fn trace(file: &Path, folder: &Path, redis: Option<String>) -> Result<(), String> {
-    let script = read(file)?;
-    let traces = Some(folder.to_owned());
-    let options = Options { redis, traces, patience: PATIENCE, ..Options::default() };
-    match one::play(file, &script, &options, Voice::Silent) {
-        Ok(_) | Err(Stop::Unread) => Ok(()),
-        Err(Stop::Cannot(why)) => Err(format!("{}: {why}", file.display())),
     }
 }
 

@@ -173,6 +173,7 @@ impl<'a, O: Write> Player<'a, O> {
     }
 
     fn step(&mut self, step: &Rc<Step>) -> Result<(), Stop> {
+        self.stage.tell(step);
         match &step.act {
             Act::Say { server, command, behind } => {
                 let ticket = self.say(step, server, command.clone(), false)?;

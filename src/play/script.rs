@@ -59,6 +59,19 @@ pub enum Act {
     },
 }
 
+impl Act {
+    /// True if it is done to servers or links, and not said by a client.
+    pub(super) fn is_done_to_servers(&self) -> bool {
+        match self {
+            Act::Kill(_) | Act::Start(_) | Act::Pause(_) | Act::Resume(_) => true,
+            Act::Break(_) | Act::Heal | Act::Members(_) => true,
+            Act::Fail(_) | Act::Recover(_) | Act::Set { .. } => true,
+            Act::Say { .. } | Act::Await(_) | Act::Wait(_) => false,
+            Act::Show(_) | Act::Title(_) | Act::Expect(_) => false,
+        }
+    }
+}
+
 /// A change of the bank's members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Membership {

@@ -2,10 +2,8 @@
 //! afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +23,9 @@ use crate::wire::Answer;
 use crate::wire::link::{LinkFault, LinkFaults, LinkOrder};
 
 mod members;
+mod traces;
+
+use traces::kept_folder;
 
 /// The flags of each server. A run waits for the logs of all connected servers, so that its result doesn't
 /// depend on how fast this machine is.
@@ -355,17 +356,6 @@ impl Stage {
     fn hears_exactly(&mut self, id: &ServerId, live: &BTreeSet<ServerId>) -> bool {
         let Ok(status) = self.status(id) else { return false };
         status.active && status.peers.iter().all(|peer| peer.connected == live.contains(&peer.id))
-    }
-}
-
-/// Prepares a folder for traces, with no earlier play's traces in it.
-fn kept_folder(path: &Path) -> Result<PathBuf, String> {
-    let wrong =
-        |error: io::Error| format!("the traces can't be kept in {}: {error}", path.display());
-    fs::create_dir_all(path).map_err(wrong)?;
-    match fs::read_dir(path).map_err(wrong)?.next() {
-        None => path.canonicalize().map_err(wrong),
-        Some(_) => Err(wrong(io::Error::other("it is not empty"))),
     }
 }
 

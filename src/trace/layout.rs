@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use crate::trace::gaps;
 use crate::trace::merge::{Deed, Delivery, Event, Story};
 use crate::trace::record::What;
-use crate::trace::sheet::{Arrow, End, Line, Margin, Mark, Point, Sheet, Sign, Text};
+use crate::trace::sheet::{Arrow, Band, End, Ground, Line, Margin, Mark, Point, Sheet, Sign, Text};
 
 /// The width of a letter, about.
 const LETTER: f64 = 6.4;
@@ -23,7 +24,7 @@ const SLOPE: f64 = 24.0;
 const SLACK: f64 = 70.0;
 /// How far an event moves down in each try to be clear of others.
 const NUDGE: f64 = 2.0;
-const LONGEST_NUDGE: u8 = 16;
+const LONGEST_NUDGE: u8 = 32;
 /// How many of the latest arrows, and of the latest texts, can be in the way.
 const RECENT: usize = 60;
 /// The shortest pause that is written down.
@@ -34,24 +35,9 @@ const BOX: f64 = 30.0;
 const LEFT: f64 = 96.0;
 /// The height of the first event.
 const TOP: f64 = 64.0;
-
-/// The ground that a text covers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Ground {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-}
-
-impl Ground {
-    fn touches(&self, other: &Ground) -> bool {
-        self.left < other.right
-            && other.left < self.right
-            && self.top < other.bottom
-            && other.top < self.bottom
-    }
-}
+/// The most letters of what a play tells, and of the words beside a server's line.
+const BAND_LETTERS: usize = 120;
+const LETTERS: usize = 48;
 
 impl Ground {
     /// True if a line between these points goes through it.
@@ -98,6 +84,8 @@ struct Work<'a> {
     latest: Option<Duration>,
     /// The place where a time was last written.
     timed: f64,
+    /// The time that was last written, in microseconds, as it was written.
+    last_time: Option<u128>,
 }
 
 impl<'a> Work<'a> {
@@ -132,11 +120,15 @@ impl<'a> Work<'a> {
             bottom: TOP,
             latest: None,
             timed: f64::MIN,
+            last_time: None,
         }
     }
 
     fn place(&mut self, event: &Event) {
         self.pause(event.time);
+        if let Deed::Told(words) = &event.deed {
+            return self.tell(words);
+        }
         let mut y = self.free[event.server].max(self.bottom - SLACK);
         if let Deed::Received { sent: Some(sent), .. } = event.deed {
             let hops = self.story.events[sent].server.abs_diff(event.server);
@@ -176,7 +168,18 @@ impl<'a> Work<'a> {
         let recent = self.sheet.arrows.iter().rev().take(RECENT);
         let mut recent = recent.map(|arrow| (arrow.from, arrow.to));
         let through = |(from, to)| texts.iter().any(|text| text.is_crossed(from, to));
+        // An arrow that has arrived is steeper than it was drawn when it left.
+        let arrived = match event.deed {
+            Deed::Received { sent: Some(sent), .. } => {
+                let from = (self.x(self.story.events[sent].server), self.places[sent]);
+                Some((from, (self.x(event.server), y)))
+            }
+            _ => None,
+        };
         recent.any(through)
+            || arrived.is_some_and(|(from, to)| {
+                self.taken.iter().rev().take(RECENT).any(|text| text.is_crossed(from, to))
+            })
             || self.way(event, y).is_some_and(|(from, to, _)| {
                 self.taken.iter().rev().take(RECENT).any(|text| text.is_crossed(from, to))
             })
@@ -198,11 +201,40 @@ impl<'a> Work<'a> {
         }
         let y = self.bottom;
         if is_next && y - self.timed >= 4.0 * LINE {
-            let words = format!("{:.3} s", time.as_secs_f64());
+            let words = self.time_in_words(time);
             let y = if latest.is_none() || self.timed == f64::MIN { y + LINE } else { y };
             self.sheet.margins.push(Margin { words, y, is_pause: false });
             self.timed = y;
         }
+    }
+
+    /// Writes a time as finely as it takes to differ from the one before it.
+    fn time_in_words(&mut self, time: Duration) -> String {
+        let us = time.as_micros();
+        // Not rounded: what is later must not look earlier.
+        let cut = |digits: u32| us - us % 10_u128.pow(6 - digits);
+        let digits = (3..6).find(|digits| Some(cut(*digits)) > self.last_time).unwrap_or(6);
+        self.last_time = Some(cut(digits));
+        format!(
+            "{}.{:0width$} s",
+            us / 1_000_000,
+            cut(digits) % 1_000_000 / 10_u128.pow(6 - digits),
+            width = digits as usize
+        )
+    }
+
+    /// Writes what a play tells below everything so far.
+    fn tell(&mut self, words: &str) {
+        let y = self.lowest() + 2.0 * LINE;
+        let words: String = words.chars().take(BAND_LETTERS).collect();
+        let width = words.chars().count() as f64 * LETTER + BESIDE;
+        self.sheet.width = self.sheet.width.max(width);
+        self.taken.push(Ground { left: 0.0, right: width, top: y - LINE + 3.0, bottom: y + 3.0 });
+        self.sheet.bands.push(Band { words, y });
+        self.free.fill(y + 2.0 * LINE);
+        // A time is not to stand on its line.
+        self.bottom = y + LINE + 6.0;
+        self.places.push(y);
     }
 
     /// Returns the lowest point so far, hanging parts included.
@@ -260,12 +292,13 @@ impl<'a> Work<'a> {
             Deed::Noted(What::Durable { turn, writes }) => {
                 (Sign::Write, format!("turn {turn}: {writes} writes are durable"))
             }
-            Deed::Noted(What::Asked { .. } | What::Answered { .. }) => {
-                (Sign::Client, "a client".into())
+            Deed::Noted(What::Asked { what } | What::Answered { what }) => {
+                (Sign::Client, what.clone())
             }
-            Deed::Noted(_) => return,
+            Deed::Phase { words, .. } => (Sign::Phase, words.clone()),
+            Deed::Noted(_) | Deed::Told(_) => return,
         };
-        let detail = format!("{detail} ({:.3} s, clock {})", event.time.as_secs_f64(), event.clock);
+        let detail = format!("{detail} ({:.6} s, clock {})", event.time.as_secs_f64(), event.clock);
         self.sheet.marks.push(Mark { at, sign, text, detail });
     }
 
@@ -288,7 +321,7 @@ impl<'a> Work<'a> {
         let (Some((from, to, end)), Some(label)) = (self.way(event, y), label) else { return };
         let Deed::Sent { message, .. } = &event.deed else { return };
         let kind = message.kind.clone();
-        self.sheet.arrows.push(Arrow { kind, from, to, end, label });
+        self.sheet.arrows.push(Arrow { kind, from, to, parts: Vec::new(), end, label });
     }
 
     fn arrive(&mut self, sent: Option<usize>, at: Point) {
@@ -303,6 +336,9 @@ impl<'a> Work<'a> {
 
     fn finish(mut self) -> Sheet {
         let end = self.lowest() + LINE;
+        for arrow in &mut self.sheet.arrows {
+            arrow.parts = gaps::parts_of(arrow.from, arrow.to, &self.taken);
+        }
         for (line, since) in self.sheet.lines.iter_mut().zip(self.since) {
             line.lives.extend(since.map(|since| (since, end)));
         }
@@ -317,9 +353,18 @@ fn words_of(event: &Event) -> Option<String> {
         Deed::Sent { message, .. } => Some(message.label()),
         Deed::Started { again } => Some(if *again { "restart" } else { "start" }.into()),
         Deed::Crashed => Some("crash".into()),
-        Deed::Noted(What::Asked { what }) => Some(format!("client: {what}")),
-        Deed::Noted(What::Answered { what }) => Some(format!("answer: {what}")),
-        Deed::Received { .. } | Deed::Noted(_) => None,
+        Deed::Noted(What::Asked { what }) => Some(cut(&format!("client: {what}"))),
+        Deed::Noted(What::Answered { what }) => Some(cut(&format!("answer: {what}"))),
+        Deed::Phase { words, .. } => Some(cut(words)),
+        Deed::Received { .. } | Deed::Noted(_) | Deed::Told(_) => None,
+    }
+}
+
+/// Cuts words that are too long to stand between two lines; all of them are in the detail.
+fn cut(words: &str) -> String {
+    match words.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words.to_owned(),
     }
 }
 

@@ -33,7 +33,8 @@ fn story(seed: u64, messages: usize) -> Story {
                 let what = What::Appended { height: 7, hash, proposer, entries: 3 };
                 happens(from, Deed::Noted(what));
             }
-            3 => drop(happens(from, Deed::Noted(What::Asked { what: "transfer".into() }))),
+            3 if dice.bool() => drop(happens(5, Deed::Told(format!("set {sent}")))),
+            3 => drop(happens(from, Deed::Noted(What::Asked { what: "transfer B 90".into() }))),
             4 => drop(happens(from, Deed::Noted(What::Durable { turn: 3, writes: 1 }))),
             kind => {
                 let to = (from + step) % 5;
@@ -63,6 +64,11 @@ fn texts(sheet: &Sheet) -> Vec<(String, Ground)> {
     let labels = sheet.arrows.iter().map(|arrow| &arrow.label);
     let besides = sheet.marks.iter().filter_map(|mark| mark.text.as_ref());
     let beside_lines = labels.chain(besides).map(|text| (text.words.clone(), text.ground()));
+    let bands = sheet.bands.iter().map(|band| {
+        let right = band.words.chars().count() as f64 * LETTER;
+        let (top, bottom) = (band.y - LINE + 3.0, band.y + 3.0);
+        (band.words.clone(), Ground { left: 0.0, right, top, bottom })
+    });
     let in_boxes = sheet.marks.iter().filter_map(|mark| match mark.sign {
         Sign::Block(height) => {
             let ((x, y), half) = (mark.at, BOX);
@@ -71,7 +77,7 @@ fn texts(sheet: &Sheet) -> Vec<(String, Ground)> {
         }
         _ => None,
     });
-    beside_lines.chain(in_boxes).collect()
+    beside_lines.chain(in_boxes).chain(bands).collect()
 }
 
 #[test]
@@ -92,12 +98,66 @@ fn no_text_stands_on_another_or_beyond_the_paper() {
     }
 }
 
+/// However the story goes: where a text is in the way, the arrow goes on behind it.
+#[test]
+fn no_arrow_goes_through_a_text() {
+    let mut interrupted = 0;
+    for seed in 0..20 {
+        let sheet = lay_out(&story(seed, 120));
+        let texts = texts(&sheet);
+        for arrow in &sheet.arrows {
+            interrupted += usize::from(arrow.parts.len() > 1);
+            for (from, to) in &arrow.parts {
+                // Points of the line, a tenth of a letter apart.
+                let steps = (to.0 - from.0).hypot(to.1 - from.1).ceil() as usize + 1;
+                for step in 0..=steps {
+                    let share = step as f64 / steps as f64;
+                    let x = from.0 + share * (to.0 - from.0);
+                    let y = from.1 + share * (to.1 - from.1);
+                    let inside = |ground: &Ground| {
+                        ground.left < x - 0.01
+                            && x + 0.01 < ground.right
+                            && ground.top < y - 0.01
+                            && y + 0.01 < ground.bottom
+                    };
+                    let through = texts.iter().find(|(_, ground)| inside(ground));
+                    assert_eq!(through, None, "seed {seed}: at {x} {y}: {arrow:?}");
+                }
+            }
+        }
+    }
+    assert!(interrupted > 10, "{interrupted}");
+}
+
+#[test]
+fn times_that_are_close_are_written_finely_enough_to_differ() {
+    let story = story(1, 1);
+    let mut work = Work::new(&story);
+    let us = [1_000, 1_004, 1_004, 2_000_000, 2_000_400].map(Duration::from_micros);
+    let words = us.map(|time| work.time_in_words(time));
+    assert_eq!(words, ["0.001 s", "0.001004 s", "0.001004 s", "2.000 s", "2.0004 s"]);
+}
+
+#[test]
+fn what_a_play_tells_stands_below_all_that_happened_before() {
+    let at = |server, ms, deed| Event { server, time: Duration::from_millis(ms), clock: 1, deed };
+    let begun = || Deed::Started { again: false };
+    let servers = ["A", "B"].map(|id| id.parse().unwrap()).to_vec();
+    let told = Deed::Told("say <both> are there".into());
+    let events =
+        vec![at(0, 0, begun()), at(1, 1, begun()), at(2, 2, told), at(0, 3, Deed::Crashed)];
+    let sheet = lay_out(&Story { servers, events });
+    let [a, b, crash] = &sheet.marks[..] else { panic!("{sheet:?}") };
+    let [band] = &sheet.bands[..] else { panic!("{sheet:?}") };
+    assert!(a.at.1.max(b.at.1) < band.y - LINE && band.y + LINE < crash.at.1, "{sheet:?}");
+}
+
 #[test]
 fn time_goes_down() {
     let story = story(7, 120);
     let mut work = Work::new(&story);
     story.events.iter().for_each(|event| work.place(event));
-    let mut last = [0.0; 5];
+    let mut last = [0.0; 6];
     for (event, &y) in story.events.iter().zip(&work.places) {
         let is_drawn_apart = !matches!(event.deed, Deed::Noted(_));
         assert!(y > last[event.server] || !is_drawn_apart, "{event:?}");

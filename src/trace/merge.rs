@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::bank::ids::ServerId;
 use crate::trace::Choice;
-use crate::trace::record::{Brief, Place, Record, What};
+use crate::trace::record::{Brief, Place, Record, Told, What};
 
 /// The least time, in microseconds, by which the trace of a killed server ends before the others.
 const LEAST_SILENCE: u64 = 1_000_000;
@@ -26,7 +26,7 @@ pub struct Story {
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The index of its server in [`Story::servers`].
+    /// The index of its server in [`Story::servers`]; their number, if it is of no server.
     pub server: usize,
     /// The time since the beginning of the traces.
     pub time: Duration,
@@ -64,6 +64,15 @@ pub enum Deed {
     },
     /// Something happens at one server alone.
     Noted(What),
+    /// A phase of a run begins, or a majority is reached in it.
+    Phase {
+        /// The height that the run is for.
+        height: u64,
+        /// What it is.
+        words: String,
+    },
+    /// A play does something to the bank, or says something.
+    Told(String),
 }
 
 /// What became of a message.
@@ -79,7 +88,13 @@ pub enum Delivery {
 
 /// Merges records, each server's in their order, into one story.
 pub fn merge(records: Vec<Record>) -> Story {
-    let first = records.iter().map(|record| record.us).min().unwrap_or(0);
+    merge_told(records, Vec::new())
+}
+
+/// Does the same with what a play told meanwhile.
+pub fn merge_told(records: Vec<Record>, told: Vec<Told>) -> Story {
+    let all = records.iter().map(|record| record.us).chain(told.iter().map(|told| told.us));
+    let first = all.min().unwrap_or(0);
     let last = records.iter().map(|record| record.us).max().unwrap_or(0);
     let mut names: BTreeSet<ServerId> = BTreeSet::new();
     for record in &records {
@@ -121,6 +136,11 @@ pub fn merge(records: Vec<Record>) -> Story {
         }
     }
     places.join(&mut events, &ends, first);
+    let nobody = servers.len();
+    events.extend(told.into_iter().map(|Told { us, told }| {
+        let time = Duration::from_micros(us - first);
+        Event { server: nobody, time, clock: 0, deed: Deed::Told(told) }
+    }));
     Story { servers, events: causal(events) }
 }
 
@@ -322,7 +342,8 @@ impl Story {
                 (choice.heartbeats || message.is_of_the_protocol())
                     && height.is_none_or(|height| message.concerns(height))
             }
-            (Deed::Noted(What::Appended { height: of, .. }), Some(height)) => *of == height,
+            (Deed::Noted(What::Appended { height: of, .. }), Some(height))
+            | (Deed::Phase { height: of, .. }, Some(height)) => *of == height,
             _ => choice.height.is_none(),
         };
         let chosen: Vec<&Event> =
@@ -340,7 +361,10 @@ impl Story {
             let event = &self.events[number];
             let is_about_something_else = matches!(
                 event.deed,
-                Deed::Sent { .. } | Deed::Received { .. } | Deed::Noted(What::Appended { .. })
+                Deed::Sent { .. }
+                    | Deed::Received { .. }
+                    | Deed::Phase { .. }
+                    | Deed::Noted(What::Appended { .. })
             );
             let is_in = span.is_some_and(|(first, last)| (first..=last).contains(&event.time));
             !is_about_something_else && (is_in || waiting.contains(&number))

@@ -58,6 +58,7 @@ fn told(story: &Story) -> Vec<String> {
             }
             Deed::Noted(What::Appended { height, .. }) => format!("appends {height}"),
             Deed::Noted(_) => "does something".into(),
+            Deed::Phase { words, .. } | Deed::Told(words) => words.clone(),
         };
         format!("{who} {what}")
     };

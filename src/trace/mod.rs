@@ -2,13 +2,16 @@
 //!
 //! A server that is started with `--trace FILE` adds a [`record`] a line to the file. [`reader`] reads such
 //! files. [`merge`] finds each message's sending and receiving, and puts all events into an order with
-//! causes before effects. [`layout`] finds each a place on a [`sheet`] of paper, and [`svg`] draws. All of
-//! this is pure: texts in, a text out.
+//! causes before effects; [`phases`] adds when a run's phases begin and a majority is reached. [`layout`] finds each a
+//! place on a [`sheet`] of paper, [`gaps`] interrupts arrows where they would go through a text, and [`svg`] draws. All
+//! of this is pure: texts in, a text out.
 
 use std::time::Duration;
 
+pub mod gaps;
 pub mod layout;
 pub mod merge;
+pub mod phases;
 pub mod reader;
 pub mod record;
 pub mod sheet;
@@ -32,11 +35,14 @@ pub struct Choice {
 /// # Errors
 /// Says what is wrong with the traces, or that they hold nothing to draw.
 pub fn draw(traces: &[(String, String)], choice: &Choice) -> Result<String, String> {
-    let mut records = Vec::new();
+    let (mut records, mut told) = (Vec::new(), Vec::new());
     for (name, text) in traces {
-        records.extend(reader::read(name, text)?);
+        match reader::read_told(text) {
+            Some(lines) => told.extend(lines),
+            None => records.extend(reader::read(name, text)?),
+        }
     }
-    let story = merge::merge(records).chosen(choice);
+    let story = phases::with_phases(merge::merge_told(records, told)).chosen(choice);
     if story.events.is_empty() {
         return Err("there is nothing to draw in that part of the traces".into());
     }

@@ -1,6 +1,6 @@
 //! Lines into records. A server that is killed while it writes leaves half a line, which is no error.
 
-use crate::trace::record::{Record, What};
+use crate::trace::record::{Record, Told, What};
 
 /// Reads the records of a trace, in their order.
 ///
@@ -33,6 +33,13 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Record>, String> {
         None if records.is_empty() => Err(format!("{name} is empty: no trace of any server")),
         None => Ok(records),
     }
+}
+
+/// Reads the trace of a play; none if it is a server's.
+pub fn read_told(text: &str) -> Option<Vec<Told>> {
+    let told = |line: &str| serde_json::from_str(line).ok();
+    // The last line may be half written.
+    told(text.lines().next()?).map(|_: Told| text.lines().filter_map(told).collect())
 }
 
 #[cfg(test)]

@@ -21,6 +21,16 @@ pub struct Record {
     pub what: What,
 }
 
+/// A line of the trace of a play: what its file does to the bank, or has said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    /// The time, as in [`Record`].
+    pub us: u64,
+    /// The words: `set 2`, `cut A B`, a title.
+    pub told: String,
+}
+
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -92,12 +102,13 @@ pub enum What {
     },
     /// A client asked for something that changes accounts.
     Asked {
-        /// The question: `transfer`, `open`, `batch`, `settle`.
+        /// The question: `transfer B 90`, `open A/x`, `batch of 3`, `settle`.
         what: String,
     },
     /// A client was answered.
     Answered {
-        /// The answer: an outcome's name, `batch`, `settled`, `error`.
+        /// The answer: an outcome's name and what is behind it, such as `refused: A has 40, 90 asked`; `batch`,
+        /// `settled`.
         what: String,
     },
 }

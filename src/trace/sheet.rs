@@ -18,6 +18,8 @@ pub struct Sheet {
     pub marks: Vec<Mark>,
     /// The texts that belong to no arrow or mark: pauses, times.
     pub margins: Vec<Margin>,
+    /// What a play does to the whole bank, or says: each from here on.
+    pub bands: Vec<Band>,
 }
 
 /// A server's line.
@@ -40,6 +42,8 @@ pub struct Arrow {
     pub from: Point,
     /// Where it ends.
     pub to: Point,
+    /// The parts of it that are drawn: it goes behind texts.
+    pub parts: Vec<(Point, Point)>,
     /// How it ends.
     pub end: End,
     /// The text along the arrow.
@@ -96,6 +100,8 @@ pub enum Sign {
     Write,
     /// A dot: a client asks or is answered.
     Client,
+    /// A lozenge: a phase of a run begins, or a majority is reached.
+    Phase,
 }
 
 /// A text in the margin.
@@ -107,4 +113,36 @@ pub struct Margin {
     pub y: f64,
     /// True if it tells a pause, not a time.
     pub is_pause: bool,
+}
+
+/// A text over the whole width.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Band {
+    /// The words.
+    pub words: String,
+    /// The base line.
+    pub y: f64,
+}
+
+/// The ground that a text covers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ground {
+    /// The least distance from the left.
+    pub left: f64,
+    /// The greatest distance from the left.
+    pub right: f64,
+    /// The least distance from the top.
+    pub top: f64,
+    /// The greatest distance from the top.
+    pub bottom: f64,
+}
+
+impl Ground {
+    /// True if two of them overlap.
+    pub fn touches(&self, other: &Ground) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::trace::sheet::{Arrow, End, Line, Margin, Mark, Point, Sheet, Sign, Text};
+use crate::trace::sheet::{Arrow, Band, End, Line, Margin, Mark, Point, Sheet, Sign, Text};
 
 /// The style of arrows: their class, the legend's words, and their kinds of message.
 type Style = (&'static str, &'static str, &'static [&'static str]);
@@ -27,7 +27,7 @@ const FORMS: &str = "\
 text{font:11px Helvetica,Arial,sans-serif;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}\
 .name{font-size:14px;font-weight:bold;text-anchor:middle}.left{text-anchor:end}\
 .middle{text-anchor:middle}.life{stroke-width:1.5}.death{stroke-dasharray:2 4}\
-.pause{stroke-dasharray:1 5}.sign{stroke-width:1.5}.crash{stroke-width:2.5}.block{stroke-width:1.5}\
+.pause{stroke-dasharray:1 5}.told{font-weight:bold}.phase{stroke-width:1}.sign{stroke-width:1.5}.crash{stroke-width:2.5}.block{stroke-width:1.5}\
 .arrow{fill:none;stroke-width:1.5}.promise,.accepted{stroke-dasharray:6 3}.nack{stroke-dasharray:2 3}\
 .blocks{stroke-dasharray:9 3 2 3}.commit{stroke-width:2.2}.head{stroke:none}";
 
@@ -58,8 +58,9 @@ impl Palette {
         format!(
             "text{{fill:{ink};stroke:{paper}}}.pale{{fill:{pale}}}.paper{{fill:{paper}}}\
              .life{{stroke:{ink}}}.death,.pause{{stroke:{pale}}}.sign{{stroke:{ink};fill:{paper}}}\
-             .dot{{fill:{ink}}}.crash{{stroke:{}}}.block{{fill:{paper};stroke:{}}}{styles}",
-            colours[5], colours[4]
+             .dot{{fill:{ink}}}.band{{stroke:{pale}}}.phase{{fill:{};stroke:{paper}}}.crash{{stroke:{}}}\
+             .block{{fill:{paper};stroke:{}}}{styles}",
+            colours[0], colours[5], colours[4]
         )
     }
 }
@@ -81,6 +82,7 @@ pub fn draw(sheet: &Sheet) -> String {
         DARK.rules()
     );
     sheet.margins.iter().for_each(|margin| draw_margin(&mut svg, margin, sheet));
+    sheet.bands.iter().for_each(|band| draw_band(&mut svg, band, sheet));
     sheet.lines.iter().for_each(|line| draw_line(&mut svg, line, sheet.height));
     // Texts lie above everything else.
     sheet.arrows.iter().for_each(|arrow| draw_arrow(&mut svg, arrow));
@@ -125,15 +127,23 @@ fn draw_margin(svg: &mut String, margin: &Margin, sheet: &Sheet) {
     let _ = writeln!(svg, "<text class=\"pale left\" x=\"80\" y=\"{y:.1}\">{words}</text>");
 }
 
+fn draw_band(svg: &mut String, band: &Band, sheet: &Sheet) {
+    let Band { words, y } = band;
+    let (line, right) = (y + 5.0, sheet.width - 8.0);
+    let _ = writeln!(svg, "<path class=\"band\" d=\"M8 {line:.1}H{right:.1}\"/>");
+    let words = escape(words);
+    let _ = writeln!(svg, "<text class=\"told\" x=\"8\" y=\"{y:.1}\">{words}</text>");
+}
+
 fn draw_arrow(svg: &mut String, arrow: &Arrow) {
-    let Arrow { kind, from, to, end, label } = arrow;
+    let Arrow { kind, from, to, parts, end, label } = arrow;
     let class = class_of(kind);
-    let ((x, y), (to_x, to_y)) = (from, to);
-    let _ = writeln!(
-        svg,
-        "<path class=\"arrow {class}\" d=\"M{x:.1} {y:.1}L{to_x:.1} {to_y:.1}\"><title>{}</title></path>",
-        escape(&label.words)
-    );
+    let part =
+        |((x, y), (to_x, to_y)): &(Point, Point)| format!("M{x:.1} {y:.1}L{to_x:.1} {to_y:.1}");
+    let way: String = parts.iter().map(part).collect();
+    let title = escape(&label.words);
+    let _ =
+        writeln!(svg, "<path class=\"arrow {class}\" d=\"{way}\"><title>{title}</title></path>");
     match end {
         End::Head => draw_head(svg, class, *from, *to),
         End::Cross => draw_cross(svg, &format!("arrow {class} lost"), *to, 5.0),
@@ -179,6 +189,14 @@ fn draw_sign(svg: &mut String, sign: &Sign, (x, y): Point) {
         Sign::Start => write!(svg, "<circle class=\"sign\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>"),
         Sign::Crash => return draw_cross(svg, "crash", (x, y), 7.0),
         Sign::Client => write!(svg, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>"),
+        Sign::Phase => write!(
+            svg,
+            "<path class=\"phase\" d=\"M{:.1} {y:.1}L{x:.1} {:.1}L{:.1} {y:.1}L{x:.1} {:.1}Z\"/>",
+            x - 5.0,
+            y - 5.0,
+            x + 5.0,
+            y + 5.0
+        ),
         Sign::Write => {
             write!(svg, "<path class=\"sign\" d=\"M{:.1} {y:.1}H{:.1}\"/>", x - 5.0, x + 5.0)
         }
@@ -203,6 +221,16 @@ fn draw_text(svg: &mut String, text: &Text, class: &str) {
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
+
+/// What the signs mean.
+const SIGNS: [(Sign, &str); 6] = [
+    (Sign::Block(0), "appends a block"),
+    (Sign::Write, "durable write"),
+    (Sign::Client, "client"),
+    (Sign::Phase, "phase, majority"),
+    (Sign::Start, "starts"),
+    (Sign::Crash, "crashes"),
+];
 
 /// The legend: what the colours and signs mean.
 struct Legend {
@@ -230,19 +258,12 @@ impl Legend {
             draw_head(&mut text, class, (x, y), (x + 30.0, y));
             write_beside(&mut text, (x, y), words);
         }
-        let signs = [
-            (Sign::Block(0), "appends a block"),
-            (Sign::Write, "durable write"),
-            (Sign::Client, "client"),
-            (Sign::Start, "starts"),
-            (Sign::Crash, "crashes"),
-        ];
         let is_there = |sign: &Sign| {
             let same =
                 |mark: &Mark| std::mem::discriminant(&mark.sign) == std::mem::discriminant(sign);
             sheet.marks.iter().any(same)
         };
-        for (sign, words) in signs.iter().filter(|(sign, _)| is_there(sign)) {
+        for (sign, words) in SIGNS.iter().filter(|(sign, _)| is_there(sign)) {
             let (x, y) = place();
             match sign {
                 Sign::Block(_) => {

@@ -4,7 +4,8 @@ use super::*;
 
 fn arrow(kind: &str, end: End) -> Arrow {
     let label = Text { words: format!("{kind} <1>"), x: 10.0, y: 20.0, is_left: false };
-    Arrow { kind: kind.into(), from: (0.0, 30.0), to: (100.0, 50.0), end, label }
+    let (from, to) = ((0.0, 30.0), (100.0, 50.0));
+    Arrow { kind: kind.into(), from, to, parts: vec![(from, to)], end, label }
 }
 
 fn sheet(arrows: Vec<Arrow>) -> Sheet {
@@ -12,7 +13,16 @@ fn sheet(arrows: Vec<Arrow>) -> Sheet {
     let sign = Sign::Block(3);
     let mark = Mark { at: (0.0, 60.0), sign, text: None, detail: "by A & B".into() };
     let margins = vec![Margin { words: "1.00 s later".into(), y: 70.0, is_pause: true }];
-    Sheet { width: 500.0, height: 100.0, lines: vec![line], arrows, marks: vec![mark], margins }
+    let bands = vec![Band { words: "set 2 & more".into(), y: 80.0 }];
+    Sheet {
+        width: 500.0,
+        height: 100.0,
+        lines: vec![line],
+        arrows,
+        marks: vec![mark],
+        margins,
+        bands,
+    }
 }
 
 #[test]
@@ -25,6 +35,7 @@ fn every_tag_is_closed_and_nothing_is_taken_for_one() {
         assert_eq!(opened, svg.matches(&closed).count(), "{tag}");
     }
     assert!(svg.contains("prepare &lt;1&gt;") && svg.contains("by A &amp; B"));
+    assert!(svg.contains(">set 2 &amp; more</text>"));
     assert!(!svg.contains("NaN") && !svg.contains("inf"));
 }
 

@@ -1,0 +1,41 @@
+//! The folder with the traces of the servers and of the play itself.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::Stage;
+use crate::play::script::{Act, Step};
+use crate::trace::record::Told;
+use crate::wire::to_line;
+
+/// The file of the play's own trace. No server is called so: a point is no part of a server's name.
+const PLAY: &str = "the.play.jsonl";
+
+impl Stage {
+    /// Notes in the play's own trace what a step does to the whole bank, or says.
+    pub(in crate::play) fn tell(&self, step: &Step) {
+        let told = match &step.act {
+            Act::Title(title) => title.as_str(),
+            act if act.is_done_to_servers() => step.text.as_str(),
+            _ => return,
+        };
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let told = Told { us: since.as_micros() as u64, told: told.to_owned() };
+        let file = fs::OpenOptions::new().create(true).append(true).open(self.traces.join(PLAY));
+        // A picture without it is one, too.
+        let _ = file.and_then(|mut file| file.write_all(to_line(&told).as_bytes()));
+    }
+}
+
+/// Prepares a folder for traces, with no earlier play's traces in it.
+pub(super) fn kept_folder(path: &Path) -> Result<PathBuf, String> {
+    let wrong =
+        |error: io::Error| format!("the traces can't be kept in {}: {error}", path.display());
+    fs::create_dir_all(path).map_err(wrong)?;
+    match fs::read_dir(path).map_err(wrong)?.next() {
+        None => path.canonicalize().map_err(wrong),
+        Some(_) => Err(wrong(io::Error::other("it is not empty"))),
+    }
+}
