@@ -39,7 +39,7 @@ impl Target for CommandLine {
                 heard.accepted("a play");
             }
             Ok(Config::Diagram(diagram)) => {
-                assert!(!diagram.traces.is_empty());
+                assert!(!diagram.inputs.is_empty());
                 heard.accepted("a diagram");
             }
             Ok(Config::Audit(options)) => {
