@@ -11,7 +11,7 @@
 #   ./run.sh remove ID          has the bank dismiss that server, which has to have paid all out; its data stay
 #   ./run.sh start ID           starts server A, B or C (again), or one that was added
 #   ./run.sh kill ID            kills it as a power cut would (SIGKILL); kill redis-ID the Redis with its store
-#   ./run.sh client ID [ARG…]   a client of that server; the rest is for it, as in -c 'transfer B 30'
+#   ./run.sh client ID [ARG…]   a client of that server; the rest is for it: balance, transfer B 30, or flags
 #   ./run.sh log ID             follows that server's log; log redis-ID that of its Redis
 #   ./run.sh status             what runs where, and how it is
 #   ./run.sh audit [ARG…]       verifies what the servers have stored, also when none runs; audit --help
@@ -25,7 +25,7 @@
 #
 # Environment: SERVERS=5 founds a bank of five servers, A to E, instead of three; REDIS_PORT and BASE_PORT (those
 # of server A; the others have the next ones) fix ports that are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown; SERVER_FLAGS
-# holds more flags for the servers; PAXOS_BANKING_BIN names a program to use instead of building one.
+# holds more flags for the servers, which obey link (faults of links, from the prompt) anyway; PAXOS_BANKING_BIN names a program to use instead of building one.
 
 set -euo pipefail
 
@@ -395,12 +395,14 @@ where_to_begin() {
 }
 
 start_server() {
-    local archive=(--archive "$(archive_of "$1")")
+    local archive=(--archive "$(archive_of "$1")") faults=(--allow-fault-injection)
     if alive "$1"; then say "server $1 runs already"; return; fi
     case " ${SERVER_FLAGS:-}" in *" --archive"*) archive=() ;; esac
+    # Links may be broken by whoever is on this machine, but by nobody else.
+    case " ${SERVER_FLAGS:-}" in *" --allow-fault-injection"* | *" --listen"*) faults=() ;; esac
     # shellcheck disable=SC2046,SC2086  # several words
     launch "$1" env "GLIBC_TUNABLES=$TUNABLES" "$(recall binary)" server --id "$1" $(where_to_begin "$1") \
-        --redis "$(redis_url "$1")" ${archive[@]+"${archive[@]}"} $(bank_flag) ${SERVER_FLAGS:-}
+        --redis "$(redis_url "$1")" ${archive[@]+"${archive[@]}"} ${faults[@]+"${faults[@]}"} $(bank_flag) ${SERVER_FLAGS:-}
 }
 
 start_everything() {
@@ -520,28 +522,43 @@ in_window() {
     esac >/dev/null 2>&1 </dev/null
 }
 
-open_tmux() {
-    local session what self shell
-    local id first=${SERVERS%% *}
-    session=paxos-banking-$(recall base-port)
-    self=$(printf %q "$ROOT/run.sh")
-    # A pane stays when its client is quit, and offers this.
-    # shellcheck disable=SC2016  # it is for the pane's shell to expand
-    shell='exec "${SHELL:-sh}"'
-    if ! tmux has-session -t "=$session" 2>/dev/null; then
-        tmux new-session -d -s "$session" -x 200 -y 50 "$self log $first; $shell"
-        remember tmux "$session"
-        for id in $SERVERS; do
-            for what in "log $id" "client $id"; do
-                [ "$what" != "log $first" ] || continue
-                # Where there is no room for one more, it is in a window of its own.
-                tmux split-window -t "=$session:" "$self $what; $shell" 2>/dev/null ||
-                    tmux new-window -t "=$session:" "$self $what; $shell"
-                # At once, or the next one finds no room. Six tiles are three rows of two.
-                tmux select-layout -t "=$session:" tiled
-            done
-        done >/dev/null
+# pane_of SESSION WHAT: the pane that shows it, and then "ended" if it shows it no more.
+pane_of() {
+    tmux list-panes -s -t "=$1" -F '#{@shows}|#{pane_id} #{@ended}' 2>/dev/null | sed -n "s/^$2|//p" | head -n 1
+}
+
+# show_in_pane SESSION WHAT: unless it is shown. What was ended or closed meanwhile comes back.
+show_in_pane() {
+    local pane ended command
+    command="$(printf %q "$ROOT/run.sh") view $2"
+    read -r pane ended <<<"$(pane_of "$1" "$2")"
+    if [ -n "$ended" ]; then tmux respawn-pane -k -t "$pane" "$command"; return; fi
+    [ -z "$pane" ] || return 0
+    if tmux has-session -t "=$1" 2>/dev/null; then
+        # Where there is no room for one more, it is in a window of its own.
+        pane=$(tmux split-window -P -F '#{pane_id}' -t "=$1:" "$command" 2>/dev/null ||
+            tmux new-window -P -F '#{pane_id}' -t "=$1:" "$command")
+    else
+        pane=$(tmux new-session -d -P -F '#{pane_id}' -s "$1" -x 200 -y 50 "$command")
     fi
+    tmux set-option -p -t "$pane" @shows "$2"
+    tmux set-option -w -t "$pane" pane-border-status top
+    tmux set-option -w -t "$pane" pane-border-format ' #{@shows}#{?@ended, (ended),} '
+    # At once, or the next one finds no room. Six tiles are three rows of two.
+    tmux select-layout -t "$pane" tiled
+}
+
+open_tmux() {
+    local session what id prefix
+    session=paxos-banking-$(recall base-port)
+    for id in $SERVERS; do
+        for what in "log $id" "client $id"; do show_in_pane "$session" "$what"; done
+    done >/dev/null
+    prefix=$(tmux show-options -gv prefix)
+    tmux set-option -t "=$session:" status-right-length 120
+    tmux set-option -t "=$session:" status-right \
+        "$prefix arrow: another pane | $prefix d: leave; ./run.sh comes back | ./run.sh down: end all"
+    remember tmux "$session"
     if [ -n "${TMUX:-}" ]; then what=switch-client; else what=attach; fi
     [ ! -t 1 ] || [ $what = switch-client ] || exec tmux attach -t "=$session"
     say "the servers' logs and clients are in tmux: tmux $what -t $session"
@@ -556,8 +573,8 @@ open_terminals() {
         tmux) open_tmux ;;
         windows)
             for id in $SERVERS; do
-                in_window "log of server $id" "$ROOT/run.sh" window log "$id"
-                in_window "client $id" "$ROOT/run.sh" window client "$id"
+                alive "window-log-$id" || in_window "log of server $id" "$ROOT/run.sh" window log "$id"
+                alive "window-client-$id" || in_window "client $id" "$ROOT/run.sh" window client "$id"
             done || die "a window can't be opened; TERMINALS=none ./run.sh does without" ;;
         none)
             id=${SERVERS%% *}
@@ -568,7 +585,24 @@ open_terminals() {
 }
 
 # What a window runs: it puts down its own number, so that down can close it.
-window() { own "window-$1-$2" $$; main "$@"; }
+window() { own "window-$1-$2" $$; view "$@"; }
+
+# What a pane or window runs: a log or a client, which may be ended and comes back.
+view() {
+    # Ctrl-C is for what is shown.
+    trap : INT
+    while true; do
+        printf '\033]2;%s\007' "$*"
+        mark_pane ""
+        (trap - INT; main "$@") || true
+        mark_pane 1
+        say "$* has ended: Enter brings it back, Ctrl-D closes this (./run.sh opens it again)"
+        until read -r _; do [ $? -gt 128 ] || return 0; done
+    done
+}
+
+# mark_pane ENDED: in tmux.
+mark_pane() { [ -z "${TMUX_PANE:-}" ] || tmux set-option -p -t "$TMUX_PANE" @ended "$1" 2>/dev/null || true; }
 
 close_terminals() {
     local name
@@ -658,10 +692,26 @@ run_tests() {
     cargo test --locked "$@"
 }
 
+# Line by line, since awk may wait for more.
+colour_levels() {
+    local line
+    while IFS= read -r line; do
+        case $line in
+            *Z\ *\ WARN\ \ *) printf '\033[33m%s\033[0m\n' "$line" ;;
+            *Z\ *\ ERROR\ *) printf '\033[31m%s\033[0m\n' "$line" ;;
+            *) printf '%s\n' "$line" ;;
+        esac
+    done
+}
+
 follow_log() {
     known_process "$@"
     [ -f "$DATA/logs/$1.log" ] || die "$1 has no log here; ./run.sh start ${1#redis-} starts it"
-    exec tail -n 200 -F "$DATA/logs/$1.log"
+    if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+        tail -n 200 -F "$DATA/logs/$1.log" | colour_levels
+    else
+        exec tail -n 200 -F "$DATA/logs/$1.log"
+    fi
 }
 
 client() {
@@ -692,7 +742,7 @@ main() {
         up) start_everything; open_terminals ;;
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
         diagram) . tests/diagram.sh; diagram "$@" ;;
-        add | remove | start | status | down | clean | client | audit | window | play) "$command" "$@" ;;
+        add | remove | start | status | down | clean | client | audit | view | window | play) "$command" "$@" ;;
         bench | python | simulate | chaos | fuzz | stores) exec ./dev.sh "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_process "$@" ;;

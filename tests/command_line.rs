@@ -97,7 +97,7 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
         (vec!["export"], "--redis <URL>"),
         (vec!["export", "--redis", "redis://h:1", "--id", "A,B"], "is not a server id"),
         (vec!["export", "--redis", "redis://h:1", "--json"], "unexpected argument '--json'"),
-        (vec!["client", "--id", "A", "balance"], "given with -c, such as: -c \"balance\""),
+        (vec!["client", "--id", "A", "blance"], "did you mean balance?"),
         (vec!["server", "--id", "A", "--opening-balance", "-5"], "a whole number of units"),
         (vec!["server", "--id", "A", "--settle-at", "-5"], "from 1 to 4000000"),
     ] {

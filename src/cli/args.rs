@@ -255,7 +255,7 @@ pub struct Client {
     #[command(flatten)]
     pub plain: Plain,
 
-    /// A command to run, such as 'transfer B 30'; may be repeated. Without it, commands are read
+    /// A command to run, such as 'transfer B 30'; may be repeated. Without any, commands are read
     /// from the standard input; 'help' lists them
     #[arg(short = 'c', long = "command", value_name = "CMD")]
     pub commands: Vec<String>,
@@ -265,16 +265,18 @@ pub struct Client {
     pub json: bool,
 
     /// How long to wait for an answer before the same request is sent again
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
-    pub timeout: Duration,
+    /// [default: 2s, or all the time that --give-up-after leaves]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub timeout: Option<Duration>,
 
     /// After how long a request that had no answer is given up; its outcome is then unknown
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_time)]
-    pub give_up_after: Duration,
+    /// [default: 15s, or the time of one attempt if --timeout is longer]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub give_up_after: Option<Duration>,
 
-    /// Words typed without -c.
-    #[arg(hide = true)]
-    pub stray: Vec<String>,
+    /// One command in plain words, instead of -c: transfer B 30
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, conflicts_with = "commands")]
+    pub words: Vec<String>,
 }
 
 #[derive(Args)]

@@ -233,18 +233,16 @@ fn check_copies(copies: u8, allow_weak: bool) -> Result<(), String> {
 }
 
 fn check_client(client: args::Client, environment: &Environment) -> Result<Config, String> {
-    let args::Client { membership, connect, commands, json, timeout, give_up_after, .. } = client;
-    let args::Client { stray, own_key, their_key, plain, .. } = client;
-    if !stray.is_empty() {
-        let command = stray.join(" ");
-        return Err(format!("commands are given with -c, such as: -c {command:?}"));
+    let args::Client { membership, connect, mut commands, mut json, mut words, .. } = client;
+    let args::Client { timeout, give_up_after, own_key, their_key, plain, .. } = client;
+    // It may stand behind the words, too.
+    let before = words.len();
+    words.retain(|word| word != "--json");
+    json |= words.len() < before;
+    if !words.is_empty() {
+        commands = vec![words.join(" ")];
     }
-    if timeout > give_up_after {
-        return Err(format!(
-            "--timeout ({timeout:?}) must not be longer than --give-up-after ({give_up_after:?}), \
-             which is the time for all attempts together"
-        ));
-    }
+    let (timeout, give_up_after) = patience(timeout, give_up_after)?;
     // With --connect the cluster doesn't matter: the server may be of a bank with other ids.
     let (address, others) = match connect {
         Some(address) => (address.into_string(), BTreeMap::new()),
@@ -262,6 +260,23 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
         give_up_after,
     };
     Ok(Config::Client(options, environment.state.clone()))
+}
+
+/// Returns how long one attempt may take, and all together. Of two times that don't go together the one that was given
+/// counts.
+fn patience(one: Option<Duration>, all: Option<Duration>) -> Result<(Duration, Duration), String> {
+    let (usual_one, usual_all) = (client::DEFAULT_TIMEOUT, client::DEFAULT_GIVE_UP_AFTER);
+    match (one, all) {
+        (Some(one), Some(all)) if one > all => Err(format!(
+            "--timeout ({one:?}) must not be longer than --give-up-after ({all:?}), which is the time for \
+             all attempts together"
+        )),
+        (Some(one), all) => Ok((one, all.unwrap_or(usual_all.max(one)))),
+        (None, all) => {
+            let all = all.unwrap_or(usual_all);
+            Ok((usual_one.min(all), all))
+        }
+    }
 }
 
 fn upgrade_options(

@@ -65,6 +65,25 @@ fn an_id_is_all_that_a_client_needs() {
 }
 
 #[test]
+fn one_time_alone_stretches_or_shortens_the_other() {
+    let seconds = |line: &str| {
+        let client = client(line);
+        (client.timeout.as_secs(), client.give_up_after.as_secs())
+    };
+    assert_eq!(seconds("--id A --give-up-after 1s"), (1, 1));
+    assert_eq!(seconds("--id A --timeout 20s"), (20, 20));
+    assert_eq!(seconds("--id A --give-up-after 3s"), (2, 3));
+    assert_eq!(seconds("--id A --give-up-after 7s --timeout 7s"), (7, 7));
+}
+
+#[test]
+fn a_command_may_be_typed_in_plain_words() {
+    let whole = client("--id A transfer B 30 --settled --json");
+    assert_eq!((whole.commands, whole.json), (vec!["transfer B 30 --settled".to_owned()], true));
+    assert_eq!(client("--id A --json balance").commands, ["balance"]);
+}
+
+#[test]
 fn everything_can_be_set() {
     let server = server(
         "--id north --cluster north=n:1,south=s:2 --listen 0.0.0.0:1 --redis redis://r:1/2 \
@@ -108,7 +127,12 @@ fn errors_say_what_was_wrong_and_what_is_right() {
         ("server --id A --opening-balance -1", vec!["-1", "whole number of units from 0"]),
         ("server --id A --opening-balance 1.5", vec!["whole number"]),
         ("play demo.txt --opening-balance -1", vec!["-1", "whole number of units from 0"]),
-        ("client --id A --timeout 1m", vec!["--timeout", "not be longer than --give-up-after"]),
+        (
+            "client --id A --timeout 1m --give-up-after 1s",
+            vec!["--timeout", "not be longer than --give-up-after"],
+        ),
+        ("client --id A -c log balance", vec!["--command", "cannot be used with"]),
+        ("client --id A --jsn balance", vec!["--json"]),
     ] {
         let message = error(line);
         for part in parts {

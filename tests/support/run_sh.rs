@@ -45,6 +45,7 @@ impl RunSh {
         }
         let mut keeper = Command::new("sh");
         keeper.args(["-c", KEEPER]).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::null());
+        keeper.env("TMUX_TMPDIR", &folder);
         let keeper = keeper.spawn().expect("a shell");
         RunSh { folder, base_port: three_ports(), redis_port: three_ports(), keeper }
     }
@@ -90,7 +91,8 @@ impl RunSh {
         let mut command = Command::new(self.folder.join("run.sh"));
         command.args(words).stdin(Stdio::null());
         command.env("PAXOS_BANKING_BIN", env!("CARGO_BIN_EXE_paxos-banking"));
-        command.env("TERMINALS", "none").env_remove("SERVER_FLAGS");
+        command.env("TERMINALS", "none").env_remove("SERVER_FLAGS").env_remove("TMUX");
+        command.env("TMUX_TMPDIR", &self.folder).env("XDG_STATE_HOME", &self.folder);
         command.env("BASE_PORT", self.base_port.to_string());
         command.env("REDIS_PORT", self.redis_port.to_string());
         command
@@ -103,6 +105,14 @@ impl RunSh {
             status: output.status.code().unwrap_or(-1),
             text: String::from_utf8_lossy(&text).into_owned(),
         }
+    }
+
+    /// Asks the tmux in which it has its panes; an error's text is none.
+    pub fn tmux(&self, words: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command.args(words).env("TMUX_TMPDIR", &self.folder).env_remove("TMUX");
+        let output = command.output().expect("tmux");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Runs it, and fails if that fails.
@@ -122,8 +132,9 @@ impl RunSh {
         let all = Command::new("ps").args(["-eo", "args"]).output().expect("ps");
         let all = String::from_utf8_lossy(&all.stdout).into_owned();
         let redis = (0..3).map(|more| format!("redis-server 127.0.0.1:{}", self.redis_port + more));
+        let views = format!("{}/run.sh view", self.folder.display());
         let marks: Vec<String> =
-            redis.chain([format!("A=127.0.0.1:{},", self.base_port)]).collect();
+            redis.chain([format!("A=127.0.0.1:{},", self.base_port), views]).collect();
         let ours = |line: &&str| marks.iter().any(|mark| line.contains(mark));
         all.lines().filter(ours).map(str::to_owned).collect()
     }
