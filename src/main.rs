@@ -13,7 +13,7 @@ use paxos_banking::audit::backup::{going_on, store_for};
 use paxos_banking::bank::blockchain::origin::Opening;
 use paxos_banking::client;
 use paxos_banking::mend;
-use paxos_banking::node::{LoadError, Node, StartError};
+use paxos_banking::node::{LoadError, Node, StartError, check_trace};
 use paxos_banking::noise::load_or_create_key_file;
 use paxos_banking::play;
 use paxos_banking::store::StoreError;
@@ -34,11 +34,17 @@ const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let status = match cli::parse(std::env::args_os(), Environment::of_process()) {
-        Ok(Config::Server(server)) => {
-            start_log(&server.node.id, LevelFilter::Info);
-            log::error!("stopped: {}", run_server(*server));
-            STOPPED
-        }
+        Ok(Config::Server(server)) => match server.node.trace.as_deref().map(check_trace) {
+            Some(Err(why)) => {
+                eprintln!("error: {why}");
+                WRONG_USAGE
+            }
+            _ => {
+                start_log(&server.node.id, LevelFilter::Info);
+                log::error!("stopped: {}", run_server(*server));
+                STOPPED
+            }
+        },
         Ok(Config::Client(options, histories)) => {
             start_log(&format_args!("client {}", options.id), LevelFilter::Warn);
             client::run(&options, histories.as_deref())

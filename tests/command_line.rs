@@ -34,7 +34,7 @@ fn help_is_asked_for_and_so_goes_to_stdout_with_status_0() {
         (vec!["help", "server"], vec!["--settle-every <TIME>", "--settle-at <ENTRIES>"]),
         (vec!["help", "audit"], vec!["--redis <URL>", "--server <ID=HOST:PORT>", "Exit status"]),
         (vec!["help", "export"], vec!["--csv", "--output <FILE>", "Exit status"]),
-        (vec!["--version"], vec![env!("CARGO_PKG_VERSION")]),
+        (vec!["--version"], vec![env!("CARGO_PKG_VERSION"), "commit ", "store format 5"]),
     ] {
         let assert = paxos_banking(&arguments).success().stderr("");
         for part in parts {
@@ -77,6 +77,16 @@ fn wrong_usage_goes_to_stderr_with_status_2() {
             "--rejoin is refused: in a bank of 2 the others are 1, and 2 have to agree",
         ),
         (vec!["client", "--id", "A", "--timeout", "1"], "unit is missing"),
+        (
+            vec!["server", "--id", "A", "--trace", "/no/where/A.jsonl"],
+            "--trace /no/where/A.jsonl: it",
+        ),
+        (vec!["server", "--id", "A", "--trace", "/"], "--trace /: it can't be written"),
+        (
+            vec!["client", "--id", "b"],
+            "use one of these as --id, or set --cluster; did you mean B?",
+        ),
+        (vec!["server", "--id", "b"], "did you mean B?"),
         (vec!["audit"], "there is nothing to audit: name a Redis by --redis URL"),
         (vec!["audit", "--redis", "localhost"], "redis://HOST:PORT"),
         (vec!["audit", "redis://h:1"], "it goes with --redis"),

@@ -57,6 +57,45 @@ fn bank() -> Cluster {
 }
 
 #[test]
+fn a_mistyped_name_is_answered_with_the_one_that_was_meant() {
+    let cluster = bank();
+    for (command, meant) in [
+        ("t b 5", "\ndid you mean B?\n"),
+        ("t a/X b 5", "\ndid you mean A/x and B?\n"),
+        ("balance a", "\ndid you mean A?\n"),
+        ("history a/x", "\ndid you mean A/x?\n"),
+        ("log c", "\ndid you mean C?\n"),
+    ] {
+        let (printed, _) = say(&cluster, "A", false, &[command]);
+        assert!(printed.contains(meant), "{command}: {printed}");
+        let (line, _) = say(&cluster, "A", true, &[command]);
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+    let (printed, _) = say(&cluster, "A", false, &["t B 5000", "t D 5"]);
+    assert!(!printed.contains("did you mean"), "{printed}");
+}
+
+#[test]
+fn a_height_beyond_the_chain_is_one_error_for_both_commands() {
+    let cluster = bank();
+    let [chain, block] =
+        ["chain 99", "block 99"].map(|command| say(&cluster, "A", false, &[command]));
+    assert_eq!(chain, block);
+    assert_eq!(chain, ("error: there is no block 99: the last is 1\n".into(), 2));
+    assert_eq!(say(&cluster, "A", false, &["chain 1 99"]).1, 0, "what there is of it");
+}
+
+#[test]
+fn a_statement_without_a_name_is_the_own_account_s() {
+    let cluster = bank();
+    assert_eq!(say(&cluster, "A", false, &["history"]), say(&cluster, "A", false, &["history A"]));
+    assert_eq!(
+        say(&cluster, "A", false, &["history 1"]),
+        say(&cluster, "A", false, &["history A 1"])
+    );
+}
+
+#[test]
 fn every_server_s_log_and_every_block_can_be_read_from_any_server() {
     let cluster = bank();
     let (printed, status) = say(&cluster, "A", false, &["log C", "block 1", "log"]);

@@ -145,6 +145,25 @@ fn who_sends_its_requests_and_hangs_up_halfway_still_gets_the_replies() {
 }
 
 #[test]
+fn a_last_line_without_a_newline_is_answered_or_refused() {
+    let (cluster, _disks) = Cluster::in_memory(&["last"]);
+    cluster.wait_until_open();
+    const LAST: &str = r#"{"id":7,"balance":{}}"#;
+    for before in ["", "{\"balance\":{}}\n"] {
+        for (last, field, told) in
+            [(LAST, "id", json!(7)), (&LAST[..LAST.len() - 1], "error", json!("not_json"))]
+        {
+            let mut client = cluster.client("last");
+            client.send([before, last].concat().as_bytes());
+            client.socket().shutdown(Shutdown::Write).unwrap();
+            let replies: Vec<Value> = std::iter::from_fn(|| client.read()).collect();
+            assert_eq!(replies.len(), before.lines().count() + 1);
+            assert!(replies.iter().any(|reply| reply[field] == told), "{replies:?}");
+        }
+    }
+}
+
+#[test]
 fn many_requests_at_once_are_all_answered_in_their_order() {
     let (cluster, _disks) = Cluster::in_memory(&["many"]);
     cluster.wait_until_open();

@@ -33,6 +33,7 @@ fn sit_again_at(
         .args(client)
         .args(patience)
         .env("TERM", "xterm")
+        .env("NO_COLOR", "1")
         .env("XDG_STATE_HOME", state)
         .env_remove("LINES")
         .env_remove("COLUMNS")
@@ -264,7 +265,7 @@ fn long_output_comes_page_by_page_and_watch_goes_on_until_a_key() {
         json!([
             ["size", [12, 80]],
             ["see", "A> "],
-            ["type", "help\r"],
+            ["type", "help all\r"],
             ["see", "transfer [FROM] TO AMOUNT"],
             ["see", "--More--"],
             ["modes", "unseen"],
@@ -301,13 +302,13 @@ fn whoever_types_on_at_a_page_or_a_watch_loses_no_letter() {
         json!([
             ["size", [12, 80]],
             ["see", "A> "],
-            ["type", "help\r"],
+            ["type", "help all\r"],
             ["see", "--More--"],
             ["type", "bal"],
             ["see", "A> "],
             ["type", "ance\r"],
             ["see", "A: 100"],
-            ["type", "help\r"],
+            ["type", "help all\r"],
             ["see", "--More--"],
             ["type", "open A/x\rt A/x 5\r"],
             ["see", "accepted: balance 95"],
@@ -355,7 +356,7 @@ fn a_terminal_that_cannot_redraw_a_line_gives_plain_lines() {
         json!([
             ["see", "A> "],
             ["modes", "usual"],
-            ["type", "help\n"],
+            ["type", "help all\n"],
             ["see", "help COMMAND shows examples"],
             ["type", "watch\n"],
             ["see", "A: open"],
@@ -377,4 +378,16 @@ fn a_terminal_that_cannot_redraw_a_line_gives_plain_lines() {
         ["type", "\u{4}"],
     ]);
     sit_at(&cluster, &[("TERM", "dumb")], steps);
+}
+
+#[test]
+fn how_a_command_ended_is_coloured_unless_no_color_says_no() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    let red = "\u{1b}[31minvalid:\u{1b}[0m";
+    for (no_color, seen) in [("", red), ("1", "\ninvalid:")] {
+        let steps =
+            json!([["see", "A> "], ["type", "t B 1\r"], ["see", seen], ["type", "quit\r"],]);
+        sit_at(&cluster, &[("NO_COLOR", no_color)], steps);
+    }
 }

@@ -143,7 +143,7 @@ impl FileSource {
         let line = match reader.read_line(MAX_LINE).map_err(|error| self.unread(&error))? {
             LineRead::Line(line) => line,
             LineRead::End => return Ok(None),
-            LineRead::Cut => return Err(self.wrong(number + 1, "cut short: its end is missing")),
+            LineRead::Cut(_) => return Err(self.wrong(number + 1, "cut short: its end is missing")),
             LineRead::TooLong => {
                 return Err(self.wrong(number + 1, format!("longer than {MAX_LINE} bytes")));
             }

@@ -1,12 +1,14 @@
 //! The command line as clap sees it: names, help, defaults, and the form of each value.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use paxos_banking::bank::address::Address;
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::bank_name::BankName;
+use paxos_banking::bank::blockchain::block::FORMAT;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
@@ -18,11 +20,17 @@ use super::play::{Diagram, Play};
 use super::redis::PasswordFile;
 use super::values::{Cluster, parse_copies, parse_entries};
 
+/// What this program is built from, and the stores that it keeps. A backup, an archive and a peer have this format, too.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("PAXOS_BANKING_COMMIT"));
+    format!("{version} (commit {commit}, store format {FORMAT})")
+});
+
 /// A bank replicated over a few servers.
 #[derive(Parser)]
 #[command(
     name = "paxos-banking",
-    version,
+    version = VERSION.as_str(),
     after_help = "Times are written 500ms, 2s or 1m. `./run.sh` starts a whole bank; README.md explains it."
 )]
 pub struct Arguments {

@@ -301,10 +301,15 @@ fn own_address(membership: &Membership) -> Result<String, String> {
     let Membership { id, cluster } = membership;
     match cluster.0.get(id) {
         Some(address) => Ok(address.clone().into_string()),
-        None => Err(format!(
-            "server {id} is not in the cluster, which has {}; use one of these as --id, or set --cluster",
-            cluster.ids()
-        )),
+        None => {
+            let near = cluster.0.keys().find(|one| one.as_str().eq_ignore_ascii_case(id.as_str()));
+            let meant = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            Err(format!(
+                "server {id} is not in the cluster, which has {}; use one of these as --id, or set \
+                 --cluster{meant}",
+                cluster.ids()
+            ))
+        }
     }
 }
 

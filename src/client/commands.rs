@@ -11,7 +11,7 @@ use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::request::{Cursor, Instruction, Listed, Order, Reply, Request};
 use crate::client::ending::{Ending, Failure};
-use crate::client::help::Topic;
+use crate::client::help::Help;
 use crate::wire::link::{LinkFaults, LinkOrder};
 use crate::wire::reply::HashedBlock;
 
@@ -59,7 +59,7 @@ pub enum Command {
     /// Asks again for what last ended as unknown.
     Again,
     /// Shows the commands, or one of them.
-    Help(Option<&'static Topic>),
+    Help(Help),
     /// Ends the client.
     Quit,
 }
@@ -163,7 +163,7 @@ pub enum Response {
     /// The answer to `link`: the faults of the server's links.
     Links(LinkFaults),
     /// The answer to `help`.
-    Help(Option<&'static Topic>),
+    Help(Help),
     /// No answer to the question.
     Failed(Failure),
     /// No command, or one that can't be carried out now, and why.

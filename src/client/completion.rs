@@ -1,6 +1,7 @@
 //! Which words can follow at a place of a line, and what is expected there. Pure.
 
-use crate::client::help::{TOPICS, find};
+use crate::client::find::find;
+use crate::client::help::TOPICS;
 use crate::wire::messages::NAMES;
 
 /// A kind of words that make sense at a place.

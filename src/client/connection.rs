@@ -219,7 +219,7 @@ impl Connection {
         loop {
             let line = match self.reader.read_line(MAX_PEER_LINE) {
                 Ok(LineRead::Line(line)) => line,
-                Ok(LineRead::End | LineRead::Cut) => {
+                Ok(LineRead::End | LineRead::Cut(_)) => {
                     return Err(NoReply::Lost("the connection was closed".into()));
                 }
                 Ok(LineRead::TooLong) => {

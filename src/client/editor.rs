@@ -13,7 +13,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::{Hint, Hinter, HistoryHinter};
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{CompletionType, Config, Context, Helper};
+use rustyline::{ColorMode, CompletionType, Config, Context, Helper};
 
 use crate::client::completion::{Wanted, hint, wanted};
 use crate::client::names::Names;
@@ -115,6 +115,8 @@ fn edit_with(aid: Aid) -> rustyline::Result<rustyline::Editor<Aid, DefaultHistor
         .history_ignore_space(true)
         .completion_type(CompletionType::List)
         .completion_show_all_if_ambiguous(true)
+        // Hints are dim, which is no colour: NO_COLOR doesn't make them look like what was typed.
+        .color_mode(ColorMode::Forced)
         .build();
     let mut editor = rustyline::Editor::with_config(config)?;
     editor.set_helper(Some(aid));

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::bank::ids::RequestId;
 use crate::bank::request::{ErrorCode, Outcome, Reply, Status};
+use crate::wire::NOTHING_DONE;
 
 /// Why there is no proper answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +48,23 @@ impl Failure {
         match self {
             Failure::NoAnswer(_) | Failure::NotUnderstood(_) | Failure::Interrupted => true,
             // A store that fails may have kept what it was given.
-            Failure::Said(code, _) => *code == ErrorCode::Store,
+            Failure::Said(code, message) => {
+                *code == ErrorCode::Store && !message.starts_with(NOTHING_DONE)
+            }
             Failure::NotSent(_)
             | Failure::WrongServer(_)
             | Failure::Untrusted(_)
             | Failure::NoServer(_) => false,
         }
+    }
+}
+
+impl Failure {
+    /// Says why it isn't known what became of an instruction of which an earlier try was heard. That this last try did
+    /// nothing would only be in the way.
+    pub(super) fn as_doubt(&self) -> String {
+        let why = self.to_string();
+        why.strip_prefix(NOTHING_DONE).unwrap_or(&why).to_owned()
     }
 }
 

@@ -25,7 +25,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
         },
         Command::Log(None) => log(session),
         Command::Log(Some(server)) => session.at(&server).and_then(|mut there| log(&mut there)),
-        Command::Chain { from, to } => chain(session, from, to).map(Response::Chain),
+        Command::Chain { from, to } => blocks(session, from, to),
         Command::Block(height) => block(session, height),
         Command::AllBalances { prefix } => inside::all_balances(session, &prefix),
         // A single look.
@@ -74,10 +74,20 @@ fn show(session: &mut Session, page: &Page) -> Result<Response, Failure> {
     }
 }
 
+fn blocks(session: &mut Session, from: u64, to: Option<u64>) -> Result<Response, Failure> {
+    let blocks = chain(session, from, to)?;
+    if blocks.is_empty() { no_block(session, from) } else { Ok(Response::Chain(blocks)) }
+}
+
 fn block(session: &mut Session, height: u64) -> Result<Response, Failure> {
-    if let Some(block) = chain(session, height, Some(height))?.pop() {
-        return Ok(Response::Block(Box::new(block)));
+    match chain(session, height, Some(height))?.pop() {
+        Some(block) => Ok(Response::Block(Box::new(block))),
+        None => no_block(session, height),
     }
+}
+
+/// Says that there is no block at this height, and which one is the last.
+fn no_block(session: &mut Session, height: u64) -> Result<Response, Failure> {
     let last = match ask(session, &Request::Status)? {
         Reply::Status(status) => status.height,
         Reply::Short(status) => status.height,

@@ -79,6 +79,7 @@ mod tests {
     use crate::bank::amount::Amount;
     use crate::bank::ledger::entry::Via;
     use crate::bank::reason::{Code, Reason};
+    use crate::client::help::Help;
 
     fn endings() -> Vec<(Ending, u8)> {
         let reason = String::new;
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(exit_of(&Response::Usage(String::new())).code(), 2);
         let forbidden = Failure::Said(ErrorCode::Forbidden, String::new());
         assert_eq!(exit_of(&Response::Failed(forbidden)).code(), 1);
-        assert_eq!(exit_of(&Response::Help(None)).code(), 0);
+        assert_eq!(exit_of(&Response::Help(Help::Short)).code(), 0);
         assert!(Exit::Usage > Exit::NoAnswer && Exit::NoAnswer > Exit::Refused);
     }
 

@@ -88,23 +88,24 @@ pub const TOPICS: [Topic; 29] = [
         &["balance", "balance A/alice"],
     ),
     topic(
-        ["balances", "balances [PREFIX] [LIMIT], balances --all [PREFIX]"],
+        ["balances", "balances [PREFIX] [LIMIT] [--after NAME], balances --all [PREFIX]"],
         "every account: in the chain, and with this server's log; --all: with every server's log",
         "--all asks every server of the bank and adds up the longest chain and all logs, without \
          consensus:\nwhat changes meanwhile may be missing, and it says who did not answer.",
         &["balances", "balances A/ 100", "balances --all"],
     ),
     topic(
-        ["history", "history ACCOUNT [LIMIT]"],
+        ["history", "history [ACCOUNT] [LIMIT] [--before H.P.B]"],
         "an account's statement: what it got and paid, the newest first",
-        "Each entry with its block, or \"in the log\", and the balance after it.",
-        &["history A/alice", "history A/alice 20"],
+        "Each entry with its block, or \"in the log\", and the balance after it. --before goes on where a page \
+         ended,\nas more does; the page says where that is: height, place in the block, balance.",
+        &["history", "history A/alice 20", "history A 20 --before 7.3.50"],
     ),
     topic(
-        ["accounts", "accounts [PREFIX] [LIMIT]"],
+        ["accounts", "accounts [PREFIX] [LIMIT] [--after NAME]"],
         "the accounts whose names begin with PREFIX",
-        "",
-        &["accounts", "accounts A/ 100"],
+        "--after goes on behind a name, as more does.",
+        &["accounts", "accounts A/ 100", "accounts A/ 100 --after A/bob"],
     ),
     topic(["more", "more"], "the next page of history, accounts or balances", "", &["more"]),
     topic(
@@ -205,18 +206,52 @@ pub const TOPICS: [Topic; 29] = [
         ],
     ),
     topic(
-        ["help", "help [COMMAND]"],
-        "this list, or more about a command, with examples",
+        ["help", "help [COMMAND | all]"],
+        "which commands there are; what one takes, with examples; what each does",
         "",
-        &["help", "help transfer"],
+        &["help", "help all", "help transfer"],
     ),
-    topic(["quit", "quit"], "leave (also: exit, or the end of the input)", "", &["quit"]),
+    topic(["quit", "quit"], "leave (also: exit, \\q, Ctrl-D)", "", &["quit"]),
     topic(["exit", "exit"], "the same", "", &["exit"]),
     topic(["t", "t [FROM] TO AMOUNT …"], "short for transfer", "", &["t B 30"]),
 ];
 
-/// Lists all commands in a few words each.
-pub fn all() -> String {
+/// What the help is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Help {
+    /// Which commands there are.
+    Short,
+    /// What each of them does.
+    Each,
+    /// One of them.
+    About(&'static Topic),
+}
+
+impl Help {
+    /// Returns what the help says.
+    pub fn text(self) -> String {
+        match self {
+            Help::Short => SHORT.into(),
+            Help::Each => each(),
+            Help::About(topic) => about(topic),
+        }
+    }
+}
+
+/// All commands by what they are for. It fits into a pane of a divided terminal.
+const SHORT: &str = "\
+pay          transfer [FROM] TO AMOUNT, or t B 30; linked, batch; again
+accounts     open, rekey; balance, balances, accounts, history; more
+look inside  log, chain, block, status, watch, members
+the bank     settle; admit, dismiss, move, promote, demote, rejoin
+links        link cut, link delay, link drop, link lose, link heal
+leave        quit, exit
+help COMMAND tells what a command takes, with examples; help all tells of each.
+A command may be shortened: tr B 30, bal, hist. Tab completes; # begins a comment.
+Ctrl-C ends a wait; quit or Ctrl-D ends the client.";
+
+/// Tells of each command in a few words.
+fn each() -> String {
     let mut text = String::new();
     for Topic { usage, does, .. } in &TOPICS {
         // Writing to a text can't fail.
@@ -225,121 +260,23 @@ pub fn all() -> String {
             _ => writeln!(text, "{usage}\n{:18}  {does}", ""),
         };
     }
-    text.push_str(
-        "A command may be shortened as long as it is unambiguous: tr B 30, bal, hist A. From # on, a \
-         line is a comment.\nTab completes. Ctrl-C while an answer is waited for returns to the prompt; quit or Ctrl-D \
-         ends the client.\nhelp COMMAND shows examples.",
-    );
+    text.push_str("help COMMAND shows examples.");
     text
 }
 
 /// Explains one command.
-pub fn about(topic: &Topic) -> String {
+fn about(topic: &Topic) -> String {
     let Topic { usage, does, more, examples, .. } = topic;
     let more = if more.is_empty() { String::new() } else { format!("\n{more}") };
     let examples: String = examples.iter().map(|example| format!("\n    {example}")).collect();
     format!("{usage}\n{does}{more}\nfor example:{examples}")
 }
 
-/// Returns the command that a word names or abbreviates. It is the only command that begins with the word,
-/// or the one with which all others that do begin (`bal` is balance, though there is balances).
-///
-/// # Errors
-/// Says which commands it could be, or which one is near.
-pub fn find(typed: &str) -> Result<&'static Topic, String> {
-    // The word of someone who knows none of them.
-    let typed = if typed == "?" { "help" } else { typed };
-    let mut near = TOPICS.iter().filter(|topic| topic.word.starts_with(typed)).collect::<Vec<_>>();
-    near.sort_by_key(|topic| topic.word.len());
-    match near[..] {
-        _ if typed.is_empty() => Err(suggest(typed)),
-        [] => Err(suggest(typed)),
-        [one, ref others @ ..] if others.iter().all(|other| other.word.starts_with(one.word)) => {
-            Ok(one)
-        }
-        _ => {
-            near.sort_by_key(|topic| topic.word);
-            let words: Vec<&str> = near.iter().map(|topic| topic.word).collect();
-            Err(format!("{typed:?} could be {}", words.join(" or ")))
-        }
-    }
-}
-
-/// Cuts a word to the length that an error shows.
-pub(super) fn cut(word: &str) -> String {
-    format!("{:?}", word.chars().take(80).collect::<String>())
-}
-
-fn suggest(unknown: &str) -> String {
-    const CLOSE: usize = 2;
-    // A long word is near to none, and would take its time.
-    let typed: String = unknown.chars().take(40).collect::<String>().to_lowercase();
-    let near = TOPICS.iter().map(|topic| (distance(&typed, topic.word), topic.word)).min();
-    let unknown = cut(unknown);
-    match near {
-        // Of a very short word nothing would be left.
-        Some((steps, word)) if steps <= CLOSE && steps < typed.chars().count() => {
-            format!("unknown command {unknown}; did you mean {word}?")
-        }
-        _ => {
-            let words: Vec<&str> = TOPICS.iter().map(|topic| topic.word).collect();
-            format!("unknown command {unknown}; the commands are {}", words.join(", "))
-        }
-    }
-}
-
-/// Counts the letters to insert, leave out or change between two words (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.chars().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.chars().count()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::find::find;
     use crate::client::parse::parse;
-
-    #[test]
-    fn a_command_may_be_shortened_to_what_is_unambiguous() {
-        for (typed, word) in [
-            ("tr", "transfer"),
-            ("t", "t"),
-            ("bal", "balance"),
-            ("balance", "balance"),
-            ("balances", "balances"),
-            ("hist", "history"),
-            ("li", "link"),
-            ("linke", "linked"),
-            ("q", "quit"),
-            ("w", "watch"),
-            ("stat", "status"),
-            ("bl", "block"),
-            ("rek", "rekey"),
-            ("rej", "rejoin"),
-            ("?", "help"),
-        ] {
-            assert_eq!(find(typed).map(|topic| topic.word), Ok(word), "{typed}");
-        }
-        for (typed, said) in [
-            ("b", "\"b\" could be balance or balances or batch or block"),
-            ("s", "\"s\" could be settle or status"),
-            ("blance", "unknown command \"blance\"; did you mean balance?"),
-            ("Status", "unknown command \"Status\"; did you mean status?"),
-            ("settel", "unknown command \"settel\"; did you mean settle?"),
-            ("xy", "unknown command \"xy\"; the commands are transfer, open"),
-        ] {
-            let error = find(typed).unwrap_err();
-            assert!(error.starts_with(said), "{typed}: {error}");
-        }
-    }
 
     #[test]
     fn each_example_can_be_typed() {
@@ -355,12 +292,27 @@ mod tests {
     }
 
     #[test]
-    fn help_fits_beside_an_average_prompt() {
-        for line in
-            all().lines().chain(TOPICS.iter().map(about).collect::<Vec<_>>().join("\n").lines())
-        {
+    fn help_fits_into_a_pane_and_names_each_command() {
+        assert!(SHORT.lines().count() <= 10);
+        assert!(SHORT.lines().all(|line| line.chars().count() <= 82), "{SHORT}");
+        let words: Vec<&str> = SHORT.split(|c: char| !c.is_ascii_alphabetic()).collect();
+        for topic in &TOPICS {
+            assert!(words.contains(&topic.word), "{}", topic.word);
+        }
+        let whole = TOPICS.iter().map(about).chain([each()]).collect::<Vec<_>>().join("\n");
+        for line in whole.lines() {
             assert!(line.chars().count() <= 110, "{line}");
         }
-        assert_eq!(about(find("log").unwrap()).lines().last(), Some("    log B"));
+        let log = find("log").unwrap();
+        assert_eq!(Help::About(log).text().lines().last(), Some("    log B"));
+    }
+
+    #[test]
+    fn each_flag_of_a_usage_is_in_the_help() {
+        for (word, flag) in
+            [("history", "--before"), ("accounts", "--after"), ("balances", "--after")]
+        {
+            assert!(find(word).unwrap().usage.contains(flag), "{word}");
+        }
     }
 }

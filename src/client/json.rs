@@ -7,7 +7,6 @@ use crate::bank::request::Outcome;
 use crate::client::commands::AccountBalance;
 use crate::client::commands::Response;
 use crate::client::exit::is_invalid;
-use crate::client::help::{about, all};
 use crate::client::session::{Ending, Failure};
 use crate::client::words::{not_done, unknown};
 use crate::wire::reply::HashedBlock;
@@ -28,7 +27,7 @@ pub fn to_json(response: &Response) -> String {
         }
         Response::AllBalances(sums) => to_line(sums),
         Response::Block(block) => to_line(block),
-        Response::Help(topic) => to_line(&HelpLine { help: topic.map_or_else(all, about) }),
+        Response::Help(topic) => to_line(&HelpLine { help: topic.text() }),
         Response::Failed(failure) => failure_to_json(failure),
         Response::Usage(message) => to_line(&ErrorLine { error: "usage", message }),
     }

@@ -6,6 +6,7 @@ use super::*;
 use crate::bank::ledger::entry::Via;
 use crate::bank::request::ErrorCode;
 use crate::client::exit::{Exit, exit_of};
+use crate::client::help::Help;
 use crate::client::samples::{
     accepted, accounts, blocks, history, linked_failed, links, log, of_status, refused, request,
     status, unknown_ending, wrong_server,
@@ -102,7 +103,7 @@ fn the_other_commands_have_their_fields() {
         json(&links())["faults"][1],
         serde_json::json!({"peer":"C","fault":"delay","ms":200})
     );
-    assert!(json(&Response::Help(None))["help"].as_str().unwrap().contains("transfer"));
+    assert!(json(&Response::Help(Help::Short))["help"].as_str().unwrap().contains("transfer"));
 }
 
 #[test]

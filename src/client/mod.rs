@@ -27,6 +27,7 @@ mod editor;
 mod ending;
 pub mod execute;
 pub mod exit;
+mod find;
 pub mod help;
 mod inside;
 mod interrupt;
@@ -34,10 +35,14 @@ pub mod json;
 pub mod known_servers;
 #[cfg(feature = "line-editing")]
 mod names;
+mod nearby;
 mod order;
 mod pager;
+mod paint;
 pub mod parse;
 mod parse_members;
+mod parse_transfers;
+mod parse_values;
 mod patience;
 pub mod repl;
 #[cfg(test)]
@@ -87,7 +92,10 @@ pub struct Options {
 pub fn run(options: &Options, histories: Option<&Path>) -> u8 {
     // A prompt is for people, who type here and look there.
     let person = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let mut repl = repl::Repl::new(options, io::stdout(), io::stderr());
+    let colours = paint::wanted();
+    let [output, errors] = [io::stdout().is_terminal(), io::stderr().is_terminal()];
+    let mut repl = repl::Repl::new(options, io::stdout(), io::stderr())
+        .painted(colours && output, colours && errors);
     if !options.commands.is_empty() {
         return repl.obey(&options.commands);
     }

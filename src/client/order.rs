@@ -100,7 +100,7 @@ impl Order {
     /// Returns the endings if no answer came.
     pub fn given_up(&self, failure: &Failure) -> Vec<Ending> {
         let ending = |instruction: &Instruction| match instruction.request.clone() {
-            Some(request) if self.heard => Ending::Unknown { request, reason: failure.to_string() },
+            Some(request) if self.heard => Ending::Unknown { request, reason: failure.as_doubt() },
             _ => Ending::NotDone(failure.clone()),
         };
         self.instructions().iter().map(ending).collect()

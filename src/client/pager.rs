@@ -46,6 +46,11 @@ pub(super) fn pages(text: &str, rows: usize, columns: usize) -> Vec<String> {
     pages
 }
 
+/// Returns as much of a text as fits on a screen of so many lines and columns, with the cursor below it.
+pub(super) fn first_page(text: &str, (rows, columns): (usize, usize)) -> String {
+    pages(text, rows, columns).swap_remove(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::member_change::MemberChange;
 use crate::bank::request::Order;
-use crate::client::help::cut;
+use crate::client::text::cut;
 
 /// Parses the words after a command about members; none if their number is wrong.
 pub(super) fn order(

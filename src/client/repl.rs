@@ -12,6 +12,9 @@ use crate::client::doors::key_of;
 use crate::client::execute::execute;
 use crate::client::exit::{Exit, exit_of};
 use crate::client::json::to_json;
+use crate::client::nearby::{names_in, suggest};
+use crate::client::pager::first_page;
+use crate::client::paint::painted;
 use crate::client::parse::parse_with;
 use crate::client::session::{Failure, Session};
 use crate::client::terminal::{Terminal, redraws};
@@ -21,8 +24,11 @@ use crate::client::words::to_words;
 /// The time between two looks of `watch`.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// Moves to the screen's first place, and clears the screen.
-const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
+/// Moves to the screen's first place.
+const HOME: &str = "\x1b[H";
+/// Clears from here to the end of the line, and to that of the screen.
+const CLEAR_REST_OF_LINE: &str = "\x1b[K";
+const CLEAR_REST_OF_SCREEN: &str = "\x1b[J";
 
 /// Reads commands, carries them out, and prints what came of them.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub struct Repl<O, E> {
     output: O,
     errors: E,
     exit: Exit,
+    /// True if the output, and if the errors, are to have colours.
+    paints: [bool; 2],
     /// The terminal, if a person sits at one.
     terminal: Option<Terminal>,
 }
@@ -49,7 +57,14 @@ impl<O: Write, E: Write> Repl<O, E> {
         let session = Session::new(options);
         let json = options.json;
         let (next, exit, terminal) = (None, Exit::Done, None);
-        Repl { session, next, prompt, json, output, errors, exit, terminal }
+        let paints = [false, false];
+        Repl { session, next, prompt, json, output, errors, exit, paints, terminal }
+    }
+
+    /// Has colours in the output, and in the errors.
+    #[must_use]
+    pub(super) fn painted(self, output: bool, errors: bool) -> Self {
+        Repl { paints: [output, errors], ..self }
     }
 
     /// Carries out commands given beforehand, and returns the exit status.
@@ -97,6 +112,10 @@ impl<O: Write, E: Write> Repl<O, E> {
     }
 
     fn talk(&mut self) -> io::Result<()> {
+        if !self.json {
+            let who = self.session.home();
+            writeln!(self.output, "client of {who}: help lists the commands, quit leaves")?;
+        }
         while let Some(terminal) = &mut self.terminal {
             match terminal.read_line(&self.prompt, &mut self.output)? {
                 Typed::Text(line) => {
@@ -117,6 +136,7 @@ impl<O: Write, E: Write> Repl<O, E> {
             Ok(text) => parse_with(text, &self.session.home(), &key_of),
             Err(_) => Err("a line that is not UTF-8".into()),
         };
+        let names = command.as_ref().ok().and_then(Option::as_ref).map(names_in);
         let response = match command {
             Ok(None) => return ControlFlow::Continue(()),
             Ok(Some(Command::Watch(None))) if !self.hears_enough() => Response::Usage(
@@ -137,9 +157,26 @@ impl<O: Write, E: Write> Repl<O, E> {
         if !(person && matches!(response, Response::Usage(_))) {
             self.exit = self.exit.max(exit_of(&response));
         }
-        match self.print(&response) {
+        match self
+            .print(&response)
+            .and_then(|()| self.help_with(&names.unwrap_or_default(), &response))
+        {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(Err(error)),
+        }
+    }
+
+    /// Says which names may have been meant by those that nobody knows.
+    fn help_with(&mut self, names: &[String], response: &Response) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        match suggest(names, response, &self.session) {
+            Some(near) if matches!(response, Response::Failed(_)) => {
+                self.errors.write_all(near.as_bytes())
+            }
+            Some(near) => self.output.write_all(near.as_bytes()),
+            _ => Ok(()),
         }
     }
 
@@ -160,9 +197,8 @@ impl<O: Write, E: Write> Repl<O, E> {
         let mut left = times;
         while let Some(response) = self.carry_out(Command::Status) {
             self.exit = self.exit.max(exit_of(&response));
-            let clear = if redraws { CLEAR_SCREEN } else { "" };
-            let shown = self.output.write_all(clear.as_bytes());
-            if let Err(error) = shown.and_then(|()| self.print(&response)) {
+            let shown = if redraws { self.redraw(&response) } else { self.print(&response) };
+            if let Err(error) = shown {
                 return ControlFlow::Break(Err(error));
             }
             left = left.map(|left| left - 1);
@@ -172,6 +208,17 @@ impl<O: Write, E: Write> Repl<O, E> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Shows a response in place of what is on the screen, as much of it as there is room for.
+    fn redraw(&mut self, response: &Response) -> io::Result<()> {
+        let Some(terminal) = &mut self.terminal else { return Ok(()) };
+        let text = first_page(&to_words(response), terminal.size());
+        // Over what is there, and not on a screen that is cleared first, which would flicker.
+        let lines: String =
+            text.lines().map(|line| format!("{line}{CLEAR_REST_OF_LINE}\n")).collect();
+        write!(self.output, "{HOME}{lines}{CLEAR_REST_OF_SCREEN}")?;
+        self.output.flush()
     }
 
     /// True if someone can say that it is enough.
@@ -195,11 +242,13 @@ impl<O: Write, E: Write> Repl<O, E> {
             self.output.write_all(to_json(response).as_bytes())?;
         } else if matches!(response, Response::Failed(_) | Response::Usage(_)) {
             // If errors can't be written, nobody can be told.
-            let _ = self.errors.write_all(to_words(response).as_bytes());
+            let words = painted(to_words(response), self.paints[1]);
+            let _ = self.errors.write_all(words.as_bytes());
         } else if let Some(terminal) = &mut self.terminal {
-            terminal.show(&to_words(response), &mut self.output)?;
+            terminal.show(&to_words(response), self.paints[0], &mut self.output)?;
         } else {
-            self.output.write_all(to_words(response).as_bytes())?;
+            let words = painted(to_words(response), self.paints[0]);
+            self.output.write_all(words.as_bytes())?;
         }
         self.output.flush()
     }

@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::client::editor::Editor;
 use crate::client::interrupt::Interrupt;
 use crate::client::pager::{Wish, pages, wish};
+use crate::client::paint::painted;
 use crate::client::session::Session;
 use crate::client::tty::{CtrlC, Unseen};
 use crate::client::typed::Typed;
@@ -204,16 +205,21 @@ impl Terminal {
     }
 
     /// Shows a text, page by page if it is longer than the screen. `q` or Ctrl-C ends it, and so does whoever
-    /// goes on typing.
-    pub(super) fn show(&mut self, text: &str, output: &mut impl Write) -> io::Result<()> {
+    /// goes on typing. `paints` has it coloured.
+    pub(super) fn show(
+        &mut self,
+        text: &str,
+        paints: bool,
+        output: &mut impl Write,
+    ) -> io::Result<()> {
         if self.keys.is_none() {
-            return output.write_all(text.as_bytes());
+            return output.write_all(painted(text.to_owned(), paints).as_bytes());
         }
         let (rows, columns) = self.size();
         let mut pages = pages(text, rows, columns).into_iter().peekable();
         self.ctrl_c.pressed();
         while let Some(page) = pages.next() {
-            output.write_all(page.as_bytes())?;
+            output.write_all(painted(page, paints).as_bytes())?;
             if pages.peek().is_some() && !self.more(output)? {
                 break;
             }
@@ -253,7 +259,7 @@ impl Terminal {
     }
 
     /// Returns how many lines and columns the terminal has.
-    fn size(&mut self) -> (usize, usize) {
+    pub(super) fn size(&mut self) -> (usize, usize) {
         let variable = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
         let told = self.keys.as_mut().and_then(|keys| keys.editor.size());
         // A terminal that doesn't know its size says 0.

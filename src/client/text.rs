@@ -14,3 +14,8 @@ pub(super) fn names(servers: &[ServerId]) -> String {
 pub(super) fn plain(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
+
+/// Cuts a word to the length that an error shows.
+pub(super) fn cut(word: &str) -> String {
+    format!("{:?}", word.chars().take(80).collect::<String>())
+}

@@ -9,7 +9,6 @@ use crate::bank::request::{
 };
 use crate::client::commands::{AccountBalance, AllBalances, Page, Response, Sum};
 use crate::client::exit::is_invalid;
-use crate::client::help::{about, all};
 use crate::client::session::{Ending, Failure};
 use crate::client::status::status_in_words;
 use crate::client::text::{names, plain};
@@ -36,7 +35,7 @@ pub fn to_words(response: &Response) -> String {
         Response::Chain(blocks) if blocks.is_empty() => "no such blocks".into(),
         Response::Chain(blocks) => blocks.iter().map(block_in_words).collect::<Vec<_>>().join("\n"),
         Response::Links(LinkFaults { faults, .. }) => links_in_words(faults),
-        Response::Help(topic) => topic.map_or_else(all, about),
+        Response::Help(topic) => topic.text(),
         Response::Failed(failure) => format!("error: {}", plain(&failure.to_string())),
         Response::Usage(message) => format!("error: {}", plain(message)),
     };

@@ -35,8 +35,8 @@ use crate::noise::BEGINS_PREAMBLE;
 use crate::wire::asked::Asked;
 use crate::wire::link::LinkOrder;
 use crate::wire::{
-    LineRead, LineReader, MAX_CLIENT_LINE, Step, encode_faults, encode_reply, is_peer_line,
-    parse_asked, parse_message,
+    LineRead, LineReader, MAX_CLIENT_LINE, NOTHING_DONE, Step, encode_faults, encode_reply,
+    is_peer_line, parse_asked, parse_message,
 };
 
 mod handshake;
@@ -171,7 +171,7 @@ impl Reader<'_> {
                 Ok(other) => self.refuse(&format!("it opens with a {}", other.name())),
                 Err(reason) => self.refuse(&reason),
             },
-            Ok(Step::Whole) if !self.has_place(socket) => self.turn_away(socket),
+            Ok(Step::Whole | Step::Cut) if !self.has_place(socket) => self.turn_away(socket),
             // An idle client on a crowded server gets the same answer.
             Ok(_) if self.patience.is_some() => self.turn_away(socket),
             Err(error) if self.patience.is_some() && is_time_out(&error) => self.turn_away(socket),
@@ -310,8 +310,12 @@ impl Reader<'_> {
                 let message = format!("a line may have at most {MAX_CLIENT_LINE} bytes");
                 self.say_last(ErrorCode::LineTooLong, message, socket).map(|()| false)
             }
-            // A client that has sent its last word may still listen: `printf … | nc` does.
-            LineRead::End | LineRead::Cut => {
+            // A client that has sent its last word may still listen: `printf … | nc` does. Its last line needs no
+            // newline: what is cut within an object is no JSON.
+            LineRead::End | LineRead::Cut(_) => {
+                if let LineRead::Cut(line) = read {
+                    self.client_line(line)?;
+                }
                 self.reply_sender.owed().wait_until_paid(self.longest());
                 Ok(false)
             }
@@ -398,8 +402,7 @@ fn no_orders() -> Reply {
 /// Returns the answer to a client while the store is being loaded again, for this reason.
 fn out_of_order(why: &str) -> Reply {
     let message = format!(
-        "this server's store has failed and is being loaded again ({why}); nothing was done about this \
-         request; try again"
+        "{NOTHING_DONE}this server's store has failed and is being loaded again ({why}); try again"
     );
     Reply::Error { error: ErrorCode::Store, message }
 }

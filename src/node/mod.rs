@@ -114,6 +114,7 @@ pub use config::{Doors, NodeConfig, Timings};
 pub use life::ExitReason;
 pub use listener::{MAX_CLIENTS, ROOM_FOR_PEERS};
 pub use load::{LoadError, load};
+pub use trace::check_trace;
 
 /// The most events from peers that the event loop hasn't taken in.
 const PEER_CHANNEL: usize = 256;

@@ -194,7 +194,7 @@ impl Dialler {
                     "its answer has more than {MAX_ANSWER} bytes"
                 )));
             }
-            Ok(LineRead::End | LineRead::Cut) => {
+            Ok(LineRead::End | LineRead::Cut(_)) => {
                 return Err(io::Error::other("it hangs up without an answer"));
             }
             Err(error) if is_time_out(&error) => {

@@ -263,6 +263,17 @@ impl LinkTrace {
 }
 
 /// Opens a file to write after its content, beginning with a new line.
+/// Checks that a trace can be written to this file, which is there afterwards.
+///
+/// # Errors
+/// Says why not.
+pub fn check_trace(path: &Path) -> Result<(), String> {
+    match open_for_more(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("--trace {}: it can't be written: {error}", path.display())),
+    }
+}
+
 fn open_for_more(path: &Path) -> io::Result<File> {
     let mut file = File::options().read(true).append(true).create(true).open(path)?;
     let mut last = [b'\n'];

@@ -22,6 +22,7 @@ use crate::node::message_log;
 use crate::node::reply_sender::{Outgoing, ReplySender};
 use crate::node::trace::Trace;
 use crate::store::StoreError;
+use crate::wire::NOTHING_DONE;
 
 /// The event loop's connections and links. Nothing here blocks.
 #[derive(Debug)]
@@ -305,7 +306,7 @@ impl Transport {
     /// Tells clients that the store took nothing of this turn: requests of this turn have not happened.
     /// Earlier requests that still waited may be in the log. Then hangs up on everybody.
     pub(crate) fn part(&mut self, why: &StoreError) {
-        let now = format!("nothing was done about this request: {why}; try again later");
+        let now = format!("{NOTHING_DONE}{why}; try again later");
         let before = format!(
             "{why}, and this request, which waited, was given up; ask again under the same name to learn \
              whether it was done"

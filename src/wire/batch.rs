@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::fields::{Object, count, first_name, objects, present, wait};
+use super::fields::{Object, count, first_name, objects, paid, present, to_pay, wait};
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, RequestId, SessionId};
@@ -28,7 +28,7 @@ objects! {
     ItemFields {
         from: AccountId = "present",
         to: AccountId = "present",
-        amount: Amount = "present",
+        amount: Amount = "paid",
         open: AccountId = "present",
         rekey: AccountId = "present",
         key: Fingerprint = "present",
@@ -228,7 +228,7 @@ impl<'de> Deserialize<'de> for Item {
                 let missing = |place| de::Error::invalid_length(place, &self);
                 let from = fields.next_element()?.ok_or_else(|| missing(0))?;
                 let to = fields.next_element()?.ok_or_else(|| missing(1))?;
-                let amount = fields.next_element()?.ok_or_else(|| missing(2))?;
+                let amount = fields.next_element().map_err(to_pay)?.ok_or_else(|| missing(2))?;
                 let linked = fields.next_element::<Linked>()?.is_some();
                 if fields.next_element::<IgnoredAny>()?.is_some() {
                     return Err(missing(5));

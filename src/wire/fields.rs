@@ -47,6 +47,22 @@ pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D
     at_most(from, Amount::MAX.units(), "")
 }
 
+/// Reads an amount to pay that may be absent.
+pub(super) fn paid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Amount>, D::Error> {
+    Amount::deserialize(from).map(Some).map_err(to_pay)
+}
+
+/// Says of an amount that is none what could be paid: nothing is no payment, though it is an amount.
+pub(super) fn to_pay<E: de::Error>(error: E) -> E {
+    let text = error.to_string();
+    let better = text.replacen(
+        "an amount is a whole number of units from 0",
+        "an amount to pay is a whole number of units from 1",
+        1,
+    );
+    if better == text { error } else { E::custom(better) }
+}
+
 /// Reads a time to wait for money, in milliseconds, that may be absent.
 pub(super) fn wait<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     at_most(from, MAX_WAIT_MS, " milliseconds")

@@ -9,8 +9,8 @@ pub enum LineRead<'a> {
     Line(&'a [u8]),
     /// The stream ended between lines.
     End,
-    /// The stream ended within a line, which is lost.
-    Cut,
+    /// The stream ended within a line, of which this came.
+    Cut(&'a [u8]),
     /// The line exceeds the longest allowed. Reading can't go on after it.
     TooLong,
 }
@@ -110,7 +110,7 @@ impl<R: Read> LineReader<R> {
             Step::Part => panic!("the line goes on"),
             Step::Whole => LineRead::Line(self.line.strip_suffix(b"\r").unwrap_or(&self.line)),
             Step::End => LineRead::End,
-            Step::Cut => LineRead::Cut,
+            Step::Cut => LineRead::Cut(&self.line),
             Step::TooLong => LineRead::TooLong,
         }
     }
@@ -156,7 +156,7 @@ mod tests {
     fn a_clean_end_is_told_from_one_that_cuts_a_line() {
         let mut reader = LineReader::new("one\ntw".as_bytes());
         assert_eq!(reader.read_line(10).unwrap(), LineRead::Line(b"one"));
-        assert_eq!(reader.read_line(10).unwrap(), LineRead::Cut);
+        assert_eq!(reader.read_line(10).unwrap(), LineRead::Cut(b"tw"));
     }
 
     #[test]

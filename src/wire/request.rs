@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::batch::{self, BatchFields};
-use super::fields::{Object, count, first_name, is_beyond, objects, present, wait};
+use super::fields::{Object, count, first_name, is_beyond, objects, paid, present, wait};
 use super::members;
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
@@ -49,7 +49,7 @@ objects! {
     TransferFields {
         from: AccountId = "present",
         to: AccountId = "present",
-        amount: Amount = "present",
+        amount: Amount = "paid",
         session: SessionId = "present",
         number: u64 = "count",
         settled: bool = "present",

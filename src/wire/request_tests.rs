@@ -219,7 +219,11 @@ fn what_is_json_but_no_request_keeps_its_id_and_says_what_is_wrong() {
             r#"{"id":9,"transfer":{"to":"B","amount":1,"session":"A","number":1}}"#,
             "is not a session",
         ),
-        (r#"{"id":9,"transfer":{"to":"B","amount":1,"settled":1}}"#, "expected a boolean"),
+        (r#"{"id":9,"transfer":{"to":"B","amount":1,"settled":1}}"#, "expected true or false"),
+        (
+            r#"{"id":9,"transfer":{"to":"B","amount":1.5}}"#,
+            "an amount to pay is a whole number of units from 1 to 9007199254740991 (found the number `1.5`",
+        ),
         (r#"{"id":9,"transfer":{"to":"B","amount":1,"linked":true}}"#, "unknown field `linked`"),
         (
             r#"{"id":9,"transfer":{"to":"B","amount":1,"wait_ms":86400001}}"#,
@@ -265,7 +269,9 @@ fn a_wrong_one_of_a_batch_is_named_by_its_place() {
         (r#"["A","B",1,"link"]"#, "\"link\", expected nothing or \"linked\""),
         (r#"["A","B",1,true]"#, "expected nothing or \"linked\""),
         (r#"["A","B b",1]"#, "\"B b\" is not an account"),
-        (r#"["A",7,1]"#, "integer `7`, expected a name"),
+        (r#"["A",7,1]"#, "the number `7`, expected a name"),
+        (r#"["A","B",-1]"#, "an amount to pay is a whole number of units from 1 to"),
+        (r#"{"to":"B","amount":-1}"#, "an amount to pay is a whole number of units from 1 to"),
         (r#"["A","B",-1]"#, "a whole number of units"),
         (r#""A""#, "expected [from, to, amount]"),
         (r#"null"#, "expected [from, to, amount]"),
@@ -277,14 +283,14 @@ fn a_wrong_one_of_a_batch_is_named_by_its_place() {
         (r#"{"to":"B","amount":1,"number":1}"#, "unknown field `number`"),
         (r#"{"to":"B","amount":1,"settled":true}"#, "unknown field `settled`"),
         (r#"{"to":"B","amount":1,"wait_ms":86400001}"#, "more than the most"),
-        (r#"{"to":"B","amount":1,"linked":null}"#, "expected a boolean"),
+        (r#"{"to":"B","amount":1,"linked":null}"#, "expected true or false"),
     ] {
         let line = format!(r#"{{"id":9,"batch":{{"items":[["A","B",1],{item}]}}}}"#);
         let (id, error, message) = bad(line.as_bytes());
         assert_eq!((id, error), (Some(9), ErrorCode::BadRequest), "{line}");
         let named = message.starts_with("items, number 2: ") && message.contains(what);
         assert!(named, "{line}: {message}");
-        assert!(message.contains("(column "), "{line}: {message}");
+        assert!(message.contains("(at character "), "{line}: {message}");
     }
 }
 

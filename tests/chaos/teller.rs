@@ -165,7 +165,7 @@ fn read_reply(
         let line = match connection.read_line(MAX_PEER_LINE) {
             Ok(LineRead::Line(line)) => line,
             Ok(LineRead::TooLong) => panic!("a server sends a line without end"),
-            Ok(LineRead::End | LineRead::Cut) => return Read::Lost,
+            Ok(LineRead::End | LineRead::Cut(_)) => return Read::Lost,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Read::Late,
             Err(_) => return Read::Lost,
         };

@@ -13,7 +13,9 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ledger::entry::Action;
 use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Request};
 use paxos_banking::client::Options;
+use paxos_banking::client::commands::Response;
 use paxos_banking::client::session::{Ending, Failure, Session};
+use paxos_banking::client::words::to_words;
 use serde_json::json;
 
 /// Patient with everything that is answered in the end.
@@ -269,6 +271,27 @@ fn a_transfer_that_a_failing_store_may_have_kept_is_retried_under_its_name() {
     assert!(matches!(ending, Ending::Unknown { .. }), "{ending:?}");
     let asked = fake.asked();
     assert_eq!(asked[1].name(), asked[2].name());
+}
+
+/// A server that knows that it did nothing says so, and then nothing is in doubt, unless an earlier try was heard.
+#[test]
+fn only_what_is_known_of_a_transfer_is_said() {
+    let nothing =
+        r#"{"id":ID,"error":"store","message":"nothing was done about this request: it loads"}"#;
+    let tell = |script: Vec<Step>| {
+        let fake = Fake::start(script);
+        let ending = pay(&mut Session::new(&impatient(&fake, 300, 600)));
+        to_words(&Response::One(ending))
+    };
+    let mut script = vec![session(SESSION)];
+    script.extend(vec![say(nothing); 100]);
+    let known = tell(script);
+    assert!(known.starts_with("unavailable: nothing was done"), "{known}");
+    assert!(known.contains("it has not happened and will not"), "{known}");
+    let mut script = vec![session(SESSION), Step::Close];
+    script.extend(vec![say(nothing); 100]);
+    let unknown = tell(script);
+    assert!(unknown.starts_with("unknown: it loads; it may or may not have happened"), "{unknown}");
 }
 
 #[test]

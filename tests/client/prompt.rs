@@ -135,6 +135,15 @@ fn what_is_mistyped_is_an_error_of_its_own_line() {
     assert!(errors.contains("did you mean balance?"), "{errors}");
 }
 
+/// As editors of Windows begin a file, and end its lines.
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_command() {
+    let balance = r#"{"id":ID,"account":"A","balance":70,"committed":100,"height":0}"#;
+    let fake = Fake::start(vec![say(balance)]);
+    let (status, output, _) = converse(&options(&fake), "\u{feff}balance\r\nquit\r\n".as_bytes());
+    assert_eq!((status, json_lines(&output).len()), (0, 1), "{output}");
+}
+
 #[test]
 fn commands_given_beforehand_are_obeyed_in_order() {
     let balance = r#"{"id":ID,"account":"B","balance":0,"committed":0,"height":0}"#;

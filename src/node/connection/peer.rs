@@ -39,7 +39,7 @@ impl Reader<'_> {
             let message = match lines.read_line(MAX_PEER_LINE) {
                 Ok(LineRead::Line(line)) => parse_message(line),
                 Ok(LineRead::TooLong) => Err(format!("a line of more than {MAX_PEER_LINE} bytes")),
-                Ok(LineRead::End | LineRead::Cut) => return Err(Ended),
+                Ok(LineRead::End | LineRead::Cut(_)) => return Err(Ended),
                 Err(error) if is_time_out(&error) => {
                     peers.send(Incoming::Silent(self.id)).map_err(|_| Ended)?;
                     Err("it says nothing".to_owned())
