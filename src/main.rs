@@ -22,8 +22,10 @@ use paxos_banking::trace;
 use paxos_banking::upgrade;
 
 use crate::cli::{Config, Environment};
+use crate::reader::Reader;
 
 mod cli;
+mod reader;
 
 /// The status of a server that had to stop. A healthy server runs until it is killed, so none ends with 0.
 const STOPPED: u8 = 1;
@@ -34,59 +36,7 @@ const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let status = match cli::parse(std::env::args_os(), Environment::of_process()) {
-        Ok(Config::Server(server)) => match server.node.trace.as_deref().map(check_trace) {
-            Some(Err(why)) => {
-                eprintln!("error: {why}");
-                WRONG_USAGE
-            }
-            _ => {
-                start_log(&server.node.id, LevelFilter::Info);
-                log::error!("stopped: {}", run_server(*server));
-                STOPPED
-            }
-        },
-        Ok(Config::Client(options, histories)) => {
-            start_log(&format_args!("client {}", options.id), LevelFilter::Warn);
-            client::run(&options, histories.as_deref())
-        }
-        Ok(Config::Play(options)) => {
-            start_log(&"play", LevelFilter::Warn);
-            play::run(&options)
-        }
-        Ok(Config::Diagram(diagram)) => match draw(&diagram) {
-            Ok(()) => 0,
-            Err(why) => {
-                eprintln!("error: {why}");
-                NOT_DRAWN
-            }
-        },
-        Ok(Config::Audit(options)) => {
-            start_log(&"audit", LevelFilter::Warn);
-            audit::run(&options, &mut io::stdout().lock())
-        }
-        Ok(Config::Export(options)) => {
-            start_log(&"export", LevelFilter::Warn);
-            audit::export::run(&options, &mut io::stdout().lock(), &mut io::stderr())
-        }
-        Ok(Config::Backup(order)) => {
-            start_log(&"backup", LevelFilter::Warn);
-            audit::backup::run(&order, &mut io::stdout().lock(), &mut io::stderr())
-        }
-        Ok(Config::Upgrade(options)) => {
-            start_log(&"upgrade", LevelFilter::Warn);
-            upgrade::run(&options, &mut io::stdout().lock(), &mut io::stderr())
-        }
-        Ok(Config::Mend(options)) => {
-            mend::run(&options, &mut io::stdout().lock(), &mut io::stderr())
-        }
-        Ok(Config::Key(file)) => {
-            paxos_banking::keys::run(&file, &mut io::stdout().lock(), &mut io::stderr())
-        }
-        Ok(Config::Tunnel(options)) => {
-            start_log(&"tunnel", LevelFilter::Info);
-            log::error!("stopped: {}", paxos_banking::tunnel::run(options));
-            STOPPED
-        }
+        Ok(config) => carry_out(config),
         Err(error) => {
             // If the error can't be printed, there is nobody left to tell.
             let _ = error.print();
@@ -94,6 +44,79 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(status)
+}
+
+/// Does what the command line asks for, and returns the exit status.
+fn carry_out(config: Config) -> u8 {
+    let (mut out, mut errors) = (Reader::of(io::stdout().lock()), Reader::of(io::stderr()));
+    match config {
+        Config::Server(server) => serve(*server),
+        Config::Client(options, histories) => {
+            // It writes for itself, and its lines end a line at a time.
+            drop(out);
+            start_log(&format_args!("client {}", options.id), LevelFilter::Warn);
+            client::run(&options, histories.as_deref())
+        }
+        Config::Play(options) => {
+            drop(out);
+            start_log(&"play", LevelFilter::Warn);
+            play::run(&options)
+        }
+        Config::Diagram(diagram) => match draw(&diagram, &mut out) {
+            Ok(()) => 0,
+            Err(why) => {
+                eprintln!("error: {why}");
+                NOT_DRAWN
+            }
+        },
+        Config::Audit(options) => {
+            start_log(&"audit", LevelFilter::Warn);
+            audit::run(&options, &mut out)
+        }
+        Config::Export(options) => {
+            drop(out);
+            start_log(&"export", LevelFilter::Warn);
+            export(&options)
+        }
+        Config::Backup(order) => {
+            start_log(&"backup", LevelFilter::Warn);
+            audit::backup::run(&order, &mut out, &mut errors)
+        }
+        Config::Upgrade(options) => {
+            start_log(&"upgrade", LevelFilter::Warn);
+            upgrade::run(&options, &mut out, &mut errors)
+        }
+        Config::Mend(options) => mend::run(&options, &mut out, &mut errors),
+        Config::Key(file) => paxos_banking::keys::run(&file, &mut out, &mut errors),
+        Config::Tunnel(options) => {
+            start_log(&"tunnel", LevelFilter::Info);
+            log::error!("stopped: {}", paxos_banking::tunnel::run(options));
+            STOPPED
+        }
+    }
+}
+
+/// Is a server until it has to stop.
+fn serve(server: cli::Server) -> u8 {
+    if let Some(Err(why)) = server.node.trace.as_deref().map(check_trace) {
+        eprintln!("error: {why}");
+        return WRONG_USAGE;
+    }
+    start_log(&server.node.id, LevelFilter::Info);
+    log::error!("stopped: {}", run_server(server));
+    STOPPED
+}
+
+/// Exports, as long as somebody reads it.
+fn export(options: &audit::export::Options) -> u8 {
+    let (mut out, mut errors) = (Reader::that_stops(io::stdout().lock()), Vec::new());
+    let status = audit::export::run(options, &mut out, &mut errors);
+    if out.is_gone() {
+        return 0;
+    }
+    // If this can't be said, there is nobody left to tell.
+    let _ = io::stderr().write_all(&errors);
+    status
 }
 
 /// Runs a server until it has to stop, and returns the reason.
@@ -168,13 +191,13 @@ fn going_on(server: &cli::Server) -> Result<Arc<Opening>, String> {
 }
 
 /// Draws traces.
-fn draw(diagram: &cli::play::Drawing) -> Result<(), String> {
+fn draw(diagram: &cli::play::Drawing, out: &mut dyn Write) -> Result<(), String> {
     let traces = play::traced::traces_of(&diagram.inputs)?;
     let svg = trace::draw(&traces, &diagram.choice)?;
     match &diagram.output {
         Some(path) => std::fs::write(path, svg)
             .map_err(|error| format!("{} can't be written: {error}", path.display())),
-        None => std::io::stdout()
+        None => out
             .write_all(svg.as_bytes())
             .map_err(|error| format!("the drawing can't be written: {error}")),
     }

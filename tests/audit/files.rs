@@ -188,6 +188,37 @@ fn a_table_adds_up_to_the_balances() {
     assert_eq!((balances, in_log), (stored, 3));
 }
 
+/// As `export | head` and `audit | true` go.
+#[test]
+fn a_reader_who_has_gone_is_no_error() {
+    let mut sound = sound();
+    let url = sound.bank.redis("A").url();
+    let unread = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paxos-banking"));
+        let done = command.args(arguments).stdout(writer).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    let backup = folder.path().join("backup");
+    for arguments in [
+        &["export", "--redis", &url, "--id", "A"][..],
+        &["audit", "--redis", &url],
+        &["backup", "--redis", &url, "--id", "A", backup.to_str().unwrap()],
+        &["--help"],
+        &["--version"],
+    ] {
+        assert_eq!(unread(arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+    let made = ["key", key.to_str().unwrap()];
+    assert!(unread(&made).0 == Some(0) && key.exists());
+    // What went wrong is told all the same.
+    let (status, text) = unread(&["export", "--redis", &url, "--id", "D"]);
+    assert!(status == Some(3) && text.contains("no store of server D"), "{text}");
+}
+
 #[test]
 fn an_export_says_which_store_it_needs_and_what_is_wrong_with_it() {
     let mut sound = sound();
