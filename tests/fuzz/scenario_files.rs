@@ -1,4 +1,4 @@
-//! Scenario files, in both dialects.
+//! Scenario files, in all dialects.
 
 use paxos_banking::play::reading::{MAX_WRONGS, parse};
 use paxos_banking::play::script::Act;
@@ -8,10 +8,16 @@ use crate::target::{Heard, Target};
 pub struct ScenarioFiles;
 
 /// One of each dialect as they are shipped, and lines that those don't have.
-const SAMPLES: [&str; 8] = [
+const SAMPLES: [&str; 14] = [
     include_str!("../scenarios/leader-dies-during-commit.txt"),
     include_str!("../scenarios/minority.txt"),
     include_str!("../scenarios/course.csv"),
+    include_str!("../scenarios/course-lines.txt"),
+    include_str!("../scenarios/course-nodes.csv"),
+    include_str!("../scenarios/course-cell-lines.csv"),
+    include_str!("../scenarios/course-semicolons.csv"),
+    include_str!("../scenarios/course-contacts.csv"),
+    "servers S1 S2\nSet,Transactions,Live,Byzantine\n1,\"(S1, S2, 3.0); printLog(S1)\",[S1],[]\n,F(S1); R(S1),,[S2]\n",
     "Set,Transfer,Live\n1,(A, B, 3),[A, B, C]\n,(B, C, 5),\n2,,[A, B]\n",
     "servers A B C D\nopening 10\npause A\nresume A\nwait 2s\ndelay A -> B 200ms\ndrop A B 30%\n",
     "A: transfer B 3 &\nawait A\nexpect accepted paxos balance 7\nexpect refused consulted A B\n",
@@ -41,6 +47,9 @@ impl Target for ScenarioFiles {
                 let is_set = |act: &Act| matches!(act, Act::Set { .. });
                 let course = script.steps.iter().any(|step| is_set(&step.act));
                 heard.accepted(if course { "a course's file" } else { "a plain file" });
+                if !script.accounts.is_empty() {
+                    heard.accepted("accounts that are no servers");
+                }
                 for step in script.steps {
                     assert!((1..=lines).contains(&step.place.line), "{:?}", step.place);
                 }
@@ -61,6 +70,7 @@ impl Target for ScenarioFiles {
         &[
             "a plain file",
             "a course's file",
+            "accounts that are no servers",
             "expected: a client and what it says",
             "the line ends here",
             "is not a server id",
@@ -71,7 +81,10 @@ impl Target for ScenarioFiles {
             "expected: (FROM",
             "a set's number",
             "this quotation mark",
-            "columns; expected",
+            "a column that is not known",
+            "byzantine servers lie",
+            "divides no unit",
+            "in no set of live servers",
             "the live servers",
             "an amount is",
             "is none of the servers",

@@ -83,7 +83,10 @@ impl<O: Write> Player<'_, O> {
     /// Notes who holds what at the end of a set, and how many transfers wait.
     pub(super) fn note_balances(&mut self) {
         let servers: Vec<ServerId> = self.stage.live().into_iter().collect();
-        let balances = Look::at(&mut self.stage, servers).balances();
+        let mut balances = Look::at(&mut self.stage, servers).balances();
+        // Where the file's accounts are others, the servers' own are of no interest.
+        let of_file = &self.script.accounts;
+        balances.retain(|account, _| of_file.is_empty() || of_file.contains(account));
         if self.tally.rows.is_empty() {
             self.tally.begin(None);
         }
