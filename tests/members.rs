@@ -52,6 +52,7 @@ scenes! {
     who_asked_to_go_goes_after_a_crash,
     who_missed_its_dismissal_is_told,
     who_knows_nobody_any_more_is_found,
+    who_names_one_that_came_back_is_answered,
 }
 
 scenes! {

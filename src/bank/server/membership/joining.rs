@@ -122,11 +122,12 @@ impl Server {
         }
     }
 
-    /// True if the operator names a server of which the chain, as far as it is held, says nothing. It may be a member
-    /// by a block that this server lacks.
+    /// True if the operator names a server that may be a member by a block that this server lacks: the chain, as far
+    /// as it is held, says nothing of it, or this server joined by it, and it is a member again.
     fn may_become_member(&self, id: &ServerId) -> bool {
         let is_known = |chain: &Chain| chain.derived().included.contains_key(id);
-        self.config.addresses.contains_key(id) && !self.chain.as_ref().is_some_and(is_known)
+        let was_one = self.chain.as_ref().is_some_and(is_known);
+        self.config.addresses.contains_key(id) && (self.config.join || !was_one)
     }
 
     /// True if a server that is no member by this server's chain may be one by a longer chain, in which this server is

@@ -2,9 +2,9 @@
 
 use crate::bank::effects::Event;
 use crate::bank::ids::ConnectionId;
-use crate::bank::request::Request;
-use crate::machine::cluster::Cluster;
-use crate::machine::scenes::members::{THREE, admit, demote, dismiss, is_sound, order, with_d};
+use crate::bank::request::{Order, Request};
+use crate::machine::cluster::{Cluster, id};
+use crate::machine::scenes::members::{THREE, admit, at, demote, dismiss, is_sound, order, with_d};
 
 /// D has logged that it goes, and another member's run is to put this into the chain.
 fn with_d_that_asks_to_go() -> Cluster {
@@ -81,4 +81,33 @@ pub fn who_knows_nobody_any_more_is_found() {
     cluster.run(4_000);
     assert_eq!(cluster.height("C"), cluster.height("D"), "it has what D has");
     is_sound(&mut cluster, &["C", "D"], 300);
+}
+
+/// A server that comes back dials the member that it is told, even if that one was dismissed by all that it knows.
+pub fn who_names_one_that_came_back_is_answered() {
+    let mut cluster = with_d(THREE);
+    assert!(cluster.pay("B", "A", 100).is_some() && cluster.settle("B"));
+    cluster.run(1_000);
+    order(&mut cluster, "B", dismiss("B")).expect("it holds nothing");
+    cluster.run(3_000);
+    assert!(cluster.stopped("B").contains("dismissed"), "{}", cluster.stopped("B"));
+    // D has logged that it goes, and knows nothing of what follows.
+    ["A", "C"].iter().for_each(|name| cluster.part("D", name));
+    let request = Request::Members(dismiss("D"));
+    cluster.tell("D", Event::Request(ConnectionId(77_777), None, request));
+    let before = cluster.nodes["D"].disk.clone();
+    ["A", "C"].iter().for_each(|name| cluster.join("D", name));
+    cluster.run(3_000);
+    cluster.add("B");
+    cluster.start_joining("B", "A");
+    cluster.run(1_000);
+    let again = Order::Admit { server: id("B"), at: at(7_300), key: None, branch: false };
+    order(&mut cluster, "A", again).expect("it is admitted again");
+    cluster.run(2_000);
+    cluster.kill("D");
+    cluster.nodes.get_mut("D").unwrap().disk = before;
+    cluster.start_joining("D", "B");
+    cluster.run(5_000);
+    assert!(cluster.stopped("D").contains("by the chain of"), "{}", cluster.stopped("D"));
+    is_sound(&mut cluster, THREE, 300);
 }
