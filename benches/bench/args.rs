@@ -29,6 +29,8 @@ pub enum Scenario {
     Accounts,
     /// what keys cost: the same bank with and without
     Keys,
+    /// how long a run takes that gathers the logs of 3, 10, 30 and 60 branches
+    Branches,
     /// what moving old blocks to segments costs, and how fast a server catches up from segments
     Archive,
     /// pages of statements from the middle of two million blocks
@@ -50,6 +52,7 @@ impl Scenario {
             Scenario::Fault => "fault",
             Scenario::Accounts => "accounts",
             Scenario::Keys => "keys",
+            Scenario::Branches => "branches",
             Scenario::Archive => "archive",
             Scenario::History => "history",
             Scenario::Starve => "starve",

@@ -11,6 +11,7 @@ mod archive;
 mod args;
 pub mod bank;
 mod bare;
+mod branches;
 pub mod chains;
 pub mod check;
 mod checkpoint;
@@ -226,6 +227,7 @@ impl Scenario {
             Scenario::Fault => fault::run(context, report),
             Scenario::Accounts => accounts::run(context, report),
             Scenario::Keys => keyed::run(context, report),
+            Scenario::Branches => branches::run(context, report),
             Scenario::Archive => archive::run(context, report),
             Scenario::History => history::run(context, report),
             Scenario::Starve => starve::run(context, report),

@@ -64,10 +64,15 @@ impl OldStores {
 
     /// At the end all that could have noticed their end have done so. In a bank with keys, a store that no
     /// operator ever let in was told nothing; and one that doesn't know the others' new keys may have heard of
-    /// its end from one server only, and so is in doubt.
-    pub fn assert_all_stopped(&self, keyed: bool) {
-        let in_the_dark = |old: &OldStore| old.disk.chain.is_empty() || old.server.is_in_doubt();
-        let noticed = |old: &&OldStore| old.stopped || (keyed && in_the_dark(old));
+    /// its end from one server only, and so is in doubt. So is one that knows one member only: the others whom it
+    /// knew were dismissed.
+    pub fn assert_all_stopped(&self, keyed: bool, members: &BTreeMap<ServerId, InstanceId>) {
+        let noticed = |old: &&OldStore| {
+            let told_nothing = keyed && old.disk.chain.is_empty();
+            let known = old.disk.stored.derived.instances.keys().filter(|id| **id != old.id);
+            let may_be_told_once = keyed || known.filter(|id| members.contains_key(id)).count() < 2;
+            old.stopped || told_nothing || (may_be_told_once && old.server.is_in_doubt())
+        };
         let goes_on = self.all.iter().find(|old| old.copy_of.is_none() && !noticed(old));
         assert!(goes_on.is_none(), "an old store of {} goes on", goes_on.unwrap().id);
     }

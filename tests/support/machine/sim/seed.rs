@@ -177,7 +177,7 @@ pub fn simulate(seed: u64, how: How) -> World {
     world.judge_members();
     world.judge.finish(&world.disks);
     world.judge_archives();
-    world.old.assert_all_stopped(world.doors.keyed);
+    world.old.assert_all_stopped(world.doors.keyed, &world.roll().members);
     let marks = std::mem::take(&mut world.judge.books.marks);
     for mark in std::mem::take(&mut world.judge.marks).into_iter().chain(marks) {
         world.tally.mark(mark);
