@@ -262,7 +262,7 @@ impl EventLoop {
         }
         // A client that gets a reply may look at once for what led to it.
         self.transport.trace.flush();
-        for bound in bound.release(&receipt) {
+        for bound in self.transport.reply_first(bound.release(&receipt)) {
             match bound {
                 Bound::Dial(..) | Bound::Part(_) => {
                     self.diallers.follow(bound, &mut self.transport).map_err(Broken::Node)?;

@@ -216,6 +216,19 @@ impl Transport {
         }
     }
 
+    /// Hands out clients' replies and questions, and returns the rest. A client waits for its reply, and it takes long
+    /// to wake the threads that write to many peers.
+    pub(crate) fn reply_first(&mut self, bound: Vec<Bound>) -> Vec<Bound> {
+        let mut rest = Vec::new();
+        for bound in bound {
+            match bound {
+                Bound::Reply(..) | Bound::Read { .. } => drop(self.hand_out(bound)),
+                other => rest.push(other),
+            }
+        }
+        rest
+    }
+
     /// Hands out a durable turn's bound effects. A message to the server itself is returned.
     pub(crate) fn hand_out(&mut self, bound: Bound) -> Option<Message> {
         match bound {

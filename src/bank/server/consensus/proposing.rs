@@ -56,11 +56,24 @@ impl Server {
         self.repeat_to(&me);
     }
 
-    /// Sends the run's request to a server, unless it has answered.
+    /// Sends the run's request to a server, unless it has answered. Who has no vote is not asked to accept.
     pub(in crate::bank::server) fn repeat_to(&mut self, server: &ServerId) {
-        let chain = self.chain.as_ref();
-        if let Some(request) = chain.and_then(|chain| self.proposer.request(server, chain)) {
-            self.send(server, request);
+        let Some(chain) = &self.chain else { return };
+        match self.proposer.request(server, chain) {
+            Some(Message::Accept { .. }) if !chain.quorum().counts(server) => {}
+            Some(request) => self.send(server, request),
+            None => {}
+        }
+    }
+
+    /// Shows a chosen block to the servers that had no vote on it. They are many, and nobody waits for them.
+    fn show(&mut self, ballot: &Ballot, block: &SealedBlock) {
+        let height = block.height();
+        let quorum = quorum_of(&self.chain, &self.config);
+        let branches = self.peers.ids().filter(|id| self.is_member(id) && !quorum.counts(id));
+        for branch in branches.cloned().collect::<Vec<_>>() {
+            let (ballot, block) = (ballot.clone(), block.clone());
+            self.send(&branch, Message::Accept { height, ballot, block });
         }
     }
 
@@ -300,6 +313,7 @@ impl Server {
         let (height, hash) = (block.height(), block.hash());
         let by = note::Step::Chosen(accepted.iter().cloned().collect());
         self.note(Note::Run(height, plan.ballot.clone(), by));
+        self.show(&plan.ballot, &block);
         if let Some(gone) = self.dismissed_by(&block).filter(|_| !planted!(LeftInTheDark)) {
             // With the block it is no peer any more.
             self.send(&gone, Message::Commit { height, hash });

@@ -132,13 +132,17 @@ impl World {
     }
 
     /// Whether a dismissed server waits for the word of one that was dismissed, too. Nobody ever gives it, so that an
-    /// operator has to end this server.
+    /// operator has to end this server. It waits for all who voted, if it holds the block; else two have to tell it,
+    /// where it knows two.
     fn waits_for_the_gone(&self, id: &ServerId) -> bool {
         let now = self.roll();
         let Some(top) = (self.disks[id].chain.len() as u64).checked_sub(1) else { return false };
         let known = self.judge.books.register.after(top).expect("somebody has it");
-        let mut others = known.voters().filter(|other| *other != id);
-        others.any(|other| known.members.get(other) != now.members.get(other))
+        let is_gone = |other: &&ServerId| known.members.get(*other) != now.members.get(*other);
+        let others = || known.members.keys().filter(|other| *other != id);
+        let here = others().filter(|other| !is_gone(other)).count();
+        others().any(|other| known.votes(other) && is_gone(&other))
+            || here < others().count().min(2)
     }
 
     /// At the end members run, know each other, and are found where the chain says; nobody else runs.
