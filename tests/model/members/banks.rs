@@ -165,10 +165,10 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         exploration("one becomes two", 31_873, one_becomes_two()),
         exploration("two become one", 18_685, two_become_one()),
         exploration("who leaves is paid", 493, who_leaves_is_paid()),
-        exploration("two take each other's vote", 427, two_take_each_other_s_vote()),
+        exploration("two take each other's vote", 423, two_take_each_other_s_vote()),
         exploration("two are dismissed", 28_185, two_are_dismissed()),
-        exploration("a branch joins", 2_259, a_branch_joins()),
-        exploration("a vote is given", 1_090, a_vote_is_given()),
+        exploration("a branch joins", 2_197, a_branch_joins()),
+        exploration("a vote is given", 936, a_vote_is_given()),
         exploration("a vote is taken", 13_814, a_vote_is_taken()),
         exploration("the old store comes back", 16_550, the_old_store_comes_back()),
     ]
