@@ -33,6 +33,7 @@ mod inside;
 mod interrupt;
 pub mod json;
 pub mod known_servers;
+pub mod line_reader;
 #[cfg(feature = "line-editing")]
 mod names;
 mod nearby;

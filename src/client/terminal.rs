@@ -26,7 +26,7 @@ use crate::client::wait_line::{CLEAR_LINE, WaitLine};
 /// The time within which an answer counts as immediate: nothing is shown of the wait.
 const AT_ONCE: Duration = Duration::from_millis(300);
 /// How often the server is asked what it waits for, and the longest time it may take to answer.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// How often Ctrl-C is looked for during a wait.
 const GLANCE: Duration = Duration::from_millis(50);
 

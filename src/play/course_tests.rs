@@ -96,6 +96,8 @@ fn a_course_s_plain_lines_are_read_with_what_they_print() {
         "Transfer A B 5.0\nsend B C $10",
         "A -> B 5\n(B, C, 10)",
         "A to B 5\nB pays C 10",
+        "Sender,Receiver,Amount\nA,B,5\nB,C,10",
+        "from to amount\nA->B 5\nB C 10",
     ] {
         assert_eq!(acts(text), transfers, "{text:?}");
     }

@@ -8,9 +8,8 @@ use crate::client;
 use crate::client::commands::Command;
 use crate::client::time::parse_time;
 use crate::play::cast::Cast;
-use crate::play::course;
 use crate::play::course::homes::{asks, pays};
-use crate::play::course::item::{Item, Name};
+use crate::play::course::item::{self, Item, Name};
 use crate::play::course::table::Places;
 use crate::play::expect;
 use crate::play::fault;
@@ -37,6 +36,7 @@ pub(super) fn parse(
         let column = words.column();
         let act = match words.peek() {
             None => continue,
+            Some(_) if steps.is_empty() && item::is_header(bare) => continue,
             Some("servers" | "opening") => settings(&mut words, cast, opening).map(|()| None),
             Some(_) => act(bare, &mut words, cast).map(Some),
         };
@@ -113,7 +113,7 @@ fn act(line: &str, words: &mut Words<'_>, cast: &mut Cast) -> Result<Act, Wrong>
         }
         "say" => Ok(Act::Title(line.trim().trim_start_matches("say").trim().to_owned())),
         "expect" => expect::parse(words, cast).map(Act::Expect),
-        unknown => match item(line.trim(), Place { line: words.line, column }, cast)? {
+        unknown => match of_course(line.trim(), Place { line: words.line, column }, cast)? {
             Some(act) => Ok(act),
             None => {
                 let what = found(unknown, &format!("expected: {COMMANDS}"));
@@ -174,7 +174,7 @@ fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wro
     };
     let trimmed = line.trim_start();
     if trimmed.starts_with('(') {
-        let act = item(trimmed.trim_end(), place(trimmed), cast).transpose()?;
+        let act = of_course(trimmed.trim_end(), place(trimmed), cast).transpose()?;
         return Some(act.map(|act| match act {
             Act::Say { server, command, .. } => Act::Say { server, command, behind },
             other => other,
@@ -197,12 +197,12 @@ fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wro
 
 /// Reads a line as the courses' plain files have them: `(A, B, 30)`, `A B 30`, `printBalance A`. None if it is of no
 /// kind that is known.
-fn item(text: &str, place: Place, cast: &mut Cast) -> Result<Option<Act>, Wrong> {
+fn of_course(text: &str, place: Place, cast: &mut Cast) -> Result<Option<Act>, Wrong> {
     let at = |wrong: Wrong| {
         let column = wrong.place.column + place.column - 1;
         Wrong { place: Place { column, ..place }, ..wrong }
     };
-    let item = course::item::of_part(text, &Places::of(text)).map_err(at)?;
+    let item = item::of_part(text, &Places::of(text)).map_err(at)?;
     let mut server = |name: &Name| {
         let wrong = |what: String| at(Wrong { place: name.place, what });
         let account: AccountId = name.text.parse().map_err(|error| wrong(format!("{error}")))?;

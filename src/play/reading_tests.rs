@@ -158,7 +158,7 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ("kill B/x", "1:6: \"B/x\" is not a server id (1 to 16 letters, digits, '-' or '_')"),
         ("kil B", "1:1: \"kil\": expected: a client and what it says, such as A: transfer B 30; a"),
         ("A: transfr B 3", "1:4: unknown command \"transfr\"; did you mean transfer?"),
-        ("A:   transfer B x", "1:6: \"x\": an amount is a whole number of units"),
+        ("A:   transfer B x", "1:6: \"x\": an amount to pay is a whole number of units"),
         ("A:", "1:3: A says nothing; expected: a command as at the prompt"),
         ("é: balance", "1:1: \"é\" is not a server id"),
         ("A: quit", "1:4: quit: nobody is at a prompt here; expected: a command as at the prompt"),

@@ -87,12 +87,6 @@ impl<O: Write> Report<O> {
         self.voice == Voice::Json
     }
 
-    /// Asks a person for a line.
-    pub(super) fn ask(&mut self, prompt: &str) -> io::Result<()> {
-        write!(self.output, "{prompt}")?;
-        self.output.flush()
-    }
-
     /// Reports a step that has no answer.
     pub(super) fn done(&mut self, step: &Step, done: &str) -> io::Result<()> {
         if self.is_json() {

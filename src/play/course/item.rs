@@ -244,6 +244,17 @@ pub(super) fn whole(word: &str) -> Result<Amount, String> {
     units.parse().map_err(|error: BadAmount| error.to_string())
 }
 
+/// True if a line of a plain file names what stands in its lines: who pays, whom, and how much.
+pub(in crate::play) fn is_header(line: &str) -> bool {
+    const NAMES: [&[&str]; 3] = [
+        &["from", "sender", "payer", "source"],
+        &["to", "receiver", "payee", "recipient", "destination"],
+        &["amount", "units", "money"],
+    ];
+    let words: Vec<String> = words(line).into_iter().map(str::to_lowercase).collect();
+    words.len() == 3 && NAMES.iter().all(|names| words.iter().any(|word| names.contains(&&**word)))
+}
+
 fn name(word: &str, places: &Places<'_>) -> Name {
     Name { text: word.to_owned(), place: places.of_part(word) }
 }
@@ -251,7 +262,8 @@ fn name(word: &str, places: &Places<'_>) -> Name {
 /// Splits arguments at commas, spaces and arrows.
 fn words(text: &str) -> Vec<&str> {
     let is_between = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '"');
-    text.split(is_between).filter(|word| !word.is_empty() && *word != "->").collect()
+    let words = text.split(is_between).flat_map(|word| word.split("->"));
+    words.filter(|word| !word.is_empty()).collect()
 }
 
 /// Returns a word as the lists above write it.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{Player, Stop};
 use crate::bank::ids::{AccountId, ServerId};
 use crate::client::commands::Command;
+use crate::client::line_reader::LineReader;
 use crate::client::parse::parse;
 use crate::play::cast::list;
 use crate::play::plain;
@@ -39,10 +40,23 @@ pub(super) enum Onward {
 /// Where lines come from at a stop.
 #[derive(Debug)]
 pub(super) struct Stops {
-    /// True if a person types them.
-    person: bool,
+    /// The prompt, if a person types them.
+    prompt: Option<LineReader>,
     /// The server whose client speaks.
     client: Option<ServerId>,
+}
+
+impl Stops {
+    /// Reads a line; none at the input's end.
+    fn read(&mut self) -> io::Result<Option<String>> {
+        let name = self.client.as_ref().map_or("", ServerId::as_str);
+        if let Some(prompt) = &mut self.prompt {
+            return prompt.read(&format!("{name} (Enter plays on, help)> "));
+        }
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line)?;
+        Ok((read > 0).then_some(line))
+    }
 }
 
 impl<O: Write> Player<'_, O> {
@@ -50,7 +64,9 @@ impl<O: Write> Player<'_, O> {
     pub(in crate::play) fn stop_between(&mut self) {
         let person = io::stdin().is_terminal() && io::stdout().is_terminal();
         let client = self.script.servers.iter().next().cloned();
-        self.stops = Some(Stops { person, client });
+        let options = client.as_ref().filter(|_| person).and_then(|id| self.stage.client_of(id));
+        self.stops =
+            Some(Stops { prompt: options.map(|options| LineReader::open(&options)), client });
     }
 
     /// True if the play is to stop after this step.
@@ -62,21 +78,16 @@ impl<O: Write> Player<'_, O> {
 
     /// Does what is typed until the play is to go on.
     pub(super) fn look_around(&mut self, after: &Step) -> Result<Onward, Stop> {
-        let mut line = String::new();
         loop {
-            let Some(stops) = &self.stops else { return Ok(Onward::On) };
+            let Some(stops) = &mut self.stops else { return Ok(Onward::On) };
+            let read = stops.read();
+            let line = read.map_err(|error| format!("the input can't be read: {error}"))?;
             let client = stops.client.clone();
-            if stops.person {
-                let name = client.as_ref().map_or("", ServerId::as_str);
-                self.report.ask(&format!("{name} (Enter plays on, help) > "))?;
-            }
-            line.clear();
-            let read = io::stdin().lock().read_line(&mut line);
-            if read.map_err(|error| format!("the input can't be read: {error}"))? == 0 {
+            let Some(line) = line else {
                 // Nobody is there any more to say when to go on.
                 self.stops = None;
                 return Ok(Onward::On);
-            }
+            };
             match line.trim() {
                 "" | "next" => return Ok(Onward::On),
                 "run" => {
