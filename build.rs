@@ -12,21 +12,20 @@ fn main() {
 
 /// Returns the commit that is checked out, and whether files differ from it.
 fn commit_here() -> String {
-    // A build for tests would be made anew after each commit, for a name that nobody asks for.
-    if env::var("PROFILE").is_ok_and(|profile| profile != "release") {
-        return "unnamed: a development build".into();
-    }
+    let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    // A build for tests is not made anew after each commit, for a name that nobody asks for.
+    let later = if is_release { "" } else { " or later, a development build" };
     // Any commit and any change of branch is noted there.
-    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|_| is_release) {
         println!("cargo::rerun-if-changed={log}");
     }
     match git(&["rev-parse", "--short=12", "HEAD"]) {
         Some(commit)
             if git(&["status", "--porcelain", "-uno"]).is_some_and(|it| !it.is_empty()) =>
         {
-            format!("{commit} and changes")
+            format!("{commit} and changes{later}")
         }
-        Some(commit) => commit,
+        Some(commit) => format!("{commit}{later}"),
         None => "unknown".into(),
     }
 }

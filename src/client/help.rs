@@ -231,7 +231,7 @@ impl Help {
     /// Returns what the help says.
     pub fn text(self) -> String {
         match self {
-            Help::Short => SHORT.into(),
+            Help::Short => format!("{SHORT}{KEYS}"),
             Help::Each => each(),
             Help::About(topic) => about(topic),
         }
@@ -247,8 +247,15 @@ the bank     settle; admit, dismiss, move, promote, demote, rejoin
 links        link cut, link delay, link drop, link lose, link heal
 leave        quit, exit
 help COMMAND tells what a command takes, with examples; help all tells of each.
-A command may be shortened: tr B 30, bal, hist. Tab completes; # begins a comment.
-Ctrl-C ends a wait; quit or Ctrl-D ends the client.";
+A command may be shortened: tr B 30, bal, hist. From # on, a line is a comment.
+";
+
+/// How to go on, and how to leave.
+const KEYS: &str = if cfg!(feature = "line-editing") {
+    "Tab completes. Ctrl-C ends a wait; quit or Ctrl-D ends the client."
+} else {
+    "quit or Ctrl-D ends the client."
+};
 
 /// Tells of each command in a few words.
 fn each() -> String {
