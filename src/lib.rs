@@ -67,6 +67,7 @@ macro_rules! planted {
 pub mod audit;
 pub mod bank;
 pub mod client;
+mod explain;
 mod keepalive;
 pub mod keys;
 pub mod mend;

@@ -29,6 +29,7 @@ use crate::bank::blockchain::block::{FORMAT, OLDEST_FORMAT, SealedBlock};
 use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::stored::Place;
+use crate::explain::explain;
 use crate::wire::{LineRead, LineReader};
 
 /// The longest line, in bytes. The longest line between servers has room for a block.
@@ -174,7 +175,7 @@ impl FileSource {
                 Kind::Log => {
                     let found: LogLine<&RawValue> = self.parse(number, line)?;
                     let element = Element::open(found.log.get());
-                    log.push(element.map_err(|error| self.wrong(number, error.to_string()))?);
+                    log.push(element.map_err(|error| self.wrong(number, explain(&error)))?);
                     self.held.elements += 1;
                 }
                 Kind::End => end = Some(self.parse::<EndLine>(number, line)?.end),
@@ -209,7 +210,7 @@ impl FileSource {
     }
 
     fn parse<'a, T: Deserialize<'a>>(&self, number: u64, line: &'a str) -> Result<T, Trouble> {
-        serde_json::from_str(line).map_err(|error| self.wrong(number, error.to_string()))
+        serde_json::from_str(line).map_err(|error| self.wrong(number, explain(&error)))
     }
 
     fn line_of_block(&self, height: u64) -> u64 {
@@ -276,7 +277,7 @@ impl Source for FileSource {
             let Some(line) = self.next_line(&mut reader, number - 1)? else { break };
             bytes += line.len();
             let block = SealedBlock::open(line);
-            let block = block.map_err(|error| self.wrong(number, error.to_string()))?;
+            let block = block.map_err(|error| self.wrong(number, explain(&error)))?;
             found.push(BlockFound::Text(block));
             next += 1;
         }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use snow::{Builder, HandshakeState};
 
 use crate::bank::fingerprint::Fingerprint;
+use crate::explain::explain;
 use crate::noise::error::HandshakeError;
 use crate::noise::frames::{Frames, HEADER, Time, Timed};
 use crate::noise::preamble::{Caller, Introduction, MAX_PREAMBLE, Preamble};
@@ -44,7 +45,7 @@ pub fn initiate<S: Timed>(
     }
     let said = read_message(&mut state, &mut frames, until)?;
     let introduction: Introduction = serde_json::from_slice(&said)
-        .map_err(|error| HandshakeError::Introduction(error.to_string()))?;
+        .map_err(|error| HandshakeError::Introduction(explain(&error)))?;
     judge(proved(&state)?, &introduction).map_err(HandshakeError::Unwanted)?;
     let mut last = Vec::new();
     write_message(&mut state, &[], &mut last)?;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::{BlockHash, FORMAT};
 use crate::bank::ids::ServerId;
+use crate::explain::explain;
 use crate::noise::error::HandshakeError;
 use crate::noise::frames::{Frames, Time, Timed};
 
@@ -63,7 +64,7 @@ impl Preamble {
         struct Format {
             format: u64,
         }
-        let bad = |error: serde_json::Error| format!("can't be read: {error}");
+        let bad = |error: serde_json::Error| format!("can't be read: {}", explain(&error));
         let fields = line.strip_prefix(WORD.as_bytes());
         let fields = fields.ok_or("does not begin with NOISE and a blank")?;
         let Format { format } = serde_json::from_slice(fields).map_err(bad)?;

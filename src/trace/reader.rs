@@ -1,5 +1,6 @@
 //! Lines into records. A server that is killed while it writes leaves half a line, which is no error.
 
+use crate::explain::explain;
 use crate::trace::record::{Record, Told, What};
 
 /// Reads the records of a trace, in their order.
@@ -28,7 +29,8 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Record>, String> {
         // The file's last line.
         Some((number, _)) if number == text.lines().count() && number > 1 => Ok(records),
         Some((number, error)) => Err(format!(
-            "{name}, line {number} is not a line of a trace, which server --trace writes: {error}"
+            "{name}, line {number} is not a line of a trace, which server --trace writes: {}",
+            explain(&error)
         )),
         None if records.is_empty() => Err(format!("{name} is empty: no trace of any server")),
         None => Ok(records),

@@ -9,10 +9,11 @@ use super::fields::{Object, count, objects, present};
 use super::request::VERSION;
 use crate::bank::ids::ServerId;
 use crate::bank::request::{ErrorCode, Reply};
+use crate::explain::explain;
 use crate::wire::link::{Fault, LinkFault, LinkFaults, LinkOrder};
 use crate::wire::messages::Messages;
 use crate::wire::reply::{Answer, answer, line_of, read};
-use crate::wire::{explain, to_line};
+use crate::wire::to_line;
 
 /// A good order, shown to whoever sent a bad one.
 const RIGHT: &str = "an order is {\"kind\":\"link\"}, or with \"fault\" also: \"cut\" and \"peer\"; \

@@ -1,7 +1,8 @@
 //! The messages between servers, as lines.
 
 use crate::bank::paxos::message::Message;
-use crate::wire::{explain, to_line};
+use crate::explain::explain;
+use crate::wire::to_line;
 
 /// Writes a message as a line, with its newline.
 pub fn encode_message(message: &Message) -> String {

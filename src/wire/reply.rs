@@ -11,9 +11,10 @@ use crate::bank::request::{
     AsksToJoin, AsksToRejoin, Cursor, ErrorCode, Listed, MemberStatus, Reply, Request,
     StatementLine,
 };
+use crate::explain::explain;
 use crate::wire::link::LinkFaults;
 use crate::wire::outcomes::{BatchLine, BatchRead};
-use crate::wire::{explain, to_line};
+use crate::wire::to_line;
 
 /// A client's reading of a line that answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use crate::bank::ledger::entry::{Action, Position};
 use crate::bank::ledger::quick;
 use crate::bank::limits::{MAX_BATCH, MAX_PAGE};
 use crate::bank::request::{Cursor, ErrorCode, Instruction, Reply, Request};
-use crate::wire::{explain, to_line};
+use crate::explain::explain;
+use crate::wire::to_line;
 
 /// The version of requests and replies.
 pub const VERSION: u64 = 2;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::{BlockHash, FORMAT, OLDEST_FORMAT};
 use crate::bank::ids::{InstanceId, ServerId, TurnNumber};
+use crate::explain::explain;
 use crate::store::archive::disk;
 use crate::store::archive::error::ArchiveError;
 use crate::store::archive::segment::{FileHash, Segment};
@@ -137,7 +138,7 @@ impl Manifest {
             .map_err(|error| BadManifest::Unread(format!("{}: {error}", path.display())))?;
         let Some(text) = text else { return Ok(None) };
         let manifest: Manifest =
-            serde_json::from_slice(&text).map_err(|error| BadManifest::Wrong(error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| BadManifest::Wrong(explain(&error)))?;
         manifest.check().map_err(BadManifest::Wrong)?;
         Ok(Some(manifest))
     }

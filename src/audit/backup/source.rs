@@ -14,6 +14,7 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::stored::Place;
+use crate::explain::explain;
 use crate::store::archive::reader::check_file;
 
 /// A server's backup.
@@ -119,7 +120,7 @@ impl BackupSource {
         let path = self.folder.join(&log.file);
         let parse = |(index, line): (usize, String)| {
             let spot = Spot { at: Some(At::Line(index as u64 + 1)), ..spot(&path) };
-            Element::open(&line).map_err(|error| Finding::new(spot, error.to_string()).into())
+            Element::open(&line).map_err(|error| Finding::new(spot, explain(&error)).into())
         };
         let elements: Result<Vec<Element>, Trouble> =
             self.lines(log)?.into_iter().enumerate().map(parse).collect();
@@ -146,7 +147,7 @@ impl BackupSource {
             return Err(Finding::new(at, "it should be one line").into());
         };
         let block = SealedBlock::open(line);
-        block.map(Some).map_err(|error| Finding::new(at, error.to_string()).into())
+        block.map(Some).map_err(|error| Finding::new(at, explain(&error)).into())
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ids::ServerId;
+use crate::explain::explain;
 use crate::store::archive::disk;
 use crate::store::archive::error::ArchiveError;
 use crate::store::archive::names::OWNER;
@@ -33,7 +34,7 @@ impl Owner {
         let file = folder.join(OWNER);
         let text = disk::read_if_there(&file).map_err(ArchiveError::io("read", &file))?;
         let owner = text.map(|text| serde_json::from_slice(&text)).transpose();
-        owner.map_err(|error| ArchiveError::NoOwner { file, what: error.to_string() })
+        owner.map_err(|error| ArchiveError::NoOwner { file, what: explain(&error) })
     }
 
     /// Writes whose a folder is, durably.

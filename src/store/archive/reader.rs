@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::explain::explain;
 use crate::store::archive::error::{ArchiveError, Damage};
 use crate::store::archive::names::Kind;
 use crate::store::archive::offsets::{Lines, Places};
@@ -293,7 +294,7 @@ impl Opened {
 fn parse(line: &[u8], height: u64) -> Result<SealedBlock, String> {
     let text = line.strip_suffix(b"\n").ok_or("it does not end where it should")?;
     let text = str::from_utf8(text).map_err(|error| error.to_string())?;
-    let block = SealedBlock::open(text).map_err(|error| error.to_string())?;
+    let block = SealedBlock::open(text).map_err(|error| explain(&error))?;
     match block.height() == height {
         true => Ok(block),
         false => Err(format!("there is block {}, and should be block {height}", block.height())),

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bank::as_text::serde_as_text;
 use crate::bank::hex;
+use crate::explain::explain;
 use crate::store::archive::names::{self, Kind};
 
 /// The SHA-256 of a file, written as `sha256sum` writes it.
@@ -104,7 +105,7 @@ impl Segment {
         let first = first.filter(|first| format!("{}{first}", Segment::FIELD) == field);
         let first = first.ok_or("its name should end with the first block's height")?;
         let Record { last, bytes, sha256 } =
-            serde_json::from_str(record).map_err(|error| error.to_string())?;
+            serde_json::from_str(record).map_err(|error| explain(&error))?;
         let segment = Segment { first, last, bytes, sha256 };
         if last < first || last == u64::MAX {
             return Err(format!("a segment from block {first} to block {last}"));

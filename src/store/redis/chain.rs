@@ -3,6 +3,7 @@
 use redis::Value;
 
 use crate::bank::blockchain::block::SealedBlock;
+use crate::explain::explain;
 use crate::store::StoreError;
 use crate::store::piece::Piece;
 use crate::store::redis::keys::{BASE_FIELD, Keys};
@@ -110,8 +111,7 @@ impl List<'_> {
     /// Parses the text of the block at a height.
     fn open(self, height: u64, text: &str) -> Result<SealedBlock, StoreError> {
         let place = || format!("{}[{}]", self.keys.chain, height - self.base);
-        let block =
-            SealedBlock::open(text).map_err(|error| corrupt(&place(), error.to_string()))?;
+        let block = SealedBlock::open(text).map_err(|error| corrupt(&place(), explain(&error)))?;
         if block.height() != height {
             let what = format!("the block there has the height {}", block.height());
             return Err(corrupt(&place(), what));
@@ -128,8 +128,7 @@ pub(super) fn genesis(link: &mut RedisConnection, keys: &Keys) -> Result<SealedB
         Value::Nil => Err(corrupt(key, "missing, though block 0 is in a segment")),
         reply => {
             let text = text(key, reply)?.unwrap_or_default();
-            let block =
-                SealedBlock::open(&text).map_err(|error| corrupt(key, error.to_string()))?;
+            let block = SealedBlock::open(&text).map_err(|error| corrupt(key, explain(&error)))?;
             match block.height() {
                 0 => Ok(block),
                 height => Err(corrupt(key, format!("the block there has the height {height}"))),

@@ -9,6 +9,7 @@ use redis::{Cmd, Value};
 use serde::de::DeserializeOwned;
 
 use crate::bank::ledger::element::Element;
+use crate::explain::explain;
 use crate::store::StoreError;
 use crate::store::redis::words::refusal;
 
@@ -122,14 +123,14 @@ pub(super) fn local_log(key: &str, reply: Value) -> Result<Vec<Element>, StoreEr
     let element = |(index, reply): (usize, &Value)| {
         let place = || format!("{key}[{index}]");
         let text = borrowed(reply, place)?;
-        Element::open(text).map_err(|error| not_understood(&place(), error, text))
+        Element::open(text).map_err(|error| not_understood(&place(), explain(&error), text))
     };
     values(key, reply)?.iter().enumerate().map(element).collect()
 }
 
 /// Parses a text that is JSON.
 pub(super) fn from_json<T: DeserializeOwned>(place: &str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| not_understood(place, error, text))
+    serde_json::from_str(text).map_err(|error| not_understood(place, explain(&error), text))
 }
 
 /// Parses a text that is not JSON.

@@ -13,6 +13,7 @@ use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::{LIVES_KEPT, Stored};
+use crate::explain::explain;
 use crate::store::StoreError;
 use crate::store::archive::record::Archived;
 use crate::store::redis::keys::{
@@ -374,7 +375,7 @@ fn parse_accepted(
         }
     };
     let place = format!("{key}[0]");
-    let block = SealedBlock::open(text).map_err(|error| corrupt(&place, error.to_string()))?;
+    let block = SealedBlock::open(text).map_err(|error| corrupt(&place, explain(&error)))?;
     if block.height() != blocks {
         let height = block.height();
         return Err(corrupt(

@@ -24,7 +24,7 @@ fn no_word_of_the_parser_is_left() {
         (r#"{"id":1,"name":[]}"#, "found a list, expected a text"),
         (r#"{"id":1,"flag":"at line 5"}"#, "found the text \"at line 5\", expected true or false"),
         (r#"{"id":1,"list":7}"#, "found the number `7`, expected a list"),
-        (r#"{"id":1"#, "the line ends within an object (at character 7 of the line)"),
+        (r#"{"id":1"#, "the line ends within an object (at character 7)"),
         (r#"{"id":1,"nam":0}"#, "unknown field `nam`, expected one of `id`"),
     ] {
         let error = serde_json::from_str::<Fields>(line).unwrap_err();
@@ -37,13 +37,19 @@ fn no_word_of_the_parser_is_left() {
 }
 
 #[test]
+fn a_text_of_several_lines_has_places_in_them() {
+    let error = serde_json::from_str::<Fields>("{\n\"id\":\n7").unwrap_err();
+    assert_eq!(explain(&error), "the line ends within an object (at character 1 of line 3)");
+}
+
+#[test]
 fn a_place_within_a_place_is_told_once() {
     let inner = serde_json::from_str::<Fields>(r#"{"id":"x"}"#).unwrap_err();
     let outer =
         <serde_json::Error as serde::de::Error>::custom(format_args!("part 2: {inner}; so"));
     let told = explain(&outer);
     assert!(
-        told.starts_with("part 2: found the text \"x\", expected a whole number from 0; so (at"),
+        told.starts_with("part 2: found the text \"x\", expected a whole number from 0; so"),
         "{told}"
     );
 }
