@@ -126,7 +126,7 @@ const OF_THE_WHOLE: [Damage; 12] = [
     (
         "a manifest that is cut",
         |copy| copy.edit(&copy.dir.join("backup.json"), |text| text[..text.len() / 2].to_owned()),
-        &["backup.json: EOF"],
+        &["backup.json: the text ends"],
     ),
     (
         "a field that no manifest has",

@@ -180,8 +180,8 @@ impl Target for StoredValues {
             "the log does not go on",
             "follows from the chain",
             "not what follows from",
-            "invalid type",
-            "EOF",
+            "found ",
+            "the text ends",
             "as instance",
             "where a number of turns",
         ]

@@ -181,9 +181,9 @@ mod tests {
             (right.replace("ba78", "ba7"), "a file's SHA-256 is 64 hexadecimal digits"),
             (right.replace("{", "{\"first\":512,"), "unknown field `first`"),
             (right.replace("\"last\":1023,", ""), "missing field `last`"),
-            (right.replace("1023", "-1"), "invalid value"),
+            (right.replace("1023", "-1"), "found the number `-1`"),
             (right.replace("1023", &u64::MAX.to_string()), "a segment from block 512 to"),
-            (String::new(), "EOF"),
+            (String::new(), "the text ends"),
         ] {
             let error = Segment::parse("segment:512", &record).unwrap_err();
             assert!(error.starts_with(said), "{record}: {error}");
