@@ -239,6 +239,7 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         ("t from A to B 30", "did you mean: transfer A B 30?"),
         ("batch A B 1, 2 A B", "part 2: the amount comes last; did you mean: transfer A B 2?"),
         ("pay B 30", "did you mean transfer?"),
+        ("t 5 \u{1f}", "\"\\u{1f}\": an amount to pay is a whole number"),
         ("history A 20 30", "history [ACCOUNT] [LIMIT]"),
         ("history --all", "history [ACCOUNT] [LIMIT]"),
         ("history A 0", "\"0\": a limit is a whole number from 1 to 1000"),

@@ -86,6 +86,12 @@ fn sorted(words: &[&str]) -> Option<String> {
             word => accounts.push(word),
         }
     }
+    // What is no name at all is wrong by itself, and not only at this place.
+    let is_name = |word: &&str| word.parse::<AccountId>().is_ok();
+    if !accounts.iter().chain(&payer).all(is_name) || !amounts.iter().all(|word| paid(word).is_ok())
+    {
+        return None;
+    }
     match (payer, &accounts[..], &amounts[..]) {
         (None, [_] | [_, _], [amount]) => Some(format!("{} {amount}", accounts.join(" "))),
         (Some(from), [to], [amount]) => Some(format!("{from} {to} {amount}")),

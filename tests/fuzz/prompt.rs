@@ -90,7 +90,7 @@ impl Target for Prompt {
             "must not be below",
             ", alone",
             "--before takes",
-            "an amount is",
+            "an amount to pay is",
         ]
     }
 }
