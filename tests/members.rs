@@ -62,4 +62,5 @@ scenes! {
     a_bank_with_keys_admits_nobody_without_one,
     no_server_s_key_admits_another_nor_does_a_former_one,
     a_dismissed_member_s_key_speaks_for_nobody,
+    who_is_to_leave_brings_nobody_in,
 }

@@ -129,6 +129,8 @@ pub enum Nothing {
     OtherInstance(ServerId),
     /// A rejoin of an instance that can't come any more.
     LateInstance(ServerId, InstanceId),
+    /// A rejoin that this server can't log now.
+    MayNotLog,
     /// A request on an older connection of its session.
     OlderConnection,
 }
@@ -328,9 +330,8 @@ impl fmt::Display for Nothing {
                 write!(f, "{from} asks to replace another instance than it has")
             }
             Nothing::LateInstance(from, new) => write!(f, "instance {new} of {from} came too late"),
-            Nothing::OlderConnection => {
-                f.write_str("a request came on an older connection of its session")
-            }
+            Nothing::MayNotLog => f.write_str("this server logs nothing now"),
+            Nothing::OlderConnection => f.write_str("a request on a former connection"),
         }
     }
 }

@@ -168,8 +168,7 @@ impl Server {
     /// Opens this server's own account, once, since no block 0 has opened it.
     pub(super) fn open_own_account(&mut self) {
         let account = AccountId::of(&self.config.id);
-        let logs = self.takes_part() && !self.rests() && self.store.leaving == Leaving::No;
-        if !logs || self.ledger.balances.local(&account).is_some() {
+        if !self.may_log() || self.ledger.balances.local(&account).is_some() {
             return;
         }
         let action = Action::open(account);

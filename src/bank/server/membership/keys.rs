@@ -247,8 +247,7 @@ impl Server {
     pub(super) fn pin_own_key(&mut self) {
         let (id, instance) = (self.config.id.clone(), self.store.instance);
         let Some(key) = self.config.key.filter(|_| self.config.keys) else { return };
-        let logs = self.takes_part() && !self.rests();
-        if !logs || self.chain().key(&id).is_some() {
+        if !self.may_log() || self.chain().key(&id).is_some() {
             return;
         }
         // It may have been logged in an earlier life, which did not get to settle it.
@@ -274,6 +273,9 @@ impl Server {
                 "this bank has no keys: a server rejoins by its own word (--rejoin)".into(),
             );
         }
+        if let Err(message) = self.check_stays() {
+            return Reply::Error { error: ErrorCode::Unavailable, message };
+        }
         let Some(chain) = &self.chain else { return wrong(self.not_open()) };
         let Some(old) = chain.instance(&server) else {
             return wrong(format!("{server} is not a server of this bank"));
@@ -293,7 +295,7 @@ impl Server {
     /// Logs the rejoins that operators have confirmed here, each once, and settles them. A bank that is not open
     /// yet opens when the confirmed store has confirmed block 0.
     pub(super) fn bring_in_confirmed(&mut self) {
-        if !self.takes_part() || self.rests() {
+        if !self.may_log() {
             return;
         }
         for (server, Newcomer { instance: new, key }, old) in self.peers.asking.all_confirmed() {

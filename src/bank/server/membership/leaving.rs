@@ -33,6 +33,20 @@ impl Server {
         }
     }
 
+    /// True if this server may log something of its own accord. Once it has asked to be dismissed, it may not: what it
+    /// logs then is in nobody's chain when it is gone.
+    pub(in crate::bank::server) fn may_log(&self) -> bool {
+        self.takes_part() && !self.rests() && self.store.leaving == Leaving::No
+    }
+
+    /// Says to an operator why an order is not taken, if this server has asked to be dismissed.
+    pub(super) fn check_stays(&self) -> Result<(), String> {
+        match self.store.leaving {
+            Leaving::No => Ok(()),
+            _ => Err(format!("{} is being dismissed: ask another member", self.config.id)),
+        }
+    }
+
     /// Has the log settled that ends with this server's dismissal, also after a crash. Nobody else need have a reason
     /// for a run, and until a block has decided this server serves nobody.
     pub(super) fn bring_in_dismissal(&mut self) {

@@ -64,10 +64,7 @@ impl Server {
         if let MemberChange::Dismiss { server } = change {
             self.may_leave(server)?;
         }
-        if self.store.leaving != Leaving::No {
-            let message = format!("{} is being dismissed: ask another member", self.config.id);
-            return Err((ErrorCode::Unavailable, message));
-        }
+        self.check_stays().map_err(|message| (ErrorCode::Unavailable, message))?;
         let position = self.log_change(change.clone());
         if matches!(change, MemberChange::Dismiss { .. }) && !planted!(LogsThoughLeaving) {
             self.store.leaving = Leaving::Asked;
@@ -158,7 +155,7 @@ impl Server {
 
     /// Logs the admissions whose servers have greeted, each once, and settles them.
     pub(in crate::bank::server) fn carry_out_orders(&mut self) {
-        if !self.takes_part() || self.rests() || self.store.leaving != Leaving::No {
+        if !self.may_log() {
             return;
         }
         let ordered: Vec<(ServerId, Ordered)> =

@@ -142,6 +142,10 @@ impl Server {
         if self.chain().is_deposed(new) {
             return self.ignore(Nothing::LateInstance(from.clone(), new));
         }
+        if !self.may_log() {
+            // It asks again, another one in the end.
+            return self.ignore(Nothing::MayNotLog);
+        }
         // It may have been logged in an earlier life, which did not get to settle it.
         self.pace.settle_up_to(self.ledger.log.last().seq);
         if self.ledger.log.holds(&action) {

@@ -143,3 +143,24 @@ pub fn a_dismissed_member_s_key_speaks_for_nobody() {
     assert_eq!((members(&mut cluster), cluster.height("A")), ("ABC".to_owned(), height));
     assert!(cluster.settle_as_operator("C"), "and nothing came of it");
 }
+
+/// Whoever has asked to be dismissed logs nothing more, no other server's rejoin either: it would be gone with its log.
+pub fn who_is_to_leave_brings_nobody_in() {
+    let mut cluster = with_d();
+    THREE.iter().for_each(|name| cluster.part("D", name));
+    assert!(order(&mut cluster, "D", dismiss("D")).is_err(), "nobody decides now");
+    cluster.kill("B");
+    cluster.add("B2");
+    cluster.give_key("B2");
+    cluster.start("B2", true);
+    cluster.run(1_000);
+    let logged = |cluster: &Cluster| cluster.nodes["D"].disk.stored.log.len();
+    let before = logged(&cluster);
+    assert!(!cluster.confirm("D", "B2"), "it says so");
+    cluster.run(1_000);
+    assert_eq!(logged(&cluster), before, "and does so");
+    ["A", "C"].iter().for_each(|name| cluster.join("D", name));
+    cluster.run(5_000);
+    assert!(cluster.stopped("D").contains("no member"), "{}", cluster.stopped("D"));
+    assert!(cluster.confirm("A", "B2"), "another one takes the order");
+}
