@@ -31,6 +31,8 @@ mod reader;
 const STOPPED: u8 = 1;
 /// The status if traces can't be read, or make no picture.
 const NOT_DRAWN: u8 = 1;
+/// The status if what was asked for can't be written.
+const NOT_TOLD: u8 = 1;
 /// The status if the command line can't be understood or makes no sense.
 const WRONG_USAGE: u8 = 2;
 
@@ -88,11 +90,30 @@ fn carry_out(config: Config) -> u8 {
         }
         Config::Mend(options) => mend::run(&options, &mut out, &mut errors),
         Config::Key(file) => paxos_banking::keys::run(&file, &mut out, &mut errors),
+        Config::Checked(checked) => told(&mut out, &checked.text).max(u8::from(!checked.good)),
+        #[cfg(feature = "manual")]
+        Config::Print(text) => told(&mut out, &text),
+        #[cfg(feature = "manual")]
+        Config::Man(folder) => match cli::write_pages(&folder) {
+            Ok(()) => 0,
+            Err(why) => {
+                eprintln!("error: {why}");
+                NOT_TOLD
+            }
+        },
         Config::Tunnel(options) => {
             start_log(&"tunnel", LevelFilter::Info);
             log::error!("stopped: {}", paxos_banking::tunnel::run(options));
             STOPPED
         }
+    }
+}
+
+/// Prints a text.
+fn told(out: &mut impl Write, text: &str) -> u8 {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => 0,
+        Err(_) => NOT_TOLD,
     }
 }
 

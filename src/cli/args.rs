@@ -31,9 +31,18 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 #[command(
     name = "paxos-banking",
     version = VERSION.as_str(),
-    after_help = "Times are written 500ms, 2s or 1m. `./run.sh` starts a whole bank; README.md explains it."
+    after_help = "Times are written 500ms, 2s or 1m. Each flag may also be set by a variable of the environment \
+                  (--settle-every by PAXOS_BANKING_SETTLE_EVERY). `./run.sh` starts a whole bank; README.md explains \
+                  it."
 )]
 pub struct Arguments {
+    /// A file that sets flags which neither the command line nor the environment sets; `config check` checks it
+    /// [default: what PAXOS_BANKING_CONFIG names; else ~/.config/paxos-banking/config.toml, by XDG's rule, if it is
+    /// there, but not for server and play]
+    #[cfg(feature = "config-file")]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<std::path::PathBuf>,
+
     #[command(subcommand)]
     pub command: Command,
 }
@@ -62,6 +71,31 @@ pub enum Command {
     Tunnel(Tunnel),
     /// Draws the servers' traces (server --trace): who told whom what, as one SVG
     Diagram(Diagram),
+    /// Says what the environment and the file of --config set, and whether it makes sense
+    Config(ConfigOrder),
+    /// Prints what makes a shell complete this program's commands and flags
+    #[cfg(feature = "manual")]
+    Completions(super::manual::Completions),
+    /// Writes man pages of this program and its commands into a folder
+    #[cfg(feature = "manual")]
+    Man(super::manual::Man),
+}
+
+/// What `config` is to do.
+#[derive(Args)]
+#[command(
+    after_help = "Exit status: 0 each command can be started with what is set; 1 one can't; 2 wrong usage."
+)]
+pub struct ConfigOrder {
+    /// Check it
+    #[command(subcommand)]
+    pub what: ConfigTask,
+}
+
+#[derive(Subcommand)]
+pub enum ConfigTask {
+    /// Lists each flag that is set, by what, and what is wrong with it; starts nothing
+    Check,
 }
 
 /// What server and client both have to know.

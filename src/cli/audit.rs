@@ -9,7 +9,8 @@ use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
 
 use super::doors::Expected;
-use super::keys::{self, Environment, OwnKey, Plain};
+use super::environment::Environment;
+use super::keys::{self, OwnKey, Plain};
 use super::redis::{self, PasswordFile};
 use super::values::Cluster;
 

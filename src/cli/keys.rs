@@ -6,40 +6,16 @@ use std::time::Duration;
 use clap::Args;
 use paxos_banking::bank::address::Address;
 use paxos_banking::bank::ids::ServerId;
-use paxos_banking::client::doors::{Doors, config_folder, key_of, state_folder};
+use paxos_banking::client::doors::{Doors, key_of};
 use paxos_banking::client::known_servers::KnownServers;
 use paxos_banking::client::time::parse_time;
 use paxos_banking::noise::{SecretKey, load_key_file};
 use paxos_banking::tunnel;
 
+use super::environment::Environment;
+
 /// The name of a user's key in the folder of keys.
 const USUAL_NAME: &str = "key";
-
-/// What the environment says.
-#[derive(Clone, Debug, Default)]
-pub struct Environment {
-    /// The URL of Redis, if there is one.
-    pub redis: Option<String>,
-    /// The folder of the user's keys, if the user has a home.
-    pub keys: Option<PathBuf>,
-    /// The folder for what a program remembers of a user's work, if the user has a home.
-    pub state: Option<PathBuf>,
-}
-
-impl Environment {
-    /// Reads the environment of this process.
-    pub fn of_process() -> Environment {
-        // A value that is no text is no URL either, and is refused as such.
-        let redis = std::env::var_os(super::REDIS_VARIABLE);
-        let redis = redis.map(|url| url.to_string_lossy().into_owned());
-        let folder = |name| std::env::var_os(name).map(PathBuf::from);
-        Environment {
-            redis: redis.filter(|url| !url.is_empty()),
-            keys: config_folder(folder("XDG_CONFIG_HOME"), folder("HOME")),
-            state: state_folder(folder("XDG_STATE_HOME"), folder("HOME")),
-        }
-    }
-}
 
 /// The flag for the user's own key. It stands here, since several commands' help shows it.
 #[derive(Args)]

@@ -8,9 +8,13 @@ mod archive;
 mod args;
 mod audit;
 mod doors;
+mod environment;
 mod keys;
+#[cfg(feature = "manual")]
+mod manual;
 pub mod play;
 mod redis;
+mod settings;
 mod values;
 
 use std::collections::BTreeMap;
@@ -34,8 +38,8 @@ use paxos_banking::upgrade;
 
 use args::{Arguments, Command, Membership};
 use doors::Place;
-pub use keys::Environment;
-use redis::VARIABLE as REDIS_VARIABLE;
+pub use environment::Environment;
+pub use settings::check::Checked;
 
 /// The server's Redis if nobody names another.
 const USUAL_REDIS: &str = "redis://127.0.0.1:6379";
@@ -64,6 +68,14 @@ pub enum Config {
     Key(PathBuf),
     /// Carry plain lines to a server that wants keys.
     Tunnel(tunnel::Options),
+    /// Say what is set, and whether it makes sense.
+    Checked(Checked),
+    /// Print this.
+    #[cfg(feature = "manual")]
+    Print(String),
+    /// Write man pages into a folder.
+    #[cfg(feature = "manual")]
+    Man(PathBuf),
 }
 
 /// A server and its store.
@@ -80,7 +92,24 @@ pub struct Server {
     pub found_from: Vec<PathBuf>,
 }
 
-/// Reads the command line, beginning with the program's name.
+/// Writes the man pages into a folder.
+///
+/// # Errors
+/// If it can't be made or written.
+#[cfg(feature = "manual")]
+pub fn write_pages(folder: &std::path::Path) -> Result<(), String> {
+    manual::write_pages(folder, Arguments::command())
+}
+
+/// Returns the definition of the command line, with all that a command has.
+fn definition() -> clap::Command {
+    let mut program = Arguments::command();
+    // Only then do a subcommand's usage lines name the whole program.
+    program.build();
+    program
+}
+
+/// Reads the command line, beginning with the program's name; and what the environment and a file say where it is silent.
 ///
 /// # Errors
 /// What was wrong and what is right; or the help or version that was asked for.
@@ -89,15 +118,41 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
+    let words: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let mut program = definition();
+    let file = settings::find(&words, &environment).map(|file| {
+        let file = settings::read(&file)?;
+        settings::check_names(&file, &program).map(|()| file)
+    });
+    let wrong = |program: &mut clap::Command, why| program.error(ErrorKind::ValueValidation, why);
+    let file = file.transpose().map_err(|why| wrong(&mut program, why))?;
+    let done = settings::complete(words, &program, &environment.variables, file.as_ref())
+        .map_err(|why| wrong(&mut program, why))?;
+    let arguments = Arguments::try_parse_from(done.words)
+        .map_err(|error| settings::explain(error, &done.added, &mut program))?;
+    if let Command::Config(_) = arguments.command {
+        // Other commands need something that only a command line says.
+        let start = |words| match Arguments::try_parse_from(words)? {
+            all @ Arguments { command: Command::Server(_) | Command::Client(_), .. } => {
+                start(all, &environment).map(drop)
+            }
+            _ => Ok(()),
+        };
+        let checked = settings::check::check(&mut program, &environment, file.as_ref(), start);
+        return Ok(Config::Checked(checked));
+    }
+    start(arguments, &environment)
+}
+
+/// Checks what only the flags together can get wrong.
+fn start(arguments: Arguments, environment: &Environment) -> Result<Config, clap::Error> {
     let variable = environment.redis.clone();
-    let (name, config) = match Arguments::try_parse_from(arguments)?.command {
+    let (name, config) = match arguments.command {
         Command::Server(server) => ("server", check_server(*server, variable)),
-        Command::Client(client) => ("client", check_client(client, &environment)),
+        Command::Client(client) => ("client", check_client(client, environment)),
         Command::Play(args) => ("play", play::options(args, variable).map(Config::Play)),
         Command::Diagram(args) => ("diagram", play::check_diagram(args).map(Config::Diagram)),
-        Command::Audit(args) => {
-            ("audit", audit::check_audit(args, &environment).map(Config::Audit))
-        }
+        Command::Audit(args) => ("audit", audit::check_audit(args, environment).map(Config::Audit)),
         Command::Export(args) => {
             ("export", audit::check_export(args, variable).map(Config::Export))
         }
@@ -106,15 +161,20 @@ where
         }
         Command::Upgrade(args) => ("upgrade", upgrade_options(args, variable).map(Config::Upgrade)),
         Command::Mend(mend) => ("mend", Ok(Config::Mend(mend_options(mend)))),
-        Command::Key(key) => ("key", keys::key_file(key, &environment).map(Config::Key)),
+        Command::Key(key) => ("key", keys::key_file(key, environment).map(Config::Key)),
         Command::Tunnel(tunnel) => {
-            ("tunnel", keys::check_tunnel(tunnel, &environment).map(Config::Tunnel))
+            ("tunnel", keys::check_tunnel(tunnel, environment).map(Config::Tunnel))
         }
+        Command::Config(_) => ("config", Err("it checks itself".to_owned())),
+        #[cfg(feature = "manual")]
+        Command::Completions(manual::Completions { shell }) => {
+            ("completions", Ok(Config::Print(manual::completions(shell, &mut definition()))))
+        }
+        #[cfg(feature = "manual")]
+        Command::Man(manual::Man { folder }) => ("man", Ok(Config::Man(folder))),
     };
     config.map_err(|message| {
-        // Built first, because only then do a subcommand's usage lines name the whole program.
-        let mut program = Arguments::command();
-        program.build();
+        let mut program = definition();
         let command = program.find_subcommand_mut(name).expect("it has just been parsed");
         command.error(ErrorKind::ValueValidation, message)
     })

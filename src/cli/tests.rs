@@ -157,3 +157,31 @@ fn copies_are_not_for_a_redis_that_need_not_keep_anything() {
     let error = error("server --id A --redis-copies 1 --allow-weak-redis");
     assert!(error.contains("waits for 2 disks"), "{error}");
 }
+
+#[cfg(feature = "manual")]
+#[test]
+fn each_command_has_a_page_and_its_flags_are_completed() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    write_pages(&pages).unwrap();
+    for command in Arguments::command().get_subcommands() {
+        let page = pages.join(format!("paxos-banking-{}.1", command.get_name()));
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(text.contains(".SH SYNOPSIS"), "{text}");
+    }
+    assert!(!pages.join("paxos-banking-help.1").exists());
+    for shell in ["bash", "fish", "zsh"] {
+        match parse_words(&format!("completions {shell}")) {
+            Ok(Config::Print(text)) => {
+                assert!(
+                    text.contains("settle-every") && text.contains("upgrade"),
+                    "{shell}: {text}"
+                );
+            }
+            other => panic!("{shell}: {other:?}"),
+        }
+    }
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(write_pages(&file.join("below")).unwrap_err().contains("below"));
+}

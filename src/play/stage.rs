@@ -2,6 +2,7 @@
 //! afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
@@ -213,6 +214,11 @@ impl Stage {
             .map_err(|error| format!("this program can't find itself: {error}"))?;
         let mut command = Command::new(program);
         command.args(["server", "--id", id.as_str(), "--listen", &actor.address]).args(begin);
+        // What somebody set for his own servers is not for those of a play.
+        let ours = |name: &OsString| name.to_string_lossy().starts_with("PAXOS_BANKING_");
+        for name in std::env::vars_os().map(|(name, _)| name).filter(ours) {
+            command.env_remove(name);
+        }
         // Not on the command line, which everybody on the machine can read: the URL may hold a password.
         command.env("PAXOS_BANKING_REDIS", self.redis.url());
         command.args(["--opening-balance", &self.opening.to_string()]).args(FLAGS);

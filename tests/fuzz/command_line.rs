@@ -63,6 +63,20 @@ impl Target for CommandLine {
                 assert!(!folder.as_os_str().is_empty());
                 heard.accepted("a backup");
             }
+            Ok(Config::Checked(checked)) => {
+                assert!(checked.text.starts_with("file: "));
+                heard.accepted("a check of what is set");
+            }
+            #[cfg(feature = "manual")]
+            Ok(Config::Print(text)) => {
+                assert!(text.contains("paxos-banking"));
+                heard.accepted("completions");
+            }
+            #[cfg(feature = "manual")]
+            Ok(Config::Man(folder)) => {
+                assert!(!folder.as_os_str().is_empty());
+                heard.accepted("man pages");
+            }
             Ok(Config::Mend(options)) => {
                 assert!(!options.folder.as_os_str().is_empty());
                 heard.accepted("a mending");

@@ -209,7 +209,10 @@ pub const COMMANDS: [&str; 41] = [
 ];
 
 /// Command lines, one word a line.
-pub const COMMAND_LINES: [&str; 21] = [
+pub const COMMAND_LINES: [&str; 24] = [
+    "config\ncheck\n--config\nbank.toml",
+    "completions\nbash",
+    "man\nfolder",
     "upgrade\n--redis\nredis://127.0.0.1:6379/2\n--id\nA\n--timeout\n3s",
     "diagram\na.jsonl\nb.jsonl\n--from\n1s\n--to\n2s\n--height\n3\n--output\nx.svg",
     "mend\n./data\n--yes\n--zeros",
