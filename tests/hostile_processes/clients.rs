@@ -175,10 +175,13 @@ fn half_a_line_and_then_silence_or_a_byte_at_a_time() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(slow.read().expect("an answer")["id"], json!(5));
-    // What is cut off is nothing.
+    // What is cut off is no request, and nothing is done.
     for stream in halves {
         stream.shutdown(Shutdown::Write).expect("the end");
-        assert_eq!(Client::over(stream).read(), None, "no word about half a line");
+        let mut half = Client::over(stream);
+        let reply = half.read().expect("a word");
+        assert_eq!(reply["error"], json!("not_json"), "{reply}");
+        assert_eq!(half.read(), None, "and the connection ends");
     }
     hell.end("half lines");
 }
