@@ -309,7 +309,7 @@ fn pages_of_different_heights_are_brought_to_the_head_and_checked_while_the_serv
     refuses(c, &["HSET", BALANCES, "1", &longer], says);
     let says = ["SERVER-BALANCES-A[2]", "it is not full, and page 3 is there"];
     refuses(c, &["HSET", BALANCES, "3", &and_eve], says);
-    refuses(c, &["HSET", BALANCES, "1", "{"], ["SERVER-BALANCES-A[1]", "EOF"]);
+    refuses(c, &["HSET", BALANCES, "1", "{"], ["SERVER-BALANCES-A[1]", "the text ends"]);
     refuses(c, &["HDEL", BALANCES, "1"], ["SERVER-BALANCES-A[1]", "missing"]);
     refuses(c, &["HDEL", BALANCES, "2"], [BALANCES, "is missing, and block"]);
     refuses(c, &["DEL", BALANCES], [BALANCES, "A is missing"]);
@@ -350,7 +350,7 @@ fn a_long_chain_is_checked_while_the_server_serves() {
         starts_and_stops(&redis, ["SERVER-BLOCKCHAIN-A[4]", "does not link to the block before"]);
     });
     with(c, &["LSET", chain, "3", "{"], || {
-        starts_and_stops(&redis, ["SERVER-BLOCKCHAIN-A[3]", "EOF"]);
+        starts_and_stops(&redis, ["SERVER-BLOCKCHAIN-A[3]", "the text ends"]);
     });
     let sessions = "SERVER-SESSIONS-A";
     let place = "SERVER-SESSIONS-A[A.1.0.00000000000000aa.1]";
