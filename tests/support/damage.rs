@@ -110,9 +110,9 @@ pub fn of_chain(c: &mut Connection) -> Vec<Damage> {
         set("2", &third.replacen(from, to, 1))
     };
     vec![
-        damage("a block cut short", set("1", cut), [place, "EOF"]),
-        damage("an empty block", set("1", ""), [place, "EOF"]),
-        damage("no block", set("1", "7"), [place, "invalid type"]),
+        damage("a block cut short", set("1", cut), [place, "the text ends"]),
+        damage("an empty block", set("1", ""), [place, "the text ends"]),
+        damage("no block", set("1", "7"), [place, "found "]),
         damage("not even text", set("1", "\u{0}\u{1}"), [place]),
         damage("another block in the place of one", set("1", &third), [place, "has the height 2"]),
         damage(
@@ -177,7 +177,7 @@ pub fn of_the_rest(c: &mut Connection) -> Vec<Damage> {
     let last = "SERVER-LOG-A[1]";
     let ballot = r#"{"round":18446744073709551615,"server":"B","life":"0000000000000001"}"#;
     vec![
-        damage("a log cut short", set("1", &second[..20]), [last, "EOF"]),
+        damage("a log cut short", set("1", &second[..20]), [last, "the text ends"]),
         damage(
             "a log's first element is gone",
             [command("LPOP", "LOG", &[])],
