@@ -41,7 +41,7 @@ fn without_places(text: &str) -> String {
 
 /// Says in plain words what a parser says in its own.
 fn in_words(text: &str) -> String {
-    const WORDS: [(&str, &str); 16] = [
+    const WORDS: [(&str, &str); 17] = [
         ("invalid type: ", "found "),
         ("invalid value: ", "found "),
         ("found string ", "found the text "),
@@ -53,6 +53,7 @@ fn in_words(text: &str) -> String {
         (", expected u64", ", expected a whole number from 0"),
         (", expected u8", ", expected a whole number from 0"),
         (", expected a string", ", expected a text"),
+        (", expected struct ", ", expected an object: a "),
         (", expected a boolean", ", expected true or false"),
         (", expected a sequence", ", expected a list"),
         ("EOF while parsing an object", "the text ends within an object"),
@@ -91,6 +92,7 @@ mod tests {
             (r#"{"id":-1}"#, "found the number `-1`, expected a whole number from 0 (at"),
             (r#"{"id":1.5}"#, "found the number `1.5`, expected a whole number"),
             (r#"{"id":{}}"#, "found an object, expected a whole number"),
+            ("7", "found the number `7`, expected an object: a Fields"),
             (r#"{"id":1,"name":[]}"#, "found a list, expected a text"),
             (
                 r#"{"id":1,"flag":"at line 5"}"#,
@@ -103,7 +105,7 @@ mod tests {
             let error = serde_json::from_str::<Fields>(line).unwrap_err();
             let told = explain(&error);
             assert!(told.starts_with(said), "{line}: {told}");
-            for word in [" column ", "u64", "EOF", "invalid type", "sequence"] {
+            for word in [" column ", "u64", "EOF", "invalid type", "sequence", "struct"] {
                 assert!(!told.contains(word), "{line}: {told}");
             }
         }

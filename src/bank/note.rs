@@ -331,7 +331,7 @@ impl fmt::Display for Nothing {
             }
             Nothing::LateInstance(from, new) => write!(f, "instance {new} of {from} came too late"),
             Nothing::MayNotLog => f.write_str("this server logs nothing now"),
-            Nothing::OlderConnection => f.write_str("a request on a former connection"),
+            Nothing::OlderConnection => f.write_str("it is on its session's older connection"),
         }
     }
 }

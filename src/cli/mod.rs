@@ -39,6 +39,7 @@ use paxos_banking::upgrade;
 use args::{Arguments, Command, Membership};
 use doors::Place;
 pub use environment::Environment;
+use settings::Settings;
 pub use settings::check::Checked;
 
 /// The server's Redis if nobody names another.
@@ -130,22 +131,27 @@ where
         .map_err(|why| wrong(&mut program, why))?;
     let arguments = Arguments::try_parse_from(done.words)
         .map_err(|error| settings::explain(error, &done.added, &mut program))?;
-    if let Command::Config(_) = arguments.command {
-        // Other commands need something that only a command line says.
-        let start = |words| match Arguments::try_parse_from(words)? {
-            all @ Arguments { command: Command::Server(_) | Command::Client(_), .. } => {
-                start(all, &environment).map(drop)
-            }
-            _ => Ok(()),
-        };
-        let checked = settings::check::check(&mut program, &environment, file.as_ref(), start);
-        return Ok(Config::Checked(checked));
-    }
-    start(arguments, &environment)
+    start(arguments, &environment, file.as_ref())
+}
+
+/// Checks what is set for each command, as if it were started with nothing else.
+fn check_settings(environment: &Environment, file: Option<&Settings>) -> Checked {
+    // Commands other than these need something that only a command line says.
+    let begin = |words| match Arguments::try_parse_from(words)? {
+        all @ Arguments { command: Command::Server(_) | Command::Client(_), .. } => {
+            start(all, environment, None).map(drop)
+        }
+        _ => Ok(()),
+    };
+    settings::check::check(&mut definition(), environment, file, begin)
 }
 
 /// Checks what only the flags together can get wrong.
-fn start(arguments: Arguments, environment: &Environment) -> Result<Config, clap::Error> {
+fn start(
+    arguments: Arguments,
+    environment: &Environment,
+    file: Option<&Settings>,
+) -> Result<Config, clap::Error> {
     let variable = environment.redis.clone();
     let (name, config) = match arguments.command {
         Command::Server(server) => ("server", check_server(*server, variable)),
@@ -165,7 +171,9 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Config, clap
         Command::Tunnel(tunnel) => {
             ("tunnel", keys::check_tunnel(tunnel, environment).map(Config::Tunnel))
         }
-        Command::Config(_) => ("config", Err("it checks itself".to_owned())),
+        Command::Config(args::ConfigOrder { what: args::ConfigTask::Check }) => {
+            ("config", Ok(Config::Checked(check_settings(environment, file))))
+        }
         #[cfg(feature = "manual")]
         Command::Completions(manual::Completions { shell }) => {
             ("completions", Ok(Config::Print(manual::completions(shell, &mut definition()))))

@@ -108,7 +108,7 @@ fn suggest(unknown: &str) -> String {
 }
 
 /// Counts the letters to insert, leave out or change between two words (Levenshtein).
-pub(super) fn distance(one: &str, other: &str) -> usize {
+pub fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (i, a) in one.chars().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);

@@ -27,7 +27,7 @@ mod editor;
 mod ending;
 pub mod execute;
 pub mod exit;
-mod find;
+pub mod find;
 pub mod help;
 mod inside;
 mod interrupt;

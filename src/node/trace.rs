@@ -262,7 +262,6 @@ impl LinkTrace {
     }
 }
 
-/// Opens a file to write after its content, beginning with a new line.
 /// Checks that a trace can be written to this file, which is there afterwards.
 ///
 /// # Errors
@@ -274,6 +273,7 @@ pub fn check_trace(path: &Path) -> Result<(), String> {
     }
 }
 
+/// Opens a file to write after its content, beginning with a new line.
 fn open_for_more(path: &Path) -> io::Result<File> {
     let mut file = File::options().read(true).append(true).create(true).open(path)?;
     let mut last = [b'\n'];

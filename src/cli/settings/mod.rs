@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
+use paxos_banking::client::find::distance;
 
 pub use file::{Settings, read};
 
@@ -23,6 +24,8 @@ pub const FLAG: &str = "config";
 /// The flag whose variable is read where the flag is (`redis`): for some commands it only counts if nothing else is
 /// named.
 const READ_ELSEWHERE: &str = "redis";
+/// The most letters that a mistyped flag may have wrong.
+const FEW_LETTERS: usize = 3;
 /// Flags that no other source can set: they are for one time.
 const FOR_ONE_TIME: [&str; 5] = [FLAG, "help", "version", "rejoin", "found-from"];
 /// What a variable or a file says of a flag without a value.
@@ -209,7 +212,7 @@ pub fn check_names(file: &Settings, program: &Command) -> Result<(), String> {
     };
     let all: Vec<String> = program.get_subcommands().flat_map(flags).collect();
     if let Some(flag) = file.all.keys().find(|flag| !all.contains(flag)) {
-        return Err(unknown(&at(flag), &all));
+        return Err(unknown(&at(flag), flag, &all));
     }
     for (name, values) in &file.commands {
         let Some(command) = program.find_subcommand(name) else {
@@ -219,30 +222,24 @@ pub fn check_names(file: &Settings, program: &Command) -> Result<(), String> {
         };
         let flags = flags(command);
         if let Some(flag) = values.keys().find(|flag| !flags.contains(flag)) {
-            return Err(unknown(&at(&format!("[{name}] {flag}")), &flags));
+            return Err(unknown(&at(&format!("[{name}] {flag}")), flag, &flags));
         }
     }
     Ok(())
 }
 
-fn unknown(what: &str, flags: &[String]) -> String {
-    let name = what.rsplit(' ').next().unwrap_or_default();
-    let once = FOR_ONE_TIME.contains(&name);
-    let near = flags.iter().max_by_key(|flag| common(flag, name));
-    match near.filter(|near| common(near, name) * 2 > name.len()) {
-        _ if once => format!("{what} is said on the command line only, since it is for one time"),
-        Some(near) => format!("{what} is no flag; did you mean {near}?"),
+/// Says that a place in the file names no flag.
+fn unknown(place: &str, name: &str, flags: &[String]) -> String {
+    if FOR_ONE_TIME.contains(&name) {
+        return format!("{place} is said on the command line only, since it is for one time");
+    }
+    let near = flags.iter().min_by_key(|flag| distance(flag, name));
+    match near.filter(|near| distance(near, name) <= FEW_LETTERS) {
+        Some(near) => format!("{place} is no flag; did you mean {near}?"),
         None => {
-            format!("{what} is no flag (--help lists them; here they have no dashes before them)")
+            format!("{place} is no flag (--help lists them; here they have no dashes before them)")
         }
     }
-}
-
-/// Returns how many letters two names have in common, in their order from both ends.
-fn common(one: &str, other: &str) -> usize {
-    let begin = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let end = one.bytes().rev().zip(other.bytes().rev()).take_while(|(a, b)| a == b).count();
-    (begin + end).min(one.len()).min(other.len())
 }
 
 /// Returns the names of variables that begin as ours do, and set no flag.

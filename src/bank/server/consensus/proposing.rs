@@ -68,8 +68,7 @@ impl Server {
 
     /// Shows a chosen block to the servers that had no vote on it. They are many, and nobody waits for them.
     fn show(&mut self, ballot: &Ballot, block: &SealedBlock) {
-        let height = block.height();
-        let quorum = quorum_of(&self.chain, &self.config);
+        let (height, quorum) = (block.height(), self.quorum());
         let branches = self.peers.ids().filter(|id| self.is_member(id) && !quorum.counts(id));
         for branch in branches.cloned().collect::<Vec<_>>() {
             let (ballot, block) = (ballot.clone(), block.clone());

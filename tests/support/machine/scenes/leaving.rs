@@ -3,7 +3,8 @@
 use crate::bank::effects::Event;
 use crate::bank::ids::ConnectionId;
 use crate::bank::request::{Order, Request};
-use crate::machine::cluster::{Cluster, id};
+use crate::machine::cluster::{Cluster, Name, id};
+use crate::machine::disk::Disk;
 use crate::machine::scenes::members::{THREE, admit, at, demote, dismiss, is_sound, order, with_d};
 
 /// D has logged that it goes, and another member's run is to put this into the chain.
@@ -11,10 +12,24 @@ fn with_d_that_asks_to_go() -> Cluster {
     let mut cluster = with_d(THREE);
     assert!(cluster.settle("A"));
     cluster.run(1_000);
-    THREE.iter().for_each(|name| cluster.part("D", name));
+    asks_to_go(&mut cluster, THREE);
+    cluster
+}
+
+/// D, which nobody hears, logs that it goes.
+fn asks_to_go(cluster: &mut Cluster, others: &[Name]) {
+    others.iter().for_each(|name| cluster.part("D", name));
     let request = Request::Members(dismiss("D"));
     cluster.tell("D", Event::Request(ConnectionId(77_777), None, request));
-    cluster
+}
+
+/// D comes back, by this member, as it was before it was dismissed, and stops by the others' word.
+fn comes_back(cluster: &mut Cluster, before: Disk, by: Name) {
+    cluster.kill("D");
+    cluster.nodes.get_mut("D").unwrap().disk = before;
+    cluster.start_joining("D", by);
+    cluster.run(5_000);
+    assert!(cluster.stopped("D").contains("by the chain of"), "{}", cluster.stopped("D"));
 }
 
 /// With the block that dismisses it, a server is no peer of the others any more. It hears of the block all the same.
@@ -50,11 +65,7 @@ pub fn who_missed_its_dismissal_is_told() {
     THREE.iter().for_each(|name| cluster.join("D", name));
     assert!(cluster.settle("A"), "A's run takes it");
     cluster.run(3_000);
-    cluster.kill("D");
-    cluster.nodes.get_mut("D").unwrap().disk = before;
-    cluster.start_joining("D", "A");
-    cluster.run(5_000);
-    assert!(cluster.stopped("D").contains("by the chain of"), "{}", cluster.stopped("D"));
+    comes_back(&mut cluster, before, "A");
     assert!(cluster.height("D") < cluster.height("A"), "it never had the block");
     is_sound(&mut cluster, THREE, 300);
 }
@@ -92,9 +103,7 @@ pub fn who_names_one_that_came_back_is_answered() {
     cluster.run(3_000);
     assert!(cluster.stopped("B").contains("dismissed"), "{}", cluster.stopped("B"));
     // D has logged that it goes, and knows nothing of what follows.
-    ["A", "C"].iter().for_each(|name| cluster.part("D", name));
-    let request = Request::Members(dismiss("D"));
-    cluster.tell("D", Event::Request(ConnectionId(77_777), None, request));
+    asks_to_go(&mut cluster, &["A", "C"]);
     let before = cluster.nodes["D"].disk.clone();
     ["A", "C"].iter().for_each(|name| cluster.join("D", name));
     cluster.run(3_000);
@@ -104,10 +113,6 @@ pub fn who_names_one_that_came_back_is_answered() {
     let again = Order::Admit { server: id("B"), at: at(7_300), key: None, branch: false };
     order(&mut cluster, "A", again).expect("it is admitted again");
     cluster.run(2_000);
-    cluster.kill("D");
-    cluster.nodes.get_mut("D").unwrap().disk = before;
-    cluster.start_joining("D", "B");
-    cluster.run(5_000);
-    assert!(cluster.stopped("D").contains("by the chain of"), "{}", cluster.stopped("D"));
+    comes_back(&mut cluster, before, "B");
     is_sound(&mut cluster, THREE, 300);
 }
