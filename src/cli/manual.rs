@@ -35,6 +35,5 @@ pub fn completions(shell: clap_complete::Shell, program: &mut Command) -> String
 pub fn write_pages(folder: &Path, program: Command) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
     std::fs::create_dir_all(folder).map_err(failed)?;
-    // No page for `help`, which shows what the other pages say.
-    clap_mangen::generate_to(program.disable_help_subcommand(true), folder).map_err(failed)
+    clap_mangen::generate_to(program, folder).map_err(failed)
 }

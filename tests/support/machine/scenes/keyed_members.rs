@@ -146,7 +146,9 @@ pub fn a_dismissed_member_s_key_speaks_for_nobody() {
 
 /// Whoever has asked to be dismissed logs nothing more, no other server's rejoin either: it would be gone with its log.
 pub fn who_is_to_leave_brings_nobody_in() {
-    let mut cluster = with_d();
+    let mut cluster = Cluster::open_with_keys(&["A", "B", "C", "D"]);
+    assert!(cluster.pay_as_operator("D", "A", 100).is_some() && cluster.settle_as_operator("A"));
+    cluster.run(1_000);
     THREE.iter().for_each(|name| cluster.part("D", name));
     assert!(order(&mut cluster, "D", dismiss("D")).is_err(), "nobody decides now");
     cluster.kill("B");

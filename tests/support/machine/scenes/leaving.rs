@@ -116,3 +116,24 @@ pub fn who_names_one_that_came_back_is_answered() {
     comes_back(&mut cluster, before, "B");
     is_sound(&mut cluster, THREE, 300);
 }
+
+/// A store that rejoins asks whom it meets first. One that has asked to be dismissed logs nothing for it.
+pub fn who_is_to_leave_brings_nobody_in_by_its_own_word() {
+    let mut cluster = Cluster::open(&["A", "B", "C", "D"]);
+    assert!(cluster.pay("A", "D", 100).is_some() && cluster.settle("D"));
+    cluster.run(1_000);
+    let others = ["B", "C", "D"];
+    others.iter().for_each(|name| cluster.part("A", name));
+    let request = Request::Members(dismiss("A"));
+    cluster.tell("A", Event::Request(ConnectionId(77_777), None, request));
+    cluster.kill("B");
+    cluster.add("B2");
+    cluster.start("B2", true);
+    let before = cluster.nodes["A"].disk.stored.log.len();
+    cluster.run(3_000);
+    assert_eq!(cluster.nodes["A"].disk.stored.log.len(), before, "nothing follows its last word");
+    ["C", "D"].iter().for_each(|name| cluster.join("A", name));
+    cluster.run(9_000);
+    assert!(cluster.stopped("A").contains("no member"), "{}", cluster.stopped("A"));
+    assert!(cluster.is_named("C", "B2"), "another one brings it in");
+}
