@@ -182,15 +182,27 @@ impl World {
     }
 
     /// Whether the answerer knew it when it answered. In the same turn it may have learnt it since.
-    fn knew_its_end(&self, index: usize, answer: &Message) -> bool {
+    fn knew_its_end(&self, index: usize, peer: &ServerId, answer: &Message) -> bool {
         let hello = match answer {
             Message::Hello(hello) => hello,
             Message::Reject { hello: Some(hello), .. } => hello,
+            // A bank with keys tells a stranger nothing, and so does who hasn't heard of its admission.
+            Message::Reject { hello: None, .. } if self.knew_no_member(peer, index) => {
+                return false;
+            }
             _ => panic!("{answer:?} tells a store that is not a server's any more too little"),
         };
         let OldStore { id, disk, .. } = &self.old.all[index];
         let blocks = hello.standing.height as usize + 1;
         self.judge.books.knows_of_another(id, disk.stored.instance, blocks)
+    }
+
+    /// Whether the id was no member's, by the blocks that the answerer had. It may have appended one since, in
+    /// the same turn.
+    fn knew_no_member(&self, answerer: &ServerId, index: usize) -> bool {
+        let below = (self.disks[answerer].chain.len() as u64).checked_sub(2);
+        let roll = below.and_then(|below| self.judge.books.register.after(below));
+        roll.is_none_or(|roll| !roll.members.contains_key(&self.old.all[index].id))
     }
 
     /// A client asks it for what it has, and knows no better.
@@ -228,7 +240,7 @@ impl World {
     pub fn old_store_is_answered(&mut self, index: usize, answer: Message) {
         let Some((connection, peer)) = self.old.all[index].dialled.take() else { return };
         let welcomed = matches!(answer, Message::Hello(_));
-        let replaced = self.knew_its_end(index, &answer);
+        let replaced = self.knew_its_end(index, &peer, &answer);
         let OldStore { id, disk, copy_of, .. } = &self.old.all[index];
         // Once that one has met the store in its place, it has forgotten the one before.
         let remembers = self.life(id) == 0;
