@@ -1,13 +1,16 @@
-//! The Python client of doc/: over a tunnel, with nothing but Python's own library.
+//! The Python client of doc/, with nothing but Python's own library: plain, and over a tunnel.
 #![cfg(feature = "noise")]
 
 mod support;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::cluster::Cluster;
 use support::tunnel::User;
 
@@ -58,6 +61,89 @@ fn it_pays_and_asks_over_a_tunnel() {
     cluster.start("A");
     let (paid, _) = said(&patient.wait_with_output().unwrap());
     assert_eq!((&paid["outcome"], &paid["balance"]), (&"accepted".into(), &65.into()), "{paid}");
+}
+
+/// Runs these lines of Python in the documents' folder, with `Bank` at hand; returns the last line that they print.
+fn script(lines: &str) -> Value {
+    let folder = Path::new(CLIENT).parent().unwrap();
+    let lines = format!("import json\nfrom client import Bank\n{lines}");
+    let output = Command::new("python3").args(["-B", "-c", &lines]).current_dir(folder).output();
+    let output = output.expect("python3 is there");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let last = printed.lines().last().unwrap_or_else(|| panic!("{errors}"));
+    serde_json::from_str(last).unwrap_or_else(|_| panic!("{last} {errors}"))
+}
+
+/// Stands before a server. Of the first connection it takes two requests, and lets only the first one's reply through; then
+/// it cuts the connection. All others are passed on.
+fn cutting_once(server: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, server) = (listener.local_addr().unwrap().to_string(), server.to_owned());
+    thread::spawn(move || {
+        for (place, client) in listener.incoming().map_while(Result::ok).enumerate() {
+            let server = TcpStream::connect(&server).unwrap();
+            let (requests, replies) =
+                (BufReader::new(client.try_clone().unwrap()), BufReader::new(&server));
+            let mut pairs = requests.lines().map_while(Result::ok);
+            let mut replies = replies.lines().map_while(Result::ok);
+            for number in 1.. {
+                let Some(request) = pairs.next() else { break };
+                writeln!(&server, "{request}").unwrap();
+                let reply = replies.next().unwrap();
+                if place == 0 && number == 2 {
+                    break;
+                }
+                writeln!(&client, "{reply}").unwrap();
+            }
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_payment_whose_connection_is_cut_is_paid_once() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    let address = cutting_once(address_of(&cluster, "A"));
+    cluster.client("A").ask(&json!({"open": {"account": "A/x"}}));
+    let paid = script(&format!(r#"print(json.dumps(Bank("{address}").pay("A", "A/x", 30)))"#));
+    assert_eq!((&paid["outcome"], &paid["repeated"]), (&"accepted".into(), &true.into()), "{paid}");
+    assert_eq!(paid["balance"], 70);
+    assert_eq!(cluster.client("A").ask(&json!({"balance": {"account": "A/x"}}))["balance"], 30);
+}
+
+#[test]
+fn it_follows_to_the_payers_home() {
+    let (cluster, _) = Cluster::in_memory(&["A", "B", "C"]);
+    cluster.wait_until_open();
+    let lines = r#"bank = Bank("ADDRESS")
+there = [bank.pay("B", "C", 10), bank.pay("A", "C", 1), bank.pay("B", "C", 10), bank.pay("Z", "C", 10)]
+print(json.dumps([[one["outcome"], one.get("server"), one.get("balance")] for one in there]))"#;
+    let told = script(&lines.replace("ADDRESS", address_of(&cluster, "A")));
+    let expected = json!([
+        ["accepted", "B", 90],
+        ["accepted", "A", 99],
+        ["accepted", "B", 80],
+        ["invalid", null, null]
+    ]);
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn who_kept_session_and_number_goes_on_after_a_crash() {
+    let (cluster, _) = Cluster::in_memory(&["A", "B", "C"]);
+    cluster.wait_until_open();
+    let lines = r#"bank = Bank("ADDRESS")
+bank.pay("A", "C", 10)
+kept = bank.session, bank.number, ("A", "C", 10)
+del bank
+bank = Bank("ADDRESS", session=kept[0], number=kept[1] - 1)
+there = [bank.pay(*kept[2]), bank.pay("A", "C", 5)]
+print(json.dumps([[one.get("repeated"), one["balance"]] for one in there]))"#;
+    let told = script(&lines.replace("ADDRESS", address_of(&cluster, "A")));
+    assert_eq!(told, json!([[true, 90], [null, 85]]));
 }
 
 /// It needs the package noiseprotocol, which `./dev.sh python` installs aside.

@@ -24,11 +24,12 @@ fn the_list_of_tests_is_complete() {
     assert!(gone.is_empty(), "tests/README.md names {gone:?}, which is not there");
 }
 
-/// The codes of reasons, as they are on the wire, by the names of their variants.
-fn codes() -> Vec<String> {
-    let text = fs::read_to_string("src/bank/reason.rs").expect("readable");
-    let list = text.split("pub enum Code {").nth(1).and_then(|rest| rest.split('}').next());
-    let variants = list.expect("the codes").lines().map(str::trim);
+/// The variants of an enum, as they are on the wire.
+fn variants(file: &str, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(file).expect("readable");
+    let list = text.split(&format!("pub enum {name} {{")).nth(1);
+    let list = list.and_then(|rest| rest.split('}').next());
+    let variants = list.expect("the enum").lines().map(str::trim);
     let variants = variants.filter_map(|line| line.strip_suffix(','));
     let snake = |variant: &str| {
         let mut code = String::new();
@@ -43,16 +44,32 @@ fn codes() -> Vec<String> {
     variants.filter(|variant| *variant != "Other").map(snake).collect()
 }
 
+/// The names in the first column of the tables of a section.
+fn first_column(page: &str, section: &str, row: &str) -> Vec<String> {
+    let page = fs::read_to_string(page).expect("readable");
+    let table = page.split(section).nth(1).expect("its section");
+    let rows = table.lines().filter_map(|line| line.strip_prefix(row));
+    let cells = rows.filter_map(|line| line.split('|').next());
+    let words = cells.flat_map(|cell| cell.split('`').map(str::to_owned).collect::<Vec<_>>());
+    words.filter(|word| word.contains(char::is_alphabetic)).collect()
+}
+
 #[test]
 fn the_list_of_codes_is_complete_and_in_their_order() {
-    let page = fs::read_to_string("doc/WIRE.md").expect("readable");
-    let table = page.split("## Why it did not happen").nth(1).expect("its section");
-    let rows =
-        table.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').nth(1));
-    let listed: Vec<&str> = rows
-        .flatten()
-        .flat_map(|cell| cell.split('`'))
-        .filter(|word| word.contains(char::is_alphabetic))
-        .collect();
-    assert_eq!(listed, codes());
+    let listed = first_column("doc/WIRE.md", "## Why it did not happen", "| `");
+    assert_eq!(listed, variants("src/bank/reason.rs", "Code"));
+}
+
+#[test]
+fn the_list_of_what_to_send_again_has_each_error_and_each_code() {
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    let errors = variants("src/bank/request.rs", "ErrorCode");
+    let listed = first_column("doc/CLIENTS.md", "## Which to send again", "| `error`: ");
+    assert_eq!(sorted(listed), sorted(errors));
+    let listed = first_column("doc/CLIENTS.md", "The codes of outcomes", "| `");
+    let listed: Vec<String> = listed.into_iter().filter(|word| word != "code").collect();
+    assert_eq!(sorted(listed), sorted(variants("src/bank/reason.rs", "Code")));
 }
