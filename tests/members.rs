@@ -30,6 +30,7 @@ scenes! {
     a_dismissed_server_stays_until_the_others_hold_the_block,
     a_branch_logs_and_has_no_vote,
     a_vote_is_given_and_taken,
+    no_vote_depends_on_a_store_that_is_lost,
     two_changes_in_one_block,
     a_move_is_followed,
     who_was_away_follows,

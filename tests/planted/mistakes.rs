@@ -141,6 +141,7 @@ mistakes! {
     LogsThoughLeaving: "a server that waits to be dismissed goes on accepting",
     TwoDismissed: "one block dismisses two servers",
     LastVoterGoes: "the last member with a vote goes",
+    VoteForTheLost: "a vote is given to a server whose store is lost",
     LeavesAtOnce: "a dismissed server goes before the others hold the block",
     LeftInTheDark: "who chose a block doesn't tell the server that it dismisses",
     DismissalUntold: "a server that missed its dismissal doesn't believe the others",

@@ -92,6 +92,7 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::LogsThoughLeaving, members::who_holds_money_is_not_dismissed),
     (Mistake::TwoDismissed, member_blocks::one_block_dismisses_one),
     (Mistake::LastVoterGoes, members::a_vote_is_given_and_taken),
+    (Mistake::VoteForTheLost, members::no_vote_depends_on_a_store_that_is_lost),
     (Mistake::LeavesAtOnce, members::a_dismissed_server_stays_until_the_others_hold_the_block),
     (Mistake::LeftInTheDark, leaving::who_is_dismissed_by_another_s_run_hears_of_it),
     (Mistake::OnlyMembersAreAhead, leaving::who_knows_nobody_any_more_is_found),

@@ -163,7 +163,7 @@ pub fn the_old_store_comes_back() -> Bank {
 pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
         exploration("one becomes two", 31_873, one_becomes_two()),
-        exploration("two become one", 18_685, two_become_one()),
+        exploration("two become one", 18_556, two_become_one()),
         exploration("who leaves is paid", 493, who_leaves_is_paid()),
         exploration("two take each other's vote", 423, two_take_each_other_s_vote()),
         exploration("two are dismissed", 28_185, two_are_dismissed()),

@@ -339,6 +339,13 @@ impl Cluster {
         self.deliver_all();
     }
 
+    /// A node is told something, and what it says to these others gets lost: it is parted from them.
+    pub fn tell_and_part(&mut self, name: Name, others: &[Name], event: Event) {
+        self.queue.push_back((name, None, event));
+        others.iter().for_each(|other| self.part(name, other));
+        self.deliver_all();
+    }
+
     /// A request and a heartbeat in one turn.
     pub fn tell_in_one_turn(&mut self, name: Name, request: Request) {
         let server = self.nodes.get_mut(name).unwrap().server.as_mut().unwrap();

@@ -4,9 +4,11 @@
 use super::super::Server;
 use super::super::own::Leaving;
 use super::orders::{Asked, Joiner, MOST_ORDERED, Ordered};
+use super::peers::Peer;
 use crate::bank::address::Address;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::members::Objection;
+use crate::bank::blockchain::quorum::majority;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId, WaitId};
@@ -64,12 +66,58 @@ impl Server {
         if let MemberChange::Dismiss { server } = change {
             self.may_leave(server)?;
         }
-        self.check_stays().map_err(|message| (ErrorCode::Unavailable, message))?;
+        let stuck = || self.check_stays().and_then(|()| self.check_votes(change));
+        stuck().map_err(|message| (ErrorCode::Unavailable, message))?;
         let position = self.log_change(change.clone());
         if matches!(change, MemberChange::Dismiss { .. }) && !planted!(LogsThoughLeaving) {
             self.store.leaving = Leaving::Asked;
         }
         Ok(Some((change.clone(), position)))
+    }
+
+    /// Checks that the members who vote after a change could decide: this server hears a majority of them, and who
+    /// gets a vote is among them. A vote that is given to a lost store, or left to one, would be missed for ever.
+    ///
+    /// # Errors
+    /// Says who isn't heard.
+    fn check_votes(&self, change: &MemberChange) -> Result<(), String> {
+        let derived = self.chain().derived();
+        let (gets, loses) = match change {
+            MemberChange::Promote { server } => (Some(server), None),
+            MemberChange::Demote { server } | MemberChange::Dismiss { server } => {
+                (None, Some(server).filter(|server| derived.is_voter(server)))
+            }
+            MemberChange::Admit(_) | MemberChange::Move { .. } => return Ok(()),
+        };
+        if planted!(VoteForTheLost) || (gets, loses) == (None, None) {
+            return Ok(());
+        }
+        let votes = |id: &&ServerId| derived.is_voter(id) || gets == Some(*id);
+        let (heard, silent): (Vec<&ServerId>, Vec<&ServerId>) = self
+            .members()
+            .filter(votes)
+            .filter(|id| loses != Some(*id))
+            .partition(|id| self.hears_member(id));
+        if let Some(lost) = gets.filter(|id| silent.contains(id)) {
+            return Err(format!(
+                "{lost} is not connected here, with the store that the chain names: bring it back first"
+            ));
+        }
+        if heard.len() < majority(heard.len() + silent.len()) {
+            let names: Vec<&str> = silent.into_iter().map(ServerId::as_str).collect();
+            return Err(format!(
+                "not connected here are {}, so those who would vote then could decide nothing: bring them back first",
+                names.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
+    /// True if a member is connected with the store that the chain names, or is this server.
+    fn hears_member(&self, id: &ServerId) -> bool {
+        let named = self.chain().instance(id);
+        let is_so = |peer: &Peer| peer.is_connected() && peer.instance == named;
+        *id == self.config.id || self.peers.get(id).is_some_and(is_so)
     }
 
     /// Checks that this server is to be dismissed, and has nothing left.

@@ -1,7 +1,10 @@
 //! The scenes of members that come and go in a bank with keys. Each panics if something is wrong.
 
 use super::members::{at, dismiss};
+use crate::bank::asker::{Asker, Role};
+use crate::bank::effects::Event;
 use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::ConnectionId;
 use crate::bank::member_order::Order;
 use crate::bank::request::{Reply, Request};
 use crate::machine::cluster::{Cluster, Name, id};
@@ -149,8 +152,11 @@ pub fn who_is_to_leave_brings_nobody_in() {
     let mut cluster = Cluster::open_with_keys(&["A", "B", "C", "D"]);
     assert!(cluster.pay_as_operator("D", "A", 100).is_some() && cluster.settle_as_operator("A"));
     cluster.run(1_000);
-    THREE.iter().for_each(|name| cluster.part("D", name));
-    assert!(order(&mut cluster, "D", dismiss("D")).is_err(), "nobody decides now");
+    let operator = Asker { key: Fingerprint::of(b"a person"), role: Some(Role::Operator) };
+    let connection = ConnectionId(77_777);
+    cluster.tell("D", Event::Proved(connection, operator));
+    let request = Request::Members(dismiss("D"));
+    cluster.tell_and_part("D", THREE, Event::Request(connection, None, request));
     cluster.kill("B");
     cluster.add("B2");
     cluster.give_key("B2");

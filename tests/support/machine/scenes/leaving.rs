@@ -16,11 +16,10 @@ fn with_d_that_asks_to_go() -> Cluster {
     cluster
 }
 
-/// D, which nobody hears, logs that it goes.
+/// D logs that it goes, and nobody hears it.
 fn asks_to_go(cluster: &mut Cluster, others: &[Name]) {
-    others.iter().for_each(|name| cluster.part("D", name));
     let request = Request::Members(dismiss("D"));
-    cluster.tell("D", Event::Request(ConnectionId(77_777), None, request));
+    cluster.tell_and_part("D", others, Event::Request(ConnectionId(77_777), None, request));
 }
 
 /// D comes back, by this member, as it was before it was dismissed, and stops by the others' word.
@@ -123,9 +122,8 @@ pub fn who_is_to_leave_brings_nobody_in_by_its_own_word() {
     assert!(cluster.pay("A", "D", 100).is_some() && cluster.settle("D"));
     cluster.run(1_000);
     let others = ["B", "C", "D"];
-    others.iter().for_each(|name| cluster.part("A", name));
     let request = Request::Members(dismiss("A"));
-    cluster.tell("A", Event::Request(ConnectionId(77_777), None, request));
+    cluster.tell_and_part("A", &others, Event::Request(ConnectionId(77_777), None, request));
     cluster.kill("B");
     cluster.add("B2");
     cluster.start("B2", true);
