@@ -15,6 +15,7 @@ use crate::bank::paxos::message::{Configuration, Message};
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::bank::server::{Config, Server};
 
+mod apart;
 mod doors;
 
 /// Names a store with its server: `C2` is the second of server C.
@@ -164,30 +165,6 @@ impl Cluster {
     }
 
     /// From now on the two can't reach each other.
-    pub fn part(&mut self, one: Name, other: Name) {
-        self.apart.insert((one, other));
-        self.apart.insert((other, one));
-        let between =
-            |(from, to): (Name, Name)| (from, to) == (one, other) || (from, to) == (other, one);
-        let ended: Vec<_> = self
-            .links
-            .iter()
-            .filter(|((from, _), (_, to))| between((from, to)))
-            .map(|(link, _)| link.clone())
-            .collect();
-        ended.into_iter().for_each(|link| self.hang_up(&link));
-    }
-
-    pub fn part_from_all(&mut self, name: Name) {
-        let others: Vec<Name> = self.nodes.keys().copied().filter(|other| *other != name).collect();
-        others.into_iter().for_each(|other| self.part(name, other));
-    }
-
-    pub fn join(&mut self, one: Name, other: Name) {
-        self.apart.remove(&(one, other));
-        self.apart.remove(&(other, one));
-    }
-
     fn hang_up(&mut self, link: &(Name, ServerId)) {
         let Some((connection, to)) = self.links.remove(link) else { return };
         self.queue.push_back((link.0, None, Event::LinkDown(link.1.clone())));
@@ -336,13 +313,6 @@ impl Cluster {
     /// Something comes to a server on a connection of its own.
     pub fn tell(&mut self, name: Name, event: Event) {
         self.queue.push_back((name, None, event));
-        self.deliver_all();
-    }
-
-    /// A node is told something, and what it says to these others gets lost: it is parted from them.
-    pub fn tell_and_part(&mut self, name: Name, others: &[Name], event: Event) {
-        self.queue.push_back((name, None, event));
-        others.iter().for_each(|other| self.part(name, other));
         self.deliver_all();
     }
 
