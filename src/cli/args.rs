@@ -16,6 +16,7 @@ use super::archive::Archive;
 use super::audit::{Audit, Backup, Export};
 use super::doors::Doors;
 use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
+use super::log::Log;
 use super::play::{Diagram, Play};
 use super::redis::PasswordFile;
 use super::values::{Cluster, parse_copies, parse_entries};
@@ -49,7 +50,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Runs one server of the bank, until it is killed
+    /// Runs one server of the bank, until a signal ends it
     Server(Box<Server>),
     /// Talks to a server: a prompt, or the commands given by -c
     Client(Client),
@@ -207,6 +208,9 @@ pub struct Server {
 
     #[command(flatten)]
     pub doors: Doors,
+
+    #[command(flatten)]
+    pub log: Log,
 
     #[command(flatten)]
     pub times: Times,

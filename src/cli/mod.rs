@@ -10,6 +10,7 @@ mod audit;
 mod doors;
 mod environment;
 mod keys;
+mod log;
 #[cfg(feature = "manual")]
 mod manual;
 pub mod play;
@@ -39,6 +40,7 @@ use paxos_banking::upgrade;
 use args::{Arguments, Command, Membership};
 use doors::Place;
 pub use environment::Environment;
+pub use log::LogFormat;
 use settings::Settings;
 pub use settings::check::Checked;
 
@@ -91,6 +93,7 @@ pub struct Server {
     pub archive: Option<ArchiveOptions>,
     /// The backups from which a new bank is to be founded, if it is.
     pub found_from: Vec<PathBuf>,
+    pub log: log::Log,
 }
 
 /// Writes the man pages into a folder.
@@ -239,8 +242,10 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         connect_timeout: times.redis_timeout,
         timeout: times.redis_timeout,
     };
-    let (archive, found_from) = (server.archive.check()?, server.found_from);
-    Ok(Config::Server(Box::new(Server { node, key, redis, redis_options, archive, found_from })))
+    let archive = server.archive.check()?;
+    let args::Server { found_from, log, .. } = server;
+    let server = Server { node, key, redis, redis_options, archive, found_from, log };
+    Ok(Config::Server(Box::new(server)))
 }
 
 /// Takes the members at which a server that joins begins as the cluster, with the server itself.

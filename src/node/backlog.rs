@@ -198,6 +198,11 @@ impl Backlog {
         is_idle
     }
 
+    /// Waits until nothing more will be written, but at most for `most`.
+    pub(crate) fn wait_until_closed(&self, most: Duration) {
+        drop(self.wait_while(self.outstanding(), most, |outstanding| !outstanding.closed));
+    }
+
     /// Waits until nothing is owed or nothing more will be written, but at most for `most`.
     pub(crate) fn wait_until_paid(&self, most: Duration) {
         drop(self.wait_while(self.outstanding(), most, |outstanding| {

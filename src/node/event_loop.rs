@@ -116,8 +116,10 @@ impl EventLoop {
                 break reason;
             }
         };
-        if !matches!(reason, ExitReason::Killed) {
-            log::error!("this server ends: {reason}");
+        match &reason {
+            ExitReason::Killed => {}
+            ExitReason::Asked(_) => self.transport.take_leave(),
+            reason => log::error!("this server ends: {reason}"),
         }
         self.life.end(reason);
         self.diallers.join();
@@ -130,8 +132,8 @@ impl EventLoop {
                 return broken;
             }
             self.wait();
-            if self.life.is_over() {
-                return Broken::Node(ExitReason::Killed);
+            if self.life.is_asked() {
+                return Broken::Node(self.life.leave(self.server.stand()));
             }
             self.take_in();
         }
@@ -155,7 +157,7 @@ impl EventLoop {
         if is_open {
             select.recv(&self.clients);
         }
-        select.recv(self.life.over());
+        select.recv(self.life.asked());
         let Waiting { timers, gate, looked_in, nap, .. } = &self.waiting;
         let look_in = nap.as_ref().map_or(*looked_in + LOOK_IN, |nap| nap.until);
         let deadlines = [timers.next_deadline(), gate.shut_until()];
@@ -397,7 +399,7 @@ impl EventLoop {
     fn load_again(&mut self) -> Result<Loaded, ExitReason> {
         for failures in 1.. {
             let pause = jittered_pause(self.timings.redial_after(failures));
-            if !self.life.sleep(pause) {
+            if !self.life.sleep_unless_asked(pause) {
                 break;
             }
             match load_to_serve(&self.config, &mut *self.store) {
@@ -408,12 +410,10 @@ impl EventLoop {
                 loaded => return Ok(loaded?),
             }
         }
-        Err(ExitReason::Killed)
+        Err(self.life.leave(None))
     }
 
     fn write_down(&mut self, notes: &[Note]) {
-        for note in notes {
-            log::log!(self.waiting.notes.level(note), "{}", note);
-        }
+        notes.iter().for_each(|note| log::log!(self.waiting.notes.level(note), "{note}"));
     }
 }

@@ -19,8 +19,10 @@ use crate::store::StoreError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ExitReason {
-    /// The node was told to end.
+    /// The node was dropped.
     Killed,
+    /// The node was asked to end, and has taken its leave.
+    Asked(Leave),
     /// The state machine must not go on.
     Stopped(Stop),
     /// The store can't be used, and trying again does not help.
@@ -31,10 +33,34 @@ pub enum ExitReason {
     Panicked(String),
 }
 
+/// How a node stood when it was asked to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leave {
+    /// Who or what asked it, such as `SIGTERM`.
+    pub by: String,
+    /// The height of its chain, and how many entries its local log holds. None before the founding, and while the
+    /// store was away, so that nobody knew what is durable.
+    pub stand: Option<(u64, usize)>,
+}
+
+impl fmt::Display for Leave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.stand {
+            Some((height, entries)) => {
+                let entries =
+                    if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+                write!(f, "{}: ended at height {height}, with {entries} in the local log", self.by)
+            }
+            None => write!(f, "{}: ended with no bank loaded", self.by),
+        }
+    }
+}
+
 impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ExitReason::Killed => f.write_str("the node was told to end"),
+            ExitReason::Killed => f.write_str("the node was dropped"),
+            ExitReason::Asked(leave) => write!(f, "{leave}"),
             ExitReason::Stopped(stop) => write!(f, "{stop}"),
             ExitReason::Store(error) => write!(f, "{error}"),
             ExitReason::Recovery(error) => write!(f, "{error}"),
@@ -51,6 +77,7 @@ impl fmt::Display for ExitReason {
 pub(crate) struct Life {
     state: Mutex<State>,
     ended: Condvar,
+    asked: Receiver<Infallible>,
     over: Receiver<Infallible>,
 }
 
@@ -59,6 +86,10 @@ struct State {
     reason: Option<ExitReason>,
     /// The sender of a channel on which nothing is sent. Dropping it is the message.
     running: Option<Sender<Infallible>>,
+    /// The same for the event loop alone, which is asked to end before all others are told.
+    staying: Option<Sender<Infallible>>,
+    /// Who asked the node to end, if somebody has.
+    asked_by: Option<String>,
     sockets: BTreeMap<u64, Arc<TcpStream>>,
     next_socket: u64,
 }
@@ -66,13 +97,16 @@ struct State {
 impl Life {
     pub(crate) fn new() -> Arc<Life> {
         let (running, over) = crossbeam_channel::bounded(0);
+        let (staying, asked) = crossbeam_channel::bounded(0);
         let state = State {
             reason: None,
             running: Some(running),
+            staying: Some(staying),
+            asked_by: None,
             sockets: BTreeMap::new(),
             next_socket: 0,
         };
-        Arc::new(Life { state: Mutex::new(state), ended: Condvar::new(), over })
+        Arc::new(Life { state: Mutex::new(state), ended: Condvar::new(), asked, over })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,9 +118,24 @@ impl Life {
     pub(crate) fn end(&self, reason: ExitReason) {
         let mut state = self.state();
         state.reason.get_or_insert(reason);
-        state.running = None;
+        (state.running, state.staying) = (None, None);
         state.shut_sockets();
         self.ended.notify_all();
+    }
+
+    /// Asks the event loop to end the node when its turn is over. The first who asks counts.
+    pub(crate) fn ask_to_end(&self, by: &str) {
+        let mut state = self.state();
+        state.asked_by.get_or_insert_with(|| by.to_owned());
+        state.staying = None;
+    }
+
+    /// Returns the reason for an end that comes from outside, where the node stands so.
+    pub(crate) fn leave(&self, stand: Option<(u64, usize)>) -> ExitReason {
+        match self.state().asked_by.clone() {
+            Some(by) => ExitReason::Asked(Leave { by, stand }),
+            None => ExitReason::Killed,
+        }
     }
 
     /// Shuts the sockets that are open now.
@@ -117,6 +166,16 @@ impl Life {
         &self.over
     }
 
+    /// Returns a channel like that of [`Life::over`]; it is disconnected when the node is asked to end, too.
+    pub(crate) fn asked(&self) -> &Receiver<Infallible> {
+        &self.asked
+    }
+
+    /// True if the node has ended, or is asked to.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.try_recv() == Err(TryRecvError::Disconnected)
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.over.try_recv() == Err(TryRecvError::Disconnected)
     }
@@ -124,6 +183,11 @@ impl Life {
     /// Pauses. False if the node ended meanwhile.
     pub(crate) fn sleep(&self, pause: Duration) -> bool {
         self.over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
+    }
+
+    /// Pauses. False if the node ended meanwhile, or was asked to.
+    pub(crate) fn sleep_unless_asked(&self, pause: Duration) -> bool {
+        self.asked.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
     }
 
     /// Adopts a socket, which is shut when the node ends. None if the node has ended already.
@@ -265,5 +329,17 @@ mod tests {
         life.end(ExitReason::Panicked("late".into()));
         assert!(matches!(life.reason(), Some(ExitReason::Killed)));
         assert!(!life.sleep(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn who_is_asked_to_end_hears_of_it_before_the_others() {
+        let life = Life::new();
+        assert!(!life.is_asked() && life.sleep_unless_asked(Duration::from_millis(1)));
+        life.ask_to_end("SIGTERM");
+        life.ask_to_end("SIGINT");
+        assert!(life.is_asked() && !life.sleep_unless_asked(Duration::from_secs(60)));
+        assert!(!life.is_over() && life.leave(None).to_string().starts_with("SIGTERM"));
+        life.end(ExitReason::Killed);
+        assert!(life.is_asked() && life.is_over());
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! listener ───── accepts; for each connection a reader and a writer thread
 //! doors ──────── the server's key, and the handshakes by which others prove theirs (handshakes: counts)
-//! roles ──────── which keys are operators' and auditors', by a file (sighup: when it is read again)
+//! roles ──────── which keys are operators' and auditors', by a file (control: when it is read again)
 //! inlet ──────── what a reader reads from: plain lines, or sealed ones
 //! connection ─── bytes → lines → parsed and hashed → channels, peers' apart from clients'
 //! event_loop ─── owns the state machine and the store: a turn, one durable write, then bound effects
@@ -18,7 +18,7 @@
 //! link ───────── the way out to a peer: two send queues and their writer
 //! idle ───────── how the event loop waits
 //! gauges ─────── what the event loop measures and counts beside its work, for status
-//! starting ───── waits for a store that takes no writes (read_only: how long to leave it alone)
+//! starting ───── waits for a store that isn't there, or takes no writes (read_only: how long to leave it alone)
 //! loading ────── what clients are told while the store is being loaded again
 //! block_reader ─ serves pieces of the chain and statements; hears of each durable block from transport
 //! message_log ── messages as lines of the log
@@ -26,6 +26,7 @@
 //! statements ─── which blocks touch an account
 //! faults ─────── the links' faults, made on order
 //! trace ──────── notes down what happens, for a picture of it
+//! control ────── orders from the process around the node: end, read the roles again
 //! life ───────── how all threads learn that the node ends
 //! ```
 //!
@@ -36,7 +37,6 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -73,6 +73,7 @@ mod block_reader;
 mod checking;
 pub mod config;
 mod connection;
+mod control;
 mod diallers;
 mod doors;
 mod event_loop;
@@ -100,7 +101,6 @@ mod reply_sender;
 mod roles;
 mod room;
 mod send_queue;
-mod sighup;
 mod socket;
 mod starting;
 mod statements;
@@ -111,9 +111,11 @@ mod transport;
 mod unread;
 
 pub use config::{Doors, NodeConfig, Timings};
-pub use life::ExitReason;
+pub use control::Control;
+pub use life::{ExitReason, Leave};
 pub use listener::{MAX_CLIENTS, ROOM_FOR_PEERS};
 pub use load::{LoadError, load};
+pub use starting::absent;
 pub use trace::check_trace;
 
 /// The most events from peers that the event loop hasn't taken in.
@@ -174,6 +176,7 @@ impl std::error::Error for StartError {}
 pub struct Node {
     address: SocketAddr,
     life: Arc<Life>,
+    control: Control,
     listener: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
 }
@@ -181,8 +184,9 @@ pub struct Node {
 impl Node {
     /// Takes the port, loads the store and starts the threads.
     ///
-    /// A store that fails here is an error; a store that fails later is loaded again. A store that takes no
-    /// writes is read from, if it holds an open bank; otherwise it is waited for.
+    /// A store where nothing answers is waited for without end. A store that fails otherwise is an error here, and
+    /// loaded again later. A store that takes no writes is read from, if it holds an open bank; otherwise it is
+    /// waited for.
     ///
     /// # Errors
     /// If the server is not in the cluster, the port is taken, the store is not usable, or a thread can't
@@ -207,7 +211,8 @@ impl Node {
             doors.warn_without_operator();
         }
         let life = Life::new();
-        let mut node = Node { address, life, listener: None, others: Vec::new() };
+        let control = Control::of(&life);
+        let mut node = Node { address, life, control, listener: None, others: Vec::new() };
         // On an error the node is dropped, and so killed.
         node.spawn_all(&config, listener, store, (loaded, doors)).map_err(StartError::Thread)?;
         Ok(node)
@@ -225,9 +230,7 @@ impl Node {
         let (to_peers, peers) = crossbeam_channel::bounded(PEER_CHANNEL);
         let (to_clients, clients) = crossbeam_channel::bounded(CLIENT_CHANNEL);
         let (id, timings) = (config.id.clone(), config.timings.clone());
-        if config.doors.authorized.is_some() {
-            self.spawn_role_reader(&id, &doors, &to_peers)?;
-        }
+        self.others.push(self.control.spawn_role_reader(&id, &doors, &to_peers)?);
         let to_check = Arc::new(ToCheck::default());
         to_check.leave(check);
         let (to_appended, appended) = crossbeam_channel::bounded(block_reader::APPENDED);
@@ -304,28 +307,6 @@ impl Node {
         }
     }
 
-    /// Reads the roles anew whenever the process is told to.
-    fn spawn_role_reader(
-        &mut self,
-        id: &ServerId,
-        doors: &Arc<doors::Doors>,
-        events: &Sender<Incoming>,
-    ) -> io::Result<()> {
-        const LOOK: Duration = Duration::from_millis(200);
-        let (flag, doors, events) = (sighup::flag()?, Arc::clone(doors), events.clone());
-        let life = Arc::clone(&self.life);
-        let read = move || {
-            while life.sleep(LOOK) {
-                if flag.swap(false, Ordering::Relaxed) && doors.read_roles() {
-                    // Whoever listened has ended with the node.
-                    let _ = events.send(Incoming::Roles);
-                }
-            }
-        };
-        self.others.push(self.life.spawn(format!("{id}:roles"), read)?);
-        Ok(())
-    }
-
     fn spawn_reader(
         &mut self,
         config: &NodeConfig,
@@ -358,7 +339,12 @@ impl Node {
         drop(self);
     }
 
-    /// Blocks until the node ends by itself, and returns why.
+    /// Returns the way to give it orders from another thread.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Blocks until the node ends by itself or is asked to, and returns why. All its threads are gone then.
     pub fn wait(self) -> ExitReason {
         self.life.wait()
     }

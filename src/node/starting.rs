@@ -1,4 +1,4 @@
-//! Starting on a store that takes no writes.
+//! Starting on a store that isn't there yet, or takes no writes.
 
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -9,42 +9,57 @@ use crate::node::config::NodeConfig;
 use crate::node::load::{LoadError, Loaded, load_to_serve};
 use crate::node::read_only::Pauses;
 use crate::node::socket::refuse;
+use crate::store::waiting::Waiting;
 use crate::store::{Store, StoreError};
 
 /// How often to look for clients and peers that have connected meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
-/// The time after which the log says again what the server waits for.
-const SAID_AGAIN: Duration = Duration::from_secs(30);
 
-/// Loads the store of a server that starts. If the store takes no writes and holds no open bank that may be
-/// read meanwhile, this waits until it takes writes. It says so in the log and to everybody who connects.
+/// Loads the store of a server that starts. It is waited for without end, if nothing answers there: machines start in
+/// any order. So it is if it takes no writes and holds no open bank that may be read meanwhile. The server says
+/// so in the log and to everybody who connects.
 ///
 /// # Errors
-/// If the store fails before this wait, can't be used, or holds another bank.
+/// If the store fails otherwise before this wait, can't be used, or holds another bank.
 pub(crate) fn load_patiently(
     config: &NodeConfig,
     store: &mut dyn Store,
     listener: &TcpListener,
 ) -> Result<Loaded, StartError> {
-    let mut pauses = Pauses::default();
-    let mut said: Option<(String, Instant)> = None;
+    let (mut pauses, mut waiting, mut is_mended) = (Pauses::default(), Waiting::default(), false);
     loop {
         let why = match load_to_serve(&config.for_server(), store) {
-            Err(LoadError::Store(error @ StoreError::Refused(_))) => error.to_string(),
-            // Somebody may be mending it: starting Redis anew with more room, say.
-            Err(LoadError::Store(error)) if said.is_some() && error.is_transient() => {
+            Err(LoadError::Store(error @ StoreError::Unreachable(_))) => {
+                waiting.say(&absent(&error));
                 error.to_string()
+            }
+            Err(LoadError::Store(error @ StoreError::Refused(_))) => {
+                is_mended = true;
+                let what = "it holds nothing that may be read meanwhile, so this server waits";
+                waiting.say(&format!("{error}; {what}"));
+                error.to_string()
+            }
+            // Somebody may be mending it: starting Redis anew with more room, say.
+            Err(LoadError::Store(error)) if is_mended && error.is_transient() => {
+                waiting.say(&format!("{error}; this server waits"));
+                error.to_string()
+            }
+            Ok(loaded) if waiting.has_waited() => {
+                log::info!("the store that was waited for is there");
+                return Ok(loaded);
             }
             loaded => return loaded.map_err(StartError::Load),
         };
-        let is_news =
-            |(before, at): &(String, Instant)| *before != why || at.elapsed() >= SAID_AGAIN;
-        if said.as_ref().is_none_or(is_news) {
-            log::warn!("{why}; it holds nothing that may be read meanwhile, so this server waits");
-            said = Some((why.clone(), Instant::now()));
-        }
         turn_away(config, listener, pauses.pause(&config.timings), &why);
     }
+}
+
+/// Says that nothing answers where the store should be, and what may help.
+pub fn absent(error: &StoreError) -> String {
+    format!(
+        "{error}. Does Redis run there? `redis-server ./redis.conf` starts one; --redis URL names another place. \
+         This server waits for it"
+    )
 }
 
 /// Tells everybody who connects within this time what the server waits for.

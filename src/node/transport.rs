@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -343,6 +343,20 @@ impl Transport {
         self.connections.retain(|_, connection| connection.peer.is_some());
         self.links.values().for_each(Link::hang_up);
         self.forget();
+    }
+
+    /// Ends the clients' connections when what they are owed is written, and waits a moment for that: whoever doesn't
+    /// read holds nobody up. Requests that still wait aren't answered: their clients ask again under the same
+    /// names, and hear of it from the next process.
+    pub(crate) fn take_leave(&mut self) {
+        const MOMENT: Duration = Duration::from_millis(500);
+        let until = Instant::now() + MOMENT;
+        let clients = || self.connections.values().filter(|of| of.peer.is_none());
+        clients().for_each(|client| client.reply_sender.send(Outgoing::End));
+        for client in clients() {
+            let left = until.saturating_duration_since(Instant::now());
+            client.reply_sender.owed().wait_until_closed(left);
+        }
     }
 
     /// Hangs up on everybody.

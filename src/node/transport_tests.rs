@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use super::*;
@@ -11,6 +12,8 @@ use crate::bank::blockchain::block::FORMAT;
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::message::{Configuration, Hello, Standing};
+use crate::node::reply_sender::write_out;
+use crate::node::send_queue::testing::connection;
 
 #[test]
 fn what_connected_before_everything_was_forgotten_is_not_listened_to_after() {
@@ -54,6 +57,36 @@ fn who_greets_anew_is_not_listened_to_where_it_greeted_before() {
         let nothing = (&open).read(&mut [0]).unwrap_err();
         assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
     }
+}
+
+/// What waits for a client's writer when the server takes its leave is written before this returns; a client that
+/// doesn't read is left.
+#[test]
+fn what_clients_are_owed_is_written_before_the_leave_is_over() {
+    let (reading, mut lines) = connection();
+    let (other, _unread) = connection();
+    let mut transport = exchange_of(Gauges::new("A".parse().unwrap()));
+    let (_running, over) = crossbeam_channel::bounded(0);
+    thread::scope(|scope| {
+        for (id, socket) in [(1, reading), (2, other)] {
+            let (reply_sender, queued) = ReplySender::new(socket);
+            let (socket, owed) = reply_sender.for_writer();
+            for number in 0..20 {
+                reply_sender.send(Outgoing::Text(format!("{number}{}\n", "x".repeat(500_000))));
+            }
+            transport.admit(Incoming::Opened(ConnectionId(id), reply_sender));
+            let over = over.clone();
+            scope.spawn(move || write_out(&queued, &socket, &owed, &over));
+        }
+        let reading = scope.spawn(move || lines.by_ref().map_while(Result::ok).count());
+        transport.take_leave();
+        let first = &transport.connections[&ConnectionId(1)].reply_sender;
+        let left = first.queued();
+        // As the node's end does; only then do those end that nobody reads.
+        transport.forget();
+        assert_eq!(left, 0, "all is written");
+        assert_eq!(reading.join().unwrap(), 20, "and comes whole, before the end");
+    });
 }
 
 /// Holds the socket in the test as well, so dropping the connection alone doesn't close it.

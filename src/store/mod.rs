@@ -21,6 +21,7 @@ pub mod memory;
 mod piece;
 pub mod redis;
 mod shape;
+pub mod waiting;
 
 /// Why a store did not do what it was asked.
 #[derive(Debug)]

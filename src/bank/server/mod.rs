@@ -66,6 +66,11 @@ impl Server {
         self.chain.as_ref().map(Chain::genesis_hash)
     }
 
+    /// Returns the chain's height, and how many entries the local log holds. None until the bank is founded.
+    pub fn stand(&self) -> Option<(u64, usize)> {
+        Some((self.height()?, self.ledger.log.len()))
+    }
+
     /// Takes in an event.
     pub fn handle(&mut self, event: Event) {
         match event {

@@ -163,12 +163,18 @@ impl RedisStore {
     fn connect(&self) -> Result<RedisConnection, StoreError> {
         let mut link = RedisConnection::open(&self.target)?;
         let mut is_fit = || self.is_fit(&mut link);
-        match is_fit()? {
-            Ok(()) => {}
-            Err(why) if self.known.is_some() => return Err(self.target.failed(why)),
-            Err(why) => patiently(why, is_fit)?,
+        let fit = match is_fit() {
+            Ok(Err(why)) if self.known.is_some() => Err(self.target.failed(why)),
+            Ok(Err(why)) => patiently(why, is_fit),
+            fit => fit.map(|_| ()),
+        };
+        match fit {
+            // Redis is only just starting, or starts again. A start waits for it as if nothing had answered.
+            Err(StoreError::Failed(why)) if self.known.is_none() && link.is_lost() => {
+                Err(StoreError::Unreachable(why))
+            }
+            fit => fit.map(|()| link),
         }
-        Ok(link)
     }
 
     /// Checks that Redis can be used; the inner error says what has to end first.

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::store::StoreError;
+use crate::store::waiting::Waiting;
 
 /// Asks until `is_so` says yes, and logs from time to time what it waits for.
 pub(super) fn patiently(
@@ -11,16 +12,13 @@ pub(super) fn patiently(
     mut is_so: impl FnMut() -> Result<Result<(), String>, StoreError>,
 ) -> Result<(), StoreError> {
     const PAUSE: Duration = Duration::from_millis(100);
-    const PAUSES_UNTIL_SAID: u32 = 100;
-    for pauses in 0.. {
-        if pauses % PAUSES_UNTIL_SAID == 0 {
-            log::warn!("waiting for Redis: {why}");
-        }
+    let mut waiting = Waiting::default();
+    loop {
+        waiting.say(&format!("waiting for Redis: {why}"));
         thread::sleep(PAUSE);
         match is_so()? {
-            Ok(()) => break,
+            Ok(()) => return Ok(()),
             Err(now) => why = now,
         }
     }
-    Ok(())
 }

@@ -32,6 +32,8 @@ pub(super) struct RedisConnection {
     copies: u8,
     /// True if a turn written over this link has been on the disk.
     is_proven: bool,
+    /// True if an answer didn't come: the link broke, or Redis hangs.
+    is_lost: bool,
 }
 
 impl RedisConnection {
@@ -56,6 +58,7 @@ impl RedisConnection {
             asks_each_time: false,
             copies: 0,
             is_proven: false,
+            is_lost: false,
         };
         link.log_in()?;
         Ok(link)
@@ -93,8 +96,15 @@ impl RedisConnection {
 
     /// Sends all commands at once and returns their replies, errors among them.
     pub(super) fn request(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, StoreError> {
-        self.exchange(commands)
-            .map_err(|error| self.target.failed(lost(&error, self.target.timeout)))
+        self.exchange(commands).map_err(|error| {
+            self.is_lost = error.kind() != ErrorKind::Parse;
+            self.target.failed(lost(&error, self.target.timeout))
+        })
+    }
+
+    /// True if an answer over this link didn't come.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     fn exchange(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, RedisError> {
