@@ -184,8 +184,8 @@ fn connection(port: &str) -> Option<redis::Connection> {
     redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap().get_connection().ok()
 }
 
-/// A port that is free at all three addresses.
-fn free_port() -> String {
+/// A port that is free at all addresses that pages use.
+pub fn free_port() -> String {
     loop {
         let address = free_address();
         let port = address.rsplit(':').next().unwrap();
