@@ -394,6 +394,17 @@ where_to_begin() {
     fi
 }
 
+# http_flag ID: where it serves figures and health; a port that is the bank's own at each start anew.
+http_flag() {
+    local port
+    case " ${SERVER_FLAGS:-}" in *" --http"*) return ;; esac
+    # A lean program has no such flag.
+    "$(recall binary)" server --help | grep -q -- --http || return 0
+    port=$(free_ports $(($(recall base-port) + 100 + $(place_of "$1"))) 1 NO_VARIABLE)
+    remember "http-port-$1" "$port"
+    echo "--http 127.0.0.1:$port"
+}
+
 start_server() {
     local archive=(--archive "$(archive_of "$1")") faults=(--allow-fault-injection)
     if alive "$1"; then say "server $1 runs already"; return; fi
@@ -402,7 +413,7 @@ start_server() {
     case " ${SERVER_FLAGS:-}" in *" --allow-fault-injection"* | *" --listen"*) faults=() ;; esac
     # shellcheck disable=SC2046,SC2086  # several words
     launch "$1" env "GLIBC_TUNABLES=$TUNABLES" "$(recall binary)" server --id "$1" $(where_to_begin "$1") \
-        --redis "$(redis_url "$1")" ${archive[@]+"${archive[@]}"} ${faults[@]+"${faults[@]}"} $(bank_flag) ${SERVER_FLAGS:-}
+        --redis "$(redis_url "$1")" ${archive[@]+"${archive[@]}"} ${faults[@]+"${faults[@]}"} $(bank_flag) $(http_flag "$1") ${SERVER_FLAGS:-}
 }
 
 start_everything() {
@@ -652,6 +663,7 @@ status() {
     for name in $(all_redis) $SERVERS; do
         if ! alive "$name"; then all=1; echo "$name: doesn't run"; continue; fi
         echo "$name: process $(pid_of "$name"), log in $DATA/logs/$name.log"
+        [ -z "$(recall "http-port-$name")" ] || echo "  figures at http://127.0.0.1:$(recall "http-port-$name")/metrics"
         case $name in
             redis*) echo "  at 127.0.0.1:$(redis_port "$name")" ;;
             *) bank_client "$name" --timeout 500ms --give-up-after 1s -c status 2>&1 | sed 's/^/  /' || all=1 ;;

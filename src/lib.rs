@@ -68,6 +68,8 @@ pub mod audit;
 pub mod bank;
 pub mod client;
 mod explain;
+#[cfg(feature = "http")]
+pub mod http;
 mod keepalive;
 pub mod keys;
 pub mod mend;

@@ -189,6 +189,7 @@ fn start(redis: &TestRedis) -> Result<Node, StartError> {
     let config = NodeConfig {
         allow_fault_injection: false,
         trace: None,
+        http: None,
         id: server("A"),
         listen: cluster[&server("A")].clone(),
         cluster,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, InstanceId, LifeId, ServerId, TurnNumber};
@@ -65,9 +66,18 @@ pub struct Status {
     /// Why the store takes no writes, if it takes none. Then the server only reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_writes: Option<String>,
+    /// Why the server serves no transfers as a home, if it serves none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_serving: Option<String>,
+    /// True if this server hears a majority of those that vote, itself among them. Servers of before say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hears_majority: Option<bool>,
     /// The hash of block 0, which names the bank; none before the founding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bank: Option<BlockHash>,
+    /// The sum of all balances; none before the founding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Amount>,
     /// The height of the last block held; none before the founding.
     pub height: Option<u64>,
     /// The hash of the last block held.
@@ -182,6 +192,9 @@ pub struct ArchiveStatus {
     pub base: u64,
     /// The number of segments that hold the blocks below.
     pub segments: u64,
+    /// The bytes of these segments.
+    #[serde(default)]
+    pub bytes: u64,
     /// The number of these that are damaged, and not mended yet.
     pub damaged: u64,
     /// Why no blocks leave the store now, if anything is in the way.

@@ -207,6 +207,9 @@ pub struct Server {
     pub archive: Archive,
 
     #[command(flatten)]
+    pub http: Http,
+
+    #[command(flatten)]
     pub doors: Doors,
 
     #[command(flatten)]
@@ -214,6 +217,27 @@ pub struct Server {
 
     #[command(flatten)]
     pub times: Times,
+}
+
+/// What a server serves to whoever looks from outside.
+#[derive(Args)]
+pub struct Http {
+    /// Serve figures (/metrics, for Prometheus) and health (/health, /ready) by HTTP at this address. Whoever
+    /// reaches it may read them, with keys or without: they tell no account and no balance of one. No other
+    /// request is served there [default: serve no HTTP]
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub http: Option<Address>,
+}
+
+impl Http {
+    /// Returns the address, if there is one.
+    pub fn into_address(self) -> Option<String> {
+        #[cfg(feature = "http")]
+        return self.http.map(Address::into_string);
+        #[cfg(not(feature = "http"))]
+        None
+    }
 }
 
 #[derive(Args)]
@@ -282,8 +306,10 @@ pub struct Times {
 }
 
 #[derive(Args)]
-#[command(after_help = "Exit status: 0 all done; 1 a transfer was refused; 2 wrong usage; \
-                        3 no answer or no quorum in time.")]
+#[command(
+    after_help = "Exit status: 0 all done; 1 a transfer was refused, or health finds that the \
+                        server doesn't serve; 2 wrong usage; 3 no answer or no quorum in time."
+)]
 pub struct Client {
     #[command(flatten)]
     pub membership: Membership,

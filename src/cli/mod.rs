@@ -232,6 +232,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         index_memory: usize::try_from(server.archive.index_memory).unwrap_or(usize::MAX),
         allow_fault_injection: server.allow_fault_injection,
         trace: server.trace,
+        http: server.http.into_address(),
         doors,
         timings: Timings { settle_every: server.settle_every, ..timings(&times) },
     };

@@ -46,6 +46,8 @@ pub enum Command {
     },
     /// Shows the server's status.
     Status,
+    /// Shows whether the server serves its accounts.
+    Health,
     /// Shows the status once a second: this many times, or until the user has seen enough.
     Watch(Option<u32>),
     /// Empties the local logs into the chain.
@@ -162,12 +164,29 @@ pub enum Response {
     Block(Box<HashedBlock>),
     /// The answer to `link`: the faults of the server's links.
     Links(LinkFaults),
+    /// The answer to `health`.
+    Health(Health),
     /// The answer to `help`.
     Help(Help),
     /// No answer to the question.
     Failed(Failure),
     /// No command, or one that can't be carried out now, and why.
     Usage(String),
+}
+
+/// Whether a server serves its accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// The server's id.
+    pub server: ServerId,
+    /// True if it serves them.
+    pub serves: bool,
+    /// Why it serves none, if so and if whoever asks may know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// True if it hears a majority of those that vote; none if whoever asks may not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hears_majority: Option<bool>,
 }
 
 /// An account, as one server knows it.

@@ -1,7 +1,7 @@
 //! Commands carried out over a session.
 
 use crate::bank::request::{Reply, Request};
-use crate::client::commands::{Command, Page, Response};
+use crate::client::commands::{Command, Health, Page, Response};
 use crate::client::ending::{Failure, no_further, out_of_place};
 use crate::client::inside;
 use crate::client::session::{Session, ask};
@@ -30,6 +30,7 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
         Command::AllBalances { prefix } => inside::all_balances(session, &prefix),
         // A single look.
         Command::Status | Command::Watch(_) => reply(session, &Request::Status),
+        Command::Health => health(session),
         Command::Settle => reply(session, &Request::Settle),
         Command::Rejoin(confirmed) => reply(session, &Request::Rejoin(confirmed)),
         Command::Members(order) => reply(session, &Request::Members(order)),
@@ -42,6 +43,21 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
 
 fn reply(session: &mut Session, request: &Request) -> Result<Response, Failure> {
     ask(session, request).map(Response::Reply)
+}
+
+fn health(session: &mut Session) -> Result<Response, Failure> {
+    Ok(Response::Health(match ask(session, &Request::Status)? {
+        Reply::Status(status) => Health {
+            serves: status.active && status.not_serving.is_none() && status.no_writes.is_none(),
+            why: status.not_serving.or(status.no_writes),
+            hears_majority: status.hears_majority,
+            server: status.server,
+        },
+        Reply::Short(status) => {
+            Health { server: status.server, serves: status.active, why: None, hears_majority: None }
+        }
+        _ => return Err(out_of_place()),
+    }))
 }
 
 fn again(session: &mut Session) -> Response {

@@ -9,7 +9,7 @@ use crate::client::session::{Ending, Failure};
 pub enum Exit {
     /// Everything was done.
     Done,
-    /// A transfer or an opening was refused, or invalid.
+    /// A transfer or an opening was refused, or invalid; or the server serves none.
     Refused,
     /// There was no answer, or no majority, in time.
     NoAnswer,
@@ -41,7 +41,9 @@ pub fn exit_of(response: &Response) -> Exit {
         Response::Failed(Failure::Said(ErrorCode::Forbidden, _)) => Exit::Refused,
         Response::Failed(_) | Response::Reply(Reply::Error { .. }) => Exit::NoAnswer,
         Response::Usage(_) => Exit::Usage,
+        Response::Health(health) if !health.serves => Exit::Refused,
         Response::Reply(_)
+        | Response::Health(_)
         | Response::Page { .. }
         | Response::Balances { .. }
         | Response::AllBalances(_)

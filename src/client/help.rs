@@ -39,7 +39,7 @@ const fn topic(
 }
 
 /// All commands, in the order of the help.
-pub const TOPICS: [Topic; 29] = [
+pub const TOPICS: [Topic; 30] = [
     topic(
         ["transfer", "transfer [FROM] TO AMOUNT [--settled] [--wait TIME]"],
         "pay, from this server's own account or from another one",
@@ -132,6 +132,12 @@ pub const TOPICS: [Topic; 29] = [
         "Its part in the round for the next block, its log, what it counted and measured, its \
          Redis, its peers.",
         &["status"],
+    ),
+    topic(
+        ["health", "health"],
+        "whether the server serves its accounts, in a line",
+        "Of a client with -c health the exit status tells: 0 it serves; 1 it doesn't; 3 it gives no answer.",
+        &["health"],
     ),
     topic(
         ["watch", "watch [TIMES]"],
@@ -242,7 +248,7 @@ impl Help {
 const SHORT: &str = "\
 pay          transfer [FROM] TO AMOUNT, or t B 30; linked, batch; again
 accounts     open, rekey; balance, balances, accounts, history; more
-look inside  log, chain, block, status, watch, members
+look inside  log, chain, block, status, health, watch, members
 the bank     settle; admit, dismiss, move, promote, demote, rejoin
 links        link cut, link delay, link drop, link lose, link heal
 leave        quit, exit

@@ -27,6 +27,7 @@ pub fn to_json(response: &Response) -> String {
         }
         Response::AllBalances(sums) => to_line(sums),
         Response::Block(block) => to_line(block),
+        Response::Health(health) => to_line(health),
         Response::Help(topic) => to_line(&HelpLine { help: topic.text() }),
         Response::Failed(failure) => failure_to_json(failure),
         Response::Usage(message) => to_line(&ErrorLine { error: "usage", message }),

@@ -64,6 +64,7 @@ pub fn parse_with(
         ("log", []) => Command::Log(None),
         ("log", [server]) => Command::Log(Some(value(server)?)),
         ("status", []) => Command::Status,
+        ("health", []) => Command::Health,
         ("watch", []) => Command::Watch(None),
         ("watch", [times]) => Command::Watch(Some(how_often(times)?)),
         ("settle", []) => Command::Settle,

@@ -142,7 +142,9 @@ fn handshakes_in_words(Handshakes { done, failed }: &Handshakes) -> String {
 }
 
 /// Says what the archive holds, and what is in its way.
-fn archive_in_words(ArchiveStatus { base, segments, damaged, trouble }: &ArchiveStatus) -> String {
+fn archive_in_words(
+    ArchiveStatus { base, segments, damaged, trouble, .. }: &ArchiveStatus,
+) -> String {
     let held = match base.checked_sub(1) {
         Some(last) => format!("\n  archive: {segments} segments, up to block {last}"),
         None => "\n  archive: no segment yet".into(),
@@ -244,7 +246,7 @@ mod tests {
     #[test]
     fn the_archive_is_told() {
         let said = |base, damaged, trouble| {
-            let archive = ArchiveStatus { base, segments: 2, damaged, trouble };
+            let archive = ArchiveStatus { base, segments: 2, bytes: 9, damaged, trouble };
             archive_in_words(&archive)
         };
         assert_eq!(said(0, 0, None), "\n  archive: no segment yet");

@@ -7,7 +7,7 @@ use crate::bank::ledger::entry::{Action, Entry, Record, Via};
 use crate::bank::request::{
     AsksToJoin, AsksToRejoin, Listed, MemberStatus, Outcome, Reply, ShortStatus, StatementLine,
 };
-use crate::client::commands::{AccountBalance, AllBalances, Page, Response, Sum};
+use crate::client::commands::{AccountBalance, AllBalances, Health, Page, Response, Sum};
 use crate::client::exit::is_invalid;
 use crate::client::session::{Ending, Failure};
 use crate::client::status::status_in_words;
@@ -35,6 +35,7 @@ pub fn to_words(response: &Response) -> String {
         Response::Chain(blocks) if blocks.is_empty() => "no such blocks".into(),
         Response::Chain(blocks) => blocks.iter().map(block_in_words).collect::<Vec<_>>().join("\n"),
         Response::Links(LinkFaults { faults, .. }) => links_in_words(faults),
+        Response::Health(health) => health_in_words(health),
         Response::Help(topic) => topic.text(),
         Response::Failed(failure) => format!("error: {}", plain(&failure.to_string())),
         Response::Usage(message) => format!("error: {}", plain(message)),
@@ -127,6 +128,20 @@ fn reply_in_words(reply: &Reply) -> String {
             members_in_words(*height, members, asks, ordered)
         }
         Reply::Error { message, .. } => format!("error: {}", plain(message)),
+    }
+}
+
+fn health_in_words(health: &Health) -> String {
+    let Health { server, serves, why, hears_majority } = health;
+    let majority = match hears_majority {
+        Some(true) => ", and hears a majority",
+        Some(false) => ", but hears no majority",
+        None => "",
+    };
+    match (serves, why) {
+        (true, _) => format!("{server} serves{majority}"),
+        (false, Some(why)) => format!("{server} doesn't serve: {}", plain(why)),
+        (false, None) => format!("{server} doesn't serve"),
     }
 }
 

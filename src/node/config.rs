@@ -46,6 +46,8 @@ pub struct NodeConfig {
     pub index_memory: usize,
     /// The file in which to note down what happens, if any.
     pub trace: Option<PathBuf>,
+    /// The `HOST:PORT` at which to serve figures and health by HTTP, if any. Port 0 lets the system choose.
+    pub http: Option<String>,
     /// Who is let in.
     pub doors: Doors,
     /// How patient to be.

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Select};
+use crossbeam_channel::{Receiver, Select, Sender};
 
 use crate::bank::effects::{Bound, Event, Turn};
 use crate::bank::ids::ServerId;
@@ -19,6 +19,7 @@ use crate::node::archivist::Fetching;
 use crate::node::checking::ToCheck;
 use crate::node::config::Timings;
 use crate::node::diallers::Diallers;
+use crate::node::figures::Seen;
 use crate::node::gate::Gate;
 use crate::node::idle::Idle;
 use crate::node::incoming::Incoming;
@@ -36,9 +37,6 @@ use crate::store::{Store, StoreError};
 const PEERS_PER_TURN: usize = 256;
 /// The most events from clients sorted into their queues within one turn.
 const SORTED_PER_TURN: usize = 4_096;
-
-/// How often a server checks that its store is there, still its own, and keeps what it confirms.
-const LOOK_IN: Duration = Duration::from_secs(2);
 
 /// All that the central thread owns.
 pub(crate) struct EventLoop {
@@ -58,6 +56,8 @@ pub(crate) struct EventLoop {
     pub(crate) pauses: Pauses,
     /// What is fetched from peers for segments, if there are any.
     pub(crate) fetching: Option<Fetching>,
+    /// Who waits to see how the server stands.
+    pub(crate) watchers: Vec<Sender<Seen>>,
 }
 
 /// What the last turn left for the next ones.
@@ -71,10 +71,12 @@ pub(crate) struct Waiting {
     /// A link that came up. It opens a turn: messages said earlier in a turn are meant for the link
     /// before it, and over a new link the hello has to be first.
     dialled: Option<Incoming>,
+    /// When the present turn began.
+    turn_began: Instant,
     /// When the store was last checked.
-    looked_in: Instant,
+    pub(super) looked_in: Instant,
     /// When to try the store again, if it takes no writes.
-    nap: Option<Nap>,
+    pub(super) nap: Option<Nap>,
 }
 
 impl Waiting {
@@ -86,6 +88,7 @@ impl Waiting {
             idle: Idle::default(),
             notes: Notes::new(Instant::now()),
             dialled: None,
+            turn_began: Instant::now(),
             looked_in: Instant::now(),
             nap: None,
         }
@@ -93,7 +96,7 @@ impl Waiting {
 }
 
 /// Why turns can't go on.
-enum Broken {
+pub(super) enum Broken {
     Store(StoreError),
     /// The store, which took no writes, now lets this life begin.
     Awake(Box<(Server, Option<Check>)>),
@@ -159,12 +162,13 @@ impl EventLoop {
         }
         select.recv(self.life.asked());
         let Waiting { timers, gate, looked_in, nap, .. } = &self.waiting;
-        let look_in = nap.as_ref().map_or(*looked_in + LOOK_IN, |nap| nap.until);
+        let look_in = nap.as_ref().map_or(*looked_in + Self::LOOK_IN, |nap| nap.until);
         let deadlines = [timers.next_deadline(), gate.shut_until()];
         let _ = select.ready_deadline(deadlines.into_iter().flatten().fold(look_in, Instant::min));
     }
 
     fn take_in(&mut self) {
+        self.waiting.turn_began = Instant::now();
         let dialled = self.waiting.dialled.take();
         if let Some(Incoming::Dialled(peer, _, Some(key))) = &dialled {
             self.server.handle(Event::LinkProved(peer.clone(), *key));
@@ -212,10 +216,14 @@ impl EventLoop {
     }
 
     fn admit(&mut self, incoming: Incoming) {
-        if let Incoming::Roles = incoming {
-            let events = self.transport.new_roles();
-            return events.into_iter().for_each(|event| self.server.handle(event));
-        }
+        let incoming = match incoming {
+            Incoming::Roles => {
+                let events = self.transport.new_roles();
+                return events.into_iter().for_each(|event| self.server.handle(event));
+            }
+            Incoming::Look(watcher) => return self.watchers.push(watcher),
+            incoming => incoming,
+        };
         if let (Incoming::Wanted(from, to), Some(fetching)) = (&incoming, &mut self.fetching) {
             let is_linked = |peer: &ServerId| self.transport.is_linked(peer);
             if let Some((peer, question)) = fetching.ask((*from, *to), is_linked) {
@@ -277,29 +285,8 @@ impl EventLoop {
         self.transport.doors.learn(self.server.bank(), self.server.is_keyed());
         self.transport.end_turn();
         self.transport.trace.flush();
-        Ok(())
-    }
-
-    /// Checks now and then that the store is still there and keeps what it confirms: nobody should have to pay
-    /// to find out that it is gone, nor lose a payment because somebody has changed a setting. If the store
-    /// took no writes, checks whether it does now.
-    fn look_in(&mut self, now: Instant) -> Result<(), Broken> {
-        match &mut self.waiting.nap {
-            Some(nap) if now >= nap.until => {
-                nap.until = now + self.pauses.pause(&self.timings);
-                match nap.read_only.try_to_begin(&self.config, &mut *self.store) {
-                    Ok(None) => {}
-                    Ok(Some(loaded)) => return Err(Broken::Awake(Box::new(loaded))),
-                    Err(LoadError::Store(error)) => return Err(Broken::Store(error)),
-                    Err(error) => return Err(Broken::Node(error.into())),
-                }
-            }
-            None if now.saturating_duration_since(self.waiting.looked_in) >= LOOK_IN => {
-                self.store.look_in().map_err(Broken::Store)?;
-                self.waiting.looked_in = Instant::now();
-            }
-            _ => {}
-        }
+        self.transport.gauges.took(self.waiting.turn_began.elapsed());
+        self.show();
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::node::connection::STACKS;
 use crate::node::listener::{MAX_CLIENTS, ROOM_FOR_PEERS};
+use crate::node::outside::CONNECTIONS;
 
 /// The open files that a process may have if the system doesn't tell its limit.
 const FILES_USUALLY: usize = 1024;
@@ -11,6 +12,8 @@ const FILES_USUALLY: usize = 1024;
 const OWN_FILES: usize = 32;
 /// The files for each peer: both connections, each twice while it is made anew.
 const FILES_FOR_A_PEER: usize = 4;
+/// The files for HTTP: its port, and its connections.
+const HTTP_FILES: usize = 1 + CONNECTIONS;
 /// The address space that is kept free of clients, in bytes.
 const OWN_ADDRESSES: usize = 512 << 20;
 /// The address space of a connection beside its threads' stacks, in bytes.
@@ -26,11 +29,11 @@ pub(crate) struct Places {
 }
 
 /// Reads the system's limits, and logs what follows from them.
-pub(crate) fn look(peers: usize) -> Places {
+pub(crate) fn look(peers: usize, serves_http: bool) -> Places {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = limit(&limits, "Max open files");
     let addresses = limit(&limits, "Max address space");
-    let places = places(files, addresses, peers);
+    let places = places(files, addresses, peers, if serves_http { HTTP_FILES } else { 0 });
     let said = |what: Option<usize>| what.map_or("any number of".to_owned(), |n| n.to_string());
     let why = format!(
         "at most {} clients: this process may have {} open files and {} bytes of addresses",
@@ -58,10 +61,10 @@ fn limit(limits: &str, name: &str) -> Option<usize> {
 }
 
 /// Computes the places beside `peers` peers.
-fn places(files: Option<usize>, addresses: Option<usize>, peers: usize) -> Places {
+fn places(files: Option<usize>, addresses: Option<usize>, peers: usize, beside: usize) -> Places {
     let files = files.unwrap_or(usize::MAX);
     let to_look_at = ROOM_FOR_PEERS.min(files / 8).max(1);
-    let by_files = files.saturating_sub(OWN_FILES + peers * FILES_FOR_A_PEER + to_look_at);
+    let by_files = files.saturating_sub(OWN_FILES + beside + peers * FILES_FOR_A_PEER + to_look_at);
     let by_addresses = addresses.map_or(usize::MAX, |addresses| {
         addresses.saturating_sub(OWN_ADDRESSES) / (STACKS + ADDRESSES_FOR_A_CLIENT)
     });
@@ -75,12 +78,13 @@ mod tests {
 
     #[test]
     fn clients_have_what_servers_and_redis_leave() {
-        let clients = |files| places(Some(files), None, 2).clients;
-        assert_eq!(places(None, None, 2), Places { clients: 800, to_look_at: 64 });
+        let clients = |files| places(Some(files), None, 2, 0).clients;
+        assert_eq!(places(None, None, 2, 0), Places { clients: 800, to_look_at: 64 });
         assert_eq!([clients(1024), clients(256), clients(64), clients(8)], [800, 184, 16, 1]);
-        let beside = |peers| places(Some(256), None, peers).clients;
+        let beside = |peers| places(Some(256), None, peers, 0).clients;
         assert!(beside(8) < beside(2));
-        let by_addresses = places(None, Some(1 << 30), 2).clients;
+        assert_eq!(places(Some(256), None, 2, 9).clients, beside(2) - 9);
+        let by_addresses = places(None, Some(1 << 30), 2, 0).clients;
         assert!((100..400).contains(&by_addresses), "{by_addresses}");
     }
 

@@ -13,6 +13,7 @@ use crate::bank::paxos::message::{Message, Standing};
 use crate::bank::request::{Measured, Outcome, RedisStatus, Reply, Status};
 use crate::bank::status::Runs;
 use crate::node::backlog::MAX_BACKLOG;
+use crate::node::figures::Figures;
 use crate::node::histogram::Recent;
 
 /// How many moments of the local log's growth are kept. When there are more, every other one goes.
@@ -37,6 +38,7 @@ pub(crate) struct Gauges {
     store: Recent,
     last_us: Option<u64>,
     failure: Option<(String, Instant)>,
+    pub(crate) figures: Figures,
 }
 
 /// When a peer was last heard, and its rate.
@@ -63,6 +65,7 @@ impl Gauges {
             store: Recent::new(now),
             last_us: None,
             failure: None,
+            figures: Figures::default(),
         }
     }
 
@@ -90,6 +93,7 @@ impl Gauges {
         }
         let took = now.saturating_duration_since(begun);
         self.store.add(took, now);
+        self.figures.store.add(took);
         self.last_us = Some(micros(took));
         for write in &batch.writes {
             match write {
@@ -113,6 +117,7 @@ impl Gauges {
 
     /// Notes that the store failed.
     pub(crate) fn failed(&mut self, error: &str) {
+        self.figures.store_failures += 1;
         self.failure = Some((error.to_owned(), Instant::now()));
     }
 
@@ -122,23 +127,25 @@ impl Gauges {
     }
 
     /// Notes that a reply leaves, to a request that came at `at`.
-    pub(crate) fn answered(&mut self, reply: &mut Reply, at: Option<Instant>) {
+    pub(crate) fn answered(&mut self, reply: &Reply, at: Option<Instant>) {
         let slowest = match reply {
             Reply::One(outcome) => self.count(outcome),
             Reply::Batch { outcomes } => outcomes.iter().filter_map(|one| self.count(one)).max(),
-            Reply::Status(status) => return self.complete(status),
             _ => return,
         };
         let (Some(slowest), Some(at)) = (slowest, at) else { return };
         let took = self.now.saturating_duration_since(at);
-        match slowest {
-            Way::Local => self.local.add(took, self.now),
-            Way::Run => self.paxos.add(took, self.now),
-        }
+        let (recent, ever) = match slowest {
+            Way::Local => (&mut self.local, &mut self.figures.local),
+            Way::Run => (&mut self.paxos, &mut self.figures.paxos),
+        };
+        recent.add(took, self.now);
+        ever.add(took);
     }
 
     /// Counts an outcome; returns what an acceptance took.
     fn count(&mut self, outcome: &Outcome) -> Option<Way> {
+        self.figures.count(outcome);
         match outcome {
             Outcome::Accepted { repeated: true, .. } => None,
             Outcome::Accepted { via, settled, .. } => {
@@ -158,8 +165,13 @@ impl Gauges {
         }
     }
 
-    /// Adds the measurements to a status.
-    fn complete(&mut self, status: &mut Status) {
+    /// Notes how long a turn took, from taking in to handing out.
+    pub(crate) fn took(&mut self, turn: Duration) {
+        self.figures.turns.add(turn);
+    }
+
+    /// Returns the measurements to a status, and adds to it when peers were heard.
+    pub(crate) fn measured(&mut self, status: &mut Status) -> Measured {
         let now = Instant::now();
         for peer in &mut status.peers {
             let Some(heard) = self.peers.get(&peer.id) else { continue };
@@ -169,7 +181,7 @@ impl Gauges {
         let included = status.included.get(&status.server).copied();
         let oldest = included.unwrap_or(Position::START).next();
         let last_error_ms = |at: Instant| millis(now.saturating_duration_since(at));
-        status.measured = Some(Measured {
+        Measured {
             uptime_ms: millis(now.saturating_duration_since(self.started)),
             oldest_entry_ms: (status.log_length > 0)
                 .then(|| millis(now.saturating_duration_since(self.grew.since(oldest)))),
@@ -183,7 +195,7 @@ impl Gauges {
                 last_error_ms: self.failure.as_ref().map(|(_, at)| last_error_ms(*at)),
             },
             ..self.counts.clone()
-        });
+        }
     }
 }
 

@@ -128,8 +128,7 @@ fn a_status_is_completed() {
     let mut status: Status =
         serde_json::from_str(&text.replace("HEAD", &BlockHash::NONE.to_string())).unwrap();
     assert_eq!(status.included, BTreeMap::new(), "a server of before says less");
-    gauges.complete(&mut status);
-    let measured = status.measured.unwrap();
+    let measured = gauges.measured(&mut status);
     assert_eq!((measured.runs_started, measured.runs_won, measured.runs_lost), (3, 2, 1));
     assert_eq!(measured.redis.last_us, Some(2_000));
     assert_eq!(measured.redis.last_error.as_deref(), Some("the store failed: it hangs"));

@@ -2,11 +2,14 @@
 
 use std::time::Instant;
 
+use crossbeam_channel::Sender;
+
 use crate::bank::effects::Event;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::request::Request;
 use crate::node::backlog::Untaken;
+use crate::node::figures::Seen;
 use crate::node::link::Link;
 use crate::node::reply_sender::ReplySender;
 
@@ -22,6 +25,8 @@ pub(crate) enum Incoming {
     Proved(ConnectionId, Fingerprint),
     /// The roles of keys are other ones now.
     Roles,
+    /// Somebody asks how the server stands. It is told when the turn is durable.
+    Look(Sender<Seen>),
     /// The archivist wants the blocks of these heights from a peer.
     Wanted(u64, u64),
     /// An event from that connection.

@@ -17,7 +17,8 @@
 //! peer ───────── dials one peer, and keeps the link (diallers: whom)
 //! link ───────── the way out to a peer: two send queues and their writer
 //! idle ───────── how the event loop waits
-//! gauges ─────── what the event loop measures and counts beside its work, for status
+//! gauges ─────── what the event loop measures and counts beside its work, for status (figures: since the start)
+//! watching ───── how other threads see how the server stands (outside: by HTTP; metrics, exposition: figures)
 //! starting ───── waits for a store that isn't there, or takes no writes (read_only: how long to leave it alone)
 //! loading ────── what clients are told while the store is being loaded again
 //! block_reader ─ serves pieces of the chain and statements; hears of each durable block from transport
@@ -33,7 +34,6 @@
 //! All channels are bounded. The event loop never blocks in sending. A thread that blocks in sending to the
 //! event loop holds back only its own connection.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -57,6 +57,7 @@ use crate::node::incoming::Incoming;
 use crate::node::life::Life;
 use crate::node::load::Loaded;
 use crate::node::loading::Loading;
+use crate::node::outside::Outside;
 use crate::node::queues::Queues;
 use crate::node::read_only::Pauses;
 use crate::node::room::Room;
@@ -65,6 +66,7 @@ use crate::node::statements::Statements;
 use crate::node::trace::Trace;
 use crate::node::transport::Transport;
 use crate::node::unread::{UNREAD, Unread};
+use crate::node::watching::Watch;
 use crate::store::{BlockSource, Store};
 
 mod archivist;
@@ -77,7 +79,11 @@ mod control;
 mod diallers;
 mod doors;
 mod event_loop;
+#[cfg(feature = "http")]
+mod exposition;
 mod faults;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody looks from outside"))]
+mod figures;
 mod files;
 mod gate;
 mod gauges;
@@ -85,6 +91,7 @@ mod guests;
 mod handshakes;
 mod histogram;
 mod idle;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody looks from outside"))]
 mod incoming;
 mod inlet;
 mod life;
@@ -92,8 +99,16 @@ mod link;
 mod listener;
 mod load;
 mod loading;
+mod looking_in;
 mod message_log;
+#[cfg(feature = "http")]
+mod metrics;
 mod notes;
+#[cfg(feature = "http")]
+mod outside;
+#[cfg(not(feature = "http"))]
+#[path = "outside_absent.rs"]
+mod outside;
 mod peer;
 mod queues;
 mod read_only;
@@ -102,6 +117,7 @@ mod roles;
 mod room;
 mod send_queue;
 mod socket;
+mod start_error;
 mod starting;
 mod statements;
 mod timers;
@@ -109,12 +125,15 @@ mod touched;
 mod trace;
 mod transport;
 mod unread;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody looks from outside"))]
+mod watching;
 
 pub use config::{Doors, NodeConfig, Timings};
 pub use control::Control;
 pub use life::{ExitReason, Leave};
 pub use listener::{MAX_CLIENTS, ROOM_FOR_PEERS};
 pub use load::{LoadError, load};
+pub use start_error::StartError;
 pub use starting::absent;
 pub use trace::check_trace;
 
@@ -122,52 +141,6 @@ pub use trace::check_trace;
 const PEER_CHANNEL: usize = 256;
 /// The most events from clients that the event loop hasn't taken in.
 const CLIENT_CHANNEL: usize = 1024;
-
-/// Why a node did not start.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The server is not a member of the cluster.
-    NotInCluster(ServerId),
-    /// The address can't be listened on.
-    Listen {
-        /// The address.
-        address: String,
-        /// Why it can't be listened on.
-        error: io::Error,
-    },
-    /// The store, or its content, can't be used.
-    Load(LoadError),
-    /// The file of the roles can't be used, for this reason.
-    Roles(String),
-    /// It would found a bank with keys, and doesn't know whom to expect.
-    Unexpected(String),
-    /// A thread can't be started.
-    Thread(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::NotInCluster(id) => write!(f, "{id} is not one of the cluster's servers"),
-            StartError::Listen { address, error } => {
-                write!(f, "can't listen on {address}: {error}")?;
-                match error.kind() {
-                    io::ErrorKind::AddrInUse => {
-                        f.write_str("; perhaps this server, or another program, runs there already")
-                    }
-                    _ => Ok(()),
-                }
-            }
-            StartError::Load(error) => write!(f, "{error}"),
-            StartError::Roles(why) => f.write_str(why),
-            StartError::Unexpected(words) => write!(f, "founding a bank with keys {words}"),
-            StartError::Thread(error) => write!(f, "can't start a thread: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// A running server.
 ///
@@ -179,6 +152,7 @@ pub struct Node {
     control: Control,
     listener: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
+    outside: Option<Outside>,
 }
 
 impl Node {
@@ -201,6 +175,13 @@ impl Node {
         let cant_listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(cant_listen)?;
         let address = listener.local_addr().map_err(cant_listen)?;
+        // Before the store: who looks from outside learns what is waited for.
+        let watch = Arc::<Watch>::default();
+        let outside = config.http.as_deref().map(|at| {
+            let error = |error| StartError::Listen { address: at.to_owned(), error };
+            Outside::open(at, Arc::clone(&watch)).map_err(error)
+        });
+        let outside = outside.transpose()?;
         let loaded = load_patiently(&config, &mut *store, &listener)?;
         let founds = loaded.server.bank().is_none() && config.bank.is_none();
         match config.doors.unexpected(&config.id, config.cluster.keys()) {
@@ -212,9 +193,10 @@ impl Node {
         }
         let life = Life::new();
         let control = Control::of(&life);
-        let mut node = Node { address, life, control, listener: None, others: Vec::new() };
+        let mut node = Node { address, life, control, listener: None, others: Vec::new(), outside };
         // On an error the node is dropped, and so killed.
-        node.spawn_all(&config, listener, store, (loaded, doors)).map_err(StartError::Thread)?;
+        node.spawn_all(&config, listener, store, (loaded, doors), &watch)
+            .map_err(StartError::Thread)?;
         Ok(node)
     }
 
@@ -224,6 +206,7 @@ impl Node {
         listener: TcpListener,
         store: Box<dyn Store>,
         (Loaded { server, check, read_only }, doors): (Loaded, Arc<doors::Doors>),
+        watch: &Watch,
     ) -> io::Result<()> {
         doors.learn(server.bank(), server.is_keyed());
         let loading = Arc::new(Loading::default());
@@ -249,6 +232,7 @@ impl Node {
         let line = (timings.clone(), to_peers.clone(), Arc::clone(&doors), faults.clone());
         let mut diallers = Diallers::of(&id, &self.life, line, trace.clone());
         diallers.dial_each(&dials)?;
+        watch.begin(&to_peers, &loading);
         let admission = self.admission(config, (to_peers, to_clients), &loading, (faults, &doors));
         let gauges = Gauges::new(id.clone());
         let told = fetching.as_ref().map(Fetching::told).unwrap_or_default();
@@ -270,6 +254,7 @@ impl Node {
             pauses: Pauses::default(),
             timings,
             fetching,
+            watchers: Vec::new(),
         };
         if let Some(read_only) = read_only {
             event_loop.only_read(read_only);
@@ -288,7 +273,7 @@ impl Node {
         loading: &Arc<Loading>,
         (faults, doors): (Option<Arc<Faults>>, &Arc<doors::Doors>),
     ) -> Admission {
-        let places = files::look(config.cluster.len() - 1);
+        let places = files::look(config.cluster.len() - 1, config.http.is_some());
         Admission {
             id: config.id.clone(),
             home: AccountId::of(&config.id),
@@ -326,6 +311,11 @@ impl Node {
     /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the address where it serves HTTP, if it does.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.outside.as_ref().map(Outside::address)
     }
 
     /// Returns why the node ended, if it has.

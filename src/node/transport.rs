@@ -11,10 +11,11 @@ use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Bound, Event, Write};
 use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
-use crate::bank::request::{ErrorCode, Reply};
+use crate::bank::request::{ErrorCode, Reply, Status};
 use crate::node::archivist::Told;
 use crate::node::block_reader::{IndexTold, Job, Jobs};
 use crate::node::doors::Doors;
+use crate::node::figures::Seen;
 use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
 use crate::node::link::Link;
@@ -144,7 +145,9 @@ impl Transport {
                 Some(Event::Proved(id, asker))
             }
             // The request waits for its turn first; roles concern many connections at once.
-            Incoming::Asked(..) | Incoming::Roles | Incoming::Wanted(..) => None,
+            Incoming::Asked(..) | Incoming::Roles | Incoming::Wanted(..) | Incoming::Look(_) => {
+                None
+            }
             Incoming::Silent(id) => {
                 // The way to the peer is likely as dead as the way from it, and the system would go on
                 // trying for minutes.
@@ -238,15 +241,14 @@ impl Transport {
             Bound::Reply(id, number, mut reply) => {
                 self.trace.replied(&reply);
                 if let Some(connection) = self.connections.get_mut(&id) {
-                    self.gauges.answered(&mut reply, connection.asked.answered(number));
-                    if let Reply::Status(status) = &mut reply
-                        && let Some(measured) = &mut status.measured
-                    {
-                        measured.handshakes = self.doors.counts.so_far();
-                        let archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
-                        measured.archive.clone_from(&archive);
-                        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-                        measured.index.clone_from(&index);
+                    self.gauges.answered(&reply, connection.asked.answered(number));
+                    if let Reply::Status(status) = &mut reply {
+                        complete(
+                            status,
+                            (&mut self.gauges, &self.doors),
+                            &self.archive,
+                            &self.index,
+                        );
                     }
                     connection.reply_sender.reply(number, reply);
                 }
@@ -277,6 +279,15 @@ impl Transport {
             }
         }
         None
+    }
+
+    /// Returns a status with all that the shell measured, and the figures beside it.
+    pub(crate) fn seen(&mut self, mut status: Status, written: u64) -> Seen {
+        complete(&mut status, (&mut self.gauges, &self.doors), &self.archive, &self.index);
+        let from_peers = self.connections.values().filter(|of| of.peer.is_some()).count();
+        let clients = self.connections.len() - from_peers;
+        let figures = self.gauges.figures.clone();
+        Seen { status, figures, written, clients, from_peers, links: self.links.len() }
     }
 
     /// Ends the link to a peer, which is dialled anew.
@@ -368,6 +379,20 @@ impl Transport {
         self.asked_now.clear();
         self.outdated = self.newest;
     }
+}
+
+/// Adds to a status what the shell's threads measured and counted.
+fn complete(
+    status: &mut Status,
+    (gauges, doors): (&mut Gauges, &Doors),
+    archive: &Told,
+    index: &IndexTold,
+) {
+    let mut measured = gauges.measured(status);
+    measured.handshakes = doors.counts.so_far();
+    measured.archive.clone_from(&archive.lock().unwrap_or_else(PoisonError::into_inner));
+    measured.index.clone_from(&index.lock().unwrap_or_else(PoisonError::into_inner));
+    status.measured = Some(measured);
 }
 
 #[cfg(test)]

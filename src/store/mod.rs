@@ -149,6 +149,12 @@ pub trait Store: BlockSource {
     /// its receipt if its number is the last turn's.
     fn commit(&mut self, batch: Batch) -> Result<Receipt, StoreError>;
 
+    /// Returns how many bytes the durable turns of this process took on their way to the store, if that is
+    /// counted.
+    fn written(&self) -> u64 {
+        0
+    }
+
     /// Returns a second view of the same data, for the block reader's thread.
     fn reader(&self) -> Box<dyn BlockSource>;
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, sources};
 
 /// The top folders, and what each may import beside itself. No arrow leads up.
-const ALLOWED: [(&str, &[&str]); 23] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("keepalive", &[]),
     ("explain", &[]),
+    ("http", &[]),
     ("mend", &[]),
     ("bank", &[]),
     ("wire", &["explain", "bank"]),
@@ -15,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("trace", &["explain", "bank"]),
     ("noise", &["explain", "bank"]),
     ("client", &["bank", "wire", "noise"]),
-    ("node", &["bank", "wire", "noise", "store", "trace", "keepalive"]),
+    ("node", &["bank", "wire", "noise", "store", "trace", "keepalive", "http"]),
     ("keys", &["bank", "noise"]),
     ("tunnel", &["bank", "wire", "noise", "keepalive", "client"]),
     ("audit", &["explain", "bank", "wire", "store", "client"]),
@@ -32,7 +33,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
         "lib",
         &[
             "bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend",
-            "keys", "tunnel", "upgrade",
+            "keys", "tunnel", "upgrade", "http",
         ],
     ),
     ("reader", &[]),

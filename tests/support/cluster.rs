@@ -50,6 +50,7 @@ impl Cluster {
                 index_memory: NodeConfig::INDEX_MEMORY,
                 allow_fault_injection: false,
                 trace: None,
+                http: None,
                 doors: Doors::default(),
                 timings: timings.clone(),
             };

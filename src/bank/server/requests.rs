@@ -3,6 +3,7 @@
 
 use super::Server;
 use super::own::Leaving;
+use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
@@ -182,7 +183,17 @@ impl Server {
         Reply::Log { server, entries, more }
     }
 
-    fn status(&self) -> Status {
+    /// Returns why this server serves no transfers as a home, if it serves none.
+    fn not_serving(&self) -> Option<String> {
+        if !self.takes_part() {
+            return Some(self.not_open());
+        }
+        let why = self.store.no_writes.as_ref()?;
+        Some(format!("{} only reads: its store takes no writes: {why}", self.config.id))
+    }
+
+    /// Returns what the server knows of itself. A client may hear it only when the turn is durable.
+    pub fn status(&self) -> Status {
         let run = match &self.proposer.run {
             Some(run) => run.describe(),
             None if self.pace.is_backing_off() => "backing off",
@@ -210,7 +221,13 @@ impl Server {
             active: self.store.active,
             waiting_for: self.waits_for(),
             no_writes: self.store.no_writes.clone(),
+            not_serving: self.not_serving(),
+            hears_majority: Some(self.sees_majority()),
             bank: self.bank(),
+            total: self
+                .chain
+                .as_ref()
+                .and_then(|chain| u64::try_from(chain.founded_with()).ok().and_then(Amount::new)),
             height: self.height(),
             head: self.chain.as_ref().map_or(BlockHash::NONE, Chain::head),
             included: self.chain.as_ref().map(|c| c.derived().included.clone()).unwrap_or_default(),

@@ -229,6 +229,7 @@ impl Archivist for RedisArchivist {
         let Desk { archived, keeper, .. } = self.desk.as_ref()?;
         let (base, segments) = (archived.base(), archived.segments().len() as u64);
         let damaged = keeper.damaged() as u64;
-        Some(ArchiveStatus { base, segments, damaged, trouble: None })
+        let bytes = archived.segments().iter().map(|segment| segment.bytes).sum();
+        Some(ArchiveStatus { base, segments, bytes, damaged, trouble: None })
     }
 }

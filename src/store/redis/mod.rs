@@ -98,6 +98,8 @@ pub struct RedisStore {
     hold: Option<Hold>,
     archive: Option<Archive>,
     past: Past,
+    /// The bytes of all durable turns.
+    written: u64,
 }
 
 /// The silence after which the connection is checked before the next write. Redis may have closed it
@@ -140,6 +142,7 @@ impl RedisStore {
             hold: None,
             archive: None,
             past: Past::new(None),
+            written: 0,
         })
     }
 
@@ -278,7 +281,7 @@ impl RedisStore {
                 turn.trim(sealed, hold.shape.blocks);
             }
             turn.write(&batch.writes, hold.shape.accepted);
-            run_turn(&mut hold.link, &self.keys, &hold.token, turn)?;
+            self.written += run_turn(&mut hold.link, &self.keys, &hold.token, turn)?;
             if let Some(sealed) = sealed {
                 self.past.push(sealed.segment);
             }
@@ -401,6 +404,10 @@ impl Store for RedisStore {
 
     fn commit(&mut self, batch: Batch) -> Result<Receipt, StoreError> {
         batch.write(|batch| self.write(batch))
+    }
+
+    fn written(&self) -> u64 {
+        self.written
     }
 
     fn reader(&self) -> Box<dyn BlockSource> {

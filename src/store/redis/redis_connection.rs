@@ -34,6 +34,8 @@ pub(super) struct RedisConnection {
     is_proven: bool,
     /// True if an answer didn't come: the link broke, or Redis hangs.
     is_lost: bool,
+    /// The bytes of all commands that were sent.
+    sent: u64,
 }
 
 impl RedisConnection {
@@ -59,6 +61,7 @@ impl RedisConnection {
             copies: 0,
             is_proven: false,
             is_lost: false,
+            sent: 0,
         };
         link.log_in()?;
         Ok(link)
@@ -94,6 +97,11 @@ impl RedisConnection {
         Ok(())
     }
 
+    /// Returns the bytes of all commands that were sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Sends all commands at once and returns their replies, errors among them.
     pub(super) fn request(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, StoreError> {
         self.exchange(commands).map_err(|error| {
@@ -111,6 +119,7 @@ impl RedisConnection {
         let mut bytes = Vec::new();
         commands.iter().for_each(|command| command.write_packed_command(&mut bytes));
         self.connection.send_packed_command(&bytes)?;
+        self.sent += bytes.len() as u64;
         // Not `req_packed_commands`: it goes on to wait for the other replies after a time-out.
         let reply = |_| self.connection.recv_response();
         commands.iter().map(reply).collect()

@@ -270,14 +270,15 @@ fn with_life(found: Snapshot) -> (Stored, Coming) {
     (stored, Coming { seen, owner, instance, life, turn, older, archived })
 }
 
-/// Makes a turn durable if `token` still owns the store, and guards the next turn.
+/// Makes a turn durable if `token` still owns the store, and guards the next turn. Returns the bytes that it took.
 pub(super) fn run_turn(
     link: &mut RedisConnection,
     keys: &Keys,
     token: &str,
     turn: Turn<'_>,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let (commands, expected) = turn.split();
+    let before = link.sent();
     let done = link.transaction(&keys.owner, commands)?;
     if let Some(replies) = &done.replies {
         expected.check(replies)?;
@@ -287,7 +288,7 @@ pub(super) fn run_turn(
         Some(owner) if owner == token && done.replies.is_some() => {
             done.flushed?;
             link.prove();
-            Ok(())
+            Ok(link.sent() - before)
         }
         None => Err(gone(keys)),
         owner => Err(taken_over(keys, owner)),
