@@ -62,6 +62,11 @@ pub struct Play {
     #[arg(long, value_name = "FOLDER")]
     pub traces: Option<PathBuf>,
 
+    /// Write a page to this file, which steps through what the servers told each other: one file of HTML that needs
+    /// nothing else, for a lecture or a hand-out
+    #[arg(long, value_name = "FILE.html")]
+    pub page: Option<PathBuf>,
+
     /// Keep the servers' logs in this folder [default: a new folder for temporary files, if the play fails]
     #[arg(long, value_name = "FOLDER")]
     pub logs: Option<PathBuf>,
@@ -118,6 +123,10 @@ pub(super) fn options(play: Play, variable: Option<String>) -> Result<play::Opti
     let Play { files, redis, password_file, concurrent, patience, traces, json, .. } = play;
     let redis = redis::url(redis, variable, &password_file)?;
     let (opening, short_waits) = (play.opening_balance, matches!(play.short, Short::Wait));
+    let page = play.page;
+    if page.is_some() && files.len() > 1 {
+        return Err("--page is of one play; name one file".into());
+    }
     let (step, slow, logs) = (play.step, play.slow.unwrap_or_default(), play.logs);
     if step && files.len() > 1 {
         return Err("--step stops in one file; name one".into());
@@ -132,6 +141,7 @@ pub(super) fn options(play: Play, variable: Option<String>) -> Result<play::Opti
         slow,
         patience,
         traces,
+        page,
         logs,
         json,
     })

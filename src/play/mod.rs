@@ -80,6 +80,8 @@ pub struct Options {
     pub patience: Duration,
     /// The folder in which to keep what the servers tell each other, if wanted.
     pub traces: Option<PathBuf>,
+    /// The file for a page that steps through what the servers told each other, if wanted.
+    pub page: Option<PathBuf>,
     /// The folder in which to keep the servers' logs. If none is named, those of a play that failed are kept.
     pub logs: Option<PathBuf>,
     /// True to print lines of JSON.
@@ -103,7 +105,19 @@ fn run_one(file: &Path, options: &Options) -> u8 {
         }
     };
     let voice = if options.json { Voice::Json } else { Voice::Words };
-    match one::play(file, &script, options, voice) {
+    let Some(page) = &options.page else { return play_one(file, &script, options, voice) };
+    match traced::with_page(file, page, options, |options| play_one(file, &script, options, voice))
+    {
+        Ok(status) => status,
+        Err(why) => {
+            eprintln!("{why}");
+            NO_STAGE
+        }
+    }
+}
+
+fn play_one(file: &Path, script: &Script, options: &Options, voice: Voice) -> u8 {
+    match one::play(file, script, options, voice) {
         Ok(summary) if summary.is_green() => GREEN,
         Ok(summary) => {
             eprintln!("\n{}", summary.failure_in_words());

@@ -9,6 +9,7 @@ use crate::play::folder::Folder;
 use crate::play::player::Stop;
 use crate::play::report::Voice;
 use crate::play::{Options, one, read};
+use crate::trace::{self, Choice};
 
 /// How long an expectation may take to come true.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,6 +42,34 @@ pub fn traces_of(inputs: &[PathBuf]) -> Result<Vec<(String, String)>, String> {
         }
     }
     Ok(traces)
+}
+
+/// Has a file played with traces, and writes a page that steps through them, whatever became of the play.
+///
+/// # Errors
+/// If there is no place for the traces, or the page can't be written.
+pub(super) fn with_page(
+    file: &Path,
+    page: &Path,
+    options: &Options,
+    play: impl FnOnce(&Options) -> u8,
+) -> Result<u8, String> {
+    // Before the play: nobody should wait for a page that has no place.
+    let wrong = |error: io::Error| format!("--page {}: {error}", page.display());
+    fs::File::create(page).map_err(wrong)?;
+    let kept = match &options.traces {
+        Some(_) => None,
+        None => Some(
+            Folder::new().map_err(|error| format!("no temporary folder can be had: {error}"))?,
+        ),
+    };
+    let own = kept.as_ref().map(|kept| kept.path().join("traces"));
+    let traces = options.traces.clone().or(own).unwrap_or_default();
+    let status = play(&Options { traces: Some(traces.clone()), ..options.clone() });
+    let title = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+    let text = trace::page(&title, &of_folder(&traces)?, &Choice::default())?;
+    fs::write(page, text).map_err(wrong)?;
+    Ok(status)
 }
 
 fn of_file(file: &Path) -> Result<(String, String), String> {

@@ -3,19 +3,24 @@
 //! A server that is started with `--trace FILE` adds a [`record`] a line to the file. [`reader`] reads such
 //! files. [`merge`] finds each message's sending and receiving, and puts all events into an order with
 //! causes before effects; [`phases`] adds when a run's phases begin and a majority is reached. [`layout`] finds each a
-//! place on a [`sheet`] of paper, [`gaps`] interrupts arrows where they would go through a text, and [`svg`] draws. All
-//! of this is pure: texts in, a text out.
+//! place on a [`sheet`] of paper, [`gaps`] interrupts arrows where they would go through a text, and [`svg`] draws. Or [`page`]
+//! makes a page that steps through what [`told`] takes of the story. All of this is pure: texts in, a text out.
 
 use std::time::Duration;
+
+use crate::trace::merge::Story;
+use crate::trace::told::StoryData;
 
 pub mod gaps;
 pub mod layout;
 pub mod merge;
+pub mod page;
 pub mod phases;
 pub mod reader;
 pub mod record;
 pub mod sheet;
 pub mod svg;
+pub mod told;
 
 /// The part of a story that is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +40,22 @@ pub struct Choice {
 /// # Errors
 /// Says what is wrong with the traces, or that they hold nothing to draw.
 pub fn draw(traces: &[(String, String)], choice: &Choice) -> Result<String, String> {
+    Ok(svg::draw(&layout::lay_out(&story_of(traces, choice)?)))
+}
+
+/// Writes a page, one file with all it needs, that steps through the traces with these names and texts.
+///
+/// # Errors
+/// Says what is wrong with the traces, or that they hold nothing to show.
+pub fn page(title: &str, traces: &[(String, String)], choice: &Choice) -> Result<String, String> {
+    Ok(page::write(title, &StoryData::of(&story_of(traces, choice)?)))
+}
+
+/// Merges the traces with these names and texts into the chosen part of one story.
+///
+/// # Errors
+/// Says what is wrong with the traces, or that nothing in them was chosen.
+pub fn story_of(traces: &[(String, String)], choice: &Choice) -> Result<Story, String> {
     let (mut records, mut told) = (Vec::new(), Vec::new());
     for (name, text) in traces {
         match reader::read_told(text) {
@@ -46,5 +67,5 @@ pub fn draw(traces: &[(String, String)], choice: &Choice) -> Result<String, Stri
     if story.events.is_empty() {
         return Err("there is nothing to draw in that part of the traces".into());
     }
-    Ok(svg::draw(&layout::lay_out(&story)))
+    Ok(story)
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_macros, reason = "each test uses a part of it")]
 
+pub mod browser;
 pub mod checker;
 pub mod cluster;
 pub mod damage;
