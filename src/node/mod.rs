@@ -43,7 +43,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ids::AccountId;
 use crate::node::archivist::{Archiving, Fetching};
 use crate::node::block_reader::{BlockReader, IndexTold, Jobs};
 use crate::node::checking::ToCheck;
