@@ -115,15 +115,22 @@ impl World {
         new.is_some_and(|new| roll.members.get(id).is_some_and(|named| named != new))
     }
 
-    /// Whether a member's store may be lost: the others can let another one in, whatever was ordered.
+    /// Whether a member's store may be lost: the others can let another one in, whatever was ordered. They decide on
+    /// the block after the last one that one of them holds, and nobody else may hold the latest.
     pub fn others_decide(&self, id: &ServerId) -> bool {
+        let others = self.disks.iter().filter(|(other, _)| *other != id);
+        let top = others.filter_map(|(_, disk)| (disk.chain.len() as u64).checked_sub(1)).max();
+        let known = top.and_then(|top| self.judge.books.register.after(top));
+        let decide = |roll: &Roll| {
+            let voters: Vec<&ServerId> = roll.voters().collect();
+            let there = |voter: &&&ServerId| **voter != id && !self.is_new(voter);
+            2 * voters.iter().filter(there).count() > voters.len()
+        };
         let roll = self.roll();
-        let voters: Vec<&ServerId> = roll.voters().collect();
-        let there = |voter: &&&ServerId| **voter != id && !self.is_new(voter);
-        let there = voters.iter().filter(there).count();
         let soon = self.operators.reduced_at.is_some_and(|at| self.now < at + SOON);
         let pending = soon || !self.judge.books.changes.is_empty();
-        roll.members.contains_key(id) && 2 * there > voters.len() && !pending
+        let decided = decide(&roll) && known.is_none_or(decide);
+        roll.members.contains_key(id) && decided && !pending
     }
 
     /// From now on nothing more is changed; who was to be admitted still is.
