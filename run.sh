@@ -13,6 +13,7 @@
 #   ./run.sh kill ID            kills it as a power cut would (SIGKILL); kill redis-ID the Redis with its store
 #   ./run.sh client ID [ARG…]   a client of that server; the rest is for it: balance, transfer B 30, or flags
 #   ./run.sh log ID             follows that server's log; log redis-ID that of its Redis
+#   ./run.sh web [ARG…]         a page that shows the bank live in a browser; web --help (--allow-orders: it may pay, too)
 #   ./run.sh status             what runs where, and how it is
 #   ./run.sh audit [ARG…]       verifies what the servers have stored, also when none runs; audit --help
 #   ./run.sh down               ends everything that it started; the bank's data stay
@@ -24,8 +25,8 @@
 # these on to it.
 #
 # Environment: SERVERS=5 founds a bank of five servers, A to E, instead of three; REDIS_PORT and BASE_PORT (those
-# of server A; the others have the next ones) fix ports that are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown; SERVER_FLAGS
-# holds more flags for the servers, which obey link (faults of links, from the prompt) anyway; PAXOS_BANKING_BIN names a program to use instead of building one.
+# of server A; the others have the next ones) fix ports that are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown;
+# TRACE=1 has the servers note down the protocol, for ./run.sh web; SERVER_FLAGS holds more flags for the servers, which obey link (faults of links, from the prompt) anyway; PAXOS_BANKING_BIN names a program to use instead of building one.
 
 set -euo pipefail
 
@@ -411,6 +412,7 @@ start_server() {
     case " ${SERVER_FLAGS:-}" in *" --archive"*) archive=() ;; esac
     # Links may be broken by whoever is on this machine, but by nobody else.
     case " ${SERVER_FLAGS:-}" in *" --allow-fault-injection"* | *" --listen"*) faults=() ;; esac
+    if [ -n "${TRACE:-}" ]; then mkdir -p "$DATA/traces"; faults+=(--trace "$DATA/traces/$1.jsonl"); fi
     # shellcheck disable=SC2046,SC2086  # several words
     launch "$1" env "GLIBC_TUNABLES=$TUNABLES" "$(recall binary)" server --id "$1" $(where_to_begin "$1") \
         --redis "$(redis_url "$1")" ${archive[@]+"${archive[@]}"} ${faults[@]+"${faults[@]}"} $(bank_flag) $(http_flag "$1") ${SERVER_FLAGS:-}
@@ -732,6 +734,21 @@ client() {
     exec "$(recall binary)" client --id "$1" --connect "127.0.0.1:$(port_of "$1")" "${@:2}"
 }
 
+# The protocol is shown if the servers note it down: TRACE=1 ./run.sh.
+web() {
+    local port traces=() opener
+    [ -n "$(recall base-port)" ] || die "nothing runs; ./run.sh starts it"
+    port=$(free_ports 8080 1 NO_VARIABLE)
+    [ ! -d "$DATA/traces" ] || traces=(--trace "$DATA/traces")
+    for opener in xdg-open open; do
+        ! have "$opener" || [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}${TERM_PROGRAM:-}" ] ||
+            { (sleep 1; "$opener" "http://127.0.0.1:$port/" >/dev/null 2>&1) & break; }
+    done
+    # shellcheck disable=SC2086  # several words
+    exec "$(recall binary)" web --listen "127.0.0.1:$port" --cluster "$(cluster $(tr ' ' '\n' <<<"$SERVERS" | head -n 9))" \
+        ${traces[@]+"${traces[@]}"} "$@"
+}
+
 audit() {
     local name urls=()
     # shellcheck disable=SC2046  # several words
@@ -754,7 +771,7 @@ main() {
         up) start_everything; open_terminals ;;
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
         diagram) . tests/diagram.sh; diagram "$@" ;;
-        add | remove | start | status | down | clean | client | audit | view | window | play) "$command" "$@" ;;
+        add | remove | start | status | down | clean | client | web | audit | view | window | play) "$command" "$@" ;;
         bench | python | simulate | chaos | fuzz | stores) exec ./dev.sh "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_process "$@" ;;

@@ -80,4 +80,6 @@ pub mod store;
 pub mod trace;
 pub mod tunnel;
 pub mod upgrade;
+#[cfg(feature = "http")]
+pub mod web;
 pub mod wire;

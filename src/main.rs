@@ -60,13 +60,9 @@ fn carry_out(config: Config) -> u8 {
             logging::start(&"play", LevelFilter::Warn);
             play::run(&options)
         }
-        Config::Diagram(diagram) => match draw(&diagram, &mut out) {
-            Ok(()) => 0,
-            Err(why) => {
-                eprintln!("error: {why}");
-                NOT_DRAWN
-            }
-        },
+        #[cfg(feature = "http")]
+        Config::Web(options) => ended(show(options, &mut out), NOT_TOLD),
+        Config::Diagram(diagram) => ended(draw(&diagram, &mut out), NOT_DRAWN),
         Config::Audit(options) => {
             logging::start(&"audit", LevelFilter::Warn);
             audit::run(&options, &mut out)
@@ -123,6 +119,24 @@ fn export(options: &audit::export::Options) -> u8 {
     // If this can't be said, there is nobody left to tell.
     let _ = io::stderr().write_all(&errors);
     status
+}
+
+/// Returns the status of work that is done, or says why it isn't and returns the other one.
+fn ended(work: Result<(), String>, otherwise: u8) -> u8 {
+    match work {
+        Ok(()) => 0,
+        Err(why) => {
+            eprintln!("error: {why}");
+            otherwise
+        }
+    }
+}
+
+/// Serves the page.
+#[cfg(feature = "http")]
+fn show(options: paxos_banking::web::Options, out: &mut dyn Write) -> Result<(), String> {
+    logging::start(&"web", LevelFilter::Warn);
+    paxos_banking::web::run(options, |url| drop(writeln!(out, "the page is at {url}")))
 }
 
 /// Draws traces.

@@ -72,6 +72,9 @@ pub enum Command {
     Tunnel(Tunnel),
     /// Draws the servers' traces (server --trace): who told whom what, as one SVG
     Diagram(Diagram),
+    /// Serves a page that shows the bank live in a browser: servers, money, blocks, the protocol
+    #[cfg(feature = "http")]
+    Web(super::web::Web),
     /// Says what the environment and the file of --config set, and whether it makes sense
     Config(ConfigOrder),
     /// Prints what makes a shell complete this program's commands and flags

@@ -156,7 +156,8 @@ fn no_way_out(address: &str) -> String {
 }
 
 /// True if nothing but this machine reaches the address.
-fn is_loopback(address: &str) -> bool {
+/// True if only this machine reaches an address.
+pub(super) fn is_loopback(address: &str) -> bool {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())

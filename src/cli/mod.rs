@@ -17,6 +17,8 @@ pub mod play;
 mod redis;
 mod settings;
 mod values;
+#[cfg(feature = "http")]
+mod web;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -71,6 +73,9 @@ pub enum Config {
     Key(PathBuf),
     /// Carry plain lines to a server that wants keys.
     Tunnel(tunnel::Options),
+    /// Serve the page.
+    #[cfg(feature = "http")]
+    Web(paxos_banking::web::Options),
     /// Say what is set, and whether it makes sense.
     Checked(Checked),
     /// Print this.
@@ -174,6 +179,8 @@ fn start(
         Command::Tunnel(tunnel) => {
             ("tunnel", keys::check_tunnel(tunnel, environment).map(Config::Tunnel))
         }
+        #[cfg(feature = "http")]
+        Command::Web(args) => ("web", web::check(args, environment).map(Config::Web)),
         Command::Config(args::ConfigOrder { what: args::ConfigTask::Check }) => {
             ("config", Ok(Config::Checked(check_settings(environment, file))))
         }

@@ -56,6 +56,18 @@ pub fn page(title: &str, traces: &[(String, String)], choice: &Choice) -> Result
 /// # Errors
 /// Says what is wrong with the traces, or that nothing in them was chosen.
 pub fn story_of(traces: &[(String, String)], choice: &Choice) -> Result<Story, String> {
+    let story = merged(traces)?.chosen(choice);
+    if story.events.is_empty() {
+        return Err("there is nothing to draw in that part of the traces".into());
+    }
+    Ok(story)
+}
+
+/// Merges the traces with these names and texts into one story.
+///
+/// # Errors
+/// Says what is wrong with the traces.
+pub fn merged(traces: &[(String, String)]) -> Result<Story, String> {
     let (mut records, mut told) = (Vec::new(), Vec::new());
     for (name, text) in traces {
         match reader::read_told(text) {
@@ -63,9 +75,5 @@ pub fn story_of(traces: &[(String, String)], choice: &Choice) -> Result<Story, S
             None => records.extend(reader::read(name, text)?),
         }
     }
-    let story = phases::with_phases(merge::merge_told(records, told)).chosen(choice);
-    if story.events.is_empty() {
-        return Err("there is nothing to draw in that part of the traces".into());
-    }
-    Ok(story)
+    Ok(phases::with_phases(merge::merge_told(records, told)))
 }

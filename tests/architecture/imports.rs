@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, sources};
 
 /// The top folders, and what each may import beside itself. No arrow leads up.
-const ALLOWED: [(&str, &[&str]); 24] = [
+const ALLOWED: [(&str, &[&str]); 25] = [
     ("keepalive", &[]),
     ("explain", &[]),
     ("http", &[]),
@@ -20,20 +20,21 @@ const ALLOWED: [(&str, &[&str]); 24] = [
     ("keys", &["bank", "noise"]),
     ("tunnel", &["bank", "wire", "noise", "keepalive", "client"]),
     ("audit", &["explain", "bank", "wire", "store", "client"]),
+    ("web", &["bank", "wire", "trace", "client", "http"]),
     ("upgrade", &["bank", "store", "audit"]),
     ("play", &["bank", "wire", "store", "trace", "client"]),
     (
         "cli",
         &[
             "bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend",
-            "keys", "tunnel", "upgrade",
+            "keys", "tunnel", "upgrade", "web",
         ],
     ),
     (
         "lib",
         &[
             "bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend",
-            "keys", "tunnel", "upgrade", "http",
+            "keys", "tunnel", "upgrade", "http", "web",
         ],
     ),
     ("reader", &[]),

@@ -63,6 +63,12 @@ impl Target for CommandLine {
                 assert!(!folder.as_os_str().is_empty());
                 heard.accepted("a backup");
             }
+            #[cfg(feature = "http")]
+            Ok(Config::Web(options)) => {
+                assert!(!options.listen.is_empty());
+                assert!(!options.servers.is_empty() || !options.traces.is_empty());
+                heard.accepted("a page");
+            }
             Ok(Config::Checked(checked)) => {
                 assert!(checked.text.starts_with("file: "));
                 heard.accepted("a check of what is set");

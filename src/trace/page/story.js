@@ -90,7 +90,7 @@ class Story {
 
   buttons() {
     const plays = this.timer !== null || (this.live && this.following);
-    const words = plays ? '⏸ pause' : '▶ play';
+    const words = plays ? '‖ pause' : '▶ play';
     if (this.player.textContent !== words) this.player.textContent = words;
     this.player.setAttribute('aria-label', plays ? 'Pause' : 'Play');
     this.player.setAttribute('aria-pressed', String(plays));
@@ -165,12 +165,12 @@ class Story {
   }
 
   arrow(event, row, last) {
-    const kind = event.message.replace(/[^a-z_]/g, ''), [x1, y1] = [this.x(event.server), this.y(row) - 4];
+    const kind = event.message.replace(/[^a-z_]/g, ''), [x1, y1] = [this.x(event.server), this.y(row) + 3];
     const there = this.x(event.to), arrival = this.rowOf.get(event.other);
     const arrived = arrival !== undefined && arrival <= last;
     const rows = arrived ? arrival - row : Math.max(1, Math.min(last - row, 2));
     const part = arrived ? 1 : event.lost ? 0.55 : 0.4;
-    const [x2, y2] = [x1 + (there - x1) * part, y1 + rows * Story.ROW * (arrived ? 1 : 0.6)];
+    const [x2, y2] = [x1 + (there - x1) * part, arrived ? this.y(arrival) - 4 : y1 + rows * Story.ROW * 0.6];
     const parts = [this.make('line', { class: `arrow ${kind}${event.lost ? ' lost' : ''}`, x1, y1, x2, y2 })];
     if (event.lost) {
       parts.push(this.make('path', { class: 'cross', d: `M${x2 - 5} ${y2 - 5}l10 10m0 -10l-10 10` }));
@@ -194,7 +194,9 @@ class Story {
     if (event.kind === 'received') return parts;
     const refusal = event.kind === 'answered' && /: (refused|unavailable|invalid)/.test(event.text) ? ' refusal' : '';
     const toLeft = this.width - x < x - Story.LEFT, room = (toLeft ? x - Story.LEFT : this.width - x) - 18;
-    const bare = event.text.replace(/^\S+( to \S+)?: /, (head) => (event.kind === 'sent' ? head : ''));
+    // Beside its own line a server needn't be named.
+    const own = this.story.servers[event.server];
+    const bare = event.kind !== 'sent' && event.text.startsWith(own) ? event.text.slice(own.length).replace(/^(:|'s)? /, '') : event.text;
     const attributes = { class: `${event.kind}${refusal}${fresh}${toLeft ? ' end' : ''}`, x: x + (toLeft ? -12 : 12), y };
     parts.push(this.make('text', attributes, this.fit(bare, room)));
     return parts;
