@@ -1,4 +1,5 @@
 //! A server as a process that others start, order about and end: signals, its log, and a Redis that comes later.
+#![cfg(all(feature = "signals", target_os = "linux"))]
 
 mod support;
 

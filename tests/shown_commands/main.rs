@@ -24,7 +24,7 @@ const WALKED: [(&str, &str); 6] = [
 ];
 
 /// Blocks that aren't run as they stand: the page, what their first command begins with, and why.
-const NOT_RUN: [(&str, &str, &str); 12] = [
+const NOT_RUN: [(&str, &str, &str); 14] = [
     (
         "README.md",
         "./run.sh ",
@@ -81,6 +81,12 @@ const NOT_RUN: [(&str, &str, &str); 12] = [
         "it needs a store of the version before; tests/upgrade has some",
     ),
     ("doc/USING.md", "A> transfer B 500", "Ctrl-C needs a terminal; tests/terminal.rs has one"),
+    (
+        "doc/WEB.md",
+        "./run.sh web",
+        "it opens a browser, and serves until it is ended; tests/web.rs has a real browser",
+    ),
+    ("doc/WEB.md", "paxos-banking web", "the same; tests/web.rs starts it over banks of its own"),
 ];
 
 /// A block that is run neither here nor by its page's test.
