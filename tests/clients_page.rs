@@ -178,3 +178,26 @@ fn the_outcomes_have_the_fields_that_are_listed() {
     told.extend(["linked_failed".to_owned(), "expired".to_owned()]);
     assert_eq!(told, table("`outcome`").into_keys().collect(), "each outcome is met");
 }
+
+#[test]
+fn a_connection_whose_session_goes_on_elsewhere_is_told_so() {
+    let (cluster, mut older) = bank();
+    let session = older.ask(&json!({"session": {}}))["session"].clone();
+    let pay = |id: &str, number: u64| {
+        json!({"id": id, "transfer": {"to": "B", "amount": 1,
+        "session": session, "number": number}})
+    };
+    assert_eq!(older.ask(&pay("first", 1))["outcome"], "accepted");
+    let mut newer = cluster.client("A");
+    assert_eq!(newer.ask(&pay("again", 1))["repeated"], true);
+    let word = older.read().expect("it is told");
+    let told = Cell::of("`error` `session` `message`");
+    told.fits(&word);
+    assert_eq!((&word["error"], &word["session"]), (&json!("taken_over"), &session));
+    assert!(word.get("id").is_none(), "nothing was asked: {word}");
+    let answer = older.ask(&pay("too late", 2));
+    told.fits(&answer);
+    assert_eq!((&answer["error"], &answer["id"]), (&json!("taken_over"), &json!("too late")));
+    assert_eq!(older.ask(&json!({"balance": {}}))["balance"], 99, "it is served as before");
+    assert!(table("what came").keys().any(|name| name == "taken_over"));
+}

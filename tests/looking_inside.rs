@@ -183,3 +183,57 @@ fn watch_looks_as_often_as_it_is_told() {
     assert!(lines[..2].iter().all(|line| line["server"] == "A"), "{printed}");
     assert!(lines[2]["message"].as_str().unwrap().contains("watch 5"), "{printed}");
 }
+
+/// Each kind of request, and some that are refused; each once by itself, and once among many.
+#[test]
+fn every_reply_repeats_the_id_be_it_a_text_or_a_number() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    let mut client = cluster.client("A");
+    let many: Vec<Value> = (0..3_000).map(|_| json!(["A", "A/x", 0])).collect();
+    let kinds = [
+        r#""session":{}"#.to_owned(),
+        r#""open":{"account":"A/x"}"#.to_owned(),
+        r#""transfer":{"to":"A/x","amount":1}"#.to_owned(),
+        r#""transfer":{"to":"A/x","amount":1,"settled":true}"#.to_owned(),
+        r#""transfer":{"to":"A/x","amount":5000,"wait_ms":300}"#.to_owned(),
+        format!(r#""batch":{{"items":{}}}"#, json!(many)),
+        r#""balance":{}"#.to_owned(),
+        r#""balance":{"account":"A/nobody"}"#.to_owned(),
+        r#""history":{}"#.to_owned(),
+        r#""accounts":{}"#.to_owned(),
+        r#""log":{}"#.to_owned(),
+        r#""chain":{}"#.to_owned(),
+        r#""settle":{}"#.to_owned(),
+        r#""status":{}"#.to_owned(),
+        r#""rejoin":{}"#.to_owned(),
+        r#""members":{}"#.to_owned(),
+        r#""kind":"link""#.to_owned(),
+        r#""kind":"link","fault":"rust""#.to_owned(),
+        r#""teleport":{}"#.to_owned(),
+        r#""status":{},"version":1"#.to_owned(),
+        r#""transfer":{"to":"A/x"}"#.to_owned(),
+    ];
+    for id in [r#""pay-7""#, r#""ä \"quoted\"""#, "7", "-1.50", "18446744073709551616"] {
+        for kind in &kinds {
+            client.send(format!("{{\"id\":{id},{kind}}}\n").as_bytes());
+            let line = client.read_line().expect("an answer");
+            assert!(line.starts_with(&format!("{{\"id\":{id},")), "{id} {kind}: {line}");
+        }
+    }
+    let mut expected: Vec<String> =
+        (0..kinds.len()).map(|number| format!("request {number}")).collect();
+    for (number, kind) in kinds.iter().enumerate() {
+        client.send(format!("{{\"id\":\"request {number}\",{kind}}}\n").as_bytes());
+    }
+    let mut told: Vec<String> =
+        kinds.iter().map(|_| client.read().unwrap()["id"].as_str().unwrap().to_owned()).collect();
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected, "each has its reply, once");
+    assert!(client.ask_line(r#"{"balance":{}}"#).get("id").is_none(), "who gives none gets none");
+    let refused = client.ask_line(r#"{"id":null,"balance":{}}"#);
+    assert!(
+        refused["message"].as_str().unwrap().contains("a number or a text of at most 64 bytes")
+    );
+}

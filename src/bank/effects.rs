@@ -110,6 +110,8 @@ pub enum Bound {
     Answer(ConnectionId, Message),
     /// A reply to a client.
     Reply(ConnectionId, Option<u64>, Reply),
+    /// A word to a client that answers none of its requests.
+    Tell(ConnectionId, Reply),
     /// A question that the block reader answers from the store.
     Read {
         /// The client.

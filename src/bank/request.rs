@@ -272,6 +272,8 @@ pub enum ErrorCode {
     UnknownAccount,
     /// Whoever asks may not do so. The message says which key could.
     Forbidden,
+    /// The session goes on over a newer connection, and what became of the request is told there.
+    TakenOver,
     /// The server's store gave no answer; ask again.
     Store,
     /// The server's store takes no writes, being full for instance. Nothing was done. Reads are answered.
@@ -376,6 +378,15 @@ pub enum Reply {
     },
     /// The answer to [`Request::Status`] for whoever may not know all.
     Short(ShortStatus),
+    /// What a connection is told whose session goes on over a newer one, also in answer to its requests.
+    TakenOver {
+        /// Always [`ErrorCode::TakenOver`].
+        error: ErrorCode,
+        /// The session.
+        session: SessionId,
+        /// What is so and what to do, for people.
+        message: String,
+    },
     /// The answer to a request that can't be answered otherwise.
     Error {
         /// What is wrong, for programs.

@@ -127,7 +127,9 @@ fn reply_in_words(reply: &Reply) -> String {
         Reply::Members { height, members, asks, ordered } => {
             members_in_words(*height, members, asks, ordered)
         }
-        Reply::Error { message, .. } => format!("error: {}", plain(message)),
+        Reply::Error { message, .. } | Reply::TakenOver { message, .. } => {
+            format!("error: {}", plain(message))
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::node::life::{ExitReason, Life};
 use crate::node::link::PeerSender;
 use crate::node::reply_sender::{Outgoing, ReplySender};
 use crate::node::statements::Statements;
+use crate::node::tags::Tags;
 use crate::store::{BlockSource, StoreError};
 use crate::wire::encode_chain;
 
@@ -120,6 +121,7 @@ impl Job {
 
 fn decline(reply_sender: &ReplySender, id: Option<u64>, why: &str) {
     let message = format!("this can't be read now ({why}); try again");
+    let id = reply_sender.tags().take(id);
     reply_sender.send(Outgoing::Reply(id, Reply::Error { error: ErrorCode::Store, message }));
 }
 
@@ -272,27 +274,34 @@ impl BlockReader {
     fn answer_client(&mut self, job: Job) {
         match job {
             Job::ForPeer { .. } => {}
-            Job::ForClient { ref reply_sender, id, ref query } => match self.answer(id, query) {
-                Ok(answer) => reply_sender.send(answer),
-                Err(error) => {
-                    log::warn!("a client's question can't be answered: {error}");
-                    job.fail(&error);
+            Job::ForClient { ref reply_sender, id, ref query } => {
+                match self.answer((reply_sender.tags(), id), query) {
+                    Ok(answer) => reply_sender.send(answer),
+                    Err(error) => {
+                        log::warn!("a client's question can't be answered: {error}");
+                        job.fail(&error);
+                    }
                 }
-            },
+            }
         }
     }
 
-    fn answer(&mut self, id: Option<u64>, query: &Query) -> Result<Outgoing, StoreError> {
+    /// Answers a client. If the store fails, the request's name is still there for whoever tells the client so.
+    fn answer(
+        &mut self,
+        (tags, number): (&Tags, Option<u64>),
+        query: &Query,
+    ) -> Result<Outgoing, StoreError> {
         Ok(match query {
             Query::Chain { from, to } => {
                 let blocks = self.store.blocks(*from, *to, PIECE_FOR_CLIENT)?;
                 let more = blocks.last().is_some_and(|last| last.height() < *to);
-                Outgoing::Text(encode_chain(id, &blocks, more))
+                Outgoing::Text(encode_chain(tags.take(number).as_ref(), &blocks, more))
             }
             Query::History { account, before, limit, state } => {
                 let store = &mut *self.store;
                 let page = self.statements.page(store, account, *before, *limit, state)?;
-                Outgoing::Reply(id, page)
+                Outgoing::Reply(tags.take(number), page)
             }
         })
     }

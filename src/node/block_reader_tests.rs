@@ -13,6 +13,7 @@ use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::request::AccountState;
 use crate::node::link::Link;
 use crate::node::send_queue::Queued;
+use crate::wire::Tag;
 
 /// A chain, and the heights that were read of it.
 struct Chain(Vec<SealedBlock>, Arc<Mutex<Vec<u64>>>);
@@ -95,7 +96,9 @@ fn a_client_whose_question_is_not_answered_is_told_why() {
         Job::ForClient { reply_sender: reply_sender.clone(), id: Some(7), query }
     };
     let told = || match outgoing.try_iter().last() {
-        Some(Queued::Item(Outgoing::Reply(Some(7), Reply::Error { message, .. }))) => message,
+        Some(Queued::Item(Outgoing::Reply(Some(Tag::Number(7)), Reply::Error { message, .. }))) => {
+            message
+        }
         other => panic!("{other:?}"),
     };
     ask().decline();

@@ -35,7 +35,7 @@ use crate::noise::BEGINS_PREAMBLE;
 use crate::wire::asked::Asked;
 use crate::wire::link::LinkOrder;
 use crate::wire::{
-    LineRead, LineReader, MAX_CLIENT_LINE, NOTHING_DONE, Step, encode_faults, encode_reply,
+    LineRead, LineReader, MAX_CLIENT_LINE, NOTHING_DONE, Step, Tag, encode_faults, encode_reply,
     is_peer_line, parse_asked, parse_message,
 };
 
@@ -340,14 +340,15 @@ impl Reader<'_> {
         let (id, reply) = match (parsed, loading) {
             (Ok((id, Asked::Link(order))), _) => {
                 let answer = match self.admission.doors.may_order(self.proved) {
-                    true => obey(self.admission, id, &order),
-                    false => encode_reply(id, &no_orders()),
+                    true => obey(self.admission, id.as_ref(), &order),
+                    false => encode_reply(id.as_ref(), &no_orders()),
                 };
                 self.reply_sender.send(Outgoing::Text(answer));
                 return Ok(());
             }
             (Ok((id, _)), Some(why)) => (id, out_of_order(&why)),
-            (Ok((number, Asked::Request(request))), None) => {
+            (Ok((id, Asked::Request(request))), None) => {
+                let number = self.reply_sender.tags().number(id);
                 let untaken = match is_little {
                     true => None,
                     false => Some(self.wait_for_room(weight)?),
@@ -379,7 +380,7 @@ fn whole<'a>(lines: &'a LineReader<Inlet<'_>>) -> &'a [u8] {
 }
 
 /// Obeys an order to break or mend links; returns the line that answers.
-fn obey(admission: &Admission, id: Option<u64>, order: &LinkOrder) -> String {
+fn obey(admission: &Admission, id: Option<&Tag>, order: &LinkOrder) -> String {
     let result = match &admission.faults {
         Some(faults) => faults.obey(order),
         None => Err("nobody may break this server's links: it was started without \

@@ -120,6 +120,7 @@ mod socket;
 mod start_error;
 mod starting;
 mod statements;
+mod tags;
 mod timers;
 mod touched;
 mod trace;

@@ -12,18 +12,23 @@ use crate::bank::request::{Listed, Outcome, Reply, StatementLine};
 use crate::node::backlog::{Backlog, MAX_BACKLOG};
 use crate::node::send_queue::{Full, MAX_WRITE, Queued, SendQueue};
 use crate::node::socket::Socket;
+use crate::node::tags::Tags;
 use crate::node::unread::Unread;
 use crate::noise::Sealer;
-use crate::wire::{encode_message, encode_reply};
+use crate::wire::{Tag, encode_message, encode_reply};
 
-/// The most that may be queued: every reply that is owed, and what closes the connection.
-const QUEUE: usize = MAX_BACKLOG + 8;
+/// The most words about sessions that are not read yet: as many as a connection may have sessions.
+const WORDS: usize = 64;
+/// The most that may be queued: every reply that is owed, words, and what closes the connection.
+const QUEUE: usize = MAX_BACKLOG + WORDS + 8;
 
 /// An item to be written to a connection.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     /// A reply to a client. The writer turns it into text, so that the event loop needn't.
-    Reply(Option<u64>, Reply),
+    Reply(Option<Tag>, Reply),
+    /// A word to a client that answers none of its requests.
+    Word(Reply),
     /// A reply to a client that is text already.
     Text(String),
     /// The answer to a peer's hello.
@@ -36,7 +41,7 @@ impl Outgoing {
     /// Returns about how many bytes of memory it takes until it is written.
     fn weight(&self) -> usize {
         match self {
-            Outgoing::Reply(_, reply) => weight(reply),
+            Outgoing::Reply(_, reply) | Outgoing::Word(reply) => weight(reply),
             Outgoing::Text(text) => text.len(),
             // One answer to a hello for each connection, and an end of next to nothing.
             Outgoing::Answer(_) | Outgoing::End => 0,
@@ -49,6 +54,7 @@ impl Outgoing {
 pub(crate) struct ReplySender {
     queue: SendQueue<Outgoing>,
     owed: Arc<Backlog>,
+    tags: Arc<Tags>,
 }
 
 impl ReplySender {
@@ -65,7 +71,8 @@ impl ReplySender {
     ) -> (ReplySender, Receiver<Queued<Outgoing>>) {
         let socket = Arc::new(Socket::new(socket));
         let (queue, outgoing) = SendQueue::new(&socket, QUEUE);
-        (ReplySender { queue, owed: Arc::new(Backlog::new(unread.join(&socket))) }, outgoing)
+        let owed = Arc::new(Backlog::new(unread.join(&socket)));
+        (ReplySender { queue, owed, tags: Arc::default() }, outgoing)
     }
 
     /// Has all that is sent from now on sealed.
@@ -75,7 +82,8 @@ impl ReplySender {
 
     /// Sends a reply. If nothing is queued before it and the client reads, a short reply is on its way
     /// when this returns, and no other thread has to wake up. Never blocks.
-    pub(crate) fn reply(&self, id: Option<u64>, reply: Reply) {
+    pub(crate) fn reply(&self, number: Option<u64>, reply: Reply) {
+        let id = self.tags.take(number);
         if !is_short(&reply) {
             return self.send(Outgoing::Reply(id, reply));
         }
@@ -83,7 +91,7 @@ impl ReplySender {
             self.owed.queue(text.len());
             Outgoing::Text(text)
         };
-        match self.queue.send(encode_reply(id, &reply), queued) {
+        match self.queue.send(encode_reply(id.as_ref(), &reply), queued) {
             Ok(true) => self.owed.pay(1, 0),
             Ok(false) => {}
             Err(Full) => self.give_up(),
@@ -125,6 +133,11 @@ impl ReplySender {
     pub(crate) fn disconnect(&self) {
         self.queue.socket().shutdown(Shutdown::Both);
         self.owed.close();
+    }
+
+    /// Returns the clients' names for the requests that come on this connection.
+    pub(crate) fn tags(&self) -> &Tags {
+        &self.tags
     }
 
     /// Returns the count of replies that the client is owed.
@@ -225,7 +238,8 @@ impl Batch {
         let Queued::Item(outgoing) = queued else { return self.replies += 1 };
         self.weight += outgoing.weight();
         let (text, replies) = match outgoing {
-            Outgoing::Reply(id, reply) => (encode_reply(id, &reply), 1),
+            Outgoing::Reply(id, reply) => (encode_reply(id.as_ref(), &reply), 1),
+            Outgoing::Word(word) => (encode_reply(None, &word), 0),
             Outgoing::Text(text) => (text, 1),
             Outgoing::Answer(message) => (encode_message(&message), 0),
             Outgoing::End => return self.is_last = true,
@@ -269,7 +283,7 @@ mod tests {
     }
 
     fn line(id: u64, length: usize) -> String {
-        encode_reply(Some(id), &reply(length)).trim_end().to_owned()
+        encode_reply(Some(&Tag::Number(id)), &reply(length)).trim_end().to_owned()
     }
 
     #[test]
@@ -328,7 +342,7 @@ mod tests {
         let (_running, over) = crossbeam_channel::bounded(0);
         assert!((0..3).all(|_| is_owed(&owed)));
         reply_sender.send(Outgoing::Text("1\n".to_owned()));
-        reply_sender.send(Outgoing::Reply(Some(2), reply(1)));
+        reply_sender.send(Outgoing::Reply(Some(Tag::Number(2)), reply(1)));
         let sent = ["1".to_owned(), line(2, 1)];
         let write = || write_out(&outgoing, &socket, &owed, &over);
         expect_all(&sent, &mut lines, write, |_| {

@@ -225,7 +225,9 @@ impl Transport {
         let mut rest = Vec::new();
         for bound in bound {
             match bound {
-                Bound::Reply(..) | Bound::Read { .. } => drop(self.hand_out(bound)),
+                Bound::Reply(..) | Bound::Tell(..) | Bound::Read { .. } => {
+                    drop(self.hand_out(bound));
+                }
                 other => rest.push(other),
             }
         }
@@ -251,6 +253,11 @@ impl Transport {
                         );
                     }
                     connection.reply_sender.reply(number, reply);
+                }
+            }
+            Bound::Tell(id, word) => {
+                if let Some(connection) = self.connections.get(&id) {
+                    connection.reply_sender.send(Outgoing::Word(word));
                 }
             }
             Bound::Read { connection, id, query } => {

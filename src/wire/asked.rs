@@ -4,7 +4,7 @@ use crate::bank::ids::AccountId;
 use crate::bank::request::{Reply, Request};
 use crate::wire::link::LinkOrder;
 use crate::wire::link_lines::parse_order;
-use crate::wire::parse_request;
+use crate::wire::{Tag, parse_request};
 
 /// The content of a client's line.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Asked {
 pub fn parse_asked(
     line: &[u8],
     home: &AccountId,
-) -> Result<(Option<u64>, Asked), (Option<u64>, Reply)> {
+) -> Result<(Option<Tag>, Asked), (Option<Tag>, Reply)> {
     // Orders are rare, so requests are tried first and pay nothing for them.
     parse_request(line, home).map(|(id, request)| (id, Asked::Request(request))).or_else(|wrong| {
         match parse_order(line) {

@@ -4,6 +4,7 @@
 //! bank. So they have lines of their own kind on the clients' port.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::fields::{Object, count, objects, present};
 use super::request::VERSION;
@@ -13,6 +14,7 @@ use crate::explain::explain;
 use crate::wire::link::{Fault, LinkFault, LinkFaults, LinkOrder};
 use crate::wire::messages::Messages;
 use crate::wire::reply::{Answer, answer, line_of, read};
+use crate::wire::tag::Tag;
 use crate::wire::to_line;
 
 /// A good order, shown to whoever sent a bad one.
@@ -22,7 +24,7 @@ const RIGHT: &str = "an order is {\"kind\":\"link\"}, or with \"fault\" also: \"
 
 objects! {
     LinkLine {
-        id: u64 = "present",
+        id: Tag = "present",
         version: u64 = "present",
         kind: String = "present",
         fault: String = "present",
@@ -38,14 +40,16 @@ objects! {
 #[allow(clippy::type_complexity, reason = "as parse_request has it")]
 pub(super) fn parse_order(
     line: &[u8],
-) -> Option<Result<(Option<u64>, LinkOrder), (Option<u64>, Reply)>> {
+) -> Option<Result<(Option<Tag>, LinkOrder), (Option<Tag>, Reply)>> {
     #[derive(Deserialize)]
-    struct Header {
+    struct Header<'a> {
         kind: String,
-        id: Option<u64>,
+        #[serde(borrow, default)]
+        id: Option<&'a RawValue>,
         version: Option<u64>,
     }
     let Object(Header { kind, id, version }) = serde_json::from_slice(line).ok()?;
+    let id = id.and_then(|raw| Tag::of(raw).ok());
     // Another version's orders may have other fields.
     if kind != "link" || version.is_some_and(|version| version != VERSION) {
         return None;
@@ -91,7 +95,8 @@ fn order_of(line: LinkLine) -> Result<LinkOrder, String> {
 
 /// Writes an order as a line, with its newline.
 pub fn encode_order(id: u64, order: &LinkOrder) -> String {
-    let line = LinkLine { id: Some(id), kind: Some("link".into()), ..LinkLine::default() };
+    let line =
+        LinkLine { id: Some(Tag::Number(id)), kind: Some("link".into()), ..LinkLine::default() };
     to_line(&match order.clone() {
         LinkOrder::Show => line,
         LinkOrder::Heal(peer) => LinkLine { fault: Some("heal".into()), peer, ..line },
@@ -113,7 +118,7 @@ pub fn encode_order(id: u64, order: &LinkOrder) -> String {
 }
 
 /// Writes the answer to an order as a line, with its newline.
-pub fn encode_faults(id: Option<u64>, faults: &LinkFaults) -> String {
+pub fn encode_faults(id: Option<&Tag>, faults: &LinkFaults) -> String {
     line_of(id, faults)
 }
 

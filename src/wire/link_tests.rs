@@ -32,7 +32,7 @@ fn every_order_is_read_as_it_was_written() {
     for order in every_order() {
         let line = encode_order(7, &order);
         let read = parse_asked(line.trim_end().as_bytes(), &home());
-        assert_eq!(read, Ok((Some(7), Asked::Link(order))), "{line}");
+        assert_eq!(read, Ok((Some(Tag::Number(7)), Asked::Link(order))), "{line}");
     }
 }
 
@@ -47,7 +47,10 @@ fn an_order_needs_no_id() {
 #[test]
 fn requests_are_read_as_ever() {
     let line = br#"{"id":1,"status":{}}"#;
-    assert_eq!(parse_asked(line, &home()), Ok((Some(1), Asked::Request(Request::Status))));
+    assert_eq!(
+        parse_asked(line, &home()),
+        Ok((Some(Tag::Number(1)), Asked::Request(Request::Status)))
+    );
     let wrong = |line: &[u8]| parse_asked(line, &home()).unwrap_err();
     for line in
         [&b"{}"[..], br#"{"kind":"lunk"}"#, br#"{"kind":"link","version":1}"#, b"[]", b"\xff"]
@@ -80,7 +83,7 @@ fn what_is_wrong_with_an_order_is_said() {
         let Reply::Error { error: ErrorCode::BadRequest, message } = reply else {
             panic!("{line}: {reply:?}")
         };
-        assert_eq!(id, Some(5), "{line}");
+        assert_eq!(id, Some(Tag::Number(5)), "{line}");
         assert!(message.contains(part) && message.contains(RIGHT), "{line}: {message}");
     }
 }

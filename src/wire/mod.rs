@@ -17,6 +17,7 @@ pub mod messages;
 mod outcomes;
 pub mod reply;
 pub mod request;
+mod tag;
 
 pub use asked::parse_asked;
 pub use lines::{LineRead, LineReader, Step};
@@ -24,6 +25,7 @@ pub use link_lines::{encode_faults, encode_order, parse_faults};
 pub use message::{encode_message, is_peer_line, parse_message};
 pub use reply::{Answer, encode_chain, encode_reply, parse_reply};
 pub use request::{encode_request, parse_request};
+pub use tag::{MAX_TAG, Tag};
 
 /// The longest line that a server takes from a client, in bytes without the newline.
 pub const MAX_CLIENT_LINE: usize = 1 << 20;

@@ -15,11 +15,9 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::entry::Via;
 use crate::bank::request::Outcome;
 
-/// The line that answers a batch.
+/// The line that answers a batch, without the request's id.
 #[derive(Serialize)]
 pub(super) struct BatchLine<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u64>,
     #[serde(flatten)]
     accepted_by: Option<AcceptedBy<'a>>,
     outcomes: Vec<Short<'a>>,
@@ -54,13 +52,13 @@ fn plain(outcome: &Outcome) -> Option<(AcceptedBy<'_>, u64, Amount)> {
 }
 
 impl BatchLine<'_> {
-    pub(super) fn of(id: Option<u64>, outcomes: &[Outcome]) -> BatchLine<'_> {
+    pub(super) fn of(outcomes: &[Outcome]) -> BatchLine<'_> {
         let accepted_by = outcomes.iter().find_map(plain).map(|(by, ..)| by);
         let short = |outcome| match plain(outcome) {
             Some((by, seq, balance)) if Some(by) == accepted_by => Short::Plain(seq, balance),
             _ => Short::Whole(outcome),
         };
-        BatchLine { id, accepted_by, outcomes: outcomes.iter().map(short).collect() }
+        BatchLine { accepted_by, outcomes: outcomes.iter().map(short).collect() }
     }
 }
 

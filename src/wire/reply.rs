@@ -14,6 +14,7 @@ use crate::bank::request::{
 use crate::explain::explain;
 use crate::wire::link::LinkFaults;
 use crate::wire::outcomes::{BatchLine, BatchRead};
+use crate::wire::tag::Tag;
 use crate::wire::to_line;
 
 /// A client's reading of a line that answers it.
@@ -75,7 +76,7 @@ impl HashedBlock {
 
 /// Writes the line that answers the client's request `id`. A flattened struct would do the same, but
 /// takes several times as long, since it looks at each field on its way.
-pub(super) fn line_of(id: Option<u64>, reply: &impl Serialize) -> String {
+pub(super) fn line_of(id: Option<&Tag>, reply: &impl Serialize) -> String {
     let text = to_line(reply);
     match (id, text.strip_prefix('{')) {
         (Some(id), Some(fields)) => format!("{{\"id\":{id},{fields}"),
@@ -85,15 +86,15 @@ pub(super) fn line_of(id: Option<u64>, reply: &impl Serialize) -> String {
 }
 
 /// Writes a reply as a line, with its newline.
-pub fn encode_reply(id: Option<u64>, reply: &Reply) -> String {
+pub fn encode_reply(id: Option<&Tag>, reply: &Reply) -> String {
     match reply {
-        Reply::Batch { outcomes } => to_line(&BatchLine::of(id, outcomes)),
+        Reply::Batch { outcomes } => line_of(id, &BatchLine::of(outcomes)),
         reply => line_of(id, reply),
     }
 }
 
 /// Writes the reply to [`Request::Chain`] as a line, with its newline.
-pub fn encode_chain(id: Option<u64>, blocks: &[SealedBlock], more: bool) -> String {
+pub fn encode_chain(id: Option<&Tag>, blocks: &[SealedBlock], more: bool) -> String {
     let blocks = blocks.iter().map(HashedBlock::of).collect();
     line_of(id, &Blocks { blocks, more })
 }

@@ -62,7 +62,7 @@ fn the_id_comes_first_and_is_left_out_if_there_is_none() {
     let accepted = Reply::One(accepted("A", 2, Via::Local));
     let fields =
         r#""outcome":"accepted","server":"A","epoch":1,"seq":2,"balance":70,"via":"local"}"#;
-    assert_eq!(encode_reply(Some(2), &accepted), format!("{{\"id\":2,{fields}\n"));
+    assert_eq!(encode_reply(Some(&Tag::Number(2)), &accepted), format!("{{\"id\":2,{fields}\n"));
     assert_eq!(encode_reply(None, &accepted), format!("{{{fields}\n"));
 }
 
@@ -72,22 +72,22 @@ fn each_kind_of_reply_is_one_line_that_names_its_fields() {
     assert_eq!(encode_reply(None, &error), "{\"error\":\"not_json\",\"message\":\"a\\nb\"}\n");
     let session = Reply::Session { session: "A.1.0.00000000000000ff.1".parse().unwrap() };
     assert_eq!(
-        encode_reply(Some(1), &session),
+        encode_reply(Some(&Tag::Number(1)), &session),
         "{\"id\":1,\"session\":\"A.1.0.00000000000000ff.1\"}\n"
     );
     let log = Reply::Log { server: server("A"), entries: entries(), more: false };
     assert_eq!(
-        encode_reply(Some(5), &log),
+        encode_reply(Some(&Tag::Number(5)), &log),
         format!("{{\"id\":5,\"server\":\"A\",\"entries\":{ENTRIES},\"more\":false}}\n")
     );
     let [Reply::History { .. }, accounts] = &pages()[..] else { panic!("{:?}", pages()) };
     assert_eq!(
-        encode_reply(Some(6), accounts),
+        encode_reply(Some(&Tag::Number(6)), accounts),
         "{\"id\":6,\"accounts\":[{\"account\":\"A\",\"committed\":70},{\"account\":\"A/alice\"}],\
          \"more\":true}\n"
     );
     assert_eq!(
-        encode_reply(Some(7), &pages()[0]),
+        encode_reply(Some(&Tag::Number(7)), &pages()[0]),
         "{\"id\":7,\"account\":\"A\",\"lines\":[\
          {\"balance\":40,\"server\":\"A\",\"epoch\":1,\"seq\":2,\"from\":\"A\",\"to\":\"B\",\"amount\":30},\
          {\"height\":1,\"balance\":70,\"server\":\"A\",\"epoch\":1,\"seq\":2,\"from\":\"A\",\"to\":\"B\",\
@@ -127,7 +127,7 @@ fn of_a_batch_s_outcomes_those_that_say_nothing_more_are_short() {
         settled,
         accepted("B", 1, Via::Local),
     ];
-    let line = encode_reply(Some(3), &Reply::Batch { outcomes: outcomes.clone() });
+    let line = encode_reply(Some(&Tag::Number(3)), &Reply::Batch { outcomes: outcomes.clone() });
     assert_eq!(
         line,
         "{\"id\":3,\"server\":\"A\",\"epoch\":1,\"outcomes\":[\
@@ -149,7 +149,7 @@ fn of_a_batch_s_outcomes_those_that_say_nothing_more_are_short() {
         other => other,
     };
     let outcomes = vec![accepted("A", 2, Via::Local), again];
-    let line = encode_reply(Some(3), &Reply::Batch { outcomes: outcomes.clone() });
+    let line = encode_reply(Some(&Tag::Number(3)), &Reply::Batch { outcomes: outcomes.clone() });
     let back = parse_reply(line.as_bytes(), 3, &batch);
     assert_eq!(back, Ok(Some(Answer::Reply(Reply::Batch { outcomes }))));
 
@@ -181,7 +181,7 @@ fn blocks_stand_with_their_hashes_and_name_their_entries() {
         origin: None,
     });
     let next = block();
-    let line = encode_chain(Some(6), &[genesis.clone(), next.clone()], true);
+    let line = encode_chain(Some(&Tag::Number(6)), &[genesis.clone(), next.clone()], true);
     let (zero, one) = (BlockHash::NONE, genesis.hash());
     let expected = format!(
         "{{\"id\":6,\"blocks\":[{{\"height\":0,\"hash\":\"{one}\",\"previous\":\"{zero}\",\
@@ -289,7 +289,7 @@ fn every_reply() -> Vec<(Request, Reply)> {
 #[test]
 fn every_reply_comes_back_as_it_went() {
     for (request, reply) in every_reply() {
-        let line = encode_reply(Some(4), &reply);
+        let line = encode_reply(Some(&Tag::Number(4)), &reply);
         let back = parse_reply(line.trim_end().as_bytes(), 4, &request);
         assert_eq!(back, Ok(Some(Answer::Reply(reply))), "{line}");
     }
@@ -298,7 +298,7 @@ fn every_reply_comes_back_as_it_went() {
 #[test]
 fn a_piece_of_the_chain_comes_back_as_it_went() {
     let block = block();
-    let line = encode_chain(Some(6), std::slice::from_ref(&block), true);
+    let line = encode_chain(Some(&Tag::Number(6)), std::slice::from_ref(&block), true);
     let request = Request::Chain { from: 1, to: None };
     let Ok(Some(Answer::Chain(piece))) = parse_reply(line.as_bytes(), 6, &request) else {
         panic!("{line}");
@@ -308,7 +308,7 @@ fn a_piece_of_the_chain_comes_back_as_it_went() {
 
 #[test]
 fn an_answer_to_another_question_is_none() {
-    let line = encode_reply(Some(3), &Reply::Batch { outcomes: vec![] });
+    let line = encode_reply(Some(&Tag::Number(3)), &Reply::Batch { outcomes: vec![] });
     assert_eq!(parse_reply(line.as_bytes(), 4, &Request::Status), Ok(None));
     assert_eq!(parse_reply(b"{\"settled\":true}", 4, &Request::Settle), Ok(None));
     // Unless it is an error: then the server could not make out the question.

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::batch::{self, BatchFields};
 use super::fields::{Object, count, first_name, is_beyond, objects, paid, present, wait};
 use super::members;
+use super::tag::Tag;
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
@@ -29,7 +30,7 @@ const RIGHT: &str = "a request is one JSON object a line, such as \
 
 objects! {
     Envelope {
-        id: u64 = "present",
+        id: Tag = "present",
         version: u64 = "present",
         session: Object<Nothing> = "present",
         transfer: Object<TransferFields> = "present",
@@ -87,15 +88,15 @@ objects! {
 pub fn parse_request(
     line: &[u8],
     home: &AccountId,
-) -> Result<(Option<u64>, Request), (Option<u64>, Reply)> {
+) -> Result<(Option<Tag>, Request), (Option<Tag>, Reply)> {
     if let Some(read) = parse_quickly(line, home) {
         return Ok(read);
     }
     let text = std::str::from_utf8(line)
         .map_err(|bad| (None, wrong(ErrorCode::NotJson, format!("not UTF-8: {bad}; {RIGHT}"))))?;
-    let Object(envelope) = serde_json::from_str::<Object<Envelope>>(text)
+    let Object(mut envelope) = serde_json::from_str::<Object<Envelope>>(text)
         .map_err(|error| explain_failure(text, &error))?;
-    let id = envelope.id;
+    let id = envelope.id.take();
     match envelope.version {
         None | Some(VERSION) => {}
         Some(other) => return Err((id, bad_version(other))),
@@ -108,7 +109,7 @@ pub fn parse_request(
 
 /// Parses a batch of nothing but transfers. It parses the batch with its first item alone, and the other
 /// items follow from that one.
-fn parse_quickly(line: &[u8], home: &AccountId) -> Option<(Option<u64>, Request)> {
+fn parse_quickly(line: &[u8], home: &AccountId) -> Option<(Option<Tag>, Request)> {
     const ITEMS: &[u8] = b"\"items\":[";
     const FEW: usize = 200;
     // No text within JSON has a quote like the first byte of ITEMS, so this is a field's name.
@@ -144,7 +145,7 @@ fn parse_quickly(line: &[u8], home: &AccountId) -> Option<(Option<u64>, Request)
 /// one.
 pub fn encode_request(id: u64, request: &Request) -> String {
     let nothing = || Some(Object(Nothing {}));
-    let mut envelope = Envelope { id: Some(id), ..Envelope::default() };
+    let mut envelope = Envelope { id: Some(Tag::Number(id)), ..Envelope::default() };
     match request.clone() {
         Request::Session => envelope.session = nothing(),
         Request::One(instruction) => envelope.set_instruction(instruction),
@@ -228,7 +229,7 @@ fn bad_version(found: u64) -> Reply {
 }
 
 /// Says why a line is no envelope, and finds its id if possible.
-fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<u64>, Reply) {
+fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<Tag>, Reply) {
     #[derive(Deserialize)]
     struct Header<'a> {
         #[serde(borrow, default)]
@@ -242,9 +243,10 @@ fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<u64>, Reply
         return (None, wrong(ErrorCode::NotJson, what));
     }
     let number = |raw: Option<&RawValue>| raw.and_then(|raw| raw.get().parse::<u64>().ok());
+    let tag = |raw: Option<&RawValue>| raw.and_then(|raw| Tag::of(raw).ok());
     let header = serde_json::from_str::<Object<Header<'_>>>(text);
     let (id, version) =
-        header.map_or((None, None), |Object(found)| (number(found.id), number(found.version)));
+        header.map_or((None, None), |Object(found)| (tag(found.id), number(found.version)));
     match version {
         // Another version may have other kinds and fields.
         Some(other) if other != VERSION => (id, bad_version(other)),

@@ -7,16 +7,25 @@ fn account(name: &str) -> AccountId {
     name.parse().unwrap()
 }
 
+/// The number that a request's name is.
+fn number(tag: Option<Tag>) -> Option<u64> {
+    match tag? {
+        Tag::Number(number) => Some(number),
+        Tag::Json(json) => panic!("{json} is no number"),
+    }
+}
+
 fn good(line: &str) -> (Option<u64>, Request) {
-    parse_request(line.as_bytes(), &account("A"))
-        .unwrap_or_else(|error| panic!("{line}: {error:?}"))
+    let (tag, request) = parse_request(line.as_bytes(), &account("A"))
+        .unwrap_or_else(|error| panic!("{line}: {error:?}"));
+    (number(tag), request)
 }
 
 fn bad(line: &[u8]) -> (Option<u64>, ErrorCode, String) {
     match parse_request(line, &account("A")) {
         Err((id, Reply::Error { error, message })) => {
             assert!(message.len() < 2_000, "{message}");
-            (id, error, message)
+            (number(id), error, message)
         }
         other => panic!("{}: {other:?}", String::from_utf8_lossy(line)),
     }
@@ -163,6 +172,8 @@ fn an_id_and_a_version_may_be_given() {
     let (id, error, message) = bad(br#"{"id":3,"version":1,"status":{}}"#);
     assert_eq!((id, error), (Some(3), ErrorCode::BadVersion));
     assert!(message.contains("version 1") && message.contains("version 2"), "{message}");
+    let (tag, _) = parse_request(br#"{"id":"pay-7","status":{}}"#, &account("A")).unwrap();
+    assert_eq!(tag, Some(Tag::Json("\"pay-7\"".into())));
     // Another version may have other kinds: then it is the version that is wrong.
     let (id, error, _) = bad(br#"{"id":3,"version":1,"transfers":[]}"#);
     assert_eq!((id, error), (Some(3), ErrorCode::BadVersion));
@@ -352,8 +363,8 @@ fn without_a_usable_id_there_is_none() {
         "\"status\"",
         "[]",
         "[7,1,{}]",
-        r#"{"id":-1,"status":{}}"#,
-        r#"{"id":"x","status":{}}"#,
+        r#"{"id":true,"status":{}}"#,
+        r#"{"id":["x"],"status":{}}"#,
         r#"{"id":null,"status":{}}"#,
         r#"{"id":1,"id":2,"status":{}}"#,
     ] {

@@ -9,7 +9,7 @@ use paxos_banking::bank::note::Level;
 use paxos_banking::bank::paxos::message::Message;
 use paxos_banking::bank::request::Reply;
 use paxos_banking::bank::server::Server;
-use paxos_banking::wire::{encode_message, encode_reply};
+use paxos_banking::wire::{Tag, encode_message, encode_reply};
 
 use crate::machine::bank_of_three::{OPENING, config, genesis, greetings, hello};
 use crate::machine::disk::Disk;
@@ -101,6 +101,7 @@ impl Bank {
 fn hear(bound: &Bound, heard: &Heard) {
     match bound {
         Bound::Reply(_, number, reply) => hear_reply(*number, reply, heard),
+        Bound::Tell(_, word) => hear_reply(None, word, heard),
         Bound::Read { query, .. } => {
             let query = format!("{query:?}");
             heard.accepted(format!("reads {}", query.split(' ').next().unwrap_or_default()));
@@ -122,10 +123,15 @@ fn hear(bound: &Bound, heard: &Heard) {
 
 /// What a client hears is one line, and an error in it says something.
 pub fn hear_reply(number: Option<u64>, reply: &Reply, heard: &Heard) {
-    let line = encode_reply(number, reply);
+    hear_named(number.map(Tag::Number).as_ref(), reply, heard);
+}
+
+/// The same of a reply to a request with any name.
+pub fn hear_named(tag: Option<&Tag>, reply: &Reply, heard: &Heard) {
+    let line = encode_reply(tag, reply);
     assert_one_line(&line);
     let value: serde_json::Value = serde_json::from_str(&line).expect("a reply is JSON");
-    assert_eq!(value["id"].as_u64(), number, "{line}");
+    assert_eq!(line.starts_with("{\"id\":"), tag.is_some(), "{line}");
     let field = |name: &str| value[name].as_str().map(str::to_owned);
     match (reply, field("outcome")) {
         (Reply::Error { message, .. }, _) => heard.refused(message),

@@ -3,9 +3,9 @@
 use paxos_banking::bank::effects::Event;
 use paxos_banking::bank::ids::AccountId;
 use paxos_banking::wire::asked::Asked;
-use paxos_banking::wire::{encode_order, encode_request, parse_asked, parse_request};
+use paxos_banking::wire::{Tag, encode_order, encode_request, parse_asked, parse_request};
 
-use crate::banks::{Bank, hear_reply};
+use crate::banks::{Bank, hear_named};
 use crate::machine::bank_of_three::{CLIENT, id};
 use crate::samples::REQUESTS;
 use crate::target::{Heard, Target};
@@ -33,16 +33,24 @@ impl Target for ClientLines {
                 Ok((_, Asked::Link(order))) => {
                     let again = encode_order(7, &order);
                     let read = parse_asked(again.trim_end().as_bytes(), &home);
-                    assert_eq!(read, Ok((Some(7), Asked::Link(order))), "written again: {again}");
+                    assert_eq!(
+                        read,
+                        Ok((Some(Tag::Number(7)), Asked::Link(order))),
+                        "written again: {again}"
+                    );
                     heard.accepted("an order");
                 }
-                Ok((number, Asked::Request(request))) => {
+                Ok((tag, Asked::Request(request))) => {
                     let again = encode_request(7, &request);
                     let read = parse_request(again.trim_end().as_bytes(), &home);
-                    assert_eq!(read, Ok((Some(7), request.clone())), "written again: {again}");
-                    bank.handle(Event::Request(CLIENT, number, request), heard);
+                    assert_eq!(
+                        read,
+                        Ok((Some(Tag::Number(7)), request.clone())),
+                        "written again: {again}"
+                    );
+                    bank.handle(Event::Request(CLIENT, numbered(tag), request), heard);
                 }
-                Err((number, reply)) => hear_reply(number, &reply, heard),
+                Err((tag, reply)) => hear_named(tag.as_ref(), &reply, heard),
             }
         }
         // Whatever waits has its outcome in the end.
@@ -82,5 +90,13 @@ impl Target for ClientLines {
             "must be at least",
             "is open already",
         ]
+    }
+}
+
+/// The number by which the state machine may know a request.
+fn numbered(tag: Option<Tag>) -> Option<u64> {
+    match tag? {
+        Tag::Number(number) => Some(number),
+        Tag::Json(json) => Some(json.len() as u64),
     }
 }

@@ -37,9 +37,9 @@ impl Target for PeerLines {
         let mut lines =
             input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).peekable();
         if lines.next_if(|line| *line == b"r").is_some() {
-            let (number, request) =
+            let (_, request) =
                 parse_request(OVERDRAFT, &"A".parse().expect("an account")).expect("one");
-            bank.handle(Event::Request(CLIENT, number, request), &Heard::default());
+            bank.handle(Event::Request(CLIENT, Some(1), request), &Heard::default());
         }
         for (connection, line) in (10..).map(ConnectionId).zip(lines) {
             let message = match parse_message(line) {

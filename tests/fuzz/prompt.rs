@@ -4,7 +4,7 @@ use paxos_banking::bank::ids::AccountId;
 use paxos_banking::bank::request::Request;
 use paxos_banking::client::commands::Command;
 use paxos_banking::client::parse::parse;
-use paxos_banking::wire::{encode_request, parse_request};
+use paxos_banking::wire::{Tag, encode_request, parse_request};
 
 use crate::machine::bank_of_three::id;
 use crate::samples::COMMANDS;
@@ -55,7 +55,7 @@ impl Target for Prompt {
             heard.accepted(if matches!(request, Request::Batch(_)) { "several" } else { "one" });
             let line = encode_request(7, &request);
             let read = parse_request(line.trim_end().as_bytes(), &home);
-            assert_eq!(read, Ok((Some(7), request)), "as a request: {line}");
+            assert_eq!(read, Ok((Some(Tag::Number(7)), request)), "as a request: {line}");
         }
     }
 

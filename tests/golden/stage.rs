@@ -297,6 +297,11 @@ impl Stage {
                     self.follows(&format!("{name} replies"), &line);
                 }
             }
+            Bound::Tell(_, word) => {
+                for line in words::reply(&word) {
+                    self.follows(&format!("{name} tells a client"), &line);
+                }
+            }
             Bound::HangUp(to) => self.hang_up(name, &to),
             Bound::SendBlocks { to, from, up_to } => {
                 let blocks = self.hosts[name].disk.chain[from as usize..=up_to as usize].to_vec();

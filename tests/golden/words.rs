@@ -155,7 +155,9 @@ pub fn reply(reply: &Reply) -> Vec<String> {
             };
             vec![format!("the members are {}", join(members, word))]
         }
-        Reply::Error { message, .. } => vec![format!("NO: {message}")],
+        Reply::Error { message, .. } | Reply::TakenOver { message, .. } => {
+            vec![format!("NO: {message}")]
+        }
         other => panic!("no scene asks for that: {other:?}"),
     }
 }

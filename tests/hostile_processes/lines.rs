@@ -29,9 +29,18 @@ fn bad_lines() -> Vec<(Vec<u8>, &'static str)> {
         (text("7"), "bad_request"),
         (text("{}"), "bad_request"),
         (text("{\"id\":7}"), "bad_request"),
-        (text("{\"id\":-1,\"balance\":{}}"), "bad_request"),
-        (text("{\"id\":1.5,\"balance\":{}}"), "bad_request"),
-        (text("{\"id\":\"7\",\"balance\":{}}"), "bad_request"),
+        (text("{\"id\":null,\"balance\":{}}"), "bad_request"),
+        (text("{\"id\":true,\"balance\":{}}"), "bad_request"),
+        (text("{\"id\":[7],\"balance\":{}}"), "bad_request"),
+        (text("{\"id\":\"\\ud800\",\"balance\":{}}"), "bad_request"),
+        (
+            text(&format!(
+                "{{\"id\":{}{},\"balance\":{{}}}}",
+                "[".repeat(90_000),
+                "]".repeat(90_000)
+            )),
+            "bad_request",
+        ),
         (text(&format!("{{\"id\":{},\"balance\":{{}}}}", "9".repeat(100_000))), "bad_request"),
         (text(&format!("{{\"id\":\"{long}\",\"balance\":{{}}}}")), "bad_request"),
         (text(&format!("{{\"{long}\":7}}")), "bad_request"),

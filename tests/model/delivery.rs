@@ -162,6 +162,8 @@ impl State {
                 Bound::Reply(_, Some(story), Reply::Batch { outcomes }) => {
                     self.tell(story as usize, &outcomes);
                 }
+                Bound::Tell(_, Reply::TakenOver { .. })
+                | Bound::Reply(_, _, Reply::TakenOver { .. }) => {}
                 other => panic!("nobody asked for this: {other:?}"),
             }
         }

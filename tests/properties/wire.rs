@@ -6,7 +6,7 @@ use paxos_banking::bank::ledger::entry::{Action, Position};
 use paxos_banking::bank::limits::{MAX_PAGE, MAX_WAIT_MS};
 use paxos_banking::bank::reason::{Code, Reason};
 use paxos_banking::bank::request::{Cursor, Instruction, Outcome, Reply, Request};
-use paxos_banking::wire;
+use paxos_banking::wire::{self, Tag};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -142,7 +142,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 /// What a client makes of a reply to this request, if it understands it.
 fn heard(id: u64, asked: &Request, reply: &Reply) -> Option<Reply> {
-    let line = wire::encode_reply(Some(id), reply);
+    let line = wire::encode_reply(Some(&Tag::Number(id)), reply);
     match wire::parse_reply(line.trim_end().as_bytes(), id, asked) {
         Ok(Some(wire::Answer::Reply(reply))) => Some(reply),
         _ => None,
@@ -173,7 +173,7 @@ proptest! {
     fn requests_survive_the_wire(id in count(), request in request(), home in account()) {
         let line = wire::encode_request(id, &request);
         let read = wire::parse_request(line.trim_end().as_bytes(), &home);
-        prop_assert_eq!(read, Ok((Some(id), request)));
+        prop_assert_eq!(read, Ok((Some(Tag::Number(id)), request)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use paxos_banking::bank::effects::{Event, Timer};
 use paxos_banking::bank::ids::{ConnectionId, WaitId};
 use paxos_banking::bank::limits::Limits;
-use paxos_banking::bank::request::{Instruction, Outcome, Request};
+use paxos_banking::bank::request::{Instruction, Outcome, Reply, Request};
 use paxos_banking::bank::server::Config;
 
 use crate::stage::*;
@@ -22,7 +22,8 @@ fn of_a_request_and_all_its_retries_one_is_kept() {
     }
     let older = ConnectionId(CLIENT.0 - 1);
     let again = Request::One(transfer(TOO_MUCH, 1));
-    assert!(stage.handle(Event::Request(older, Some(1), again)).replies().is_empty());
+    let said = stage.handle(Event::Request(older, Some(1), again));
+    assert!(matches!(&said.replies()[..], [Reply::TakenOver { .. }]), "{said:?}");
     assert_eq!(calls(&stage), 1, "nobody hears on an older connection");
     let both = Request::Batch(vec![transfer(TOO_MUCH, 1), transfer(TOO_MUCH, 2)]);
     stage.request(both.clone());

@@ -24,6 +24,7 @@ mod resting;
 mod serving;
 mod settling;
 mod sightings;
+mod taking_over;
 mod vain_runs;
 mod voting;
 mod waiting;

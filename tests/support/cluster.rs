@@ -223,12 +223,17 @@ impl Client {
         self.socket().write_all(bytes).unwrap();
     }
 
-    /// The next line that comes; None if the connection has ended.
+    /// What the next line says; None if the connection has ended.
     pub fn read(&mut self) -> Option<Value> {
+        self.read_line().map(|line| serde_json::from_str(&line).expect("servers speak JSON"))
+    }
+
+    /// The next line that comes, as it is; None if the connection has ended.
+    pub fn read_line(&mut self) -> Option<String> {
         let mut line = String::new();
         match self.stream.read_line(&mut line) {
             Ok(0) => None,
-            Ok(_) => Some(serde_json::from_str(&line).expect("servers speak JSON")),
+            Ok(_) => Some(line),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
             Err(error) => panic!("nothing comes: {error}"),
         }

@@ -54,7 +54,7 @@ pub enum Lookup {
     Known(Fate),
     /// It may have been seen and forgotten.
     Expired,
-    /// It came on an older connection of its session: to be dropped.
+    /// It came on an older connection of its session: not to be done.
     Stale,
     /// Its number was used before, for another action.
     Reused,

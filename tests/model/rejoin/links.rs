@@ -238,6 +238,8 @@ impl State {
                     };
                     self.told[ask as usize] = Some(Some(told));
                 }
+                Bound::Tell(_, Reply::TakenOver { .. })
+                | Bound::Reply(_, _, Reply::TakenOver { .. }) => {}
                 Bound::Reply(_, Some(ask), Reply::Error { .. }) => {
                     self.told[ask as usize] = Some(Some(Err(())));
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Sessions;
 use crate::bank::ids::{ConnectionId, SessionId};
 
 /// A session's place among those of its holder: unused sessions first, then by their last use.
@@ -84,5 +85,12 @@ impl Holders {
         let most =
             |(holder, held): &(&Option<ConnectionId>, &Held)| (held.requests, holder.is_none());
         self.held.iter().max_by_key(most).map(|(holder, _)| *holder)
+    }
+}
+
+impl Sessions {
+    /// Returns the newest connection that used a session, while it is there.
+    pub fn holder(&self, session: &SessionId) -> Option<ConnectionId> {
+        self.sessions.get(session).and_then(|state| state.holder)
     }
 }

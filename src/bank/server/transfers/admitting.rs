@@ -147,7 +147,7 @@ impl Server {
         }
         let lost = request.session.epoch < self.ledger.log.last().epoch;
         let of_former_bank = self.chain().is_of_former_bank(request.session.epoch);
-        match self.ledger.sessions.find(request, instruction, connection) {
+        match self.look_up(request, instruction, connection) {
             // It may be in the former chain, or lost with it.
             Lookup::New if of_former_bank && !planted!(FormerSessionLost) => {
                 Seen::Decided(Outcome::Expired {

@@ -22,7 +22,7 @@ pub(in crate::bank::server) enum Seen {
     Decided(Outcome),
     /// A retry.
     Again(Fate),
-    /// It came on an older connection of its session, and has to be dropped.
+    /// It came on an older connection of its session, and must not be done.
     Stale,
 }
 
@@ -43,7 +43,12 @@ impl Server {
             Seen::Again(Fate::Waiting(wait)) => self.join_wait(wait, &instruction, &tickets),
             Seen::Stale => {
                 self.ignore(Nothing::OlderConnection);
-                tickets.iter().for_each(|ticket| self.clients.calls.forget(ticket.call));
+                let given_up =
+                    tickets.iter().filter_map(|ticket| self.clients.calls.give_up(ticket.call));
+                let given_up: Vec<_> = given_up.collect();
+                for (call, request) in given_up.into_iter().zip(&instruction.request) {
+                    self.answered_elsewhere(call, &request.session);
+                }
             }
             Seen::New => {
                 let reason = Reason::new(

@@ -100,11 +100,6 @@ impl Calls {
         Some(call)
     }
 
-    /// Drops a call, since nobody waits for its reply any more.
-    pub fn forget(&mut self, call: u64) {
-        self.close(call);
-    }
-
     /// Closes a request that can't be answered item by item; returns whose it was.
     pub fn give_up(&mut self, call: u64) -> Option<(ConnectionId, Option<u64>)> {
         self.close(call).map(|call| (call.connection, call.id))
@@ -150,11 +145,11 @@ mod tests {
     use crate::bank::reason::{Code, Reason};
 
     #[test]
-    fn a_request_that_nobody_waits_for_is_not_kept() {
+    fn a_request_that_is_given_up_is_not_kept() {
         let mut calls = Calls::default();
         let expired = || Outcome::Expired { reason: Reason::new(Code::TooLate, "") };
         let call = calls.open(ConnectionId(1), None, 1, true);
-        calls.forget(call);
+        calls.give_up(call);
         assert_eq!(calls.resolve(Ticket { call, place: 0 }, expired()), None);
         let call = calls.open(ConnectionId(1), None, 1, true);
         calls.forget_connection(ConnectionId(2));
@@ -195,7 +190,7 @@ mod tests {
         assert!(waits(&mut calls, second, 5).1, "10 in all");
         assert!(waits(&mut calls, third, 2).1, "2 anyway");
         assert!(!waits(&mut calls, third, 1).1, "3 of one");
-        calls.forget(call);
+        calls.give_up(call);
         assert!(waits(&mut calls, third, 1).1, "8 in all");
         calls.forget_connection(second);
         calls.forget_connection(third);

@@ -18,6 +18,7 @@ mod queue;
 mod reconsidering;
 mod refusing;
 mod settling;
+mod taking_over;
 mod until_settled;
 mod verdict;
 mod waiting;

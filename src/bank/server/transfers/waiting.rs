@@ -73,9 +73,10 @@ impl Server {
         let same = |member: &&mut Member| member.instruction.request == again.request;
         let Some(member) = members.find(same) else { return };
         member.instruction.settled = again.settled;
+        let mut superseded = Vec::new();
         for ticket in tickets {
             if let Some(older) = member.tickets.first().filter(|older| older.call != ticket.call) {
-                self.clients.calls.forget(older.call);
+                superseded.extend(self.clients.calls.give_up(older.call));
                 member.tickets.clear();
             }
             member.tickets.push(*ticket);
@@ -83,10 +84,16 @@ impl Server {
         let limits = &self.config.limits;
         let too_much =
             tickets.iter().find(|ticket| !self.clients.calls.may_wait(ticket.call, limits));
-        let Some(Ticket { call, .. }) = too_much else { return };
-        // It may yet happen, so it has no outcome, and nothing has to be kept for this reply.
-        member.tickets.clear();
-        if let Some((connection, id)) = self.clients.calls.give_up(*call) {
+        let no_room = too_much.and_then(|Ticket { call, .. }| {
+            // It may yet happen, so it has no outcome, and nothing has to be kept for this reply.
+            member.tickets.clear();
+            self.clients.calls.give_up(*call)
+        });
+        let session = again.request.as_ref().map(|request| &request.session);
+        for (older, session) in superseded.into_iter().zip(session) {
+            self.answered_elsewhere(older, session);
+        }
+        if let Some((connection, id)) = no_room {
             self.reply_error(connection, id, ErrorCode::Unavailable, TOO_MUCH.into());
         }
     }

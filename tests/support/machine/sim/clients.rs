@@ -272,7 +272,7 @@ pub fn replied(
             client.settled = last && client.is_done() && not_consulted.is_empty();
         }
         (Reply::Batch { .. }, Asked::Careless) => {}
-        (Reply::Error { error: ErrorCode::Unavailable, .. }, _) => {}
+        (Reply::Error { error: ErrorCode::Unavailable, .. } | Reply::TakenOver { .. }, _) => {}
         (other, _) => panic!("unexpected: {other:?}"),
     }
     let client = &world.clients[index];
