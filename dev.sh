@@ -12,6 +12,7 @@
 #   ./dev.sh stores [NAME]      tries a bank on each Redis and Valkey that doc/OPERATING.md names, kills it under load, and
 #                               destroys masters that have replicas
 #   ./dev.sh python             tries doc/sealed.py, which does the handshake by the Python package noiseprotocol
+#   ./dev.sh ledger             has ledger and hledger read what export --ledger writes
 #   ./dev.sh help               shows this
 #
 # ./run.sh test runs all tests; doc/TESTS.md says what they are. PAXOS_BANKING_BIN names a program that bench
@@ -47,6 +48,12 @@ python() {
         python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
             --target "$packages" noiseprotocol==0.3.1
     PYTHONPATH=$packages cargo test --locked --test python -- --include-ignored "$@"
+}
+
+ledger() {
+    .ci/install-redis
+    .ci/install-ledger
+    cargo test --locked --test audit -- --include-ignored journal "$@"
 }
 
 simulate() {
@@ -95,7 +102,7 @@ main_of_developers() {
     local command=${1-help}
     [ $# -eq 0 ] || shift
     case $command in
-        bench | python | simulate | chaos | fuzz | stores) "$command" "$@" ;;
+        bench | python | ledger | simulate | chaos | fuzz | stores) "$command" "$@" ;;
         help | -h | --help) explain dev.sh ;;
         *) say "'$command' is not a command; ./dev.sh help lists them" >&2; exit 2 ;;
     esac

@@ -21,7 +21,7 @@
 #   ./run.sh test [ARG…]        runs all tests; the rest is for cargo test
 #   ./run.sh help               shows this
 #
-# Who works on the program itself finds bench, python, simulate, chaos, fuzz and stores in ./dev.sh; ./run.sh passes
+# Who works on the program itself finds bench, python, ledger, simulate, chaos, fuzz and stores in ./dev.sh; ./run.sh passes
 # these on to it.
 #
 # Environment: SERVERS=5 founds a bank of five servers, A to E, instead of three; REDIS_PORT and BASE_PORT (those
@@ -772,7 +772,7 @@ main() {
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
         diagram) . tests/diagram.sh; diagram "$@" ;;
         add | remove | start | status | down | clean | client | web | audit | view | window | play) "$command" "$@" ;;
-        bench | python | simulate | chaos | fuzz | stores) exec ./dev.sh "$command" "$@" ;;
+        bench | python | ledger | simulate | chaos | fuzz | stores) exec ./dev.sh "$command" "$@" ;;
         log) follow_log "$@" ;;
         kill) kill_process "$@" ;;
         test) run_tests "$@" ;;

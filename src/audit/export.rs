@@ -1,24 +1,26 @@
-//! Writes a store's chain and local log out, in the form of [`exported`](crate::audit::exported) or as a
-//! table.
+//! Writes a store's chain and local log out, in the form of [`exported`](crate::audit::exported), as a table, or as a
+//! journal of plain-text accounting.
 //!
-//! Both are of one moment, even while the server runs. Each block's text is written as it is stored, so an
+//! Chain and log are of one moment, even while the server runs. Each block's text is written as it is stored, so an
 //! audit of the file computes the very same hashes.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::audit::exported::{EndLine, Ends, Header};
 use crate::audit::finding::{Finding, Spot, Trouble};
-use crate::audit::stored::{spot, trouble};
+use crate::audit::past::{self, Past};
+use crate::audit::source::Standing;
+use crate::audit::stored::trouble;
 use crate::audit::{SOUND, UNREAD, WRONG, redis_options};
-use crate::audit::{archives, csv};
-use crate::bank::blockchain::block::FORMAT;
+use crate::audit::{archives, csv, journal};
+use crate::bank::blockchain::block::{FORMAT, SealedBlock};
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::stored::{Place, Stored};
-use crate::store::redis::viewer::{ReadOnlyRedis, StoreViewer};
+use crate::store::redis::viewer::ReadOnlyRedis;
 use crate::wire::to_line;
 
 /// The amount of blocks' text that is read at a time, in bytes.
@@ -27,18 +29,48 @@ pub(super) const PIECE: usize = 8 << 20;
 /// An export's options.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The URL of the Redis.
-    pub redis: String,
-    /// The folder of the server's segments, if it has any.
-    pub archive: Option<PathBuf>,
-    /// The server whose store it is; may be omitted where there is only one.
-    pub id: Option<ServerId>,
+    /// Where it is read.
+    pub from: From,
     /// The file to write; the standard output if there is none.
     pub output: Option<PathBuf>,
-    /// True for a table with one entry a row.
-    pub csv: bool,
-    /// How long Redis may take to answer.
-    pub timeout: Duration,
+    /// What is written.
+    pub form: Form,
+}
+
+/// Where an export is read.
+#[derive(Clone, Debug)]
+pub enum From {
+    /// A store in a Redis.
+    Store {
+        /// The URL of the Redis.
+        redis: String,
+        /// The folder of the server's segments, if it has any.
+        archive: Option<PathBuf>,
+        /// The server whose store it is; may be omitted where there is only one.
+        id: Option<ServerId>,
+        /// How long Redis may take to answer.
+        timeout: Duration,
+    },
+    /// A file that was exported, or the folder of a backup.
+    File(PathBuf),
+}
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Lines of JSON, which can be audited.
+    Json,
+    /// A table with one entry a row.
+    Csv,
+    /// A journal of plain-text accounting.
+    Journal,
+}
+
+/// What is read at one moment, beside the blocks.
+struct Moment {
+    header: Header,
+    blocks: u64,
+    log: Vec<Element>,
 }
 
 /// Exports, says on `errors` what went wrong, and returns an exit status like an audit's.
@@ -54,24 +86,52 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> u8
 }
 
 fn export(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
-    let folders = archives::of(&options.archive).map_err(Trouble::Unread)?;
-    let premises = ReadOnlyRedis::new(&options.redis, &redis_options(options.timeout));
-    let premises = premises.map_err(trouble)?.with_folders(folders);
-    let id = find(&premises, options.id.as_ref())?;
-    let mut visitor = premises.visit(&id);
-    let contents = visitor.contents().map_err(trouble)?;
-    let Some(stored) = contents else {
-        return Err(Trouble::Unread(format!("the store of {id} was never used")));
+    let (mut past, moment) = match &options.from {
+        From::Store { redis, archive, id, timeout } => {
+            of_store(redis, archive.as_ref(), id.as_ref(), *timeout)?
+        }
+        From::File(path) => of_file(path)?,
     };
     match &options.output {
-        None => write_all(&id, &mut visitor, &stored, options.csv, out),
+        None => write_all(&mut *past, &moment, options.form, out),
         Some(path) => {
             let failed = |error| unwritten(&path.display().to_string(), &error);
             let mut file = File::create(path).map_err(failed)?;
-            write_all(&id, &mut visitor, &stored, options.csv, &mut file)?;
+            write_all(&mut *past, &moment, options.form, &mut file)?;
             file.sync_all().map_err(failed)
         }
     }
+}
+
+fn of_store(
+    redis: &str,
+    archive: Option<&PathBuf>,
+    id: Option<&ServerId>,
+    timeout: Duration,
+) -> Result<(Box<dyn Past>, Moment), Trouble> {
+    let folders = archives::of(archive).map_err(Trouble::Unread)?;
+    let premises = ReadOnlyRedis::new(redis, &redis_options(timeout));
+    let premises = premises.map_err(trouble)?.with_folders(folders);
+    let server = find(&premises, id)?;
+    let mut visitor = premises.visit(&server);
+    let contents = visitor.contents().map_err(trouble)?;
+    let Some(Stored { instance, blocks, log, .. }) = contents else {
+        return Err(Trouble::Unread(format!("the store of {server} was never used")));
+    };
+    let header = Header { server, format: FORMAT, instance };
+    Ok((Box::new(visitor), Moment { header, blocks, log }))
+}
+
+fn of_file(path: &Path) -> Result<(Box<dyn Past>, Moment), Trouble> {
+    let (source, Standing { blocks, log, instance, .. }) = past::open(path)?;
+    let (Some(server), Some(instance)) = (source.server(), instance) else {
+        let place = path.display();
+        return Err(Trouble::Unread(format!(
+            "{place}: it doesn't say whose it is, as an export does"
+        )));
+    };
+    let header = Header { server, format: FORMAT, instance };
+    Ok((Box::new(source), Moment { header, blocks, log }))
 }
 
 fn unwritten(place: &str, error: &io::Error) -> Trouble {
@@ -100,50 +160,75 @@ pub(super) fn find(premises: &ReadOnlyRedis, id: Option<&ServerId>) -> Result<Se
 }
 
 fn write_all(
-    id: &ServerId,
-    visitor: &mut StoreViewer,
-    stored: &Stored,
-    as_table: bool,
+    past: &mut dyn Past,
+    moment: &Moment,
+    form: Form,
     to: &mut dyn Write,
 ) -> Result<(), Trouble> {
     let mut to = BufWriter::new(to);
     let failed = |error| unwritten("the export", &error);
-    let header = Header { server: id.clone(), format: FORMAT, instance: stored.instance };
-    let begin = if as_table { csv::HEADER.to_owned() } else { to_line(&header) };
-    to.write_all(begin.as_bytes()).map_err(failed)?;
+    let Moment { header, blocks, log } = moment;
+    to.write_all(begin(header, form).as_bytes()).map_err(failed)?;
     let mut next = 0;
-    while next < stored.blocks {
-        let piece = visitor.blocks(next, stored.blocks - 1, PIECE).map_err(trouble)?;
+    while next < *blocks {
+        let piece = past.blocks(next, blocks - 1)?;
         if piece.is_empty() {
-            return Err(Finding::new(spot(visitor, &Place::Block(next)), "missing").into());
+            return Err(Finding::new(past.spot(&Place::Block(next)), "missing").into());
         }
         for block in piece {
-            let place = || spot(visitor, &Place::Block(next));
-            let lines = if as_table {
-                block.block().logs.values().flatten().try_for_each(|one| named(one, place))?;
-                csv::of_block(block.block())
-            } else {
-                format!("{}\n", one_line(block.text(), place)?)
-            };
+            let lines = of_block(&block, form, || past.spot(&Place::Block(next)))?;
             to.write_all(lines.as_bytes()).map_err(failed)?;
             next += 1;
         }
     }
-    for (index, element) in stored.log.iter().enumerate() {
-        let place = || spot(visitor, &Place::Element(index));
-        let lines = if as_table {
-            named(element, place)?;
-            csv::of_log(id, element)
-        } else {
-            format!("{{\"log\":{}}}\n", one_line(element.text(), place)?)
-        };
+    if form == Form::Journal {
+        to.write_all(journal::before_log(log).as_bytes()).map_err(failed)?;
+    }
+    for (index, element) in log.iter().enumerate() {
+        let lines = of_log(&header.server, element, form, || past.spot(&Place::Element(index)))?;
         to.write_all(lines.as_bytes()).map_err(failed)?;
     }
-    if !as_table {
-        let end = Ends { blocks: next, elements: stored.log.len() as u64 };
+    if form == Form::Json {
+        let end = Ends { blocks: next, elements: log.len() as u64 };
         to.write_all(to_line(&EndLine { end }).as_bytes()).map_err(failed)?;
     }
     to.flush().map_err(failed)
+}
+
+fn begin(header: &Header, form: Form) -> String {
+    match form {
+        Form::Json => to_line(header),
+        Form::Csv => csv::HEADER.to_owned(),
+        Form::Journal => journal::begin(header),
+    }
+}
+
+fn of_block(block: &SealedBlock, form: Form, place: impl Fn() -> Spot) -> Result<String, Trouble> {
+    if form == Form::Json {
+        return Ok(format!("{}\n", one_line(block.text(), place)?));
+    }
+    let block = block.block();
+    block.logs.values().flatten().try_for_each(|element| named(element, &place))?;
+    Ok(match form {
+        Form::Csv => csv::of_block(block),
+        _ => journal::of_block(block),
+    })
+}
+
+fn of_log(
+    server: &ServerId,
+    element: &Element,
+    form: Form,
+    place: impl Fn() -> Spot,
+) -> Result<String, Trouble> {
+    if form == Form::Json {
+        return Ok(format!("{{\"log\":{}}}\n", one_line(element.text(), place)?));
+    }
+    named(element, place)?;
+    Ok(match form {
+        Form::Csv => csv::of_log(server, element),
+        _ => journal::of_log(server, element),
+    })
 }
 
 fn named(element: &Element, place: impl FnOnce() -> Spot) -> Result<(), Trouble> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use paxos_banking::audit::export::{Form, From};
 use paxos_banking::audit::{self, backup};
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::client::time::parse_time;
@@ -103,16 +104,24 @@ impl OneStore {
 }
 
 #[derive(Args)]
-#[command(after_help = "Both are of one moment, also while the server runs.\n\n\
+#[command(after_help = "Chain and log are of one moment, also while the server runs.\n\n\
                         Exit status: 0 all is written; 1 the store is wrong; 2 wrong usage; 3 it can't \
                         be read, or the output not written.")]
 pub struct Export {
+    /// A file that `export` wrote as lines of JSON, or the folder of a backup, instead of a store in a Redis
+    #[arg(value_name = "FILE", conflicts_with_all = ["redis", "redis_password_file", "archive", "id"])]
+    pub file: Option<PathBuf>,
+
     #[command(flatten)]
     pub store: OneStore,
 
     /// Write a table with one entry a row, instead of lines of JSON that `audit` can read
     #[arg(long)]
     pub csv: bool,
+
+    /// Write a journal for `ledger` and `hledger`: a transaction for each opening balance and each transfer
+    #[arg(long, conflicts_with = "csv")]
+    pub ledger: bool,
 
     /// The file to write [default: the standard output]
     #[arg(long, value_name = "FILE")]
@@ -209,10 +218,21 @@ pub fn check_export(
     arguments: Export,
     variable: Option<String>,
 ) -> Result<audit::export::Options, String> {
-    let Export { store, csv, output } = arguments;
-    let redis = store.url(variable)?;
-    let OneStore { archive, id, timeout, .. } = store;
-    Ok(audit::export::Options { redis, archive, id, csv, output, timeout })
+    let Export { file, store, csv, ledger, output } = arguments;
+    let form = match (csv, ledger) {
+        (true, _) => Form::Csv,
+        (_, true) => Form::Journal,
+        (false, false) => Form::Json,
+    };
+    let from = match file {
+        Some(file) => From::File(file),
+        None => {
+            let redis = store.url(variable)?;
+            let OneStore { archive, id, timeout, .. } = store;
+            From::Store { redis, archive, id, timeout }
+        }
+    };
+    Ok(audit::export::Options { from, output, form })
 }
 
 /// Does the same for a backup.

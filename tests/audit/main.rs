@@ -9,6 +9,7 @@ mod corruption;
 mod corruptions;
 mod damages;
 mod files;
+mod journal;
 mod members;
 mod rejoined;
 mod running;

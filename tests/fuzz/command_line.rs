@@ -4,6 +4,7 @@ use crate::cli::{Config, Environment, parse};
 use crate::samples::COMMAND_LINES;
 use crate::target::{Heard, LONGEST_ERROR, Target};
 use paxos_banking::audit::backup::Order;
+use paxos_banking::audit::export::From;
 
 pub struct CommandLine;
 
@@ -49,13 +50,17 @@ impl Target for CommandLine {
                 heard.accepted("an audit");
             }
             Ok(Config::Export(options)) => {
-                assert!(!options.redis.is_empty() && !options.timeout.is_zero());
+                if let From::Store { redis, timeout, .. } = options.from {
+                    assert!(!redis.is_empty() && !timeout.is_zero());
+                }
                 heard.accepted("an export");
             }
             Ok(Config::Backup(order)) => {
                 let folder = match order {
                     Order::Take(options) => {
-                        assert!(!options.redis.is_empty() && !options.timeout.is_zero());
+                        if let From::Store { redis, timeout, .. } = options.from {
+                            assert!(!redis.is_empty() && !timeout.is_zero());
+                        }
                         options.folder
                     }
                     Order::Verify(folder) => folder,
@@ -88,7 +93,9 @@ impl Target for CommandLine {
                 heard.accepted("a mending");
             }
             Ok(Config::Upgrade(options)) => {
-                assert!(!options.redis.is_empty() && !options.timeout.is_zero());
+                if let From::Store { redis, timeout, .. } = options.from {
+                    assert!(!redis.is_empty() && !timeout.is_zero());
+                }
                 heard.accepted("an upgrade");
             }
             Ok(Config::Key(file)) => {

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::audit::backup::manifest::{
-    ACCEPTED, Blocks, LOG, MANIFEST, Manifest, Other, file_name, now, of_turn,
+    ACCEPTED, Blocks, LOG, MANIFEST, Manifest, Other, file_name, of_turn,
 };
 use crate::audit::backup::target::{PART, Target, spot};
 use crate::audit::backup::{Options, unread};
+use crate::audit::dates::now;
 use crate::audit::export::{find, one_line};
 use crate::audit::finding::{Finding, Trouble};
 use crate::audit::stored::{self, trouble};
