@@ -19,7 +19,7 @@ struct Seen {
 
 /// Adds the phases of all runs to a story.
 pub fn with_phases(story: Story) -> Story {
-    let servers = story.servers.len();
+    let voters = Voters::of(&story);
     let mut runs: BTreeMap<Run, Seen> = BTreeMap::new();
     let mut chosen: BTreeSet<(usize, u64)> = BTreeSet::new();
     let mut events: Vec<Event> = Vec::new();
@@ -47,7 +47,7 @@ pub fn with_phases(story: Story) -> Story {
             ),
             Deed::Received { message, sent: Some(sent) } => {
                 let from = story.events[*sent].server;
-                let heard = hears(&mut runs, event.server, from, message, servers);
+                let heard = hears(&mut runs, event.server, from, message, &voters);
                 (None, heard.map(|(words, height)| beside(words, height)))
             }
             _ => (None, None),
@@ -84,27 +84,72 @@ fn sends(runs: &mut BTreeMap<Run, Seen>, server: usize, message: &Brief) -> Opti
     is_new.then(|| (format!("{phase} [{ballot}]"), height))
 }
 
-/// Notes what a proposer hears. Returns what to say if that makes a majority, which the proposer is part of.
+/// Notes what a proposer hears. Returns what to say if that makes a majority, which the proposer is part of if it votes.
 fn hears(
     runs: &mut BTreeMap<Run, Seen>,
     server: usize,
     from: usize,
     message: &Brief,
-    servers: usize,
+    voters: &Voters,
 ) -> Option<(String, u64)> {
     let run = run_of(server, message)?;
     let height = run.1;
+    let voters = voters.in_run(&run);
     let seen = runs.get_mut(&run)?;
     let (who, what) = match &*message.kind {
         "promise" => (&mut seen.promised, "promise"),
         "accepted" => (&mut seen.accepted, "accepted"),
         _ => return None,
     };
-    let is_new = who.insert(from);
-    let count = who.len() + 1;
-    let majority = servers / 2 + 1;
-    (is_new && count == majority)
-        .then(|| (format!("majority reached: {count} of {servers} {what}"), height))
+    let is_new = voters.contains(&from) && who.insert(from);
+    let (count, all) = (who.len() + usize::from(voters.contains(&server)), voters.len());
+    (is_new && count == all / 2 + 1)
+        .then(|| (format!("majority reached: {count} of {all} {what}"), height))
+}
+
+/// Who votes in each run. Members without a vote are asked for their logs, too, and are shown a block once it is
+/// chosen; but before, only voters are asked to accept it.
+struct Voters {
+    all: BTreeSet<usize>,
+    /// Whom the proposer of a run asked to accept before anybody had accepted, by the place of the first request.
+    asked: BTreeMap<Run, (usize, BTreeSet<usize>)>,
+}
+
+impl Voters {
+    fn of(story: &Story) -> Voters {
+        let mut asked: BTreeMap<Run, (usize, BTreeSet<usize>)> = BTreeMap::new();
+        let mut is_accepted: BTreeSet<Run> = BTreeSet::new();
+        for (place, event) in story.events.iter().enumerate() {
+            match &event.deed {
+                Deed::Sent { to, message, .. } if message.kind == "accept" => {
+                    let run = run_of(event.server, message);
+                    if let Some(run) = run.filter(|run| !is_accepted.contains(run)) {
+                        asked.entry(run).or_insert((place, BTreeSet::new())).1.insert(*to);
+                    }
+                }
+                Deed::Received { message, .. } if message.kind == "accepted" => {
+                    is_accepted.extend(run_of(event.server, message));
+                }
+                _ => {}
+            }
+        }
+        Voters { all: (0..story.servers.len()).collect(), asked }
+    }
+
+    /// Returns who votes in a run; everybody if no run tells otherwise.
+    fn in_run(&self, run: &Run) -> BTreeSet<usize> {
+        let (proposer, height, _) = run;
+        let Some((place, asked)) = self.asked.get(run) else {
+            // A run that asked nobody to accept has the voters of the run that is next to it.
+            let next = self.asked.keys().min_by_key(|(_, of, _)| of.abs_diff(*height));
+            return next.map_or_else(|| self.all.clone(), |next| self.in_run(next));
+        };
+        // The proposer asks itself without a message. By the runs of others it votes, or not.
+        let others = self.asked.iter().filter(|((other, ..), _)| other != proposer);
+        let nearest = others.min_by_key(|(_, (at, _))| at.abs_diff(*place));
+        let votes = nearest.is_none_or(|(_, (_, asked))| asked.contains(proposer));
+        asked.iter().chain(votes.then_some(proposer)).copied().collect()
+    }
 }
 
 #[cfg(test)]
@@ -176,5 +221,54 @@ mod tests {
                 assert_eq!(*fate, Delivery::Arrived(number));
             }
         }
+    }
+
+    /// Five servers, of which D and E have no vote: D answers all, E proposes.
+    #[test]
+    fn members_without_a_vote_make_no_majority() {
+        let mut events = Vec::new();
+        let mut run = |proposer: usize, ballot: &str| {
+            let others: Vec<usize> = (0..5).filter(|other| *other != proposer).collect();
+            let voters = others.iter().filter(|other| **other < 3);
+            others
+                .iter()
+                .for_each(|to| tell(&mut events, proposer, *to, &message("prepare", Some(ballot))));
+            for from in [3, 1, 2].into_iter().filter(|from| *from != proposer) {
+                tell(&mut events, from, proposer, &message("promise", Some(ballot)));
+            }
+            voters
+                .clone()
+                .for_each(|to| tell(&mut events, proposer, *to, &message("accept", Some(ballot))));
+            tell(&mut events, 1, proposer, &message("accepted", Some(ballot)));
+            // It is shown the block once it is chosen, and says so.
+            tell(&mut events, proposer, 3, &message("accept", Some(ballot)));
+            tell(&mut events, 3, proposer, &message("accepted", Some(ballot)));
+            tell(&mut events, 2, proposer, &message("accepted", Some(ballot)));
+        };
+        run(0, "1.A");
+        run(4, "2.E");
+        let servers = ["A", "B", "C", "D", "E"].map(|id| id.parse().unwrap()).to_vec();
+        let story = with_phases(Story { servers, events });
+        let reached: Vec<(usize, &str, usize)> = (story.events.iter().enumerate())
+            .filter_map(|(at, event)| match &event.deed {
+                Deed::Phase { words, .. } if words.starts_with("majority") => {
+                    let Deed::Received { sent: Some(sent), .. } = story.events[at - 1].deed else {
+                        panic!()
+                    };
+                    Some((event.server, &**words, story.events[sent].server))
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            reached,
+            [
+                // A is one of them, E is not.
+                (0, "majority reached: 2 of 3 promise", 1),
+                (0, "majority reached: 2 of 3 accepted", 1),
+                (4, "majority reached: 2 of 3 promise", 2),
+                (4, "majority reached: 2 of 3 accepted", 2),
+            ]
+        );
     }
 }
