@@ -19,6 +19,8 @@ fn a_course_s_file_is_read_however_it_was_saved() {
         "\"Set\",\"T\",\"L\"\n1,(S1, S3, 45),[S1, S2, S3, S5],,\n,(S3, S5, 55),,,\n,,\n2,(S4, S1, 7),[S1, S4],,\n",
         // Several transfers in a cell, on one line and on several; amounts with a point, and before the names.
         "1,\"(S1, S3, 45); (S3, S5, 55)\",\"[S1, S2, S3, S5]\"\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
+        "1,\"[(S1, S3, 45), (S3, S5, 55)]\",\"[S1, S2, S3, S5]\"\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
+        "1,\"(S1, S3, 45) | (S3, S5, 55)\",\"[S1, S2, S3, S5]\"\n2,\"[S4, S1, 7]\",\"[S1, S4]\"\n",
         "1,\"(S1, S3, 45.0)\n(S3, S5, $55)\",\"[S1, S2, S3, S5]\"\n2,\"(7, S4, S1)\",\"[S1, S4]\"\n",
         // The number and the servers are on each row, or on none but the first; a row ends early.
         "1,\"(S1, S3, 45)\",\"[S1, S2, S3, S5]\"\n1,\"(S3, S5, 55)\",\"[S5, S1, S2, S3]\"\n2,\"(S4, S1, 7)\",\"[S1, S4]\"\n",
@@ -121,4 +123,60 @@ fn a_course_s_plain_lines_are_read_with_what_they_print() {
             Act::Recover(server("B")),
         ]
     );
+}
+
+#[test]
+fn what_else_lines_of_courses_say_has_its_meaning_here() {
+    let transfers = [pays("A", "B", 5)];
+    for text in [
+        "A->B: 5",
+        "A -> B : 5",
+        "[A, B, 5]",
+        "A sends 5 to B",
+        "A pays 5 to B",
+        "transfer 5 from A to B",
+        "send 5 A B",
+        "// a comment\nA B 5\nquit",
+        "A;B;5\nexit()\n\n# nothing\n",
+    ] {
+        assert_eq!(acts(text), transfers, "{text:?}");
+    }
+    let cut =
+        |from: &str, to: &str| (server(from), LinkFault { peer: server(to), fault: Fault::Cut });
+    let both = |from: &str, to: &str| vec![(server(from), server(to)), (server(to), server(from))];
+    for text in ["failLink A B\nfixLink(A, B)\nfixLink", "cut_link(A,B)\nreconnect A B\nheal"] {
+        let expected = [
+            Act::Break(vec![cut("A", "B"), cut("B", "A")]),
+            Act::Heal(both("A", "B")),
+            Act::Heal(vec![]),
+        ];
+        assert_eq!(acts(text), expected, "{text:?}");
+    }
+    assert_eq!(
+        acts("heal A B\nheal A -> B\nfailNode C\nfixNode C\nsleep 2\nsleep 0.5\nsleep 300ms"),
+        [
+            Act::Heal(both("A", "B")),
+            Act::Heal(vec![(server("A"), server("B"))]),
+            Act::Fail(Some(server("C"))),
+            Act::Recover(server("C")),
+            Act::Wait(Duration::from_secs(2)),
+            Act::Wait(Duration::from_millis(500)),
+            Act::Wait(Duration::from_millis(300)),
+        ]
+    );
+}
+
+#[test]
+fn what_these_lines_can_not_mean_is_said() {
+    for (text, what) in [
+        ("A B 5\nquit\nB A 5", "3:1: the line before ends the play"),
+        ("sleep long", "1:7: \"long\""),
+        ("sleep 0", "at least 1ms"),
+        ("failLink A", "1:1: \"failLink\": expected"),
+        ("failLink A A", "a link is between two servers"),
+    ] {
+        let wrongs = parse(text).unwrap_err();
+        let told = wrongs.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(told.contains(what), "{text:?}: {told}");
+    }
 }

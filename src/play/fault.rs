@@ -45,6 +45,28 @@ pub(super) fn parse(
     Ok(if both_ways { vec![there, back] } else { vec![there] })
 }
 
+/// Parses the links of a line such as `heal A B` or `heal A -> B`, after its first word. None are all.
+pub(super) fn healed(
+    words: &mut Words<'_>,
+    cast: &mut Cast,
+) -> Result<Vec<(ServerId, ServerId)>, Wrong> {
+    const RIGHT: &str =
+        "heal, which ends all faults of links, or those of some: heal A B, heal A -> B";
+    if words.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let (from, to, both_ways) = ends(words, cast, RIGHT)?;
+    words.end(RIGHT)?;
+    let there = (from.clone(), to.clone());
+    Ok(if both_ways { vec![there, (to, from)] } else { vec![there] })
+}
+
+/// Returns the faults of a link that carries nothing any more, either way.
+pub(super) fn cut_both_ways(one: ServerId, other: ServerId) -> Vec<(ServerId, LinkFault)> {
+    let there = (one.clone(), LinkFault { peer: other.clone(), fault: Fault::Cut });
+    vec![there, (other, LinkFault { peer: one, fault: Fault::Cut })]
+}
+
 /// Parses `A B` or `A -> B`: from, to, and whether the way back gets the fault too.
 pub(super) fn ends(
     words: &mut Words<'_>,

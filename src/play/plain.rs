@@ -30,6 +30,7 @@ pub(super) fn parse(
     steps: &mut Vec<Step>,
     wrongs: &mut Vec<Wrong>,
 ) {
+    let mut has_ended = false;
     for (whole, line) in text.split('\n').zip(1..) {
         let bare = without_comment(whole);
         let mut words = Words::of(bare, line, 1);
@@ -46,6 +47,14 @@ pub(super) fn parse(
                 wrongs.push(Wrong::new(line, column, what));
             }
             Ok(None) => {}
+            Ok(Some(_)) if has_ended => {
+                wrongs.push(Wrong::new(
+                    line,
+                    column,
+                    "the line before ends the play: nothing comes after it",
+                ));
+            }
+            Ok(Some(Act::End)) => has_ended = true,
             Ok(Some(act)) => {
                 let (place, text) = (Place { line, column }, bare.trim().to_owned());
                 steps.push(Step { place, text, act });
@@ -66,7 +75,8 @@ fn without_comment(line: &str) -> &str {
     if line.split_whitespace().next() == Some("say") {
         return line;
     }
-    line.split_once('#').map_or(line, |(before, _)| before)
+    let line = line.split_once('#').map_or(line, |(before, _)| before);
+    if line.trim_start().starts_with("//") { "" } else { line }
 }
 
 /// Parses a line that does something.
@@ -91,7 +101,7 @@ fn act(line: &str, words: &mut Words<'_>, cast: &mut Cast) -> Result<Act, Wrong>
             members(first, column, words, cast).map(Act::Members)
         }
         "cut" | "delay" | "drop" | "lose" => fault::parse(first, words, cast).map(Act::Break),
-        "heal" => words.end("heal, alone: it ends all faults of links").map(|()| Act::Heal),
+        "heal" => fault::healed(words, cast).map(Act::Heal),
         "settle" => {
             let server = one_server(words, cast, "settle ID, such as: settle A")?;
             Ok(Act::Say { server, command: Command::Settle, behind: false })
@@ -181,8 +191,8 @@ fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wro
         }));
     }
     let (client, command) = trimmed.split_once(':')?;
-    // A title may hold a colon, too.
-    let is_name = client.split_whitespace().count() == 1;
+    // A title may hold a colon, too, and a course's transfer: A->B: 5.
+    let is_name = client.split_whitespace().count() == 1 && !client.contains("->");
     is_name.then(|| {
         let (command, name) = (command.trim_start(), client.trim_end());
         let server = name.parse::<ServerId>().map_err(|error| {
@@ -230,6 +240,16 @@ fn of_course(text: &str, place: Place, cast: &mut Cast) -> Result<Option<Act>, W
         Some(Item::Log(name)) => asks(Command::Log(None), server(&name)?.0),
         Some(Item::Chain(name)) => asks(Command::Chain { from: 0, to: None }, server(&name)?.0),
         Some(Item::All) => Act::Show(Vec::new()),
+        Some(Item::Cuts(one, other)) => {
+            Act::Break(fault::cut_both_ways(server(&one)?.0, server(&other)?.0))
+        }
+        Some(Item::Mends(None)) => Act::Heal(Vec::new()),
+        Some(Item::Mends(Some((one, other)))) => {
+            let (one, other) = (server(&one)?.0, server(&other)?.0);
+            Act::Heal(vec![(one.clone(), other.clone()), (other, one)])
+        }
+        Some(Item::Waits(time)) => Act::Wait(time),
+        Some(Item::Ends) => Act::End,
     }))
 }
 

@@ -205,15 +205,13 @@ impl<'a, O: Write> Player<'a, O> {
                 self.stage.break_links(faults)?;
                 self.done(step, "done")
             }
-            Act::Heal => {
-                self.stage.heal()?;
-                self.done(step, "done")
-            }
+            Act::Heal(links) => self.heal(step, links),
             Act::Wait(time) => {
                 thread::sleep(*time);
                 self.done(step, "done")
             }
             Act::Show(servers) => self.show(step, servers),
+            Act::End => Ok(()),
             Act::Title(title) => told(self.report.title(step, title)),
             Act::Expect(expect) => {
                 let (last, patience) = (self.last.as_ref(), self.manner.patience);

@@ -70,7 +70,7 @@ fn faults_are_of_servers_and_of_links() {
         [
             broken(&[to("A", "B", Fault::Cut), to("B", "A", Fault::Cut)]),
             broken(&[to("A", "B", Fault::Cut)]),
-            Act::Heal
+            Act::Heal(vec![])
         ]
     );
     let messages = "accept".parse::<Messages>().unwrap().and("commit".parse().unwrap());
@@ -201,7 +201,7 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ),
         ("A: dismiss A", "1:4: dismiss A: here the members change by lines of their own, such as"),
         ("expect members", "1:15: the line ends here; expected: expect members ID…, such as"),
-        ("heal A", "1:6: \"A\": expected: heal, alone: it ends all faults of links"),
+        ("heal A", "1:7: the line ends here; expected: heal, which ends all faults of links"),
         ("expect", "1:7: the line ends here; expected: expect accepted, refused, unavailable"),
         ("expect balence A 1", "1:8: \"balence\": expected: expect accepted, refused"),
         ("expect balance A", "1:17: the line ends here; expected: expect balance ACCOUNT UNITS"),

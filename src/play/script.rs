@@ -8,7 +8,7 @@ use crate::bank::ids::{AccountId, ServerId};
 use crate::client::commands::Command;
 use crate::play::expect::Expect;
 use crate::play::wrong::Place;
-use crate::wire::link::LinkFault;
+use crate::wire::link::{LinkFault, LinkOrder};
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +34,12 @@ pub enum Act {
     Resume(ServerId),
     /// Breaks links from here on: each is a server's own link, with its fault.
     Break(Vec<(ServerId, LinkFault)>),
-    /// Ends all faults of links.
-    Heal,
+    /// Ends the faults of these links, each a server's own; all faults, if none is named.
+    Heal(Vec<(ServerId, ServerId)>),
     /// Lets time pass.
     Wait(Duration),
+    /// Ends a file, as `quit` does in those of courses. No script has it.
+    End,
     /// Shows what servers hold; all that run, if none are named.
     Show(Vec<ServerId>),
     /// Shows a title.
@@ -60,14 +62,15 @@ pub enum Act {
 }
 
 impl Act {
-    /// True if it is done to servers or links, and not said by a client.
+    /// True if it is done to servers or links, be it by a client's word.
     pub(super) fn is_done_to_servers(&self) -> bool {
         match self {
             Act::Kill(_) | Act::Start(_) | Act::Pause(_) | Act::Resume(_) => true,
-            Act::Break(_) | Act::Heal | Act::Members(_) => true,
+            Act::Break(_) | Act::Heal(_) | Act::Members(_) => true,
             Act::Fail(_) | Act::Recover(_) | Act::Set { .. } => true,
+            Act::Say { command: Command::Link(order), .. } => *order != LinkOrder::Show,
             Act::Say { .. } | Act::Await(_) | Act::Wait(_) => false,
-            Act::Show(_) | Act::Title(_) | Act::Expect(_) => false,
+            Act::Show(_) | Act::Title(_) | Act::Expect(_) | Act::End => false,
         }
     }
 }

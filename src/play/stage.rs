@@ -16,13 +16,13 @@ use crate::bank::request::{Reply, Request, Status};
 use crate::client;
 use crate::client::session::Session;
 use crate::play::Options;
-use crate::play::cast::list;
 use crate::play::folder::{Folder, end_of, log_at};
 use crate::play::guard::Guarded;
 use crate::play::redis::Redis;
 use crate::wire::Answer;
 use crate::wire::link::{LinkFault, LinkFaults, LinkOrder};
 
+mod hearing;
 mod members;
 mod traces;
 
@@ -299,8 +299,17 @@ impl Stage {
         Ok(())
     }
 
-    /// Ends all faults of links.
-    pub(super) fn heal(&mut self) -> Result<(), String> {
+    /// Ends the faults of these links, or all if none is named.
+    pub(super) fn heal(&mut self, links: &[(ServerId, ServerId)]) -> Result<(), String> {
+        for (from, to) in links {
+            self.faults.retain(|(of, fault)| (of, &fault.peer) != (from, to));
+            if self.runs(from) {
+                self.order(from, &LinkOrder::Heal(Some(to.clone())))?;
+            }
+        }
+        if !links.is_empty() {
+            return Ok(());
+        }
         self.faults.clear();
         let running: Vec<ServerId> =
             self.actors.keys().filter(|id| self.runs(id)).cloned().collect();
@@ -341,27 +350,6 @@ impl Stage {
             (_, true) => Err(format!("{id} stands still")),
             _ => Ok(actor),
         }
-    }
-
-    /// True if all servers that run are open and hear each other.
-    pub(super) fn is_connected(&mut self) -> bool {
-        let live = self.live();
-        live.iter().all(|id| self.hears_exactly(id, &live))
-    }
-
-    /// Waits until the servers that run hear each other and nobody else, and hold the same blocks.
-    pub(super) fn wait_until_calm(&mut self) -> Result<(), String> {
-        let live = self.live();
-        self.wait_until(&format!("{} hear each other", list(&live)), |stage| {
-            let heads: BTreeSet<_> =
-                live.iter().map(|id| stage.status(id).ok().map(|status| status.head)).collect();
-            heads.len() <= 1 && live.iter().all(|id| stage.hears_exactly(id, &live))
-        })
-    }
-
-    fn hears_exactly(&mut self, id: &ServerId, live: &BTreeSet<ServerId>) -> bool {
-        let Ok(status) = self.status(id) else { return false };
-        status.active && status.peers.iter().all(|peer| peer.connected == live.contains(&peer.id))
     }
 }
 

@@ -128,6 +128,58 @@ fn plain_lines_with_the_amount_first() {
 }
 
 #[test]
+fn plain_lines_between_which_nodes_fail() {
+    let program = "P1 P2 40
+        fails P1
+        P2 P3 135
+        P2 P3 60
+        P1 P2 1
+        recovers P1
+        P2 P3 75
+        fails P2
+        P3 P1 150
+        recovers P2";
+    is_as_the_model("course-nodes.txt", Model::new("P1 P2 P3", 100, &[]), program);
+}
+
+#[test]
+fn cells_that_hold_a_list() {
+    let program = "live S1 S2 S3
+        S1 S2 60
+        S2 S3 150
+        live S1 S3
+        S3 S1 140
+        S1 S3 10
+        live S1 S2 S3
+        S2 S1 60
+        S3 S1 200";
+    is_as_the_model("course-lists.csv", Model::new("S1 S2 S3", 100, &[]), program);
+}
+
+/// The model knows no links. While A is cut off, it pays what it has, and nobody knows; then all is known.
+#[test]
+fn plain_lines_between_which_links_fail() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/course-links.txt");
+    let (status, lines) = play(&file, &[]);
+    let answers = lines.iter().filter(|line| line["response"]["outcome"].is_string());
+    let ends: Vec<End> = answers.map(|line| end_of(&line["response"])).collect();
+    let expected = [
+        End::Local,
+        End::Refused,
+        End::Unavailable,
+        End::Local,
+        End::Refused,
+        End::Paxos,
+        End::Paxos,
+    ];
+    assert_eq!(ends, expected, "{lines:?}");
+    let last = lines.last().unwrap();
+    let balance = |id: &str| last["balances"][id]["balance"].as_i64();
+    assert_eq!(["A", "B", "C"].map(balance), [Some(20), Some(10), Some(110)], "{last}");
+    assert_eq!((status, &last["wrong"]), (0, &serde_json::json!([])));
+}
+
+#[test]
 fn cells_with_several_transfers_on_a_line() {
     let program = "S1 S2 45
         S2 S4 130

@@ -15,6 +15,7 @@ use crate::client::commands::Command;
 use crate::play::cast::{Cast, list};
 use crate::play::course::item::{Item, Name};
 use crate::play::course::sets::{Happening, What};
+use crate::play::fault::cut_both_ways;
 use crate::play::script::{Act, Step};
 use crate::play::words::found;
 use crate::play::wrong::Wrong;
@@ -209,6 +210,16 @@ impl Names<'_> {
             Item::Log(name) => asks(Command::Log(None), self.server(&name)?),
             Item::Chain(name) => asks(Command::Chain { from: 0, to: None }, self.server(&name)?),
             Item::All => Act::Show(Vec::new()),
+            Item::Cuts(one, other) => {
+                Act::Break(cut_both_ways(self.server(&one)?, self.server(&other)?))
+            }
+            Item::Mends(None) => Act::Heal(Vec::new()),
+            Item::Mends(Some((one, other))) => {
+                let (one, other) = (self.server(&one)?, self.server(&other)?);
+                Act::Heal(vec![(one.clone(), other.clone()), (other, one)])
+            }
+            Item::Waits(time) => Act::Wait(time),
+            Item::Ends => Act::End,
         })
     }
 

@@ -1,7 +1,10 @@
 //! What a course's files let happen: transfers as their lines and cells write them, failures, and what is to be
 //! printed. Pure.
 
+use std::time::Duration;
+
 use crate::bank::amount::{Amount, BadAmount};
+use crate::client::time::parse_time;
 use crate::play::course::table::Places;
 use crate::play::words::found;
 use crate::play::wrong::{Place, Wrong};
@@ -32,12 +35,22 @@ pub(in crate::play) enum Item {
     Chain(Name),
     /// Everything is printed.
     All,
+    /// A link carries nothing any more, either way.
+    Cuts(Name, Name),
+    /// A link is whole again; all links, if none is named.
+    Mends(Option<(Name, Name)>),
+    /// Time passes.
+    Waits(Duration),
+    /// The file ends.
+    Ends,
 }
 
 /// How a transfer is written, for whoever wrote it otherwise.
 pub(in crate::play) const TRANSFER: &str = "expected: (FROM, TO, AMOUNT), such as: (A, B, 30)";
 
 const CELL: &str = "expected: (FROM, TO, AMOUNT), such as: (A, B, 30); or LF, F(n3), R(n3)";
+/// How a pause is written, for whoever wrote it otherwise.
+const SLEEP: &str = "expected: a time, in seconds or with a unit, such as: sleep 2, sleep 500ms";
 
 /// Why something that other assignments of the family have can't be played.
 pub(super) mod reasons {
@@ -52,9 +65,56 @@ pub(super) mod reasons {
 /// The words for each kind of item, without `_`, `-` and regard to capitals.
 const PAYS: [&str; 8] =
     ["transfer", "moneytransfer", "transfermoney", "send", "pay", "transaction", "tx", "t"];
-const FAILS: [&str; 7] = ["f", "fail", "failprocess", "failnode", "failserver", "crash", "stop"];
-const RECOVERS: [&str; 7] =
-    ["r", "recover", "fixprocess", "recovernode", "recoverserver", "restart", "resumeprocess"];
+const FAILS: [&str; 11] = [
+    "f",
+    "fail",
+    "failprocess",
+    "failnode",
+    "failserver",
+    "crash",
+    "crashnode",
+    "stop",
+    "stopnode",
+    "killnode",
+    "killserver",
+];
+const RECOVERS: [&str; 13] = [
+    "r",
+    "recover",
+    "fixprocess",
+    "recoverprocess",
+    "recovernode",
+    "recoverserver",
+    "restart",
+    "restartnode",
+    "resumeprocess",
+    "fixnode",
+    "fixserver",
+    "startnode",
+    "revive",
+];
+const CUTS: [&str; 7] = [
+    "faillink",
+    "cutlink",
+    "breaklink",
+    "downlink",
+    "disconnect",
+    "disconnectlink",
+    "failconnection",
+];
+const MENDS: [&str; 9] = [
+    "fixlink",
+    "heallink",
+    "mendlink",
+    "restorelink",
+    "recoverlink",
+    "uplink",
+    "connect",
+    "reconnect",
+    "fixconnection",
+];
+const SLEEPS: [&str; 1] = ["sleep"];
+const ENDS: [&str; 3] = ["quit", "exit", "done"];
 const BALANCES: [&str; 3] = ["printbalance", "balance", "printbal"];
 const LOGS: [&str; 3] = ["printlog", "log", "printlocallog"];
 const CHAINS: [&str; 5] =
@@ -72,6 +132,8 @@ const EVERYTHING: [&str; 10] = [
     "printlogs",
 ];
 const LEADER_FAILS: [&str; 3] = ["lf", "leaderfail", "leaderfails"];
+/// Words that may stand between names and amounts, and say nothing.
+const BETWEEN: [&str; 8] = ["to", "from", "pays", "sends", "gives", "transfers", "units", "=>"];
 const LIES: [&str; 6] = ["b", "byzantine", "malicious", "attack", "crashattack", "equivocate"];
 const VIEWS: [&str; 5] = ["vc", "viewchange", "printview", "newview", "view"];
 const SHARDS: [&str; 4] = ["printreshard", "reshard", "shard", "printshard"];
@@ -91,13 +153,13 @@ pub(super) fn of_cell(
     Ok(items)
 }
 
-/// Cuts a cell into items: at line breaks and semicolons, behind a closing parenthesis, and at the comma behind a
+/// Cuts a cell into items: at line breaks, semicolons and bars, behind a closing parenthesis, and at the comma behind a
 /// word that stands alone.
 fn parts(cell: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
     for (at, character) in cell.char_indices().chain([(cell.len(), '\n')]) {
         let end = match character {
-            '\n' | ';' if depth == 0 || at == cell.len() => at,
+            '\n' | ';' | '|' if depth == 0 || at == cell.len() => at,
             ',' if depth == 0 && is_lone(&cell[start..at]) => at,
             ')' if depth == 1 => at + 1,
             _ => {
@@ -105,7 +167,8 @@ fn parts(cell: &str) -> Vec<&str> {
                 continue;
             }
         };
-        let is_around = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"');
+        let is_around =
+            |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | '"' | '[' | ']');
         parts.push(cell[start..end].trim_matches(is_around));
         (start, depth) = ((at + 1).min(cell.len()), 0);
     }
@@ -139,8 +202,9 @@ pub(in crate::play) fn of_part(part: &str, places: &Places<'_>) -> Result<Option
         };
     }
     let mut words = words(part);
-    if let [_, "to" | "pays" | "TO" | "To", _, _] = words[..] {
-        words.remove(1);
+    if words.len() > 3 {
+        // A sends 5 to B; transfer 5 from A to B. Of three words each may be a name.
+        words.retain(|word| !is_in(word, &BETWEEN));
     }
     match &words[..] {
         [verb, _, _] if is_in(verb, &PAYS) && verb.len() > 1 => {
@@ -184,6 +248,26 @@ fn call(
         verb if is_in(&verb, &LOGS) => shown(Item::Log),
         verb if is_in(&verb, &CHAINS) => shown(Item::Chain),
         verb if is_in(&verb, &EVERYTHING) => Some(Item::All),
+        verb if is_in(&verb, &CUTS) => match arguments {
+            [one, other] => {
+                let (one, other) = ends(one, other, places)?;
+                Some(Item::Cuts(one, other))
+            }
+            _ => None,
+        },
+        verb if is_in(&verb, &MENDS) => match arguments {
+            [] => Some(Item::Mends(None)),
+            [one, other] => Some(Item::Mends(Some(ends(one, other, places)?))),
+            _ => None,
+        },
+        verb if is_in(&verb, &SLEEPS) => match arguments {
+            [time] => Some(Item::Waits(pause(time).map_err(|what| Wrong {
+                place: places.of_part(time),
+                what: found(time, &format!("{what}; {SLEEP}")),
+            })?)),
+            _ => None,
+        },
+        verb if is_in(&verb, &ENDS) && arguments.is_empty() => Some(Item::Ends),
         verb if is_in(&verb, &LIES) => return refused(reasons::BYZANTINE),
         verb if is_in(&verb, &VIEWS) => return refused(reasons::VIEWS),
         verb if is_in(&verb, &SHARDS) => return refused(reasons::SHARDS),
@@ -261,9 +345,27 @@ fn name(word: &str, places: &Places<'_>) -> Name {
 
 /// Splits arguments at commas, spaces and arrows.
 fn words(text: &str) -> Vec<&str> {
-    let is_between = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '"');
+    let is_between =
+        |c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':' | '(' | ')' | '[' | ']' | '"');
     let words = text.split(is_between).flat_map(|word| word.split("->"));
     words.filter(|word| !word.is_empty()).collect()
+}
+
+/// Reads the two ends of a link.
+fn ends(one: &str, other: &str, places: &Places<'_>) -> Result<(Name, Name), Wrong> {
+    if one == other {
+        let what = format!("a link is between two servers, not from {one} to itself");
+        return Err(Wrong { place: places.of_part(other), what });
+    }
+    Ok((name(one, places), name(other, places)))
+}
+
+/// Reads how long a file sleeps: a number of seconds, or a time with its unit.
+fn pause(word: &str) -> Result<Duration, String> {
+    match number(word).and_then(|digits| digits.parse::<f64>().ok()) {
+        Some(seconds) => parse_time(&format!("{:.0}ms", seconds * 1_000.0)),
+        None => parse_time(word),
+    }
 }
 
 /// Returns a word as the lists above write it.

@@ -122,6 +122,21 @@ impl<O: Write> Player<'_, O> {
         self.done(step, if did { "started" } else { "it runs" })
     }
 
+    /// Mends links. Where a link is whole again both ways, waits until those at its ends hear each other.
+    pub(super) fn heal(&mut self, step: &Step, links: &[(ServerId, ServerId)]) -> Result<(), Stop> {
+        self.stage.heal(links)?;
+        let live = self.stage.live();
+        if let [(one, other), _] = links
+            && live.contains(one)
+            && live.contains(other)
+        {
+            let what = format!("{one} and {other} hear each other");
+            self.stage
+                .wait_until(&what, |stage| links.iter().all(|(from, to)| stage.hears(to, from)))?;
+        }
+        self.done(step, "done")
+    }
+
     /// Returns the server whose run made the script's last block.
     fn last_leader(&mut self) -> Option<ServerId> {
         let (height, proposer) = self.longest_chain()?;

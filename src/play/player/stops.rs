@@ -160,6 +160,7 @@ fn stranger(act: &Act, servers: &[ServerId]) -> Option<ServerId> {
         Act::Pause(server) | Act::Resume(server) | Act::Recover(server) => vec![server],
         Act::Await(Some(server)) | Act::Fail(Some(server)) => vec![server],
         Act::Break(faults) => faults.iter().flat_map(|(from, fault)| [from, &fault.peer]).collect(),
+        Act::Heal(links) => links.iter().flat_map(|(from, to)| [from, to]).collect(),
         Act::Show(all) => all.iter().collect(),
         _ => Vec::new(),
     };

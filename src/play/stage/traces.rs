@@ -17,12 +17,18 @@ impl Stage {
     /// Notes in the play's own trace what a step does to the whole bank, or says.
     pub(in crate::play) fn tell(&self, step: &Step) {
         let told = match &step.act {
-            Act::Title(title) => title.as_str(),
-            act if act.is_done_to_servers() => step.text.as_str(),
+            Act::Title(title) => title.clone(),
+            // At a stop a client says it without its name.
+            Act::Say { server, .. }
+                if step.act.is_done_to_servers() && !step.text.contains(':') =>
+            {
+                format!("{server}: {}", step.text)
+            }
+            act if act.is_done_to_servers() => step.text.clone(),
             _ => return,
         };
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let told = Told { us: since.as_micros() as u64, told: told.to_owned() };
+        let told = Told { us: since.as_micros() as u64, told };
         let file = fs::OpenOptions::new().create(true).append(true).open(self.traces.join(PLAY));
         // A picture without it is one, too.
         let _ = file.and_then(|mut file| file.write_all(to_line(&told).as_bytes()));
