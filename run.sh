@@ -5,7 +5,7 @@
 #   ./run.sh                    everything up: three servers with a Redis each, and a client of each, in terminals
 #   ./run.sh demo               plays and checks a scenario in a folder and with ports of its own
 #   ./run.sh play FILE [ARG…]   the same for a scenario file: tests/scenarios has some; play --help says more
-#   ./run.sh diagram RUN [FILE] has servers run and draws who told whom what: competing (two proposers)
+#   ./run.sh diagram RUN [FILE] has servers run and draws who told whom what: a scenario file, competing (two proposers)
 #                               or leader-dies (after its block is accepted); into FILE, an SVG
 #   ./run.sh add [--branch]     one server more, by the next letter, which the bank admits; as a branch, without a vote
 #   ./run.sh remove ID          has the bank dismiss that server, which has to have paid all out; its data stay
@@ -626,9 +626,17 @@ close_terminals() {
 # ── Commands ─────────────────────────────────────────────────────────────────────────────────────
 
 known_server() {
+    local capital
     case " $SERVERS " in
         *" ${1:-?} "*) ;;
-        *) say "which server? One of: $SERVERS${1:+; not $1}" >&2; exit 2 ;;
+        *)
+            capital=$(tr '[:lower:]' '[:upper:]' <<<"${1:-}")
+            case " $SERVERS " in
+                *" ${capital:-?} "*) say "which server? $1 is none; did you mean $capital?" >&2 ;;
+                *) say "which server? One of: $SERVERS${1:+; not $1}" >&2 ;;
+            esac
+            exit 2
+            ;;
     esac
 }
 
@@ -701,6 +709,15 @@ play() {
     exec "$binary" play "$@"
 }
 
+# draw FILE [SVG]: plays a scenario file, or takes a folder of traces, and draws it.
+draw() {
+    local binary
+    .ci/install-redis >&2
+    make_binary >&2
+    cd "$CALLED_FROM"
+    exec "$binary" diagram "$1" ${2:+--output "$2"} "${@:3}"
+}
+
 run_tests() {
     .ci/install-redis
     cargo test --locked "$@"
@@ -731,6 +748,7 @@ follow_log() {
 client() {
     known_server "$@"
     [ -n "$(recall base-port)" ] || die "nothing runs; ./run.sh starts it"
+    alive "$1" || say "server $1 doesn't run; ./run.sh start $1 starts it" >&2
     exec "$(recall binary)" client --id "$1" --connect "127.0.0.1:$(port_of "$1")" "${@:2}"
 }
 
@@ -770,7 +788,12 @@ main() {
     case $command in
         up) start_everything; open_terminals ;;
         demo) play "$ROOT/tests/scenarios/demo.txt" "$@" ;;
-        diagram) . tests/diagram.sh; diagram "$@" ;;
+        diagram)
+            case ${1:-} in
+                *.txt | *.csv | */*) draw "$@" ;;
+                *) . tests/diagram.sh; diagram "$@" ;;
+            esac
+            ;;
         add | remove | start | status | down | clean | client | web | audit | view | window | play) "$command" "$@" ;;
         bench | python | ledger | simulate | chaos | fuzz | stores) exec ./dev.sh "$command" "$@" ;;
         log) follow_log "$@" ;;

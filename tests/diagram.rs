@@ -41,6 +41,17 @@ fn competing_proposers_are_drawn() {
 }
 
 #[test]
+fn a_scenario_file_is_played_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.txt");
+    fs::write(&file, "A B 120\nfailLink A B\nfixLink A B\nC B 5\n").unwrap();
+    let svg = draw(file.to_str().unwrap());
+    for part in [">client: transfer B 120<", ">failLink A B<", ">fixLink A B<"] {
+        assert!(svg.contains(part), "{part}: {svg}");
+    }
+}
+
+#[test]
 fn a_leader_that_dies_after_accept_is_drawn() {
     let svg = draw("leader-dies");
     for part in ["accept 1 [1.A]", ">crash<", " lost\"", "(accepted in [1.A])", ">restart<"] {

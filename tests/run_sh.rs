@@ -352,3 +352,19 @@ fn a_bank_may_be_founded_by_more_or_fewer_than_three() {
     assert_eq!(bank.run(&["start", "C"]).status, 2, "there is no C");
     bank.must(&["clean"]);
 }
+
+#[test]
+fn who_names_a_server_wrongly_or_one_that_is_down_hears_what_to_do() {
+    let bank = with_payments();
+    let said = |arguments: &[&str]| bank.run(arguments);
+    let Said { status, text } = said(&["kill", "b"]);
+    assert!(status == 2 && text.contains("did you mean B?"), "{text}");
+    let Said { status, text } = said(&["client", "x", "balance"]);
+    assert!(status == 2 && text.contains("One of: A B C; not x"), "{text}");
+    assert_eq!(said(&["kill", "B"]).status, 0);
+    let Said { status, text } = said(&["client", "B", "--give-up-after", "1s", "balance"]);
+    assert!(
+        status != 0 && text.contains("server B doesn't run; ./run.sh start B starts it"),
+        "{text}"
+    );
+}

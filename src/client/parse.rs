@@ -148,7 +148,7 @@ fn history(rest: &[&str], home: &AccountId) -> Result<Command, String> {
         // A lone number is the limit.
         [most] if is_number(most) => (home.clone(), Some(most)),
         [account] if !account.starts_with('-') => (value(account)?, None),
-        [account, most] => (value(account)?, Some(most)),
+        [account, most] if !account.starts_with("--") => (value(account)?, Some(most)),
         _ => return Err(HISTORY.into()),
     };
     let limit = most.map_or(Ok(DEFAULT_PAGE), |most| limit(most))?;

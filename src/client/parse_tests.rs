@@ -242,6 +242,8 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         ("t 5 \u{1f}", "\"\\u{1f}\": an amount to pay is a whole number"),
         ("history A 20 30", "history [ACCOUNT] [LIMIT]"),
         ("history --all", "history [ACCOUNT] [LIMIT]"),
+        ("history A --limit 5", "history [ACCOUNT] [LIMIT]"),
+        ("history --limit 5", "history [ACCOUNT] [LIMIT]"),
         ("history A 0", "\"0\": a limit is a whole number from 1 to 1000"),
         ("history A 1001", "a limit is a whole number from 1 to 1000"),
         ("history A --before", "a limit is a whole number"),

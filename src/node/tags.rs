@@ -56,7 +56,7 @@ mod tests {
     fn a_name_is_kept_until_its_request_is_answered() {
         let tags = Tags::default();
         let named = |tag: &Tag| tags.number(Some(tag.clone()));
-        let [text, large] = [Tag::Json("\"7\"".into()), Tag::Number(u64::MAX)];
+        let [text, large] = [Tag::Json(Box::new("\"7\"".into())), Tag::Number(u64::MAX)];
         assert_eq!((named(&Tag::Number(7)), tags.number(None)), (Some(7), None));
         // Two requests may have the same name.
         let numbers = [&text, &large, &text].map(named);

@@ -173,7 +173,7 @@ fn an_id_and_a_version_may_be_given() {
     assert_eq!((id, error), (Some(3), ErrorCode::BadVersion));
     assert!(message.contains("version 1") && message.contains("version 2"), "{message}");
     let (tag, _) = parse_request(br#"{"id":"pay-7","status":{}}"#, &account("A")).unwrap();
-    assert_eq!(tag, Some(Tag::Json("\"pay-7\"".into())));
+    assert_eq!(tag, Some(Tag::Json(Box::new("\"pay-7\"".into()))));
     // Another version may have other kinds: then it is the version that is wrong.
     let (id, error, _) = bad(br#"{"id":3,"version":1,"transfers":[]}"#);
     assert_eq!((id, error), (Some(3), ErrorCode::BadVersion));

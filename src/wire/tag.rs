@@ -11,11 +11,12 @@ pub const MAX_TAG: usize = 64;
 
 /// A client's `id` for a request: a text or a number, which means nothing here.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::box_collection, reason = "by a thin pointer it is no larger than a number alone")]
 pub enum Tag {
     /// A whole number, as most clients use them.
     Number(u64),
     /// A text or any other number, as JSON.
-    Json(Box<str>),
+    Json(Box<String>),
 }
 
 impl Tag {
@@ -36,13 +37,13 @@ impl Tag {
                 Ok(text) if text.len() > MAX_TAG => {
                     wrong(&format!("found a text of {} bytes", text.len()))
                 }
-                Ok(text) => Ok(Tag::Json(serde_json::Value::from(text).to_string().into())),
+                Ok(text) => Ok(Tag::Json(Box::new(serde_json::Value::from(text).to_string()))),
                 Err(_) => wrong("found half of a surrogate pair"),
             },
             b'-' | b'0'..=b'9' if json.len() > MAX_TAG => {
                 wrong(&format!("found a number of {} digits", json.len()))
             }
-            b'-' | b'0'..=b'9' => Ok(Tag::Json(json.into())),
+            b'-' | b'0'..=b'9' => Ok(Tag::Json(Box::new(json.to_owned()))),
             b'{' => wrong("found an object"),
             b'[' => wrong("found a list"),
             _ => wrong(&format!("found {json}")),
@@ -65,7 +66,7 @@ impl Serialize for Tag {
         match self {
             Tag::Number(number) => number.serialize(to),
             Tag::Json(json) => {
-                let raw = RawValue::from_string(json.clone().into());
+                let raw = RawValue::from_string((**json).clone());
                 raw.map_err(serde::ser::Error::custom)?.serialize(to)
             }
         }

@@ -58,9 +58,7 @@ impl Target for CommandLine {
             Ok(Config::Backup(order)) => {
                 let folder = match order {
                     Order::Take(options) => {
-                        if let From::Store { redis, timeout, .. } = options.from {
-                            assert!(!redis.is_empty() && !timeout.is_zero());
-                        }
+                        assert!(!options.redis.is_empty() && !options.timeout.is_zero());
                         options.folder
                     }
                     Order::Verify(folder) => folder,
@@ -93,9 +91,7 @@ impl Target for CommandLine {
                 heard.accepted("a mending");
             }
             Ok(Config::Upgrade(options)) => {
-                if let From::Store { redis, timeout, .. } = options.from {
-                    assert!(!redis.is_empty() && !timeout.is_zero());
-                }
+                assert!(!options.redis.is_empty() && !options.timeout.is_zero());
                 heard.accepted("an upgrade");
             }
             Ok(Config::Key(file)) => {
