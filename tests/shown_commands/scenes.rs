@@ -45,6 +45,7 @@ pub const SCENES: [Scene; 10] = [
             (OPERATING, "redis-cli --raw LINDEX"),
             (OPERATING, "$ paxos-banking export --redis redis://127.0.0.1:7791 --id A --output"),
             (OPERATING, "$ paxos-banking export --redis redis://127.0.0.1:7791 --id A --csv"),
+            (OPERATING, "$ paxos-banking export --redis redis://127.0.0.1:7791 --id A --ledger"),
         ],
         play: audited,
     },
@@ -126,7 +127,7 @@ fn type_at_shell(folder: &Path, block: &Block, redis: &TestRedis) {
 fn audited(blocks: &[Block]) {
     let folder = TempDir::new().unwrap();
     let bank = Bank::start(&["A", "B", "C"]);
-    let [audit, by_hand, export, table] = blocks else { panic!("four blocks") };
+    let [audit, by_hand, export, table, journal] = blocks else { panic!("five blocks") };
     let orders = [
         ("A", "open A/alice"),
         ("A", "transfer A/alice 50"),
@@ -141,7 +142,7 @@ fn audited(blocks: &[Block]) {
         assert!(output.unwrap().status.success(), "{order}");
     }
     let redis = &bank.stores[0];
-    for block in [audit, export, table] {
+    for block in [audit, export, table, journal] {
         type_at_shell(folder.path(), block, redis);
     }
     let [hash, next] = &by_hand.steps()[..] else { panic!("two commands") };
