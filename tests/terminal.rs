@@ -5,11 +5,11 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::cluster::{Cluster, wait_until};
+use support::person::run;
 
 /// Types and looks as the steps say, and returns all that was shown.
 fn sit_at(cluster: &Cluster, environment: &[(&str, &str)], steps: Value) -> String {
@@ -27,25 +27,6 @@ fn sit_again_at(
     let address = &cluster.configs.values().next().unwrap().listen;
     let client = ["client", "--id", "A", "--connect", address, "--timeout", "20s"];
     run(&[&client[..], &["--give-up-after", "60s"]].concat(), state, environment, &steps)
-}
-
-/// Runs the program with these arguments where a person types and looks as the steps say; returns all that was shown.
-fn run(arguments: &[&str], state: &Path, environment: &[(&str, &str)], steps: &Value) -> String {
-    let person = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/terminal/person.py");
-    let output = Command::new("python3")
-        .args([person, &steps.to_string(), env!("CARGO_BIN_EXE_paxos-banking")])
-        .args(arguments)
-        .env("TERM", "xterm")
-        .env("NO_COLOR", "1")
-        .env("XDG_STATE_HOME", state)
-        .env_remove("LINES")
-        .env_remove("COLUMNS")
-        .envs(environment.iter().copied())
-        .output()
-        .expect("python3 is there");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Three servers of which two are gone, and a transfer waits for them for longer than any test.
@@ -393,52 +374,4 @@ fn how_a_command_ended_is_coloured_unless_no_color_says_no() {
             json!([["see", "A> "], ["type", "t B 1\r"], ["see", seen], ["type", "quit\r"],]);
         sit_at(&cluster, &[("NO_COLOR", no_color)], steps);
     }
-}
-
-/// What is typed at a stop of a play is edited as at a client's prompt; and a link that is broken there is told in the
-/// play's own trace, which the diagrams draw.
-#[test]
-fn a_play_that_stops_has_a_prompt_whose_lines_are_edited() {
-    const STOP: &str = " (Enter plays on, help)> ";
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name).display().to_string();
-    fs::write(at("three.txt"), "A: transfer B 10\nA: transfer C 20\nB: transfer C 25\n").unwrap();
-    let prompt = |id: &str| format!("{id}{STOP}");
-    let arguments = ["play", &at("three.txt"), "--step", "--traces", &at("traces")];
-    let shown = run(
-        &arguments,
-        folder.path(),
-        &[],
-        &json!([
-            ["see", "accepted: balance 90"],
-            ["see", prompt("A")],
-            ["type", "balance B\r"],
-            ["see", "B: 110"],
-            ["see", prompt("A")],
-            // The line before, changed: the arrow up, and one character less.
-            ["type", "\u{1b}[A\u{7f}A\r"],
-            ["see", "A: 90"],
-            ["see", prompt("A")],
-            ["type", "C\r"],
-            ["see", prompt("C")],
-            ["type", "link cut A\r"],
-            ["see", prompt("C")],
-            ["type", "blance\r"],
-            ["see", "did you mean balance?"],
-            // The arrow left goes back into the line.
-            ["type", "cut B\u{1b}[DA \r"],
-            ["see", prompt("C")],
-            ["type", "link heal\r"],
-            ["see", prompt("C")],
-            ["type", "\r"],
-            ["see", "accepted: balance 70"],
-            ["see", prompt("C")],
-            ["type", "run\r"],
-            ["see", "accepted: balance 75"],
-            ["see", "transfers: 3 accepted"],
-        ]),
-    );
-    assert!(shown.contains("cut A B"), "{shown}");
-    let told = fs::read_to_string(folder.path().join("traces/the.play.jsonl")).unwrap();
-    assert!(told.contains("\"C: link cut A\"") && told.contains("\"C: link heal\""), "{told}");
 }

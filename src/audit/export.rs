@@ -23,9 +23,6 @@ use crate::bank::stored::{Place, Stored};
 use crate::store::redis::viewer::ReadOnlyRedis;
 use crate::wire::to_line;
 
-/// The amount of blocks' text that is read at a time, in bytes.
-pub(super) const PIECE: usize = 8 << 20;
-
 /// An export's options.
 #[derive(Clone, Debug)]
 pub struct Options {

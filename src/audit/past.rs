@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::audit::backup::source::BackupSource;
-use crate::audit::export::PIECE;
 use crate::audit::exported::FileSource;
 use crate::audit::finding::{Spot, Trouble};
 use crate::audit::replay::BlockFound;
@@ -12,6 +11,9 @@ use crate::audit::stored::{spot, trouble};
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::stored::Place;
 use crate::store::redis::viewer::StoreViewer;
+
+/// The amount of blocks' text that is read at a time, in bytes.
+const PIECE: usize = 8 << 20;
 
 /// A server's chain, as its blocks' texts.
 pub trait Past {

@@ -9,6 +9,7 @@ pub mod damage;
 pub mod disk;
 pub mod doors;
 pub mod pages;
+pub mod person;
 pub mod process;
 pub mod redis;
 pub mod relay;
