@@ -36,7 +36,11 @@ impl Page {
     fn start(flags: &[&str], listen: &str) -> Page {
         let mut program = Command::new(env!("CARGO_BIN_EXE_paxos-banking"));
         program.args(["web", "--listen", listen]).args(flags).stdout(Stdio::piped());
-        let mut process = program.spawn().unwrap();
+        Page::started(program.spawn().unwrap())
+    }
+
+    /// Waits until it says where it is.
+    fn started(mut process: Child) -> Page {
         let mut said = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut said).unwrap();
         let url =
@@ -279,4 +283,46 @@ fn a_finished_trace_is_shown_without_a_bank() {
     let output = program.args(["web", "--trace", "/no/such/place"]).output().unwrap();
     let why = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && why.contains("/no/such/place: "), "{why}");
+}
+
+#[cfg(feature = "noise")]
+#[test]
+fn in_a_bank_with_keys_the_page_is_an_auditor() {
+    use paxos_banking::noise::create_key_file;
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let key = |name: &str| create_key_file(&folder.path().join(name)).unwrap().fingerprint();
+    let (auditor, stranger) = (key("auditor"), key("stranger"));
+    key("A");
+    std::fs::write(place("roles"), format!("auditor {auditor} Ada\n")).unwrap();
+    let mut bank = Bank::new(&["A"]);
+    let flags = ["--key", &place("A"), "--access", "keys", "--authorized", &place("roles")];
+    bank.start_server_with("A", &flags);
+    let cluster = format!("A={}", bank.address("A"));
+    // The keys of servers that a user knows are kept in the user's own folder.
+    let page = |key: &str| {
+        let mut program = Command::new("env");
+        program.arg(format!("XDG_CONFIG_HOME={}", place("config")));
+        program.arg(env!("CARGO_BIN_EXE_paxos-banking"));
+        let listen = free_address();
+        program.args(["web", "--listen", &listen, "--cluster", &cluster, "--key", &place(key)]);
+        let program = program.stdout(Stdio::piped()).spawn().unwrap();
+        Page::started(program)
+    };
+    // The events of a page until one has these words.
+    let tells = |page: &Page, words: &str| {
+        let mut stream = TcpStream::connect(page.address()).unwrap();
+        write!(stream, "GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", page.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        // Each change is told, and there is one four times a second.
+        let told: Vec<String> =
+            lines.by_ref().take(400).take_while(|line| !line.contains(words)).collect();
+        assert!(told.len() < 400, "{words}: {:?}", told.last());
+    };
+    assert_ne!(auditor, stranger);
+    let seen = page("auditor");
+    tells(&seen, "\"keyed\":true");
+    tells(&seen, "\"height\":0");
+    tells(&page("stranger"), "it owns no account, and is no operator's");
 }

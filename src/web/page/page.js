@@ -146,8 +146,8 @@ function curves() {
       return svg;
     };
     const of = (key) => all.map((one) => one[key]), now = all[all.length - 1];
-    return make('div', { class: 'card' }, make('h3', {}, id), graph(of('rate')), make('p', { class: 'legend' }, `${now.rate} entries a second`),
-      graph(of('local'), of('paxos')), make('p', { class: 'legend' }, make('span', { class: 'one' }, `local ${micros(now.local)}`), ' · ', make('span', { class: 'two' }, `by Paxos ${micros(now.paxos)}`)));
+    return make('div', { class: 'card' }, make('h3', {}, id), graph(of('rate')), make('p', { class: 'legend' }, `${now.rate} entries a second, at most ${Math.max(...of('rate'))} in ${plural(Math.max(1, Math.round(all.length / 60)), 'minute', 'minutes')}`),
+      graph(of('local'), of('paxos')), make('p', { class: 'legend' }, make('span', { class: 'one' }, `local: ${now.local ? micros(now.local) : 'none of late'}`), ' · ', make('span', { class: 'two' }, `by Paxos: ${now.paxos ? micros(now.paxos) : 'none of late'}`)));
   });
 }
 
