@@ -55,13 +55,25 @@ fn a_store_that_was_dismissed_and_the_one_that_came_after_it_are_sound() {
     pays(&bank, "A", "D", 30);
     bank.settle();
     pays(&bank, "D", "B", 30);
-    // D logs that it goes, and no majority is there to take it into a block.
-    ["B", "C"].into_iter().for_each(|id| bank.kill(id));
-    let late = bank.ask("D", &json!({"members": {"dismiss": "D"}})).unwrap();
-    assert_eq!(late["error"], json!("unavailable"), "{late}");
+    // D logs that it goes, and none of its runs gets anywhere.
+    bank.kill("D");
+    bank.start_server_with("D", &["--allow-fault-injection"]);
+    for peer in ["A", "B", "C"] {
+        let lost = json!({"kind": "link", "fault": "lose", "peer": peer, "messages": ["prepare"]});
+        wait_until("D loses what it asks", || {
+            bank.ask("D", &lost).is_some_and(|answer| answer["faults"].is_array())
+        });
+    }
+    wait_until("D logs that it goes", || {
+        let late = bank.ask("D", &json!({"members": {"dismiss": "D"}})).unwrap();
+        assert_eq!(late["error"], json!("unavailable"), "{late}");
+        let log = bank.ask("D", &json!({"log": {}})).unwrap();
+        let last = log["entries"].as_array().and_then(|all| all.last());
+        last.is_some_and(|last| last["dismiss"] == json!("D"))
+    });
     bank.kill("D");
     let before = copy_of(&mut bank);
-    ["B", "C", "D"].into_iter().for_each(|id| bank.start_server(id));
+    bank.start_server("D");
     bank.has_ended("D");
     let after = copy_of(&mut bank);
     say::<()>(&mut bank.redis("D").connect(), &["FLUSHALL"]);
