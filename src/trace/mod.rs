@@ -3,7 +3,7 @@
 //! A server that is started with `--trace FILE` adds a [`record`] a line to the file. [`reader`] reads such
 //! files. [`merge`] finds each message's sending and receiving, and puts all events into an order with
 //! causes before effects; [`phases`] adds when a run's phases begin and a majority is reached. [`layout`] finds each a
-//! place on a [`sheet`] of paper, [`gaps`] interrupts arrows where they would go through a text, and [`svg`] draws. Or [`page`]
+//! place on a [`sheet`] of paper, [`gaps`] interrupts arrows where they would go through a text, and [`svg`] draws. Or [`mod@page`]
 //! makes a page that steps through what [`told`] takes of the story. All of this is pure: texts in, a text out.
 
 use std::time::Duration;
