@@ -69,7 +69,7 @@ fn change_settings(bank: &mut Bank) {
         set(bank.redis("A"), &["CONFIG", "SET", setting, weak]);
         let words = format!("{setting} is {weak:?} and must be {sound:?}");
         tells(bank, &words);
-        assert!(log_of_a(bank).contains(&words));
+        wait_until("A logs that", || log_of_a(bank).contains(&words));
         set(bank.redis("A"), &["CONFIG", "SET", setting, sound]);
         wait_until("it serves again", || balance(bank)["balance"].is_u64());
     }
