@@ -154,17 +154,17 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         exploration("a message twice", 17_475, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
         exploration(
             "a pair, a crash and a retry",
-            104_047,
+            105_269,
             in_order(with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
         exploration(
             "a settled transfer, a crash and a retry",
-            279_526,
+            280_321,
             with(fair(vec![settled(pays("B", "A", 5))]), |b| (b.crashes, b.retries) = (1, 1)),
         ),
         exploration(
             "a retry, and a turn of two events",
-            21_705,
+            21_947,
             with(fair(one_needs_a_run()), |b| (b.retries, b.shared_turns) = (1, 1)),
         ),
         exploration(
@@ -205,7 +205,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "one waits, and twice the money comes",
-            8_857,
+            8_965,
             with(Bank { rounds: 1, ..later(twice_comes_what_is_waited_for()) }, |b| b.retries = 1),
         ),
         exploration(
