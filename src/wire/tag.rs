@@ -43,6 +43,10 @@ impl Tag {
             b'-' | b'0'..=b'9' if json.len() > MAX_TAG => {
                 wrong(&format!("found a number of {} digits", json.len()))
             }
+            // Hardly any program could read the reply.
+            b'-' | b'0'..=b'9' if serde_json::from_str::<f64>(json).is_err() => {
+                wrong("found a number that is out of range")
+            }
             b'-' | b'0'..=b'9' => Ok(Tag::Json(Box::new(json.to_owned()))),
             b'{' => wrong("found an object"),
             b'[' => wrong("found a list"),
@@ -93,7 +97,7 @@ mod tests {
     fn texts_and_numbers_come_back_as_they_were() {
         let long = format!("\"{}\"", "x".repeat(MAX_TAG));
         let whole =
-            ["0", "7", "18446744073709551615", "18446744073709551616", "-1", "1.50", "1e400"];
+            ["0", "7", "18446744073709551615", "18446744073709551616", "-1", "1.50", "1e300"];
         for json in whole.into_iter().chain(["\"\"", "\"7\"", "\"ä \\\" \\\\ \\n\"", &long]) {
             assert_eq!(read(json).as_deref(), Ok(json));
         }
@@ -112,6 +116,8 @@ mod tests {
             ("\"\\ud800\"", "half of a surrogate pair"),
             (&text, "a text of 65 bytes"),
             (&digits, "a number of 65 digits"),
+            ("1e400", "out of range"),
+            ("-1e400", "out of range"),
         ] {
             let error = read(json).unwrap_err();
             assert!(error.contains(word) && error.contains("at most 64 bytes"), "{json}: {error}");
