@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Instant;
 
 use paxos_banking::play::guard::Guarded;
 use serde_json::{Value, json};
@@ -85,13 +86,19 @@ impl Stage {
         wait_until("the others settle", || settled()["settled"] == json!(true));
     }
 
-    /// Waits until both others, whose word it takes, have seen how far this one's store is.
+    /// Waits until both others, whose word it takes, have seen how far this one's store is: they have heard it since
+    /// its turn was read. (A heartbeat may have told of a turn that was still to be written.)
     fn is_seen(&self, id: &str) {
         let status = |of: &str| self.bank.ask(of, &json!({"status": {}})).unwrap_or_default();
         let turn = status(id)["turn"].as_u64().expect("its turn");
+        let since = Instant::now();
         let has_seen = |other: &&str| {
+            let so_far = since.elapsed().as_millis() as u64;
             let peers = status(other)["peers"].as_array().cloned().unwrap_or_default();
-            peers.iter().any(|peer| peer["id"] == json!(id) && peer["turn"].as_u64() >= Some(turn))
+            let heard = |peer: &Value| peer["heard_ms"].as_u64().is_some_and(|ago| ago < so_far);
+            peers.iter().any(|peer| {
+                peer["id"] == json!(id) && peer["turn"].as_u64() >= Some(turn) && heard(peer)
+            })
         };
         let others = ["A", "B", "C"].into_iter().filter(|other| *other != id);
         wait_until("the others have seen it", || others.clone().all(|other| has_seen(&other)));

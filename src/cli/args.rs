@@ -19,7 +19,7 @@ use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
 use super::log::Log;
 use super::play::{Diagram, Play};
 use super::redis::PasswordFile;
-use super::values::{Cluster, parse_copies, parse_entries};
+use super::values::{Cluster, USUAL_CLUSTER, parse_copies, parse_entries};
 
 /// What this program is built from, and the stores that it keeps. A backup, an archive and a peer have this format, too.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -110,11 +110,7 @@ pub struct Membership {
     pub id: ServerId,
 
     /// All servers of the bank (1 to 9), the same for each server: ID=HOST:PORT,…
-    #[arg(
-        long,
-        value_name = "ID=HOST:PORT,…",
-        default_value = "A=127.0.0.1:8001,B=127.0.0.1:8002,C=127.0.0.1:8003"
-    )]
+    #[arg(long, value_name = "ID=HOST:PORT,…", default_value = USUAL_CLUSTER)]
     pub cluster: Cluster,
 }
 

@@ -9,6 +9,9 @@ use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::limits::{Limits, MAX_SERVERS};
 use paxos_banking::store::redis::MAX_COPIES;
 
+/// Where a bank is found if nobody says otherwise.
+pub const USUAL_CLUSTER: &str = "A=127.0.0.1:8001,B=127.0.0.1:8002,C=127.0.0.1:8003";
+
 /// All servers of a bank, and their addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster(pub BTreeMap<ServerId, Address>);

@@ -11,10 +11,7 @@ use paxos_banking::web;
 use super::doors::is_loopback;
 use super::environment::Environment;
 use super::keys::{self, OwnKey, Plain};
-use super::values::Cluster;
-
-/// Where a bank is found if nobody says otherwise.
-const USUAL_CLUSTER: &str = "A=127.0.0.1:8001,B=127.0.0.1:8002,C=127.0.0.1:8003";
+use super::values::{Cluster, USUAL_CLUSTER};
 
 #[derive(Args)]
 #[command(

@@ -3,6 +3,9 @@ use std::sync::mpsc;
 
 use super::*;
 
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn limits() -> Limits {
     Limits { connections: 2, head: 1 << 10, body: 16, time: Duration::from_millis(300) }
 }
@@ -17,7 +20,7 @@ fn started(limits: Limits) -> Server {
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
@@ -54,7 +57,9 @@ fn requests_are_answered_with_their_bodies_within_bounds() {
 fn a_request_that_comes_byte_by_byte_gains_no_time() {
     let server = started(limits());
     let stream = connect(&server);
+    let until = Instant::now() + PATIENCE;
     let answer = loop {
+        assert!(Instant::now() < until, "it is let go on for ever");
         // Never a whole head, and never long silent.
         if (&stream).write_all(b"a").is_err() {
             break rest(&stream);
@@ -75,7 +80,9 @@ fn who_reads_nothing_is_left_after_a_while_and_others_get_the_place() {
     (&slow).write_all(b"GET /long HTTP/1.1\r\n\r\n").unwrap();
     // Turned away while the place is taken; served when the time of the slow one is over.
     let mut turned_away = false;
+    let until = Instant::now() + PATIENCE;
     loop {
+        assert!(Instant::now() < until, "nobody else gets the place");
         let answer = asked(&server, "GET / HTTP/1.1\r\n\r\n");
         turned_away |= answer.starts_with("HTTP/1.1 503 ");
         if answer.starts_with("HTTP/1.1 200 ") && turned_away {

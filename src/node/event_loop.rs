@@ -250,8 +250,6 @@ impl EventLoop {
         for (to, message) in free {
             self.transport.send(&to, message);
         }
-        // Before the store's write: peers are at work meanwhile.
-        self.write_down(&notes);
         let begun = Instant::now();
         self.look_in(begun)?;
         let receipt = match batch.nothing_to_write() {
@@ -259,6 +257,8 @@ impl EventLoop {
             Err(batch) => self.store.commit(batch).map_err(Broken::Store)?,
         };
         let batch = receipt.batch();
+        // What is said to be done has to be durable, and a client that gets a reply may look at once for what led to it.
+        self.write_down(&notes);
         self.transport.trace.durable(batch);
         let now = Instant::now();
         self.transport.gauges.turn(batch, runs, begun, now);
@@ -270,7 +270,6 @@ impl EventLoop {
         for command in timers {
             self.waiting.timers.apply(command, now);
         }
-        // A client that gets a reply may look at once for what led to it.
         self.transport.trace.flush();
         for bound in self.transport.reply_first(bound.release(&receipt)) {
             match bound {
@@ -300,14 +299,17 @@ impl EventLoop {
             return Err(ExitReason::Store(Arc::new(error)));
         }
         self.transport.gauges.failed(&error.to_string());
-        self.loading.begin(error.to_string());
+        // Logged before clients are told.
         match &error {
             StoreError::Refused(_) => {
                 log::warn!("{error}; nothing of the last turn was done, and clients are told so");
-                self.part(&error);
             }
+            _ => log::error!("{error}; forgetting everything and loading it again"),
+        }
+        self.loading.begin(error.to_string());
+        match &error {
+            StoreError::Refused(_) => self.part(&error),
             _ => {
-                log::error!("{error}; forgetting everything and loading it again");
                 self.life.shut_sockets();
                 self.transport.forget();
             }

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::bank::fingerprint::encode_base64;
+use crate::trace::svg;
 use crate::trace::told::StoryData;
 
 /// The style of all pages.
@@ -45,18 +46,7 @@ fn source(text: &str) -> String {
 
 /// Writes a text so that HTML takes it for text, also between quotation marks.
 pub fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
+    svg::escaped(text).replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 /// Writes data so that no text in it ends the element that holds it.

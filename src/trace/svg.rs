@@ -110,7 +110,7 @@ fn class_of(kind: &str) -> &'static str {
 fn draw_line(svg: &mut String, line: &Line, height: f64) {
     let Line { name, x, lives } = line;
     let bottom = height - 6.0;
-    let _ = writeln!(svg, "<text class=\"name\" x=\"{x:.1}\" y=\"24\">{}</text>", escape(name));
+    let _ = writeln!(svg, "<text class=\"name\" x=\"{x:.1}\" y=\"24\">{}</text>", escaped(name));
     let _ = writeln!(svg, "<path class=\"death\" d=\"M{x:.1} 36V{bottom:.1}\"/>");
     for (from, to) in lives {
         let to = to.min(bottom);
@@ -131,7 +131,7 @@ fn draw_band(svg: &mut String, band: &Band, sheet: &Sheet) {
     let Band { words, y } = band;
     let (line, right) = (y + 5.0, sheet.width - 8.0);
     let _ = writeln!(svg, "<path class=\"band\" d=\"M8 {line:.1}H{right:.1}\"/>");
-    let words = escape(words);
+    let words = escaped(words);
     let _ = writeln!(svg, "<text class=\"told\" x=\"8\" y=\"{y:.1}\">{words}</text>");
 }
 
@@ -141,7 +141,7 @@ fn draw_arrow(svg: &mut String, arrow: &Arrow) {
     let part =
         |((x, y), (to_x, to_y)): &(Point, Point)| format!("M{x:.1} {y:.1}L{to_x:.1} {to_y:.1}");
     let way: String = parts.iter().map(part).collect();
-    let title = escape(&label.words);
+    let title = escaped(&label.words);
     let _ =
         writeln!(svg, "<path class=\"arrow {class}\" d=\"{way}\"><title>{title}</title></path>");
     match end {
@@ -179,7 +179,7 @@ fn draw_cross(svg: &mut String, class: &str, (x, y): Point, arm: f64) {
 
 fn draw_mark(svg: &mut String, mark: &Mark) {
     let Mark { at: (x, y), sign, detail, .. } = mark;
-    let _ = write!(svg, "<g><title>{}</title>", escape(detail));
+    let _ = write!(svg, "<g><title>{}</title>", escaped(detail));
     draw_sign(svg, sign, (*x, *y));
     *svg += "</g>\n";
 }
@@ -214,11 +214,12 @@ fn draw_sign(svg: &mut String, sign: &Sign, (x, y): Point) {
 fn draw_text(svg: &mut String, text: &Text, class: &str) {
     let Text { words, x, y, is_left } = text;
     let side = if *is_left { " left" } else { "" };
-    let words = escape(words);
+    let words = escaped(words);
     let _ = writeln!(svg, "<text class=\"{class}{side}\" x=\"{x:.1}\" y=\"{y:.1}\">{words}</text>");
 }
 
-fn escape(text: &str) -> String {
+/// Writes a text so that XML takes it for text.
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

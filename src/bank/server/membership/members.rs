@@ -35,6 +35,12 @@ impl Server {
         self.quorum().counts(&self.config.id)
     }
 
+    /// True if a peer is connected with the store that the chain names.
+    pub(in crate::bank::server) fn hears_its_store(&self, id: &ServerId) -> bool {
+        let named = self.chain.as_ref().and_then(|chain| chain.instance(id));
+        self.peers.get(id).is_some_and(|peer| peer.is_connected() && peer.instance == named)
+    }
+
     /// True if a majority of the voters is connected, this server included.
     pub(in crate::bank::server) fn sees_majority(&self) -> bool {
         let here = self.peers.iter().filter(|(id, peer)| peer.is_connected() && self.is_member(id));

@@ -4,7 +4,6 @@
 use super::super::Server;
 use super::super::own::Leaving;
 use super::orders::{Asked, Joiner, MOST_ORDERED, Ordered};
-use super::peers::Peer;
 use crate::bank::address::Address;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::members::Objection;
@@ -115,9 +114,7 @@ impl Server {
 
     /// True if a member is connected with the store that the chain names, or is this server.
     fn hears_member(&self, id: &ServerId) -> bool {
-        let named = self.chain().instance(id);
-        let is_so = |peer: &Peer| peer.is_connected() && peer.instance == named;
-        *id == self.config.id || self.peers.get(id).is_some_and(is_so)
+        *id == self.config.id || self.hears_its_store(id)
     }
 
     /// Checks that this server is to be dismissed, and has nothing left.

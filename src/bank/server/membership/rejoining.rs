@@ -68,10 +68,7 @@ impl Server {
             return self.stop(self.came_too_late(named));
         }
         // A server that itself waits to rejoin logs nothing.
-        let logs = |(id, peer): &(&ServerId, &Peer)| {
-            let named = self.chain.as_ref().and_then(|chain| chain.instance(id));
-            peer.is_connected() && peer.is_linked() && peer.instance == named
-        };
+        let logs = |(id, peer): &(&ServerId, &Peer)| peer.is_linked() && self.hears_its_store(id);
         let Some(to) = self.peers.iter().find(logs).map(|(id, _)| id.clone()) else { return };
         let new = self.store.instance;
         self.note(Note::AsksToRejoin { to: to.clone(), new, old });

@@ -20,10 +20,10 @@ impl Server {
         connection: ConnectionId,
     ) -> Lookup {
         let session = &request.session;
-        let former = self.ledger.sessions.holder(session);
+        let former = self.ledger.sessions.holder(session).filter(|former| *former != connection);
         let found = self.ledger.sessions.find(request, instruction, connection);
-        if self.ledger.sessions.holder(session) == Some(connection)
-            && let Some(former) = former.filter(|former| *former != connection)
+        if let Some(former) = former
+            && self.ledger.sessions.holder(session) == Some(connection)
         {
             let word = taken_over(session, ": ask in it there, and no longer here");
             self.effects.bind(Bound::Tell(former, word));
