@@ -545,7 +545,12 @@ show_in_pane() {
     local pane ended command
     command="$(printf %q "$ROOT/run.sh") view $2"
     read -r pane ended <<<"$(pane_of "$1" "$2")"
-    if [ -n "$ended" ]; then tmux respawn-pane -k -t "$pane" "$command"; return; fi
+    if [ -n "$ended" ]; then
+        # Here, not only by what begins there: who looks at once sees that it is back.
+        tmux set-option -p -t "$pane" @ended ""
+        tmux respawn-pane -k -t "$pane" "$command"
+        return
+    fi
     [ -z "$pane" ] || return 0
     if tmux has-session -t "=$1" 2>/dev/null; then
         # Where there is no room for one more, it is in a window of its own.
