@@ -13,9 +13,10 @@ import time
 
 
 class Bank:
-    def __init__(self, address, key_file=None, server_key=None, session=None, number=0):
+    def __init__(self, address, key_file=None, server_key=None, session=None, number=0, name=None):
         self.address, self.keys = address, key_file and (key_file, server_key)
-        self.session, self.number = session, number  # whoever keeps both goes on after a crash
+        # The last number that may have been sent: whoever keeps it, and either a session or a name, goes on after a crash.
+        self.session, self.number, self.name = session, number, name
         self.lines, self.others = None, {}
 
     def connect(self):
@@ -45,19 +46,21 @@ class Bank:
     def balance(self, account):
         return self.ask({"balance": {"account": account}})
 
-    def pay(self, payer, payee, amount):
+    def pay(self, payer, payee, amount, number=None):
         if self.session is None:
-            opened = self.ask({"session": {}})
+            opened = self.ask({"session": {"name": self.name, "last": self.number} if self.name else {}})
             if "session" not in opened:
                 return opened
             self.session = opened["session"]
-        self.number += 1  # (session, number) is the payment's name. The server does it once.
+        before, number = self.number, number or self.number + 1
+        self.number = max(before, number)  # (session, number) is the payment's name. The server does it once.
         answer = self.ask({"transfer": {"from": payer, "to": payee, "amount": int(amount),
-                                        "session": self.session, "number": self.number}})
+                                        "session": self.session, "number": number}})
         if answer.get("outcome") != "wrong_server" or self.keys:  # another server has another key
             return answer
         address = answer["address"]  # nothing has happened here: the payer's home has sessions of its own
-        return self.others.setdefault(address, Bank(address)).pay(payer, payee, amount)
+        there = self.others.setdefault(address, Bank(address, name=self.name, number=before))
+        return there.pay(payer, payee, amount, number if self.name else None)
 
 
 def main(address, command, *words):

@@ -114,6 +114,7 @@ fn the_replies_have_the_fields_that_are_listed() {
     let listed = table("request");
     let asked = [
         ("session", json!({})),
+        ("session", json!({"name": "invoices", "last": 3})),
         ("batch", json!({"items": [["A", "B", 1]]})),
         ("batch", json!({"items": [["A", "B", 0]]})),
         ("balance", json!({})),

@@ -19,6 +19,7 @@ fn options(cluster: &Cluster, id: &str, json: bool) -> Options {
         timeout: Duration::from_secs(20),
         give_up_after: Duration::from_secs(60),
         json,
+        session: None,
         commands: Vec::new(),
     }
 }

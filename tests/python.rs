@@ -146,6 +146,41 @@ print(json.dumps([[one.get("repeated"), one["balance"]] for one in there]))"#;
     assert_eq!(told, json!([[true, 90], [null, 85]]));
 }
 
+/// It is killed when its payment was sent and before it heard the answer; all that it keeps is a number.
+#[test]
+fn who_kept_only_its_number_goes_on_after_a_crash() {
+    let (cluster, _) = Cluster::in_memory(&["A", "B", "C"]);
+    cluster.wait_until_open();
+    let crashes = r#"bank = Bank("ADDRESS", name="invoices")
+bank.pay("A", "C", 10)
+ask = bank.ask
+def asks_and_dies(request):
+    import os
+    bank.lines.write(json.dumps(request).encode() + b"\n")
+    bank.lines.flush()
+    bank.lines.readline()
+    print(json.dumps(bank.number), flush=True)
+    os._exit(9)
+bank.ask = asks_and_dies
+bank.pay("A", "C", 20)"#;
+    let address = address_of(&cluster, "A");
+    let kept = script(&crashes.replace("ADDRESS", address));
+    assert_eq!(kept, 2);
+    let returns = r#"invoice = {1: ("A", "C", 10), 2: ("A", "C", 20), 3: ("A", "C", 30), 4: ("B", "C", 5)}
+bank = Bank("ADDRESS", name="invoices", number=KEPT)
+there = [bank.pay(*invoice[2], number=2), bank.pay(*invoice[3]), bank.pay(*invoice[1], number=1), bank.pay(*invoice[4])]
+again = Bank("ADDRESS", name="invoices", number=4).pay(*invoice[4], number=4)
+print(json.dumps([[one.get("repeated"), one["balance"]] for one in [*there, again]]))"#;
+    let told = script(&returns.replace("ADDRESS", address).replace("KEPT", &kept.to_string()));
+    let expected = [(Some(true), 70), (None, 40), (Some(true), 40), (None, 95), (Some(true), 95)];
+    assert_eq!(told, json!(expected));
+    let highest = cluster.client("A").ask(&json!({"session": {"name": "invoices"}}));
+    assert_eq!(
+        (&highest["session"], &highest["highest"]),
+        (&"A.1.named.invoices".into(), &4.into())
+    );
+}
+
 /// It needs the package noiseprotocol, which `./dev.sh python` installs aside.
 #[test]
 #[ignore = "needs the Python package noiseprotocol: ./dev.sh python"]

@@ -8,7 +8,7 @@ use crate::audit::source::{Kept, Source, Standing};
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::ids::{InstanceId, ServerId, SessionId};
 use crate::bank::ledger::entry::Position;
-use crate::bank::ledger::sessions::opened_at;
+use crate::bank::ledger::sessions::is_before;
 use crate::bank::stored::Place;
 
 /// True if the chain names this very store as its server's.
@@ -169,8 +169,7 @@ fn check_sessions(
         return wrong(Place::Session(session.clone()), what);
     }
     let missing = own.into_iter().find(|(session, _)| {
-        !kept.sessions.highest.contains_key(session)
-            && Some(opened_at(session)) >= kept.sessions.horizon
+        !kept.sessions.highest.contains_key(session) && !is_before(session, kept.sessions.horizon)
     });
     match missing {
         Some((session, number)) => {

@@ -51,6 +51,7 @@ impl ServerSource {
             timeout: *timeout,
             give_up_after: *timeout,
             json: false,
+            session: None,
             commands: Vec::new(),
         });
         ServerSource { id, address, session, accounts: Next::After(None) }

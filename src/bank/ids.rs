@@ -2,15 +2,18 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::ops::Deref;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bank::as_text::serde_as_text;
-use crate::bank::fingerprint::Fingerprint;
 use crate::bank::short_text::ShortText;
+
+mod session;
+
+pub use session::{
+    ClientName, MAX_CLIENT_NAME, NamedSession, Naming, Owner, RequestId, SessionId, SessionName,
+};
 
 /// The longest name of a server, in characters.
 pub const MAX_SERVER_ID: usize = 16;
@@ -220,143 +223,7 @@ pub struct ConnectionId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaitId(pub u64);
 
-/// A client's session, as its home server named it: `SERVER.EPOCH.OPENED_AT.BITS`, then `.kOWNER` in a bank
-/// with keys; or, by an older program, `SERVER.EPOCH.OPENED_AT.LIFE.COUNT`. As cheap to copy as a number.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(Arc<SessionName>);
-
-/// The parts of a session's name.
-///
-/// `opened_at` is the seq of the server's last entry when the session was opened. All entries of the session
-/// come after it. So a server that has forgotten everything up to some seq can tell by the name whether it
-/// may have forgotten something of this session.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionName {
-    /// The home server that named it.
-    pub server: ServerId,
-    /// That server's epoch.
-    pub epoch: u64,
-    /// The seq of the server's last entry at the time.
-    pub opened_at: u64,
-    /// 64 bits that nobody can predict. In older names, the life in which the session was opened.
-    pub bits: LifeId,
-    /// In older names, the number of the session in its life, from 1. Otherwise 0, and not written.
-    pub count: u64,
-    /// The key that opened it, in a bank with keys.
-    pub owner: Option<Owner>,
-}
-
-/// The first 64 bits of a key's fingerprint. They bind a session to its key, after any restart, and tell
-/// nobody the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner(u64);
-
-impl Owner {
-    /// Returns the bits that stand for a key.
-    pub fn of(Fingerprint(bytes): Fingerprint) -> Owner {
-        let (first, _) = bytes.split_first_chunk().expect("a fingerprint has 32 bytes");
-        Owner(u64::from_be_bytes(*first))
-    }
-}
-
-impl From<SessionName> for SessionId {
-    fn from(name: SessionName) -> SessionId {
-        SessionId(Arc::new(name))
-    }
-}
-
-impl Deref for SessionId {
-    type Target = SessionName;
-    fn deref(&self) -> &SessionName {
-        &self.0
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SessionName { server, epoch, opened_at, bits, count, owner } = &**self;
-        write!(f, "{server}.{epoch}.{opened_at}.{bits}")?;
-        match (count, owner) {
-            (0, None) => Ok(()),
-            (0, Some(Owner(owner))) => write!(f, ".k{owner:016x}"),
-            (count, _) => write!(f, ".{count}"),
-        }
-    }
-}
-
-impl FromStr for SessionId {
-    type Err = BadName;
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let parse = || {
-            let mut parts = text.split('.');
-            let mut name = SessionName {
-                server: parts.next()?.parse().ok()?,
-                epoch: parse_count(parts.next()?)?,
-                opened_at: parse_count(parts.next()?)?,
-                bits: parts.next()?.parse().ok()?,
-                count: 0,
-                owner: None,
-            };
-            match parts.next().map(|last| last.strip_prefix('k').ok_or(last)) {
-                None => {}
-                // The bits are written as a life's are.
-                Some(Ok(owner)) => name.owner = Some(Owner(owner.parse::<LifeId>().ok()?.0)),
-                Some(Err(count)) => {
-                    name.count = parse_count(count).filter(|count| *count > 0)?;
-                }
-            }
-            parts.next().is_none().then(|| name.into())
-        };
-        match parse() {
-            Some(id) => Ok(id),
-            None => bad("a session (SERVER.EPOCH.OPENED_AT.BITS, as a server named it)", text),
-        }
-    }
-}
-
-/// Parses a decimal number in its only spelling (no sign, no leading zero), so that a session has one name.
-fn parse_count(text: &str) -> Option<u64> {
-    let number: u64 = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
-}
-
-/// One request of a session: `SESSION#NUMBER`. The same pair again is a retry.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId {
-    /// The session.
-    pub session: SessionId,
-    /// The client's number for the request, from 1.
-    pub number: u64,
-}
-
-impl RequestId {
-    /// Returns the name of the request that is `more` numbers later.
-    pub fn plus(&self, more: u64) -> RequestId {
-        RequestId { session: self.session.clone(), number: self.number + more }
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.session, self.number)
-    }
-}
-
-impl FromStr for RequestId {
-    type Err = BadName;
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let parse = || {
-            let (session, number) = text.split_once('#')?;
-            Some(RequestId { session: session.parse().ok()?, number: parse_count(number)? })
-        };
-        match parse() {
-            Some(id) => Ok(id),
-            None => bad("a request id (SESSION#NUMBER)", text),
-        }
-    }
-}
-
-serde_as_text!(ServerId, AccountId, InstanceId, LifeId, SessionId, RequestId);
+serde_as_text!(ServerId, AccountId, InstanceId, LifeId);
 
 #[cfg(test)]
 mod tests {
@@ -385,21 +252,6 @@ mod tests {
         assert_eq!("north/alice.b".parse::<AccountId>().unwrap().home(), "north");
         for wrong in ["", "/", "A/", "/x", "A/b/c", "A/b c"] {
             assert!(wrong.parse::<AccountId>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_request_id_has_exactly_one_spelling() {
-        // The second name is an older program's.
-        let owned = "A.1.17.00000000000000ff.k0123456789abcdef#42";
-        for text in ["A.1.17.00000000000000ff#42", "A.1.17.00000000000000ff.3#42", owned] {
-            let id: RequestId = text.parse().unwrap();
-            assert_eq!(id.to_string(), text);
-            assert_eq!((id.number, id.session.opened_at), (42, 17));
-        }
-        let bad = ["A.1.17.00000000000000ff.3", "A.1.017.00000000000000ff.3#1", "A.1.17.FF.3#1"];
-        for wrong in bad.into_iter().chain(["A.1.17.00000000000000ff.0#1"]) {
-            assert!(wrong.parse::<RequestId>().is_err(), "{wrong}");
         }
     }
 }

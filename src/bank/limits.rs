@@ -18,7 +18,7 @@ pub const MAX_ASKED: usize = 256;
 /// The longest time that a transfer may wait for money: one day, in milliseconds.
 pub const MAX_WAIT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// The longest text of one entry in an element, in bytes: two accounts of 81 characters, an amount, a
-/// request, marks.
+/// request of 135, marks.
 pub const MAX_ENTRY_TEXT: usize = 400;
 
 /// The number of accounts on a page of stored balances. All programs that read a store have to agree on it.
@@ -73,10 +73,14 @@ pub struct Limits {
     pub items_of_one: usize,
     /// The items of such requests that each connection may have whatever the others have.
     pub items_anyway: usize,
-    /// How many sessions are remembered.
+    /// How many sessions are remembered, not counting those that their clients named.
     pub sessions: usize,
-    /// How many sessions of one connection are remembered.
+    /// How many of them that are of one connection.
     pub sessions_of_one: usize,
+    /// How many names of their own clients may use for sessions. These are never forgotten.
+    pub names: usize,
+    /// How many of them one key may use.
+    pub names_of_one: usize,
     /// How many requests of one session are remembered.
     pub remembered: usize,
     /// How many requests of all sessions are remembered, not counting those that wait.
@@ -114,6 +118,8 @@ impl Default for Limits {
             items_anyway: 256,
             sessions: 10_000,
             sessions_of_one: 64,
+            names: 1_000,
+            names_of_one: 100,
             remembered: 10_000,
             remembered_in_all: 200_000,
             tail: 4 << 20,
@@ -148,13 +154,15 @@ impl Limits {
         let Limits { element, block, block_bytes, log, accounts, waiting, asked, .. } = self;
         let Limits { sessions, remembered, remembered_in_all, page, bytes_per_page, .. } = self;
         let Limits { sessions_of_one, items_that_wait, items_of_one, items_anyway, .. } = self;
-        let Limits { waiting_of_one, waiting_anyway, .. } = self;
+        let Limits { waiting_of_one, waiting_anyway, names, names_of_one, .. } = self;
         let shares = [waiting_of_one, waiting_anyway];
         let held = [items_that_wait, items_of_one, items_anyway].into_iter().chain(shares);
         let bounds = [element, block, block_bytes, log, accounts, waiting, page, bytes_per_page];
         let mut all = bounds.into_iter().chain(held).chain([
             sessions,
             sessions_of_one,
+            names,
+            names_of_one,
             remembered,
             remembered_in_all,
             asked,

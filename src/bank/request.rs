@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
-use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId, SessionId};
+use crate::bank::ids::{AccountId, InstanceId, NamedSession, RequestId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Position, Via};
 pub use crate::bank::member_order::{AsksToJoin, MemberStatus, Order};
@@ -50,8 +50,8 @@ pub struct Part {
 /// A client's request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// Opens a session.
-    Session,
+    /// Opens a session: one that the client names, or a new one.
+    Session(Option<NamedSession>),
     /// Asks for a transfer or an opening, and its [`Outcome`].
     One(Instruction),
     /// Asks for several, answered together when the last one has its outcome.
@@ -272,6 +272,8 @@ pub enum ErrorCode {
     UnknownAccount,
     /// Whoever asks may not do so. The message says which key could.
     Forbidden,
+    /// The name can't be used for a session. The message says why, and what to do.
+    NameRefused,
     /// The session goes on over a newer connection, and what became of the request is told there.
     TakenOver,
     /// The server's store gave no answer; ask again.
@@ -299,8 +301,11 @@ pub struct AsksToRejoin {
 pub enum Reply {
     /// The answer to [`Request::Session`].
     Session {
-        /// The session's name.
+        /// The session's id.
         session: SessionId,
+        /// The highest number that the server knows in it, if its client named it; 0 if none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        highest: Option<u64>,
     },
     /// The answer to [`Request::One`].
     One(Outcome),

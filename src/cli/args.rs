@@ -17,6 +17,7 @@ use super::audit::{Audit, Backup, Export};
 use super::doors::Doors;
 use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
 use super::log::Log;
+use super::own_session::OwnSession;
 use super::play::{Diagram, Play};
 use super::redis::PasswordFile;
 use super::values::{Cluster, USUAL_CLUSTER, parse_copies, parse_entries};
@@ -334,6 +335,9 @@ pub struct Client {
     /// Print each reply as exactly one line of JSON
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub own_session: OwnSession,
 
     /// How long to wait for an answer before the same request is sent again
     /// [default: 2s, or all the time that --give-up-after leaves]

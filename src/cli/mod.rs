@@ -13,6 +13,7 @@ mod keys;
 mod log;
 #[cfg(feature = "manual")]
 mod manual;
+mod own_session;
 pub mod play;
 mod redis;
 mod settings;
@@ -315,7 +316,8 @@ fn check_copies(copies: u8, allow_weak: bool) -> Result<(), String> {
 
 fn check_client(client: args::Client, environment: &Environment) -> Result<Config, String> {
     let args::Client { membership, connect, mut commands, mut json, mut words, .. } = client;
-    let args::Client { timeout, give_up_after, own_key, their_key, plain, .. } = client;
+    let args::Client { timeout, give_up_after, own_key, their_key, plain, own_session, .. } =
+        client;
     // It may stand behind the words, too.
     let before = words.len();
     words.retain(|word| word != "--json");
@@ -335,6 +337,7 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
         address,
         others,
         doors,
+        session: own_session.named(),
         commands,
         json,
         timeout,

@@ -65,6 +65,14 @@ fn an_id_is_all_that_a_client_needs() {
 }
 
 #[test]
+fn a_client_may_name_its_session() {
+    assert_eq!(client("--id A").session, None);
+    let named = client("--id A --session invoices --last 17").session.expect("it is named");
+    assert_eq!((named.name.to_string().as_str(), named.last), ("invoices", Some(17)));
+    assert_eq!(client("--id A --session x").session.expect("it is named").last, None);
+}
+
+#[test]
 fn one_time_alone_stretches_or_shortens_the_other() {
     let seconds = |line: &str| {
         let client = client(line);
@@ -113,6 +121,9 @@ fn errors_say_what_was_wrong_and_what_is_right() {
         ("server", vec!["--id"]),
         ("server --id D", vec!["server D is not in the cluster", "A, B, C", "--cluster"]),
         ("server --id A/x", vec!["--id", "1 to 16 letters"]),
+        ("client --id A --last 3", vec!["--session <NAME>"]),
+        ("client --id A --session a.b", vec!["--session", "1 to 64 letters"]),
+        ("client --id A --session a --last -1", vec!["--last", "from 0 to 9007199254740991"]),
         ("server --id A --cluster A=h:1,A=h:2", vec!["server A is there twice"]),
         ("server --id A --listen h:0", vec!["port 0"]),
         ("server --id A --redis r:1", vec!["--redis", "redis://HOST:PORT"]),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use paxos_banking::bank::address::Address;
+use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::limits::{Limits, MAX_SERVERS};
 use paxos_banking::store::redis::MAX_COPIES;
@@ -67,6 +68,14 @@ pub fn parse_copies(text: &str) -> Result<u8, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let copies = text.parse().ok().filter(|copies| digits && *copies <= MAX_COPIES);
     copies.ok_or_else(|| format!("a number of copies is from 0 to {MAX_COPIES}"))
+}
+
+/// Reads the number of a payment in a session.
+pub fn parse_number(text: &str) -> Result<u64, String> {
+    let most = Amount::MAX.units();
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| digits && *number <= most);
+    number.ok_or_else(|| format!("a number in a session is from 0 to {most}"))
 }
 
 #[cfg(test)]

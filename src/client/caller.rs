@@ -168,7 +168,7 @@ impl Caller {
         let found = match answer {
             Answer::Reply(Reply::Status(status)) => &status.server,
             Answer::Reply(Reply::Short(status)) => &status.server,
-            Answer::Reply(Reply::Session { session }) => &session.server,
+            Answer::Reply(Reply::Session { session, .. }) => &session.server,
             _ => return Ok(()),
         };
         if *found != self.server {
@@ -223,7 +223,7 @@ impl Caller {
 
 /// True if the answer to a question says by itself which server gives it.
 fn says_who(question: Question<'_>) -> bool {
-    matches!(question, Question::Request(Request::Status | Request::Session))
+    matches!(question, Question::Request(Request::Status | Request::Session(_)))
 }
 
 /// Returns how long one answer may take.

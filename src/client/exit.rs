@@ -71,8 +71,9 @@ fn exit_of_ending(ending: &Ending) -> Exit {
 
 /// True if the transfer itself is what the server can't take.
 pub(crate) fn is_invalid(failure: &Failure) -> bool {
-    use ErrorCode::{BadRequest, Forbidden, LineTooLong, UnknownAccount};
-    matches!(failure, Failure::Said(BadRequest | Forbidden | LineTooLong | UnknownAccount, _))
+    use ErrorCode::{BadRequest, Forbidden, LineTooLong, NameRefused, UnknownAccount};
+    let Failure::Said(code, _) = failure else { return false };
+    matches!(code, BadRequest | Forbidden | LineTooLong | NameRefused | UnknownAccount)
 }
 
 #[cfg(test)]
@@ -112,6 +113,7 @@ mod tests {
             (said(ErrorCode::BadRequest), 1),
             (said(ErrorCode::LineTooLong), 1),
             (said(ErrorCode::Forbidden), 1),
+            (said(ErrorCode::NameRefused), 1),
             (decided(Outcome::Unavailable { reason: why() }), 3),
             (said(ErrorCode::Unavailable), 3),
             (Ending::NotDone(Failure::NotSent(reason())), 3),

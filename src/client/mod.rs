@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::bank::ids::ServerId;
+use crate::bank::ids::{NamedSession, ServerId};
 use crate::client::doors::Doors;
 
 mod caller;
@@ -38,6 +38,7 @@ pub mod line_reader;
 mod names;
 mod nearby;
 mod order;
+mod own_name;
 mod pager;
 mod paint;
 pub mod parse;
@@ -82,6 +83,9 @@ pub struct Options {
     pub timeout: Duration,
     /// How long to try, in all, to get one command answered.
     pub give_up_after: Duration,
+    /// The session in which payments are made, if it has a name of its own, and the highest number that was used in
+    /// it before; none for a new session on each connection.
+    pub session: Option<NamedSession>,
     /// True to print each command's result as one line of JSON.
     pub json: bool,
     /// The commands to run. If there are none, they are read from the standard input.

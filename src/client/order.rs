@@ -56,6 +56,12 @@ impl Order {
         }
     }
 
+    /// Returns the number of the first instruction; 0 if the order has no names.
+    pub fn number(&self) -> u64 {
+        let first = self.instructions().first().and_then(|first| first.request.as_ref());
+        first.map_or(0, |request| request.number)
+    }
+
     /// Returns the instructions.
     pub fn instructions(&self) -> &[Instruction] {
         match &self.request {

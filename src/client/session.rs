@@ -3,7 +3,8 @@
 //! Each transfer gets a name, (session, number), before it is sent. Every retry carries the same name, so
 //! the server knows it again. A client that gives up in between does not know what became of the transfer.
 //! It says so ([`Ending::Unknown`]) instead of guessing. A session lasts as long as its connection: later
-//! transfers go under names of a new session, while a retry keeps its own name.
+//! transfers go under names of a new session, while a retry keeps its own name. A session that has a name of
+//! the client's own is opened again on each connection, and its numbers go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ pub use crate::client::ending::{Ending, Failure};
 use crate::client::ending::{last_said, last_word, out_of_place, whole_status};
 use crate::client::interrupt::Interrupt;
 use crate::client::order::Order;
+use crate::client::own_name::OwnName;
 use crate::client::patience::Patience;
 use crate::wire::Answer;
 use crate::wire::link::{LinkFaults, LinkOrder};
@@ -38,6 +40,8 @@ pub struct Session {
     give_up_after: Duration,
     /// The session, which goes with its connection.
     opened: Option<Opened>,
+    /// The name of its own that the session has, if it has one.
+    own_name: Option<OwnName>,
     /// Sessions with other servers that this server has named as the right ones.
     others: BTreeMap<(ServerId, String), Session>,
     /// The order that last ended as unknown; and its server, if it was another one.
@@ -48,12 +52,14 @@ pub struct Session {
 impl Session {
     /// Creates a client of the server that the options name. It connects at the first question.
     pub fn new(options: &Options) -> Self {
-        Session::with(Caller::new(options), options.give_up_after)
+        let own_name = options.session.clone().map(OwnName::new);
+        Session { own_name, ..Session::with(Caller::new(options), options.give_up_after) }
     }
 
     fn with(caller: Caller, give_up_after: Duration) -> Session {
         let (others, interrupt) = (BTreeMap::new(), caller.interrupt());
-        Session { caller, give_up_after, opened: None, others, unknown: None, interrupt }
+        let (opened, own_name, unknown) = (None, None, None);
+        Session { caller, give_up_after, opened, own_name, others, unknown, interrupt }
     }
 
     /// Returns the interrupt that ends this session's waiting, and its waiting at other servers.
@@ -184,9 +190,12 @@ impl Session {
             return self.note_unknown(None, order, endings);
         };
         let (caller, give_up_after) = (&self.caller, self.give_up_after);
+        let (own_name, number) = (&self.own_name, order.number());
         let other = self.others.entry(right.clone()).or_insert_with_key(|(server, address)| {
-            Session::with(caller.at(server.clone(), address.clone()), give_up_after)
+            let there = caller.at(server.clone(), address.clone());
+            Session { own_name: own_name.clone(), ..Session::with(there, give_up_after) }
         });
+        other.begin_at(number);
         let mut order = order.anew();
         let endings = other.carry_out(&mut order);
         self.note_unknown(Some(right), order, endings)
@@ -223,6 +232,8 @@ impl Session {
         let mut said = None;
         loop {
             let failure = match self.attempt_order(order, patience.until) {
+                // Under a name of the client's own an earlier process may have asked for the same.
+                Ok(outcomes) if self.own_name.is_some() => return order.answered(outcomes),
                 Ok(outcomes) => match order.take_back_names(&outcomes) {
                     Some(reason) => {
                         self.opened = None;
@@ -275,15 +286,31 @@ impl Session {
         };
         let name = RequestId { session: opened.session.clone(), number: opened.number };
         opened.number += names as u64;
+        if let Some(own) = &mut self.own_name {
+            own.use_up_to(opened.number - 1);
+        }
         self.opened = Some(opened);
         Ok(name)
     }
 
+    /// Has an order keep its number at the server that it is led to, if the session has a name: so the number alone
+    /// tells the payment.
+    fn begin_at(&mut self, number: u64) {
+        if let Some(own) = &mut self.own_name {
+            own.use_up_to(number.saturating_sub(1));
+            let number = own.next(0);
+            self.opened.iter_mut().for_each(|opened| opened.number = opened.number.max(number));
+        }
+    }
+
     /// Tries to open a session once. An error here leaves nothing open about a transfer.
     fn open_session(&mut self, until: Instant) -> Result<Opened, Failure> {
-        match self.caller.ask(Question::Request(&Request::Session), until)? {
-            Answer::Reply(Reply::Session { session }) => {
-                Ok(Opened { session, connection: self.caller.connection(), number: 1 })
+        let wanted = Request::Session(self.own_name.as_ref().map(OwnName::wanted));
+        match self.caller.ask(Question::Request(&wanted), until)? {
+            Answer::Reply(Reply::Session { session, highest }) => {
+                let own = self.own_name.as_ref();
+                let number = own.map_or(1, |own| own.next(highest.unwrap_or_default()));
+                Ok(Opened { session, connection: self.caller.connection(), number })
             }
             _ => Err(out_of_place()),
         }

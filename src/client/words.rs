@@ -95,7 +95,7 @@ fn outcome_in_words(outcome: &Outcome) -> String {
 
 fn reply_in_words(reply: &Reply) -> String {
     match reply {
-        Reply::Session { session } => format!("session {session}"),
+        Reply::Session { session, .. } => format!("session {session}"),
         Reply::One(outcome) => outcome_in_words(outcome),
         Reply::Batch { outcomes } => {
             outcomes.iter().map(outcome_in_words).collect::<Vec<_>>().join("\n")

@@ -195,6 +195,7 @@ impl Stage {
             timeout: client::DEFAULT_TIMEOUT,
             give_up_after: client::DEFAULT_GIVE_UP_AFTER,
             json: false,
+            session: None,
             commands: Vec::new(),
         })
     }
@@ -368,6 +369,7 @@ fn glance(id: &ServerId, address: &str) -> client::Options {
         timeout: GLANCE,
         give_up_after: GLANCE,
         json: false,
+        session: None,
         commands: Vec::new(),
     }
 }

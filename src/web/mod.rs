@@ -69,6 +69,7 @@ impl Options {
             doors: self.doors.clone(),
             commands: Vec::new(),
             json: false,
+            session: None,
             timeout: patience,
             give_up_after: patience,
         }

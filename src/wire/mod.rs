@@ -17,6 +17,7 @@ pub mod messages;
 mod outcomes;
 pub mod reply;
 pub mod request;
+mod sessions;
 mod tag;
 
 pub use asked::parse_asked;

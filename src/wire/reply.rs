@@ -150,7 +150,7 @@ fn answer_to(request: &Request, text: &str) -> Result<Answer, String> {
         }};
     }
     Ok(Answer::Reply(match request {
-        Request::Session => reply!(Session { session: SessionId }),
+        Request::Session(_) => reply!(Session { session: SessionId, highest: Option<u64> }),
         Request::One(_) => Reply::One(read(text)?),
         Request::Batch(_) => Reply::Batch { outcomes: read::<BatchRead>(text)?.into_outcomes()? },
         Request::Balance(_) => reply!(Balance {

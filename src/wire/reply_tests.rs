@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::bank::blockchain::block::{Block, FORMAT};
-use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
+use crate::bank::ids::{InstanceId, LifeId, NamedSession, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::reason::{Code, Reason};
@@ -70,7 +70,8 @@ fn the_id_comes_first_and_is_left_out_if_there_is_none() {
 fn each_kind_of_reply_is_one_line_that_names_its_fields() {
     let error = Reply::Error { error: ErrorCode::NotJson, message: "a\nb".into() };
     assert_eq!(encode_reply(None, &error), "{\"error\":\"not_json\",\"message\":\"a\\nb\"}\n");
-    let session = Reply::Session { session: "A.1.0.00000000000000ff.1".parse().unwrap() };
+    let session =
+        Reply::Session { session: "A.1.0.00000000000000ff.1".parse().unwrap(), highest: None };
     assert_eq!(
         encode_reply(Some(&Tag::Number(1)), &session),
         "{\"id\":1,\"session\":\"A.1.0.00000000000000ff.1\"}\n"
@@ -260,7 +261,14 @@ fn every_reply() -> Vec<(Request, Reply)> {
         measured: Some(Measured::default()),
     };
     all.extend([
-        (Request::Session, Reply::Session { session: "A.1.0.00000000000000ff.1".parse().unwrap() }),
+        (
+            Request::Session(None),
+            Reply::Session { session: "A.1.0.00000000000000ff.1".parse().unwrap(), highest: None },
+        ),
+        (
+            Request::Session(Some(NamedSession { name: "invoices".parse().unwrap(), last: None })),
+            Reply::Session { session: "A.1.named.invoices".parse().unwrap(), highest: Some(17) },
+        ),
         (Request::Batch(vec![]), Reply::Batch { outcomes }),
         (
             Request::Balance(None),

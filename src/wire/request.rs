@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::batch::{self, BatchFields};
 use super::fields::{Object, count, first_name, is_beyond, objects, paid, present, wait};
-use super::members;
 use super::tag::Tag;
+use super::{members, sessions};
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
@@ -32,7 +32,7 @@ objects! {
     Envelope {
         id: Tag = "present",
         version: u64 = "present",
-        session: Object<Nothing> = "present",
+        session: Object<sessions::Fields> = "present",
         transfer: Object<TransferFields> = "present",
         open: Object<OpenFields> = "present",
         rekey: Object<OpenFields> = "present",
@@ -147,7 +147,7 @@ pub fn encode_request(id: u64, request: &Request) -> String {
     let nothing = || Some(Object(Nothing {}));
     let mut envelope = Envelope { id: Some(Tag::Number(id)), ..Envelope::default() };
     match request.clone() {
-        Request::Session => envelope.session = nothing(),
+        Request::Session(named) => envelope.session = Some(Object(sessions::fields_of(named))),
         Request::One(instruction) => envelope.set_instruction(instruction),
         Request::Batch(all) => envelope.batch = Some(Object(batch::fields_of(all))),
         Request::Balance(account) => envelope.balance = Some(Object(BalanceFields { account })),
@@ -259,7 +259,7 @@ fn request_of(envelope: Envelope, home: &AccountId) -> Result<Request, String> {
     let Envelope { session, transfer, open, batch, balance, history, accounts, .. } = envelope;
     let Envelope { log, chain, status, settle, rekey, rejoin, members, .. } = envelope;
     let found = [
-        session.map(|_| Ok(Request::Session)),
+        session.map(|Object(fields)| sessions::named_of(fields).map(Request::Session)),
         transfer.map(|Object(fields)| transfer_of(fields, home)),
         open.map(|Object(fields)| open_of(fields)),
         rekey.map(|Object(fields)| rekey_of(fields)),

@@ -1,6 +1,7 @@
 //! Tests of [`super`]: each kind, each way to get it wrong.
 
 use super::*;
+use crate::bank::ids::NamedSession;
 use crate::bank::limits::MAX_BATCH;
 
 fn account(name: &str) -> AccountId {
@@ -45,6 +46,10 @@ fn named(number: u64, instruction: Instruction) -> Instruction {
     Instruction { request: Some(request), settled: true, ..instruction }
 }
 
+fn by_name(name: &str, last: Option<u64>) -> Request {
+    Request::Session(Some(NamedSession { name: name.parse().unwrap(), last }))
+}
+
 fn linked(instruction: Instruction) -> Instruction {
     Instruction { linked: true, ..instruction }
 }
@@ -64,7 +69,9 @@ fn each_kind_is_understood() {
         limit,
     };
     for (line, request) in [
-        (r#"{"session":{}}"#, Request::Session),
+        (r#"{"session":{}}"#, Request::Session(None)),
+        (r#"{"session":{"name":"invoices"}}"#, by_name("invoices", None)),
+        (r#"{"session":{"name":"x-1_Z","last":0}}"#, by_name("x-1_Z", Some(0))),
         (r#"{"transfer":{"to":"B","amount":30}}"#, Request::One(transfer("A", "B", 30))),
         (
             r#"{"transfer":{"from":"A/alice","to":"B","amount":30,"session":"A.1.17.00000000000000ff.3","number":42,"settled":true,"wait_ms":5000}}"#,
@@ -136,7 +143,7 @@ fn a_batch_holds_transfers_and_openings_in_many_forms() {
 fn the_wire_is_as_documented() {
     let line = encode_request(2, &Request::One(transfer("A", "B", 30)));
     assert_eq!(line, "{\"id\":2,\"transfer\":{\"from\":\"A\",\"to\":\"B\",\"amount\":30}}\n");
-    assert_eq!(encode_request(1, &Request::Session), "{\"id\":1,\"session\":{}}\n");
+    assert_eq!(encode_request(1, &Request::Session(None)), "{\"id\":1,\"session\":{}}\n");
     assert_eq!(encode_request(5, &Request::Log { after: None }), "{\"id\":5,\"log\":{}}\n");
 }
 

@@ -81,8 +81,8 @@ impl Teller {
                 if Instant::now() > until {
                     return false;
                 }
-                match self.ask(&Request::Session) {
-                    Some(Reply::Session { session }) => self.session = Some(session),
+                match self.ask(&Request::Session(None)) {
+                    Some(Reply::Session { session, .. }) => self.session = Some(session),
                     _ => thread::sleep(Duration::from_millis(self.dice.u64(5..200))),
                 }
             }

@@ -96,6 +96,7 @@ fn options(server: &Server, own: &SecretKey, named: Option<Fingerprint>, folder:
         timeout: Duration::from_secs(20),
         give_up_after: Duration::from_secs(60),
         json: true,
+        session: None,
         commands: Vec::new(),
     }
 }

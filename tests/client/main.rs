@@ -28,6 +28,7 @@ fn options(fake: &Fake) -> Options {
         timeout: Duration::from_secs(20),
         give_up_after: Duration::from_secs(60),
         json: true,
+        session: None,
         commands: Vec::new(),
     }
 }

@@ -79,6 +79,8 @@ impl Target for ClientLines {
             "found ",
             "is missing",
             "belong together",
+            "belongs to a session's",
+            "a name for a session",
             "several things are asked for",
             "nothing is asked for",
             "is not spoken here",

@@ -14,7 +14,7 @@ use paxos_banking::bank::paxos::message::{Hello, Message, Standing, Vote, Whole}
 use crate::machine::bank_of_three::*;
 
 /// What clients say; several lines in one are one client's.
-pub const REQUESTS: [&str; 24] = [
+pub const REQUESTS: [&str; 27] = [
     r#"{"kind":"link","fault":"delay","peer":"B","ms":200}"#,
     r#"{"id":1,"kind":"link","fault":"drop","peer":"B","percent":30}"#,
     r#"{"id":1,"transfer":{"to":"C","amount":20}}"#,
@@ -22,6 +22,9 @@ pub const REQUESTS: [&str; 24] = [
     r#"{"id":2,"version":2,"transfer":{"to":"B","amount":5,"settled":true}}"#,
     r#"{"id":5,"transfer":{"to":"B","amount":5,"session":"A.1.2.0000000000000005.2","number":1}}"#,
     r#"{"id":4,"session":{}}"#,
+    r#"{"id":4,"session":{"name":"invoices","last":17}}"#,
+    r#"{"id":4,"session":{"last":17}}"#,
+    r#"{"id":5,"transfer":{"to":"B","amount":5,"session":"A.1.named.invoices","number":18}}"#,
     r#"{"id":2,"balance":{}}"#,
     r#"{"id":2,"balance":{"account":"B"}}"#,
     r#"{"open":{"account":"A/alice"}}"#,

@@ -1,4 +1,4 @@
-//! Twelve scenes of the protocol, played by the real state machine and written down for whoever
+//! Thirteen scenes of the protocol, played by the real state machine and written down for whoever
 //! wants to learn it: `tests/golden/*.txt`. They are compared with what is stored; after a change
 //! that is meant, one command writes them anew:
 //!
@@ -56,6 +56,7 @@ scenes!(
     partition,
     no_majority,
     accounts,
+    a_session_by_its_name,
     a_server_joins,
     a_server_is_dismissed,
     a_vote_is_taken_and_given,

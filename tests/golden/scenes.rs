@@ -175,6 +175,24 @@ pub fn zombie() -> String {
     stage.close()
 }
 
+pub fn a_session_by_its_name() -> String {
+    let mut stage = Stage::open(
+        "A session by its name",
+        "A client that remembers nothing but its last number names its session. After any crash, its\n\
+         own or its server's, it opens the name again, and asks again under that number.",
+    );
+    stage.open_by_name("A", "invoices");
+    stage.pay("A", "B", 30);
+    let last = stage.pay("A", "C", 20);
+    stage.say("A dies, and the client as well. Whether the 20 were paid it doesn't know.");
+    stage.crash("A");
+    stage.start("A");
+    stage.open_by_name("A", "invoices");
+    stage.say("It has 2 in its books, as the last that it may have sent.");
+    stage.pay_again("A", "C", 20, last);
+    stage.close()
+}
+
 pub fn logged_between_promise_and_commit() -> String {
     let mut stage = Stage::open(
         "A transfer logged between promise and commit",

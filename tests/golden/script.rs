@@ -2,7 +2,7 @@
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::effects::{Event, Timer};
-use paxos_banking::bank::ids::{ConnectionId, RequestId, ServerId, SessionId};
+use paxos_banking::bank::ids::{ConnectionId, NamedSession, RequestId, ServerId, SessionId};
 use paxos_banking::bank::ledger::entry::Action;
 use paxos_banking::bank::ledger::member_change::MemberChange;
 use paxos_banking::bank::member_order::Order;
@@ -93,9 +93,16 @@ impl Stage {
         Instruction { request: Some(RequestId { session, number }), ..instruction }
     }
 
+    /// A client opens the session that it calls so.
+    pub fn open_by_name(&mut self, home: &str, name: &str) {
+        self.happens(&format!("A client of {home}'s asks for its session {name}."));
+        let name = name.parse().expect("a name");
+        self.ask(home, Request::Session(Some(NamedSession { name, last: None })));
+    }
+
     fn session(&mut self, home: &str) -> SessionId {
         let quiet = std::mem::replace(&mut self.quiet, true);
-        self.ask(home, Request::Session);
+        self.ask(home, Request::Session(None));
         self.quiet = quiet;
         self.hosts[&id(home)].session.clone().expect("it was opened")
     }

@@ -289,7 +289,12 @@ impl Stage {
             Bound::Own(message) => {
                 self.hosts.get_mut(name).expect("a server").own.push_back(message);
             }
-            Bound::Reply(_, _, Reply::Session { session }) => {
+            Bound::Reply(_, _, Reply::Session { session, highest }) => {
+                if let Some(highest) = highest {
+                    let line =
+                        format!("session {session}, of which {highest} is the highest number");
+                    self.follows(&format!("{name} replies"), &line);
+                }
                 self.hosts.get_mut(name).expect("a server").session = Some(session);
             }
             Bound::Reply(_, _, reply) => {

@@ -61,12 +61,12 @@ impl State {
     }
 
     fn open_session(&mut self, place: usize) -> Client {
-        let request = Event::Request(client_connection(0), None, Request::Session);
+        let request = Event::Request(client_connection(0), None, Request::Session(None));
         self.change(place, |node| node.handle(request));
         self.change(place, Node::end_turn);
         let bound = self.change(place, Node::send);
         match &bound[..] {
-            [Bound::Reply(_, _, Reply::Session { session })] => {
+            [Bound::Reply(_, _, Reply::Session { session, .. })] => {
                 Client { session: session.clone(), connection: 0, has_older: false }
             }
             other => panic!("not a session: {other:?}"),

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::bank::blockchain::block::{Block, SealedBlock};
 use crate::bank::blockchain::derived::SessionsInChain;
 use crate::bank::effects::{Event, Timer};
-use crate::bank::ids::{ConnectionId, SessionId, SessionName};
+use crate::bank::ids::{ConnectionId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Position, Record, Via};
 use crate::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::request::Request;
 use crate::machine::scenes::{
-    fair, going_on, keys, leaving, member_blocks, members, rejoining, trust,
+    fair, going_on, keys, leaving, member_blocks, members, names, rejoining, trust,
 };
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
@@ -70,6 +70,10 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::OneHoldsAll, fair::who_opens_thousands_of_sessions_ends_nobody_else_s),
     (Mistake::GoneHoldsOn, fair::those_whose_connection_is_gone_go_first),
     (Mistake::UsedLeavesNoTrace, a_forgotten_session_expires),
+    (Mistake::NameForgotten, names::a_used_name_is_never_forgotten),
+    (Mistake::NameOfAnyKey, names::a_name_belongs_to_its_key),
+    (Mistake::FormerNameIsNew, going_on::a_name_of_the_former_bank_is_no_new_one),
+    (Mistake::LostNamesUnread, names::a_name_outlives_a_lost_store),
     (Mistake::SessionNamesCounted, fair::the_next_session_s_name_can_not_be_told_beforehand),
     (Mistake::VotesAtOnce, rejoining::nothing_is_said_before_the_chain_names_the_store),
     (
@@ -164,7 +168,7 @@ fn a_forgotten_session_expires() {
     let request = old.request.clone().unwrap();
     sessions.remember(&request, &old.action, false, fate);
     for count in 1..=10 {
-        let later = SessionId::from(SessionName { opened_at: 1, ..session(count) });
+        let later = SessionId::from(session_at(1, count));
         sessions.open(&later, connection);
     }
     assert_eq!(sessions.find(&request, &old, connection), Lookup::Expired);
@@ -191,7 +195,7 @@ fn a_session_leaves_the_store_with_a_horizon() {
     sessions.recover(at, &record, false);
     let changes = sessions.came_into_chain(&[Element::seal(at, vec![record])]);
     assert_eq!(changes.highest, BTreeMap::from([(session(1).into(), 1)]));
-    let later = SessionId::from(SessionName { opened_at: 1, ..session(2) });
+    let later = SessionId::from(session_at(1, 2));
     sessions.open(&later, ConnectionId(1));
     let changes = sessions.came_into_chain(&[]);
     assert!(changes.forgotten.contains(&SessionId::from(session(1))), "there is no room for it");

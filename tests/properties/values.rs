@@ -4,7 +4,8 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use paxos_banking::bank::fingerprint::Fingerprint;
 use paxos_banking::bank::ids::{
-    AccountId, InstanceId, LifeId, Owner, RequestId, ServerId, SessionId, SessionName, TurnNumber,
+    AccountId, ClientName, InstanceId, LifeId, Naming, Owner, RequestId, ServerId, SessionId,
+    SessionName, TurnNumber,
 };
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
@@ -46,13 +47,25 @@ pub fn ballot() -> impl Strategy<Value = Ballot> {
 
 pub fn session() -> impl Strategy<Value = SessionId> {
     let owner = option::of(key().prop_map(Owner::of));
-    (server(), any::<u64>(), count(), count(), count(), owner).prop_map(
+    let by_server = (server(), any::<u64>(), count(), count(), count(), owner).prop_map(
         |(server, life, epoch, opened_at, count, owner)| {
             let bits = LifeId(life);
             let count = if owner.is_some() { 0 } else { count };
-            SessionName { server, epoch, opened_at, bits, count, owner }.into()
+            let naming = Naming::ByServer { opened_at, bits, count };
+            SessionName { naming, server, epoch, owner }.into()
         },
-    )
+    );
+    let owner = option::of(key().prop_map(Owner::of));
+    let named =
+        (server(), count(), name_of_session(), owner).prop_map(|(server, epoch, name, owner)| {
+            SessionName { naming: Naming::ByClient(name), server, epoch, owner }.into()
+        });
+    prop_oneof![3 => by_server, 1 => named]
+}
+
+pub fn name_of_session() -> impl Strategy<Value = ClientName> {
+    prop_oneof!["[A-Za-z0-9_-]{1,64}", Just("named".to_owned()), Just("k".repeat(17))]
+        .prop_map(|name| name.parse().unwrap())
 }
 
 pub fn key() -> impl Strategy<Value = Fingerprint> {

@@ -1,7 +1,7 @@
 //! What is written as a line is read as the same, and no line takes a reader down.
 
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::ids::{RequestId, SessionId};
+use paxos_banking::bank::ids::{NamedSession, RequestId, SessionId};
 use paxos_banking::bank::ledger::entry::{Action, Position};
 use paxos_banking::bank::limits::{MAX_PAGE, MAX_WAIT_MS};
 use paxos_banking::bank::reason::{Code, Reason};
@@ -14,7 +14,8 @@ use proptest::sample::select;
 
 use crate::config;
 use crate::values::{
-    account, action, amount, count, message, position, request_id, server, session, via,
+    account, action, amount, count, message, name_of_session, position, request_id, server,
+    session, via,
 };
 
 /// One that is asked for alone.
@@ -44,6 +45,10 @@ fn batch() -> impl Strategy<Value = Vec<Instruction>> {
     )
 }
 
+fn named_session() -> impl Strategy<Value = NamedSession> {
+    (name_of_session(), option::of(count())).prop_map(|(name, last)| NamedSession { name, last })
+}
+
 fn request() -> impl Strategy<Value = Request> {
     let cursor = (count(), count(), amount()).prop_map(|(height, place, balance)| Cursor {
         height,
@@ -52,7 +57,7 @@ fn request() -> impl Strategy<Value = Request> {
     });
     let history = (account(), option::of(cursor), 1..=MAX_PAGE);
     prop_oneof![
-        Just(Request::Session),
+        option::of(named_session()).prop_map(Request::Session),
         Just(Request::Status),
         Just(Request::Settle),
         instruction().prop_map(Request::One),

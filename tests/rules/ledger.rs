@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos_banking::bank::blockchain::reconcile::Reconcile;
-use paxos_banking::bank::ids::{ConnectionId, RequestId, SessionName};
+use paxos_banking::bank::ids::{ConnectionId, RequestId};
 use paxos_banking::bank::ledger::entry::{Position, Record, Via};
 use paxos_banking::bank::ledger::local_log::{Different, LocalLog};
-use paxos_banking::bank::ledger::sessions::{Fate, Lookup, Sessions};
+use paxos_banking::bank::ledger::sessions::{Fate, Lookup, Sessions, opened_at};
 use paxos_banking::bank::limits::{Limits, Share};
 
 use crate::stage::*;
@@ -69,13 +69,12 @@ fn sessions() -> Sessions {
     })
 }
 
-fn request(opened_at: u64, count: u64, number: u64) -> RequestId {
-    let session = transfer(1, 1).request.unwrap().session;
-    RequestId { session: SessionName { opened_at, count, ..(*session).clone() }.into(), number }
+fn request(opened: u64, count: u64, number: u64) -> RequestId {
+    RequestId { session: session_at(opened, count).into(), number }
 }
 
 fn remember(sessions: &mut Sessions, request: &RequestId) {
-    let position = Position { epoch: 1, seq: request.session.opened_at + 1 };
+    let position = opened_at(&request.session).unwrap().next();
     let fate = Fate::Accepted(position, Via::Local);
     sessions.remember(request, &transfer(1, 1).action, false, fate);
 }

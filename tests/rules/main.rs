@@ -29,7 +29,7 @@ mod vain_runs;
 mod voting;
 mod waiting;
 
-use machine::scenes::{fair, going_on, keys, trust};
+use machine::scenes::{fair, going_on, keys, names, trust};
 use machine::stage;
 use paxos_banking::bank;
 
@@ -80,10 +80,18 @@ scenes! {
     going_on:
     a_bank_goes_on_with_the_balances_and_entries_of_another,
     a_request_of_the_former_bank_never_pays_again,
+    a_name_of_the_former_bank_is_no_new_one,
     servers_that_go_on_from_different_ends_found_nothing,
     a_block_0_that_goes_on_from_elsewhere_is_not_taken,
     no_server_is_open_before_it_holds_all_opening_blocks,
     opening_blocks_are_bounded_and_hold_each_account_once,
+    ;
+    names:
+    a_name_is_found_again,
+    a_used_name_is_never_forgotten,
+    names_are_bounded,
+    a_name_belongs_to_its_key,
+    a_name_outlives_a_lost_store,
     ;
     fair:
     what_waits_is_bounded_in_items,

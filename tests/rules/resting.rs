@@ -53,7 +53,7 @@ fn reads_are_answered_and_all_else_is_declined_with_the_reason() {
         Request::One(transfer(1, 2)),
         Request::Batch(vec![transfer(1, 1), transfer(1, 2)]),
         Request::Settle,
-        Request::Session,
+        Request::Session(None),
     ] {
         let replies = stage.request(request).replies();
         let [Reply::Error { error: ErrorCode::Full, message }] = &replies[..] else {

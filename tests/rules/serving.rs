@@ -1,7 +1,7 @@
 //! What clients are told.
 
 use paxos_banking::bank::effects::{Bound, Event, Timer, Write};
-use paxos_banking::bank::ids::{ConnectionId, LifeId, RequestId, SessionName, WaitId};
+use paxos_banking::bank::ids::{ConnectionId, Naming, RequestId, SessionName, WaitId};
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Position, Via};
 use paxos_banking::bank::limits::MAX_LOG_PAGE;
@@ -33,7 +33,7 @@ fn before_the_founding_nothing_is_served_but_the_status() {
     let mut stage = Stage::baby();
     stage.turn();
     let words = "the bank is not open yet: A waits for B, C";
-    for request in [Request::Session, Request::Settle, Request::Balance(None)] {
+    for request in [Request::Session(None), Request::Settle, Request::Balance(None)] {
         let message = words.into();
         let error = Reply::Error { error: ErrorCode::Unavailable, message };
         assert_eq!(stage.request(request).replies(), [error]);
@@ -94,31 +94,26 @@ fn what_makes_no_sense_is_told_why_and_stays_so() {
 #[test]
 fn only_this_server_s_sessions_are_served() {
     let mut stage = Stage::open();
-    let Some(Reply::Session { session }) = stage.request(Request::Session).replies().pop() else {
+    let Some(Reply::Session { session, .. }) =
+        stage.request(Request::Session(None)).replies().pop()
+    else {
         panic!("a session is opened")
     };
-    let first = SessionName {
-        server: id("A"),
-        epoch: 1,
-        opened_at: 0,
-        bits: LifeId(1),
-        count: 1,
-        owner: None,
-    };
-    let of_now = (session.server.clone(), session.epoch, session.opened_at, session.count);
-    assert_eq!(of_now, (id("A"), 1, 0, 0));
+    let first = session_at(0, 1);
+    assert_eq!((&session.server, session.epoch), (&id("A"), 1));
+    assert!(matches!(session.naming, Naming::ByServer { opened_at: 0, count: 0, .. }));
     let mut pay = |session: SessionName| {
         let request = Some(RequestId { session: session.into(), number: 1 });
         stage.request(Request::One(Instruction { request, ..transfer(1, 1) }))
     };
     invalid(pay(SessionName { server: id("B"), ..first.clone() }), "is a session with server B");
     invalid(pay(SessionName { epoch: 2, ..first.clone() }), "is no session of this server's");
-    invalid(pay(SessionName { opened_at: 1, ..first.clone() }), "is no session of this server's");
+    invalid(pay(session_at(1, 1)), "is no session of this server's");
     assert!(matches!(outcome(pay(first.clone())), Outcome::Accepted { .. }));
-    let later = SessionName { opened_at: 1, count: 2, ..first };
+    let later = session_at(1, 2);
     assert!(matches!(outcome(pay(later)), Outcome::Accepted { .. }));
-    let second = stage.request(Request::Session).replies();
-    assert!(matches!(&second[..], [Reply::Session { session }] if session.count == 0));
+    let second = stage.request(Request::Session(None)).replies();
+    assert!(matches!(&second[..], [Reply::Session { highest: None, .. }]));
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Scene {
 const USING: &str = "doc/USING.md";
 const OPERATING: &str = "doc/OPERATING.md";
 
-pub const SCENES: [Scene; 10] = [
+pub const SCENES: [Scene; 11] = [
     Scene { shown: &[("README.md", "A> transfer B 60")], play: on_a_new_bank },
     Scene {
         shown: &[(USING, "A> transfer B 60"), (USING, "C> transfer B 10"), (USING, "A> tr B 1")],
@@ -54,6 +54,7 @@ pub const SCENES: [Scene; 10] = [
     Scene { shown: &[("doc/PROTOCOL.md", "paxos-banking diagram A.jsonl")], play: drawn },
     Scene { shown: &[("doc/WIRE.md", "$ printf")], play: by_hand },
     Scene { shown: &[("doc/METRICS.md", "$ curl")], play: by_http },
+    Scene { shown: &[(USING, "$ paxos-banking client --id A --session")], play: once },
 ];
 
 /// A command line in this folder: its status, and all that it printed.
@@ -231,6 +232,15 @@ fn by_hand(blocks: &[Block]) {
         let at = bank.address("A").replace(':', " ");
         let command = step.command.replace("127.0.0.1 8001", &at);
         check(&blocks[0], &step, &run(folder.path(), &format!("{NC}{command}")));
+    }
+}
+
+/// A client whose session has a name, run again.
+fn once(blocks: &[Block]) {
+    let (folder, bank) = (TempDir::new().unwrap(), Bank::start(&["A", "B", "C"]));
+    for step in blocks[0].steps() {
+        let at = format!("--id A --connect {}", bank.address("A"));
+        check(&blocks[0], &step, &run(folder.path(), &step.command.replace("--id A", &at)));
     }
 }
 

@@ -248,6 +248,7 @@ impl Bank {
             timeout: Duration::from_secs(2),
             give_up_after: PATIENCE,
             json: false,
+            session: None,
             commands: Vec::new(),
         })
     }

@@ -24,6 +24,11 @@ impl Chain {
         self.origin().is_some_and(|origin| origin.opens(height))
     }
 
+    /// Returns the epoch in which this bank began.
+    pub fn first_epoch(&self) -> u64 {
+        self.origin().map_or(Position::START.epoch, |origin| origin.epoch)
+    }
+
     /// True if an epoch is of a bank that this one goes on from. What became of its requests is not known here.
     pub fn is_of_former_bank(&self, epoch: u64) -> bool {
         self.origin().is_some_and(|origin| epoch < origin.epoch)

@@ -13,6 +13,9 @@
 //! gone, then those of the connection that holds the most. Requests are forgotten where the most are; a session
 //! whose connection is there loses its older numbers, not its life.
 //!
+//! A session that its client named is never forgotten once something was asked in it, and no horizon covers it.
+//! So the number of such names is bounded ([`names`](self::names)); its older numbers are forgotten as in others.
+//!
 //! After a crash the memory is rebuilt from the entries of chain and log. Requests with an outcome other than
 //! *accepted* are then unknown (DESIGN.md: "a new try is a new number").
 //!
@@ -23,7 +26,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bank::blockchain::derived::SessionsInChain;
 use crate::bank::ids::{ConnectionId, RequestId, SessionId, WaitId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
@@ -31,8 +33,11 @@ use crate::bank::limits::Limits;
 use crate::bank::request::{Instruction, Outcome};
 
 mod holders;
+mod in_chain;
+mod names;
 
-use holders::{Holders, Rank};
+use holders::{Holders, Keep, Rank};
+pub use in_chain::{SessionChanges, is_before, opened_at};
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,8 +86,8 @@ struct Session {
     connection: Option<ConnectionId>,
     /// The newest connection that used the session, while it is there.
     holder: Option<ConnectionId>,
-    /// The session's place by use: unused or used, and when it was last touched. The time counts up with each
-    /// use of any session.
+    /// The session's place: how long it is kept, and when it was last touched. The time counts up with each use
+    /// of any session.
     place: Rank,
     /// The number up to which requests that are not in `requests` may have been forgotten.
     floor: u64,
@@ -98,6 +103,15 @@ impl Session {
             return false;
         }
         !self.requests.is_empty() || self.in_chain.is_some() || self.floor > 0
+    }
+
+    /// Returns how long it is kept.
+    fn keep(&self, session: &SessionId) -> Keep {
+        match self.is_used() {
+            false => Keep::Unused,
+            true if session.is_named() && !planted!(NameForgotten) => Keep::Always,
+            true => Keep::Used,
+        }
     }
 
     /// Forgets the older half of the decided requests, at least one; returns how many.
@@ -131,32 +145,6 @@ pub struct Sessions {
     forgotten: BTreeSet<SessionId>,
 }
 
-/// What a block changes in a store's sessions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct SessionChanges {
-    /// The sessions of this server's entries in the block, each with its highest number in the chain.
-    pub highest: BTreeMap<SessionId, u64>,
-    /// The sessions to be forgotten. None of them is among `highest`.
-    pub forgotten: BTreeSet<SessionId>,
-    /// The position, if any, before which sessions were opened that have expired, unless they are in the
-    /// store.
-    pub horizon: Option<Position>,
-}
-
-impl SessionChanges {
-    /// Applies the changes to what a store keeps.
-    pub fn change(&self, kept: &mut SessionsInChain) {
-        kept.highest.retain(|session, _| !self.forgotten.contains(session));
-        kept.highest.extend(self.highest.clone());
-        kept.horizon = self.horizon.or(kept.horizon);
-    }
-}
-
-/// Returns where its server's log ended when a session was opened. All its entries come after it.
-pub fn opened_at(session: &SessionId) -> Position {
-    Position { epoch: session.epoch, seq: session.opened_at }
-}
-
 impl Sessions {
     /// Starts with nothing remembered.
     pub fn new(limits: &Limits) -> Sessions {
@@ -170,44 +158,6 @@ impl Sessions {
             covered: None,
             forgotten: BTreeSet::new(),
         }
-    }
-
-    /// Starts with what the store knows of the chain. If all entries of the chain will be told
-    /// ([`Sessions::recover`]), a request that isn't among them never came; otherwise it has expired.
-    pub fn restore(limits: &Limits, in_chain: &SessionsInChain, all_is_told: bool) -> Sessions {
-        let SessionsInChain { highest: in_chain, horizon } = in_chain;
-        let (horizon, covered) = (*horizon, *horizon);
-        let mut sessions = Sessions { horizon, covered, ..Sessions::new(limits) };
-        for (session, highest) in in_chain {
-            sessions.touch(session, None);
-            sessions.change(session, |state| {
-                state.in_chain = Some(*highest);
-                state.floor = if all_is_told || planted!(FloorNotStored) { 0 } else { *highest };
-            });
-        }
-        sessions
-    }
-
-    /// Notes that these elements have come into the chain; returns the changes for the store.
-    pub fn came_into_chain(&mut self, elements: &[Element]) -> SessionChanges {
-        let mut highest = BTreeMap::new();
-        let records = elements.iter().flat_map(Element::records);
-        for RequestId { session, number } in records.filter_map(|record| record.request.as_ref()) {
-            let opened = Some(opened_at(session));
-            match self.sessions.get_mut(session) {
-                Some(state) if state.in_chain.is_some() || opened >= self.covered => {
-                    let highest_yet = state.in_chain.unwrap_or_default().max(*number);
-                    state.in_chain = Some(highest_yet);
-                    highest.insert(session.clone(), highest_yet);
-                }
-                // It was forgotten before it came into the chain, or is already beyond the horizon.
-                _ => self.covered = self.covered.max(Some(opened_at(session).next())),
-            }
-        }
-        let forgotten = std::mem::take(&mut self.forgotten);
-        let late = planted!(HorizonLate) && !forgotten.is_empty();
-        let horizon = if late { None } else { self.covered };
-        SessionChanges { highest, forgotten, horizon }
     }
 
     /// Begins to remember a session that was just opened.
@@ -246,7 +196,7 @@ impl Sessions {
         };
         let session = &request.session;
         let known = self.sessions.contains_key(session);
-        if !known && Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew) {
+        if !known && is_before(session, self.horizon) && !planted!(ForgottenIsNew) {
             return Lookup::Expired;
         }
         let newest = self.sessions.get(session).and_then(|state| state.connection);
@@ -307,7 +257,7 @@ impl Sessions {
         let Record { action, request, via, linked } = record;
         // An expired session takes no place from another.
         let is_expired = |session: &SessionId| {
-            !self.sessions.contains_key(session) && Some(opened_at(session)) < self.horizon
+            !self.sessions.contains_key(session) && is_before(session, self.horizon)
         };
         if in_chain && request.as_ref().is_some_and(|request| is_expired(&request.session)) {
             return;
@@ -320,14 +270,14 @@ impl Sessions {
     /// Marks a session as used, by a connection if one uses it, and makes room for it.
     fn touch(&mut self, session: &SessionId, by: Option<ConnectionId>) -> &mut Session {
         if !self.sessions.contains_key(session) {
-            if self.sessions.len() >= self.limits.sessions
+            if self.sessions.len() - self.holders.stay() >= self.limits.sessions
                 && let Some(to_go) = self.holders.to_go(by)
             {
                 self.forget(&to_go);
             }
             // A session may come back after it was forgotten, through a transfer that waited all the while.
             // It takes no number that it doesn't remember.
-            let forgotten = Some(opened_at(session)) < self.horizon && !planted!(ForgottenIsNew);
+            let forgotten = is_before(session, self.horizon) && !planted!(ForgottenIsNew);
             let floor = if forgotten { u64::MAX } else { 0 };
             let state = Session { floor, ..Session::default() };
             self.holders.file(None, state.place, session.clone(), 0);
@@ -361,7 +311,7 @@ impl Sessions {
         let Some(state) = self.sessions.get_mut(session) else { return };
         let (holder, place, before) = (state.holder, state.place, state.requests.len());
         change(state);
-        state.place.0 = state.is_used();
+        state.place.0 = state.keep(session);
         let after = state.requests.len();
         self.remembered = self.remembered + after - before;
         if (holder, place) == (state.holder, state.place) {
@@ -386,7 +336,8 @@ impl Sessions {
         let mut forgotten = 0;
         self.change(&session, |state| forgotten = state.forget_half());
         let is_newest = self.sessions[&session].place.1 == self.uses;
-        if holder.is_none() && forgotten > 0 && !is_newest {
+        let may_go = self.sessions[&session].place.0 < Keep::Always;
+        if holder.is_none() && forgotten > 0 && !is_newest && may_go {
             self.forget(&session);
         }
         forgotten > 0
@@ -401,7 +352,7 @@ impl Sessions {
             return;
         }
         // Sessions opened at the same position may be forgotten later, so the horizon covers them as well.
-        let horizon = Some(opened_at(session).next());
+        let horizon = opened_at(session).map(Position::next);
         if state.in_chain.is_some() {
             self.covered = self.covered.max(horizon);
             self.forgotten.insert(session.clone());

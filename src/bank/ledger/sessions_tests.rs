@@ -2,14 +2,17 @@
 
 use super::*;
 use crate::bank::amount::Amount;
-use crate::bank::ids::{LifeId, SessionName};
+use crate::bank::blockchain::derived::SessionsInChain;
+use crate::bank::fingerprint::Fingerprint;
+use crate::bank::ids::{LifeId, Naming, Owner, SessionName};
 
 const FIRST: ConnectionId = ConnectionId(1);
 const SECOND: ConnectionId = ConnectionId(2);
 
 fn session(opened_at: u64, count: u64) -> SessionId {
     let (server, bits) = ("A".parse().unwrap(), LifeId(1));
-    SessionName { server, epoch: 1, opened_at, bits, count, owner: None }.into()
+    let naming = Naming::ByServer { opened_at, bits, count };
+    SessionName { naming, server, epoch: 1, owner: None }.into()
 }
 
 fn request(session: &SessionId, number: u64) -> RequestId {
@@ -92,7 +95,7 @@ fn a_session_that_the_horizon_covers_never_comes_into_the_store_again() {
     }
     // It was forgotten before it came into the chain.
     let changes = sessions.came_into_chain(&log[..1]);
-    assert_eq!((changes.highest.len(), changes.horizon), (0, Some(opened_at(&next))));
+    assert_eq!((changes.highest.len(), changes.horizon), (0, opened_at(&next)));
     sessions.recover(log[1].first(), &log[1].records()[0], false);
     let changes = sessions.came_into_chain(&log[1..2]);
     assert_eq!(changes.highest.len(), 0, "6 is in the chain now, but so is 8");
@@ -189,4 +192,59 @@ fn who_asks_much_loses_its_older_numbers_and_nobody_else_does() {
     assert_eq!(ask(&mut sessions, &busy, 100, SECOND), Lookup::Known(accepted(100)));
     assert_eq!(ask(&mut sessions, &busy, 1, SECOND), Lookup::Expired);
     assert!(sessions.remembered <= 20);
+}
+
+fn named(name: &str, epoch: u64, owner: Option<u8>) -> SessionId {
+    let owner = owner.map(|byte| Owner::of(Fingerprint([byte; 32])));
+    let naming = Naming::ByClient(name.parse().unwrap());
+    SessionName { naming, server: "A".parse().unwrap(), epoch, owner }.into()
+}
+
+#[test]
+fn a_name_begins_only_where_it_can_not_have_been_used_and_there_is_room() {
+    let mut sessions = Sessions::new(&Limits { names: 5, names_of_one: 2, ..Limits::default() });
+    let mut use_it = |session: &SessionId| {
+        sessions.remember(&request(session, 1), &pays(1).action, false, accepted(1));
+        sessions.clone()
+    };
+    use_it(&named("plain", 7, None));
+    use_it(&named("former", 1, Some(1)));
+    let begun = use_it(&named("of-one", 7, Some(1)));
+    let refused = |sessions: &Sessions, name: &str, owner| {
+        sessions.may_begin(&named(name, 7, owner)).err().unwrap_or_default()
+    };
+    assert!(refused(&begun, "plain", Some(1)).contains("before this bank had keys"));
+    assert!(refused(&begun, "former", Some(1)).contains("in the bank that it goes on from"));
+    assert_eq!(refused(&begun, "former", Some(2)), "", "another key's");
+    assert_eq!(refused(&begun, "of-one", Some(2)), "");
+    let two = use_it(&named("of-one-too", 7, Some(1)));
+    assert!(refused(&two, "third", Some(1)).contains("this key has used 2 names"));
+    assert_eq!(refused(&two, "third", Some(2)), "");
+    use_it(&named("x", 7, Some(2)));
+    let full = use_it(&named("x", 7, Some(3)));
+    assert!(refused(&full, "x", Some(4)).contains("5 names are used"), "not counting the former");
+}
+
+#[test]
+fn a_name_stays_in_the_store_and_no_horizon_covers_it() {
+    let mut sessions = Sessions::new(&Limits { sessions: 1, remembered: 1, ..Limits::default() });
+    let own = named("invoices", 1, None);
+    let element = |session: &SessionId, number, seq| {
+        let Instruction { action, .. } = pays(5);
+        let request = Some(request(session, number));
+        let record = Record { action, request, via: Via::Local, linked: false };
+        Element::seal(Position { epoch: 1, seq }, vec![record])
+    };
+    let log = [element(&own, 3, 1), element(&session(1, 1), 1, 2), element(&session(2, 2), 1, 3)];
+    for element in &log {
+        sessions.recover(element.first(), &element.records()[0], false);
+    }
+    let mut kept = SessionsInChain::default();
+    sessions.came_into_chain(&log).change(&mut kept);
+    assert!(kept.horizon > opened_at(&session(1, 1)), "the first of the others had to go");
+    assert_eq!(kept.highest.get(&own), Some(&3));
+    let mut stored = Sessions::restore(&Limits::default(), &kept, false);
+    assert_eq!(stored.find(&request(&own, 3), &pays(5), FIRST), Lookup::Expired);
+    assert_eq!(stored.open_again(&own, SECOND), 3);
+    assert_eq!(stored.find(&request(&own, 4), &pays(5), SECOND), Lookup::New);
 }

@@ -7,7 +7,7 @@ use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
-use crate::bank::ids::{AccountId, ConnectionId, Owner, ServerId};
+use crate::bank::ids::{AccountId, ConnectionId, ServerId};
 use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::ledger::rule::LedgerError;
 use crate::bank::limits::{MAX_LOG_PAGE, MAX_LOOKED_THROUGH, MAX_PAGE};
@@ -84,7 +84,7 @@ impl Server {
                     self.rights().accounts_for(right, &prefix, after.as_ref(), limit);
                 Reply::Accounts { accounts, more }
             }
-            Request::Session => self.open_session(connection),
+            Request::Session(named) => self.open_session(connection, named),
             Request::Balance(account) => self.balance(account),
             Request::Log { after } => self.log_page(after),
         };
@@ -153,17 +153,6 @@ impl Server {
         }
         let names: Vec<String> = self.waits_for().iter().map(|id| id.to_string()).collect();
         format!("the bank is not open yet: {} waits for {}", self.config.id, names.join(", "))
-    }
-
-    fn open_session(&mut self, connection: ConnectionId) -> Reply {
-        let owner = self.right_of(connection).key().map(Owner::of);
-        let mut session = self.clients.name_session(&self.config.id, self.ledger.log.last(), owner);
-        // By the odds this never repeats.
-        while self.ledger.sessions.is_known(&session) {
-            session = self.clients.name_session(&self.config.id, self.ledger.log.last(), owner);
-        }
-        self.ledger.sessions.open(&session, connection);
-        Reply::Session { session }
     }
 
     fn balance(&self, account: Option<AccountId>) -> Reply {

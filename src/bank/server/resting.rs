@@ -67,7 +67,7 @@ fn reads_only(request: &Request) -> bool {
         | Request::Accounts { .. }
         | Request::Balance(_)
         | Request::Log { .. } => true,
-        Request::One(_) | Request::Batch(_) | Request::Settle | Request::Session => false,
+        Request::One(_) | Request::Batch(_) | Request::Settle | Request::Session(_) => false,
         Request::Rejoin(confirmed) => confirmed.is_none(),
         Request::Members(order) => *order == Order::Show,
     }

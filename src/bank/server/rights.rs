@@ -119,7 +119,7 @@ impl Rights<'_> {
             }
             Request::History { account, .. } => right.reads_all() || is_ones_own(account),
             Request::Status | Request::Accounts { .. } => right.reads_all() || is_owner,
-            Request::Session | Request::One(_) | Request::Batch(_) => is_owner,
+            Request::Session(_) | Request::One(_) | Request::Batch(_) => is_owner,
         };
         (!allowed).then(|| not_allowed(asker.key, request))
     }

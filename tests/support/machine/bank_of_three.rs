@@ -6,7 +6,8 @@ use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, FORMAT, Genesis, SealedBlock};
 use crate::bank::effects::Event;
 use crate::bank::ids::{
-    AccountId, ConnectionId, InstanceId, LifeId, RequestId, ServerId, SessionName, TurnNumber,
+    AccountId, ConnectionId, InstanceId, LifeId, Naming, RequestId, ServerId, SessionName,
+    TurnNumber,
 };
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
@@ -195,7 +196,19 @@ pub fn accepted(of: &str, round: u64, block: &SealedBlock) -> Message {
 
 /// The name of A's session that was opened as this one, before A had paid.
 pub fn session(count: u64) -> SessionName {
-    SessionName { server: id("A"), epoch: 1, opened_at: 0, bits: LifeId(1), count, owner: None }
+    session_at(0, count)
+}
+
+/// The same, opened when A had so many entries.
+pub fn session_at(opened_at: u64, count: u64) -> SessionName {
+    let naming = Naming::ByServer { opened_at, bits: LifeId(1), count };
+    SessionName { naming, server: id("A"), epoch: 1, owner: None }
+}
+
+/// A's session that its client named.
+pub fn named_session(name: &str) -> SessionName {
+    let naming = Naming::ByClient(name.parse().unwrap());
+    SessionName { naming, ..session(1) }
 }
 
 /// In the first session of A's.

@@ -331,8 +331,8 @@ impl Cluster {
     }
 
     pub fn session(&mut self, name: Name) -> SessionId {
-        match self.ask(name, Request::Session) {
-            Some(Reply::Session { session }) => session,
+        match self.ask(name, Request::Session(None)) {
+            Some(Reply::Session { session, .. }) => session,
             other => panic!("no session of {name}'s: {other:?}"),
         }
     }

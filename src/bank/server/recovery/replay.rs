@@ -11,7 +11,7 @@ use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::digest::Digest;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
-use crate::bank::ledger::sessions::opened_at;
+use crate::bank::ledger::sessions::is_before;
 use crate::bank::limits::PAGE;
 use crate::bank::stored::{Place, Stored};
 
@@ -107,7 +107,7 @@ impl Replay {
                     let what = format!("{said} is there, and the chain holds {number}");
                     return corrupt(Place::Session(session.clone()), what);
                 }
-                None if Some(opened_at(session)) < *horizon => {}
+                None if is_before(session, *horizon) => {}
                 None => {
                     let what = format!("missing, and the chain holds {number}");
                     return corrupt(Place::Session(session.clone()), what);

@@ -9,7 +9,7 @@ use super::answering::Seen;
 use super::calls::Ticket;
 use super::queue::{Culprit, Member, Need, need_of};
 use crate::bank::fingerprint::Fingerprint;
-use crate::bank::ids::{AccountId, ConnectionId, Owner, RequestId, ServerId, SessionName};
+use crate::bank::ids::{AccountId, ConnectionId, ServerId};
 use crate::bank::ledger::balances::View;
 use crate::bank::ledger::entry::{Action, Via};
 use crate::bank::ledger::rule::LedgerError;
@@ -141,11 +141,10 @@ impl Server {
         Asked { connection, right }: Asked,
     ) -> Seen {
         let Some(request) = &instruction.request else { return Seen::New };
-        if let Err(reason) = self.is_session(request, right) {
-            let reason = Reason::new(Code::WrongSession, reason);
-            return Seen::Decided(Outcome::Invalid { reason });
+        if let Err(reason) = self.is_session(&request.session, right) {
+            return Seen::Decided(wrong_session(reason));
         }
-        let lost = request.session.epoch < self.ledger.log.last().epoch;
+        let lost = self.is_of_lost_store(&request.session);
         let of_former_bank = self.chain().is_of_former_bank(request.session.epoch);
         match self.look_up(request, instruction, connection) {
             // It may be in the former chain, or lost with it.
@@ -167,7 +166,10 @@ impl Server {
                     format!("{request} was lost with the store: it has not happened and will not"),
                 ),
             }),
-            Lookup::New => Seen::New,
+            Lookup::New => match self.may_begin(&request.session) {
+                Ok(()) => Seen::New,
+                Err(reason) => Seen::Decided(wrong_session(reason)),
+            },
             Lookup::Known(fate) => Seen::Again(fate),
             Lookup::Expired => Seen::Decided(Outcome::Expired {
                 reason: Reason::new(
@@ -183,24 +185,6 @@ impl Server {
             }),
             Lookup::Stale => Seen::Stale,
         }
-    }
-
-    fn is_session(&self, request: &RequestId, right: Right) -> Result<(), String> {
-        let SessionName { server, epoch, opened_at, owner, .. } = &*request.session;
-        let last = self.ledger.log.last();
-        if *server != self.config.id {
-            return Err(format!("{} is a session with server {server}", request.session));
-        }
-        if *epoch > last.epoch || (*epoch == last.epoch && *opened_at > last.seq) {
-            return Err(format!("{} is no session of this server's", request.session));
-        }
-        if right != Right::Everything
-            && *owner != right.key().map(Owner::of)
-            && !planted!(SessionOfAnyKey)
-        {
-            return Err(format!("{} belongs to the key that opened it", request.session));
-        }
-        Ok(())
     }
 
     /// Takes up a group without retries.
@@ -399,6 +383,10 @@ impl Server {
         let mut actions = group.iter().map(|member| &member.instruction.action).enumerate();
         actions.try_for_each(|(place, action)| trial.apply(action).map_err(|error| (place, error)))
     }
+}
+
+fn wrong_session(reason: String) -> Outcome {
+    Outcome::Invalid { reason: Reason::new(Code::WrongSession, reason) }
 }
 
 /// Returns the account whose key an action sets, and the key, if it has one then.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::calls::Calls;
 use crate::bank::asker::Asker;
-use crate::bank::ids::{ConnectionId, LifeId, Owner, ServerId, SessionId, SessionName};
+use crate::bank::ids::{ConnectionId, LifeId, Naming, Owner, ServerId, SessionId, SessionName};
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::secret::Secret;
 
@@ -52,7 +52,7 @@ impl Clients {
             true => self.sessions_named,
             false => self.secret.bits(self.sessions_named),
         };
-        let (server, opened_at, bits) = (server.clone(), seq, LifeId(bits));
-        SessionName { server, epoch, opened_at, bits, count: 0, owner }.into()
+        let naming = Naming::ByServer { opened_at: seq, bits: LifeId(bits), count: 0 };
+        SessionName { naming, server: server.clone(), epoch, owner }.into()
     }
 }

@@ -6,7 +6,8 @@
 //! or refused (`refusing`). `settling` empties the log. In any case `answering` tells the client.
 //!
 //! A reason that needs no run is found in `admitting` (what can never be), `waiting` and `queue` (no room, no
-//! majority); `refusing` finds what a run has shown. `calls` collects outcomes into replies.
+//! majority); `refusing` finds what a run has shown. `calls` collects outcomes into replies. Sessions begin in
+//! `opening`, and go on over another connection by `taking_over`.
 
 mod admitting;
 mod answering;
@@ -14,6 +15,7 @@ mod calls;
 mod clients;
 mod held;
 mod logging;
+mod opening;
 mod queue;
 mod reconsidering;
 mod refusing;

@@ -3,10 +3,10 @@
 use super::super::Server;
 use crate::bank::effects::Bound;
 use crate::bank::ids::{ConnectionId, RequestId, SessionId};
-use crate::bank::ledger::sessions::Lookup;
+use crate::bank::ledger::sessions::{Lookup, Sessions};
 use crate::bank::request::{ErrorCode, Instruction, Reply};
 
-fn taken_over(session: &SessionId, what: &str) -> Reply {
+pub(super) fn taken_over(session: &SessionId, what: &str) -> Reply {
     let message = format!("the session {session} goes on over a newer connection{what}");
     Reply::TakenOver { error: ErrorCode::TakenOver, session: session.clone(), message }
 }
@@ -19,16 +19,27 @@ impl Server {
         instruction: &Instruction,
         connection: ConnectionId,
     ) -> Lookup {
-        let session = &request.session;
+        self.taking_over(&request.session, connection, |sessions| {
+            sessions.find(request, instruction, connection)
+        })
+    }
+
+    /// Does something by which a connection may take a session over, and tells the connection that had it so far.
+    pub(super) fn taking_over<T>(
+        &mut self,
+        session: &SessionId,
+        connection: ConnectionId,
+        take: impl FnOnce(&mut Sessions) -> T,
+    ) -> T {
         let former = self.ledger.sessions.holder(session).filter(|former| *former != connection);
-        let found = self.ledger.sessions.find(request, instruction, connection);
+        let taken = take(&mut self.ledger.sessions);
         if let Some(former) = former
             && self.ledger.sessions.holder(session) == Some(connection)
         {
             let word = taken_over(session, ": ask in it there, and no longer here");
             self.effects.bind(Bound::Tell(former, word));
         }
-        found
+        taken
     }
 
     /// Answers a request whose outcome is told elsewhere: over the session's newer connection, or to a later try.

@@ -1,7 +1,7 @@
 //! What one client, or one request, may not cost another.
 
 use crate::bank::effects::{Event, Timer};
-use crate::bank::ids::{ConnectionId, RequestId, SessionId, WaitId};
+use crate::bank::ids::{ConnectionId, Naming, RequestId, SessionId, WaitId};
 use crate::bank::limits::Limits;
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
 use crate::bank::server::Config;
@@ -15,9 +15,9 @@ fn small() -> Stage {
 }
 
 fn opens_session(stage: &mut Stage, by: u64) -> SessionId {
-    let event = Event::Request(ConnectionId(by), None, Request::Session);
+    let event = Event::Request(ConnectionId(by), None, Request::Session(None));
     match stage.handle(event).replies().pop() {
-        Some(Reply::Session { session }) => session,
+        Some(Reply::Session { session, .. }) => session,
         other => panic!("no session: {other:?}"),
     }
 }
@@ -84,10 +84,12 @@ pub fn the_next_session_s_name_can_not_be_told_beforehand() {
     };
     let ([a, b], [c, d]) = (names(7), names(8));
     assert!(a != c && b != d, "another life, other names: {a}, {c}");
-    assert!(
-        b.bits.0.wrapping_sub(a.bits.0) != d.bits.0.wrapping_sub(c.bits.0),
-        "{a}, {b}, {c}, {d}"
-    );
+    let bits = |session: &SessionId| match session.naming {
+        Naming::ByServer { bits, .. } => bits.0,
+        Naming::ByClient(_) => panic!("{session} has a name of its own"),
+    };
+    let apart = |one, next| bits(next).wrapping_sub(bits(one));
+    assert!(apart(&a, &b) != apart(&c, &d), "{a}, {b}, {c}, {d}");
     assert_eq!(a.to_string().matches('.').count(), 3, "{a}");
 }
 

@@ -8,12 +8,12 @@ use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::origin::{Opening, first_epoch};
 use crate::bank::effects::Event;
 use crate::bank::fingerprint::Fingerprint;
-use crate::bank::ids::{ConnectionId, RequestId, ServerId};
+use crate::bank::ids::{ConnectionId, NamedSession, RequestId, ServerId, SessionId};
 use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::element::Element;
 use crate::bank::paxos::message::{Hello, Message, Standing};
 use crate::bank::reason::Code;
-use crate::bank::request::{Instruction, Outcome, Request};
+use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 use crate::bank::server::Config;
 use crate::machine::cluster::{Cluster, Name, pays, position};
 use crate::machine::stage::*;
@@ -156,6 +156,48 @@ pub fn a_request_of_the_former_bank_never_pays_again() {
         cluster.restart("B", false);
         cluster.run(2_000);
     }
+}
+
+/// A name that isn't known may have been used in the former bank, so its client has to say that it wasn't.
+pub fn a_name_of_the_former_bank_is_no_new_one() {
+    let mut former = Cluster::open(THREE);
+    let name = |name: &str, last| {
+        Request::Session(Some(NamedSession { name: name.parse().unwrap(), last }))
+    };
+    let open = |cluster: &mut Cluster, asked: Request| match cluster.ask("A", asked) {
+        Some(Reply::Session { session, .. }) => Ok(session),
+        Some(Reply::Error { error: ErrorCode::NameRefused, message }) => Err(message),
+        other => panic!("{other:?}"),
+    };
+    let pays_in = |session: &SessionId, number| {
+        pays("A", "B", 1, Some(RequestId { session: session.clone(), number }))
+    };
+    let settled = open(&mut former, name("settled", None)).unwrap();
+    former.instruct("A", &pays_in(&settled, 1)).unwrap();
+    assert!(former.settle("A"));
+    let carried = open(&mut former, name("carried", None)).unwrap();
+    former.instruct("A", &pays_in(&carried, 1)).unwrap();
+    let disk = &former.nodes["A"].disk;
+    let logs = [("A".parse().unwrap(), disk.stored.log.clone())].into();
+    let opening = Arc::new(opening(&disk.chain, logs));
+    let mut cluster = Cluster::going_on(opening).opened(THREE);
+    for last in [None, Some(1)] {
+        for known in ["settled", "carried", "unheard-of"] {
+            let refused = open(&mut cluster, name(known, last)).unwrap_err();
+            assert!(refused.contains("take a new name, with \"last\":0"), "{refused}");
+        }
+    }
+    let refused = open(&mut cluster, name("carried", Some(0))).unwrap_err();
+    assert!(refused.contains("carried was used before"), "it is known to be: {refused}");
+    assert_eq!(is_told(&mut cluster, "A", &pays_in(&settled, 1)), Err(Code::TooLate));
+    assert_eq!(is_told(&mut cluster, "A", &pays_in(&settled, 2)), Err(Code::TooLate));
+    assert_eq!(is_told(&mut cluster, "A", &pays_in(&carried, 1)), Ok((1, 2)));
+    let new = open(&mut cluster, name("new", Some(0))).unwrap();
+    assert_eq!(new.to_string(), format!("A.{NEXT}.named.new"));
+    assert_eq!(position(&cluster.instruct("A", &pays_in(&new, 1)).unwrap()), Some((NEXT, 1)));
+    cluster.restart("A", false);
+    cluster.run(2_000);
+    assert_eq!(open(&mut cluster, name("new", None)), Ok(new), "it is known from now on");
 }
 
 /// The chains of those that founded, none of which may be another.

@@ -165,7 +165,7 @@ pub fn an_owner_reads_its_own_and_nobody_else_s() {
     }
     for of in [NOBODY, PLAIN] {
         assert!(forbidden(request(&mut stage, of, Request::Status)), "{of:?}");
-        assert!(forbidden(request(&mut stage, of, Request::Session)), "{of:?}");
+        assert!(forbidden(request(&mut stage, of, Request::Session(None))), "{of:?}");
     }
     match &request(&mut stage, ALICE, Request::Status).replies()[..] {
         [Reply::Short(status)] => assert_eq!(status.yours, [account("A/alice")]),
@@ -215,8 +215,9 @@ pub fn what_waits_is_not_paid_by_the_key_before() {
 
 pub fn a_session_belongs_to_the_key_that_opened_it() {
     let mut stage = keyed_bank();
-    let session: SessionId = match &request(&mut stage, ALICE, Request::Session).replies()[..] {
-        [Reply::Session { session }] => session.clone(),
+    let session: SessionId = match &request(&mut stage, ALICE, Request::Session(None)).replies()[..]
+    {
+        [Reply::Session { session, .. }] => session.clone(),
         other => panic!("{other:?}"),
     };
     let first = |action| {

@@ -8,5 +8,6 @@ pub mod keys;
 pub mod leaving;
 pub mod member_blocks;
 pub mod members;
+pub mod names;
 pub mod rejoining;
 pub mod trust;

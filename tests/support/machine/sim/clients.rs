@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 
 use crate::bank::effects::Event;
-use crate::bank::ids::{AccountId, ConnectionId, ServerId, SessionId};
+use crate::bank::ids::{AccountId, ClientName, ConnectionId, NamedSession, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::reason::Code;
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 
 use super::orders::{self, Asker, Habits, Order};
-use super::tally::Fault;
+use super::tally::{Fault, Mark};
 use super::world::World;
 
 /// What a request on a connection was for.
@@ -35,6 +35,9 @@ pub struct Client {
     /// With the life of the server that it leads to.
     pub connection: Option<(ConnectionId, u64)>,
     session: Option<SessionId>,
+    /// The name of its session, if it gives it one, and the session that it so got.
+    name: Option<ClientName>,
+    named: Option<SessionId>,
     number: u64,
     /// By their first numbers.
     under_way: BTreeMap<u64, Order>,
@@ -55,13 +58,17 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(home: ServerId, all: Vec<ServerId>, habits: Habits) -> Client {
+    pub fn new(number: usize, home: ServerId, all: Vec<ServerId>, habits: Habits) -> Client {
+        let name = (habits.named && number.is_multiple_of(2))
+            .then(|| format!("client-{number}").parse().unwrap());
         Client {
             home,
             all,
             habits,
             connection: None,
             session: None,
+            name,
+            named: None,
             number: 0,
             under_way: BTreeMap::new(),
             open: Vec::new(),
@@ -117,6 +124,31 @@ impl Client {
         torn.then(|| order[..rng.usize(1..order.len())].to_vec())
     }
 
+    /// It dies, and comes back with nothing but the last number that it used: what it wants to pay stands in its
+    /// books. So all but that is for sure the same afterwards.
+    fn dies(&mut self, rng: &mut Rng) -> bool {
+        let dies = self.name.is_some() && !self.under_way.is_empty() && rng.u8(0..12) == 0;
+        if dies {
+            self.session = None;
+        }
+        dies
+    }
+
+    /// Its session was opened; `highest` is as far as the server knows it.
+    fn has_session(&mut self, session: SessionId, highest: Option<u64>) {
+        if self.name.is_some() {
+            let named = self.named.get_or_insert_with(|| session.clone());
+            assert_eq!(*named, session, "a name stands for one session, whatever happens");
+            let highest = highest.expect("it is told");
+            assert!(
+                highest <= self.number,
+                "{session} has {highest}, and {} was used",
+                self.number
+            );
+        }
+        self.session = Some(session);
+    }
+
     fn asker(&self) -> Asker<'_> {
         Asker { home: &self.home, all: &self.all, habits: self.habits, open: &self.open }
     }
@@ -138,7 +170,10 @@ pub fn act(world: &mut World, index: usize) {
     // After a time-out mostly a new connection, sometimes the same.
     let life = world.life(&home);
     let lives = client.connection.is_some_and(|(_, of)| of == life);
-    if !lives || world.rng.u8(0..10) < if client.asked.is_empty() { 2 } else { 8 } {
+    let dies = world.clients[index].dies(&mut world.rng);
+    world.tally.mark_if(dies, Mark::ClientDied);
+    let client = &world.clients[index];
+    if !lives || dies || world.rng.u8(0..10) < if client.asked.is_empty() { 2 } else { 8 } {
         connect(world, index, life);
     }
     for (asked, request) in next_requests(world, index) {
@@ -199,7 +234,9 @@ fn send(world: &mut World, index: usize, asked: Asked, request: Request) {
 fn next_requests(world: &mut World, index: usize) -> Vec<(Asked, Request)> {
     let client = &mut world.clients[index];
     let Some(session) = client.session.clone() else {
-        return vec![(Asked::Session, Request::Session)];
+        let last = Some(client.number);
+        let named = client.name.clone().map(|name| NamedSession { name, last });
+        return vec![(Asked::Session, Request::Session(named))];
     };
     while client.left > 0 && client.under_way.len() < client.habits.window {
         let mut order = client.asker().order(&mut world.rng, client.left);
@@ -263,7 +300,7 @@ pub fn replied(
     }
     let Some(asked) = client.asked.remove(&id) else { return };
     match (reply, asked) {
-        (Reply::Session { session }, _) => client.session = Some(session),
+        (Reply::Session { session, highest }, _) => client.has_session(session, highest),
         (Reply::One(outcome), Asked::Orders(orders)) => told(world, index, &orders, vec![outcome]),
         (Reply::Batch { outcomes }, Asked::Orders(orders)) => {
             told(world, index, &orders, outcomes);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::bank::effects::{Batch, Write};
-use crate::bank::ids::{AccountId, ConnectionId, RequestId, ServerId, SessionId};
+use crate::bank::ids::{
+    AccountId, ClientName, ConnectionId, Naming, RequestId, ServerId, SessionId,
+};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Via};
 use crate::bank::paxos::ballot::Ballot;
@@ -32,6 +34,8 @@ pub struct Judge {
     orders: usize,
     /// The newest connection on which a life heard of a session.
     newest: HashMap<(u64, SessionId), ConnectionId>,
+    /// The newest connection on which a life was asked to open a session by this name.
+    opens: HashMap<(u64, ClientName), ConnectionId>,
     /// What came and was not answered yet, by life.
     pub waiting: BTreeMap<u64, BTreeSet<usize>>,
     pub asked: HashMap<Call, Asked>,
@@ -68,6 +72,8 @@ pub struct Asked {
     pub groups: Vec<(Rc<Vec<Instruction>>, Vec<usize>)>,
     /// Those whose order is that of this request.
     pub ordered: Vec<usize>,
+    /// Its session was asked for by its name on a newer connection before.
+    pub may_be_stale: bool,
 }
 
 /// How an instruction first came to a life of its server.
@@ -132,8 +138,14 @@ impl Judge {
                 self.settles.insert(call, held);
                 return None;
             }
+            Request::Session(Some(named)) => {
+                let newest = self.opens.entry((life, named.name.clone())).or_insert(call.0);
+                *newest = call.0.max(*newest);
+                return None;
+            }
             _ => return None,
         };
+        let may_be_stale = self.may_be_stale(life, call.0, instructions);
         let mut asked = Vec::new();
         let mut at_once = None;
         let before = self.orders;
@@ -152,12 +164,23 @@ impl Judge {
         let is_new = |index: &usize| self.arrivals[*index].order > Some(before);
         let all = asked.iter().flat_map(|(_, arrivals)| arrivals.iter().copied());
         let ordered = all.filter(is_new).collect();
-        self.asked.insert(call, Asked { life, groups: asked, ordered });
-        at_once
+        self.asked.insert(call, Asked { life, groups: asked, ordered, may_be_stale });
+        at_once.filter(|_| !may_be_stale)
+    }
+
+    /// Whether a session of these may have been taken by a newer connection, by its name.
+    fn may_be_stale(&self, life: u64, on: ConnectionId, asked: &[Instruction]) -> bool {
+        let sessions =
+            asked.iter().filter_map(|one| one.request.as_ref()).map(|name| &name.session);
+        let mut names = sessions.filter_map(|session| match &session.naming {
+            Naming::ByClient(name) => Some(name.clone()),
+            Naming::ByServer { .. } => None,
+        });
+        names.any(|name| self.opens.get(&(life, name)).is_some_and(|newest| *newest > on))
     }
 
     /// A whole request was forbidden, such as on a connection whose end was told already, and with it the key
-    /// that it had proved: it is as if it had not come.
+    /// that it had proved; or its session had been opened by its name on a newer one: it is as if it had not come.
     pub fn forbidden(&mut self, call: Call) {
         let Some(asked) = self.asked.remove(&call) else { return };
         for index in asked.ordered {
@@ -361,6 +384,9 @@ impl Judge {
             Outcome::Accepted { server, epoch, seq, .. } => {
                 let name = (server.clone(), *epoch, *seq);
                 let first = self.accepted.entry(request.clone()).or_insert_with(|| name.clone());
+                if request.session.is_named() && self.books.lost.contains(first) {
+                    *first = name.clone();
+                }
                 assert_eq!(*first, name, "a retry has the first outcome");
                 assert!(!self.rejected.contains(request), "{request} was rejected before");
             }

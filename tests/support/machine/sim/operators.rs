@@ -329,8 +329,9 @@ impl World {
         let client = match known {
             Some(client) => client,
             None => {
-                self.clients.push(Client::new(id.clone(), all, habits));
-                self.clients.len() - 1
+                let number = self.clients.len();
+                self.clients.push(Client::new(number, id.clone(), all, habits));
+                number
             }
         };
         self.clients[client].revive(16);

@@ -26,6 +26,8 @@ pub struct Habits {
     pub patient: u8,
     /// Of a hundred times: asks without a session too.
     pub careless: u8,
+    /// Every other client has a session with a name of its own, and dies now and then.
+    pub named: bool,
 }
 
 /// Linked instructions, the last of which is linked to nothing unless the client is mistaken.

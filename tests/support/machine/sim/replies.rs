@@ -18,6 +18,7 @@ impl Judge {
             Reply::Batch { outcomes } => outcomes.as_slice(),
             Reply::Settled { consulted, .. } => return self.settled(call, consulted),
             Reply::Error { error: ErrorCode::Forbidden, .. } => return self.forbidden(call),
+            Reply::TakenOver { .. } => return self.taken_over(call),
             _ => return,
         };
         let asked = self.asked.remove(&call).expect("a reply to what was asked, and only one");
@@ -34,6 +35,14 @@ impl Judge {
             }
         }
         assert!(rest.is_empty(), "an outcome for each instruction");
+    }
+
+    /// The session was taken over: before this came, or while it waited.
+    fn taken_over(&mut self, call: Call) {
+        if self.asked.get(&call).is_some_and(|asked| asked.may_be_stale) {
+            self.marks.push(Mark::StaleByName);
+            self.forbidden(call);
+        }
     }
 
     /// All that those consulted held when the client asked is in blocks.
@@ -66,6 +75,7 @@ impl Judge {
                 let before = self.books.paid.get(request);
                 let lost = before.is_none_or(|name| self.books.lost.contains(name));
                 assert!(lost, "{request} is not lost: {before:?}");
+                assert!(!request.session.is_named(), "{request} may be done with this store");
                 self.marks.push(Mark::ToldLost);
             }
             Outcome::Unavailable { reason } => {
@@ -111,6 +121,9 @@ impl Judge {
         let Some(request) = asked.request.as_ref().filter(|_| *repeated) else { return };
         if self.paid_in[request] != life {
             self.marks.push(Mark::AfterCrash);
+        }
+        if request.session.is_named() && *epoch < self.books.epoch(server) {
+            self.marks.push(Mark::NamedInChain);
         }
         if matches!(asked.action, Action::Open { .. }) {
             self.marks.push(Mark::OpenedAgain);

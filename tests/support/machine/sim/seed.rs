@@ -47,6 +47,7 @@ fn habits(dice: &mut Rng) -> Habits {
         settled: [0, 0, 10, 60][dice.usize(..4)],
         patient: [0, 0, 10, 40][dice.usize(..4)],
         careless: [0, 0, 10][dice.usize(..3)],
+        named: false,
     }
 }
 
@@ -156,6 +157,8 @@ pub fn simulate(seed: u64, how: How) -> World {
     let more = [0, 0, 1, 2, 2, 3][dice.usize(..6)];
     let changes = Changes { more, least: if lie > 0 { 3 } else { 1 } };
     let setting = Setting { changes: (dice.u8(0..3) > 0).then_some(changes), ..setting };
+    let habits = Habits { named: dice.bool(), ..setting.habits };
+    let setting = Setting { habits, ..setting };
     let mut world = World::new(seed, setting, faults);
     (world.trace, world.replies_early) = (how.trace, how.replies_early);
     while world.step(FAULTY) {}

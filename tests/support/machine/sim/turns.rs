@@ -147,7 +147,7 @@ impl World {
             Bound::Answer(connection, message) => self.answer(id, connection, message),
             Bound::Reply(connection, number, reply) => {
                 self.tell(|| format!("{id} answers {number:?}: {reply:?}"));
-                if let Reply::Session { session } = &reply {
+                if let Reply::Session { session, .. } = &reply {
                     let life = self.life(id);
                     self.judge.opened_in.insert(session.clone(), life);
                 }

@@ -153,7 +153,8 @@ impl World {
         let resumes = setting.tail.is_some() || setting.shelf.is_some();
         let forgetful = setting.limits != Limits::default() || resumes;
         let clients = (ids.iter().cycle().take(setting.servers * setting.clients_each))
-            .map(|id| Client::new(id.clone(), ids.clone(), setting.habits))
+            .enumerate()
+            .map(|(number, id)| Client::new(number, id.clone(), ids.clone(), setting.habits))
             .collect();
         let mut world = World {
             rng,
