@@ -325,7 +325,7 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
     if !words.is_empty() {
         commands = vec![words.join(" ")];
     }
-    let (timeout, give_up_after) = patience(timeout, give_up_after)?;
+    let (timeout, give_up_after) = values::patience(timeout, give_up_after)?;
     // With --connect the cluster doesn't matter: the server may be of a bank with other ids.
     let (address, others) = match connect {
         Some(address) => (address.into_string(), BTreeMap::new()),
@@ -344,23 +344,6 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
         give_up_after,
     };
     Ok(Config::Client(options, environment.state.clone()))
-}
-
-/// Returns how long one attempt may take, and all together. Of two times that don't go together the one that was given
-/// counts.
-fn patience(one: Option<Duration>, all: Option<Duration>) -> Result<(Duration, Duration), String> {
-    let (usual_one, usual_all) = (client::DEFAULT_TIMEOUT, client::DEFAULT_GIVE_UP_AFTER);
-    match (one, all) {
-        (Some(one), Some(all)) if one > all => Err(format!(
-            "--timeout ({one:?}) must not be longer than --give-up-after ({all:?}), which is the time for \
-             all attempts together"
-        )),
-        (Some(one), all) => Ok((one, all.unwrap_or(usual_all.max(one)))),
-        (None, all) => {
-            let all = all.unwrap_or(usual_all);
-            Ok((usual_one.min(all), all))
-        }
-    }
 }
 
 fn upgrade_options(

@@ -14,7 +14,7 @@ pub struct OwnSession {
     session: Option<ClientName>,
 
     /// The highest number used in that session before, 0 if none: payments take the numbers after it. The same
-    /// commands after the same number are paid once, however often they are run
+    /// commands after the same number are paid once, however often they are run [default: what the server knows]
     #[arg(long, value_name = "NUMBER", requires = "session", value_parser = parse_number, allow_negative_numbers = true)]
     last: Option<u64>,
 }

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 use paxos_banking::bank::address::Address;
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::limits::{Limits, MAX_SERVERS};
+use paxos_banking::client;
 use paxos_banking::store::redis::MAX_COPIES;
 
 /// Where a bank is found if nobody says otherwise.
@@ -76,6 +78,26 @@ pub fn parse_number(text: &str) -> Result<u64, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|number| digits && *number <= most);
     number.ok_or_else(|| format!("a number in a session is from 0 to {most}"))
+}
+
+/// Returns how long one attempt may take, and all together. Of two times that don't go together the one that was given
+/// counts.
+pub fn patience(
+    one: Option<Duration>,
+    all: Option<Duration>,
+) -> Result<(Duration, Duration), String> {
+    let (usual_one, usual_all) = (client::DEFAULT_TIMEOUT, client::DEFAULT_GIVE_UP_AFTER);
+    match (one, all) {
+        (Some(one), Some(all)) if one > all => Err(format!(
+            "--timeout ({one:?}) must not be longer than --give-up-after ({all:?}), which is the time for \
+             all attempts together"
+        )),
+        (Some(one), all) => Ok((one, all.unwrap_or(usual_all.max(one)))),
+        (None, all) => {
+            let all = all.unwrap_or(usual_all);
+            Ok((usual_one.min(all), all))
+        }
+    }
 }
 
 #[cfg(test)]

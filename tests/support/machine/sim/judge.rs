@@ -33,9 +33,7 @@ pub struct Judge {
     /// How often something came that counts.
     orders: usize,
     /// The newest connection on which a life heard of a session.
-    newest: HashMap<(u64, SessionId), ConnectionId>,
-    /// The newest connection on which a life was asked to open a session by this name.
-    opens: HashMap<(u64, ClientName), ConnectionId>,
+    newest: HashMap<(u64, Naming), ConnectionId>,
     /// What came and was not answered yet, by life.
     pub waiting: BTreeMap<u64, BTreeSet<usize>>,
     pub asked: HashMap<Call, Asked>,
@@ -72,8 +70,6 @@ pub struct Asked {
     pub groups: Vec<(Rc<Vec<Instruction>>, Vec<usize>)>,
     /// Those whose order is that of this request.
     pub ordered: Vec<usize>,
-    /// Its session was asked for by its name on a newer connection before.
-    pub may_be_stale: bool,
 }
 
 /// How an instruction first came to a life of its server.
@@ -138,14 +134,8 @@ impl Judge {
                 self.settles.insert(call, held);
                 return None;
             }
-            Request::Session(Some(named)) => {
-                let newest = self.opens.entry((life, named.name.clone())).or_insert(call.0);
-                *newest = call.0.max(*newest);
-                return None;
-            }
             _ => return None,
         };
-        let may_be_stale = self.may_be_stale(life, call.0, instructions);
         let mut asked = Vec::new();
         let mut at_once = None;
         let before = self.orders;
@@ -164,24 +154,20 @@ impl Judge {
         let is_new = |index: &usize| self.arrivals[*index].order > Some(before);
         let all = asked.iter().flat_map(|(_, arrivals)| arrivals.iter().copied());
         let ordered = all.filter(is_new).collect();
-        self.asked.insert(call, Asked { life, groups: asked, ordered, may_be_stale });
-        at_once.filter(|_| !may_be_stale)
+        self.asked.insert(call, Asked { life, groups: asked, ordered });
+        at_once
     }
 
-    /// Whether a session of these may have been taken by a newer connection, by its name.
-    fn may_be_stale(&self, life: u64, on: ConnectionId, asked: &[Instruction]) -> bool {
-        let sessions =
-            asked.iter().filter_map(|one| one.request.as_ref()).map(|name| &name.session);
-        let mut names = sessions.filter_map(|session| match &session.naming {
-            Naming::ByClient(name) => Some(name.clone()),
-            Naming::ByServer { .. } => None,
-        });
-        names.any(|name| self.opens.get(&(life, name)).is_some_and(|newest| *newest > on))
+    /// A session is opened by its name: what comes on an older connection from now on doesn't count.
+    pub fn opens(&mut self, life: u64, connection: ConnectionId, name: &ClientName) {
+        let session = (life, Naming::ByClient(name.clone()));
+        let newest = self.newest.entry(session).or_insert(connection);
+        *newest = connection.max(*newest);
     }
 
     /// A whole request was forbidden, such as on a connection whose end was told already, and with it the key
-    /// that it had proved; or its session had been opened by its name on a newer one: it is as if it had not come.
-    pub fn forbidden(&mut self, call: Call) {
+    /// that it had proved; or the server took no part: it is as if it had not come.
+    pub fn unheard(&mut self, call: Call) {
         let Some(asked) = self.asked.remove(&call) else { return };
         for index in asked.ordered {
             self.settle_arrival(index);
@@ -196,7 +182,7 @@ impl Judge {
             *self.careless.entry(asked.action.clone()).or_default() += 1;
             return true;
         };
-        let session = (life, request.session.clone());
+        let session = (life, request.session.naming.clone());
         let newest = self.newest.entry(session).or_insert(connection);
         *newest = connection.max(*newest);
         *newest == connection

@@ -17,8 +17,11 @@ impl Judge {
             Reply::One(outcome) => std::slice::from_ref(outcome),
             Reply::Batch { outcomes } => outcomes.as_slice(),
             Reply::Settled { consulted, .. } => return self.settled(call, consulted),
-            Reply::Error { error: ErrorCode::Forbidden, .. } => return self.forbidden(call),
-            Reply::TakenOver { .. } => return self.taken_over(call),
+            Reply::Error { error: ErrorCode::Forbidden, .. } => return self.unheard(call),
+            // A name outlives the store, so what came while the server learnt may come again under it.
+            Reply::Error { message, .. } if message.contains("rejoins: it serves when") => {
+                return self.unheard(call);
+            }
             _ => return,
         };
         let asked = self.asked.remove(&call).expect("a reply to what was asked, and only one");
@@ -35,14 +38,6 @@ impl Judge {
             }
         }
         assert!(rest.is_empty(), "an outcome for each instruction");
-    }
-
-    /// The session was taken over: before this came, or while it waited.
-    fn taken_over(&mut self, call: Call) {
-        if self.asked.get(&call).is_some_and(|asked| asked.may_be_stale) {
-            self.marks.push(Mark::StaleByName);
-            self.forbidden(call);
-        }
     }
 
     /// All that those consulted held when the client asked is in blocks.

@@ -128,7 +128,6 @@ kinds! { Mark:
     ClientDied = "a client died, and kept its session's name and its last number",
     NamedAgain = "what was lost with a store was asked again under a client's name, and done",
     NamedInChain = "what a lost store had brought into the chain was asked again under a client's name",
-    StaleByName = "an older connection asked after its session was opened by its name on a newer one",
 }
 
 #[derive(Clone, Copy)]

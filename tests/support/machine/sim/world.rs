@@ -373,7 +373,13 @@ impl World {
             && !(in_doubt && is_named(request))
         {
             let call = (*connection, number.unwrap_or_default());
-            at_once = self.judge.request(id, life, call, request);
+            let serves = |server: &Server| server.status().not_serving.is_none();
+            match request {
+                Request::Session(Some(named)) if host.server.as_ref().is_some_and(serves) => {
+                    self.judge.opens(life, *connection, &named.name);
+                }
+                _ => at_once = self.judge.request(id, life, call, request),
+            }
         }
         if self.trace {
             self.tell_event(id, &event);
