@@ -14,7 +14,7 @@
 //! whose connection is there loses its older numbers, not its life.
 //!
 //! A session that its client named is never forgotten once something was asked in it, and no horizon covers it.
-//! So the number of such names is bounded ([`names`](self::names)); its older numbers are forgotten as in others.
+//! So the number of such names is bounded (`names`); its older numbers are forgotten as in others.
 //!
 //! After a crash the memory is rebuilt from the entries of chain and log. Requests with an outcome other than
 //! *accepted* are then unknown (DESIGN.md: "a new try is a new number").
