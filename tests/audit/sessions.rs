@@ -3,11 +3,13 @@
 use paxos_banking::audit::{SOUND, WRONG};
 use paxos_banking::bank::ledger::sessions::opened_at;
 use redis::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::banks::{audit_redis, blocks, sound};
 use crate::corruption::tell;
+use crate::support::cluster::Client;
 use crate::support::damage::{dump, restore};
+use crate::support::process::Bank;
 
 const SESSIONS: &str = "SERVER-SESSIONS-A";
 const STATE: &str = "SERVER-STATE-A";
@@ -84,4 +86,32 @@ fn what_a_store_says_of_a_session_is_what_the_chain_says() {
         }
         restore(c, &whole);
     }
+}
+
+/// It is in the store under its own spelling, no horizon covers it, and its server starts with it again.
+#[test]
+fn a_session_that_its_client_named_may_not_be_missing() {
+    let mut bank = Bank::start(&["A"]);
+    let mut client = Client::connect(bank.address("A"));
+    let pay = |number| json!({"transfer": {"to": "A/x", "amount": 5, "session": "A.1.named.invoices", "number": number}});
+    client.ask(&json!({"open": {"account": "A/x"}}));
+    let named = client.ask(&json!({"session": {"name": "invoices"}}));
+    assert_eq!((&named["session"], &named["highest"]), (&json!("A.1.named.invoices"), &json!(0)));
+    assert_eq!(client.ask(&pay(7))["outcome"], "accepted");
+    bank.settle();
+    bank.kill("A");
+    let (c, url) = (&mut bank.redis("A").connect(), bank.redis("A").url());
+    let whole = dump(c);
+    assert_eq!(audit_redis(&url).status, SOUND);
+    tell(c, &["DEL", SESSIONS]);
+    tell(c, &["HSET", STATE, "horizon", r#"{"epoch":1,"seq":2}"#]);
+    let audited = audit_redis(&url);
+    let first = &audited.report["first"];
+    assert_eq!((audited.status, &first["what"]), (WRONG, &json!("missing, and the chain holds 7")));
+    restore(c, &whole);
+    bank.start_server("A");
+    bank.wait_until_connected();
+    let mut client = Client::connect(bank.address("A"));
+    assert_eq!(client.ask(&json!({"session": {"name": "invoices", "last": 7}}))["highest"], 7);
+    assert_eq!(client.ask(&pay(7))["repeated"], true);
 }
