@@ -25,8 +25,18 @@ pub(crate) fn probes() -> TcpKeepalive {
 pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&probes())?;
-    // Other systems lack this setting: unacknowledged bytes wait there until the system gives up.
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    set_unacknowledged(stream, UNACKNOWLEDGED)
+}
+
+/// Has the system end a connection when sent bytes have stayed unacknowledged, or nothing more could be sent, for so
+/// long.
+#[cfg(target_os = "linux")]
+pub(crate) fn set_unacknowledged(stream: &TcpStream, most: Duration) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_user_timeout(Some(most))
+}
+
+/// Other systems lack this setting: unacknowledged bytes wait there until the system gives up.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn set_unacknowledged(_: &TcpStream, _: Duration) -> io::Result<()> {
     Ok(())
 }

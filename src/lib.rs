@@ -13,6 +13,7 @@
 //! - [`noise`] is the doors: keys, and connections on which nobody listens in;
 //! - [`trace`] draws the protocol from the notes that servers took;
 //! - [`audit`] reads the servers' stores and takes nothing on trust;
+//! - [`relay`] carries each entry to where others read: a Redis Stream, lines, a table;
 //! - [`keys`] makes keys, and [`tunnel`] carries plain lines to a server that wants keys;
 //! - [`mend`] examines what a power cut left of Redis's file.
 //!
@@ -76,6 +77,7 @@ pub mod mend;
 pub mod node;
 pub mod noise;
 pub mod play;
+pub mod relay;
 pub mod store;
 pub mod trace;
 pub mod tunnel;

@@ -72,6 +72,11 @@ fn carry_out(config: Config) -> u8 {
             logging::start(&"export", LevelFilter::Warn);
             export(&options)
         }
+        Config::Relay(options) => {
+            // It notices for itself that nobody reads on.
+            drop(out);
+            relay(&options)
+        }
         Config::Backup(order) => {
             logging::start(&"backup", LevelFilter::Warn);
             audit::backup::run(&order, &mut out, &mut errors)
@@ -107,6 +112,12 @@ fn told(out: &mut impl Write, text: &str) -> u8 {
         Ok(()) => 0,
         Err(_) => NOT_TOLD,
     }
+}
+
+/// Relays, as long as somebody reads it.
+fn relay(options: &paxos_banking::relay::Options) -> u8 {
+    logging::start(&"relay", LevelFilter::Warn);
+    paxos_banking::relay::run(options, &mut io::stdout(), &mut io::stderr())
 }
 
 /// Exports, as long as somebody reads it.

@@ -126,6 +126,7 @@ fn the_replies_have_the_fields_that_are_listed() {
         ("status", json!({})),
         ("rejoin", json!({})),
         ("members", json!({})),
+        ("follow", json!({})),
     ];
     for (kind, fields) in &asked {
         let reply = client.ask(&json!({"id": 7, *kind: fields}));

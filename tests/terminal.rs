@@ -277,6 +277,34 @@ fn long_output_comes_page_by_page_and_watch_goes_on_until_a_key() {
 }
 
 #[test]
+fn what_is_followed_comes_until_ctrl_c_and_the_prompt_goes_on() {
+    let (cluster, _) = Cluster::in_memory(&["A"]);
+    cluster.wait_until_open();
+    let opened = cluster.ask("A", &json!({"open": {"account": "A/x", "settled": true}})).unwrap();
+    assert_eq!(opened["settled"], true, "{opened}");
+    sit_at(
+        &cluster,
+        &[],
+        json!([
+            ["see", "A> "],
+            ["type", "follow --from 0\r"],
+            ["see", "1-0         A.1.1: A/x is opened"],
+            ["modes", "unseen"],
+            ["type", "\u{3}"],
+            ["see", "A> "],
+            ["modes", "prompt"],
+            ["type", "follow --to 1 --from 1\r"],
+            ["see", "1-0         A.1.1: A/x is opened"],
+            ["see", "A> "],
+            ["type", "balance\r"],
+            ["see", "A: 100"],
+            ["type", "\u{4}"],
+            ["modes", "usual"],
+        ]),
+    );
+}
+
+#[test]
 fn whoever_types_on_at_a_page_or_a_watch_loses_no_letter() {
     let (cluster, _) = Cluster::in_memory(&["A"]);
     cluster.wait_until_open();

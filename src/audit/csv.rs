@@ -47,7 +47,8 @@ pub fn of_log(server: &ServerId, element: &Element) -> String {
     element.entries(server).map(|entry| of_entry("", &entry)).collect()
 }
 
-fn of_entry(height: &str, entry: &Entry) -> String {
+/// Writes an entry; the height is empty while it is in no block.
+pub fn of_entry(height: &str, entry: &Entry) -> String {
     let Entry { server, epoch, seq, record } = entry;
     let Record { action, request, via, linked } = record;
     let (epoch, seq) = (epoch.to_string(), seq.to_string());

@@ -18,7 +18,7 @@ use crate::bank::ledger::sessions::SessionChanges;
 use crate::bank::note::Note;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Hello, Message};
-use crate::bank::request::{Part, Query, Reply, Request};
+use crate::bank::request::{Following, Part, Query, Reply, Request};
 use crate::bank::status::Runs;
 pub use crate::bank::timer::Timer;
 
@@ -121,6 +121,8 @@ pub enum Bound {
         /// The question.
         query: Query,
     },
+    /// What a client follows from now on. The shell tells it, until the connection ends.
+    Follow(ConnectionId, Option<u64>, Box<Following>),
     /// Blocks for a peer, which the block reader sends from the store as a [`Message::BlocksResponse`].
     SendBlocks {
         /// The peer.

@@ -11,6 +11,8 @@ pub const MAX_BATCH: usize = 5_000;
 pub const MAX_LOG_PAGE: usize = 1_000;
 /// The most entries or accounts that one answer to `history` or `accounts` carries.
 pub const MAX_PAGE: usize = 1_000;
+/// The most accounts that a follower may name.
+pub const MAX_FOLLOWED: usize = 1_000;
 /// The most elements of the local log that one answer to `history` may look through.
 pub const MAX_LOOKED_THROUGH: usize = 10_000;
 /// The most accounts for which one prepare may ask what whole logs bring.

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::BlockHash;
 use crate::bank::fingerprint::Fingerprint;
+pub use crate::bank::follow::{Follow, Place, Wanted};
 use crate::bank::ids::{AccountId, InstanceId, NamedSession, RequestId, ServerId, SessionId};
-use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Position, Via};
 pub use crate::bank::member_order::{AsksToJoin, MemberStatus, Order};
+pub use crate::bank::query::{AccountState, Cursor, Following, Query};
 use crate::bank::reason::Reason;
 pub use crate::bank::status::{
     Measured, PeerStatus, Percentiles, RedisStatus, ShortStatus, Start, Status,
@@ -70,6 +72,9 @@ pub enum Request {
         /// The last height wanted; the chain's head if none is given.
         to: Option<u64>,
     },
+    /// Asks for entries of the chain as they come. One reply says that they follow; then come lines that are no
+    /// replies, for as long as the connection lasts.
+    Follow(Follow),
     /// Asks for an account's statement: the entries of the chain that touch it, the newest first. At its home
     /// the local log's entries come before them.
     History {
@@ -100,24 +105,6 @@ pub enum Request {
     Members(Order),
 }
 
-/// A place in an account's statement, from which the next page goes on. Only the server that made it can
-/// use it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cursor {
-    /// The height of the block that holds the last entry shown.
-    pub height: u64,
-    /// The last entry's place among all entries of the block, from 0.
-    pub place: u64,
-    /// The account's balance before the last entry.
-    pub balance: Amount,
-}
-
-impl Cursor {
-    /// A height that stands for the local log: `place` is then the seq of the last entry shown.
-    pub const IN_LOG: u64 = Amount::MAX.units();
-}
-
 /// A line of an account's statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StatementLine {
@@ -139,45 +126,6 @@ pub struct Listed {
     /// Its balance by the chain; none if it is not in the chain yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<Amount>,
-}
-
-/// A client's question that is answered from the store, outside the event loop.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Query {
-    /// Asks for blocks.
-    Chain {
-        /// The first height.
-        from: u64,
-        /// The last height.
-        to: u64,
-    },
-    /// Asks for an account's statement.
-    History {
-        /// The account.
-        account: AccountId,
-        /// Where the page before ended.
-        before: Option<Cursor>,
-        /// The most entries wanted.
-        limit: usize,
-        /// What the server knew of the account when it was asked.
-        state: AccountState,
-    },
-}
-
-/// What a server knows of an account, all of it at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AccountState {
-    /// The number of blocks in the chain.
-    pub blocks: u64,
-    /// The account's balance by these blocks; none if it is not in the chain yet.
-    pub committed: Option<Amount>,
-    /// The piece of the local log to be looked through, with entries of any accounts, oldest first. Empty if
-    /// none has to be.
-    pub log: Vec<Element>,
-    /// True if the local log goes on before this piece.
-    pub older: bool,
-    /// The account's balance after this piece.
-    pub balance: Amount,
 }
 
 /// The outcome of a transfer or an opening.
@@ -325,6 +273,15 @@ pub enum Reply {
         committed: Option<Amount>,
         /// The chain's height.
         height: u64,
+    },
+    /// The answer to [`Request::Follow`].
+    Follows {
+        /// The server that is followed.
+        server: ServerId,
+        /// The bank, by the hash of its block 0.
+        bank: BlockHash,
+        /// The place of the first entry that may follow.
+        next: Place,
     },
     /// The answer to [`Request::History`].
     History {

@@ -17,10 +17,12 @@ use super::audit::{Audit, Backup, Export};
 use super::doors::Doors;
 use super::keys::{Key, OwnKey, Plain, TheirKey, Tunnel};
 use super::log::Log;
+use super::membership::Membership;
 use super::own_session::OwnSession;
 use super::play::{Diagram, Play};
 use super::redis::PasswordFile;
-use super::values::{Cluster, USUAL_CLUSTER, parse_copies, parse_entries};
+use super::relay::Relay;
+use super::values::{Cluster, parse_copies, parse_entries};
 
 /// What this program is built from, and the stores that it keeps. A backup, an archive and a peer have this format, too.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -59,6 +61,8 @@ pub enum Command {
     Audit(Audit),
     /// Writes a server's chain and local log out: as lines that can be audited, or as a table
     Export(Export),
+    /// Carries each entry of the chain, as it comes, into a Redis Stream, or to the standard output
+    Relay(Relay),
     /// Copies a server's chain and log into a folder, or verifies such a copy
     Backup(Backup),
     /// Brings a server's store of an older format along; a store of the present one stays as it is
@@ -101,18 +105,6 @@ pub struct ConfigOrder {
 pub enum ConfigTask {
     /// Lists each flag that is set, by what, and what is wrong with it; starts nothing
     Check,
-}
-
-/// What server and client both have to know.
-#[derive(Args)]
-pub struct Membership {
-    /// The server's id: 1 to 16 letters, digits, '-' or '_', such as A, S1, north
-    #[arg(long, value_name = "ID")]
-    pub id: ServerId,
-
-    /// All servers of the bank (1 to 9), the same for each server: ID=HOST:PORT,…
-    #[arg(long, value_name = "ID=HOST:PORT,…", default_value = USUAL_CLUSTER)]
-    pub cluster: Cluster,
 }
 
 #[derive(Args)]

@@ -13,15 +13,16 @@ mod keys;
 mod log;
 #[cfg(feature = "manual")]
 mod manual;
+mod membership;
 mod own_session;
 pub mod play;
 mod redis;
+mod relay;
 mod settings;
 mod values;
 #[cfg(feature = "http")]
 mod web;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +32,6 @@ use clap::{CommandFactory, Parser};
 use paxos_banking::audit::{Options as AuditOptions, backup, export};
 use paxos_banking::bank::address::Address;
 use paxos_banking::bank::amount::Amount;
-use paxos_banking::bank::ids::ServerId;
 use paxos_banking::bank::server::cannot_rejoin;
 use paxos_banking::client::{self, Options};
 use paxos_banking::mend;
@@ -40,10 +40,11 @@ use paxos_banking::store::redis::{ArchiveOptions, Options as RedisOptions};
 use paxos_banking::tunnel;
 use paxos_banking::upgrade;
 
-use args::{Arguments, Command, Membership};
+use args::{Arguments, Command};
 use doors::Place;
 pub use environment::Environment;
 pub use log::LogFormat;
+use membership::{Membership, own_address, place};
 use settings::Settings;
 pub use settings::check::Checked;
 
@@ -66,6 +67,8 @@ pub enum Config {
     /// Write out a server's store.
     Export(export::Options),
     Backup(backup::Order),
+    /// Carry entries to where others read.
+    Relay(paxos_banking::relay::Options),
     /// Bring stores of an older format along.
     Upgrade(upgrade::Options),
     /// Look at a Redis's folder, and mend what a power cut left there.
@@ -171,6 +174,7 @@ fn start(
         Command::Export(args) => {
             ("export", audit::check_export(args, variable).map(Config::Export))
         }
+        Command::Relay(args) => ("relay", relay::check(args, environment).map(Config::Relay)),
         Command::Backup(args) => {
             ("backup", audit::check_backup(args, variable).map(Config::Backup))
         }
@@ -326,11 +330,7 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
         commands = vec![words.join(" ")];
     }
     let (timeout, give_up_after) = values::patience(timeout, give_up_after)?;
-    // With --connect the cluster doesn't matter: the server may be of a bank with other ids.
-    let (address, others) = match connect {
-        Some(address) => (address.into_string(), BTreeMap::new()),
-        None => (own_address(&membership)?, others(&membership)),
-    };
+    let (address, others) = place(&membership, connect)?;
     let doors = keys::doors(&own_key, plain.plain, Some(&their_key), environment)?;
     let options = Options {
         id: membership.id,
@@ -361,29 +361,6 @@ fn upgrade_options(
 fn mend_options(mend: args::Mend) -> mend::Options {
     let args::Mend { folder, yes, zeros } = mend;
     mend::Options { folder, cut: yes, zeros }
-}
-
-/// Returns the cluster's address of the server with this id.
-fn own_address(membership: &Membership) -> Result<String, String> {
-    let Membership { id, cluster } = membership;
-    match cluster.0.get(id) {
-        Some(address) => Ok(address.clone().into_string()),
-        None => {
-            let near = cluster.0.keys().find(|one| one.as_str().eq_ignore_ascii_case(id.as_str()));
-            let meant = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            Err(format!(
-                "server {id} is not in the cluster, which has {}; use one of these as --id, or set \
-                 --cluster{meant}",
-                cluster.ids()
-            ))
-        }
-    }
-}
-
-/// Returns the cluster's addresses of all servers but this one.
-fn others(membership: &Membership) -> BTreeMap<ServerId, String> {
-    let others = membership.cluster.0.iter().filter(|(id, _)| **id != membership.id);
-    others.map(|(id, at)| (id.clone(), at.clone().into_string())).collect()
 }
 
 /// Checks that no sum of balances can ever be too large.

@@ -9,7 +9,7 @@ use crate::client::Options;
 use crate::client::connection::{Connection, NoReply, Question, Timed};
 use crate::client::doors::Doors;
 use crate::client::ending::{Failure, out_of_place};
-use crate::client::interrupt::Interrupt;
+use crate::client::interrupt::{Interrupt, Watched};
 use crate::client::patience::after;
 use crate::wire::Answer;
 
@@ -75,6 +75,11 @@ impl Caller {
         let (server, address) = (self.server.clone(), self.address.clone());
         let others = self.others.clone();
         Caller { others, ..Caller::with(server, address, timeout, self.doors.clone()) }
+    }
+
+    /// Has this interrupt end the waiting.
+    pub fn ended_by(self, interrupt: Interrupt) -> Caller {
+        Caller { interrupt, ..self }
     }
 
     /// Returns the server.
@@ -155,12 +160,27 @@ impl Caller {
                 // Before the next connection is used: the server drops what may still be on its way on the
                 // old one.
                 self.hang_up();
-                Err(match no_reply {
-                    NoReply::Lost(why) => Failure::NoAnswer(why),
-                    NoReply::NotUnderstood(why) => Failure::NotUnderstood(why),
-                })
+                Err(failure_of(no_reply))
             }
         }
+    }
+
+    /// Waits for the next line of the present connection.
+    pub fn next_line(&mut self, until: Instant) -> Result<&[u8], Failure> {
+        let Some(connection) = &mut self.connection else {
+            return Err(Failure::NotSent("there is no connection".into()));
+        };
+        connection.next_line(until).map_err(failure_of)
+    }
+
+    /// Has the interrupt end what is waited for on the present connection.
+    pub fn watched<'a>(&self, interrupt: &'a Interrupt) -> Option<Watched<'a>> {
+        self.connection.as_ref().map(|connection| connection.watched(interrupt))
+    }
+
+    /// Returns the id of the last question.
+    pub fn last_id(&self) -> u64 {
+        self.last_id
     }
 
     /// Checks who answered, if the answer says it.
@@ -215,9 +235,16 @@ impl Caller {
     }
 
     /// Ends the connection, and the session with it.
-    fn hang_up(&mut self) {
+    pub fn hang_up(&mut self) {
         self.connection = None;
         self.is_known = false;
+    }
+}
+
+fn failure_of(no_reply: NoReply) -> Failure {
+    match no_reply {
+        NoReply::Lost(why) => Failure::NoAnswer(why),
+        NoReply::NotUnderstood(why) => Failure::NotUnderstood(why),
     }
 }
 

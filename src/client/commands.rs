@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::request::{Cursor, Instruction, Listed, Order, Reply, Request};
+use crate::bank::request::{Cursor, Follow, Instruction, Listed, Order, Reply, Request};
 use crate::client::ending::{Ending, Failure};
 use crate::client::help::Help;
 use crate::wire::link::{LinkFaults, LinkOrder};
@@ -43,6 +43,13 @@ pub enum Command {
     AllBalances {
         /// The prefix of the accounts' names.
         prefix: String,
+    },
+    /// Shows entries as they come.
+    Follow {
+        /// What is wanted.
+        follow: Follow,
+        /// The height of the last block wanted; none to go on without end.
+        to: Option<u64>,
     },
     /// Shows the server's status.
     Status,

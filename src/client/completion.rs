@@ -54,7 +54,10 @@ fn kinds(before: &str, typed: &str) -> Vec<Kind> {
     if typed.starts_with('-') {
         return vec![Kind::Words(flags(topic.word).to_vec())];
     }
-    if arguments.last().is_some_and(|word| matches!(*word, "--key" | "--wait" | "--before")) {
+    if arguments
+        .last()
+        .is_some_and(|word| matches!(*word, "--key" | "--wait" | "--before" | "--from" | "--to"))
+    {
         return Vec::new();
     }
     let first = arguments.is_empty();
@@ -65,6 +68,7 @@ fn kinds(before: &str, typed: &str) -> Vec<Kind> {
             accounts_of_a_part(part.trim_start_matches(|c: char| c.is_whitespace()), command)
         }
         "rekey" | "balance" | "balances" | "history" | "accounts" if first => vec![Kind::Accounts],
+        "follow" => vec![Kind::Accounts],
         "log" | "rejoin" | "dismiss" | "move" | "promote" | "demote" if first => {
             vec![Kind::Servers]
         }
@@ -87,6 +91,7 @@ fn flags(command: &str) -> &'static [&'static str] {
         "accounts" => &["--after"],
         "history" => &["--before"],
         "admit" => &["--branch"],
+        "follow" => &["--prefix", "--from", "--to", "--log"],
         _ => &[],
     }
 }

@@ -6,7 +6,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use crate::bank::request::Request;
-use crate::client::interrupt::Interrupt;
+use crate::client::interrupt::{Interrupt, Watched};
 use crate::noise::{self, Opener, Sealer, Secured};
 use crate::wire::link::LinkOrder;
 use crate::wire::{
@@ -217,20 +217,31 @@ impl Connection {
         stream.until.set(until);
         stream.write_all(&bytes).map_err(|error| lost(&error))?;
         loop {
-            let line = match self.reader.read_line(MAX_PEER_LINE) {
-                Ok(LineRead::Line(line)) => line,
-                Ok(LineRead::End | LineRead::Cut(_)) => {
-                    return Err(NoReply::Lost("the connection was closed".into()));
-                }
-                Ok(LineRead::TooLong) => {
-                    return Err(NoReply::NotUnderstood("a line without end".into()));
-                }
-                Err(error) => return Err(lost(&error)),
-            };
+            let line = self.next_line(until)?;
             if let Some(answer) = question.answer(line, id).map_err(NoReply::NotUnderstood)? {
                 return Ok(answer);
             }
         }
+    }
+}
+
+impl Connection {
+    /// Waits for the next line, whatever it answers.
+    pub(super) fn next_line(&mut self, until: Instant) -> Result<&[u8], NoReply> {
+        self.reader.get_ref().timed().until.set(until);
+        match self.reader.read_line(MAX_PEER_LINE) {
+            Ok(LineRead::Line(line)) => Ok(line),
+            Ok(LineRead::End | LineRead::Cut(_)) => {
+                Err(NoReply::Lost("the connection was closed".into()))
+            }
+            Ok(LineRead::TooLong) => Err(NoReply::NotUnderstood("a line without end".into())),
+            Err(error) => Err(lost(&error)),
+        }
+    }
+
+    /// Has the interrupt end what is waited for on this connection.
+    pub(super) fn watched<'a>(&self, interrupt: &'a Interrupt) -> Watched<'a> {
+        interrupt.watch(&self.reader.get_ref().timed().stream)
     }
 }
 

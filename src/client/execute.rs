@@ -28,6 +28,10 @@ pub fn execute(command: Command, session: &mut Session, next: Option<&Page>) -> 
         Command::Chain { from, to } => blocks(session, from, to),
         Command::Block(height) => block(session, height),
         Command::AllBalances { prefix } => inside::all_balances(session, &prefix),
+        Command::Follow { .. } => Ok(Response::Usage(
+            "follow shows what comes at a prompt, and with -c: here ask for chain or history"
+                .into(),
+        )),
         // A single look.
         Command::Status | Command::Watch(_) => reply(session, &Request::Status),
         Command::Health => health(session),

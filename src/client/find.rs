@@ -18,7 +18,7 @@ const HABITS: [(&str, &str); 10] = [
 ];
 
 /// Words that are commands elsewhere, in other programs or in courses, and what does the like here.
-const ELSEWHERE: [(&str, &str); 40] = [
+const ELSEWHERE: [(&str, &str); 43] = [
     ("pay", "transfer"),
     ("send", "transfer"),
     ("give", "transfer"),
@@ -49,6 +49,9 @@ const ELSEWHERE: [(&str, &str); 40] = [
     ("ping", "status"),
     ("stats", "status"),
     ("top", "watch"),
+    ("tail", "follow"),
+    ("subscribe", "follow"),
+    ("stream", "follow"),
     ("retry", "again"),
     ("next", "more"),
     ("commit", "settle"),

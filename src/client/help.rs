@@ -39,7 +39,7 @@ const fn topic(
 }
 
 /// All commands, in the order of the help.
-pub const TOPICS: [Topic; 30] = [
+pub const TOPICS: [Topic; 31] = [
     topic(
         ["transfer", "transfer [FROM] TO AMOUNT [--settled] [--wait TIME]"],
         "pay, from this server's own account or from another one",
@@ -125,6 +125,19 @@ pub const TOPICS: [Topic; 30] = [
         "all of one block: its hash, the previous one's, who built it, its entries",
         "",
         &["block 1"],
+    ),
+    topic(
+        ["follow", "follow [ACCOUNT…] [--prefix PREFIX] [--from PLACE] [--to HEIGHT] [--log]"],
+        "each entry of the chain as it comes, until Ctrl-C",
+        "Of these accounts and those that begin with PREFIX; else of all. PLACE is a block's height, or 7-3:\n\
+         its entry 3. Without --from, what comes from now on. --to: until all of this block was shown.\n--log: the \
+         entries of the local log too, marked; they come again in their block.",
+        &[
+            "follow",
+            "follow A/alice --prefix B/ --log",
+            "follow --from 7-3",
+            "follow A --from 0 --to 7",
+        ],
     ),
     topic(
         ["status", "status"],
@@ -248,7 +261,7 @@ impl Help {
 const SHORT: &str = "\
 pay          transfer [FROM] TO AMOUNT, or t B 30; linked, batch; again
 accounts     open, rekey; balance, balances, accounts, history; more
-look inside  log, chain, block, status, health, watch, members
+look inside  log, chain, block, follow, status, health, watch, members
 the bank     settle; admit, dismiss, move, promote, demote, rejoin
 links        link cut, link delay, link drop, link lose, link heal
 leave        quit, exit
@@ -322,9 +335,12 @@ mod tests {
 
     #[test]
     fn each_flag_of_a_usage_is_in_the_help() {
-        for (word, flag) in
-            [("history", "--before"), ("accounts", "--after"), ("balances", "--after")]
-        {
+        for (word, flag) in [
+            ("history", "--before"),
+            ("accounts", "--after"),
+            ("balances", "--after"),
+            ("follow", "--log"),
+        ] {
             assert!(find(word).unwrap().usage.contains(flag), "{word}");
         }
     }

@@ -7,6 +7,7 @@ use crate::bank::request::Cursor;
 use crate::client::commands::{Command, List, Page};
 use crate::client::find::find;
 use crate::client::help::Help;
+use crate::client::parse_follow;
 use crate::client::parse_members;
 use crate::client::parse_transfers::{one_opening, one_rekeying, one_transfer, several, triplet};
 pub use crate::client::parse_values::FindKey;
@@ -60,6 +61,7 @@ pub fn parse_with(
         ("chain", [from]) => Command::Chain { from: height(from)?, to: None },
         ("chain", [from, to]) => span(height(from)?, height(to)?)?,
         ("block", [one]) => Command::Block(height(one)?),
+        ("follow", rest) => parse_follow::follow(rest)?,
         ("more", []) => Command::More,
         ("log", []) => Command::Log(None),
         ("log", [server]) => Command::Log(Some(value(server)?)),

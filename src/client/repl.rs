@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use crate::bank::request::Follow;
 use crate::client::Options;
 use crate::client::commands::{Command, Page, Response};
 use crate::client::doors::key_of;
@@ -17,6 +18,7 @@ use crate::client::pager::first_page;
 use crate::client::paint::painted;
 use crate::client::parse::parse_with;
 use crate::client::session::{Failure, Session};
+use crate::client::show::Show;
 use crate::client::terminal::{Terminal, redraws};
 use crate::client::typed::Typed;
 use crate::client::words::to_words;
@@ -50,7 +52,7 @@ pub struct Repl<O, E> {
 /// Whether another line is read, or why not.
 type Flow = ControlFlow<io::Result<()>>;
 
-impl<O: Write, E: Write> Repl<O, E> {
+impl<O: Write + Send, E: Write + Send> Repl<O, E> {
     /// Creates the loop. Results go to `output`; without `--json`, errors go to `errors`.
     pub fn new(options: &Options, output: O, errors: E) -> Self {
         let prompt = format!("{}> ", options.id);
@@ -145,6 +147,7 @@ impl<O: Write, E: Write> Repl<O, E> {
                     .into(),
             ),
             Ok(Some(Command::Watch(times))) => return self.watch(times),
+            Ok(Some(Command::Follow { follow, to })) => return self.follow(follow, to),
             Ok(Some(command)) => match self.carry_out(command) {
                 Some(response) => response,
                 None => return ControlFlow::Break(Ok(())),
@@ -208,6 +211,28 @@ impl<O: Write, E: Write> Repl<O, E> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Shows each entry as it comes, until block `to` was shown or Ctrl-C is pressed.
+    fn follow(&mut self, follow: Follow, to: Option<u64>) -> Flow {
+        let Repl { session, terminal, output, errors, json, .. } = self;
+        let mut show = Show::new((output, errors), *json, to);
+        let mut follower = session.follower(follow);
+        let mut run = || follower.run(&mut |news| show.take(&news));
+        let ended = match terminal {
+            Some(terminal) => terminal.attend(session, None::<&mut O>, |_| run()),
+            None => run(),
+        };
+        let failed = match show.finish(ended) {
+            Ok(None) => return ControlFlow::Continue(()),
+            Ok(Some(failure)) => Response::Failed(failure),
+            Err(error) => return ControlFlow::Break(Err(error)),
+        };
+        self.exit = self.exit.max(exit_of(&failed));
+        match self.print(&failed) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Err(error)),
+        }
     }
 
     /// Shows a response in place of what is on the screen, as much of it as there is room for.

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use crate::bank::amount::Amount;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::Action;
-use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request, Status};
+use crate::bank::request::{ErrorCode, Follow, Instruction, Outcome, Reply, Request, Status};
 use crate::client::Options;
 use crate::client::caller::Caller;
 use crate::client::connection::Question;
 pub use crate::client::ending::{Ending, Failure};
 use crate::client::ending::{last_said, last_word, out_of_place, whole_status};
+use crate::client::follow::Follower;
 use crate::client::interrupt::Interrupt;
 use crate::client::order::Order;
 use crate::client::own_name::OwnName;
@@ -71,6 +72,12 @@ impl Session {
     #[cfg(feature = "line-editing")]
     pub(super) fn patience(&self) -> Duration {
         self.give_up_after
+    }
+
+    /// Creates a follower of the same server, over a connection of its own. This session's interrupt ends it.
+    pub fn follower(&self, follow: Follow) -> Follower {
+        let caller = self.caller.beside(self.caller.timeout()).ended_by(self.interrupt());
+        Follower::new(caller, self.give_up_after, follow)
     }
 
     /// Creates another client of the same server, which waits no longer than `patience`.

@@ -122,6 +122,9 @@ fn reply_in_words(reply: &Reply) -> String {
         Reply::Settled { height, consulted, not_consulted, .. } => {
             format!("settled at height {height}; {}", consulted_in_words(consulted, not_consulted))
         }
+        Reply::Follows { server, bank, next } => {
+            format!("following {server} of the bank {} from {next}", bank.short())
+        }
         Reply::Short(status) => short_status_in_words(status),
         Reply::Rejoins { rejoins } => rejoins_in_words(rejoins),
         Reply::Members { height, members, asks, ordered } => {
@@ -309,7 +312,7 @@ fn entries_in_words(entries: &[Entry]) -> String {
     text
 }
 
-fn entry_in_words(entry: &Entry) -> String {
+pub(super) fn entry_in_words(entry: &Entry) -> String {
     let Entry { server, epoch, seq, record: Record { action, via, linked, .. } } = entry;
     let what = match action {
         Action::Transfer { from, to, amount } => format!("{from} pays {to} {amount}"),

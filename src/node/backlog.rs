@@ -45,6 +45,8 @@ struct Outstanding {
     closed: bool,
     /// How many threads wait for a change.
     waiting: usize,
+    /// True while the client follows. It is told more without asking, so it is not idle.
+    follows: bool,
     /// When the client last asked.
     asked: Instant,
     /// When the client last asked for much.
@@ -68,6 +70,10 @@ impl Drop for Untaken {
 }
 
 impl Outstanding {
+    fn is_idle(&self) -> bool {
+        self.replies == 0 && !self.closed && !self.follows
+    }
+
     fn is_too_much(&self, weight: usize) -> bool {
         let untaken = self.untaken > 0 && self.untaken + weight > MAX_UNTAKEN;
         !self.closed && (self.replies >= MAX_BACKLOG || untaken || self.unwritten > MAX_UNWRITTEN)
@@ -83,6 +89,7 @@ impl Backlog {
             unwritten: 0,
             closed: false,
             waiting: 0,
+            follows: false,
             asked: Instant::now(),
             asked_much: None,
         };
@@ -184,16 +191,31 @@ impl Backlog {
         self.tell(&outstanding);
     }
 
+    /// Notes that the client follows. False if it does already.
+    pub(crate) fn follow(&self) -> bool {
+        !std::mem::replace(&mut self.outstanding().follows, true)
+    }
+
+    /// Notes that the client follows no more.
+    pub(crate) fn follow_no_more(&self) {
+        self.outstanding().follows = false;
+    }
+
+    /// True if the client follows.
+    pub(crate) fn follows(&self) -> bool {
+        self.outstanding().follows
+    }
+
     /// Returns when the client last asked, if it is owed nothing.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let outstanding = self.outstanding();
-        (outstanding.replies == 0 && !outstanding.closed).then_some(outstanding.asked)
+        outstanding.is_idle().then_some(outstanding.asked)
     }
 
     /// Closes the count if nothing is owed, so that nothing more is done for the client. True if it did.
     pub(crate) fn close_if_idle(&self) -> bool {
         let mut outstanding = self.outstanding();
-        let is_idle = outstanding.replies == 0 && !outstanding.closed;
+        let is_idle = outstanding.is_idle();
         outstanding.closed |= is_idle;
         is_idle
     }
@@ -295,6 +317,9 @@ mod tests {
         owe(&owed, 1, LONG);
         assert!(owed.idle_since().is_none() && !owed.close_if_idle());
         owed.pay(1, 0);
+        owed.follow();
+        assert!(owed.idle_since().is_none() && !owed.close_if_idle(), "it waits for what comes");
+        owed.follow_no_more();
         assert!(owed.close_if_idle());
         assert_eq!(owe(&owed, 1, LONG), None, "nothing more is done for it");
     }

@@ -27,10 +27,11 @@ use crate::node::inlet::{Inlet, first_byte};
 use crate::node::life::Life;
 use crate::node::loading::Loading;
 use crate::node::queues::weight;
-use crate::node::reply_sender::{Outgoing, ReplySender, write_out};
+use crate::node::reply_sender::{Outgoing, ReplySender};
 use crate::node::room::{Room, Taken};
-use crate::node::socket::refuse;
+use crate::node::socket::{is_time_out, refuse};
 use crate::node::unread::Unread;
+use crate::node::writer::write_out;
 use crate::noise::BEGINS_PREAMBLE;
 use crate::wire::asked::Asked;
 use crate::wire::link::LinkOrder;
@@ -316,8 +317,10 @@ impl Reader<'_> {
                 if let LineRead::Cut(line) = read {
                     self.client_line(line)?;
                 }
-                self.reply_sender.owed().wait_until_paid(self.longest());
-                Ok(false)
+                let owed = self.reply_sender.owed();
+                owed.wait_until_paid(self.longest());
+                // Who follows keeps its end open: a client that has vanished is not to be told more.
+                if owed.follows() { Err(Ended) } else { Ok(false) }
             }
         }
     }
@@ -406,9 +409,4 @@ fn out_of_order(why: &str) -> Reply {
         "{NOTHING_DONE}this server's store has failed and is being loaded again ({why}); try again"
     );
     Reply::Error { error: ErrorCode::Store, message }
-}
-
-/// True if a read took too long; the error's kind depends on the system.
-pub(crate) fn is_time_out(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -100,7 +100,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::node::reply_sender::write_out;
+    use crate::node::writer::write_out;
 
     /// Makes a reply sender with its writer, and the client's end.
     fn connection() -> (ReplySender, BufReader<TcpStream>) {

@@ -14,6 +14,8 @@
 //! gate ───────── holds clients back while there is too much to put into the next block
 //! send_queue ─── what leaves at once, and what waits for its writer (socket)
 //! reply_sender ─ the way out to a connection: one send queue and its writer (backlog)
+//! writer ─────── writes what is queued for a connection, and tells a follower what comes
+//! following ──── who is told each entry as it comes: the newest blocks, and a thread that spreads the news
 //! peer ───────── dials one peer, and keeps the link (diallers: whom)
 //! link ───────── the way out to a peer: two send queues and their writer
 //! idle ───────── how the event loop waits
@@ -43,7 +45,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::ids::AccountId;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::node::archivist::{Archiving, Fetching};
 use crate::node::block_reader::{BlockReader, IndexTold, Jobs};
 use crate::node::checking::ToCheck;
@@ -51,6 +53,7 @@ use crate::node::connection::Admission;
 use crate::node::diallers::Diallers;
 use crate::node::event_loop::{EventLoop, Waiting};
 use crate::node::faults::Faults;
+use crate::node::following::Following;
 use crate::node::gauges::Gauges;
 use crate::node::guests::Guests;
 use crate::node::incoming::Incoming;
@@ -85,6 +88,7 @@ mod faults;
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody looks from outside"))]
 mod figures;
 mod files;
+mod following;
 mod gate;
 mod gauges;
 mod guests;
@@ -128,6 +132,7 @@ mod transport;
 mod unread;
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody looks from outside"))]
 mod watching;
+mod writer;
 
 pub use config::{Doors, NodeConfig, Timings};
 pub use control::Control;
@@ -219,6 +224,7 @@ impl Node {
         to_check.leave(check);
         let (to_appended, appended) = crossbeam_channel::bounded(block_reader::APPENDED);
         let (jobs, index) = self.spawn_reader(config, store.reader(), appended, &to_check)?;
+        let following = self.spawn_spreader(&id, store.reader())?;
         let archivist = store.archivist();
         let fetching = Archiving::spawn(config, archivist, (&self.life, &to_peers))?;
         let (thread, fetching) = fetching.unzip();
@@ -237,8 +243,9 @@ impl Node {
         let admission = self.admission(config, (to_peers, to_clients), &loading, (faults, &doors));
         let gauges = Gauges::new(id.clone());
         let told = fetching.as_ref().map(Fetching::told).unwrap_or_default();
-        let transport =
-            Transport::new(jobs, to_appended, gauges, doors).traced(trace).telling(told, index);
+        let transport = Transport::new((jobs, to_appended, following), gauges, doors)
+            .traced(trace)
+            .telling(told, index);
         let mut event_loop = EventLoop {
             config: config.for_server(),
             life: Arc::clone(&self.life),
@@ -307,6 +314,17 @@ impl Node {
         let (name, index) = (format!("{}:blocks", config.id), reader.told());
         self.others.push(self.life.spawn(name, move || reader.run(&to_do))?);
         Ok((jobs, index))
+    }
+
+    fn spawn_spreader(
+        &mut self,
+        id: &ServerId,
+        source: Box<dyn BlockSource>,
+    ) -> io::Result<Following> {
+        let (following, mut spreader) = Following::new(id.clone(), source);
+        let life = Arc::clone(&self.life);
+        self.others.push(self.life.spawn(format!("{id}:news"), move || spreader.run(&life))?);
+        Ok(following)
     }
 
     /// Returns the address it listens on.

@@ -201,7 +201,7 @@ pub(crate) fn weight(request: &Request) -> usize {
         Request::Batch(instructions) => instructions.len().max(1),
         Request::Log { .. } => crate::bank::limits::MAX_LOG_PAGE / ENTRIES_AN_ITEM,
         Request::Accounts { limit, .. } => (limit / ENTRIES_AN_ITEM).max(1),
-        Request::History { .. } => 16,
+        Request::History { .. } | Request::Follow(_) => 16,
         Request::Status => 8,
         _ => 1,
     }

@@ -1,21 +1,21 @@
 //! The way out to one connection: short replies at once, others through a bounded queue and its writer.
 
-use std::convert::Infallible;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::Receiver;
 
 use crate::bank::ledger::entry::Entry;
 use crate::bank::paxos::message::Message;
-use crate::bank::request::{Listed, Outcome, Reply, StatementLine};
+use crate::bank::request::{ErrorCode, Listed, Outcome, Reply, StatementLine};
 use crate::node::backlog::{Backlog, MAX_BACKLOG};
-use crate::node::send_queue::{Full, MAX_WRITE, Queued, SendQueue};
+use crate::node::following::Follower;
+use crate::node::send_queue::{Full, Queued, SendQueue};
 use crate::node::socket::Socket;
 use crate::node::tags::Tags;
 use crate::node::unread::Unread;
 use crate::noise::Sealer;
-use crate::wire::{Tag, encode_message, encode_reply};
+use crate::wire::{Tag, encode_reply};
 
 /// The most words about sessions that are not read yet: as many as a connection may have sessions.
 const WORDS: usize = 64;
@@ -33,18 +33,22 @@ pub(crate) enum Outgoing {
     Text(String),
     /// The answer to a peer's hello.
     Answer(Message),
+    /// The beginning of what the client follows from now on.
+    Follow(Box<Follower>),
+    /// The end of what it follows.
+    Unfollow,
     /// The end of the connection, when everything before it is written.
     End,
 }
 
 impl Outgoing {
     /// Returns about how many bytes of memory it takes until it is written.
-    fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         match self {
             Outgoing::Reply(_, reply) | Outgoing::Word(reply) => weight(reply),
             Outgoing::Text(text) => text.len(),
-            // One answer to a hello for each connection, and an end of next to nothing.
-            Outgoing::Answer(_) | Outgoing::End => 0,
+            // One answer to a hello for each connection, and beginnings and ends of next to nothing.
+            Outgoing::Answer(_) | Outgoing::Follow(_) | Outgoing::Unfollow | Outgoing::End => 0,
         }
     }
 }
@@ -64,7 +68,7 @@ impl ReplySender {
         ReplySender::among(&Unread::of(usize::MAX), socket)
     }
 
-    /// Makes the sender to a socket whose unread replies count in `unread`, and the queue for [`write_out`].
+    /// Makes the sender to a socket whose unread replies count in `unread`, and the queue for its writer.
     pub(crate) fn among(
         unread: &Arc<Unread>,
         socket: Arc<TcpStream>,
@@ -103,6 +107,27 @@ impl ReplySender {
         self.owed.queue(outgoing.weight());
         if let Err(Full) = self.queue.queue(outgoing) {
             self.give_up();
+        }
+    }
+
+    /// Has the client follow from now on, after the reply that says so. If it follows already, it is told that.
+    pub(crate) fn follow(&self, number: Option<u64>, follower: Result<Box<Follower>, Reply>) {
+        let message = "this connection follows already; open another one".to_owned();
+        let id = self.tags.take(number);
+        match follower {
+            Err(reply) => self.send(Outgoing::Reply(id, reply)),
+            Ok(_) if !self.owed.follow() => {
+                let reply = Reply::Error { error: ErrorCode::BadRequest, message };
+                self.send(Outgoing::Reply(id, reply));
+            }
+            Ok(follower) => self.send(Outgoing::Follow(follower.named(id.as_ref()))),
+        }
+    }
+
+    /// Has it follow no more, if it does.
+    pub(crate) fn unfollow(&self) {
+        if self.owed.follows() {
+            self.send(Outgoing::Unfollow);
         }
     }
 
@@ -152,35 +177,6 @@ impl ReplySender {
     }
 }
 
-/// Writes queued items until nobody can queue more, or [`Outgoing::End`], an error or the node's end comes.
-pub(crate) fn write_out(
-    outgoing: &Receiver<Queued<Outgoing>>,
-    socket: &Socket,
-    owed: &Backlog,
-    over: &Receiver<Infallible>,
-) {
-    let _closing = Closing(owed);
-    loop {
-        let first = select! {
-            recv(outgoing) -> first => first,
-            recv(over) -> _ => break,
-        };
-        let Ok(first) = first else { break };
-        let batch = Batch::gather(first, outgoing);
-        if let Err(error) = socket.write_all(batch.text.as_bytes(), batch.items) {
-            log::debug!("a connection can't be written to: {error}");
-            // The reader is to notice as well.
-            return socket.shutdown(Shutdown::Both);
-        }
-        owed.pay(batch.replies, batch.weight);
-        if batch.is_last {
-            break;
-        }
-    }
-    // Not the other direction: closing before all is read would destroy what was just written.
-    socket.shutdown(Shutdown::Write);
-}
-
 /// True if writing the reply is faster than waking another thread.
 fn is_short(reply: &Reply) -> bool {
     const FEW: usize = 16;
@@ -210,61 +206,13 @@ fn weight(reply: &Reply) -> usize {
     }
 }
 
-/// The items that go out in one write.
-#[derive(Default)]
-struct Batch {
-    text: String,
-    items: usize,
-    replies: usize,
-    weight: usize,
-    is_last: bool,
-}
-
-impl Batch {
-    fn gather(first: Queued<Outgoing>, outgoing: &Receiver<Queued<Outgoing>>) -> Batch {
-        let mut batch = Batch::default();
-        batch.add(first);
-        while batch.text.len() < MAX_WRITE
-            && !batch.is_last
-            && let Ok(next) = outgoing.try_recv()
-        {
-            batch.add(next);
-        }
-        batch
-    }
-
-    fn add(&mut self, queued: Queued<Outgoing>) {
-        self.items += 1;
-        let Queued::Item(outgoing) = queued else { return self.replies += 1 };
-        self.weight += outgoing.weight();
-        let (text, replies) = match outgoing {
-            Outgoing::Reply(id, reply) => (encode_reply(id.as_ref(), &reply), 1),
-            Outgoing::Word(word) => (encode_reply(None, &word), 0),
-            Outgoing::Text(text) => (text, 1),
-            Outgoing::Answer(message) => (encode_message(&message), 0),
-            Outgoing::End => return self.is_last = true,
-        };
-        self.replies += replies;
-        self.text.push_str(&text);
-    }
-}
-
-/// Closes the count however the writer ends, so that nobody waits for it any more.
-struct Closing<'a>(&'a Backlog);
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::bank::request::ErrorCode;
     use crate::node::send_queue::testing::{Arriving, connection, expect_all, next, send_until};
+    use crate::node::writer::write_out;
 
     /// Makes a reply sender, its writer's end, and the client's.
     fn reply_sender() -> (ReplySender, Receiver<Queued<Outgoing>>, Arriving) {

@@ -1,7 +1,7 @@
 //! A socket with two ways to write: at once, for a thread that must not block, and by the writer's thread.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -127,10 +127,40 @@ impl Socket {
 
     /// Writes the rest of what was begun, and then `text`, which makes up `items` of the writer's. Blocks.
     pub(crate) fn write_all(&self, text: &[u8], items: usize) -> io::Result<()> {
+        self.write(text, items, &mut |stream, bytes| stream.write_all(bytes))
+    }
+
+    /// Does the same, however long the other end doesn't read. `stuck` is told each time that this took too long.
+    pub(crate) fn write_patiently(
+        &self,
+        text: &[u8],
+        items: usize,
+        mut stuck: impl FnMut(),
+    ) -> io::Result<()> {
+        self.write(text, items, &mut |stream, mut bytes| {
+            while !bytes.is_empty() {
+                match stream.write(bytes) {
+                    Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                    Ok(written) => bytes = &bytes[written..],
+                    Err(error) if is_time_out(&error) => stuck(),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn write(
+        &self,
+        text: &[u8],
+        items: usize,
+        put: &mut dyn FnMut(&mut &TcpStream, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut way = self.way();
         let mut stream: &TcpStream = &self.stream;
-        stream.write_all(&std::mem::take(&mut way.rest))?;
-        stream.write_all(&way.seal(text))?;
+        put(&mut stream, &std::mem::take(&mut way.rest))?;
+        put(&mut stream, &way.seal(text))?;
         self.unwritten.fetch_sub(items, Ordering::SeqCst);
         Ok(())
     }
@@ -139,6 +169,11 @@ impl Socket {
     pub(crate) fn shutdown(&self, how: Shutdown) {
         let _ = self.stream.shutdown(how);
     }
+}
+
+/// True if a read or a write took too long; the error's kind depends on the system.
+pub(crate) fn is_time_out(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// Tells a client why its connection ends at once. So short a text never blocks on a fresh connection. It

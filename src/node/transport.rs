@@ -16,6 +16,7 @@ use crate::node::archivist::Told;
 use crate::node::block_reader::{IndexTold, Job, Jobs};
 use crate::node::doors::Doors;
 use crate::node::figures::Seen;
+use crate::node::following::Following;
 use crate::node::gauges::{Asked, Gauges};
 use crate::node::incoming::Incoming;
 use crate::node::link::Link;
@@ -41,6 +42,7 @@ pub(crate) struct Transport {
     asked_now: Vec<(ConnectionId, Option<u64>)>,
     jobs: Jobs,
     appended: Sender<SealedBlock>,
+    following: Following,
     pub(crate) gauges: Gauges,
     pub(crate) trace: Trace,
     pub(crate) doors: Arc<Doors>,
@@ -63,8 +65,7 @@ struct Connection {
 impl Transport {
     /// Creates the tables, with nobody connected.
     pub(crate) fn new(
-        jobs: Jobs,
-        appended: Sender<SealedBlock>,
+        (jobs, appended, following): (Jobs, Sender<SealedBlock>, Following),
         gauges: Gauges,
         doors: Arc<Doors>,
     ) -> Transport {
@@ -77,6 +78,7 @@ impl Transport {
             asked_now: Vec::new(),
             jobs,
             appended,
+            following,
             gauges,
             trace: Trace::default(),
             doors,
@@ -103,6 +105,7 @@ impl Transport {
                 let _ = self.appended.try_send(block.clone());
             }
         }
+        self.following.durable(batch);
     }
 
     /// Takes note of what comes in, and returns the event for the state machine, if any. Whatever comes from
@@ -194,6 +197,8 @@ impl Transport {
             let Some(before) = &mut connection.proved else { continue };
             let now = self.doors.asker(before.key);
             if now != std::mem::replace(before, now) {
+                // Whether it may follow is decided anew.
+                connection.reply_sender.unfollow();
                 events.push(Event::Proved(*id, now));
             }
         }
@@ -225,7 +230,7 @@ impl Transport {
         let mut rest = Vec::new();
         for bound in bound {
             match bound {
-                Bound::Reply(..) | Bound::Tell(..) | Bound::Read { .. } => {
+                Bound::Reply(..) | Bound::Tell(..) | Bound::Read { .. } | Bound::Follow(..) => {
                     drop(self.hand_out(bound));
                 }
                 other => rest.push(other),
@@ -267,6 +272,13 @@ impl Transport {
                     asked.answered(id);
                     let reply_sender = reply_sender.clone();
                     self.jobs.order(Job::ForClient { reply_sender, id, query });
+                }
+            }
+            Bound::Follow(id, number, following) => {
+                if let Some(Connection { reply_sender, asked, .. }) = self.connections.get_mut(&id)
+                {
+                    asked.answered(number);
+                    reply_sender.follow(number, self.following.admit(*following));
                 }
             }
             // The event loop has the diallers.

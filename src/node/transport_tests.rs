@@ -12,8 +12,10 @@ use crate::bank::blockchain::block::FORMAT;
 use crate::bank::ids::{InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::message::{Configuration, Hello, Standing};
-use crate::node::reply_sender::write_out;
 use crate::node::send_queue::testing::connection;
+use crate::node::writer::write_out;
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
 
 #[test]
 fn what_connected_before_everything_was_forgotten_is_not_listened_to_after() {
@@ -119,7 +121,8 @@ fn who_is_let_go_of_is_hung_up_on() {
 
 fn exchange_of(gauges: Gauges) -> Transport {
     let doors = Doors::open(&"A".parse().unwrap(), &Default::default()).unwrap();
-    Transport::new(Jobs::new().0, crossbeam_channel::bounded(1).0, gauges, doors)
+    let (following, _) = Following::new("A".parse().unwrap(), MemoryStore::new().reader());
+    Transport::new((Jobs::new().0, crossbeam_channel::bounded(1).0, following), gauges, doors)
 }
 
 fn hello(id: &str) -> Hello {

@@ -9,7 +9,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bank::amount::Amount;
-use crate::bank::ids::{RequestId, SessionId};
+use crate::bank::ids::{AccountId, RequestId, SessionId};
 use crate::bank::limits::MAX_WAIT_MS;
 
 /// A value that must be written as a JSON object. The derived code alone would also take an array of the
@@ -102,6 +102,17 @@ pub(super) fn first_name(
 /// True if `first + count - 1` exceeds the highest number that a request can have.
 pub(super) fn is_beyond(first: u64, count: usize) -> bool {
     first + count as u64 - 1 > Amount::MAX.units()
+}
+
+/// Checks the beginning of accounts' names; without one, all accounts are meant.
+pub(super) fn prefix_of(prefix: Option<String>) -> Result<String, String> {
+    let prefix = prefix.unwrap_or_default();
+    let is_account = |name: &str| name.parse::<AccountId>().is_ok();
+    if prefix.is_empty() || is_account(&prefix) || is_account(&format!("{prefix}x")) {
+        return Ok(prefix);
+    }
+    let prefix: String = prefix.chars().take(80).collect();
+    Err(format!("no account's name begins with {prefix:?}; those of A begin with \"A/\""))
 }
 
 /// Declares objects whose fields may all be absent, and that take no unknown fields.

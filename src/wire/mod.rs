@@ -1,13 +1,16 @@
 //! The lines that travel: one JSON object each, for peers and clients alike, on one port.
 //!
 //! [`lines`] cuts bytes into lines, in bounded memory. [`request`] and [`reply`] are the clients' lines
-//! and the answers, with files of their own for batches. [`message`] is the servers' talk, and [`link`] the
+//! and the answers, with files of their own for batches; [`follow`] is the lines that follow without end, and
+//! [`entries`] an entry on any line. [`message`] is the servers' talk, and [`link`] the
 //! orders to break and mend the links under it. Each stage has its own errors, and all that can be wrong
 //! with a line is found here: the state machine sees only well-formed requests and messages.
 
 pub mod asked;
 mod batch;
+pub mod entries;
 mod fields;
+pub mod follow;
 pub mod lines;
 pub mod link;
 mod link_lines;

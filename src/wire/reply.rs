@@ -8,7 +8,7 @@ use crate::bank::blockchain::block::{Accounts, BlockHash, Genesis, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId, SessionId};
 use crate::bank::ledger::entry::Entry;
 use crate::bank::request::{
-    AsksToJoin, AsksToRejoin, Cursor, ErrorCode, Listed, MemberStatus, Reply, Request,
+    AsksToJoin, AsksToRejoin, Cursor, ErrorCode, Listed, MemberStatus, Place, Reply, Request,
     StatementLine,
 };
 use crate::explain::explain;
@@ -164,6 +164,7 @@ fn answer_to(request: &Request, text: &str) -> Result<Answer, String> {
             lines: Vec<StatementLine>,
             next: Option<Cursor>
         }),
+        Request::Follow(_) => reply!(Follows { server: ServerId, bank: BlockHash, next: Place }),
         Request::Accounts { .. } => reply!(Accounts { accounts: Vec<Listed>, more: bool }),
         Request::Log { .. } => reply!(Log { server: ServerId, entries: Vec<Entry>, more: bool }),
         Request::Chain { .. } => return read(text).map(Answer::Chain),

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::batch::{self, BatchFields};
-use super::fields::{Object, count, first_name, is_beyond, objects, paid, present, wait};
+use super::fields::{
+    Object, count, first_name, is_beyond, objects, paid, prefix_of, present, wait,
+};
 use super::tag::Tag;
-use super::{members, sessions};
+use super::{follow, members, sessions};
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
@@ -26,7 +28,7 @@ pub const DEFAULT_PAGE: usize = 50;
 /// A good request, shown to whoever sent a bad one.
 const RIGHT: &str = "a request is one JSON object a line, such as \
     {\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":30}}, with exactly one of session, transfer, \
-    open, rekey, batch, balance, history, accounts, log, chain, status, settle, rejoin, members";
+    open, rekey, batch, balance, history, accounts, log, chain, follow, status, settle, rejoin, members";
 
 objects! {
     Envelope {
@@ -42,6 +44,7 @@ objects! {
         accounts: Object<AccountsFields> = "present",
         log: Object<LogFields> = "present",
         chain: Object<ChainFields> = "present",
+        follow: Object<follow::Fields> = "present",
         status: Object<Nothing> = "present",
         settle: Object<Nothing> = "present",
         rejoin: Object<RejoinFields> = "present",
@@ -172,6 +175,7 @@ pub fn encode_request(id: u64, request: &Request) -> String {
         Request::Chain { from, to } => {
             envelope.chain = Some(Object(ChainFields { from: Some(from), to }));
         }
+        Request::Follow(follow) => envelope.follow = Some(Object(follow::fields_of(&follow))),
         Request::Status => envelope.status = nothing(),
         Request::Settle => envelope.settle = nothing(),
         Request::Rejoin(confirmed) => {
@@ -257,7 +261,7 @@ fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<Tag>, Reply
 /// Takes the one request from an envelope.
 fn request_of(envelope: Envelope, home: &AccountId) -> Result<Request, String> {
     let Envelope { session, transfer, open, batch, balance, history, accounts, .. } = envelope;
-    let Envelope { log, chain, status, settle, rekey, rejoin, members, .. } = envelope;
+    let Envelope { log, chain, follow, status, settle, rekey, rejoin, members, .. } = envelope;
     let found = [
         session.map(|Object(fields)| sessions::named_of(fields).map(Request::Session)),
         transfer.map(|Object(fields)| transfer_of(fields, home)),
@@ -271,6 +275,7 @@ fn request_of(envelope: Envelope, home: &AccountId) -> Result<Request, String> {
         accounts.map(|Object(fields)| accounts_of(fields)),
         log.map(|Object(fields)| log_of(fields)),
         chain.map(|Object(fields)| chain_of(&fields)),
+        follow.map(|Object(fields)| follow::follow_of(fields).map(Request::Follow)),
         status.map(|_| Ok(Request::Status)),
         settle.map(|_| Ok(Request::Settle)),
     ];
@@ -358,19 +363,7 @@ fn history_of(fields: HistoryFields, home: &AccountId) -> Result<Request, String
 
 fn accounts_of(fields: AccountsFields) -> Result<Request, String> {
     let AccountsFields { prefix, after, limit } = fields;
-    let prefix = prefix.unwrap_or_default();
-    if !may_begin_account(&prefix) {
-        let prefix: String = prefix.chars().take(80).collect();
-        return Err(format!(
-            "no account's name begins with {prefix:?}; those of A begin with \"A/\""
-        ));
-    }
-    Ok(Request::Accounts { prefix, after, limit: page_of(limit)? })
-}
-
-fn may_begin_account(prefix: &str) -> bool {
-    let is_account = |name: &str| name.parse::<AccountId>().is_ok();
-    prefix.is_empty() || is_account(prefix) || is_account(&format!("{prefix}x"))
+    Ok(Request::Accounts { prefix: prefix_of(prefix)?, after, limit: page_of(limit)? })
 }
 
 /// Checks a page's limit, or takes the default.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::bank::ids::NamedSession;
 use crate::bank::limits::MAX_BATCH;
+use crate::bank::request::{Follow, Wanted};
 
 fn account(name: &str) -> AccountId {
     name.parse().unwrap()
@@ -103,6 +104,15 @@ fn each_kind_is_understood() {
         (r#"{"log":{"after":{"epoch":1,"seq":1000}}}"#, Request::Log { after }),
         (r#"{"chain":{}}"#, Request::Chain { from: 0, to: None }),
         (r#"{"chain":{"from":1,"to":5}}"#, Request::Chain { from: 1, to: Some(5) }),
+        (r#"{"follow":{}}"#, Request::Follow(Follow::default())),
+        (
+            r#"{"follow":{"from":{"height":7,"number":3},"accounts":["A","B/x"],"prefix":"C/","log":true}}"#,
+            Request::Follow(Follow {
+                from: Some("7-3".parse().unwrap()),
+                wanted: Wanted::new(vec![account("A"), account("B/x")], "C/".into()),
+                log: true,
+            }),
+        ),
         (r#"{"status":{}}"#, Request::Status),
         (r#" { "settle" : { } } "#, Request::Settle),
     ] {

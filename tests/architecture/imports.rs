@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, sources};
 
 /// The top folders, and what each may import beside itself. No arrow leads up.
-const ALLOWED: [(&str, &[&str]); 25] = [
+const ALLOWED: [(&str, &[&str]); 26] = [
     ("keepalive", &[]),
     ("explain", &[]),
     ("http", &[]),
@@ -20,6 +20,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ("keys", &["bank", "noise"]),
     ("tunnel", &["bank", "wire", "noise", "keepalive", "client"]),
     ("audit", &["explain", "bank", "wire", "store", "client"]),
+    ("relay", &["bank", "wire", "store", "client", "audit"]),
     ("web", &["bank", "wire", "trace", "client", "http"]),
     ("upgrade", &["bank", "store", "audit"]),
     ("play", &["bank", "wire", "store", "trace", "client"]),
@@ -27,14 +28,14 @@ const ALLOWED: [(&str, &[&str]); 25] = [
         "cli",
         &[
             "bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend",
-            "keys", "tunnel", "upgrade", "web",
+            "keys", "tunnel", "upgrade", "web", "relay",
         ],
     ),
     (
         "lib",
         &[
             "bank", "wire", "noise", "store", "trace", "client", "node", "audit", "play", "mend",
-            "keys", "tunnel", "upgrade", "http", "web",
+            "keys", "tunnel", "upgrade", "http", "web", "relay",
         ],
     ),
     ("reader", &[]),

@@ -106,6 +106,7 @@ fn hear(bound: &Bound, heard: &Heard) {
             let query = format!("{query:?}");
             heard.accepted(format!("reads {}", query.split(' ').next().unwrap_or_default()));
         }
+        Bound::Follow(..) => heard.accepted("has it followed"),
         Bound::Peer(_, message) | Bound::Answer(_, message) => {
             assert_one_line(&encode_message(message));
             match message {

@@ -5,6 +5,7 @@ use crate::samples::COMMAND_LINES;
 use crate::target::{Heard, LONGEST_ERROR, Target};
 use paxos_banking::audit::backup::Order;
 use paxos_banking::audit::export::From;
+use paxos_banking::relay::Outlet;
 
 pub struct CommandLine;
 
@@ -54,6 +55,13 @@ impl Target for CommandLine {
                     assert!(!redis.is_empty() && !timeout.is_zero());
                 }
                 heard.accepted("an export");
+            }
+            Ok(Config::Relay(options)) => {
+                assert!(!options.server.address.is_empty());
+                if let Outlet::Stream { url, key, .. } = options.to {
+                    assert!(!url.is_empty() && !key.is_empty());
+                }
+                heard.accepted("a relay");
             }
             Ok(Config::Backup(order)) => {
                 let folder = match order {

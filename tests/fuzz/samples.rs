@@ -212,7 +212,9 @@ pub const COMMANDS: [&str; 41] = [
 ];
 
 /// Command lines, one word a line.
-pub const COMMAND_LINES: [&str; 26] = [
+pub const COMMAND_LINES: [&str; 28] = [
+    "relay\n--id\nA\n--stream\nredis://127.0.0.1:6379/2/ledger\n--to\n7",
+    "relay\n--id\nB\n--csv\n--after\n7-3\n--plain",
     "web\n--listen\n127.0.0.1:0\n--trace\nx.jsonl\n--allow-orders\n--plain",
     "web\n--listen\n0.0.0.0:8080\n--cluster\nA=127.0.0.1:8001",
     "config\ncheck\n--config\nbank.toml",

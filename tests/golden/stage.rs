@@ -312,7 +312,7 @@ impl Stage {
                 let blocks = self.hosts[name].disk.chain[from as usize..=up_to as usize].to_vec();
                 self.send(name, &to, Message::BlocksResponse { blocks });
             }
-            Bound::Read { .. } => {
+            Bound::Read { .. } | Bound::Follow(..) => {
                 panic!("no scene asks for that")
             }
         }

@@ -29,9 +29,10 @@ impl Scene {
 }
 
 const USING: &str = "doc/USING.md";
+const FOLLOWING: &str = "doc/FOLLOWING.md";
 const OPERATING: &str = "doc/OPERATING.md";
 
-pub const SCENES: [Scene; 11] = [
+pub const SCENES: [Scene; 12] = [
     Scene { shown: &[("README.md", "A> transfer B 60")], play: on_a_new_bank },
     Scene {
         shown: &[(USING, "A> transfer B 60"), (USING, "C> transfer B 10"), (USING, "A> tr B 1")],
@@ -55,6 +56,14 @@ pub const SCENES: [Scene; 11] = [
     Scene { shown: &[("doc/WIRE.md", "$ printf")], play: by_hand },
     Scene { shown: &[("doc/METRICS.md", "$ curl")], play: by_http },
     Scene { shown: &[(USING, "$ paxos-banking client --id A --session")], play: once },
+    Scene {
+        shown: &[
+            (FOLLOWING, "A> transfer B 30"),
+            (FOLLOWING, "$ paxos-banking relay --id A --connect 127.0.0.1:7781 --stream"),
+            (FOLLOWING, "$ paxos-banking relay --id A --connect 127.0.0.1:7781 --json"),
+        ],
+        play: followed,
+    },
 ];
 
 /// A command line in this folder: its status, and all that it printed.
@@ -241,6 +250,21 @@ fn once(blocks: &[Block]) {
     for step in blocks[0].steps() {
         let at = format!("--id A --connect {}", bank.address("A"));
         check(&blocks[0], &step, &run(folder.path(), &step.command.replace("--id A", &at)));
+    }
+}
+
+/// A bank that is followed, and relayed into its own Redis.
+fn followed(blocks: &[Block]) {
+    let (folder, bank) = (TempDir::new().unwrap(), Bank::start(&["A", "B", "C"]));
+    type_in(&bank, &blocks[0]);
+    for block in &blocks[1..] {
+        for step in block.steps() {
+            let port = format!(":{}", bank.stores[0].port());
+            let command = step.command.replace("127.0.0.1:7781", bank.address("A"));
+            let command =
+                command.replace(":7791", &port).replace("-p 7791", &port.replace(':', "-p "));
+            check(block, &step, &run(folder.path(), &command));
+        }
     }
 }
 

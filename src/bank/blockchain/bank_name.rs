@@ -15,6 +15,11 @@ const FEWEST: usize = 16;
 pub struct BankName(String);
 
 impl BankName {
+    /// Returns the shortest name of the bank with this block 0.
+    pub fn of(genesis: &BlockHash) -> BankName {
+        BankName(genesis.to_string()[..FEWEST].to_owned())
+    }
+
     /// True if it names the bank with this block 0.
     pub fn names(&self, genesis: &BlockHash) -> bool {
         genesis.to_string().starts_with(&self.0)

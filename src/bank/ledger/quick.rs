@@ -52,6 +52,21 @@ pub(crate) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((number.iter().try_fold(0, add)?, rest))
 }
 
+/// Writes a number in decimal. Most of the text is numbers, and `write!` takes several times as long.
+pub(crate) fn push_number(text: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut begin = digits.len();
+    loop {
+        begin -= 1;
+        digits[begin] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend_from_slice(&digits[begin..]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

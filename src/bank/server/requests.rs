@@ -12,7 +12,7 @@ use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::ledger::rule::LedgerError;
 use crate::bank::limits::{MAX_LOG_PAGE, MAX_LOOKED_THROUGH, MAX_PAGE};
 use crate::bank::request::{
-    AccountState, Cursor, ErrorCode, PeerStatus, Query, Reply, Request, Status,
+    AccountState, Cursor, ErrorCode, Follow, Following, PeerStatus, Query, Reply, Request, Status,
 };
 
 fn unknown(account: AccountId) -> Reply {
@@ -60,10 +60,9 @@ impl Server {
             Request::Settle => return self.settle(connection, id),
             Request::Members(order) => return self.on_order(connection, id, order),
             Request::Chain { from, to } => {
-                let height = self.chain().height();
-                let to = to.unwrap_or(height).min(height);
-                return self.read(connection, id, Query::Chain { from, to });
+                return self.read(connection, id, self.blocks(from, to));
             }
+            Request::Follow(follow) => return self.begin_following(connection, id, follow),
             Request::History { account, before, limit } => {
                 if self.ledger.balances.local(&account).is_some() {
                     let limit = limit.clamp(1, MAX_PAGE);
@@ -89,6 +88,20 @@ impl Server {
             Request::Log { after } => self.log_page(after),
         };
         self.effects.bind(Bound::Reply(connection, id, reply));
+    }
+
+    fn blocks(&self, from: u64, to: Option<u64>) -> Query {
+        let height = self.chain().height();
+        Query::Chain { from, to: to.unwrap_or(height).min(height) }
+    }
+
+    /// Has the shell tell a client what comes, from what is so now.
+    fn begin_following(&mut self, connection: ConnectionId, id: Option<u64>, follow: Follow) {
+        let blocks = self.chain().height() + 1;
+        let bank = self.chain().genesis_hash();
+        let log = if follow.log { self.ledger.log.elements().collect() } else { Vec::new() };
+        let following = Box::new(Following { follow, blocks, bank, log });
+        self.effects.bind(Bound::Follow(connection, id, following));
     }
 
     /// Returns what a page of the account's statement starts from, with a piece of the log if it can hold

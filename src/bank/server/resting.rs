@@ -66,7 +66,8 @@ fn reads_only(request: &Request) -> bool {
         | Request::History { .. }
         | Request::Accounts { .. }
         | Request::Balance(_)
-        | Request::Log { .. } => true,
+        | Request::Log { .. }
+        | Request::Follow(_) => true,
         Request::One(_) | Request::Batch(_) | Request::Settle | Request::Session(_) => false,
         Request::Rejoin(confirmed) => confirmed.is_none(),
         Request::Members(order) => *order == Order::Show,

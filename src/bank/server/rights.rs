@@ -111,7 +111,7 @@ impl Rights<'_> {
         };
         let allowed = match request {
             _ if right.is_operators() => true,
-            Request::Chain { .. } | Request::Log { .. } => right.reads_all(),
+            Request::Chain { .. } | Request::Log { .. } | Request::Follow(_) => right.reads_all(),
             Request::Members(Order::Show) => right.reads_all(),
             Request::Settle | Request::Rejoin(_) | Request::Members(_) => false,
             Request::Balance(account) => {
@@ -193,7 +193,7 @@ fn not_allowed(key: Fingerprint, request: &Request) -> String {
         Request::Settle | Request::Rejoin(_) | Request::Members(_) => {
             "only operators may ask for this"
         }
-        Request::Chain { .. } | Request::Log { .. } => {
+        Request::Chain { .. } | Request::Log { .. } | Request::Follow(_) => {
             "only operators and auditors may ask for this"
         }
         Request::Balance(_) | Request::History { .. } => {
@@ -253,6 +253,21 @@ mod tests {
         let all = [Right::Everything, operator, auditor, asks("x", None), Right::Nothing];
         assert_eq!(all.map(|right| may(right, "A/x")), [true, false, false, true, false]);
         assert_eq!(all.map(|right| may(right, "A")), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn whoever_may_read_all_may_follow_and_no_owner() {
+        let mut balances = Balances::new(1, 2);
+        balances.found([(account("A"), Default::default())]);
+        let open = Action::Open { account: account("A/x"), key: Some(Box::new(key("x"))) };
+        balances.apply(&open).unwrap();
+        let rights = Rights { balances: &balances };
+        let operator = asks("o", Some(Role::Operator));
+        let auditor = asks("a", Some(Role::Auditor));
+        let all = [Right::Everything, operator, auditor, asks("x", None), Right::Nothing];
+        let follow = Request::Follow(Default::default());
+        let may = all.map(|right| rights.forbids(right, &follow).is_none());
+        assert_eq!(may, [true, true, true, false, false]);
     }
 
     #[test]

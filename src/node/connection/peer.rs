@@ -1,11 +1,12 @@
 //! A connection that a peer dialled.
 
-use super::{Ended, Reader, is_time_out};
+use super::{Ended, Reader};
 use crate::bank::effects::Event;
 use crate::bank::ids::ServerId;
 use crate::bank::paxos::message::Hello;
 use crate::node::incoming::Incoming;
 use crate::node::inlet::Inlet;
+use crate::node::socket::is_time_out;
 use crate::wire::{LineRead, LineReader, MAX_PEER_LINE, parse_message};
 
 impl Reader<'_> {

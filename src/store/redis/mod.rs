@@ -39,6 +39,7 @@ mod keys;
 pub mod leftovers;
 mod memory_watch;
 mod options;
+pub mod outlet;
 mod pages;
 mod past;
 mod patience;

@@ -297,7 +297,7 @@ impl Cluster {
                 let blocks = self.nodes[name].disk.chain[from as usize..=up_to as usize].to_vec();
                 self.send(name, &to, Message::BlocksResponse { blocks });
             }
-            Bound::Read { .. } | Bound::Tell(..) => {}
+            Bound::Read { .. } | Bound::Follow(..) | Bound::Tell(..) => {}
         }
     }
 

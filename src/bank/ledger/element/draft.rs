@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::{Element, Parts};
 use crate::bank::ids::{AccountId, RequestId, SessionId};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::quick::push_number;
 
 /// The entries of an element in the making.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -71,21 +72,6 @@ impl Draft {
         (self.entries, self.concerns_servers) = (0, false);
         Element(Arc::new(parts))
     }
-}
-
-/// Writes a number in decimal. Most of the text is numbers, and `write!` takes several times as long.
-fn push_number(text: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut begin = digits.len();
-    loop {
-        begin -= 1;
-        digits[begin] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    text.extend_from_slice(&digits[begin..]);
 }
 
 fn add(text: &mut Vec<u8>, more: &str) {

@@ -162,7 +162,7 @@ impl World {
                     self.schedule(delay, happening);
                 }
             }
-            Bound::Read { .. } | Bound::Tell(..) => {}
+            Bound::Read { .. } | Bound::Follow(..) | Bound::Tell(..) => {}
             Bound::HangUp(to) => self.hang_up(id, &to),
             Bound::Dial(to, at) => {
                 let host = self.hosts.get_mut(id).unwrap();
