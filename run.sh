@@ -24,7 +24,8 @@
 # Who works on the program itself finds bench, python, ledger, simulate, chaos, fuzz and stores in ./dev.sh; ./run.sh passes
 # these on to it.
 #
-# Environment: SERVERS=5 founds a bank of five servers, A to E, instead of three; REDIS_PORT and BASE_PORT (those
+# Environment: SERVERS=5 founds a bank of five servers, A to E, instead of three; ISSUING=yes founds one that issues money (the
+# client's mint and burn), and is known from then on; REDIS_PORT and BASE_PORT (those
 # of server A; the others have the next ones) fix ports that are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown;
 # TRACE=1 has the servers note down the protocol, for ./run.sh web; SERVER_FLAGS holds more flags for the servers, which obey link (faults of links, from the prompt) anyway; PAXOS_BANKING_BIN names a program to use instead of building one.
 
@@ -34,6 +35,8 @@ readonly LETTERS="A B C D E F G H I J K L M N O P Q R S T U V W X Y Z"
 # How many servers a new bank is to have. In this script SERVERS is who they are, which is no business of others'.
 FOUNDERS=${SERVERS:-}
 export -n SERVERS
+# Whether it is to issue money.
+ISSUES=${ISSUING:-}
 REDIS_PORT_USUALLY=6379
 BASE_PORT_USUALLY=8001
 
@@ -64,10 +67,12 @@ use_folder() {
     BANK=$DATA/bank
     MEMBERS=$DATA/servers
     know_servers
+    know_issuing
 }
 
 # ── Who they are: a file that outlives down ──────────────────────────────────────────────────────
-# `founded A B C`, then `added D PORT [--branch]` and `removed A`, a line each, in the order in which it happened.
+# `founded A B C`, perhaps `issuing yes`, then `added D PORT [--branch]` and `removed A`, a line each, in the order in which
+# it happened.
 # From the first addition on the ports stay, since the chain tells where servers are found: `base 8001`.
 
 # Leaves the letters of the servers that founded the bank in $FOUNDED, and of those that are there in $SERVERS.
@@ -93,6 +98,22 @@ know_servers() {
             END { for (i = 0; i < n; i++) if (order[i] in there) print order[i] }' | tr '\n' ' '
     )
     SERVERS=${SERVERS% }
+}
+
+# Checks what ISSUING asks for, and leaves the flag of a bank that issues money in $ISSUING_FLAG.
+know_issuing() {
+    case $ISSUES in
+        "" | yes | no) ;;
+        *) say "ISSUING=$ISSUES: yes founds a bank that issues money, no one that doesn't" >&2; exit 2 ;;
+    esac
+    local issues=${ISSUES:-no}
+    if [ -n "$(words_of founded)" ]; then
+        issues=$(words_of issuing)
+        issues=${issues:-no}
+        [ "${ISSUES:-$issues}" = "$issues" ] ||
+            die "ISSUING=$ISSUES, but what a bank was founded to be stays so for ever: ./run.sh clean forgets the bank"
+    fi
+    ISSUING_FLAG=$([ "$issues" = no ] || echo --issuing)
 }
 
 # words_of KEY: what follows it in its line of the file.
@@ -391,7 +412,7 @@ where_to_begin() {
     if was_added "$1"; then
         echo "--join $(cluster $(others_than "$1")) --listen 127.0.0.1:$(port_of "$1")"
     else
-        echo "--cluster $(cluster $FOUNDED)"
+        echo "--cluster $(cluster $FOUNDED) $ISSUING_FLAG"
     fi
 }
 
@@ -431,7 +452,8 @@ start_everything() {
         await "$id" is_open "$id"
     done
     remember_bank "${SERVERS%% *}"
-    [ -f "$MEMBERS" ] || note_servers founded "$FOUNDED"
+    # In one piece, since a start may be cut short.
+    [ -f "$MEMBERS" ] || note_servers "founded $FOUNDED${ISSUING_FLAG:+$'\n'issuing yes}"
     # shellcheck disable=SC2086  # several words
     say "servers run at $(cluster $SERVERS), their logs are in $DATA/logs"
 }

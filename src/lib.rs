@@ -68,6 +68,7 @@ macro_rules! planted {
 pub mod audit;
 pub mod bank;
 pub mod client;
+mod clock;
 mod explain;
 #[cfg(feature = "http")]
 pub mod http;

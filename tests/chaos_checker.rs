@@ -25,7 +25,7 @@ fn pay(from: &str, to: &str, units: u64) -> Action {
 fn record(number: u64, action: Action, linked: bool) -> Record {
     let home = action.subject().expect("a client's").home();
     let request = Some(request(home, number));
-    Record { action, request, via: Via::Local, linked }
+    Record { action, request, via: Via::Local, linked, reference: None }
 }
 
 /// What two servers, A and B, logged for two blocks: of each server the first seq, and the records.

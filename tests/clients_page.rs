@@ -92,6 +92,8 @@ fn a_request_needs_the_fields_that_are_not_in_brackets() {
     let (_cluster, mut client) = bank();
     let whole = [
         ("transfer", json!({"to": "B", "amount": 1})),
+        ("mint", json!({"amount": 1})),
+        ("burn", json!({"amount": 1})),
         ("open", json!({"account": "A/x"})),
         ("batch", json!({"items": [["A", "B", 1]]})),
         ("rekey", json!({"account": "A/x", "key": format!("SHA256:{}", "A".repeat(43))})),
@@ -132,7 +134,7 @@ fn the_replies_have_the_fields_that_are_listed() {
         let reply = client.ask(&json!({"id": 7, *kind: fields}));
         Cell::of(&listed[*kind][2]).fits(&reply);
     }
-    let by_outcome = ["transfer", "open", "rekey"].map(str::to_owned);
+    let by_outcome = ["transfer", "mint", "burn", "open", "rekey"].map(str::to_owned);
     let seen = asked.map(|(kind, _)| kind.to_owned()).into_iter().chain(by_outcome);
     assert_eq!(seen.collect::<Names>(), listed.into_keys().collect(), "each kind is asked for");
     let reply = client.ask(&json!({"kind": "link"}));

@@ -121,19 +121,18 @@ fn each_entry_is_there_once_though_the_relay_is_killed_a_hundred_times() {
                 thread::sleep(Duration::from_millis(20));
             }
         });
-        let mut grew = 0;
-        let mut before = 0;
         for kill in 0..100_u64 {
+            let before = length(&redis);
             let relay = start(into_stream(&bank, &redis, &[]));
-            // Any moment from the start of the process on; some are long after it has caught up.
+            // Some get so far as to write, however slow all is; there is always more to be written.
+            if kill % 5 == 0 {
+                wait_until("it writes", || length(&redis) > before);
+            }
+            // Any moment from the start of the process on, or from its first entry on.
             thread::sleep(Duration::from_millis(kill * 37 % 120));
             drop(relay);
-            let now = length(&redis);
-            grew += usize::from(now > before);
-            before = now;
         }
         is_over.store(true, Ordering::SeqCst);
-        assert!(grew > 0, "no relay got so far as to write");
     });
     let height = settle(&mut client).to_string();
     let output = run(into_stream(&bank, &redis, &["--to", &height]));
@@ -239,8 +238,8 @@ fn lines_and_tables_go_on_after_the_last_place() {
     let table = text(&["--csv"]);
     let rows: Vec<&str> = table.lines().collect();
     assert!(rows[0].starts_with("place,height,server,epoch,seq,kind,"), "{table}");
-    assert_eq!(rows[1], "1-0,1,A,1,1,open,,,,A/x,,,,local,false,");
-    assert_eq!(rows[3], "1-2,1,A,1,3,transfer,A,C,4,,,,,local,false,");
+    assert!(rows[1].starts_with("1-0,1,A,1,1,open,,,,A/x,,,,local,false,,20"), "{table}");
+    assert!(rows[3].starts_with("1-2,1,A,1,3,transfer,A,C,4,,,,,local,false,,20"), "{table}");
     assert_eq!(text(&["--csv", "--after", "1-1"]), format!("{}\n", rows[3]));
     // A reader that stops is no failure.
     let mut command = Command::new("sh");

@@ -58,7 +58,7 @@ fn record(seq: u64) -> Record {
             (Action::Transfer { from: account("A"), to, amount: amount(1 + seq % 90) }, request)
         }
     };
-    Record { action, request, via: Via::Local, linked: false }
+    Record { action, request, via: Via::Local, linked: false, reference: None }
 }
 
 /// The last entry in the chain after the block at this height.
@@ -76,6 +76,7 @@ fn blocks(instance: InstanceId) -> Vec<SealedBlock> {
         servers,
         keys: BTreeMap::new(),
         origin: None,
+        issuing: false,
     });
     let mut blocks = vec![genesis];
     for height in 1..BLOCKS {
@@ -203,6 +204,7 @@ fn start(redis: &TestRedis) -> Result<Node, StartError> {
         index_memory: NodeConfig::INDEX_MEMORY,
         doors: Doors::default(),
         timings: quick(),
+        issuing: false,
     };
     Node::start(config, Box::new(redis.open()))
 }

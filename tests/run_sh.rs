@@ -354,6 +354,25 @@ fn a_bank_may_be_founded_by_more_or_fewer_than_three() {
 }
 
 #[test]
+fn a_bank_may_be_founded_to_issue_money_and_stays_so() {
+    let bank = RunSh::new();
+    let said = bank.run_with(&[], &[("ISSUING", "maybe")]);
+    assert!(said.status == 2 && said.text.contains("yes founds a bank that issues money"));
+    let said = bank.run_with(&[], &[("ISSUING", "yes"), ("SERVERS", "2")]);
+    assert_eq!(said.status, 0, "{}", said.text);
+    assert_eq!(bank.tell("A", "mint 50").status, 0);
+    bank.must(&["down"]);
+    let said = bank.run_with(&[], &[("ISSUING", "no")]);
+    assert!(said.status == 1 && said.text.contains("stays so for ever"), "{}", said.text);
+    // It needs no word any more.
+    bank.must(&[]);
+    assert_eq!(bank.tell("A", "burn 20").status, 0);
+    let balances = bank.tell("A", "balances --all").text;
+    assert!(balances.contains("230 in all"), "{balances}");
+    bank.must(&["clean"]);
+}
+
+#[test]
 fn who_names_a_server_wrongly_or_one_that_is_down_hears_what_to_do() {
     let bank = with_payments();
     let said = |arguments: &[&str]| bank.run(arguments);

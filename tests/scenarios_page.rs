@@ -37,6 +37,11 @@ fn steady(line: &str) -> String {
     let is_time = |word: &str| {
         word.trim_matches(['(', ')', ',']).parse::<f64>().is_ok() && word.contains('.')
     };
+    let is_time_of_day = |word: &str| {
+        let digit = |c: char| if c.is_ascii_digit() { '0' } else { c };
+        word.chars().map(digit).eq("0000-00-00T00:00:00Z".chars())
+    };
+    let is_time = |word: &str| is_time(word) || is_time_of_day(word);
     let words: Vec<&str> = line.split_whitespace().collect();
     let word = |index: usize| {
         let word = words[index];

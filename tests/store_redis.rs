@@ -154,7 +154,7 @@ fn a_store_of_another_format_is_refused() {
         let text = error.to_string();
         assert!(text.contains(&format!("SERVER-STATE-A[format] is {other:?}")), "{text}");
         assert!(
-            text.contains("only formats 4 to 5") && text.contains("start the version"),
+            text.contains("only formats 4 to 6") && text.contains("start the version"),
             "{text}"
         );
         assert_eq!(dump(c), before);

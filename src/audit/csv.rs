@@ -6,10 +6,11 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
 use crate::bank::ledger::member_change::{Admission, MemberChange};
+use crate::bank::reference::Reference;
+use crate::clock;
 
 /// The first row of the table.
-pub const HEADER: &str =
-    "height,server,epoch,seq,kind,from,to,amount,account,old,new,request,via,linked,key\n";
+pub const HEADER: &str = "height,server,epoch,seq,kind,from,to,amount,account,old,new,request,via,linked,key,time,reference\n";
 
 /// True if all entries of an element have names. An export doesn't verify, so the first entry may stand at
 /// the end of what can be counted.
@@ -49,8 +50,8 @@ pub fn of_log(server: &ServerId, element: &Element) -> String {
 
 /// Writes an entry; the height is empty while it is in no block.
 pub fn of_entry(height: &str, entry: &Entry) -> String {
-    let Entry { server, epoch, seq, record } = entry;
-    let Record { action, request, via, linked } = record;
+    let Entry { server, epoch, seq, time, record } = entry;
+    let Record { action, request, via, linked, reference } = record;
     let (epoch, seq) = (epoch.to_string(), seq.to_string());
     let request = request.as_ref().map(ToString::to_string).unwrap_or_default();
     let via = match via {
@@ -59,12 +60,22 @@ pub fn of_entry(height: &str, entry: &Entry) -> String {
     };
     let linked = if *linked { "true" } else { "false" };
     let server = server.as_str();
+    let time = time.map(clock::text_of).unwrap_or_default();
+    let reference = reference.as_ref().map(Reference::as_str).unwrap_or_default();
     let named = Row { height, server, epoch: &epoch, seq: &seq, ..Row::default() };
-    let row = Row { request: &request, via, linked, ..named };
+    let row = Row { request: &request, via, linked, time: &time, reference, ..named };
     match action {
         Action::Transfer { from, to, amount } => {
             let (from, to, amount) = (from.as_str(), to.as_str(), &amount.to_string());
             Row { kind: "transfer", from, to, amount, ..row }.line()
+        }
+        Action::Mint { account, amount } => {
+            let (account, amount) = (account.as_str(), &amount.to_string());
+            Row { kind: "mint", amount, account, ..row }.line()
+        }
+        Action::Burn { account, amount } => {
+            let (account, amount) = (account.as_str(), &amount.to_string());
+            Row { kind: "burn", amount, account, ..row }.line()
         }
         Action::Open { account, key } => {
             let key = &text_of(key.as_deref());
@@ -110,7 +121,7 @@ struct Row<'a> {
     from: &'a str,
     to: &'a str,
     amount: &'a str,
-    /// The account that is opened or gets a key; for what concerns a server, the server's account.
+    /// The account that is opened or gets a key, or for which money is issued or taken back; for what concerns a server, the server's account.
     account: &'a str,
     old: &'a str,
     new: &'a str,
@@ -119,15 +130,18 @@ struct Row<'a> {
     linked: &'a str,
     /// The owner's key; for a server, the key by which it is known.
     key: &'a str,
+    /// The time of the entry's turn, in UTC.
+    time: &'a str,
+    reference: &'a str,
 }
 
 impl Row<'_> {
     fn line(&self) -> String {
         let Row { height, server, epoch, seq, kind, from, to, amount, .. } = self;
-        let Row { account, old, new, request, via, linked, key, .. } = self;
+        let Row { account, old, new, request, via, linked, key, time, reference, .. } = self;
         let fields = [
             height, server, epoch, seq, kind, from, to, amount, account, old, new, request, via,
-            linked, key,
+            linked, key, time, reference,
         ];
         let mut line = fields.map(|field| quoted(field)).join(",");
         line.push('\n');
@@ -153,13 +167,13 @@ mod tests {
 
     #[test]
     fn what_would_be_taken_for_more_is_quoted() {
-        let text = r#"{"epoch":1,"seq":7,"entries":[["A","B",5],{"open":"A/x","marks":"paxos"}]}"#;
+        let text = r#"{"epoch":1,"seq":7,"time":1796009637123,"entries":[["A","B",5,null,null,"a, b"],{"mint":"A/x","amount":3,"marks":"paxos"}]}"#;
         let element = Element::open(text).unwrap();
         assert_eq!(
             of_log(&"A".parse().unwrap(), &element),
             "\
-,A,1,7,transfer,A,B,5,,,,,local,false,
-,A,1,8,open,,,,A/x,,,,paxos,false,
+,A,1,7,transfer,A,B,5,,,,,local,false,,2026-11-30T03:33:57Z,\"a, b\"
+,A,1,8,mint,,,3,A/x,,,,paxos,false,,2026-11-30T03:33:57Z,
 "
         );
         for (field, written) in

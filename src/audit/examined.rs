@@ -200,12 +200,21 @@ impl Examined {
 
     /// Checks that money is neither made nor lost. It is counted anew, since nothing else adds up the total.
     fn check_total(&self) -> Result<(), Trouble> {
-        let ((total, _), opened_with) = (self.replay.counted(), self.replay.opened_with());
+        let ((total, _), money) = (self.replay.counted(), self.replay.money());
         let is_complete = self.replay.chain().is_none_or(Chain::is_complete);
-        if total == opened_with || !is_complete {
+        if total == money || !is_complete {
             return Ok(());
         }
-        let what = format!("all accounts hold {total}, and the bank was opened with {opened_with}");
+        let opened_with = self.replay.opened_with();
+        let what = match opened_with == money {
+            true => {
+                format!("all accounts hold {total}, and the bank was opened with {opened_with}")
+            }
+            false => format!(
+                "all accounts hold {total}, and the bank was opened with {opened_with} and has {money} by what it \
+                 issued since"
+            ),
+        };
         Err(Finding::new(self.source.spot(&Place::Chain), what).into())
     }
 

@@ -2,22 +2,26 @@
 //!
 //! An account keeps its name, below `Assets:`. So different accounts have different names there, and nothing in a name
 //! means anything to these programs: our names are letters, digits, `-`, `_`, `.` and one `/`. What an account begins with
-//! comes from `Equity:Opening`. The commodity is `UNIT`, the bank's unit of money. Commodity and accounts are declared
+//! comes from `Equity:Opening`, and money that a home issues from `Equity:Issued`, to which it goes back. The commodity is `UNIT`, the bank's unit of money. Commodity and accounts are declared
 //! before their first use, so the strict checks of both programs pass.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
-use crate::audit::dates;
 use crate::audit::exported::Header;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::Block;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
+use crate::bank::wall_time::WallTime;
+use crate::clock;
 
 /// The account from which openings come.
 const OPENING: &str = "Equity:Opening";
+
+/// The account from which issued money comes, and to which it goes when it is taken back.
+const ISSUED: &str = "Equity:Issued";
 
 /// The commodity.
 const UNIT: &str = "UNIT";
@@ -28,7 +32,8 @@ pub fn begin(Header { server, format, instance }: &Header) -> String {
         "; The past of a bank of paxos-banking, by the store of {server} (instance {instance}, format {format}).\n\
          ; A transaction marked * is in a block, one marked ! is in {server}'s local log alone. Its code is the entry's name.\n\
          commodity {UNIT}\n\
-         account {OPENING}\n"
+         account {OPENING}\n\
+         account {ISSUED}\n"
     )
 }
 
@@ -54,8 +59,7 @@ pub fn of_block(block: &Block) -> String {
     for (server, elements) in &block.logs {
         for element in elements {
             for (entry, number) in element.entries(server).zip(numbers.by_ref()) {
-                text +=
-                    &of_entry(element, &entry, &format!("block {height}, number {number}"), '*');
+                text += &of_entry(&entry, &format!("block {height}, number {number}"), '*');
             }
         }
     }
@@ -67,7 +71,10 @@ pub fn before_log(log: &[Element]) -> String {
     let records = log.iter().flat_map(Element::records);
     let accounts: BTreeSet<&AccountId> = records
         .filter_map(|record| match &record.action {
-            Action::Transfer { to: account, .. } | Action::Open { account, .. } => Some(account),
+            Action::Transfer { to: account, .. }
+            | Action::Mint { account, .. }
+            | Action::Burn { account, .. }
+            | Action::Open { account, .. } => Some(account),
             _ => None,
         })
         .collect();
@@ -77,25 +84,32 @@ pub fn before_log(log: &[Element]) -> String {
 /// Writes an element of a server's local log. It is in no block yet.
 pub fn of_log(server: &ServerId, element: &Element) -> String {
     let place = format!("local log of {server}");
-    element.entries(server).map(|entry| of_entry(element, &entry, &place, '!')).collect()
+    element.entries(server).map(|entry| of_entry(&entry, &place, '!')).collect()
 }
 
 /// Writes an entry of an element, which is at a place.
-fn of_entry(element: &Element, entry: &Entry, place: &str, mark: char) -> String {
-    let Entry { server, epoch, seq, record: Record { action, via, linked, .. } } = entry;
+fn of_entry(entry: &Entry, place: &str, mark: char) -> String {
+    let Entry { server, epoch, seq, time, record: Record { action, via, linked, reference, .. } } =
+        entry;
     let name = format!("{server}.{epoch}.{seq}");
     let about = |what: &str, whom: &dyn Display| format!("; {place}: {name} {what} {whom}\n");
+    let moves = |to: &dyn Display, from: &dyn Display, amount: Amount| {
+        let via = match via {
+            Via::Local => "local",
+            Via::Paxos => "paxos",
+        };
+        let linked = if *linked { ", linked" } else { "" };
+        let (payee, about) = match reference {
+            Some(reference) => (harmless(reference.as_str()), format!("{place}, {via}{linked}")),
+            None => (place.to_owned(), format!("{via}{linked}")),
+        };
+        let head = format!("{} {mark} ({name}) {payee}  ; {about}", date(*time));
+        transaction(&head, to, from, amount)
+    };
     match action {
-        Action::Transfer { from, to, amount } => {
-            let via = match via {
-                Via::Local => "local",
-                Via::Paxos => "paxos",
-            };
-            let linked = if *linked { ", linked" } else { "" };
-            let date = date(time_of(element));
-            let head = format!("{date} {mark} ({name}) {place}  ; {via}{linked}");
-            transaction(&head, &Name(to), &Name(from), *amount)
-        }
+        Action::Transfer { from, to, amount } => moves(&Name(to), &Name(from), *amount),
+        Action::Mint { account, amount } => moves(&Name(account), &ISSUED, *amount),
+        Action::Burn { account, amount } => moves(&ISSUED, &Name(account), *amount),
         Action::Open { account, .. } => about("opens", account),
         Action::Rekey { account, .. } => about("gives another key to", account),
         Action::Pin { server, .. } => about("pins the key of", server),
@@ -104,18 +118,24 @@ fn of_entry(element: &Element, entry: &Entry, place: &str, mark: char) -> String
     }
 }
 
+/// Writes a text as a payee. A semicolon would begin a comment, a bar what `hledger` takes for a note, and a
+/// parenthesis at its beginning a code; and no program tells spaces at an end.
+fn harmless(text: &str) -> String {
+    let text = text.replace(';', ",").replace('|', "/");
+    match text.trim() {
+        "" => "-".into(),
+        text if text.starts_with('(') => format!("- {text}"),
+        text => text.into(),
+    }
+}
+
 fn transaction(head: &str, to: &dyn Display, from: &dyn Display, amount: Amount) -> String {
     format!("\n{head}\n    {to}  {amount} {UNIT}\n    {from}  -{amount} {UNIT}\n")
 }
 
-/// Returns when an element's entries were made, in seconds since 1970; none if the element doesn't tell.
-fn time_of(_element: &Element) -> Option<u64> {
-    None
-}
-
 /// Returns the date of a time. Journals need one, so an unknown time is the first day of 1970.
-fn date(time: Option<u64>) -> String {
-    dates::date(time.unwrap_or_default())
+fn date(time: Option<WallTime>) -> String {
+    time.map_or("1970-01-01".into(), clock::date_of)
 }
 
 /// An account's name in a journal.

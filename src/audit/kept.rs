@@ -6,6 +6,7 @@ use crate::audit::finding::Finding;
 use crate::audit::replay::Replay;
 use crate::audit::source::{Kept, Source, Standing};
 use crate::bank::blockchain::chain::Chain;
+use crate::bank::blockchain::derived::Derived;
 use crate::bank::ids::{InstanceId, ServerId, SessionId};
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::sessions::is_before;
@@ -125,25 +126,29 @@ pub fn check(
             return wrong(Place::Included, what);
         }
     }
-    if kept.derived.instances != right.instances {
-        return wrong(Place::Instances, "they are not what follows from the chain".into());
-    }
-    if kept.derived.deposed != right.deposed {
-        return wrong(Place::Deposed, "they are not what follows from the chain".into());
-    }
-    if kept.derived.keys != right.keys {
-        return wrong(Place::Keys, "they are not what follows from the chain".into());
-    }
-    if kept.derived.former != right.former {
-        return wrong(Place::FormerKeys, "they are not what follows from the chain".into());
-    }
-    if kept.derived.membership != right.membership {
-        return wrong(Place::Membership, "it is not what follows from the chain".into());
+    if let Some((place, what)) = differs(&kept.derived, right) {
+        return wrong(place, what.into());
     }
     match source.server() {
         Some(server) => check_sessions(replay, source, kept, &server).map(|()| notes),
         None => Ok(notes),
     }
+}
+
+/// Returns the first of what follows from the chain that is stored otherwise.
+fn differs(kept: &Derived, right: &Derived) -> Option<(Place, &'static str)> {
+    const THEY: &str = "they are not what follows from the chain";
+    const IT: &str = "it is not what follows from the chain";
+    let all = [
+        (kept.instances == right.instances, Place::Instances, THEY),
+        (kept.deposed == right.deposed, Place::Deposed, THEY),
+        (kept.keys == right.keys, Place::Keys, THEY),
+        (kept.former == right.former, Place::FormerKeys, THEY),
+        (kept.membership == right.membership, Place::Membership, IT),
+        (kept.times == right.times, Place::Times, THEY),
+        (kept.issued == right.issued, Place::Issued, IT),
+    ];
+    all.into_iter().find(|(same, ..)| !same).map(|(_, place, what)| (place, what))
 }
 
 /// Checks what a store says of sessions, by which a late retry is recognized.

@@ -4,7 +4,7 @@ use crate::audit::finding::Finding;
 use crate::audit::replay::{Replay, came_again};
 use crate::audit::requests::Requests;
 use crate::audit::source::Source;
-use crate::bank::blockchain::chain::BlockError;
+use crate::bank::blockchain::block_error::BlockError;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;

@@ -40,7 +40,6 @@ pub mod across;
 pub mod archives;
 pub mod backup;
 pub mod csv;
-pub mod dates;
 pub mod examined;
 pub mod export;
 pub mod exported;

@@ -109,6 +109,19 @@ impl Replay {
         self.chain.as_ref().map_or(0, Chain::founded_with)
     }
 
+    /// Returns the sum of all balances that follows: what the bank was opened with, and what it has issued since.
+    pub fn money(&self) -> u128 {
+        self.chain.as_ref().map_or(0, Chain::money)
+    }
+
+    /// Returns what the bank has issued beyond what it took back; none if it issues no money, and never did.
+    pub fn issued(&self) -> Option<i128> {
+        let chain = self.chain.as_ref()?;
+        let issued = &chain.derived().issued;
+        let issues = chain.genesis().issuing || !issued.is_empty();
+        issues.then(|| issued.values().map(|issued| i128::from(*issued)).sum())
+    }
+
     /// Appends the next block, and returns it.
     ///
     /// # Errors

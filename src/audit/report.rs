@@ -57,6 +57,9 @@ pub struct One {
     pub total: u128,
     /// The sum with which the bank was opened.
     pub opened_with: u128,
+    /// What it has issued since, beyond what it took back; absent in a bank that issues no money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued: Option<i128>,
     /// The first thing that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrong: Option<Finding>,
@@ -199,6 +202,7 @@ impl One {
             accounts,
             total,
             opened_with: replay.opened_with(),
+            issued: replay.issued(),
             no_bank: blocks == 0 && examined.is_sound(),
             wrong,
             unread,
@@ -215,7 +219,16 @@ impl One {
             writeln!(to, "  chain    height {height}, head {}, {entries}{as_far}", head.short())?;
             let accounts = count(self.accounts, "account", "accounts");
             let opened_with = self.opened_with;
-            writeln!(to, "  total    {} in {accounts}; opened with {opened_with}", self.total)?;
+            let issued = match self.issued {
+                None => String::new(),
+                Some(issued @ 0..) => format!(", issued {issued} since"),
+                Some(taken) => format!(", took back {} since", -taken),
+            };
+            writeln!(
+                to,
+                "  total    {} in {accounts}; opened with {opened_with}{issued}",
+                self.total
+            )?;
         }
         if let Some(log) = self.log {
             writeln!(to, "  log      {}", count(log as u64, "entry", "entries"))?;

@@ -129,6 +129,8 @@ impl Source for ServerSource {
             | Place::Keys
             | Place::FormerKeys
             | Place::Membership
+            | Place::Times
+            | Place::Issued
             | Place::Sessions
             | Place::Session(_)
             | Place::Horizon

@@ -1,6 +1,8 @@
 //! Bounds on what a server holds at a time. The protocol depends on their values only as far as
 //! [`Limits::assert_sound`] says.
 
+use crate::bank::amount::Amount;
+
 /// The most servers that a bank may be founded with, and the most that may vote.
 pub const MAX_SERVERS: usize = 9;
 /// The most members that a bank may have, with those that have no vote.
@@ -20,8 +22,20 @@ pub const MAX_ASKED: usize = 256;
 /// The longest time that a transfer may wait for money: one day, in milliseconds.
 pub const MAX_WAIT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// The longest text of one entry in an element, in bytes: two accounts of 81 characters, an amount, a
-/// request of 135, marks.
-pub const MAX_ENTRY_TEXT: usize = 400;
+/// request of 135, marks, a reference of 64 characters of four bytes each.
+pub const MAX_ENTRY_TEXT: usize = 700;
+
+/// The most that a home may have issued beyond what it took back, in units.
+pub const MAX_ISSUED: i64 = 1 << 42;
+/// The most servers that a bank that issues money may ever have had as members.
+pub const MAX_HOMES: usize = 1 << 10;
+/// The most money with which a bank that issues money may begin: all homes together can't issue so much that the sum of
+/// all balances is no amount.
+pub const MAX_FOUNDED: Amount =
+    match Amount::new(Amount::MAX.units() - MAX_ISSUED as u64 * MAX_HOMES as u64) {
+        Some(most) => most,
+        None => unreachable!(),
+    };
 
 /// The number of accounts on a page of stored balances. All programs that read a store have to agree on it.
 pub const PAGE: usize = 256;
@@ -177,6 +191,12 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_all_homes_issue_there_is_no_more_than_can_be_counted() {
+        let all = Amount::new(MAX_ISSUED as u64 * MAX_HOMES as u64);
+        assert_eq!(all.and_then(|all| MAX_FOUNDED.plus(all)), Some(Amount::MAX));
+    }
 
     #[test]
     fn many_pages_are_written_faster_than_few_but_never_many_times_a_block() {

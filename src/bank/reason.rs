@@ -43,6 +43,8 @@ pub enum Code {
     WrongServer,
     /// The account names a home that is no server of the bank.
     NoSuchServer,
+    /// The bank issues no money, and takes none back.
+    NotIssuing,
     /// The wait for money is longer than allowed.
     WaitTooLong,
     /// The amount is 0.
@@ -55,6 +57,8 @@ pub enum Code {
     TooManyAccounts,
     /// The account is open already.
     AccountExists,
+    /// The home would have issued more money than a home may.
+    IssuedTooMuch,
     /// Too much waits at this server already.
     TooMuchWaits,
     /// The payer holds less, by everything that the consulted servers know.
@@ -81,6 +85,8 @@ impl From<&LedgerError> for Code {
             LedgerError::ToItself => Code::SameAccount,
             LedgerError::Exists(_) => Code::AccountExists,
             LedgerError::NotHome(_) => Code::WrongServer,
+            LedgerError::NotIssuing => Code::NotIssuing,
+            LedgerError::IssuedTooMuch { .. } => Code::IssuedTooMuch,
         }
     }
 }

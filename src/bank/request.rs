@@ -11,6 +11,7 @@ use crate::bank::ledger::entry::{Action, Entry, Position, Via};
 pub use crate::bank::member_order::{AsksToJoin, MemberStatus, Order};
 pub use crate::bank::query::{AccountState, Cursor, Following, Query};
 use crate::bank::reason::Reason;
+use crate::bank::reference::Reference;
 pub use crate::bank::status::{
     Measured, PeerStatus, Percentiles, RedisStatus, ShortStatus, Start, Status,
 };
@@ -28,12 +29,15 @@ pub struct Instruction {
     pub settled: bool,
     /// The time, in milliseconds, before which it is not refused for insufficient funds.
     pub wait_ms: Option<u64>,
+    /// What it is for, in the client's words.
+    pub reference: Option<Reference>,
 }
 
 impl Instruction {
     /// Makes an instruction of the action alone, answered as soon as possible.
     pub fn plain(action: Action) -> Instruction {
-        Instruction { action, request: None, linked: false, settled: false, wait_ms: None }
+        let (request, wait_ms, reference) = (None, None, None);
+        Instruction { action, request, linked: false, settled: false, wait_ms, reference }
     }
 }
 

@@ -94,6 +94,10 @@ pub enum Place {
     FormerKeys,
     /// What orders have changed about the members.
     Membership,
+    /// The times of the servers' last elements in the chain.
+    Times,
+    /// What homes have issued.
+    Issued,
     /// All sessions in the chain.
     Sessions,
     /// The highest number of this session in the chain.
@@ -127,6 +131,8 @@ impl fmt::Display for Place {
             Place::Keys => f.write_str("the servers' keys"),
             Place::FormerKeys => f.write_str("the keys that were servers'"),
             Place::Membership => f.write_str("the changes of the members"),
+            Place::Times => f.write_str("the times of the entries in the chain"),
+            Place::Issued => f.write_str("the money that was issued"),
             Place::Sessions => f.write_str("the sessions in the chain"),
             Place::Session(session) => write!(f, "session {session} in the chain"),
             Place::Horizon => f.write_str("the horizon of the sessions"),

@@ -124,6 +124,11 @@ pub struct Server {
     #[arg(long, value_name = "UNITS", default_value = "100", allow_negative_numbers = true)]
     pub opening_balance: Amount,
 
+    /// Found the bank to issue money: operators then bring money in (mint) and take it out (burn). The same for every
+    /// server, and for ever
+    #[arg(long)]
+    pub issuing: bool,
+
     /// The address to listen at [default: this server's address in --cluster]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<Address>,

@@ -31,8 +31,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use paxos_banking::audit::{Options as AuditOptions, backup, export};
 use paxos_banking::bank::address::Address;
-use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::server::cannot_rejoin;
+use paxos_banking::client::split::line_of;
 use paxos_banking::client::{self, Options};
 use paxos_banking::mend;
 use paxos_banking::node::{NodeConfig, Timings};
@@ -212,7 +212,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
     let membership = begin_at(membership, server.join, server.listen.as_ref())?;
     let own_address = own_address(&membership)?;
     let Membership { id, cluster } = membership;
-    check_total(opening_balance, cluster.0.len())?;
+    values::check_total(opening_balance, cluster.0.len(), server.issuing)?;
     let no_way_back = cannot_rejoin(cluster.0.len()).filter(|_| server.rejoin);
     if let Some(reason) = no_way_back {
         return Err(format!("--rejoin is refused: {reason}"));
@@ -235,6 +235,7 @@ fn check_server(server: args::Server, variable: Option<String>) -> Result<Config
         listen,
         cluster,
         opening_balance,
+        issuing: server.issuing,
         rejoin: server.rejoin,
         join,
         bank: server.bank,
@@ -327,7 +328,7 @@ fn check_client(client: args::Client, environment: &Environment) -> Result<Confi
     words.retain(|word| word != "--json");
     json |= words.len() < before;
     if !words.is_empty() {
-        commands = vec![words.join(" ")];
+        commands = vec![line_of(&words)];
     }
     let (timeout, give_up_after) = values::patience(timeout, give_up_after)?;
     let (address, others) = place(&membership, connect)?;
@@ -361,20 +362,6 @@ fn upgrade_options(
 fn mend_options(mend: args::Mend) -> mend::Options {
     let args::Mend { folder, yes, zeros } = mend;
     mend::Options { folder, cut: yes, zeros }
-}
-
-/// Checks that no sum of balances can ever be too large.
-fn check_total(opening_balance: Amount, servers: usize) -> Result<(), String> {
-    let total = opening_balance.units().checked_mul(servers as u64);
-    match total.and_then(Amount::new) {
-        Some(_) => Ok(()),
-        None => Err(format!(
-            "--opening-balance {opening_balance} for {servers} servers is more than the {} that a bank \
-             can hold; {} each is the most",
-            Amount::MAX,
-            Amount::MAX.units() / servers as u64
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The command line as a whole; single values are tested beside their parsers.
 
 use super::*;
+use paxos_banking::bank::amount::Amount;
 
 fn parse_words(line: &str) -> Result<Config, clap::Error> {
     parse(std::iter::once("paxos-banking").chain(line.split_whitespace()), Environment::default())
@@ -45,6 +46,7 @@ fn an_id_is_all_that_a_server_needs() {
     assert!(!server.redis_options.allow_weak && server.redis_options.copies == 0);
     assert_eq!((server.node.timings.settle_every, server.node.settle_at), (None, None));
     assert!(!server.node.always_paxos && !server.node.allow_fault_injection);
+    assert!(!server.node.issuing);
 }
 
 /// Compares the help's defaults with the library's, which are written down separately.
@@ -92,12 +94,24 @@ fn a_command_may_be_typed_in_plain_words() {
 }
 
 #[test]
+fn what_a_shell_has_taken_the_quotes_off_is_quoted_again() {
+    let words =
+        ["paxos-banking", "client", "--id", "A", "transfer", "B", "30", "--for", "invoice 17"];
+    match parse(words, Environment::default()) {
+        Ok(Config::Client(client, _)) => {
+            assert_eq!(client.commands, ["transfer B 30 --for \"invoice 17\""]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn everything_can_be_set() {
     let server = server(
         "--id north --cluster north=n:1,south=s:2 --listen 0.0.0.0:1 --redis redis://r:1/2 \
          --opening-balance 7 --allow-weak-redis --back-off 1ms --redis-timeout 1m \
          --settle-every 30s --settle-at 1000 --always-paxos --allow-fault-injection \
-         --access open --let-everybody-debit",
+         --access open --let-everybody-debit --issuing",
     );
     assert_eq!(server.node.listen, "0.0.0.0:1");
     assert_eq!((server.redis.as_str(), server.node.opening_balance.units()), ("redis://r:1/2", 7));
@@ -106,7 +120,7 @@ fn everything_can_be_set() {
     assert_eq!(server.redis_options.timeout, Duration::from_secs(60));
     assert_eq!(server.node.timings.settle_every, Some(Duration::from_secs(30)));
     assert_eq!(server.node.settle_at, Some(1_000));
-    assert!(server.node.always_paxos && server.node.allow_fault_injection);
+    assert!(server.node.always_paxos && server.node.allow_fault_injection && server.node.issuing);
 }
 
 #[test]
@@ -159,6 +173,9 @@ fn all_opening_balances_together_fit_into_one_amount() {
     assert_eq!(fits.node.opening_balance.units(), third);
     let message = error(&format!("server --id A --opening-balance {}", third + 1));
     assert!(message.contains(&format!("{third} each is the most")), "{message}");
+    // What may be issued needs room, too.
+    let message = error(&format!("server --id A --issuing --opening-balance {third}"));
+    assert!(message.contains("each is the most"), "{message}");
 }
 
 #[test]
@@ -185,7 +202,7 @@ fn each_command_has_a_page_and_its_flags_are_completed() {
         match parse_words(&format!("completions {shell}")) {
             Ok(Config::Print(text)) => {
                 assert!(
-                    text.contains("settle-every") && text.contains("upgrade"),
+                    ["settle-every", "upgrade", "issuing"].iter().all(|flag| text.contains(flag)),
                     "{shell}: {text}"
                 );
             }

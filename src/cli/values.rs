@@ -8,7 +8,7 @@ use std::time::Duration;
 use paxos_banking::bank::address::Address;
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::ids::ServerId;
-use paxos_banking::bank::limits::{Limits, MAX_SERVERS};
+use paxos_banking::bank::limits::{Limits, MAX_FOUNDED, MAX_SERVERS};
 use paxos_banking::client;
 use paxos_banking::store::redis::MAX_COPIES;
 
@@ -70,6 +70,23 @@ pub fn parse_copies(text: &str) -> Result<u8, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let copies = text.parse().ok().filter(|copies| digits && *copies <= MAX_COPIES);
     copies.ok_or_else(|| format!("a number of copies is from 0 to {MAX_COPIES}"))
+}
+
+/// Checks that no sum of balances can ever be too large.
+pub fn check_total(opening_balance: Amount, servers: usize, issuing: bool) -> Result<(), String> {
+    let (most, bank) = match issuing {
+        true => (MAX_FOUNDED, "a bank that issues money can begin with"),
+        false => (Amount::MAX, "a bank can hold"),
+    };
+    let total = opening_balance.units().checked_mul(servers as u64);
+    match total.and_then(Amount::new) {
+        Some(total) if total <= most => Ok(()),
+        _ => Err(format!(
+            "--opening-balance {opening_balance} for {servers} servers is more than the {most} that {bank}; {} each \
+             is the most",
+            most.units() / servers as u64
+        )),
+    }
 }
 
 /// Reads the number of a payment in a session.

@@ -10,15 +10,17 @@ use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::request::{Cursor, Follow, Instruction, Listed, Order, Reply, Request};
+use crate::bank::wall_time::WallTime;
 use crate::client::ending::{Ending, Failure};
 use crate::client::help::Help;
+use crate::client::since::Since;
 use crate::wire::link::{LinkFaults, LinkOrder};
 use crate::wire::reply::HashedBlock;
 
 /// A user's command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Does a transfer or an opening, or gives an account another key.
+    /// Does a transfer or an opening, gives an account another key, or issues money or takes it back.
     One(Instruction),
     /// Does several instructions by one request.
     Batch(Vec<Instruction>),
@@ -84,6 +86,8 @@ pub enum Page {
         limit: usize,
         /// Where the page before ended.
         before: Option<Cursor>,
+        /// The oldest that is wanted.
+        since: Option<Since>,
     },
     /// A page of the accounts, in the order of their names.
     Accounts(List),
@@ -128,8 +132,9 @@ impl fmt::Display for List {
 impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Page::History { account, limit, before } => {
+            Page::History { account, limit, before, since } => {
                 write!(f, "history {account} {limit}")?;
+                since.map_or(Ok(()), |since| write!(f, " --since {since}"))?;
                 before.map_or(Ok(()), |Cursor { height, place, balance }| {
                     write!(f, " --before {height}.{place}.{balance}")
                 })
@@ -155,6 +160,8 @@ pub enum Response {
         reply: Reply,
         /// The command's next page, if there is one.
         next: Option<Page>,
+        /// The time before which nothing is shown, if there is one.
+        since: Option<WallTime>,
     },
     /// A page of `balances`, or of `more` after it.
     Balances {

@@ -2,6 +2,7 @@
 
 use crate::client::find::find;
 use crate::client::help::TOPICS;
+use crate::client::split::{Word, ends_within, parts, words};
 use crate::wire::messages::NAMES;
 
 /// A kind of words that make sense at a place.
@@ -29,8 +30,8 @@ pub(super) fn wanted(line: &str) -> Wanted {
     let parts = |c: char| c.is_whitespace() || matches!(c, ',' | '(');
     let last = line.char_indices().rev().find(|(_, c)| parts(*c));
     let from = last.map_or(0, |(at, c)| at + c.len_utf8());
-    // From `#` on, nothing means anything.
-    let kinds = if line.contains('#') { Vec::new() } else { kinds(&line[..from], &line[from..]) };
+    // In a comment nothing means anything, and in quotes anything.
+    let kinds = if ends_within(line) { Vec::new() } else { kinds(&line[..from], &line[from..]) };
     Wanted { from, kinds }
 }
 
@@ -46,33 +47,33 @@ fn kinds(before: &str, typed: &str) -> Vec<Kind> {
         let place = before.matches(',').count();
         return if place < 2 { vec![Kind::Accounts] } else { Vec::new() };
     }
-    let words: Vec<&str> = before.split_whitespace().collect();
-    let Some((command, arguments)) = words.split_first() else {
+    let words = words(before).unwrap_or_default();
+    let Some((command, rest)) = words.split_first() else {
         return vec![Kind::Words(commands())];
     };
+    let command = &*command.text;
+    let arguments: Vec<&str> = rest.iter().map(|word| &*word.text).collect();
     let Ok(topic) = find(command) else { return Vec::new() };
     if typed.starts_with('-') {
         return vec![Kind::Words(flags(topic.word).to_vec())];
     }
-    if arguments
-        .last()
-        .is_some_and(|word| matches!(*word, "--key" | "--wait" | "--before" | "--from" | "--to"))
-    {
+    if arguments.last().is_some_and(|word| takes_value(word)) {
         return Vec::new();
     }
     let first = arguments.is_empty();
     match topic.word {
-        "transfer" | "t" => accounts_of_a_transfer(&arguments.join(" ")),
+        "transfer" | "t" => accounts_of_a_transfer(rest),
         "linked" | "batch" => {
-            let part = before.rsplit(',').next().unwrap_or_default();
-            accounts_of_a_part(part.trim_start_matches(|c: char| c.is_whitespace()), command)
+            accounts_of_a_part(parts(rest).last().map(Vec::as_slice).unwrap_or_default())
         }
-        "rekey" | "balance" | "balances" | "history" | "accounts" if first => vec![Kind::Accounts],
+        "mint" | "burn" | "rekey" | "balance" | "balances" | "history" | "accounts" if first => {
+            vec![Kind::Accounts]
+        }
         "follow" => vec![Kind::Accounts],
         "log" | "rejoin" | "dismiss" | "move" | "promote" | "demote" if first => {
             vec![Kind::Servers]
         }
-        "link" => link(arguments),
+        "link" => link(&arguments),
         "help" if first => vec![Kind::Words(commands())],
         _ => Vec::new(),
     }
@@ -84,33 +85,41 @@ fn commands() -> Vec<&'static str> {
 
 fn flags(command: &str) -> &'static [&'static str] {
     match command {
-        "transfer" | "t" | "linked" | "batch" => &["--settled", "--wait"],
-        "open" => &["--key", "--settled"],
-        "rekey" => &["--settled"],
+        "transfer" | "t" | "linked" | "batch" | "burn" => &["--settled", "--for", "--wait"],
+        "open" => &["--key", "--for", "--settled"],
+        "rekey" | "mint" => &["--settled", "--for"],
         "balances" => &["--all", "--after"],
         "accounts" => &["--after"],
-        "history" => &["--before"],
+        "history" => &["--since", "--before"],
         "admit" => &["--branch"],
         "follow" => &["--prefix", "--from", "--to", "--log"],
         _ => &[],
     }
 }
 
+/// True if the word behind this one is its value.
+fn takes_value(flag: &str) -> bool {
+    matches!(flag, "--key" | "--wait" | "--before" | "--for" | "--since" | "--from" | "--to")
+}
+
 /// Of `FROM TO AMOUNT` the first two are accounts.
-fn accounts_of_a_transfer(before: &str) -> Vec<Kind> {
-    let accounts = before.split_whitespace().filter(|word| !word.starts_with('-')).count();
+fn accounts_of_a_transfer(words: &[Word<'_>]) -> Vec<Kind> {
+    let of_flag = |place: usize| {
+        words[place].text.starts_with('-') || (place > 0 && takes_value(&words[place - 1].text))
+    };
+    let accounts = (0..words.len()).filter(|place| !of_flag(*place)).count();
     if accounts < 2 { vec![Kind::Accounts] } else { Vec::new() }
 }
 
-/// The same of a part of a group, which may be an opening.
-fn accounts_of_a_part(part: &str, command: &str) -> Vec<Kind> {
-    let part = part.strip_prefix(command).unwrap_or(part).trim_start();
-    match part.split_whitespace().next() {
-        None => vec![Kind::Accounts, Kind::Words(vec!["open", "rekey"])],
-        Some("open") => Vec::new(),
-        Some("rekey") if part.split_whitespace().count() == 1 => vec![Kind::Accounts],
-        Some("rekey") => Vec::new(),
-        Some(_) => accounts_of_a_transfer(part),
+/// The same of a part of a group, which may be of another kind.
+fn accounts_of_a_part(part: &[Word<'_>]) -> Vec<Kind> {
+    let Some(first) = part.first() else {
+        return vec![Kind::Accounts, Kind::Words(vec!["open", "rekey", "mint", "burn"])];
+    };
+    match &*first.text {
+        "rekey" | "mint" | "burn" if part.len() == 1 => vec![Kind::Accounts],
+        "open" | "rekey" | "mint" | "burn" => Vec::new(),
+        _ => accounts_of_a_transfer(part),
     }
 }
 
@@ -157,6 +166,15 @@ mod tests {
             ("batch A B 3, C ", "Accounts"),
             ("linked open A/x", ""),
             ("linked rekey ", "Accounts"),
+            ("batch A B 3, mint ", "Accounts"),
+            ("batch A B 3 --for \"a, b\", C ", "Accounts"),
+            ("mint ", "Accounts"),
+            ("burn A/alice ", ""),
+            ("t --for \"a b\" A ", "Accounts"),
+            ("t A B 3 --for ", ""),
+            ("t A B 3 --for \"invoice ", ""),
+            ("history A --", "--since"),
+            ("history A --since ", ""),
             ("hist ", "Accounts"),
             ("balances --", "--all"),
             ("log ", "Servers"),

@@ -5,6 +5,7 @@ use crate::client::commands::{Command, Health, Page, Response};
 use crate::client::ending::{Failure, no_further, out_of_place};
 use crate::client::inside;
 use crate::client::session::{Session, ask};
+use crate::client::statement;
 use crate::wire::Answer;
 use crate::wire::reply::{Blocks, HashedBlock};
 
@@ -76,19 +77,14 @@ fn again(session: &mut Session) -> Response {
 
 fn show(session: &mut Session, page: &Page) -> Result<Response, Failure> {
     match page {
-        Page::History { account, limit, before } => {
-            let (account, limit) = (account.clone(), *limit);
-            let request = Request::History { account: account.clone(), before: *before, limit };
-            let reply = ask(session, &request)?;
-            let Reply::History { next, .. } = &reply else { return Err(out_of_place()) };
-            let next = next.map(|next| Page::History { account, limit, before: Some(next) });
-            Ok(Response::Page { reply, next })
+        Page::History { account, limit, before, since } => {
+            statement::page(session, account, *limit, *before, *since)
         }
         Page::Accounts(list) => {
             let reply = ask(session, &list.request())?;
             let Reply::Accounts { accounts, more } = &reply else { return Err(out_of_place()) };
             let next = list.next(accounts, *more).map(Page::Accounts);
-            Ok(Response::Page { reply, next })
+            Ok(Response::Page { reply, next, since: None })
         }
         Page::Balances(list) => inside::balances(session, list),
     }

@@ -18,7 +18,7 @@ const HABITS: [(&str, &str); 10] = [
 ];
 
 /// Words that are commands elsewhere, in other programs or in courses, and what does the like here.
-const ELSEWHERE: [(&str, &str); 43] = [
+const ELSEWHERE: [(&str, &str); 47] = [
     ("pay", "transfer"),
     ("send", "transfer"),
     ("give", "transfer"),
@@ -26,6 +26,10 @@ const ELSEWHERE: [(&str, &str); 43] = [
     ("remit", "transfer"),
     ("deposit", "transfer"),
     ("withdraw", "transfer"),
+    ("issue", "mint"),
+    ("print", "mint"),
+    ("destroy", "burn"),
+    ("melt", "burn"),
     ("create", "open"),
     ("new", "open"),
     ("register", "open"),
@@ -153,6 +157,8 @@ mod tests {
             ("w", "watch"),
             ("stat", "status"),
             ("bl", "block"),
+            ("bu", "burn"),
+            ("mi", "mint"),
             ("rek", "rekey"),
             ("rej", "rejoin"),
             ("?", "help"),
@@ -165,7 +171,7 @@ mod tests {
             assert_eq!(find(typed).map(|topic| topic.word), Ok(word), "{typed}");
         }
         for (typed, said) in [
-            ("b", "\"b\" could be balance or balances or batch or block"),
+            ("b", "\"b\" could be balance or balances or batch or block or burn"),
             ("s", "\"s\" could be settle or status"),
             ("blance", "unknown command \"blance\"; did you mean balance?"),
             ("pay", "unknown command \"pay\"; did you mean transfer?"),

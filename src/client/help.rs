@@ -39,16 +39,22 @@ const fn topic(
 }
 
 /// All commands, in the order of the help.
-pub const TOPICS: [Topic; 31] = [
+pub const TOPICS: [Topic; 33] = [
     topic(
-        ["transfer", "transfer [FROM] TO AMOUNT [--settled] [--wait TIME]"],
+        ["transfer", "transfer [FROM] TO AMOUNT [--for TEXT] [--settled] [--wait TIME]"],
         "pay, from this server's own account or from another one",
-        "(FROM, TO, AMOUNT) does the same. --settled: answer when it is in a block that a majority \
-         holds.\n--wait TIME: if the money is missing, wait up to TIME for it before refusing.",
-        &["transfer B 30", "t A/alice B 30 --settled", "transfer B 500 --wait 10s", "(A, B, 30)"],
+        "(FROM, TO, AMOUNT) does the same. --for TEXT: what it is for, up to 64 characters, which the statements \
+         show;\nin quotes, unless it is one word at the end. --settled: answer when it is in a block that a \
+         majority holds.\n--wait TIME: if the money is missing, wait up to TIME for it before refusing.",
+        &[
+            "transfer B 30",
+            "t A/alice B 30 --for \"invoice 17\" --settled",
+            "transfer B 500 --wait 10s",
+            "(A, B, 30)",
+        ],
     ),
     topic(
-        ["open", "open ACCOUNT [--key KEY] [--settled]"],
+        ["open", "open ACCOUNT [--key KEY] [--for TEXT] [--settled]"],
         "open an account, at home here",
         "At server A its name is A/NAME. It begins with a balance of 0.\n--key: the key of its owner, \
          who alone debits it in a bank with keys: its fingerprint, or a file\nwith the public key. \
@@ -56,7 +62,7 @@ pub const TOPICS: [Topic; 31] = [
         &["open A/alice", "open A/alice --key SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0"],
     ),
     topic(
-        ["rekey", "rekey ACCOUNT KEY [--settled]"],
+        ["rekey", "rekey ACCOUNT KEY [--for TEXT] [--settled]"],
         "give an account another owner's key",
         "KEY is a fingerprint, or a file with the public key. The present key may do that, and an \
          operator.",
@@ -65,14 +71,30 @@ pub const TOPICS: [Topic; 31] = [
     topic(
         ["linked", "linked FROM TO AMOUNT, FROM TO AMOUNT, …"],
         "all of these or none",
-        "open ACCOUNT may be one of them; --settled and --wait TIME are for all.",
+        "open ACCOUNT and mint ACCOUNT AMOUNT may be among them; --settled and --wait TIME are for all,\n\
+         --for TEXT for the part that it stands in.",
         &["linked open A/bob, A A/bob 20, A/bob B 5"],
     ),
     topic(
         ["batch", "batch FROM TO AMOUNT, FROM TO AMOUNT, …"],
         "each for itself, in one request",
-        "open ACCOUNT may be one of them; --settled and --wait TIME are for all.",
-        &["batch A B 1, A C 2, open A/carol"],
+        "open ACCOUNT and mint ACCOUNT AMOUNT may be among them; --settled and --wait TIME are for all,\n\
+         --for TEXT for the part that it stands in.",
+        &["batch A B 1, A C 2, open A/carol", "batch A B 1 --for \"May, June\", A C 2 --for rent"],
+    ),
+    topic(
+        ["mint", "mint [ACCOUNT] AMOUNT [--for TEXT] [--settled]"],
+        "issue money to an account, as an operator, in a bank founded with --issuing",
+        "The account, or the server's own, then holds so much more, and so do all accounts together. One that has an\n\
+         owner's key gets nothing so.",
+        &["mint 500", "mint A/alice 30 --for \"cash desk\""],
+    ),
+    topic(
+        ["burn", "burn [ACCOUNT] AMOUNT [--for TEXT] [--settled] [--wait TIME]"],
+        "take money back from an account, as an operator, in a bank founded with --issuing",
+        "The account, or the server's own, then holds so much less, and so do all accounts together. From one that has\n\
+         an owner's key nothing is taken so.",
+        &["burn 500", "burn A/alice 30 --for \"paid out\""],
     ),
     topic(
         ["again", "again"],
@@ -95,11 +117,19 @@ pub const TOPICS: [Topic; 31] = [
         &["balances", "balances A/ 100", "balances --all"],
     ),
     topic(
-        ["history", "history [ACCOUNT] [LIMIT] [--before H.P.B]"],
+        ["history", "history [ACCOUNT] [LIMIT] [--since TIME] [--before H.P.B]"],
         "an account's statement: what it got and paid, the newest first",
         "Each entry with its block, or \"in the log\", and the balance after it. --before goes on where a page \
-         ended,\nas more does; the page says where that is: height, place in the block, balance.",
-        &["history", "history A/alice 20", "history A 20 --before 7.3.50"],
+         ended,\nas more does; the page says where that is: height, place in the block, balance.\n\
+         --since shows what is not older: a date, a time in UTC, or an age, by the homes' clocks. It ends at a page\n\
+         of nothing but older entries.",
+        &[
+            "history",
+            "history A/alice 20",
+            "history A --since 7d",
+            "history A --since 2026-11-30T03:46",
+            "history A 20 --before 7.3.50",
+        ],
     ),
     topic(
         ["accounts", "accounts [PREFIX] [LIMIT] [--after NAME]"],
@@ -262,7 +292,7 @@ const SHORT: &str = "\
 pay          transfer [FROM] TO AMOUNT, or t B 30; linked, batch; again
 accounts     open, rekey; balance, balances, accounts, history; more
 look inside  log, chain, block, follow, status, health, watch, members
-the bank     settle; admit, dismiss, move, promote, demote, rejoin
+the bank     settle; mint, burn; admit, dismiss, move, promote, demote, rejoin
 links        link cut, link delay, link drop, link lose, link heal
 leave        quit, exit
 help COMMAND tells what a command takes, with examples; help all tells of each.
@@ -337,6 +367,7 @@ mod tests {
     fn each_flag_of_a_usage_is_in_the_help() {
         for (word, flag) in [
             ("history", "--before"),
+            ("history", "--since"),
             ("accounts", "--after"),
             ("balances", "--after"),
             ("follow", "--log"),

@@ -168,6 +168,9 @@ fn add(accounts: &mut BTreeMap<AccountId, (Option<Amount>, i64)>, action: &Actio
             change(from, -signed(*amount));
             change(to, signed(*amount));
         }
+        Action::Mint { account, .. } | Action::Burn { account, .. } => {
+            change(account, action.issues());
+        }
         Action::Open { account, .. } => change(account, 0),
         Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {}
     }

@@ -9,9 +9,12 @@ use crate::client::find::find;
 use crate::client::help::Help;
 use crate::client::parse_follow;
 use crate::client::parse_members;
-use crate::client::parse_transfers::{one_opening, one_rekeying, one_transfer, several, triplet};
+use crate::client::parse_transfers::{
+    one_issue, one_opening, one_rekeying, one_transfer, several, triplet,
+};
 pub use crate::client::parse_values::FindKey;
 use crate::client::parse_values::{height, how_often, is_number, number, value};
+use crate::client::split::{without_comment, words};
 use crate::client::text::cut;
 use crate::client::time::parse_time;
 use crate::wire::link::{Fault, LinkFault, LinkOrder};
@@ -43,14 +46,19 @@ pub fn parse_with(
     if line.starts_with('(') {
         return triplet(line).map(Some);
     }
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let Some((&word, arguments)) = words.split_first() else { return Ok(None) };
-    let topic = find(word)?;
+    let words = words(line)?;
+    let Some((word, rest)) = words.split_first() else { return Ok(None) };
+    let topic = find(&word.text)?;
+    let arguments: Vec<&str> = rest.iter().map(|word| &*word.text).collect();
+    let arguments = &arguments[..];
     let command = match (topic.word, arguments) {
-        ("transfer" | "t", _) => one_transfer(arguments, home)?,
-        ("open", _) => one_opening(arguments, home, find_key)?,
-        ("rekey", _) => one_rekeying(arguments, find_key)?,
-        (word @ ("linked" | "batch"), _) => several(word, arguments, home, find_key)?,
+        ("transfer" | "t", _) => one_transfer(rest, home)?,
+        (word @ ("mint" | "burn"), _) => {
+            one_issue(word, rest, home).unwrap_or_else(|| Err(topic.expected()))?
+        }
+        ("open", _) => one_opening(rest, home, find_key)?,
+        ("rekey", _) => one_rekeying(rest, find_key)?,
+        (word @ ("linked" | "batch"), _) => several(word, rest, home, find_key)?,
         ("again", []) => Command::Again,
         ("balance", []) => Command::Balance(None),
         ("balance", [account]) => Command::Balance(Some(value(account)?)),
@@ -89,7 +97,7 @@ pub fn parse_with(
 /// Takes off what surrounds a command: a comment, a byte order mark, the prompt of a line that was copied with it, and the
 /// semicolon of those who are used to one.
 fn bare<'a>(line: &'a str, home: &AccountId) -> &'a str {
-    let line = line.split_once('#').map_or(line, |(before, _)| before);
+    let line = without_comment(line);
     let line = line.trim_start_matches('\u{feff}').trim();
     let copied = line.strip_prefix(home.as_str()).and_then(|rest| rest.strip_prefix("> "));
     copied.unwrap_or(line).trim_end_matches(';').trim()
@@ -134,27 +142,34 @@ fn lose(names: &[&str]) -> Result<Fault, String> {
 
 // ── Pages ────────────────────────────────────────────────────────────────────────────────────────
 
-const HISTORY: &str = "expected: history [ACCOUNT] [LIMIT] [--before H.P.B], such as: history A 20";
+const HISTORY: &str = "expected: history [ACCOUNT] [LIMIT] [--since TIME] [--before H.P.B], such as: \
+                       history A 20 --since 7d";
 const ACCOUNTS: &str =
     "expected: accounts [PREFIX] [LIMIT] [--after NAME], such as: accounts A/ 100";
 const BALANCES: &str = "expected: balances [PREFIX] [LIMIT] [--after NAME] or balances --all [PREFIX], \
                         such as: balances A/ 100";
 
 fn history(rest: &[&str], home: &AccountId) -> Result<Command, String> {
-    let (rest, before) = match rest {
-        [rest @ .., "--before", place] => (rest, Some(cursor(place)?)),
-        rest => (rest, None),
-    };
-    let (account, most) = match rest {
+    let (mut before, mut since, mut others) = (None, None, Vec::new());
+    let mut rest = rest.iter().copied();
+    while let Some(word) = rest.next() {
+        match word {
+            "--before" => before = Some(cursor(rest.next().ok_or(HISTORY)?)?),
+            "--since" => since = Some(rest.next().ok_or(HISTORY)?.parse()?),
+            flag if flag.starts_with("--") => return Err(HISTORY.into()),
+            other => others.push(other),
+        }
+    }
+    let (account, most) = match others[..] {
         [] => (home.clone(), None),
         // A lone number is the limit.
         [most] if is_number(most) => (home.clone(), Some(most)),
         [account] if !account.starts_with('-') => (value(account)?, None),
-        [account, most] if !account.starts_with("--") => (value(account)?, Some(most)),
+        [account, most] => (value(account)?, Some(most)),
         _ => return Err(HISTORY.into()),
     };
-    let limit = most.map_or(Ok(DEFAULT_PAGE), |most| limit(most))?;
-    Ok(Command::Page(Page::History { account, limit, before }))
+    let limit = most.map_or(Ok(DEFAULT_PAGE), limit)?;
+    Ok(Command::Page(Page::History { account, limit, before, since }))
 }
 
 fn accounts(rest: &[&str]) -> Result<Command, String> {

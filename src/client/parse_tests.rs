@@ -101,8 +101,11 @@ fn several_are_linked_or_not() {
 #[test]
 fn each_other_command_is_understood() {
     let before = Some(Cursor { height: 7, place: 3, balance: Amount::new(50).unwrap() });
-    let history =
-        |limit, before| Command::Page(Page::History { account: account("A/alice"), limit, before });
+    let page = |limit, before, since| {
+        Command::Page(Page::History { account: account("A/alice"), limit, before, since })
+    };
+    let history = |limit, before| page(limit, before, None);
+    let since = |text: &str| Some(text.parse().unwrap());
     let list = |prefix: &str, limit, after: Option<&str>| {
         let (prefix, after) = (prefix.into(), after.map(account));
         List { prefix, limit, after }
@@ -118,6 +121,12 @@ fn each_other_command_is_understood() {
         ("history A/alice 20", history(20, None)),
         ("history A/alice 20 --before 7.3.50", history(20, before)),
         ("history A/alice --before 7.3.50", history(50, before)),
+        ("history A/alice --since 7d", page(50, None, since("7d"))),
+        ("history --since 2026-11-30 A/alice 20", page(20, None, since("2026-11-30"))),
+        (
+            "hist A/alice --before 7.3.50 --since \"2026-11-30 03:46\"",
+            page(50, before, since("2026-11-30T03:46")),
+        ),
         ("accounts", accounts("", 50, None)),
         ("accounts A/", accounts("A/", 50, None)),
         ("accounts 20", accounts("", 20, None)),
@@ -169,6 +178,7 @@ fn a_page_is_displayed_as_it_is_typed() {
     for line in [
         "history A/alice 20",
         "history A/alice 20 --before 7.3.50",
+        "history A/alice 20 --since 2026-11-30T03:46:26Z --before 7.3.50",
         "accounts 20",
         "accounts A/ 20",
         "accounts 20 --after A/bob",
@@ -193,7 +203,10 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         ("transfer B 9007199254740992", "an amount to pay is a whole number"),
         ("transfer B/ 1", "\"B/\" is not an account"),
         ("transfer A/ B 1", "\"A/\" is not an account"),
-        ("transfer B 30 --settle", "\"--settle\" is not known here; --settled and --wait TIME are"),
+        (
+            "transfer B 30 --settle",
+            "\"--settle\" is not known here; --for TEXT, --settled and --wait TIME are",
+        ),
         ("transfer B 30 --wait", "--wait TIME, such as --wait 10s"),
         ("transfer B 30 --wait 10", "--wait: the unit is missing"),
         ("transfer B 30 --wait 1441m", "--wait: the time must not be longer than a day"),
@@ -202,7 +215,10 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         ("(A, B, 30, 40)", "(FROM, TO, AMOUNT)"),
         ("(A, B, )", "an amount to pay is a whole number"),
         ("(, B, 1)", "is not an account"),
-        ("open", "open ACCOUNT [--key SHA256:…|FILE.pub] [--settled], such as: open A/alice"),
+        (
+            "open",
+            "open ACCOUNT [--key SHA256:…|FILE.pub] [--for TEXT] [--settled], such as: open A/alice",
+        ),
         ("open A/x A/y", "open ACCOUNT"),
         ("open A/x --wait 1s", "open ACCOUNT"),
         ("open A/", "\"A/\" is not an account"),
@@ -215,7 +231,10 @@ fn what_is_wrong_is_said_with_what_was_expected() {
             "\"SHA256:short\": a key's fingerprint is SHA256: and 43 digits",
         ),
         ("rekey A/ SHA256:short", "\"A/\" is not an account"),
-        ("batch rekey A/x", "part 1: expected: FROM TO AMOUNT, open ACCOUNT [--key KEY] or rekey"),
+        (
+            "batch rekey A/x",
+            "part 1: expected: FROM TO AMOUNT, open ACCOUNT [--key KEY], rekey ACCOUNT KEY, mint",
+        ),
         ("rejoin C", "rejoin [SERVER KEY]"),
         ("rejoin C/x SHA256:short", "is not a server id"),
         ("transfer B 30 --key SHA256:x", "transfer [FROM] TO AMOUNT"),
@@ -246,7 +265,30 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         ("history --limit 5", "history [ACCOUNT] [LIMIT]"),
         ("history A 0", "\"0\": a limit is a whole number from 1 to 1000"),
         ("history A 1001", "a limit is a whole number from 1 to 1000"),
-        ("history A --before", "a limit is a whole number"),
+        ("history A --before", "history [ACCOUNT] [LIMIT] [--since TIME] [--before H.P.B]"),
+        ("history A --since", "history [ACCOUNT] [LIMIT] [--since TIME]"),
+        ("history A --since 7", "--since \"7\": TIME is a date such as 2026-11-30, a time of day"),
+        ("history A --since 2026-02-30", "or an age: 90m, 12h, 7d"),
+        ("mint", "mint [ACCOUNT] AMOUNT [--for TEXT] [--settled], such as: mint A/alice 30"),
+        ("mint A B 30", "mint [ACCOUNT] AMOUNT"),
+        ("mint 30 --wait 1s", "mint [ACCOUNT] AMOUNT"),
+        ("mint A -1", "\"-1\": an amount to issue is a whole number of units from 1 to"),
+        ("mint A/ 30", "\"A/\" is not an account"),
+        ("burn", "burn [ACCOUNT] AMOUNT [--for TEXT] [--settled] [--wait TIME], such as: burn A"),
+        ("burn 1.5", "\"1.5\": an amount to take back is a whole number of units from 1 to"),
+        ("batch A B 1, mint", "part 2: expected: FROM TO AMOUNT, open ACCOUNT"),
+        ("issue 30", "did you mean mint?"),
+        ("t B 30 --for", "expected: --for TEXT, such as --for rent"),
+        ("t B 30 --for invoice 17", "--for \"invoice 17\""),
+        ("t B 30 --for \"\"", "--for \"\": it is empty"),
+        ("t B 30 --for \"a", "the closing quote of \"a\" is missing"),
+        ("t B 30 --for \"a\"b", "a space is missing behind the quotes of \"a\""),
+        ("(A, B, 30) --for rent", "(FROM, TO, AMOUNT)"),
+        (
+            "t 30 B --for 'rent #1' --settled",
+            "did you mean: transfer B 30 --for \"rent #1\" --settled?",
+        ),
+        ("batch A B 1, A C 2 --for a --for b", "part 2: --for stands there twice"),
         ("history A --before 7.3", "\"7.3\": --before takes what the page before showed"),
         ("history A --before 7.3.50.1", "such as 7.3.50"),
         ("history A --before 7.3.9007199254740992", "such as 7.3.50"),
@@ -272,11 +314,11 @@ fn what_is_wrong_is_said_with_what_was_expected() {
         ("watch 1 2", "watch [TIMES], such as: watch 5"),
         ("help hlep", "did you mean help?"),
         ("help a b", "help [COMMAND | all]"),
-        ("b", "\"b\" could be balance or balances or batch or block"),
+        ("b", "\"b\" could be balance or balances or batch or block or burn"),
         ("blance", "did you mean balance?"),
         ("STAUTS", "did you mean status?"),
         ("\u{1b}[A", "an escape character in it"),
-        ("teleport", "the commands are transfer, open, rekey, linked, batch, again"),
+        ("teleport", "the commands are transfer, open, rekey, linked, batch, mint, burn, again"),
     ] {
         let error = parse(line, &account("A")).unwrap_err();
         assert!(error.contains(expected), "{line}: {error}");

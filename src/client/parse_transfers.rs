@@ -1,4 +1,4 @@
-//! Typed lines into transfers, openings, and keys of accounts. Pure.
+//! Typed lines into transfers, money that is issued, openings, and keys of accounts. Pure.
 
 use crate::bank::amount::Amount;
 use crate::bank::ids::AccountId;
@@ -6,59 +6,21 @@ use crate::bank::ledger::entry::Action;
 use crate::bank::limits::MAX_BATCH;
 use crate::bank::request::Instruction;
 use crate::client::commands::Command;
+use crate::client::flags::Flags;
 use crate::client::parse_values::{FindKey, is_number, value};
+use crate::client::split::{Word, parts};
 use crate::client::text::cut;
-use crate::client::time::parse_time;
 
-/// The flags of transfers and openings. An opening's key is no flag, but a part of it.
-#[derive(Default)]
-struct Flags {
-    settled: bool,
-    wait_ms: Option<u64>,
-}
-
-impl Flags {
-    /// Takes the flags out of a line's words.
-    fn of<'a>(arguments: &[&'a str]) -> Result<(Flags, Vec<&'a str>), String> {
-        let (mut flags, mut others) = (Flags::default(), Vec::new());
-        let mut arguments = arguments.iter();
-        while let Some(&argument) = arguments.next() {
-            match argument {
-                "--settled" => flags.settled = true,
-                "--wait" => {
-                    let time =
-                        arguments.next().ok_or("expected: --wait TIME, such as --wait 10s")?;
-                    let time = parse_time(time).map_err(|wrong| format!("--wait: {wrong}"))?;
-                    flags.wait_ms = Some(time.as_millis() as u64);
-                }
-                "--key" => others.extend([argument].into_iter().chain(arguments.next().copied())),
-                unknown if unknown.starts_with("--") => {
-                    let unknown = cut(unknown);
-                    return Err(format!(
-                        "{unknown} is not known here; --settled and --wait TIME are"
-                    ));
-                }
-                other => others.push(other),
-            }
-        }
-        Ok((flags, others))
-    }
-
-    fn on(&self, action: Action) -> Instruction {
-        // An opening needs no money, and so has nothing to wait for.
-        let wait_ms = self.wait_ms.filter(|_| action.payer().is_some());
-        Instruction { settled: self.settled, wait_ms, ..Instruction::plain(action) }
-    }
-}
-
-/// Parses `[FROM] TO AMOUNT`; none if the number of words is wrong.
-fn transfer(words: &[&str], home: &AccountId) -> Option<Result<Action, String>> {
+/// Parses `[FROM] TO AMOUNT`; none if the number of words is wrong. `flags` are those that stood among them.
+fn transfer(words: &[&str], home: &AccountId, flags: &Flags) -> Option<Result<Action, String>> {
     let action = |from, to, amount| {
-        let (to, amount) = (value(to)?, paid(amount)?);
+        let (to, amount) = (value(to)?, units(amount, "to pay")?);
         Ok(Action::Transfer { from, to, amount })
     };
     if let Some(sorted) = sorted(words) {
-        return Some(Err(format!("the amount comes last; did you mean: transfer {sorted}?")));
+        return Some(Err(format!(
+            "the amount comes last; did you mean: transfer {sorted}{flags}?"
+        )));
     }
     match words {
         [to, amount] => Some(action(home.clone(), to, amount)),
@@ -88,7 +50,8 @@ fn sorted(words: &[&str]) -> Option<String> {
     }
     // What is no name at all is wrong by itself, and not only at this place.
     let is_name = |word: &&str| word.parse::<AccountId>().is_ok();
-    if !accounts.iter().chain(&payer).all(is_name) || !amounts.iter().all(|word| paid(word).is_ok())
+    if !accounts.iter().chain(&payer).all(is_name)
+        || !amounts.iter().all(|word| units(word, "").is_ok())
     {
         return None;
     }
@@ -99,20 +62,50 @@ fn sorted(words: &[&str]) -> Option<String> {
     }
 }
 
-/// Parses an amount to pay. That it is more than 0 the server checks.
-fn paid(word: &str) -> Result<Amount, String> {
+/// Parses an amount for a purpose, such as "to pay". That it is more than 0 the server checks.
+fn units(word: &str, purpose: &str) -> Result<Amount, String> {
     word.parse().map_err(|_| {
         let most = Amount::MAX;
-        format!("{}: an amount to pay is a whole number of units from 1 to {most}", cut(word))
+        format!("{}: an amount {purpose} is a whole number of units from 1 to {most}", cut(word))
     })
 }
 
-pub(super) fn one_transfer(arguments: &[&str], home: &AccountId) -> Result<Command, String> {
+pub(super) fn one_transfer(arguments: &[Word<'_>], home: &AccountId) -> Result<Command, String> {
     let (flags, words) = Flags::of(arguments)?;
-    let action = transfer(&words, home).ok_or(
-        "expected: transfer [FROM] TO AMOUNT [--settled] [--wait TIME], such as: transfer B 30",
+    let action = transfer(&words, home, &flags).ok_or(
+        "expected: transfer [FROM] TO AMOUNT [--for TEXT] [--settled] [--wait TIME], such as: transfer B 30",
     )??;
     Ok(Command::One(flags.on(action)))
+}
+
+/// Parses `[ACCOUNT] AMOUNT` after `mint` or `burn`; none if the number of words is wrong.
+fn issue(command: &str, words: &[&str], home: &AccountId) -> Option<Result<Action, String>> {
+    let (account, amount) = match words {
+        [amount] => (Ok(home.clone()), amount),
+        [account, amount] => (value(account), amount),
+        _ => return None,
+    };
+    let action = |account| match command {
+        "mint" => Ok(Action::Mint { account, amount: units(amount, "to issue")? }),
+        _ => Ok(Action::Burn { account, amount: units(amount, "to take back")? }),
+    };
+    Some(account.and_then(action))
+}
+
+/// Parses what follows `mint` or `burn`; none if it isn't what they take.
+pub(super) fn one_issue(
+    command: &str,
+    arguments: &[Word<'_>],
+    home: &AccountId,
+) -> Option<Result<Command, String>> {
+    let (flags, words) = match Flags::of(arguments) {
+        Ok(found) => found,
+        Err(wrong) => return Some(Err(wrong)),
+    };
+    let action = issue(command, &words, home)?;
+    // What is issued needs no money to wait for.
+    let may_wait = command == "burn" || flags.wait_ms.is_none();
+    may_wait.then(|| Ok(Command::One(flags.on(action?))))
 }
 
 /// Parses `ACCOUNT [--key KEY]`; none if the words are others.
@@ -137,14 +130,14 @@ fn rekeying(words: &[&str], find_key: FindKey<'_>) -> Option<Result<Action, Stri
 }
 
 pub(super) fn one_opening(
-    arguments: &[&str],
+    arguments: &[Word<'_>],
     home: &AccountId,
     find_key: FindKey<'_>,
 ) -> Result<Command, String> {
     let (flags, words) = Flags::of(arguments)?;
     let action = opening(&words, find_key).filter(|_| flags.wait_ms.is_none());
     let action = action.ok_or(
-        "expected: open ACCOUNT [--key SHA256:…|FILE.pub] [--settled], such as: open A/alice",
+        "expected: open ACCOUNT [--key SHA256:…|FILE.pub] [--for TEXT] [--settled], such as: open A/alice",
     )??;
     match action.subject() {
         Some(account) if !account.as_str().contains('/') && account != home => Err(format!(
@@ -155,11 +148,14 @@ pub(super) fn one_opening(
     }
 }
 
-pub(super) fn one_rekeying(arguments: &[&str], find_key: FindKey<'_>) -> Result<Command, String> {
+pub(super) fn one_rekeying(
+    arguments: &[Word<'_>],
+    find_key: FindKey<'_>,
+) -> Result<Command, String> {
     let (flags, words) = Flags::of(arguments)?;
     let action = rekeying(&words, find_key).filter(|_| flags.wait_ms.is_none());
     let action = action.ok_or(
-        "expected: rekey ACCOUNT SHA256:…|FILE.pub [--settled], such as: rekey A/alice alice.pub",
+        "expected: rekey ACCOUNT SHA256:…|FILE.pub [--for TEXT] [--settled], such as: rekey A/alice alice.pub",
     )??;
     Ok(Command::One(flags.on(action)))
 }
@@ -170,40 +166,61 @@ pub(super) fn triplet(line: &str) -> Result<Command, String> {
     let inside = line.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or(EXPECTED)?;
     let parts: Vec<&str> = inside.split(',').map(str::trim).collect();
     let [from, to, amount] = parts[..] else { return Err(EXPECTED.into()) };
-    let action = Action::Transfer { from: value(from)?, to: value(to)?, amount: paid(amount)? };
+    let action =
+        Action::Transfer { from: value(from)?, to: value(to)?, amount: units(amount, "to pay")? };
     Ok(Command::One(Instruction::plain(action)))
 }
 
-/// Parses what follows `linked` or `batch`.
+/// Parses what follows `linked` or `batch`. Only what a part is for is its own: the other flags hold for all, wherever
+/// they stand.
 pub(super) fn several(
     word: &str,
-    arguments: &[&str],
+    arguments: &[Word<'_>],
     home: &AccountId,
     find_key: FindKey<'_>,
 ) -> Result<Command, String> {
-    let (flags, words) = Flags::of(arguments)?;
-    let text = words.join(" ");
-    let parts: Vec<&str> = text.split(',').collect();
+    let parts = parts(arguments);
     if parts.len() > MAX_BATCH {
         return Err(format!("{word} takes at most {MAX_BATCH} parts, not {}", parts.len()));
     }
-    let part = |(part, number): (&&str, usize)| {
-        let words: Vec<&str> = part.split_whitespace().collect();
-        let action = match &words[..] {
-            ["open", words @ ..] => opening(words, find_key),
-            ["rekey", words @ ..] => rekeying(words, find_key),
-            words => transfer(words, home),
-        };
-        let action = action.unwrap_or_else(|| {
-            Err(format!(
-                "expected: FROM TO AMOUNT, open ACCOUNT [--key KEY] or rekey ACCOUNT KEY, with commas \
-                 between the parts, such as: {word} open A/bob, A A/bob 20"
-            ))
-        });
-        let action = action.map_err(|wrong| format!("part {number}: {wrong}"))?;
-        let linked = word == "linked" && number < parts.len();
-        Ok(Instruction { linked, ..flags.on(action) })
+    let part = |(words, number): (&Vec<Word<'_>>, usize)| {
+        let named = |wrong| format!("part {number}: {wrong}");
+        let (flags, words) = Flags::of(words).map_err(named)?;
+        let action = part_of(word, &words, home, &flags, find_key).map_err(named)?;
+        Ok((flags, action))
     };
-    let instructions: Result<_, String> = parts.iter().zip(1..).map(part).collect();
-    instructions.map(Command::Batch)
+    let parts: Vec<_> = parts.iter().zip(1..).map(part).collect::<Result<_, String>>()?;
+    let settled = parts.iter().any(|(flags, _)| flags.settled);
+    let wait_ms = parts.iter().rev().find_map(|(flags, _)| flags.wait_ms);
+    let last = parts.len() - 1;
+    let instruction = |(place, (flags, action)): (usize, (Flags, Action))| {
+        let linked = word == "linked" && place < last;
+        Instruction { linked, ..Flags { settled, wait_ms, ..flags }.on(action) }
+    };
+    Ok(Command::Batch(parts.into_iter().enumerate().map(instruction).collect()))
 }
+
+fn part_of(
+    command: &str,
+    words: &[&str],
+    home: &AccountId,
+    flags: &Flags,
+    find_key: FindKey<'_>,
+) -> Result<Action, String> {
+    let action = match words {
+        ["open", words @ ..] => opening(words, find_key),
+        ["rekey", words @ ..] => rekeying(words, find_key),
+        [word @ ("mint" | "burn"), words @ ..] => issue(word, words, home),
+        words => transfer(words, home, flags),
+    };
+    action.unwrap_or_else(|| {
+        Err(format!(
+            "expected: FROM TO AMOUNT, open ACCOUNT [--key KEY], rekey ACCOUNT KEY, mint [ACCOUNT] AMOUNT or burn, \
+             with commas between the parts, such as: {command} open A/bob, A A/bob 20"
+        ))
+    })
+}
+
+#[cfg(test)]
+#[path = "parse_transfers_tests.rs"]
+mod tests;

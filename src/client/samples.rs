@@ -72,8 +72,8 @@ pub(super) fn entries() -> Vec<Entry> {
     let transfer = Action::Transfer { from: account("A"), to: account("B"), amount: units(30) };
     let open = Action::open(account("A/alice"));
     let entry = |seq, action, via, linked| {
-        let record = Record { action, request: Some(request()), via, linked };
-        Entry { server: server("A"), epoch: 1, seq, record }
+        let record = Record { request: Some(request()), via, linked, ..Record::plain(action) };
+        Entry { server: server("A"), epoch: 1, seq, time: None, record }
     };
     vec![
         entry(5, transfer.clone(), Via::Paxos, false),
@@ -90,7 +90,7 @@ pub(super) fn blocks() -> Response {
     let line = r#"{"id":1,"blocks":[
         {"height":0,"hash":"1111111111111111111111111111111111111111111111111111111111111111",
          "previous":"0000000000000000000000000000000000000000000000000000000000000000",
-         "genesis":{"format":5,"opening_balance":100,"servers":{"A":"0000000000000001"}},"entries":[]},
+         "genesis":{"format":6,"opening_balance":100,"servers":{"A":"0000000000000001"}},"entries":[]},
         {"height":1,"hash":"2222222222222222222222222222222222222222222222222222222222222222",
          "previous":"1111111111111111111111111111111111111111111111111111111111111111",
          "proposer":"B","entries":[{"server":"A","epoch":1,"seq":1,"from":"A","to":"B","amount":30}]}
@@ -114,9 +114,14 @@ pub(super) fn history(last: bool) -> Response {
     let lines = vec![line(None, 70, all[2].clone()), line(Some(12), 100, all[0].clone())];
     let next = (!last).then_some(Cursor { height: 12, place: 3, balance: units(130) });
     let account = account("A");
-    let page = |next| Page::History { account: account.clone(), limit: 2, before: Some(next) };
+    let page = |next| Page::History {
+        account: account.clone(),
+        limit: 2,
+        before: Some(next),
+        since: None,
+    };
     let reply = Reply::History { account: account.clone(), lines, next };
-    Response::Page { reply, next: next.map(page) }
+    Response::Page { reply, next: next.map(page), since: None }
 }
 
 pub(super) fn accounts() -> Response {
@@ -129,6 +134,7 @@ pub(super) fn accounts() -> Response {
     Response::Page {
         reply: Reply::Accounts { accounts, more: true },
         next: Some(Page::Accounts(List { prefix: "A/".into(), limit: 2, after })),
+        since: None,
     }
 }
 

@@ -4,14 +4,17 @@ use std::fmt::Write;
 
 use crate::bank::ids::{AccountId, RequestId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
+use crate::bank::reference::Reference;
 use crate::bank::request::{
     AsksToJoin, AsksToRejoin, Listed, MemberStatus, Outcome, Reply, ShortStatus, StatementLine,
 };
+use crate::bank::wall_time::WallTime;
 use crate::client::commands::{AccountBalance, AllBalances, Health, Page, Response, Sum};
 use crate::client::exit::is_invalid;
 use crate::client::session::{Ending, Failure};
 use crate::client::status::status_in_words;
 use crate::client::text::{names, plain};
+use crate::clock;
 use crate::wire::link::{LinkFault, LinkFaults};
 use crate::wire::reply::HashedBlock;
 
@@ -24,8 +27,9 @@ pub fn to_words(response: &Response) -> String {
             endings.iter().zip(1..).map(numbered).collect::<Vec<_>>().join("\n")
         }
         Response::Reply(reply) => reply_in_words(reply),
-        Response::Page { reply, next } => {
-            format!("{}{}", reply_in_words(reply), next_in_words(next.as_ref()))
+        Response::Page { reply, next, since } => {
+            let since = since.map_or(String::new(), |since| since_in_words(reply, since));
+            format!("{}{since}{}", reply_in_words(reply), next_in_words(next.as_ref()))
         }
         Response::Balances { accounts, next } => {
             format!("{}{}", balances_in_words(accounts), next_in_words(next.as_ref()))
@@ -194,6 +198,16 @@ fn members_in_words(
     text
 }
 
+/// Says from when on there are no entries, if there are none.
+fn since_in_words(reply: &Reply, since: WallTime) -> String {
+    match reply {
+        Reply::History { lines, .. } if lines.is_empty() => {
+            format!(" since {}", clock::text_of(since))
+        }
+        _ => String::new(),
+    }
+}
+
 fn next_in_words(next: Option<&Page>) -> String {
     next.map_or(String::new(), |next| format!("\n  to go on: more, or: {next}"))
 }
@@ -313,9 +327,12 @@ fn entries_in_words(entries: &[Entry]) -> String {
 }
 
 pub(super) fn entry_in_words(entry: &Entry) -> String {
-    let Entry { server, epoch, seq, record: Record { action, via, linked, .. } } = entry;
+    let Entry { server, epoch, seq, time, record } = entry;
+    let Record { action, via, linked, reference, .. } = record;
     let what = match action {
         Action::Transfer { from, to, amount } => format!("{from} pays {to} {amount}"),
+        Action::Mint { account, amount } => format!("{amount} is issued to {account}"),
+        Action::Burn { account, amount } => format!("{amount} is taken back from {account}"),
         Action::Open { account, key: None } => format!("{account} is opened"),
         Action::Open { account, key: Some(key) } => format!("{account} is opened for {key}"),
         Action::Rekey { account, key } => format!("{account} is given to {key}"),
@@ -334,7 +351,10 @@ pub(super) fn entry_in_words(entry: &Entry) -> String {
         (Via::Paxos, false) => " (paxos)",
         (Via::Paxos, true) => " (paxos, linked to the next)",
     };
-    format!("{server}.{epoch}.{seq}: {what}{marks}")
+    let time = time.map_or(String::new(), |time| format!("{}  ", clock::text_of(time)));
+    let what_for = |reference: &Reference| format!(" for {:?}", reference.as_str());
+    let reference = reference.as_ref().map_or(String::new(), what_for);
+    format!("{time}{server}.{epoch}.{seq}: {what}{reference}{marks}")
 }
 
 fn statement_in_words(account: &AccountId, lines: &[StatementLine]) -> String {

@@ -7,8 +7,8 @@ use crate::bank::reason::{Code, Reason};
 use crate::bank::request::ErrorCode;
 use crate::client::json::to_json;
 use crate::client::samples::{
-    accepted, accounts, balance, blocks, history, linked_failed, links, log, of_status, refused,
-    server, status, unknown_ending, wrong_server,
+    accepted, accounts, balance, blocks, entries, history, linked_failed, links, log, of_status,
+    refused, server, status, unknown_ending, wrong_server,
 };
 
 #[test]
@@ -75,15 +75,41 @@ fn people_read_pages_and_how_to_go_on() {
     assert!(last.ends_with("(paxos); balance 100\n"), "{last}");
     let (account, lines) = ("A/x".parse().unwrap(), Vec::new());
     let reply = Reply::History { account, lines, next: None };
-    let none = Response::Page { reply, next: None };
+    let none = Response::Page { reply, next: None, since: None };
     assert_eq!(to_words(&none), "A/x: no entries\n");
+    let since = clock::read("2026-11-30T03:46");
+    let Response::Page { reply, next, .. } = none else { panic!("{none:?}") };
+    let none = to_words(&Response::Page { reply, next, since });
+    assert_eq!(none, "A/x: no entries since 2026-11-30T03:46:00Z\n");
+    let Response::Page { reply, next, .. } = history(true) else { panic!("no page") };
+    assert_eq!(to_words(&Response::Page { reply, next, since }), last);
     assert_eq!(
         to_words(&accounts()),
         "A/alice: 70 in the chain\nA/bob: not in the chain yet\n  \
          to go on: more, or: accounts A/ 2 --after A/bob\n"
     );
     let reply = Reply::Accounts { accounts: Vec::new(), more: false };
-    assert_eq!(to_words(&Response::Page { reply, next: None }), "no such accounts\n");
+    assert_eq!(to_words(&Response::Page { reply, next: None, since: None }), "no such accounts\n");
+}
+
+#[test]
+fn people_read_when_it_was_and_what_it_was_for() {
+    let entry = |action, reference: &str| {
+        let mut entry = entries().remove(2);
+        entry.record.action = action;
+        entry.record.reference = Some(reference.parse().unwrap());
+        entry.time = clock::read("2026-11-30T03:46:26");
+        entry_in_words(&entry)
+    };
+    let (account, amount) = (|| "A/x".parse().unwrap(), "30".parse().unwrap());
+    for (action, what) in [
+        (Action::Mint { account: account(), amount }, "30 is issued to A/x"),
+        (Action::Burn { account: account(), amount }, "30 is taken back from A/x"),
+        (Action::open(account()), "A/x is opened"),
+    ] {
+        let expected = format!("2026-11-30T03:46:26Z  A.1.7: {what} for \"a \\\"b\\\"\"");
+        assert_eq!(entry(action, "a \"b\""), expected);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::*;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash};
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::entry::{Action, Position, Record};
 use crate::bank::request::AccountState;
 use crate::node::link::Link;
 use crate::node::send_queue::Queued;
@@ -30,7 +30,7 @@ impl BlockSource for Chain {
 fn block(height: u64) -> SealedBlock {
     let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
     let action = Action::Transfer { from, to, amount: Amount::new(1).unwrap() };
-    let record = Record { action, request: None, via: Via::Local, linked: false };
+    let record = Record::plain(action);
     let element = Element::seal(Position { epoch: 1, seq: height + 1 }, vec![record]);
     let logs = BTreeMap::from([("A".parse().unwrap(), vec![element])]);
     let (previous, proposer) = (BlockHash::NONE, None);

@@ -28,6 +28,8 @@ pub struct NodeConfig {
     pub listen: String,
     /// The balance of every server's account at the founding.
     pub opening_balance: Amount,
+    /// True if the bank is founded to issue money, and to take some back.
+    pub issuing: bool,
     /// True if the store was lost for good, and the server is to rejoin with the store it is given.
     pub rejoin: bool,
     /// True if the server is no member yet, and waits to be admitted. Then `cluster` is where to begin.
@@ -109,7 +111,8 @@ impl NodeConfig {
             true => Vec::new(),
             false => self.cluster.keys().cloned().collect(),
         };
-        let configuration = Configuration { servers, opening_balance: self.opening_balance };
+        let (opening_balance, issuing) = (self.opening_balance, self.issuing);
+        let configuration = Configuration { servers, opening_balance, issuing };
         let by_age = self.timings.settle_every.is_some();
         Config {
             id: self.id.clone(),

@@ -15,6 +15,7 @@ use crate::bank::note::Note;
 use crate::bank::paxos::message::Message;
 use crate::bank::server::recovery::replay::Check;
 use crate::bank::server::{Config, Server};
+use crate::clock;
 use crate::node::archivist::Fetching;
 use crate::node::checking::ToCheck;
 use crate::node::config::Timings;
@@ -169,6 +170,7 @@ impl EventLoop {
 
     fn take_in(&mut self) {
         self.waiting.turn_began = Instant::now();
+        self.server.tell_time(clock::now());
         let dialled = self.waiting.dialled.take();
         if let Some(Incoming::Dialled(peer, _, Some(key))) = &dialled {
             self.server.handle(Event::LinkProved(peer.clone(), *key));

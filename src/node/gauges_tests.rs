@@ -22,7 +22,7 @@ fn at(seq: u64) -> Position {
 fn logs(first: u64, entries: usize) -> Batch {
     let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
     let action = Action::Transfer { from, to, amount: Amount::ZERO };
-    let record = Record { action, request: None, via: Via::Local, linked: false };
+    let record = Record::plain(action);
     let element = Element::seal(at(first), vec![record; entries]);
     Batch { number: TurnNumber(1), writes: vec![Write::Log(element)] }
 }

@@ -67,11 +67,11 @@ mod tests {
     use super::*;
     use crate::bank::ids::TurnNumber;
     use crate::bank::ledger::element::Element;
-    use crate::bank::ledger::entry::{Action, Position, Record, Via};
+    use crate::bank::ledger::entry::{Action, Position, Record};
 
     fn logs(entries: usize) -> Batch {
         let action = Action::open("A/savings".parse().unwrap());
-        let record = Record { action, request: None, via: Via::Local, linked: false };
+        let record = Record::plain(action);
         let element = Element::seal(Position { epoch: 1, seq: 1 }, vec![record; entries]);
         Batch { number: TurnNumber(1), writes: vec![Write::Log(element)] }
     }

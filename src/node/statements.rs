@@ -216,7 +216,8 @@ fn before(account: &AccountId, balance: Amount, action: &Action) -> Option<Amoun
     match action {
         Action::Open { .. } => Some(Amount::ZERO),
         Action::Transfer { from, amount, .. } if from == account => balance.plus(*amount),
-        Action::Transfer { amount, .. } => balance.minus(*amount),
+        Action::Transfer { amount, .. } | Action::Mint { amount, .. } => balance.minus(*amount),
+        Action::Burn { amount, .. } => balance.plus(*amount),
         Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
             Some(balance)
         }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::{Position, Record, Via};
+use crate::bank::ledger::entry::{Position, Record};
 use crate::store::archive::claim::Claim;
 use crate::store::archive::folder::Folder;
 use crate::store::archive::owner::Owner;
@@ -29,7 +29,7 @@ fn block(height: u64, previous: BlockHash) -> SealedBlock {
     let payment = |number: u64| {
         let (from, to) = ("A".parse().unwrap(), account(number));
         let action = Action::Transfer { from, to, amount: Amount::new(1).unwrap() };
-        Record { action, request: None, via: Via::Local, linked: false }
+        Record::plain(action)
     };
     let paid = (1..=ACCOUNTS).filter(|number| height > 0 && height.is_multiple_of(*number));
     let records: Vec<Record> = paid.map(payment).collect();

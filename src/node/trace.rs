@@ -10,13 +10,13 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use crate::bank::effects::{Batch, Event, Write};
 use crate::bank::ids::{AccountId, ConnectionId, LifeId, ServerId};
 use crate::bank::ledger::entry::{Action, Via};
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{Instruction, Outcome, Reply, Request};
+use crate::clock;
 use crate::trace::record::{Brief, Loss, Place, Queue, Record, What};
 
 /// The length of text, in bytes, that is written before the turn ends.
@@ -66,9 +66,8 @@ impl Notes {
     fn write(&mut self, server: &ServerId, what: What) {
         let Some(file) = &mut self.file else { return };
         self.clock += 1;
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let us = since.as_micros() as u64;
-        let record = Record { server: server.clone(), clock: self.clock, us, what };
+        let record =
+            Record { server: server.clone(), clock: self.clock, us: clock::micros(), what };
         let written = serde_json::to_writer(&mut *file, &record).map_err(io::Error::from);
         let written = written.and_then(|()| file.write_all(b"\n"));
         self.heed(written);
@@ -304,6 +303,8 @@ fn asked_for(request: &Request, server: &ServerId) -> Option<String> {
                 format!("transfer {to} {amount}")
             }
             Action::Transfer { from, to, amount } => format!("transfer {from} {to} {amount}"),
+            Action::Mint { account, amount } => format!("mint {account} {amount}"),
+            Action::Burn { account, amount } => format!("burn {account} {amount}"),
             Action::Open { account, .. } => format!("open {account}"),
             Action::Rekey { account, .. } => format!("rekey {account}"),
             // Servers alone do these.

@@ -134,7 +134,7 @@ fn hello(id: &str) -> Hello {
         instance: InstanceId(1),
         life: LifeId(1),
         lives: Vec::new(),
-        configuration: Configuration { servers: vec![id], opening_balance },
+        configuration: Configuration { servers: vec![id], opening_balance, issuing: false },
         standing: Standing {
             genesis: None,
             active: false,

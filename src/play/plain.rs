@@ -75,7 +75,7 @@ fn without_comment(line: &str) -> &str {
     if line.split_whitespace().next() == Some("say") {
         return line;
     }
-    let line = line.split_once('#').map_or(line, |(before, _)| before);
+    let line = client::split::without_comment(line);
     if line.trim_start().starts_with("//") { "" } else { line }
 }
 

@@ -42,7 +42,10 @@ pub(super) fn carry_out(body: &[u8], crew: &Crew) -> Reply {
     let command = match parse(&command, &AccountId::of(&server)) {
         Ok(Some(command)) if is_allowed(&command) => command,
         Ok(_) => {
-            return Reply::line(400, "orders are transfer, batch, linked, open, settle and link");
+            return Reply::line(
+                400,
+                "orders are transfer, batch, linked, open, rekey, mint, burn, settle and link",
+            );
         }
         Err(why) => return done(false, why),
     };

@@ -167,7 +167,7 @@ fn statement(
     };
     let before = before.map(|before| format!(" --before {before}")).unwrap_or_default();
     let line = format!("history {account} {PAGE}{before}");
-    let Some(Command::Page(Page::History { account, limit, before })) = parse(&line, &account)?
+    let Some(Command::Page(Page::History { account, limit, before, .. })) = parse(&line, &account)?
     else {
         return Err("that is no place in a statement".into());
     };

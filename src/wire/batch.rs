@@ -13,6 +13,7 @@ use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, RequestId, SessionId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::limits::MAX_BATCH;
+use crate::bank::reference::Reference;
 use crate::bank::request::Instruction;
 
 /// The word that may stand as an array's fourth element.
@@ -29,11 +30,14 @@ objects! {
         from: AccountId = "present",
         to: AccountId = "present",
         amount: Amount = "paid",
+        mint: AccountId = "present",
+        burn: AccountId = "present",
         open: AccountId = "present",
         rekey: AccountId = "present",
         key: Fingerprint = "present",
         wait_ms: u64 = "wait",
-        linked: bool = "present"
+        linked: bool = "present",
+        reference: Reference = "present"
     }
 }
 
@@ -47,6 +51,7 @@ struct Item {
     what: What,
     linked: bool,
     wait_ms: Option<u64>,
+    reference: Option<Reference>,
 }
 
 #[derive(Debug)]
@@ -57,6 +62,8 @@ enum What {
         to: AccountId,
         amount: Amount,
     },
+    Mint(AccountId, Amount),
+    Burn(AccountId, Amount),
     Open(AccountId, Option<Fingerprint>),
     Rekey(AccountId, Fingerprint),
 }
@@ -72,16 +79,18 @@ pub(super) fn instructions_of(
     let Some(Items(items)) = items else { return Err(format!("\"items\" is missing; {RIGHT}")) };
     let first = first_name(session, number, items.len(), RIGHT)?;
     let settled = settled.unwrap_or(false);
-    let instruction = |(place, Item { what, linked, wait_ms })| {
+    let instruction = |(place, Item { what, linked, wait_ms, reference })| {
         let request = first.as_ref().map(|first: &RequestId| first.plus(place));
         let action = match what {
             What::Transfer { from, to, amount } => {
                 Action::Transfer { from: from.unwrap_or_else(|| home.clone()), to, amount }
             }
+            What::Mint(account, amount) => Action::Mint { account, amount },
+            What::Burn(account, amount) => Action::Burn { account, amount },
             What::Open(account, key) => Action::Open { account, key: key.map(Box::new) },
             What::Rekey(account, key) => Action::Rekey { account, key: Box::new(key) },
         };
-        Instruction { action, request, linked, settled, wait_ms }
+        Instruction { action, request, linked, settled, wait_ms, reference }
     };
     Ok(items.into_iter().zip(0..).map(|(item, place)| instruction((place, item))).collect())
 }
@@ -107,49 +116,60 @@ pub(super) fn fields_of(instructions: Vec<Instruction>) -> BatchFields {
 
 impl Item {
     fn of(instruction: Instruction) -> Item {
-        let Instruction { action, linked, wait_ms, .. } = instruction;
+        let Instruction { action, linked, wait_ms, reference, .. } = instruction;
+        let needs_money = action.payer().is_some();
         let what = match action {
             Action::Transfer { from, to, amount } => {
                 What::Transfer { from: Some(from), to, amount }
             }
+            Action::Mint { account, amount } => What::Mint(account, amount),
+            Action::Burn { account, amount } => What::Burn(account, amount),
             Action::Open { account, key } => What::Open(account, key.map(|key| *key)),
             Action::Rekey { account, key } => What::Rekey(account, *key),
             Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
                 panic!("no client asks for that")
             }
         };
-        let needs_money = matches!(what, What::Transfer { .. });
-        assert!(needs_money || wait_ms.is_none(), "an opening needs no money to wait for");
-        Item { what, linked, wait_ms }
+        assert!(needs_money || wait_ms.is_none(), "it needs no money to wait for");
+        Item { what, linked, wait_ms, reference }
     }
 
     fn of_fields(fields: ItemFields) -> Result<Item, String> {
         const RIGHT: &str = "an item of a batch is [\"A\",\"B\",30] or {\"open\":\"A/alice\"}, or \
-            {\"rekey\":\"A/alice\",\"key\":\"SHA256:…\"}, or {\"from\":\"A\",\"to\":\"B\",\"amount\":30,\"wait_ms\":100}, each with \"linked\" if it is \
+            {\"rekey\":\"A/alice\",\"key\":\"SHA256:…\"}, or {\"from\":\"A\",\"to\":\"B\",\"amount\":30,\"wait_ms\":100}, or {\"mint\":\"A\",\"amount\":30} or \
+            \"burn\", each with \"reference\" if it is for something, and with \"linked\" if it is \
             linked to the next";
-        let ItemFields { from, to, amount, open, rekey, key, wait_ms, linked } = fields;
-        let is_transfer = open.is_none() && rekey.is_none();
-        if !is_transfer && wait_ms.is_some() {
-            return Err(format!("an opening needs no money, so it has no \"wait_ms\"; {RIGHT}"));
+        let ItemFields { from, to, amount, mint, burn, open, rekey, key, wait_ms, .. } = fields;
+        let ItemFields { linked, reference, .. } = fields;
+        let kinds = [&mint, &burn, &open, &rekey].into_iter().flatten().count();
+        let pays = from.is_some() || to.is_some();
+        if kinds > 1 || (kinds == 1 && pays) {
+            return Err(format!("a transfer and an opening are two items; {RIGHT}"));
         }
-        let what = match (open, rekey, (from, to, amount), key) {
-            (Some(account), None, (None, None, None), key) => What::Open(account, key),
-            (None, Some(account), (None, None, None), Some(key)) => What::Rekey(account, key),
-            (None, None, (from, Some(to), Some(amount)), None) => {
-                What::Transfer { from, to, amount }
+        if (mint.is_some() || open.is_some() || rekey.is_some()) && wait_ms.is_some() {
+            return Err(format!("it needs no money, so it has no \"wait_ms\"; {RIGHT}"));
+        }
+        if key.is_some() && open.is_none() && rekey.is_none() {
+            return Err(format!("\"key\" goes with \"open\" or \"rekey\"; {RIGHT}"));
+        }
+        if amount.is_some() && (open.is_some() || rekey.is_some()) {
+            return Err(format!("\"amount\" goes with what moves money; {RIGHT}"));
+        }
+        let amount = || amount.ok_or_else(|| format!("\"amount\" is missing; {RIGHT}"));
+        let what = match (mint, burn, open, rekey) {
+            (Some(account), ..) => What::Mint(account, amount()?),
+            (_, Some(account), ..) => What::Burn(account, amount()?),
+            (_, _, Some(account), _) => What::Open(account, key),
+            (_, _, _, Some(account)) => {
+                let key = key.ok_or_else(|| format!("\"key\" is missing; {RIGHT}"))?;
+                What::Rekey(account, key)
             }
-            (None, Some(_), (None, None, None), None) => {
-                return Err(format!("\"key\" is missing; {RIGHT}"));
-            }
-            (None, None, _, None) => {
-                return Err(format!("\"to\" or \"amount\" is missing; {RIGHT}"));
-            }
-            (None, None, _, Some(_)) => {
-                return Err(format!("\"key\" goes with \"open\" or \"rekey\"; {RIGHT}"));
-            }
-            _ => return Err(format!("a transfer and an opening are two items; {RIGHT}")),
+            _ => match (to, amount()) {
+                (Some(to), Ok(amount)) => What::Transfer { from, to, amount },
+                _ => return Err(format!("\"to\" or \"amount\" is missing; {RIGHT}")),
+            },
         };
-        Ok(Item { what, linked: linked.unwrap_or(false), wait_ms })
+        Ok(Item { what, linked: linked.unwrap_or(false), wait_ms, reference })
     }
 }
 
@@ -161,28 +181,38 @@ impl Serialize for Items {
 
 impl Serialize for Item {
     fn serialize<S: Serializer>(&self, line: S) -> Result<S::Ok, S::Error> {
-        let Item { what, linked, wait_ms } = self;
-        let marked = linked.then_some(true);
-        match what {
-            What::Transfer { from: Some(from), to, amount } if wait_ms.is_none() => match linked {
-                true => (from, to, amount, LINKED).serialize(line),
-                false => (from, to, amount).serialize(line),
-            },
+        let Item { what, linked, wait_ms, reference } = self;
+        let fields = match what {
+            What::Transfer { from: Some(from), to, amount }
+                if wait_ms.is_none() && reference.is_none() =>
+            {
+                return match linked {
+                    true => (from, to, amount, LINKED).serialize(line),
+                    false => (from, to, amount).serialize(line),
+                };
+            }
             What::Transfer { from, to, amount } => {
                 let (from, to, amount) = (from.clone(), Some(to.clone()), Some(*amount));
-                let wait_ms = *wait_ms;
-                let fields = ItemFields { from, to, amount, wait_ms, ..ItemFields::default() };
-                ItemFields { linked: marked, ..fields }.serialize(line)
+                ItemFields { from, to, amount, ..ItemFields::default() }
+            }
+            What::Mint(account, amount) => {
+                let (mint, amount) = (Some(account.clone()), Some(*amount));
+                ItemFields { mint, amount, ..ItemFields::default() }
+            }
+            What::Burn(account, amount) => {
+                let (burn, amount) = (Some(account.clone()), Some(*amount));
+                ItemFields { burn, amount, ..ItemFields::default() }
             }
             What::Open(account, key) => {
-                let (open, key) = (Some(account.clone()), *key);
-                ItemFields { open, key, linked: marked, ..ItemFields::default() }.serialize(line)
+                ItemFields { open: Some(account.clone()), key: *key, ..ItemFields::default() }
             }
             What::Rekey(account, key) => {
                 let (rekey, key) = (Some(account.clone()), Some(*key));
-                ItemFields { rekey, key, linked: marked, ..ItemFields::default() }.serialize(line)
+                ItemFields { rekey, key, ..ItemFields::default() }
             }
-        }
+        };
+        let (linked, wait_ms) = (linked.then_some(true), *wait_ms);
+        ItemFields { linked, wait_ms, reference: reference.clone(), ..fields }.serialize(line)
     }
 }
 
@@ -234,7 +264,7 @@ impl<'de> Deserialize<'de> for Item {
                     return Err(missing(5));
                 }
                 let what = What::Transfer { from: Some(from), to, amount };
-                Ok(Item { what, linked, wait_ms: None })
+                Ok(Item { what, linked, wait_ms: None, reference: None })
             }
             fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Item, A::Error> {
                 let Object(fields) = Object::deserialize(MapAccessDeserializer::new(fields))?;

@@ -19,6 +19,7 @@ use crate::bank::ledger::entry::{Position, Record};
 use crate::bank::ledger::quick::push_number;
 use crate::bank::limits::MAX_FOLLOWED;
 use crate::bank::request::ErrorCode;
+use crate::bank::wall_time::WallTime;
 use crate::explain::explain;
 
 objects! {
@@ -91,25 +92,31 @@ impl BlockLines {
     pub fn of(block: &Block) -> BlockLines {
         let entries = block.len();
         let mut lines = BlockLines {
-            text: Vec::with_capacity(entries * 110),
+            text: Vec::with_capacity(entries * 140),
             ends: Vec::with_capacity(entries),
         };
         for (server, element) in elements_of(block) {
             for (position, record) in named(element.first(), element.records()) {
-                lines.push(block.height, server, position, record);
+                lines.push(block.height, server, (position, element.time()), record);
             }
         }
         lines
     }
 
-    fn push(&mut self, height: u64, server: &ServerId, position: Position, record: &Record) {
+    fn push(
+        &mut self,
+        height: u64,
+        server: &ServerId,
+        when: (Position, Option<WallTime>),
+        record: &Record,
+    ) {
         let text = &mut self.text;
         push(text, "\"height\":");
         push_number(text, height);
         push(text, ",\"number\":");
         push_number(text, self.ends.len() as u64);
         push(text, ",");
-        push_entry(text, server, position, record);
+        push_entry(text, server, when, record);
         push(text, "}\n");
         self.ends.push(text.len() as u32);
     }
@@ -152,7 +159,7 @@ pub fn push_logged(
         if position > after && wanted.takes(&record.action) {
             push(text, begin);
             push(text, "\"log\":true,");
-            push_entry(text, server, position, record);
+            push_entry(text, server, (position, element.time()), record);
             push(text, "}\n");
         }
     }

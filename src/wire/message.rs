@@ -78,6 +78,7 @@ mod tests {
             configuration: Configuration {
                 servers: vec![server("A"), server("B")],
                 opening_balance: Amount::new(100).unwrap(),
+                issuing: false,
             },
             standing: standing(),
             knows_you_as: None,
@@ -99,6 +100,7 @@ mod tests {
             request: Some("A.1.17.00000000000000ff.3#42".parse().unwrap()),
             via: Via::Paxos,
             linked,
+            reference: None,
         };
         let first = Position { epoch: 1, seq: 18 };
         Element::seal(first, vec![record(open, true), record(transfer, false)])
@@ -111,6 +113,7 @@ mod tests {
             servers: BTreeMap::from([(server("A"), InstanceId(1))]),
             keys: BTreeMap::new(),
             origin: None,
+            issuing: false,
         });
         let next = SealedBlock::seal(Block {
             height: 1,

@@ -11,6 +11,7 @@ mod batch;
 pub mod entries;
 mod fields;
 pub mod follow;
+mod instruction;
 pub mod lines;
 pub mod link;
 mod link_lines;

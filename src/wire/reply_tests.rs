@@ -21,12 +21,12 @@ fn units(units: u64) -> Amount {
 fn records() -> Vec<Record> {
     let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
     let open = Action::open("A/alice".parse().unwrap());
-    let record = |action, linked| Record { action, request: None, via: Via::Local, linked };
+    let record = |action, linked| Record { linked, ..Record::plain(action) };
     vec![record(open, true), record(Action::Transfer { from, to, amount: units(30) }, false)]
 }
 
 fn entries() -> Vec<Entry> {
-    let entry = |(record, seq)| Entry { server: server("A"), epoch: 1, seq, record };
+    let entry = |(record, seq)| Entry { server: server("A"), epoch: 1, seq, time: None, record };
     records().into_iter().zip(1..).map(entry).collect()
 }
 
@@ -180,13 +180,14 @@ fn blocks_stand_with_their_hashes_and_name_their_entries() {
         servers: BTreeMap::from([(server("A"), InstanceId(1))]),
         keys: BTreeMap::new(),
         origin: None,
+        issuing: false,
     });
     let next = block();
     let line = encode_chain(Some(&Tag::Number(6)), &[genesis.clone(), next.clone()], true);
     let (zero, one) = (BlockHash::NONE, genesis.hash());
     let expected = format!(
         "{{\"id\":6,\"blocks\":[{{\"height\":0,\"hash\":\"{one}\",\"previous\":\"{zero}\",\
-         \"genesis\":{{\"format\":5,\"opening_balance\":100,\
+         \"genesis\":{{\"format\":6,\"opening_balance\":100,\
          \"servers\":{{\"A\":\"0000000000000001\"}}}},\"entries\":[]}},\
          {{\"height\":1,\"hash\":\"{}\",\"previous\":\"{zero}\",\"proposer\":\"B\",\
          \"entries\":{ENTRIES}}}],\"more\":true}}\n",

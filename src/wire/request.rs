@@ -5,15 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::batch::{self, BatchFields};
-use super::fields::{
-    Object, count, first_name, is_beyond, objects, paid, prefix_of, present, wait,
-};
+use super::fields::{Object, count, is_beyond, objects, prefix_of, present};
+use super::instruction::{self, Fields, IssueFields, OpenFields, TransferFields};
 use super::tag::Tag;
 use super::{follow, members, sessions};
 use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
-use crate::bank::ids::{AccountId, RequestId, ServerId, SessionId};
-use crate::bank::ledger::entry::{Action, Position};
+use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::quick;
 use crate::bank::limits::{MAX_BATCH, MAX_PAGE};
 use crate::bank::request::{Cursor, ErrorCode, Instruction, Reply, Request};
@@ -28,7 +27,7 @@ pub const DEFAULT_PAGE: usize = 50;
 /// A good request, shown to whoever sent a bad one.
 const RIGHT: &str = "a request is one JSON object a line, such as \
     {\"id\":1,\"transfer\":{\"to\":\"B\",\"amount\":30}}, with exactly one of session, transfer, \
-    open, rekey, batch, balance, history, accounts, log, chain, follow, status, settle, rejoin, members";
+    mint, burn, open, rekey, batch, balance, history, accounts, log, chain, follow, status, settle, rejoin, members";
 
 objects! {
     Envelope {
@@ -36,6 +35,8 @@ objects! {
         version: u64 = "present",
         session: Object<sessions::Fields> = "present",
         transfer: Object<TransferFields> = "present",
+        mint: Object<IssueFields> = "present",
+        burn: Object<IssueFields> = "present",
         open: Object<OpenFields> = "present",
         rekey: Object<OpenFields> = "present",
         batch: Object<BatchFields> = "present",
@@ -51,22 +52,6 @@ objects! {
         members: Object<members::Fields> = "present"
     }
     Nothing {}
-    TransferFields {
-        from: AccountId = "present",
-        to: AccountId = "present",
-        amount: Amount = "paid",
-        session: SessionId = "present",
-        number: u64 = "count",
-        settled: bool = "present",
-        wait_ms: u64 = "wait"
-    }
-    OpenFields {
-        account: AccountId = "present",
-        key: Fingerprint = "present",
-        session: SessionId = "present",
-        number: u64 = "count",
-        settled: bool = "present"
-    }
     RejoinFields { server: ServerId = "present", key: Fingerprint = "present" }
     BalanceFields { account: AccountId = "present" }
     HistoryFields {
@@ -189,36 +174,12 @@ pub fn encode_request(id: u64, request: &Request) -> String {
 
 impl Envelope {
     fn set_instruction(&mut self, instruction: Instruction) {
-        let Instruction { action, request, linked, settled, wait_ms } = instruction;
-        assert!(!linked, "one alone is linked to nothing");
-        let (session, number) = request.map(|request| (request.session, request.number)).unzip();
-        let settled = settled.then_some(true);
-        match action {
-            Action::Transfer { from, to, amount } => {
-                let (from, to, amount) = (Some(from), Some(to), Some(amount));
-                self.transfer = Some(Object(TransferFields {
-                    from,
-                    to,
-                    amount,
-                    session,
-                    number,
-                    settled,
-                    wait_ms,
-                }));
-            }
-            Action::Open { account, key } => {
-                assert!(wait_ms.is_none(), "an opening needs no money to wait for");
-                let (account, key) = (Some(account), key.map(|key| *key));
-                self.open = Some(Object(OpenFields { account, key, session, number, settled }));
-            }
-            Action::Rekey { account, key } => {
-                assert!(wait_ms.is_none(), "another key needs no money to wait for");
-                let (account, key) = (Some(account), Some(*key));
-                self.rekey = Some(Object(OpenFields { account, key, session, number, settled }));
-            }
-            Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
-                panic!("no client asks for that")
-            }
+        match instruction::fields_of(instruction) {
+            Fields::Transfer(fields) => self.transfer = Some(fields),
+            Fields::Mint(fields) => self.mint = Some(fields),
+            Fields::Burn(fields) => self.burn = Some(fields),
+            Fields::Open(fields) => self.open = Some(fields),
+            Fields::Rekey(fields) => self.rekey = Some(fields),
         }
     }
 }
@@ -261,12 +222,15 @@ fn explain_failure(text: &str, error: &serde_json::Error) -> (Option<Tag>, Reply
 /// Takes the one request from an envelope.
 fn request_of(envelope: Envelope, home: &AccountId) -> Result<Request, String> {
     let Envelope { session, transfer, open, batch, balance, history, accounts, .. } = envelope;
-    let Envelope { log, chain, follow, status, settle, rekey, rejoin, members, .. } = envelope;
+    let Envelope { log, chain, follow, status, settle, rekey, rejoin, members, mint, burn, .. } =
+        envelope;
     let found = [
         session.map(|Object(fields)| sessions::named_of(fields).map(Request::Session)),
-        transfer.map(|Object(fields)| transfer_of(fields, home)),
-        open.map(|Object(fields)| open_of(fields)),
-        rekey.map(|Object(fields)| rekey_of(fields)),
+        transfer.map(|Object(fields)| instruction::transfer_of(fields, home)),
+        mint.map(|Object(fields)| instruction::mint_of(fields, home)),
+        burn.map(|Object(fields)| instruction::burn_of(fields, home)),
+        open.map(|Object(fields)| instruction::open_of(fields)),
+        rekey.map(|Object(fields)| instruction::rekey_of(fields)),
         rejoin.map(|Object(fields)| rejoin_of(fields)),
         members.map(|Object(fields)| members::order_of(fields).map(Request::Members)),
         batch.map(|Object(fields)| batch::instructions_of(fields, home).map(Request::Batch)),
@@ -285,52 +249,6 @@ fn request_of(envelope: Envelope, home: &AccountId) -> Result<Request, String> {
         (None, _) => Err(format!("nothing is asked for; {RIGHT}")),
         (Some(_), Some(_)) => Err(format!("several things are asked for at once; {RIGHT}")),
     }
-}
-
-fn transfer_of(fields: TransferFields, home: &AccountId) -> Result<Request, String> {
-    const RIGHT: &str = "a transfer is {\"to\":\"B\",\"amount\":30}, with \"from\" if it isn't the \
-        server's own account, and with \"session\" and \"number\" if it may be retried";
-    let TransferFields { from, to, amount, session, number, settled, wait_ms } = fields;
-    let (Some(to), Some(amount)) = (to, amount) else {
-        return Err(format!("\"to\" or \"amount\" is missing; {RIGHT}"));
-    };
-    let action = Action::Transfer { from: from.unwrap_or_else(|| home.clone()), to, amount };
-    let request = first_name(session, number, 1, RIGHT)?;
-    let settled = settled.unwrap_or(false);
-    Ok(Request::One(Instruction { request, settled, wait_ms, ..Instruction::plain(action) }))
-}
-
-fn open_of(fields: OpenFields) -> Result<Request, String> {
-    const RIGHT: &str = "an opening is {\"account\":\"A/alice\"}, with \"key\" if the account has an owner, \
-        with \"session\" and \"number\" if \
-        it may be retried";
-    let OpenFields { account, key, session, number, settled } = fields;
-    let Some(account) = account else {
-        return Err(format!("\"account\" is missing; {RIGHT}"));
-    };
-    let action = Action::Open { account, key: key.map(Box::new) };
-    named(action, first_name(session, number, 1, RIGHT)?, settled)
-}
-
-fn rekey_of(fields: OpenFields) -> Result<Request, String> {
-    const RIGHT: &str = "an account gets another key by \
-        {\"account\":\"A/alice\",\"key\":\"SHA256:…\"}, with \"session\" and \"number\" if it may be retried";
-    let OpenFields { account, key, session, number, settled } = fields;
-    let (Some(account), Some(key)) = (account, key) else {
-        return Err(format!("\"account\" or \"key\" is missing; {RIGHT}"));
-    };
-    let action = Action::Rekey { account, key: Box::new(key) };
-    named(action, first_name(session, number, 1, RIGHT)?, settled)
-}
-
-/// Makes the request for one action under its name.
-fn named(
-    action: Action,
-    request: Option<RequestId>,
-    settled: Option<bool>,
-) -> Result<Request, String> {
-    let settled = settled.unwrap_or(false);
-    Ok(Request::One(Instruction { request, settled, ..Instruction::plain(action) }))
 }
 
 fn rejoin_of(fields: RejoinFields) -> Result<Request, String> {

@@ -5,25 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, sources};
 
 /// The top folders, and what each may import beside itself. No arrow leads up.
-const ALLOWED: [(&str, &[&str]); 26] = [
+const ALLOWED: [(&str, &[&str]); 27] = [
     ("keepalive", &[]),
     ("explain", &[]),
     ("http", &[]),
     ("mend", &[]),
     ("bank", &[]),
+    ("clock", &["bank"]),
     ("wire", &["explain", "bank"]),
     ("store", &["explain", "bank", "keepalive"]),
     ("trace", &["explain", "bank"]),
     ("noise", &["explain", "bank"]),
-    ("client", &["bank", "wire", "noise"]),
-    ("node", &["bank", "wire", "noise", "store", "trace", "keepalive", "http"]),
+    ("client", &["bank", "clock", "wire", "noise"]),
+    ("node", &["bank", "clock", "wire", "noise", "store", "trace", "keepalive", "http"]),
     ("keys", &["bank", "noise"]),
     ("tunnel", &["bank", "wire", "noise", "keepalive", "client"]),
-    ("audit", &["explain", "bank", "wire", "store", "client"]),
+    ("audit", &["explain", "bank", "clock", "wire", "store", "client"]),
     ("relay", &["bank", "wire", "store", "client", "audit"]),
     ("web", &["bank", "wire", "trace", "client", "http"]),
     ("upgrade", &["bank", "store", "audit"]),
-    ("play", &["bank", "wire", "store", "trace", "client"]),
+    ("play", &["bank", "clock", "wire", "store", "trace", "client"]),
     (
         "cli",
         &[

@@ -41,7 +41,7 @@ fn read(done: &Output) -> Balances {
 /// The balances by both programs, which have to agree and to find nothing wrong.
 fn by_both(journal: &Path) -> Balances {
     let file = journal.to_str().unwrap();
-    run("hledger", &["-f", file, "check", "--strict", "ordereddates"]);
+    run("hledger", &["-f", file, "check", "--strict"]);
     let flat = ["balance", "--flat", "--empty", "--no-total"];
     let by_hledger = read(&run("hledger", &[&["-f", file], &flat[..], &["-O", "csv"]].concat()));
     let format = ["--format", "%(account),%(amount)\n"];
@@ -53,10 +53,11 @@ fn by_both(journal: &Path) -> Balances {
 }
 
 /// Our balances, as they should be there.
-fn expected(ours: impl IntoIterator<Item = (String, i128)>) -> Balances {
+fn expected(ours: impl IntoIterator<Item = (String, i128)>, issued: i128) -> Balances {
     let mut expected: Balances =
         ours.into_iter().map(|(name, amount)| (format!("Assets:{name}"), amount)).collect();
-    expected.insert("Equity:Opening".into(), -expected.values().sum::<i128>());
+    expected.insert("Equity:Opening".into(), issued - expected.values().sum::<i128>());
+    expected.insert("Equity:Issued".into(), -issued);
     expected.retain(|_, amount| *amount != 0);
     expected
 }
@@ -76,7 +77,9 @@ fn told(client: &mut Client) -> Balances {
 #[test]
 #[ignore = "needs ledger and hledger: ./dev.sh ledger"]
 fn both_have_the_balances_of_a_store_a_file_and_a_backup() {
-    let mut bank = Bank::start(&["A", "B", "C"]);
+    let mut bank = Bank::new(&["A", "B", "C"]);
+    ["A", "B", "C"].iter().for_each(|id| bank.start_server_with(id, &["--issuing"]));
+    bank.wait_until_connected();
     let [mut a, mut b] = ["A", "B"].map(|id| Client::connect(bank.address(id)));
     accepted(&mut a, &json!({"open": {"account": "A/alice"}}));
     accepted(&mut b, &json!({"open": {"account": "B/..-_"}}));
@@ -85,11 +88,14 @@ fn both_have_the_balances_of_a_store_a_file_and_a_backup() {
         &json!({"batch": {"items": [["A", "A/alice", 60, "linked"], ["A", "B", 10]]}}),
     );
     accepted(&mut b, &json!({"transfer": {"from": "B", "to": "A", "amount": 70}}));
-    accepted(&mut a, &json!({"transfer": {"from": "A", "to": "C", "amount": 90}}));
+    let rent = json!({"from": "A", "to": "C", "amount": 90, "reference": "(May); the | \"rent\""});
+    accepted(&mut a, &json!({"transfer": rent}));
+    accepted(&mut b, &json!({"mint": {"amount": 30, "reference": "brought in"}}));
     assert_eq!(a.ask(&json!({"settle": {}}))["settled"], true);
     accepted(&mut a, &json!({"transfer": {"from": "A/alice", "to": "B/..-_", "amount": 3}}));
     accepted(&mut a, &json!({"transfer": {"from": "A", "to": "A/alice", "amount": 1}}));
-    let ours = expected(told(&mut a));
+    accepted(&mut a, &json!({"burn": {"amount": 5}}));
+    let ours = expected(told(&mut a), 25);
     let url = bank.redis("A").url();
     let folder = tempfile::tempdir().unwrap();
     let from_redis = ["--redis", &url, "--id", "A"];
@@ -98,6 +104,13 @@ fn both_have_the_balances_of_a_store_a_file_and_a_backup() {
     let text = fs::read_to_string(&running).unwrap();
     assert!(text.contains(" ! (A.1.6) local log of A  ; local\n"), "{text}");
     assert!(text.contains("* (A.1.2) block 1, number 2  ; local, linked\n"), "{text}");
+    let rent = "* (A.1.4) - (May), the / \"rent\"  ; block 1, number ";
+    assert!(text.contains(rent) && text.contains("\n    Equity:Issued  5 UNIT\n"), "{text}");
+    let today = |line: &str| line.starts_with("20") && line.contains(" ! ");
+    assert!(
+        text.lines().filter(|line| line.contains(" ! ")).all(today),
+        "they tell their dates: {text}"
+    );
     bank.kill("A");
     assert_eq!(
         fs::read_to_string(export(&from_redis, &folder)).unwrap(),
@@ -177,5 +190,5 @@ fn both_take_every_name_and_the_largest_amounts() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bank.jsonl");
     fs::write(&file, lines.join("\n") + "\n").unwrap();
-    assert_eq!(by_both(&export(&[file.to_str().unwrap()], &folder)), expected(ours));
+    assert_eq!(by_both(&export(&[file.to_str().unwrap()], &folder)), expected(ours, 0));
 }

@@ -57,6 +57,7 @@ impl Parts {
             servers: servers.into(),
             keys: BTreeMap::new(),
             origin: Some(Arc::new(opening.origin.clone())),
+            issuing: false,
         });
         let mut text = format!("{}\n", block.text());
         while let Some(next) = opening.block_after(block.height(), block.hash()) {

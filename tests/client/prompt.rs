@@ -243,3 +243,74 @@ fn more_goes_on_where_the_last_page_ended() {
     ];
     assert_eq!(fake.requests(), expected);
 }
+
+#[test]
+fn what_it_is_for_and_money_that_is_issued_go_to_the_server() {
+    let input = b"t B 30 --for \"May, # 5\" # late\nmint 500\nburn A/x 5 --for 'paid out'\n\
+        batch B 1 --for \"a, b\", mint A/x 2\nt B 1 --for \"open\nt B 1 --for invoice 17\n";
+    let fake = Fake::start(vec![
+        session(SESSION),
+        say(ACCEPTED),
+        say(ACCEPTED),
+        say(ACCEPTED),
+        say(BOTH_ACCEPTED),
+    ]);
+    let (status, output, _) = converse(&options(&fake), input);
+    let lines = json_lines(&output);
+    assert_eq!((status, lines.len()), (2, 6), "{output}");
+    assert!(lines[4]["message"].as_str().unwrap().contains("the closing quote of \"open\""));
+    assert!(lines[5]["message"].as_str().unwrap().contains("--for \"invoice 17\""));
+    let named = |number: u64, kind: &str, mut fields: Value| {
+        fields["session"] = SESSION.into();
+        fields["number"] = number.into();
+        json!({ kind: fields })
+    };
+    let expected = [
+        named(
+            1,
+            "transfer",
+            json!({"from": "A", "to": "B", "amount": 30, "reference": "May, # 5"}),
+        ),
+        named(2, "mint", json!({"account": "A", "amount": 500})),
+        named(3, "burn", json!({"account": "A/x", "amount": 5, "reference": "paid out"})),
+        named(
+            4,
+            "batch",
+            json!({"items": [{"from": "A", "to": "B", "amount": 1, "reference": "a, b"},
+                             {"mint": "A/x", "amount": 2}]}),
+        ),
+    ];
+    assert_eq!(fake.requests()[1..], expected);
+}
+
+#[test]
+fn a_statement_ends_at_a_page_of_older_entries_and_goes_on_with_its_bound() {
+    // 2026-11-30T03:46:00Z
+    const BOUND: u64 = 1_796_010_360_000;
+    let page = |times: [u64; 2], next: u64| {
+        let line = |time: u64| {
+            json!({"height": next, "balance": 1, "server": "A", "epoch": 1, "seq": 1, "time": time,
+                   "from": "A", "to": "B", "amount": 1})
+        };
+        let next = json!({"height": next, "place": 0, "balance": 1});
+        let lines = times.map(line);
+        let page = json!({"account": "A", "lines": lines, "next": next}).to_string();
+        say(&page.replacen('{', "{\"id\":ID,", 1))
+    };
+    let fake = Fake::start(vec![
+        page([BOUND + 9, BOUND], 9),
+        page([BOUND + 5, BOUND - 1], 8),
+        page([BOUND - 2, BOUND - 9], 7),
+    ]);
+    let input = b"history A 2 --since 2026-11-30T03:46\nmore\nmore\n";
+    let mut shown = options(&fake);
+    shown.json = false;
+    let (status, output, errors) = converse(&shown, input);
+    assert_eq!(status, 2, "{errors}");
+    let bounded = "to go on: more, or: history A 2 --since 2026-11-30T03:46:00Z --before 9.0.1";
+    assert!(output.contains(bounded), "{output}");
+    assert_eq!(output.matches("A pays B").count(), 3, "{output}");
+    assert_eq!(output.matches("to go on").count(), 1, "{output}");
+    assert!(errors.contains("there is no next page"), "{errors}");
+    assert_eq!(fake.requests()[2]["history"]["before"]["height"], 8);
+}

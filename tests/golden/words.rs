@@ -21,6 +21,8 @@ fn entry(entry: &Entry) -> String {
         Action::Transfer { from, to, amount } => {
             format!("{server}{seq} ({from} pays {to} {amount})")
         }
+        Action::Mint { account, amount } => format!("{server}{seq} ({amount} for {account})"),
+        Action::Burn { account, amount } => format!("{server}{seq} ({amount} back from {account})"),
         Action::Open { account, .. } => format!("{server}{seq} ({account} is opened)"),
         Action::Rekey { account, .. } => format!("{server}{seq} ({account} gets another key)"),
         Action::Pin { server: who, .. } => format!("{server}{seq} ({who} tells its key)"),

@@ -212,6 +212,7 @@ fn no_bank_is_founded_with_more_money_than_can_be_counted() {
         servers,
         keys: BTreeMap::new(),
         origin: None,
+        issuing: false,
     });
     assert!(Chain::found(&genesis).is_err());
 }

@@ -27,6 +27,9 @@ impl Abacus {
                 *self.0.entry(from.clone()).or_insert(0) -= units;
                 *self.0.entry(to.clone()).or_insert(0) += units;
             }
+            Action::Mint { account, .. } | Action::Burn { account, .. } => {
+                *self.0.entry(account.clone()).or_insert(0) += action.issues();
+            }
             Action::Rekey { .. }
             | Action::Pin { .. }
             | Action::Rejoin { .. }
@@ -42,6 +45,8 @@ impl Abacus {
                 let covered = self.0.get(from).is_some_and(|holds| *holds >= amount.units() as i64);
                 covered && self.0.contains_key(to)
             }
+            // No bank of the model issues money.
+            Action::Mint { .. } | Action::Burn { .. } => false,
             Action::Rekey { account, .. } => self.0.contains_key(account),
             Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => true,
         };

@@ -154,9 +154,12 @@ fn accounts_are_opened_once(state: &State, place: usize) -> bool {
             account.home() == state.nodes[place].id().as_str() && opened.insert(account)
         }
         Action::Transfer { from, .. } => from.home() == state.nodes[place].id().as_str(),
-        Action::Rekey { .. } | Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
-            false
-        }
+        Action::Mint { .. }
+        | Action::Burn { .. }
+        | Action::Rekey { .. }
+        | Action::Pin { .. }
+        | Action::Rejoin { .. }
+        | Action::Member(_) => false,
     })
 }
 

@@ -187,6 +187,7 @@ impl State {
             linked: member + 1 < group.len(),
             settled: *settled,
             wait_ms: patient.then_some(1),
+            reference: None,
         };
         let mut instructions: Vec<Instruction> =
             group.iter().enumerate().map(instruction).collect();

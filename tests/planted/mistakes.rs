@@ -153,6 +153,12 @@ mistakes! {
     OnlyMembersAreAhead: "who was away long takes no blocks of servers that it doesn't know",
     JoinsUnordered: "a server joins without an operator's order",
     PaysWhoIsGone: "an account is paid whose home is no member",
+    IssuesUnasked: "a bank issues money that was not founded for it",
+    IssuesWithoutBound: "a home issues as much money as it is asked for",
+    IssuedUncounted: "what was issued is forgotten once it is in a block",
+    AnybodyIssues: "whoever has a key issues money",
+    TimeGoesBack: "an element is as early as the clock says, though one before it is later",
+    TimesUnchecked: "a block counts in which an element is earlier than the one before",
 }
 
 thread_local! {

@@ -12,7 +12,7 @@ use crate::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::request::Request;
 use crate::machine::scenes::{
-    fair, going_on, keys, leaving, member_blocks, members, names, rejoining, trust,
+    fair, going_on, issuing, keys, leaving, member_blocks, members, names, rejoining, trust,
 };
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
@@ -110,6 +110,12 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::WaitsByTheOldKey, keys::what_waits_is_not_paid_by_the_key_before),
     (Mistake::SessionOfAnyKey, keys::a_session_belongs_to_the_key_that_opened_it),
     (Mistake::RejoinDeposesAnybody, rejoining::a_store_that_comes_too_late_stops),
+    (Mistake::IssuesUnasked, issuing::a_bank_that_was_not_founded_for_it_issues_nothing),
+    (Mistake::IssuesWithoutBound, issuing::a_home_issues_no_more_than_its_bound),
+    (Mistake::IssuedUncounted, issuing::a_home_issues_no_more_than_its_bound),
+    (Mistake::AnybodyIssues, issuing::only_operators_issue_and_only_at_a_till),
+    (Mistake::TimeGoesBack, issuing::no_element_is_earlier_than_the_one_before),
+    (Mistake::TimesUnchecked, issuing::a_block_in_which_time_goes_back_is_none),
     (Mistake::OldEpochGoesOn, rejoining::a_server_rejoins_and_counts_anew),
 ];
 
@@ -166,7 +172,7 @@ fn a_forgotten_session_expires() {
     let fate = Fate::Accepted(Position { epoch: 1, seq: 1 }, Via::Local);
     let old = transfer(5, 1);
     let request = old.request.clone().unwrap();
-    sessions.remember(&request, &old.action, false, fate);
+    sessions.remember(&request, (&old).into(), fate);
     for count in 1..=10 {
         let later = SessionId::from(session_at(1, count));
         sessions.open(&later, connection);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{Block, FORMAT, Genesis, SealedBlock};
-use paxos_banking::bank::blockchain::chain::{BlockError, Chain};
+use paxos_banking::bank::blockchain::block_error::BlockError;
+use paxos_banking::bank::blockchain::chain::Chain;
 use paxos_banking::bank::ids::{InstanceId, ServerId};
 use paxos_banking::bank::ledger::balances::Balances;
 use paxos_banking::bank::ledger::element::Element;
@@ -30,7 +31,13 @@ fn log(server: &str, sizes: &[usize]) -> Vec<Element> {
     let other = if server == "A" { "B" } else { "A" };
     let (from, to) = (server.parse().unwrap(), other.parse().unwrap());
     let action = Action::Transfer { from, to, amount: Amount::new(1).unwrap() };
-    let record = |linked| Record { action: action.clone(), request: None, via: Via::Local, linked };
+    let record = |linked| Record {
+        action: action.clone(),
+        request: None,
+        via: Via::Local,
+        linked,
+        reference: None,
+    };
     let mut last = Position::START;
     let mut element = |size: &usize| {
         let first = last.next();
@@ -51,6 +58,7 @@ fn founded() -> (Chain, Balances) {
         servers,
         keys: BTreeMap::new(),
         origin: None,
+        issuing: false,
     }));
     let (chain, mut balances) = (chain.unwrap(), Balances::new(1, 4));
     balances.found(chain.opening_balances());

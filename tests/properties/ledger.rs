@@ -27,9 +27,12 @@ fn one_of_few() -> impl Strategy<Value = AccountId> {
 fn action() -> impl Strategy<Value = Action> {
     let amount = (0..150u64).prop_map(|units| Amount::new(units).unwrap());
     prop_oneof![
-        4 => (one_of_few(), one_of_few(), amount)
+        4 => (one_of_few(), one_of_few(), amount.clone())
             .prop_map(|(from, to, amount)| Action::Transfer { from, to, amount }),
         1 => one_of_few().prop_map(Action::open),
+        1 => (one_of_few(), amount.clone())
+            .prop_map(|(account, amount)| Action::Mint { account, amount }),
+        1 => (one_of_few(), amount).prop_map(|(account, amount)| Action::Burn { account, amount }),
         1 => (one_of_few(), crate::values::key())
             .prop_map(|(account, key)| Action::Rekey { account, key: Box::new(key) }),
     ]
@@ -67,6 +70,23 @@ fn happen(plain: &mut Plain, action: &Action) -> Result<(), LedgerError> {
             *plain.get_mut(from).unwrap() -= amount.units();
             *plain.get_mut(to).unwrap() += amount.units();
         }
+        Action::Mint { amount, .. } | Action::Burn { amount, .. } if amount.units() == 0 => {
+            return Err(LedgerError::Nothing);
+        }
+        Action::Mint { account, amount } | Action::Burn { account, amount } => {
+            let Some(holds) = plain.get_mut(account) else {
+                return Err(LedgerError::UnknownAccount(account.clone()));
+            };
+            let after = match action {
+                Action::Mint { .. } => Some(*holds + amount.units()),
+                _ => holds.checked_sub(amount.units()),
+            };
+            let Some(after) = after else {
+                let balance = Amount::new(*holds).unwrap();
+                return Err(LedgerError::Overdraft { account: account.clone(), balance });
+            };
+            *holds = after;
+        }
         Action::Rekey { account, .. } if !plain.contains_key(account) => {
             return Err(LedgerError::UnknownAccount(account.clone()));
         }
@@ -89,10 +109,13 @@ proptest! {
     #[test]
     fn balances_are_what_plain_counting_says(actions in vec(action(), 0..60)) {
         let (mut balances, mut plain) = founded();
+        let mut total = 2 * OPENING as i64;
         for action in &actions {
-            prop_assert_eq!(balances.apply(action), happen(&mut plain, action));
+            let happened = happen(&mut plain, action);
+            total += if happened.is_ok() { action.issues() } else { 0 };
+            prop_assert_eq!(balances.apply(action), happened);
             prop_assert!(agree(&balances, View::Local, &plain));
-            prop_assert_eq!(plain.values().sum::<u64>(), 2 * OPENING);
+            prop_assert_eq!(plain.values().sum::<u64>() as i64, total);
         }
         prop_assert!(agree(&balances, View::Committed, &founded().1), "the chain says as before");
     }

@@ -93,6 +93,7 @@ fn block(height: u64, actions: &[Action]) -> SealedBlock {
         via: Via::Local,
         request: None,
         linked: false,
+        reference: None,
     };
     let records = actions.iter().map(record).collect();
     let home = "A".parse().unwrap();

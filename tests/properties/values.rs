@@ -11,6 +11,8 @@ use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position, Record, Via};
 use paxos_banking::bank::paxos::ballot::Ballot;
 use paxos_banking::bank::paxos::message::{Message, Standing, Vote, Whole};
+use paxos_banking::bank::reference::Reference;
+use paxos_banking::bank::wall_time::WallTime;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -83,10 +85,20 @@ pub fn action() -> impl Strategy<Value = Action> {
             to,
             amount
         }),
+        (account(), amount()).prop_map(|(account, amount)| Action::Mint { account, amount }),
+        (account(), amount()).prop_map(|(account, amount)| Action::Burn { account, amount }),
         (account(), option::of(key()))
             .prop_map(|(account, key)| Action::Open { account, key: key.map(Box::new) }),
         (account(), key()).prop_map(|(account, key)| Action::Rekey { account, key: Box::new(key) }),
     ]
+}
+
+pub fn reference() -> impl Strategy<Value = Reference> {
+    "[^\\pC\\u2028\\u2029]{1,64}".prop_map(|text| text.parse().unwrap())
+}
+
+pub fn time() -> impl Strategy<Value = Option<WallTime>> {
+    option::of((0..=WallTime::MAX.millis()).prop_map(|millis| WallTime::new(millis).unwrap()))
 }
 
 pub fn via() -> impl Strategy<Value = Via> {
@@ -97,29 +109,34 @@ pub fn via() -> impl Strategy<Value = Via> {
 /// linked to nothing.
 pub fn records() -> impl Strategy<Value = Vec<Record>> {
     let requests = option::of((0..2usize, any::<u64>()));
-    (vec(session(), 2), vec((action(), requests, via(), any::<bool>()), 1..6)).prop_map(
+    let what_for = option::of(reference());
+    (vec(session(), 2), vec((action(), requests, via(), any::<bool>(), what_for), 1..6)).prop_map(
         |(sessions, lines)| {
             let last = lines.len() - 1;
-            let record =
-                |(place, (action, request, via, linked)): (usize, (_, Option<_>, _, _))| {
-                    let name = |(session, number): (usize, u64)| RequestId {
-                        session: sessions[session].clone(),
-                        number,
-                    };
-                    Record {
-                        action,
-                        request: request.map(name),
-                        via,
-                        linked: linked && place < last,
-                    }
+            let record = |(place, (action, request, via, linked, reference)): (
+                usize,
+                (_, Option<_>, _, _, _),
+            )| {
+                let name = |(session, number): (usize, u64)| RequestId {
+                    session: sessions[session].clone(),
+                    number,
                 };
+                Record {
+                    action,
+                    request: request.map(name),
+                    via,
+                    linked: linked && place < last,
+                    reference,
+                }
+            };
             lines.into_iter().enumerate().map(record).collect()
         },
     )
 }
 
 pub fn element() -> impl Strategy<Value = Element> {
-    (position(), records()).prop_map(|(first, records)| Element::seal(first, records))
+    (time(), position(), records())
+        .prop_map(|(time, first, records)| Element::seal_at(time, first, records))
 }
 
 pub fn block() -> impl Strategy<Value = SealedBlock> {

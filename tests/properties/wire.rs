@@ -24,7 +24,7 @@ fn instruction() -> impl Strategy<Value = Instruction> {
         |(action, request, settled, wait_ms)| {
             let waits = matches!(action, Action::Transfer { .. });
             let wait_ms = wait_ms.filter(|_| waits);
-            Instruction { action, request, linked: false, settled, wait_ms }
+            Instruction { action, request, linked: false, settled, wait_ms, reference: None }
         },
     )
 }

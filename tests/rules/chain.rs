@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use paxos_banking::bank::blockchain::block::{Block, BlockHash, FORMAT, Genesis, SealedBlock};
-use paxos_banking::bank::blockchain::chain::{BlockError, Chain};
+use paxos_banking::bank::blockchain::block_error::BlockError;
+use paxos_banking::bank::blockchain::chain::Chain;
 use paxos_banking::bank::ledger::balances::Balances;
 use paxos_banking::bank::ledger::element::Element;
 use paxos_banking::bank::ledger::entry::{Action, Position};
@@ -107,6 +108,7 @@ fn block_0_has_one_form() {
         servers,
         keys: BTreeMap::new(),
         origin: None,
+        issuing: false,
     });
     assert_eq!(Chain::found(&other), Err(BlockError::Genesis("block 0 is of another format")));
 }

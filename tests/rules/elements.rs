@@ -30,7 +30,7 @@ fn an_entry_knows_whom_it_touches() {
 
 #[test]
 fn an_entry_is_told_without_what_goes_without_saying() {
-    let entry = |record| Entry { server: id("A"), epoch: 1, seq: 7, record };
+    let entry = |record| Entry { server: id("A"), epoch: 1, seq: 7, record, time: None };
     let text = |record| serde_json::to_string(&entry(record)).unwrap();
     let plain = record(pays("A", "B", 30));
     let begin = r#"{"server":"A","epoch":1,"seq":7,"from":"A","to":"B","amount":30"#;

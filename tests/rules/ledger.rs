@@ -76,7 +76,7 @@ fn request(opened: u64, count: u64, number: u64) -> RequestId {
 fn remember(sessions: &mut Sessions, request: &RequestId) {
     let position = opened_at(&request.session).unwrap().next();
     let fate = Fate::Accepted(position, Via::Local);
-    sessions.remember(request, &transfer(1, 1).action, false, fate);
+    sessions.remember(request, (&transfer(1, 1)).into(), fate);
 }
 
 fn find(sessions: &mut Sessions, request: &RequestId) -> Lookup {

@@ -29,7 +29,7 @@ mod vain_runs;
 mod voting;
 mod waiting;
 
-use machine::scenes::{fair, going_on, keys, names, trust};
+use machine::scenes::{fair, going_on, issuing, keys, names, trust};
 use machine::stage;
 use paxos_banking::bank;
 
@@ -76,6 +76,16 @@ scenes! {
     a_server_without_its_key_does_not_start,
     a_bank_with_keys_is_founded_and_lets_a_confirmed_store_in,
     a_bank_without_keys_gets_them_one_by_one,
+    ;
+    issuing:
+    a_bank_that_was_not_founded_for_it_issues_nothing,
+    what_is_issued_and_taken_back_changes_the_total_once_it_is_in_the_chain,
+    a_home_issues_no_more_than_its_bound,
+    a_block_in_which_a_home_issued_too_much_is_none,
+    what_is_taken_back_has_to_be_there,
+    only_operators_issue_and_only_at_a_till,
+    no_element_is_earlier_than_the_one_before,
+    a_block_in_which_time_goes_back_is_none,
     ;
     going_on:
     a_bank_goes_on_with_the_balances_and_entries_of_another,

@@ -98,6 +98,7 @@ fn who_holds_another_bank_is_refused_and_what_it_brings_is_not_taken() {
         servers: servers.into(),
         keys: Default::default(),
         origin: None,
+        issuing: false,
     });
     let standing = Standing { genesis: Some(other.hash()), ..standing(0) };
     let mut stage = cut_short(told(&genesis().hash()));

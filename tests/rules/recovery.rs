@@ -74,7 +74,14 @@ fn a_store_of_another_bank_is_refused() {
     other.configuration.opening_balance = units(1);
     let error = recover_as(other, disk()).map(drop).unwrap_err();
     assert!(matches!(error, RecoveryError::Mismatch(_)));
-    says(error.to_string(), "was founded with servers A, B, C and opening balance 10000");
+    says(error.to_string(), "was founded with servers A, B, C with opening balance 10000");
+    let mut other = config();
+    other.configuration.issuing = true;
+    let error = recover_as(other, disk()).map(drop).unwrap_err();
+    says(
+        error.to_string(),
+        "configured for servers A, B, C with opening balance 10000 and --issuing",
+    );
     says(refused(|disk| disk.stored.instance = InstanceId(4)), "the chain knows A as instance");
 }
 

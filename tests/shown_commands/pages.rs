@@ -132,6 +132,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
 
 /// A line without what differs each time: hashes, times and rates.
 pub fn steady(line: &str) -> String {
+    let line = &without_dates(line);
     let words: Vec<&str> = line.split(' ').collect();
     let steady = (0..words.len()).map(|at| match is_figure(words[at], words.get(at + 1)) {
         true => "#".to_owned(),
@@ -140,6 +141,27 @@ pub fn steady(line: &str) -> String {
     let line = steady.collect::<Vec<_>>().join(" ");
     // The unit depends on the number.
     ["µs", "ms", "s"].iter().fold(line, |line, unit| line.replace(&format!("# {unit}"), "#"))
+}
+
+/// A line with @ for each date of these years, and for each date with a time of day.
+fn without_dates(line: &str) -> String {
+    const DATE: &str = "20nn-nn-nn";
+    const TIME: &str = "20nn-nn-nnTnn:nn:nnZ";
+    let mut steady = String::new();
+    let mut rest = line;
+    while let Some(first) = rest.chars().next() {
+        let is_like = |form: &&&str| {
+            let like = |(is, form): (u8, u8)| is == form || (form == b'n' && is.is_ascii_digit());
+            rest.len() >= form.len() && rest.bytes().zip(form.bytes()).all(like)
+        };
+        let (written, length) = match [TIME, DATE].iter().find(is_like) {
+            Some(form) => ('@', form.len()),
+            None => (first, first.len_utf8()),
+        };
+        steady.push(written);
+        rest = &rest[length..];
+    }
+    steady
 }
 
 /// True if the word is a time, or a number whose unit follows.

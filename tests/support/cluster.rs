@@ -53,6 +53,7 @@ impl Cluster {
                 http: None,
                 doors: Doors::default(),
                 timings: timings.clone(),
+                issuing: false,
             };
             (id.clone(), config)
         };

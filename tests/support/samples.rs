@@ -42,13 +42,14 @@ pub fn record(seq: u64) -> Record {
         request: Some(format!("A.1.0.00000000000000aa.1#{seq}").parse().expect("a request id")),
         via: if seq.is_multiple_of(2) { Via::Local } else { Via::Paxos },
         linked: false,
+        reference: None,
     }
 }
 
 /// The opening of an account.
 pub fn opening(name: &str) -> Record {
     let action = Action::open(account(name));
-    Record { action, request: None, via: Via::Local, linked: false }
+    Record::plain(action)
 }
 
 /// An element of these records, written down with a space: its text must survive to the byte.
@@ -71,6 +72,7 @@ pub fn genesis() -> SealedBlock {
         servers: instances(),
         keys: BTreeMap::new(),
         origin: None,
+        issuing: false,
     })
 }
 
@@ -144,6 +146,8 @@ pub fn append_with(
             keys: BTreeMap::new(),
             former: BTreeSet::new(),
             membership: Membership::default(),
+            issued: Default::default(),
+            times: Default::default(),
         }),
         sessions: SessionChanges::default(),
     }

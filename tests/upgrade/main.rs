@@ -1,6 +1,7 @@
 //! A bank of format 4 comes along. `stores.jsonl` holds its three stores as the commands that make them: written by
 //! the last version of that format, with a server that had rejoined, linked payments and sessions in the logs, and
 //! a block that all have accepted and nobody has appended. `exported.jsonl` is what that version exported of A.
+//! `stores5.jsonl` holds the stores of a bank of format 5, to which D was admitted as a branch.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -25,12 +26,17 @@ use support::relay::Relay;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_paxos-banking");
 const STORES: &str = include_str!("stores.jsonl");
+const STORES_5: &str = include_str!("stores5.jsonl");
 const SERVERS: [&str; 3] = ["A", "B", "C"];
 
 /// Fills a Redis with the stores.
 fn fill(redis: &TestRedis) {
+    fill_with(redis, STORES);
+}
+
+fn fill_with(redis: &TestRedis, stores: &str) {
     let mut connection = redis.connect();
-    for line in STORES.lines() {
+    for line in stores.lines() {
         let words: Vec<String> = serde_json::from_str(line).unwrap();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let _: redis::Value = say(&mut connection, &words);
@@ -125,7 +131,7 @@ fn an_upgraded_bank_goes_on_where_it_was() {
     let said = text(&done);
     assert!(done.status.success(), "{said}");
     let words =
-        "A: upgraded from format 4 to 5, and otherwise as it was: height 4, 7 accounts, 4 entries";
+        "A: upgraded from format 4 to 6, and otherwise as it was: height 4, 7 accounts, 4 entries";
     assert!(said.contains(words), "{said}");
     let (status, report) = audited(Some(bank.redis("A")), None);
     assert_eq!((status, report.to_string().contains("format 4")), (SOUND, false), "{report:#}");
@@ -160,6 +166,38 @@ fn an_upgraded_bank_goes_on_where_it_was() {
         .unwrap();
     assert_eq!(chain[5]["previous"], accepted["previous"]);
     assert_eq!((&chain[5]["proposer"], &chain[4]["height"]), (&json!("A"), &json!(4)));
+    SERVERS.iter().for_each(|id| bank.kill(id));
+    assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
+}
+
+/// Format 6 knows times, references and issued money. What format 5 wrote has none of them, and goes on as it was.
+#[test]
+fn a_bank_of_format_5_comes_along() {
+    let mut bank = Bank::new(&SERVERS);
+    fill_with(bank.redis("A"), STORES_5);
+    let done = upgrade(&bank.redis("A").url(), &[]);
+    let said = text(&done);
+    assert!(done.status.success() && said.contains("D: upgraded from format 5 to 6"), "{said}");
+    assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
+    bank.start_all();
+    let session = "A.1.0.5048e493003d44dd";
+    let payment = json!({"to": "C", "amount": 4, "session": session, "number": 5});
+    let told = bank.ask("A", &json!({"transfer": payment})).unwrap();
+    assert_eq!((&told["seq"], &told["repeated"]), (&json!(6), &json!(true)), "{told}");
+    let mint = bank.ask("A", &json!({"mint": {"amount": 1}})).unwrap();
+    assert_eq!(mint["code"], json!("not_issuing"), "{mint}");
+    let paid = json!({"to": "B", "amount": 1, "reference": "rent, \"May\""});
+    let paid = bank.ask("A", &json!({"transfer": paid})).unwrap();
+    assert_eq!(paid["seq"], json!(7), "{paid}");
+    bank.settle();
+    let told = bank.ask("A", &json!({"history": {"account": "A", "limit": 2}})).unwrap();
+    let [last, before] = [&told["lines"][0], &told["lines"][1]];
+    assert_eq!(last["reference"], json!("rent, \"May\""), "{told}");
+    assert!(last["time"].as_u64() > Some(1_700_000_000_000) && before["time"].is_null(), "{told}");
+    for (account, units) in [("A", 64), ("B", 107), ("C", 101), ("A/alice", 23)] {
+        let told = bank.ask(&account[..1], &json!({"balance": {"account": account}})).unwrap();
+        assert_eq!(told["balance"], json!(units), "{account}: {told}");
+    }
     SERVERS.iter().for_each(|id| bank.kill(id));
     assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
 }

@@ -11,7 +11,6 @@ use crate::audit::backup::manifest::{
 };
 use crate::audit::backup::target::{PART, Target, spot};
 use crate::audit::backup::{Options, unread};
-use crate::audit::dates::now;
 use crate::audit::export::{find, one_line};
 use crate::audit::finding::{Finding, Trouble};
 use crate::audit::stored::{self, trouble};
@@ -19,6 +18,7 @@ use crate::audit::{archives, redis_options};
 use crate::bank::blockchain::block::{BlockHash, FORMAT, SealedBlock};
 use crate::bank::ledger::entry::Position;
 use crate::bank::stored::{Place, Stored};
+use crate::clock;
 use crate::store::archive::disk::Unfinished;
 use crate::store::archive::error::said;
 use crate::store::archive::reader::check_file;
@@ -91,7 +91,7 @@ pub(super) fn take(options: &Options) -> Result<(Manifest, Counts), Trouble> {
         instance: *instance,
         epoch,
         turn: *turn,
-        time: now(),
+        time: clock::text_of(clock::now()),
         height: blocks - 1,
         head,
         segments,

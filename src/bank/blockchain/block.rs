@@ -24,7 +24,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Entry, Position, Record};
 
 /// The format of blocks, messages and stored values. It changes with any of them.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 /// The oldest format of a block 0 that is understood. A bank that was founded in it goes on in [`FORMAT`], since
 /// blocks never change.
 pub const OLDEST_FORMAT: u32 = 4;
@@ -95,6 +95,9 @@ pub struct Genesis {
     /// The end of the chain that the bank goes on from, if it goes on from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Arc<Origin>>,
+    /// True if the bank issues money, and takes some back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub issuing: bool,
 }
 
 /// The end of the chain that a bank goes on from.
@@ -321,6 +324,7 @@ mod tests {
             servers: BTreeMap::from([instance("A", 1), instance("B", 2)]),
             keys: BTreeMap::new(),
             origin: None,
+            issuing: false,
         })
     }
 

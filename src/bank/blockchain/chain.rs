@@ -1,13 +1,9 @@
 //! The chain: its head, and what follows from all blocks up to the head. The blocks themselves are in the
 //! store.
 
-use std::collections::BTreeSet;
-use std::fmt;
-
 use crate::bank::amount::Amount;
-use crate::bank::blockchain::block::{
-    Block, BlockHash, FORMAT, Genesis, OLDEST_FORMAT, SealedBlock,
-};
+use crate::bank::blockchain::block::{Block, BlockHash, Genesis, SealedBlock};
+use crate::bank::blockchain::block_error::BlockError;
 use crate::bank::blockchain::derived::{Deposed, Derived};
 use crate::bank::blockchain::quorum::Quorum;
 use crate::bank::fingerprint::Fingerprint;
@@ -18,6 +14,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Position, Record};
 use crate::bank::ledger::rule::LedgerError;
 use crate::bank::ledger::trial::Trial;
+use crate::bank::wall_time::WallTime;
 
 /// The chain up to its head.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,73 +25,6 @@ pub struct Chain {
     pub(super) genesis_hash: BlockHash,
     pub(super) derived: Derived,
 }
-
-/// Why a block can't be the next block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BlockError {
-    /// The block is of another height.
-    Height {
-        /// The height it should have.
-        expected: u64,
-        /// The height it has.
-        found: u64,
-    },
-    /// The block does not name the head as its previous block.
-    Link {
-        /// The block's height.
-        height: u64,
-    },
-    /// The block is no genesis block where one is needed, or is one where none may be.
-    Genesis(&'static str),
-    /// The block holds no entries, or none of a server that it names.
-    Empty,
-    /// An entry is not the next one in its server's sequence.
-    Sequence {
-        /// The server.
-        server: ServerId,
-        /// The position expected.
-        expected: Position,
-        /// The position found.
-        found: Position,
-    },
-    /// The block names a server that is not of this bank.
-    Stranger(ServerId),
-    /// An entry can't take effect.
-    Entry {
-        /// The entry's server.
-        server: ServerId,
-        /// The entry's position.
-        position: Position,
-        /// Why it can't.
-        error: LedgerError,
-    },
-}
-
-impl fmt::Display for BlockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BlockError::Height { expected, found } => {
-                write!(f, "it is block {found} where block {expected} should be")
-            }
-            BlockError::Link { height } => {
-                write!(f, "block {height} does not link to the block before by its hash")
-            }
-            BlockError::Genesis(what) => f.write_str(what),
-            BlockError::Empty => f.write_str("it holds no entries, or none of a server it names"),
-            BlockError::Sequence { server, expected, found } => write!(
-                f,
-                "entry {} (epoch {}) of {server} stands where {} (epoch {}) should",
-                found.seq, found.epoch, expected.seq, expected.epoch
-            ),
-            BlockError::Stranger(server) => write!(f, "server {server} is not of this bank"),
-            BlockError::Entry { server, position, error } => {
-                write!(f, "entry {} of {server}: {error}", position.seq)
-            }
-        }
-    }
-}
-
-impl std::error::Error for BlockError {}
 
 /// The changes that a verified block makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +53,28 @@ impl Consequences {
     }
 }
 
+/// The end of the elements of one server in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LogEnd {
+    /// The position of the last entry.
+    pub last: Position,
+    /// The latest time that an element tells, if one does.
+    pub time: Option<WallTime>,
+    /// What the server has issued until then beyond what it took back, in units.
+    pub issued: i64,
+}
+
+impl Derived {
+    /// Notes where a server's elements in a block end.
+    pub(super) fn ends(&mut self, server: &ServerId, LogEnd { last, time, issued }: LogEnd) {
+        self.included.insert(server.clone(), last);
+        self.times.extend(time.map(|time| (server.clone(), time)));
+        if (issued != 0 || self.issued.contains_key(server)) && !planted!(IssuedUncounted) {
+            self.issued.insert(server.clone(), issued);
+        }
+    }
+}
+
 impl Chain {
     /// Returns the bank's servers that take part in agreeing on the next height.
     pub fn members(&self) -> impl Iterator<Item = &ServerId> {
@@ -144,7 +96,7 @@ impl Chain {
         if *previous != BlockHash::NONE || !logs.is_empty() || opening.is_some() {
             return Err(BlockError::Genesis("block 0 must be the first and hold no entries"));
         }
-        verify_terms(&genesis).map_err(BlockError::Genesis)?;
+        genesis.check().map_err(BlockError::Genesis)?;
         // It has to equal the canonical block, so that nobody can found one bank in two spellings.
         if SealedBlock::genesis(genesis.clone()).hash() != block.hash() {
             return Err(BlockError::Genesis("block 0 is not written as a genesis block is"));
@@ -259,8 +211,8 @@ impl Chain {
         trial.expect(block.block().len());
         for (server, log) in logs {
             trial.is_own(home == Some(server));
-            let last = self.follow(&mut trial, server, log)?;
-            derived.included.insert(server.clone(), last);
+            let end = self.follow(&mut trial, server, log)?;
+            derived.ends(server, end);
         }
         let deposed = derived.follow(block.block(), |server| trial.holds_any(server));
         Ok(Consequences { derived, deposed, changes: trial.into_changes() })
@@ -307,7 +259,8 @@ impl Chain {
         self.follow(&mut Trial::new(balances, View::Committed), server, log).map(drop)
     }
 
-    /// Checks that elements go on where the chain's entries of a server end; returns where they end.
+    /// Checks that elements go on where the chain's entries of a server end, and that none is earlier than the one
+    /// before; returns where they end.
     ///
     /// # Errors
     /// The first thing that is wrong with the elements.
@@ -321,7 +274,14 @@ impl Chain {
             self.derived.is_member(server) || !self.is_complete() || planted!(DismissedLogCounts);
         let included = self.derived.included.get(server).filter(|_| is_member);
         let mut last = *included.ok_or_else(|| BlockError::Stranger(server.clone()))?;
+        let mut time = self.derived.times.get(server).copied();
         for element in log {
+            let own = element.time();
+            if own.is_some() && own < time && !planted!(TimesUnchecked) {
+                let (server, position) = (server.clone(), element.first());
+                return Err(BlockError::Time { server, position });
+            }
+            time = own.or(time);
             if element.first() != last.next() {
                 return Err(BlockError::Sequence {
                     server: server.clone(),
@@ -334,14 +294,15 @@ impl Chain {
         Ok(last)
     }
 
-    /// Applies the beginning of a server's log after the head; returns where it ends.
+    /// Applies the beginning of a server's log after the head; returns its end.
     pub(super) fn follow(
         &self,
         trial: &mut Trial<'_>,
         server: &ServerId,
         log: &[Element],
-    ) -> Result<Position, BlockError> {
+    ) -> Result<LogEnd, BlockError> {
         let last = self.verify_sequence(server, log)?;
+        let mut issued = self.issued_by(server);
         for element in log {
             let wrong = |place: usize, error| BlockError::Entry {
                 server: server.clone(),
@@ -358,8 +319,11 @@ impl Chain {
             if let Some(subject) = records.get(own.len()).and_then(elsewhere) {
                 return Err(wrong(own.len(), LedgerError::NotHome(subject)));
             }
+            issued =
+                self.issued_after(issued, element).map_err(|(place, error)| wrong(place, error))?;
         }
-        Ok(last)
+        let time = log.iter().rev().find_map(Element::time);
+        Ok(LogEnd { last, time, issued })
     }
 
     /// Appends a block, given what [`Chain::verify`] found; returns the changes in the committed
@@ -375,32 +339,4 @@ impl Chain {
         self.derived = consequences.derived;
         consequences.changes
     }
-}
-
-/// Checks the founding terms by themselves.
-fn verify_terms(genesis: &Genesis) -> Result<(), &'static str> {
-    let Genesis { format, opening_balance, servers, keys, origin } = genesis;
-    if !(OLDEST_FORMAT..=FORMAT).contains(format) {
-        return Err("block 0 is of another format");
-    }
-    let total = opening_balance.units().checked_mul(servers.len() as u64);
-    if total.and_then(Amount::new).is_none() {
-        return Err("block 0 opens with more money than can be counted");
-    }
-    if let Some(origin) = origin {
-        if *format == OLDEST_FORMAT || *opening_balance != Amount::ZERO {
-            return Err(
-                "block 0 goes on from another bank, and opens accounts with money of its own",
-            );
-        }
-        origin.check(servers.keys())?;
-    }
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let different: BTreeSet<_> = keys.values().collect();
-    if *format == OLDEST_FORMAT || !keys.keys().eq(servers.keys()) || different.len() < keys.len() {
-        return Err("block 0 names keys, and not one of its own for each server");
-    }
-    Ok(())
 }

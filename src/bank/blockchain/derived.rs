@@ -11,6 +11,7 @@ use crate::bank::ids::{InstanceId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position};
 use crate::bank::ledger::member_change::MemberChange;
+use crate::bank::wall_time::WallTime;
 
 /// What follows from the blocks up to a height, equally at every server. A store keeps it beside its
 /// chain, so that a starting server need not read the whole chain.
@@ -31,6 +32,12 @@ pub struct Derived {
     /// What orders have changed about the members.
     #[serde(default, skip_serializing_if = "Membership::is_founding")]
     pub membership: Membership,
+    /// For each server, the time of its last element in the chain that tells one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub times: BTreeMap<ServerId, WallTime>,
+    /// For each home that issued money or took some back, what it issued beyond what it took back, in units.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub issued: BTreeMap<ServerId, i64>,
 }
 
 /// What orders have changed about the members since the founding.
@@ -193,7 +200,7 @@ mod tests {
     use super::*;
     use crate::bank::amount::Amount;
     use crate::bank::blockchain::block::{BlockHash, FORMAT};
-    use crate::bank::ledger::entry::{Record, Via};
+    use crate::bank::ledger::entry::Record;
 
     const FOUNDED: [(&str, u64); 3] = [("A", 1), ("B", 2), ("C", 3)];
     const NOBODY: [u64; 0] = [];
@@ -205,7 +212,8 @@ mod tests {
     fn derived() -> Derived {
         let servers = FOUNDED.map(|(name, of)| (id(name), InstanceId(of))).into();
         let (opening_balance, keys) = (Amount::ZERO, BTreeMap::new());
-        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys, origin: None };
+        let (origin, issuing) = (None, false);
+        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys, origin, issuing };
         let mut derived = Derived::at_founding(&genesis);
         derived.included.insert(id("C"), Position { epoch: 1, seq: 7 });
         derived
@@ -213,7 +221,7 @@ mod tests {
 
     /// Has a server log something about servers, and returns whom this deposes.
     fn logs(derived: &mut Derived, logged_by: &str, action: Action) -> Vec<u64> {
-        let record = Record { action, request: None, via: Via::Local, linked: false };
+        let record = Record::plain(action);
         let element = Element::seal(Position::START.next(), vec![record]);
         let logs = [(id(logged_by), vec![element])].into();
         let (previous, proposer) = (BlockHash::NONE, Some(id("A")));

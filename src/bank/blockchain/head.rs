@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::bank::blockchain::block::{Block, SealedBlock};
-use crate::bank::blockchain::chain::{BlockError, Chain};
+use crate::bank::blockchain::block_error::BlockError;
+use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::derived::{Derived, Membership};
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::entry::Position;

@@ -9,7 +9,7 @@ use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::member_change::{Admission, MemberChange};
-use crate::bank::limits::{MAX_MEMBERS, MAX_SERVERS};
+use crate::bank::limits::{MAX_HOMES, MAX_MEMBERS, MAX_SERVERS};
 
 /// Why a change of the members can't take effect, as far as the accounts don't matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Objection {
     NoMember(ServerId),
     /// The bank has as many members as it can have.
     Full,
+    /// The bank has had as many servers as it may ever have.
+    HomesFull,
     /// As many members have a vote as can have one.
     VotersFull,
     /// The server is the last one with a vote.
@@ -45,6 +47,9 @@ impl fmt::Display for Objection {
             Objection::NoMember(id) => write!(f, "{id} is no member of this bank"),
             Objection::Full => {
                 write!(f, "this bank has {MAX_MEMBERS} members, the most there can be")
+            }
+            Objection::HomesFull => {
+                write!(f, "this bank has had {MAX_HOMES} servers, the most that it may ever have")
             }
             Objection::VotersFull => write!(
                 f,
@@ -124,6 +129,9 @@ impl Derived {
         let is_named = self.instances.values().any(|named| named == instance);
         if is_named || (self.deposed.contains(instance) && !planted!(DismissedComesBack)) {
             return Some(Objection::Instance(*instance));
+        }
+        if self.included.len() >= MAX_HOMES && !self.included.contains_key(server) {
+            return Some(Objection::HomesFull);
         }
         let is_taken = |key: &Fingerprint| {
             self.former.contains(key) || self.keys.values().any(|taken| taken == key)

@@ -1,7 +1,8 @@
 //! The opening blocks of a chain that goes on where another one ended.
 
 use crate::bank::blockchain::block::{Accounts, Block, Origin, SealedBlock};
-use crate::bank::blockchain::chain::{BlockError, Chain, Consequences};
+use crate::bank::blockchain::block_error::BlockError;
+use crate::bank::blockchain::chain::{Chain, Consequences};
 use crate::bank::ids::AccountId;
 use crate::bank::ledger::balances::{Balances, View};
 use crate::bank::ledger::entry::Position;
@@ -34,7 +35,7 @@ impl Chain {
         self.origin().is_some_and(|origin| epoch < origin.epoch)
     }
 
-    /// Returns the sum of all balances, at any height from the last opening block on.
+    /// Returns the sum of all balances with which the bank began.
     pub fn founded_with(&self) -> u128 {
         let opening = self.opening_balances().map(|(_, amount)| u128::from(amount.units()));
         opening.sum::<u128>() + self.origin().map_or(0, |origin| u128::from(origin.total.units()))
@@ -62,14 +63,13 @@ impl Chain {
         }
         // A rejoin or a key of these entries is the former bank's business.
         for (server, log) in &block.block().logs {
-            let last = self.follow(&mut trial, server, log)?;
-            derived.included.insert(server.clone(), last);
+            let end = self.follow(&mut trial, server, log)?;
+            derived.ends(server, end);
         }
         if !self.is_opening(block.height() + 1)
             && let Some(origin) = self.origin()
         {
-            let total = u128::from(origin.total.units());
-            if total_with(balances, block.block()) != total {
+            if total_with(balances, block.block()) != self.money() {
                 return Err(BlockError::Genesis(
                     "the opening blocks don't add up to what block 0 says",
                 ));
@@ -106,7 +106,7 @@ impl Chain {
     }
 }
 
-/// Returns the sum of all balances after an opening block. Entries leave it as it is.
+/// Returns the sum of all balances before the entries of an opening block, but with the accounts that it opens.
 fn total_with(balances: &Balances, block: &Block) -> u128 {
     let here = block.opening.iter().flat_map(|accounts| &accounts.balances);
     let before = balances.all_committed().map(|(_, amount)| u128::from(amount.units()));

@@ -8,7 +8,7 @@ use crate::bank::ledger::directory::{AccountNumber, Directory};
 use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::ledger::owners::Owners;
 use crate::bank::ledger::pages::{Page, PageSlot, Pages};
-use crate::bank::ledger::rule::{LedgerError, moved};
+use crate::bank::ledger::rule::{LedgerError, issued, moved};
 use crate::bank::request::Listed;
 
 mod keys;
@@ -29,8 +29,8 @@ pub enum View {
     Local,
 }
 
-/// The accounts and their balances. No balance is ever below zero, and only transfers change them, so the
-/// total stays the same.
+/// The accounts and their balances. No balance is ever below zero. Transfers leave the total as it is; only money that
+/// is issued or taken back changes it.
 ///
 /// An account of this server is known from the moment it is opened here; another server's account, only
 /// from the chain.
@@ -241,6 +241,12 @@ impl Balances {
             Action::Transfer { from, to, amount } => {
                 let weighed = self.weigh(from, to, *amount, [None; 2])?;
                 self.take(weighed);
+            }
+            Action::Mint { account, amount } | Action::Burn { account, amount } => {
+                let known =
+                    self.find(account).map(|number| (number, self.accounts.at(number).local));
+                let (number, after) = issued(action, account, *amount, known)?;
+                self.accounts.at_mut(number).local = after;
             }
             Action::Open { account, .. } if self.find(account).is_some() => {
                 return Err(LedgerError::Exists(account.clone()));

@@ -6,6 +6,8 @@ use crate::bank::amount::Amount;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId};
 use crate::bank::ledger::member_change::MemberChange;
+use crate::bank::reference::Reference;
+use crate::bank::wall_time::WallTime;
 
 /// How an entry came to be accepted.
 #[derive(
@@ -36,6 +38,22 @@ pub enum Action {
         from: AccountId,
         /// The account that is paid.
         to: AccountId,
+        /// The amount; at least 1.
+        amount: Amount,
+    },
+    /// Issues money: an account's balance grows by it, and so does the sum of all (DESIGN.md, "Issuing").
+    Mint {
+        /// The account.
+        #[serde(rename = "mint")]
+        account: AccountId,
+        /// The amount; at least 1.
+        amount: Amount,
+    },
+    /// Takes money back: an account's balance shrinks by it, and so does the sum of all.
+    Burn {
+        /// The account.
+        #[serde(rename = "burn")]
+        account: AccountId,
         /// The amount; at least 1.
         amount: Amount,
     },
@@ -92,12 +110,15 @@ impl Action {
         Action::Open { account, key: None }
     }
 
-    /// Returns the account at whose home alone this may happen: the payer, or the account that is opened or
-    /// gets another key.
+    /// Returns the account at whose home alone this may happen: the payer, or the account for which money is issued,
+    /// or that is opened or gets another key.
     pub fn subject(&self) -> Option<&AccountId> {
         match self {
             Action::Transfer { from, .. } => Some(from),
-            Action::Open { account, .. } | Action::Rekey { account, .. } => Some(account),
+            Action::Mint { account, .. }
+            | Action::Burn { account, .. }
+            | Action::Open { account, .. }
+            | Action::Rekey { account, .. } => Some(account),
             Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => None,
         }
     }
@@ -117,19 +138,30 @@ impl Action {
         matches!(self, Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_))
     }
 
-    /// Returns the account that pays, if one does.
+    /// Returns the account that is debited, if one is.
     pub fn payer(&self) -> Option<&AccountId> {
         match self {
             Action::Transfer { from, .. } => Some(from),
+            Action::Burn { account, .. } => Some(account),
             _ => None,
         }
     }
 
-    /// Returns the account that is paid, if one is.
+    /// Returns the account that is credited, if one is.
     pub fn payee(&self) -> Option<&AccountId> {
         match self {
             Action::Transfer { to, .. } => Some(to),
+            Action::Mint { account, .. } => Some(account),
             _ => None,
+        }
+    }
+
+    /// Returns by how much the sum of all balances grows, in units; below zero if it shrinks.
+    pub fn issues(&self) -> i64 {
+        match self {
+            Action::Mint { amount, .. } => amount.units() as i64,
+            Action::Burn { amount, .. } => -(amount.units() as i64),
+            _ => 0,
         }
     }
 
@@ -155,6 +187,16 @@ pub struct Record {
     /// True if it happened together with the next entry, or neither would have.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub linked: bool,
+    /// What the client says it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+}
+
+impl Record {
+    /// Makes a record of the action alone, accepted by the home's own knowledge.
+    pub fn plain(action: Action) -> Record {
+        Record { action, request: None, via: Via::Local, linked: false, reference: None }
+    }
 }
 
 /// A record under its name (server, epoch, seq).
@@ -166,6 +208,9 @@ pub struct Entry {
     pub epoch: u64,
     /// The number in the epoch: 1, 2, 3… with no gap.
     pub seq: u64,
+    /// The time of the turn in which it was accepted, by its home's clock; none if the home told none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<WallTime>,
     /// The record.
     #[serde(flatten)]
     pub record: Record,

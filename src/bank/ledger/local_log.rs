@@ -6,6 +6,7 @@ use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::{Draft, Element};
 use crate::bank::ledger::entry::{Action, Entry, Position, Record};
 use crate::bank::limits::Share;
+use crate::bank::wall_time::WallTime;
 
 /// The local log, in elements. Each holds the entries of one turn, as the store has them.
 ///
@@ -21,6 +22,10 @@ pub struct LocalLog {
     open: Draft,
     /// The number of entries in all elements.
     sealed: usize,
+    /// The time that the next element gets: the latest that was told, and no earlier than that of any element before.
+    now: Option<WallTime>,
+    /// By how much the entries make the sum of all balances grow, in units.
+    issues: i64,
 }
 
 /// The error if a block's entries of this server are not the beginning of its log.
@@ -41,7 +46,30 @@ impl LocalLog {
             last = element.last();
         }
         let sealed = (last.seq - base.seq) as usize;
-        Ok(LocalLog { base, elements: elements.into(), open: Draft::default(), sealed })
+        let now = elements.iter().filter_map(Element::time).max();
+        let issues = elements.iter().filter_map(Element::issues).sum();
+        let (elements, open) = (elements.into(), Draft::default());
+        Ok(LocalLog { base, elements, open, sealed, now, issues })
+    }
+
+    /// Has the next element be no earlier than this.
+    pub fn no_earlier_than(self, time: Option<WallTime>) -> LocalLog {
+        LocalLog { now: self.now.max(time), ..self }
+    }
+
+    /// Returns the time that the next element gets.
+    pub fn now(&self) -> Option<WallTime> {
+        self.now
+    }
+
+    /// Tells the time of the turn. A clock that was set back stands still here until it has caught up.
+    pub fn tell_time(&mut self, now: WallTime) {
+        self.now = if planted!(TimeGoesBack) { Some(now) } else { self.now.max(Some(now)) };
+    }
+
+    /// Returns by how much its entries make the sum of all balances grow, in units.
+    pub fn issues(&self) -> i64 {
+        self.issues
     }
 
     /// Returns the position of the last entry, in the log or, if the log is empty, in the chain.
@@ -92,7 +120,7 @@ impl LocalLog {
     /// Returns the entries that are in no element yet as the element that they would be.
     fn open_element(&self) -> Option<Element> {
         let first = self.base.plus(self.sealed).next();
-        (!self.open.is_empty()).then(|| self.open.clone().seal(first))
+        (!self.open.is_empty()).then(|| self.open.clone().seal(first, self.now))
     }
 
     /// Returns the entries after `after`, oldest first, as entries of `server`.
@@ -114,7 +142,10 @@ impl LocalLog {
         let records = records.into_iter();
         let full = self.open.len() + records.len() > max;
         let sealed = if full { self.seal() } else { None };
-        records.for_each(|record| self.open.push(&record));
+        for record in records {
+            self.issues += record.action.issues();
+            self.open.push(&record);
+        }
         sealed
     }
 
@@ -124,13 +155,13 @@ impl LocalLog {
             return None;
         }
         let first = self.base.plus(self.sealed).next();
-        let mut element = self.open.seal(first);
+        let mut element = self.open.seal(first, self.now);
         if planted!(GroupHalfLate) {
             let mut records = element.records().to_vec();
             records[1..].iter().for_each(|record| self.open.push(record));
             records.truncate(1);
             records[0].linked = false;
-            element = Element::seal(first, records);
+            element = Element::seal_at(self.now, first, records);
         }
         self.sealed += element.entries_held();
         self.elements.push_back(element.clone());
@@ -171,6 +202,7 @@ impl LocalLog {
         for element in self.elements.drain(..trimmed) {
             self.base = element.last();
             self.sealed -= element.entries_held();
+            self.issues -= element.issues().unwrap_or_default();
         }
         Ok(trimmed)
     }
@@ -186,14 +218,13 @@ impl LocalLog {
 mod tests {
     use super::*;
     use crate::bank::amount::Amount;
-    use crate::bank::ledger::entry::Via;
 
     const ROOM: usize = 100;
 
     fn record(amount: u64) -> Record {
         let (from, to) = ("A".parse().unwrap(), "B".parse().unwrap());
         let action = Action::Transfer { from, to, amount: Amount::new(amount).unwrap() };
-        Record { action, request: None, via: Via::Local, linked: false }
+        Record::plain(action)
     }
 
     fn element(seqs: std::ops::RangeInclusive<u64>) -> Element {

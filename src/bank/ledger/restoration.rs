@@ -143,9 +143,18 @@ impl Restoration {
         opened.sort_unstable();
         opened.into_iter().try_for_each(|account| self.open(account, height))?;
         for record in elements().flat_map(Element::records) {
-            if let Action::Transfer { from, to, amount } = &record.action {
-                self.change(from, height, |balance| balance.minus(*amount))?;
-                self.change(to, height, |balance| balance.plus(*amount))?;
+            match &record.action {
+                Action::Transfer { from, to, amount } => {
+                    self.change(from, height, |balance| balance.minus(*amount))?;
+                    self.change(to, height, |balance| balance.plus(*amount))?;
+                }
+                Action::Mint { account, amount } => {
+                    self.change(account, height, |balance| balance.plus(*amount))?;
+                }
+                Action::Burn { account, amount } => {
+                    self.change(account, height, |balance| balance.minus(*amount))?;
+                }
+                _ => {}
             }
             if let Some((account, key)) = record.action.gives_key() {
                 self.rekey(account, key, height)?;

@@ -32,10 +32,12 @@ use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::limits::Limits;
 use crate::bank::request::{Instruction, Outcome};
 
+mod content;
 mod holders;
 mod in_chain;
 mod names;
 
+pub use content::Content;
 use holders::{Holders, Keep, Rank};
 pub use in_chain::{SessionChanges, is_before, opened_at};
 
@@ -67,10 +69,8 @@ pub enum Lookup {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Remembered {
-    /// The action, which has to be the same for the same number.
-    action: Action,
-    /// True if it was linked to the next one, which has to be the same, too.
-    linked: bool,
+    /// What was asked, which has to be the same for the same number.
+    content: Content,
     fate: Fate,
 }
 
@@ -191,9 +191,6 @@ impl Sessions {
         instruction: &Instruction,
         connection: ConnectionId,
     ) -> Lookup {
-        let same = |known: &Remembered| {
-            known.action == instruction.action && known.linked == instruction.linked
-        };
         let session = &request.session;
         let known = self.sessions.contains_key(session);
         if !known && is_before(session, self.horizon) && !planted!(ForgottenIsNew) {
@@ -205,14 +202,16 @@ impl Sessions {
         }
         let state = self.touch(session, Some(connection));
         match state.requests.get(&request.number) {
-            Some(known) if !same(known) => Lookup::Reused,
+            Some(known) if !known.content.is_of(instruction) => Lookup::Reused,
             Some(Remembered { fate: Fate::Accepted(..), .. }) if planted!(RetryPaidAgain) => {
                 Lookup::New
             }
             Some(Remembered { fate: Fate::Waiting(_), .. }) if planted!(WaitingPaidAgain) => {
                 Lookup::New
             }
-            Some(Remembered { action: Action::Open { .. }, .. }) if planted!(OpenedAgain) => {
+            Some(Remembered { content: Content { action: Action::Open { .. }, .. }, .. })
+                if planted!(OpenedAgain) =>
+            {
                 Lookup::New
             }
             Some(Remembered { fate: Fate::Rejected(_), .. }) if planted!(RefusedPaidLater) => {
@@ -227,10 +226,10 @@ impl Sessions {
     }
 
     /// Remembers what becomes, or became, of a request.
-    pub fn remember(&mut self, request: &RequestId, action: &Action, linked: bool, fate: Fate) {
+    pub fn remember(&mut self, request: &RequestId, content: Content, fate: Fate) {
         let most = self.limits.remembered;
         self.touch(&request.session, None);
-        let remembered = Remembered { action: action.clone(), linked, fate };
+        let remembered = Remembered { content, fate };
         self.change(&request.session, |state| {
             state.requests.insert(request.number, remembered);
             while state.requests.len() > most {
@@ -254,7 +253,7 @@ impl Sessions {
 
     /// Remembers an entry found in the log, or (`in_chain`) in the chain, when the store is loaded.
     pub fn recover(&mut self, at: Position, record: &Record, in_chain: bool) {
-        let Record { action, request, via, linked } = record;
+        let Record { request, via, .. } = record;
         // An expired session takes no place from another.
         let is_expired = |session: &SessionId| {
             !self.sessions.contains_key(session) && is_before(session, self.horizon)
@@ -263,7 +262,7 @@ impl Sessions {
             return;
         }
         if let Some(request) = request.as_ref().filter(|_| !planted!(RetryPaidAfterCrash)) {
-            self.remember(request, action, *linked, Fate::Accepted(at, *via));
+            self.remember(request, record.into(), Fate::Accepted(at, *via));
         }
     }
 

@@ -38,7 +38,7 @@ fn a_retry_finds_the_first_fate_and_another_transfer_is_no_retry() {
     let (mut sessions, s) = (small(), session(0, 1));
     sessions.open(&s, FIRST);
     assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Lookup::New);
-    sessions.remember(&request(&s, 1), &pays(5).action, false, accepted(1));
+    sessions.remember(&request(&s, 1), (&pays(5)).into(), accepted(1));
     let retry = sessions.find(&request(&s, 1), &pays(5), FIRST);
     assert_eq!(retry, Lookup::Known(accepted(1)));
     assert_eq!(sessions.find(&request(&s, 1), &pays(6), FIRST), Lookup::Reused);
@@ -57,7 +57,7 @@ fn forgetting_a_number_makes_it_expired_never_new() {
     let (mut sessions, s) = (small(), session(0, 1));
     sessions.open(&s, FIRST);
     for number in 1..=10 + 1 {
-        sessions.remember(&request(&s, number), &pays(5).action, false, accepted(number));
+        sessions.remember(&request(&s, number), (&pays(5)).into(), accepted(number));
     }
     assert_eq!(sessions.find(&request(&s, 1), &pays(5), FIRST), Lookup::Expired);
     assert_eq!(sessions.find(&request(&s, 2), &pays(5), FIRST), Lookup::Known(accepted(2)));
@@ -67,7 +67,7 @@ fn forgetting_a_number_makes_it_expired_never_new() {
 fn forgetting_a_session_makes_it_expired_but_not_later_ones() {
     let mut sessions = small();
     let old = session(7, 0);
-    sessions.remember(&request(&old, 1), &pays(5).action, false, accepted(8));
+    sessions.remember(&request(&old, 1), (&pays(5)).into(), accepted(8));
     for count in 1..=10 {
         sessions.open(&session(8, count), FIRST);
     }
@@ -75,7 +75,7 @@ fn forgetting_a_session_makes_it_expired_but_not_later_ones() {
     assert_eq!(sessions.find(&request(&old, 2), &pays(5), SECOND), Lookup::Expired);
     let unseen = session(9, 10 + 1);
     assert_eq!(sessions.find(&request(&unseen, 1), &pays(5), SECOND), Lookup::New);
-    sessions.remember(&request(&old, 2), &pays(5).action, false, accepted(9));
+    sessions.remember(&request(&old, 2), (&pays(5)).into(), accepted(9));
     assert_eq!(sessions.find(&request(&old, 1), &pays(5), SECOND), Lookup::Expired);
 }
 
@@ -86,7 +86,7 @@ fn a_session_that_the_horizon_covers_never_comes_into_the_store_again() {
     let element = |session: &SessionId, number, seq| {
         let Instruction { action, .. } = pays(5);
         let request = Some(request(session, number));
-        let record = Record { action, request, via: Via::Local, linked: false };
+        let record = Record { action, request, via: Via::Local, linked: false, reference: None };
         Element::seal(Position { epoch: 1, seq }, vec![record])
     };
     let log = [element(&old, 8, 1), element(&old, 6, 2), element(&next, 1, 3)];
@@ -118,7 +118,7 @@ fn a_session_that_was_never_used_is_forgotten_without_a_trace() {
     };
     assert_eq!(find(&mut sessions, 10 + 1), Lookup::New);
     assert_eq!(find(&mut sessions, 1), Lookup::New, "nothing ever happened under its name");
-    sessions.remember(&request(&session(8, 1), 1), &pays(5).action, false, accepted(9));
+    sessions.remember(&request(&session(8, 1), 1), (&pays(5)).into(), accepted(9));
     for count in 20..=40 {
         sessions.open(&session(8, count), FIRST);
     }
@@ -134,7 +134,7 @@ fn who_opens_many_loses_its_own() {
     let used = |sessions: &mut Sessions, session: &SessionId, by| {
         let found = sessions.find(&request(session, 1), &pays(5), by);
         if found == Lookup::New {
-            sessions.remember(&request(session, 1), &pays(5).action, false, accepted(1));
+            sessions.remember(&request(session, 1), (&pays(5)).into(), accepted(1));
         }
         found
     };
@@ -180,7 +180,7 @@ fn who_asks_much_loses_its_older_numbers_and_nobody_else_does() {
         let found = sessions.find(&request(session, number), &pays(5), by);
         if found == Lookup::New {
             let request = request(session, number);
-            sessions.remember(&request, &pays(5).action, false, accepted(number));
+            sessions.remember(&request, (&pays(5)).into(), accepted(number));
         }
         found
     };
@@ -204,7 +204,7 @@ fn named(name: &str, epoch: u64, owner: Option<u8>) -> SessionId {
 fn a_name_begins_only_where_it_can_not_have_been_used_and_there_is_room() {
     let mut sessions = Sessions::new(&Limits { names: 5, names_of_one: 2, ..Limits::default() });
     let mut use_it = |session: &SessionId| {
-        sessions.remember(&request(session, 1), &pays(1).action, false, accepted(1));
+        sessions.remember(&request(session, 1), (&pays(1)).into(), accepted(1));
         sessions.clone()
     };
     use_it(&named("plain", 7, None));
@@ -232,7 +232,7 @@ fn a_name_stays_in_the_store_and_no_horizon_covers_it() {
     let element = |session: &SessionId, number, seq| {
         let Instruction { action, .. } = pays(5);
         let request = Some(request(session, number));
-        let record = Record { action, request, via: Via::Local, linked: false };
+        let record = Record { request, ..Record::plain(action) };
         Element::seal(Position { epoch: 1, seq }, vec![record])
     };
     let log = [element(&own, 3, 1), element(&session(1, 1), 1, 2), element(&session(2, 2), 1, 3)];

@@ -7,7 +7,7 @@ use crate::bank::ledger::balances::{AccountNumbers, Balances, View};
 use crate::bank::ledger::changed::{Change, Changes, KeyChange};
 use crate::bank::ledger::directory::AccountNumber;
 use crate::bank::ledger::entry::{Action, Record};
-use crate::bank::ledger::rule::{LedgerError, moved};
+use crate::bank::ledger::rule::{LedgerError, issued, moved};
 
 /// The balances as they would be after the applied entries.
 #[derive(Clone, Debug)]
@@ -90,6 +90,12 @@ impl<'a> Trial<'a> {
             }
             Action::Transfer { from, to, amount } => {
                 self.transfer(from, to, *amount, [self.base.find(from), self.base.find(to)])?;
+            }
+            Action::Mint { account, amount } | Action::Burn { account, amount } => {
+                self.changes.changed.reserve(1);
+                let found = self.find(account);
+                let (place, after) = issued(action, account, *amount, found)?;
+                self.set(place, account, after, if self.own { action.issues() } else { 0 });
             }
             Action::Rekey { account, .. } if self.find(account).is_none() => {
                 return Err(LedgerError::UnknownAccount(account.clone()));

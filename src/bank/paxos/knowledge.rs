@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bank::blockchain::chain::{BlockError, Chain};
+use crate::bank::blockchain::block_error::BlockError;
+use crate::bank::blockchain::chain::Chain;
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;

@@ -25,19 +25,24 @@ pub struct Configuration {
     pub servers: Vec<ServerId>,
     /// The balance of every server's account at the start.
     pub opening_balance: Amount,
+    /// True if the bank issues money, and takes some back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub issuing: bool,
 }
 
 impl Configuration {
     /// Returns the configuration with which a bank was founded.
     pub fn of(genesis: &Genesis) -> Configuration {
         let servers = genesis.servers.keys().cloned().collect();
-        Configuration { servers, opening_balance: genesis.opening_balance }
+        let Genesis { opening_balance, issuing, .. } = *genesis;
+        Configuration { servers, opening_balance, issuing }
     }
 
     /// True if a bank with these founding terms is the configured one.
     pub fn matches(&self, genesis: &Genesis) -> bool {
         // A bank that goes on from another has that one's balances.
         (self.opening_balance == genesis.opening_balance || genesis.origin.is_some())
+            && self.issuing == genesis.issuing
             && self.servers.iter().eq(genesis.servers.keys())
     }
 }
@@ -45,7 +50,8 @@ impl Configuration {
 impl fmt::Display for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let servers: Vec<&str> = self.servers.iter().map(ServerId::as_str).collect();
-        write!(f, "servers {} with opening balance {}", servers.join(", "), self.opening_balance)
+        write!(f, "servers {} with opening balance {}", servers.join(", "), self.opening_balance)?;
+        if self.issuing { f.write_str(" and --issuing") } else { Ok(()) }
     }
 }
 

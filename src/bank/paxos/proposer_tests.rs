@@ -7,7 +7,7 @@ use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, FORMAT, Genesis};
 use crate::bank::ids::InstanceId;
 use crate::bank::ledger::balances::Balances;
-use crate::bank::ledger::entry::{Action, Record, Via};
+use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::paxos::rest::Consulted;
 
 fn id(name: &str) -> ServerId {
@@ -23,6 +23,7 @@ fn chain() -> Chain {
         servers: servers.into(),
         keys: BTreeMap::new(),
         origin: None,
+        issuing: false,
     };
     Chain::found(&SealedBlock::genesis(genesis)).unwrap()
 }
@@ -43,7 +44,7 @@ fn block(height: u64) -> SealedBlock {
 fn log(of: &str, seq: u64) -> Vec<Element> {
     let (from, to) = (of.parse().unwrap(), "A".parse().unwrap());
     let action = Action::Transfer { from, to, amount: Amount::new(1).unwrap() };
-    let record = Record { action, request: None, via: Via::Local, linked: false };
+    let record = Record::plain(action);
     vec![Element::seal(Position { epoch: 1, seq }, vec![record])]
 }
 

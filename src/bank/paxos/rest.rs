@@ -105,7 +105,7 @@ impl Rest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::ledger::entry::{Record, Via};
+    use crate::bank::ledger::entry::Record;
 
     fn account(name: &str) -> AccountId {
         name.parse().unwrap()
@@ -122,7 +122,7 @@ mod tests {
     /// Returns the rest of B's log, in which it has promised to pay A 5, twice.
     fn rest(whole: &[(&str, u64)]) -> Result<Rest, String> {
         let action = Action::Transfer { from: account("B"), to: account("A"), amount: units(5) };
-        let record = Record { action, request: None, via: Via::Local, linked: false };
+        let record = Record::plain(action);
         let promised = [Element::seal(Position::START.next(), vec![record.clone(), record])];
         let asked = ["A", "A/x", "B/y"].map(account).into();
         let whole = Whole { last: Position { epoch: 1, seq: 9 }, brings: brings(whole) };

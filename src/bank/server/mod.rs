@@ -19,6 +19,7 @@ use crate::bank::paxos::message::Message;
 use crate::bank::paxos::pace::Pace;
 use crate::bank::paxos::proposer::Proposer;
 use crate::bank::status::Runs;
+use crate::bank::wall_time::WallTime;
 
 pub mod config;
 mod consensus;
@@ -69,6 +70,11 @@ impl Server {
     /// Returns the chain's height, and how many entries the local log holds. None until the bank is founded.
     pub fn stand(&self) -> Option<(u64, usize)> {
         Some((self.height()?, self.ledger.log.len()))
+    }
+
+    /// Tells the time of day. The entries of this turn carry it, for people.
+    pub fn tell_time(&mut self, now: WallTime) {
+        self.ledger.log.tell_time(now);
     }
 
     /// Takes in an event.

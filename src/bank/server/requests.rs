@@ -229,7 +229,7 @@ impl Server {
             total: self
                 .chain
                 .as_ref()
-                .and_then(|chain| u64::try_from(chain.founded_with()).ok().and_then(Amount::new)),
+                .and_then(|chain| u64::try_from(chain.money()).ok().and_then(Amount::new)),
             height: self.height(),
             head: self.chain.as_ref().map_or(BlockHash::NONE, Chain::head),
             included: self.chain.as_ref().map(|c| c.derived().included.clone()).unwrap_or_default(),

@@ -146,6 +146,10 @@ impl Rights<'_> {
             Action::Transfer { from, .. } => right.debits(owner(from)),
             Action::Rekey { account, .. } => right.is_operators() || owner(account) == Some(key),
             Action::Open { .. } => right.is_operators(),
+            // At a till: no operator takes from an account that has an owner, or gives to it unasked.
+            Action::Mint { account, .. } | Action::Burn { account, .. } => {
+                planted!(AnybodyIssues) || (right.is_operators() && right.debits(owner(account)))
+            }
             // It has a reason of its own.
             Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => true,
         };
@@ -212,6 +216,9 @@ fn forbidden(action: &Action, key: Fingerprint) -> String {
         Action::Rekey { account, .. } => {
             format!("not with the key {key}: {account} is not its account, and it is no operator's")
         }
+        Action::Mint { .. } | Action::Burn { .. } => format!(
+            "not with the key {key}: only operators issue money or take it back, at an account without a key"
+        ),
         _ => format!("not with the key {key}: only operators open accounts"),
     }
 }

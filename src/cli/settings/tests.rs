@@ -63,10 +63,11 @@ impl Setting {
 
 #[test]
 fn the_command_line_comes_before_the_environment() {
-    let setting = Setting::new("", &[("SETTLE_AT", "7"), ("ID", "B"), ("UPGRADE", "yes")]);
+    let set = [("SETTLE_AT", "7"), ("ID", "B"), ("UPGRADE", "yes"), ("ISSUING", "yes")];
+    let setting = Setting::new("", &set);
     let server = setting.server("server");
     assert_eq!((server.node.id.as_str(), server.node.settle_at), ("B", Some(7)));
-    assert!(server.redis_options.upgrade);
+    assert!(server.redis_options.upgrade && server.node.issuing);
     let server = setting.server("server --id C --settle-at=8");
     assert_eq!((server.node.id.as_str(), server.node.settle_at), ("C", Some(8)));
     // An empty variable is as good as none.

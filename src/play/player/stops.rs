@@ -8,6 +8,7 @@ use crate::bank::ids::{AccountId, ServerId};
 use crate::client::commands::Command;
 use crate::client::line_reader::LineReader;
 use crate::client::parse::parse;
+use crate::client::split::outside_quotes;
 use crate::play::cast::list;
 use crate::play::plain;
 use crate::play::script::{Act, Step};
@@ -133,7 +134,9 @@ impl<O: Write> Player<'_, O> {
 /// True if a text is a line of a scenario file, and not what a client says at its prompt.
 fn is_line(text: &str) -> bool {
     let first = text.split_whitespace().next().unwrap_or_default();
-    text.contains(':') || text.contains('(') || LINES.contains(&first)
+    // In quotes anything may stand.
+    let bare = outside_quotes(text);
+    bare.contains(':') || bare.contains('(') || LINES.contains(&first)
 }
 
 /// Reads what a client says. A transfer goes to the payer's home, whoever says it.

@@ -3,9 +3,9 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use super::Stage;
+use crate::clock;
 use crate::play::script::{Act, Step};
 use crate::trace::record::Told;
 use crate::wire::to_line;
@@ -27,8 +27,7 @@ impl Stage {
             act if act.is_done_to_servers() => step.text.clone(),
             _ => return,
         };
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let told = Told { us: since.as_micros() as u64, told };
+        let told = Told { us: clock::micros(), told };
         let file = fs::OpenOptions::new().create(true).append(true).open(self.traces.join(PLAY));
         // A picture without it is one, too.
         let _ = file.and_then(|mut file| file.write_all(to_line(&told).as_bytes()));

@@ -24,6 +24,7 @@ pub(super) fn chain(blocks: u64) -> Vec<SealedBlock> {
         servers: BTreeMap::from([("A".parse().unwrap(), InstanceId(1))]),
         keys: BTreeMap::new(),
         origin: None,
+        issuing: false,
     })];
     for height in 1..blocks {
         let entries: Vec<String> =

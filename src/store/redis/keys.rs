@@ -10,7 +10,7 @@
 //! | `SERVER-ACCEPTED-<id>` | list | the accepted block, if there is one |
 //! | `SERVER-BALANCES-<id>` | hash | page number → a page of balances: `height`, the last block counted in it, `balances`, pairs of account and balance, and, if any has an owner's key, `keys` |
 //! | `SERVER-SESSIONS-<id>` | hash | session → its highest number in the chain |
-//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `base` (the height of the first block in `SERVER-BLOCKCHAIN-<id>`) and `segment:<first height>` (the last height, the size and the SHA-256 of a segment), both only if there are segments, `checkpoint` (all pages count at least the blocks up to this height), `instances` (server → instance whose votes count), `deposed` (instances that no longer count), `keys` (server → its key's fingerprint) and `former_keys` (fingerprints that no longer count), both only in a bank with keys, `membership` (members without a vote, and where members are found; only once an order has changed the members), `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
+//! | `SERVER-STATE-<id>` | hash | `format`, `instance`, `promised`, `accepted` (ballots), `active`, `included` (server → last entry in the chain), `base` (the height of the first block in `SERVER-BLOCKCHAIN-<id>`) and `segment:<first height>` (the last height, the size and the SHA-256 of a segment), both only if there are segments, `checkpoint` (all pages count at least the blocks up to this height), `instances` (server → instance whose votes count), `deposed` (instances that no longer count), `keys` (server → its key's fingerprint) and `former_keys` (fingerprints that no longer count), both only in a bank with keys, `membership` (members without a vote, and where members are found; only once an order has changed the members), `times` (server → the time of its last element in the chain, in milliseconds since 1970) and `issued` (server → what it issued beyond what it took back), both only if there are any, `horizon` (sessions opened before it and not in `SERVER-SESSIONS-<id>` have expired) |
 //! | `SERVER-LIVES-<id>` | list | the latest lives, each with the turn in which it began |
 //! | `SERVER-OWNER-<id>` | text | who loaded the store last: `PROCESS-LOAD` |
 //! | `SERVER-TURN-<id>` | number | the turn counter |
@@ -38,6 +38,10 @@ pub(super) const KEYS_FIELD: &str = "keys";
 pub(super) const FORMER_KEYS_FIELD: &str = "former_keys";
 /// What orders have changed about the members; missing if none did.
 pub(super) const MEMBERSHIP_FIELD: &str = "membership";
+/// For each server, the time of its last element in the chain that tells one; missing if none does.
+pub(super) const TIMES_FIELD: &str = "times";
+/// For each home, what it issued beyond what it took back; missing if none did.
+pub(super) const ISSUED_FIELD: &str = "issued";
 /// Sessions that were opened before this position and are not in [`Keys::sessions`] have expired.
 pub(super) const HORIZON_FIELD: &str = "horizon";
 /// The height up to which, at least, all pages in [`Keys::balances`] count the blocks.
@@ -121,6 +125,8 @@ impl Keys {
             Place::Keys => format!("{}[{KEYS_FIELD}]", self.state),
             Place::FormerKeys => format!("{}[{FORMER_KEYS_FIELD}]", self.state),
             Place::Membership => format!("{}[{MEMBERSHIP_FIELD}]", self.state),
+            Place::Times => format!("{}[{TIMES_FIELD}]", self.state),
+            Place::Issued => format!("{}[{ISSUED_FIELD}]", self.state),
             Place::Sessions => self.sessions.clone(),
             Place::Session(session) => format!("{}[{session}]", self.sessions),
             Place::Horizon => format!("{}[{HORIZON_FIELD}]", self.state),

@@ -13,13 +13,14 @@ use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::stored::{LIVES_KEPT, Stored};
+use crate::bank::wall_time::WallTime;
 use crate::explain::explain;
 use crate::store::StoreError;
 use crate::store::archive::record::Archived;
 use crate::store::redis::keys::{
     ACCEPTED_FIELD, ACTIVE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMAT_FIELD, FORMER_KEYS_FIELD,
-    HORIZON_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys,
-    MEMBERSHIP_FIELD, PROMISED_FIELD,
+    HORIZON_FIELD, INCLUDED_FIELD, INSTANCE_FIELD, INSTANCES_FIELD, ISSUED_FIELD, KEYS_FIELD, Keys,
+    MEMBERSHIP_FIELD, PROMISED_FIELD, TIMES_FIELD,
 };
 use crate::store::redis::reply::{
     command, corrupt, elements, excerpt, fields, from_json, from_text, length, local_log, text,
@@ -188,6 +189,8 @@ struct State {
     keys: Option<BTreeMap<ServerId, Fingerprint>>,
     former: Option<BTreeSet<Fingerprint>>,
     membership: Option<Membership>,
+    times: Option<BTreeMap<ServerId, WallTime>>,
+    issued: Option<BTreeMap<ServerId, i64>>,
     horizon: Option<Position>,
     checkpoint: Option<u64>,
     active: bool,
@@ -204,6 +207,8 @@ impl State {
             keys: self.keys.clone().unwrap_or_default(),
             former: self.former.clone().unwrap_or_default(),
             membership: self.membership.clone().unwrap_or_default(),
+            times: self.times.clone().unwrap_or_default(),
+            issued: self.issued.clone().unwrap_or_default(),
         }
     }
 
@@ -230,8 +235,11 @@ impl State {
         let keys = optional(&mut fields, key, KEYS_FIELD)?;
         let former = optional(&mut fields, key, FORMER_KEYS_FIELD)?;
         let membership = optional(&mut fields, key, MEMBERSHIP_FIELD)?;
-        if let Some(older) = older.filter(|_| keys.is_some() || former.is_some()) {
-            return Err(corrupt(&place(KEYS_FIELD), format!("there, and the format is {older}")));
+        let times = optional(&mut fields, key, TIMES_FIELD)?;
+        let issued = optional(&mut fields, key, ISSUED_FIELD)?;
+        let are_there = [keys.is_some() || former.is_some(), times.is_some(), issued.is_some()];
+        if let Some((field, older)) = too_early(are_there, older) {
+            return Err(corrupt(&place(field), format!("there, and the format is {older}")));
         }
         let horizon = optional(&mut fields, key, HORIZON_FIELD)?;
         let checkpoint = optional(&mut fields, key, CHECKPOINT_FIELD)?;
@@ -256,6 +264,8 @@ impl State {
             keys,
             former,
             membership,
+            times,
+            issued,
             horizon,
             checkpoint,
             active,
@@ -263,6 +273,20 @@ impl State {
         }))
     }
 }
+
+/// Returns the first field that is there, though a store of this older format can't have it.
+fn too_early(are_there: [bool; 3], older: Option<u32>) -> Option<(&'static str, u32)> {
+    let since = [(KEYS_FIELD, KEYS_SINCE), (TIMES_FIELD, TIMES_SINCE), (ISSUED_FIELD, TIMES_SINCE)];
+    let older = older?;
+    let mut all = since.into_iter().zip(are_there);
+    let early = all.find(|((_, since), is_there)| *is_there && older < *since);
+    early.map(|((field, _), _)| (field, older))
+}
+
+/// The first format whose stores may name keys.
+const KEYS_SINCE: u32 = 5;
+/// The first format whose stores may tell times and what was issued.
+const TIMES_SINCE: u32 = 6;
 
 /// True if a store of this format can be read.
 pub(super) fn is_read(format: &str) -> bool {

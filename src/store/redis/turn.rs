@@ -17,8 +17,8 @@ use crate::bank::stored::LIVES_KEPT;
 use crate::store::StoreError;
 use crate::store::redis::keys::{
     ACCEPTED_FIELD, ACTIVE_FIELD, BASE_FIELD, CHECKPOINT_FIELD, DEPOSED_FIELD, FORMER_KEYS_FIELD,
-    HORIZON_FIELD, INCLUDED_FIELD, INSTANCES_FIELD, KEYS_FIELD, Keys, MEMBERSHIP_FIELD,
-    PROMISED_FIELD,
+    HORIZON_FIELD, INCLUDED_FIELD, INSTANCES_FIELD, ISSUED_FIELD, KEYS_FIELD, Keys,
+    MEMBERSHIP_FIELD, PROMISED_FIELD, TIMES_FIELD,
 };
 use crate::store::redis::pages;
 use crate::store::redis::past::Sealed;
@@ -128,8 +128,8 @@ impl<'a> Turn<'a> {
                     derived,
                     sessions,
                 } => {
-                    let Derived { included, instances, deposed, keys, former, membership } =
-                        &**derived;
+                    let Derived { included, instances, deposed, keys, former, .. } = &**derived;
+                    let Derived { membership, times, issued, .. } = &**derived;
                     self.append(block, *from_accepted, *trim);
                     self.set_pages(pages);
                     self.set(&[
@@ -143,6 +143,12 @@ impl<'a> Turn<'a> {
                     }
                     if !membership.is_founding() {
                         self.set(&[(MEMBERSHIP_FIELD, &json(membership))]);
+                    }
+                    if !times.is_empty() {
+                        self.set(&[(TIMES_FIELD, &json(times))]);
+                    }
+                    if !issued.is_empty() {
+                        self.set(&[(ISSUED_FIELD, &json(issued))]);
                     }
                     self.change_sessions(sessions);
                     self.clear();

@@ -37,6 +37,8 @@ pub struct Accounts {
     accounts: BTreeMap<AccountId, Account>,
     /// The height of the block that holds each home's entries: (height, last seq in it).
     ends: HashMap<ServerId, Vec<(u64, i128)>>,
+    /// What was issued beyond what was taken back.
+    pub issued: i128,
 }
 
 impl Accounts {
@@ -47,7 +49,7 @@ impl Accounts {
             let Account { opening, now, .. } = account;
             (AccountId::of(id), Account { opening, now, ..Account::default() })
         };
-        Accounts { accounts: servers.map(one).collect(), ends: HashMap::new() }
+        Accounts { accounts: servers.map(one).collect(), ends: HashMap::new(), issued: 0 }
     }
 
     /// What all hold together.
@@ -86,6 +88,11 @@ impl Accounts {
                 }
                 self.change(from, -units, entry, height)?;
                 self.change(to, units, entry, height)
+            }
+            Action::Mint { account, .. } | Action::Burn { account, .. } => {
+                let units = i128::from(entry.record.action.issues());
+                self.issued += units;
+                self.change(account, units, entry, height)
             }
             Action::Rekey { .. } => Ok(()),
             Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {

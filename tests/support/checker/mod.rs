@@ -119,7 +119,8 @@ fn replay(
     for Placed { entry, height } in entries {
         accounts.apply(entry, *height)?;
     }
-    ensure!(accounts.total() == total, "the total was {total} and is {}", accounts.total());
+    let right = total + accounts.issued;
+    ensure!(accounts.total() == right, "the total has to be {right} and is {}", accounts.total());
     Ok(accounts)
 }
 
@@ -197,7 +198,10 @@ fn balances_as_told(history: &History, accounts: &Accounts) -> Result<(), Findin
         if let Fate::Accepted { seq, balance: Some(balance), .. } = fate {
             let account = match action {
                 Action::Transfer { from, .. } => from,
-                Action::Open { account, .. } | Action::Rekey { account, .. } => account,
+                Action::Mint { account, .. }
+                | Action::Burn { account, .. }
+                | Action::Open { account, .. }
+                | Action::Rekey { account, .. } => account,
                 Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
                     return Err(format!("no client asks for {action:?}"));
                 }

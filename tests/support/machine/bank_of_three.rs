@@ -10,7 +10,7 @@ use crate::bank::ids::{
     TurnNumber,
 };
 use crate::bank::ledger::element::Element;
-use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::entry::{Action, Position, Record};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
 use crate::bank::request::Instruction;
@@ -49,7 +49,7 @@ pub fn connection(peer: &ServerId) -> ConnectionId {
 
 pub fn configuration() -> Configuration {
     let servers = ["A", "B", "C"].map(id).to_vec();
-    Configuration { servers, opening_balance: units(OPENING) }
+    Configuration { servers, opening_balance: units(OPENING), issuing: false }
 }
 
 /// Returns what server A is told when it starts.
@@ -66,6 +66,7 @@ pub fn genesis() -> SealedBlock {
         servers: BTreeMap::from(servers),
         keys: BTreeMap::new(),
         origin: None,
+        issuing: false,
     })
 }
 
@@ -130,7 +131,7 @@ pub fn opens(name: &str) -> Action {
 
 /// Of something that happened alone, without a session.
 pub fn record(action: Action) -> Record {
-    Record { action, request: None, via: Via::Local, linked: false }
+    Record::plain(action)
 }
 
 /// The entries of one turn, of which the first has this seq.

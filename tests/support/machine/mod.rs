@@ -28,7 +28,7 @@ pub fn config_of(id: &ServerId, servers: &[ServerId], opening: u64) -> Config {
     let opening_balance = Amount::new(opening).expect("an amount");
     Config {
         id: id.clone(),
-        configuration: Configuration { servers: servers.to_vec(), opening_balance },
+        configuration: Configuration { servers: servers.to_vec(), opening_balance, issuing: false },
         addresses: servers.iter().map(|id| (id.clone(), format!("{id}:7000"))).collect(),
         rejoin: false,
         join: false,

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Element, Parts};
+use super::{Element, Parts, add_issued};
 use crate::bank::ids::{AccountId, RequestId, SessionId};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::quick::push_number;
+use crate::bank::wall_time::WallTime;
 
 /// The entries of an element in the making.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -16,6 +17,7 @@ pub(in crate::bank::ledger) struct Draft {
     session: Option<SessionId>,
     opened: Vec<AccountId>,
     concerns_servers: bool,
+    issues: Option<i64>,
     /// True if the last entry is linked to one that is still to come.
     goes_on: bool,
 }
@@ -34,12 +36,14 @@ impl Draft {
         if self.entries > 0 {
             self.text.push(b',');
         }
-        // Names hold nothing that JSON would have to escape.
         write_record(&mut self.text, record, &mut self.session);
         self.entries += 1;
         self.goes_on = record.linked;
         match &record.action {
             Action::Transfer { .. } | Action::Rekey { .. } => {}
+            Action::Mint { .. } | Action::Burn { .. } => {
+                self.issues = add_issued(self.issues, &record.action);
+            }
             Action::Open { account, .. } => self.opened.push(account.clone()),
             Action::Pin { .. } | Action::Rejoin { .. } | Action::Member(_) => {
                 self.concerns_servers = true;
@@ -47,24 +51,34 @@ impl Draft {
         }
     }
 
-    /// Makes an element whose first entry has the position `first`, and begins anew.
+    /// Makes an element of the turn at this time, whose first entry has the position `first`, and begins anew.
     ///
     /// # Panics
     /// If there are no entries, or the last is linked to one that isn't there.
-    pub(in crate::bank::ledger) fn seal(&mut self, first: Position) -> Element {
+    pub(in crate::bank::ledger) fn seal(
+        &mut self,
+        first: Position,
+        time: Option<WallTime>,
+    ) -> Element {
         assert!(self.entries > 0, "an element holds an entry");
         assert!(!self.goes_on, "linked entries stay in one element");
         let Position { epoch, seq } = first;
-        let mut text = format!("{{\"epoch\":{epoch},\"seq\":{seq},\"entries\":[");
+        let mut text = format!("{{\"epoch\":{epoch},\"seq\":{seq}");
+        if let Some(time) = time {
+            text.push_str(&format!(",\"time\":{}", time.millis()));
+        }
+        text.push_str(",\"entries\":[");
         text.reserve_exact(self.text.len() + 2);
         text.push_str(str::from_utf8(&self.text).expect("names and numbers are text"));
         text.push_str("]}");
         let parts = Parts {
             first,
+            time,
             entries: self.entries,
             text: text.into_boxed_str(),
             opened: std::mem::take(&mut self.opened).into_boxed_slice(),
             concerns_servers: self.concerns_servers,
+            issues: self.issues.take(),
             records: OnceLock::new(),
         };
         self.text.clear();
@@ -86,6 +100,12 @@ fn write_object(text: &mut Vec<u8>, action: &Action) {
             text.push(b'{');
             return change.write(text);
         }
+        Action::Mint { account, amount } => {
+            (format!("{{\"mint\":\"{account}\",\"amount\":{amount}"), None)
+        }
+        Action::Burn { account, amount } => {
+            (format!("{{\"burn\":\"{account}\",\"amount\":{amount}"), None)
+        }
         Action::Open { account, key } => (format!("{{\"open\":\"{account}\""), key.as_ref()),
         Action::Rekey { account, key } => (format!("{{\"rekey\":\"{account}\""), Some(key)),
         Action::Pin { server, instance, key } => {
@@ -102,8 +122,9 @@ fn write_object(text: &mut Vec<u8>, action: &Action) {
     }
 }
 
+/// Writes a record. Names hold nothing that JSON would have to escape; a reference may.
 fn write_record(text: &mut Vec<u8>, record: &Record, session: &mut Option<SessionId>) {
-    let Record { action, request, via, linked } = record;
+    let Record { action, request, via, linked, reference } = record;
     let marks = match (via, linked) {
         (Via::Local, false) => None,
         (Via::Local, true) => Some("linked"),
@@ -115,7 +136,7 @@ fn write_record(text: &mut Vec<u8>, record: &Record, session: &mut Option<Sessio
     if let Some(request) = request.as_ref().filter(|_| !known) {
         *session = Some(request.session.clone());
     }
-    let (request_key, marks_key, end) = match action {
+    let ([request_key, marks_key, reference_key], end) = match action {
         Action::Transfer { from, to, amount } => {
             text.extend_from_slice(b"[\"");
             from.append_to(text);
@@ -123,13 +144,14 @@ fn write_record(text: &mut Vec<u8>, record: &Record, session: &mut Option<Sessio
             to.append_to(text);
             text.extend_from_slice(b"\",");
             push_number(text, amount.units());
-            ("", "", b']')
+            ([""; 3], b']')
         }
         action => {
             write_object(text, action);
-            ("\"request\":", "\"marks\":", b'}')
+            (["\"request\":", "\"marks\":", "\"reference\":"], b'}')
         }
     };
+    let is_list = end == b']';
     match request {
         Some(request) if known => {
             text.push(b',');
@@ -137,11 +159,17 @@ fn write_record(text: &mut Vec<u8>, record: &Record, session: &mut Option<Sessio
             push_number(text, request.number);
         }
         Some(request) => add(text, &format!(",{request_key}\"{request}\"")),
-        None if marks.is_some() && end == b']' => add(text, ",null"),
+        None if is_list && (marks.is_some() || reference.is_some()) => add(text, ",null"),
         None => {}
     }
-    if let Some(marks) = marks {
-        add(text, &format!(",{marks_key}\"{marks}\""));
+    match marks {
+        Some(marks) => add(text, &format!(",{marks_key}\"{marks}\"")),
+        None if is_list && reference.is_some() => add(text, ",null"),
+        None => {}
+    }
+    if let Some(reference) = reference {
+        add(text, &format!(",{reference_key}"));
+        serde_json::to_writer(&mut *text, reference).expect("a text is written into memory");
     }
     text.push(end);
 }

@@ -4,12 +4,13 @@
 //! written once, when its turn ends. Exactly this text is stored, promised and put into a block:
 //!
 //! ```json
-//! {"epoch":1,"seq":17,"entries":[["A","B",30],{"open":"A/alice"},["A","A/alice",5,"A.1.0.…#4"],["A","B",1,5,"paxos"]]}
+//! {"epoch":1,"seq":17,"time":1796009637123,"entries":[["A","B",30],{"open":"A/alice"},["A","A/alice",5,"A.1.0.…#4"],["A","B",1,5,"paxos","rent"]]}
 //! ```
 //!
-//! `seq` is the first entry's. A transfer is `[from, to, amount]`, then its request, if it has one, then its
-//! marks, if it has any: `paxos`, `linked`, or `paxos linked`. A request that is only a number belongs to the
-//! session of the request before it in the same element.
+//! `seq` is the first entry's. `time` is the turn's, for people; elements of formats before 6 have none. A
+//! transfer is `[from, to, amount]`, then its request, if it has one, then its marks, if it has any: `paxos`,
+//! `linked`, or `paxos linked`; then what it is for, if that was said. A request that is only a number belongs to
+//! the session of the request before it in the same element.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -20,6 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Position, Record};
+use crate::bank::wall_time::WallTime;
 
 mod draft;
 mod reading;
@@ -32,25 +34,36 @@ pub struct Element(Arc<Parts>);
 
 struct Parts {
     first: Position,
+    time: Option<WallTime>,
     entries: usize,
     text: Box<str>,
     /// The accounts that it opens; mostly none.
     opened: Box<[AccountId]>,
     concerns_servers: bool,
+    /// By how much it makes the sum of all balances grow, in units; none if it issues nothing and takes nothing back.
+    issues: Option<i64>,
     /// The records, which are parsed from the text when they are asked for. A server's own log is long, and
     /// most of it is only stored and sent.
     records: OnceLock<Box<[Record]>>,
 }
 
 impl Element {
-    /// Writes records as an element; the first record has the position `first`.
+    /// Writes records as an element; the first record has the position `first`. It has no time.
     ///
     /// # Panics
     /// If there are no records, or the last is linked to one that isn't there.
     pub fn seal(first: Position, records: Vec<Record>) -> Element {
+        Element::seal_at(None, first, records)
+    }
+
+    /// Does the same for a turn at this time.
+    ///
+    /// # Panics
+    /// If there are no records, or the last is linked to one that isn't there.
+    pub fn seal_at(time: Option<WallTime>, first: Position, records: Vec<Record>) -> Element {
         let mut draft = Draft::default();
         records.iter().for_each(|record| draft.push(record));
-        draft.seal(first)
+        draft.seal(first, time)
     }
 
     /// Parses the text of an element.
@@ -58,17 +71,19 @@ impl Element {
     /// # Errors
     /// Says where and why if the text is not an element.
     pub fn open(text: &str) -> Result<Element, serde_json::Error> {
-        let (first, records) = reading::read(text)?;
+        let (Head { first, time }, records) = reading::read(text)?;
         let opened = records.iter().filter_map(|record| match &record.action {
             Action::Open { account, .. } => Some(account.clone()),
             _ => None,
         });
         Ok(Element(Arc::new(Parts {
             first,
+            time,
             entries: records.len(),
             text: text.into(),
             opened: opened.collect(),
             concerns_servers: records.iter().any(|record| record.action.is_of_servers()),
+            issues: records.iter().fold(None, |issues, record| add_issued(issues, &record.action)),
             records: OnceLock::from(records.into_boxed_slice()),
         })))
     }
@@ -88,6 +103,17 @@ impl Element {
         self.0.first.plus(self.0.entries - 1)
     }
 
+    /// Returns the time of its turn, if it tells one.
+    pub fn time(&self) -> Option<WallTime> {
+        self.0.time
+    }
+
+    /// Returns by how much it makes the sum of all balances grow, in units, if it holds an entry that issues money or
+    /// takes some back.
+    pub fn issues(&self) -> Option<i64> {
+        self.0.issues
+    }
+
     /// Returns the number of entries, which is never 0.
     pub fn entries_held(&self) -> usize {
         self.0.entries
@@ -103,7 +129,7 @@ impl Element {
 
     /// Returns its records with their names, as entries of `server`.
     pub fn entries<'a>(&'a self, server: &'a ServerId) -> impl Iterator<Item = Entry> + 'a {
-        named(server, self.0.first, self.records())
+        named(server, Head { first: self.0.first, time: self.0.time }, self.records())
     }
 
     /// Returns the accounts that it opens.
@@ -122,16 +148,36 @@ impl Element {
     }
 }
 
-/// Names records of `server`; the first record has the position `first`.
-pub fn named<'a>(
-    server: &'a ServerId,
+/// What an element says before its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The position of the first entry.
     first: Position,
+    /// The time of the turn.
+    time: Option<WallTime>,
+}
+
+/// Names records of `server`; the first record has the position that `head` says.
+fn named<'a>(
+    server: &'a ServerId,
+    Head { first, time }: Head,
     records: &'a [Record],
 ) -> impl Iterator<Item = Entry> + 'a {
     records.iter().enumerate().map(move |(place, record)| {
         let Position { epoch, seq } = first.plus(place);
-        Entry { server: server.clone(), epoch, seq, record: record.clone() }
+        Entry { server: server.clone(), epoch, seq, time, record: record.clone() }
     })
+}
+
+/// Adds what an action issues, if it issues money or takes some back.
+fn add_issued(issues: Option<i64>, action: &Action) -> Option<i64> {
+    match action {
+        // An element holds so many entries at most that no sum is too large.
+        Action::Mint { .. } | Action::Burn { .. } => {
+            Some(issues.unwrap_or_default().saturating_add(action.issues()))
+        }
+        _ => issues,
+    }
 }
 
 impl PartialEq for Element {

@@ -13,29 +13,39 @@ use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::ledger::member_change::{Admission, MemberChange};
 use crate::bank::ledger::quick;
+use crate::bank::reference::Reference;
+use crate::bank::wall_time::WallTime;
+
+use super::Head;
 
 /// Parses an element's text.
 ///
 /// # Errors
 /// Says where and why if the text is not an element.
-pub(super) fn read(text: &str) -> Result<(Position, Vec<Record>), serde_json::Error> {
+pub(super) fn read(text: &str) -> Result<(Head, Vec<Record>), serde_json::Error> {
     if let Some(read) = read_quickly(text) {
         return Ok(read);
     }
-    let Fields { epoch, seq, entries: Records(records) } = serde_json::from_str(text)?;
-    Ok((Position { epoch, seq }, records))
+    let Fields { epoch, seq, time, entries: Records(records) } = serde_json::from_str(text)?;
+    Ok((Head { first: Position { epoch, seq }, time }, records))
 }
 
 /// Parses a usual element: written as this program writes it, with nothing but transfers outside sessions.
-fn read_quickly(text: &str) -> Option<(Position, Vec<Record>)> {
+fn read_quickly(text: &str) -> Option<(Head, Vec<Record>)> {
     let rest = text.as_bytes().strip_prefix(b"{\"epoch\":")?;
     let (epoch, rest) = quick::number(rest)?;
     let (seq, rest) = quick::number(rest.strip_prefix(b",\"seq\":")?)?;
+    let (time, rest) = match rest.strip_prefix(b",\"time\":") {
+        Some(rest) => {
+            let (millis, rest) = quick::number(rest)?;
+            (Some(WallTime::new(millis)?), rest)
+        }
+        None => (None, rest),
+    };
     let list = rest.strip_prefix(b",\"entries\":[")?;
     let mut records = Vec::with_capacity(list.len() / quick::SHORTEST);
-    let plain = |action| Record { action, request: None, via: Via::Local, linked: false };
-    let rest = quick::transfers(list, |action| records.push(plain(action)))?;
-    (rest == b"}").then_some((Position { epoch, seq }, records))
+    let rest = quick::transfers(list, |action| records.push(Record::plain(action)))?;
+    (rest == b"}").then_some((Head { first: Position { epoch, seq }, time }, records))
 }
 
 #[derive(Deserialize)]
@@ -43,7 +53,14 @@ fn read_quickly(text: &str) -> Option<(Position, Vec<Record>)> {
 struct Fields {
     epoch: u64,
     seq: u64,
+    #[serde(default, deserialize_with = "some")]
+    time: Option<WallTime>,
     entries: Records,
+}
+
+/// Reads a value that may be left out, but not null.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 struct Records(Vec<Record>);
@@ -62,6 +79,7 @@ struct Line {
     request: Option<Named>,
     via: Via,
     linked: bool,
+    reference: Option<Reference>,
 }
 
 impl<'de> Deserialize<'de> for Records {
@@ -75,7 +93,8 @@ impl<'de> Deserialize<'de> for Records {
             fn visit_seq<A: SeqAccess<'de>>(self, mut lines: A) -> Result<Records, A::Error> {
                 let mut records = Vec::new();
                 let mut session: Option<SessionId> = None;
-                while let Some(Line { action, request, via, linked }) = lines.next_element()? {
+                while let Some(line) = lines.next_element()? {
+                    let Line { action, request, via, linked, reference } = line;
                     let request = match (request, &session) {
                         (None, _) => None,
                         (Some(Named::Whole(request)), _) => {
@@ -91,7 +110,7 @@ impl<'de> Deserialize<'de> for Records {
                             )));
                         }
                     };
-                    records.push(Record { action, request, via, linked });
+                    records.push(Record { action, request, via, linked, reference });
                 }
                 match records.last() {
                     None => Err(de::Error::custom("an element holds at least one entry")),
@@ -110,6 +129,9 @@ impl<'de> Deserialize<'de> for Records {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Object {
+    mint: Option<AccountId>,
+    burn: Option<AccountId>,
+    amount: Option<Amount>,
     open: Option<AccountId>,
     rekey: Option<AccountId>,
     pin: Option<ServerId>,
@@ -128,6 +150,7 @@ struct Object {
     branch: Option<True>,
     request: Option<Named>,
     marks: Option<String>,
+    reference: Option<Reference>,
 }
 
 /// The word `true`. Its opposite is said by leaving it out.
@@ -146,6 +169,11 @@ impl<'de> Deserialize<'de> for True {
 const NO_CHANGE: &str = "a change of members is an object: \"admit\", \"instance\" and \"at\", with \"key\" and \
     \"branch\" if it has them; \"move\" and \"at\"; or \"dismiss\", \"promote\" or \"demote\"";
 
+/// What is said of an entry that can't be read.
+const NO_ENTRY: &str = "an entry is a list [from, to, amount], or an object: \"mint\" or \"burn\", and \"amount\"; \
+    \"open\", and \"key\" if it has one; \"rekey\" and \"key\"; \"pin\", \"instance\" and \"key\"; or \"rejoin\", \
+    \"old\" and \"new\", and \"key\" if it has one";
+
 impl Object {
     /// True if it changes the bank's members.
     fn is_member_change(&self) -> bool {
@@ -156,8 +184,10 @@ impl Object {
     }
 
     fn into_member_change(self) -> Result<(Action, Option<Named>), &'static str> {
+        let issues = self.issues();
         let Object { admit, dismiss, moved, promote, demote, at, branch, instance, .. } = self;
-        if self.open.is_some()
+        if issues
+            || self.open.is_some()
             || self.rekey.is_some()
             || self.pin.is_some()
             || self.rejoin.is_some()
@@ -189,9 +219,31 @@ impl Object {
         Ok((Action::Member(Box::new(change)), self.request))
     }
 
+    /// True if it issues money, or takes some back.
+    fn issues(&self) -> bool {
+        self.mint.is_some() || self.burn.is_some() || self.amount.is_some()
+    }
+
+    fn into_issue(self) -> Result<(Action, Option<Named>), &'static str> {
+        let others = (self.open, self.rekey, self.pin, self.instance);
+        let more = (self.rejoin, self.old, self.new, self.key);
+        let ((None, None, None, None), (None, None, None, None)) = (others, more) else {
+            return Err(NO_ENTRY);
+        };
+        let action = match (self.mint, self.burn, self.amount) {
+            (Some(account), None, Some(amount)) => Action::Mint { account, amount },
+            (None, Some(account), Some(amount)) => Action::Burn { account, amount },
+            _ => return Err(NO_ENTRY),
+        };
+        Ok((action, self.request))
+    }
+
     fn into_action(self) -> Result<(Action, Option<Named>), &'static str> {
         if self.is_member_change() {
             return self.into_member_change();
+        }
+        if self.issues() {
+            return self.into_issue();
         }
         let Object { open, rekey, pin, instance, rejoin, old, new, key, request, .. } = self;
         let action = match (open, rekey, (pin, instance), (rejoin, old, new), key) {
@@ -207,13 +259,7 @@ impl Object {
             (None, None, (None, None), (Some(server), Some(old), Some(new)), key) => {
                 Action::Rejoin { server, old, new, key }
             }
-            _ => {
-                return Err(
-                    "an entry is a list [from, to, amount], or an object: \"open\", and \"key\" \
-                    if it has one; \"rekey\" and \"key\"; \"pin\", \"instance\" and \"key\"; or \
-                    \"rejoin\", \"old\" and \"new\", and \"key\" if it has one",
-                );
-            }
+            _ => return Err(NO_ENTRY),
         };
         Ok((action, request))
     }
@@ -246,19 +292,21 @@ impl<'de> Deserialize<'de> for Line {
                 let to: AccountId = fields.next_element()?.ok_or_else(|| missing(1))?;
                 let amount: Amount = fields.next_element()?.ok_or_else(|| missing(2))?;
                 let request: Option<Named> = fields.next_element::<Option<_>>()?.flatten();
-                let (via, linked) = read_marks(fields.next_element::<&str>()?)?;
+                let (via, linked) = read_marks(fields.next_element::<Option<&str>>()?.flatten())?;
+                let reference: Option<Reference> = fields.next_element()?;
                 if fields.next_element::<IgnoredAny>()?.is_some() {
-                    return Err(de::Error::invalid_length(6, &"at most 5 fields"));
+                    return Err(de::Error::invalid_length(7, &"at most 6 fields"));
                 }
                 let action = Action::Transfer { from, to, amount };
-                Ok(Line { action, request, via, linked })
+                Ok(Line { action, request, via, linked, reference })
             }
             fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Line, A::Error> {
                 let read = MapAccessDeserializer::new(fields);
-                let object = Object::deserialize(read)?;
+                let mut object = Object::deserialize(read)?;
                 let (via, linked) = read_marks(object.marks.as_deref())?;
+                let reference = object.reference.take();
                 let (action, request) = object.into_action().map_err(de::Error::custom)?;
-                Ok(Line { action, request, via, linked })
+                Ok(Line { action, request, via, linked, reference })
             }
         }
         from.deserialize_any(One)

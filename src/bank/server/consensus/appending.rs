@@ -2,7 +2,7 @@
 
 use super::super::Server;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::blockchain::chain::BlockError;
+use crate::bank::blockchain::block_error::BlockError;
 use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::ServerId;
 use crate::bank::ledger::element::Element;
@@ -55,8 +55,9 @@ impl Server {
         let derived = Box::new(chain.derived().clone());
         if elsewhere {
             let base = chain.included(&self.config.id);
-            self.ledger.log =
-                LocalLog::new(base, Vec::new()).expect("nothing is missing in nothing");
+            let log = LocalLog::new(base, Vec::new()).expect("nothing is missing in nothing");
+            let time = chain.derived().times.get(&self.config.id).copied();
+            self.ledger.log = log.no_earlier_than(time.max(self.ledger.log.now()));
             // Whatever this server ever accepted and counts is here, with another store, too.
             if !planted!(LostNamesUnread) {
                 self.ledger.sessions.recall(block.block().log(&self.config.id), false);

@@ -8,7 +8,7 @@ use super::super::membership::quorum_of;
 use super::super::own::Leaving;
 use super::super::transfers::{Need, Verdict};
 use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
-use crate::bank::blockchain::chain::BlockError;
+use crate::bank::blockchain::block_error::BlockError;
 use crate::bank::effects::Timer;
 use crate::bank::ids::{InstanceId, ServerId};
 use crate::bank::note::{self, Note, Nothing, Warning};

@@ -6,7 +6,7 @@ use super::super::Server;
 use super::super::membership::Peer;
 use super::appending::AppendError;
 use crate::bank::blockchain::block::SealedBlock;
-use crate::bank::blockchain::chain::BlockError;
+use crate::bank::blockchain::block_error::BlockError;
 use crate::bank::blockchain::reconcile::Reconcile;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::ids::ServerId;

@@ -34,7 +34,8 @@ impl Server {
             None => self.config.configuration.opening_balance,
         };
         let Some(keys) = self.founding_keys() else { return };
-        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys, origin };
+        let issuing = self.config.configuration.issuing;
+        let genesis = Genesis { format: FORMAT, opening_balance, servers, keys, origin, issuing };
         if let Err(why) = self.found_on(&SealedBlock::genesis(genesis)) {
             self.warn(Warning::BadGenesis(format!("this server's own: {why}")));
         }

@@ -12,7 +12,7 @@ use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::ledger::entry::{Action, Record, Via};
+use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::limits::MAX_MEMBERS;
 use crate::bank::member_note::MemberNote;
 use crate::bank::note::Warning;
@@ -173,7 +173,7 @@ impl Server {
         }
         let action = Action::open(account);
         self.ledger.balances.apply(&action).expect("it was looked for");
-        self.log_records([Record { action, request: None, via: Via::Local, linked: false }]);
+        self.log_records([Record::plain(action)]);
         self.pace.settle_up_to(self.ledger.log.last().seq);
     }
 }

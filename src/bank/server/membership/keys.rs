@@ -10,7 +10,7 @@ use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, ServerId};
-use crate::bank::ledger::entry::{Action, Record, Via};
+use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::note::Warning;
 use crate::bank::paxos::message::Hello;
 use crate::bank::request::{AsksToRejoin, ErrorCode, Reply};
@@ -254,7 +254,7 @@ impl Server {
         self.pace.settle_up_to(self.ledger.log.last().seq);
         let action = Action::Pin { server: id, instance, key: Box::new(key) };
         if !self.ledger.log.holds(&action) {
-            self.log_records([Record { action, request: None, via: Via::Local, linked: false }]);
+            self.log_records([Record::plain(action)]);
             self.pace.settle_up_to(self.ledger.log.last().seq);
         }
     }
@@ -306,12 +306,7 @@ impl Server {
             let key = Some(Box::new(key));
             let action = Action::Rejoin { server, old, new, key };
             if !self.ledger.log.holds(&action) {
-                self.log_records([Record {
-                    action,
-                    request: None,
-                    via: Via::Local,
-                    linked: false,
-                }]);
+                self.log_records([Record::plain(action)]);
             }
             self.pace.settle_up_to(self.ledger.log.last().seq);
         }

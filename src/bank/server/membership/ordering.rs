@@ -11,7 +11,7 @@ use crate::bank::blockchain::quorum::majority;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId, WaitId};
-use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::entry::{Action, Position, Record};
 use crate::bank::ledger::member_change::{Admission, MemberChange};
 use crate::bank::member_note::MemberNote;
 use crate::bank::note::Warning;
@@ -235,7 +235,7 @@ impl Server {
 
     fn log_change(&mut self, change: MemberChange) -> Position {
         let action = Action::Member(Box::new(change));
-        self.log_records([Record { action, request: None, via: Via::Local, linked: false }]);
+        self.log_records([Record::plain(action)]);
         self.pace.settle_up_to(self.ledger.log.last().seq);
         self.ledger.log.last()
     }

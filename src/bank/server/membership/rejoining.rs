@@ -6,7 +6,7 @@ use super::peers::Peer;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::quorum::majority;
 use crate::bank::ids::{InstanceId, ServerId};
-use crate::bank::ledger::entry::{Action, Position, Record, Via};
+use crate::bank::ledger::entry::{Action, Position, Record};
 use crate::bank::note::{Note, Nothing, Warning};
 use crate::bank::paxos::message::{Hello, Message, Sighting, Standing};
 
@@ -149,7 +149,7 @@ impl Server {
             return;
         }
         self.warn(Warning::Rejoins { server: from.clone(), new, old });
-        self.log_records(vec![Record { action, request: None, via: Via::Local, linked: false }]);
+        self.log_records(vec![Record::plain(action)]);
         self.pace.settle_up_to(self.ledger.log.last().seq);
     }
 

@@ -14,6 +14,7 @@ use crate::bank::blockchain::reconcile::Reconcile;
 use crate::bank::effects::{Effects, Timer};
 use crate::bank::ids::{AccountId, LifeId, ServerId, TurnNumber};
 use crate::bank::ledger::balances::Balances;
+use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position};
 use crate::bank::ledger::local_log::LocalLog;
 use crate::bank::ledger::pages::Page;
@@ -22,10 +23,12 @@ use crate::bank::ledger::secret::Secret;
 use crate::bank::ledger::sessions::Sessions;
 use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::acceptor::Acceptor;
+use crate::bank::paxos::message::Configuration;
 use crate::bank::paxos::pace::Pace;
 use crate::bank::paxos::proposer::Proposer;
 use crate::bank::request::Start;
 use crate::bank::stored::{Place, Stored};
+use crate::bank::wall_time::WallTime;
 
 pub mod error;
 mod its_bank;
@@ -149,16 +152,13 @@ impl Recovery {
         let is_later = !founded_with(id) || changed || self.config.join;
         let balance_fits =
             configuration.opening_balance == genesis.opening_balance || genesis.origin.is_some();
-        let fits =
-            balance_fits && genesis.servers.keys().all(|id| configuration.servers.contains(id));
+        let terms_fit = balance_fits && configuration.issuing == genesis.issuing;
+        let fits = terms_fit && genesis.servers.keys().all(|id| configuration.servers.contains(id));
         if !fits && !is_later {
-            let founded: Vec<String> = genesis.servers.keys().map(|id| id.to_string()).collect();
             return Err(RecoveryError::Mismatch(format!(
-                "the bank in this store was founded with servers {} and opening balance {}, but \
-                 this server is configured for {configuration}. Start it with the configuration \
-                 of the founding, or on another store.",
-                founded.join(", "),
-                genesis.opening_balance
+                "the bank in this store was founded with {}, but this server is configured for \
+                 {configuration}. Start it with the configuration of the founding, or on another store.",
+                Configuration::of(genesis)
             )));
         }
         let is_known = founded_with(id) || self.stored.derived.included.contains_key(id);
@@ -288,6 +288,7 @@ impl Recovery {
         }
         let log = LocalLog::new(base, elements.clone())
             .or_else(|(index, missing)| corrupt(Place::Element(index), does_not_go_on(missing)))?;
+        let log = log.no_earlier_than(self.last_time(&elements)?);
         self.sessions.recall(&elements, false);
         self.replay.balances.forget_log();
         for (index, element) in elements.iter().enumerate() {
@@ -299,6 +300,26 @@ impl Recovery {
             }
         }
         Ok(log)
+    }
+
+    /// Returns the time before which this server's next element must not be.
+    ///
+    /// # Errors
+    /// If an element of the log is earlier than the one before it.
+    fn last_time(&self, log: &[Element]) -> Result<Option<WallTime>, RecoveryError> {
+        let derived = self.replay.chain.as_ref().map(|chain| chain.derived());
+        let mut last = derived.and_then(|derived| derived.times.get(&self.config.id).copied());
+        for (index, element) in log.iter().enumerate() {
+            let time = element.time();
+            if time.is_some() && time < last {
+                return corrupt(
+                    Place::Element(index),
+                    "its time is before that of the one before it",
+                );
+            }
+            last = time.or(last);
+        }
+        Ok(last)
     }
 
     fn check_acceptor(&self) -> Result<(), RecoveryError> {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::error::{RecoveryError, corrupt};
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
-use crate::bank::blockchain::chain::{BlockError, Chain};
+use crate::bank::blockchain::block_error::BlockError;
+use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::derived::{Derived, SessionsInChain};
 use crate::bank::ids::{RequestId, ServerId, SessionId};
 use crate::bank::ledger::balances::Balances;

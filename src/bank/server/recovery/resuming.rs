@@ -41,7 +41,7 @@ impl Recovery {
     }
 
     /// Checks that the balances taken on trust are complete: whatever happens, they add up to what the bank was
-    /// founded with.
+    /// founded with and has issued since.
     pub(super) fn check_trusted(&self) -> Result<(), RecoveryError> {
         let Some(chain) = &self.replay.chain else { return Ok(()) };
         let balances = self.restoration.balances();
@@ -61,9 +61,9 @@ impl Recovery {
         if let Some((account, _)) = missing {
             return corrupt(Place::Balances, format!("{account} is missing"));
         }
-        let founded = chain.founded_with();
-        if chain.is_complete() && total != founded {
-            let what = format!("they add up to {total}, and the bank was founded with {founded}");
+        let money = chain.money();
+        if chain.is_complete() && total != money {
+            let what = format!("they add up to {total}, and by the chain there are {money}");
             return corrupt(Place::Balances, what);
         }
         Ok(())

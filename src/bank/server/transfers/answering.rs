@@ -136,6 +136,7 @@ impl Server {
                 consulted: vec![self.config.id.clone()],
                 not_consulted: Vec::new(),
             },
+            LedgerError::IssuedTooMuch { .. } => Outcome::Unavailable { reason },
             _ => Outcome::Invalid { reason },
         }
     }
@@ -159,12 +160,7 @@ impl Server {
             };
             if let Some(request) = &instruction.request {
                 let fate = Fate::Rejected(outcome.clone());
-                self.ledger.sessions.remember(
-                    request,
-                    &instruction.action,
-                    instruction.linked,
-                    fate,
-                );
+                self.ledger.sessions.remember(request, (&instruction).into(), fate);
             }
             self.resolve_all(&tickets, outcome);
         }

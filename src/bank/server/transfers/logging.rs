@@ -52,8 +52,8 @@ impl Server {
         let (position, via) = (self.ledger.log.last().next(), Via::Local);
         let balance = self.ledger.balances.take(weighed);
         self.took_effect(&instruction, position, via);
-        let Instruction { action, request, settled, .. } = instruction;
-        self.log_records([Record { action, request, via, linked: false }]);
+        let Instruction { action, request, settled, reference, .. } = instruction;
+        self.log_records([Record { action, request, via, linked: false, reference }]);
         let outcome = self.acceptance(position, via, balance, false);
         self.deliver(&[ticket], settled, position, outcome);
         None
@@ -62,11 +62,9 @@ impl Server {
     /// Accepts a group that is covered: its entries enter the local log. After this point it has happened.
     pub(in crate::bank::server) fn log_group(&mut self, group: Vec<Member>, via: Via) {
         let first = self.ledger.log.last().next();
-        let record = |Instruction { action, request, linked, .. }: &Instruction| Record {
-            action: action.clone(),
-            request: request.clone(),
-            via,
-            linked: *linked,
+        let record = |instruction: &Instruction| {
+            let Instruction { action, request, linked, reference, .. } = instruction.clone();
+            Record { action, request, via, linked, reference }
         };
         let records: Vec<Record> = group.iter().map(|member| record(&member.instruction)).collect();
         if planted!(GroupSplit) && records.len() > 1 {
@@ -89,13 +87,19 @@ impl Server {
 
     /// Notes that money has moved: a retry has to find it, and these accounts' waiting transfers be looked at.
     fn took_effect(&mut self, instruction: &Instruction, position: Position, via: Via) {
-        let Instruction { action, request, linked, .. } = instruction;
+        let Instruction { action, request, .. } = instruction;
         if let Some(request) = request {
-            self.ledger.sessions.remember(request, action, *linked, Fate::Accepted(position, via));
+            self.ledger.sessions.remember(
+                request,
+                instruction.into(),
+                Fate::Accepted(position, via),
+            );
         }
-        if let Action::Transfer { from, to, .. } = action {
-            self.debited(from);
-            self.waiting.credited(to);
+        if let Some(payer) = action.payer() {
+            self.debited(payer);
+        }
+        if let Some(payee) = action.payee() {
+            self.waiting.credited(payee);
         }
     }
 

@@ -5,7 +5,7 @@
 //! `queue`). Waiting instructions are looked at again after each block and run (`reconsidering`), and served
 //! or refused (`refusing`). `settling` empties the log. In any case `answering` tells the client.
 //!
-//! A reason that needs no run is found in `admitting` (what can never be), `waiting` and `queue` (no room, no
+//! A reason that needs no run is found in `sense` (what can never be), `waiting` and `queue` (no room, no
 //! majority); `refusing` finds what a run has shown. `calls` collects outcomes into replies. Sessions begin in
 //! `opening`, and go on over another connection by `taking_over`.
 
@@ -19,6 +19,7 @@ mod opening;
 mod queue;
 mod reconsidering;
 mod refusing;
+mod sense;
 mod settling;
 mod taking_over;
 mod until_settled;

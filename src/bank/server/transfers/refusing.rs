@@ -37,13 +37,19 @@ impl Server {
         let mut debits: BTreeMap<&AccountId, u64> = BTreeMap::new();
         let mut lacking = Vec::new();
         for Member { instruction, .. } in group {
-            let Action::Transfer { from, to, amount } = &instruction.action else { continue };
+            let (from, amount) = match &instruction.action {
+                Action::Transfer { from, amount, .. } => (from, amount),
+                Action::Burn { account, amount } => (account, amount),
+                _ => continue,
+            };
             let debit = debits.entry(from).or_default();
             *debit = debit.saturating_add(amount.units());
             // An unknown account of this server is opened by the group itself.
-            if !to.is_of(&self.config.id) && self.ledger.balances.local(to).is_none() {
-                lacking.push(to);
-            }
+            let to = instruction.action.payee();
+            let is_unknown = |to: &AccountId| {
+                !to.is_of(&self.config.id) && self.ledger.balances.local(to).is_none()
+            };
+            lacking.extend(to.filter(|to| is_unknown(to)));
         }
         let poor = |(account, debit): &(&AccountId, u64)| {
             self.ledger.balances.local(account).is_some_and(|holds| holds.units() < *debit)
@@ -65,8 +71,10 @@ impl Server {
         })?;
         let (place, error) = self.shortage(wait, verdict)?;
         let (consulted, not_consulted) = self.consultation(verdict);
-        let Action::Transfer { from, amount, .. } = &wait.members[place].instruction.action else {
-            return None;
+        let (from, amount) = match &wait.members[place].instruction.action {
+            Action::Transfer { from, amount, .. } => (from, amount),
+            Action::Burn { account, amount } => (account, amount),
+            _ => return None,
         };
         let (reason, balance) = match error {
             LedgerError::Overdraft { balance, .. } => {
@@ -118,7 +126,13 @@ impl Server {
         let mut holds: BTreeMap<&AccountId, u128> = BTreeMap::new();
         for (place, Member { instruction, .. }) in group.iter().enumerate() {
             let (from, to, amount) = match &instruction.action {
-                Action::Transfer { from, to, amount } => (from, to, u128::from(amount.units())),
+                Action::Transfer { from, to, amount } => (from, Some(to), amount),
+                Action::Burn { account, amount } => (account, None, amount),
+                Action::Mint { account, amount } => {
+                    *holds.entry(account).or_insert_with(|| all(account)) +=
+                        u128::from(amount.units());
+                    continue;
+                }
                 Action::Open { account, .. } => {
                     holds.insert(account, 0);
                     continue;
@@ -128,7 +142,11 @@ impl Server {
                 | Action::Rejoin { .. }
                 | Action::Member(_) => continue,
             };
-            if self.ledger.balances.local(to).is_none() && !holds.contains_key(to) {
+            let amount = u128::from(amount.units());
+            if let Some(to) = to
+                && self.ledger.balances.local(to).is_none()
+                && !holds.contains_key(to)
+            {
                 let is_left = rest.contains_key(to) && !planted!(RestOpensNothing);
                 let nobody_knows = is_asked(to) && !is_left;
                 return nobody_knows.then(|| (place, LedgerError::UnknownAccount(to.clone())));
@@ -141,7 +159,9 @@ impl Server {
                 return is_asked(from).then_some((place, error));
             };
             holds.insert(from, left);
-            *holds.entry(to).or_insert_with(|| all(to)) += amount;
+            if let Some(to) = to {
+                *holds.entry(to).or_insert_with(|| all(to)) += amount;
+            }
         }
         None
     }

@@ -38,13 +38,7 @@ impl Server {
         let id = self.waiting.name();
         for Member { instruction, .. } in &group {
             if let Some(request) = &instruction.request {
-                let fate = Fate::Waiting(id);
-                self.ledger.sessions.remember(
-                    request,
-                    &instruction.action,
-                    instruction.linked,
-                    fate,
-                );
+                self.ledger.sessions.remember(request, instruction.into(), Fate::Waiting(id));
             }
         }
         match patience {

@@ -240,6 +240,7 @@ fn block_0(opening: &Opening) -> SealedBlock {
         servers,
         keys: BTreeMap::new(),
         origin: Some(Arc::new(opening.origin.clone())),
+        issuing: false,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::bank::effects::{Bound, Event};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, InstanceId, RequestId, SessionId};
 use crate::bank::ledger::entry::Action;
-use crate::bank::paxos::message::{Hello, Message, Standing, Vote};
+use crate::bank::paxos::message::{Configuration, Hello, Message, Standing, Vote};
 use crate::bank::reason::Code;
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 use crate::bank::server::Config;
@@ -32,10 +32,13 @@ pub fn key(name: &str) -> Fingerprint {
 }
 
 fn keyed_genesis() -> SealedBlock {
-    let Genesis { format, opening_balance, servers, .. } =
-        genesis().block().genesis.clone().expect("block 0");
+    keyed_genesis_of(false)
+}
+
+fn keyed_genesis_of(issuing: bool) -> SealedBlock {
     let keys = ["A", "B", "C"].map(|name| (id(name), key(name))).into();
-    SealedBlock::genesis(Genesis { format, opening_balance, servers, keys, origin: None })
+    let genesis = genesis().block().genesis.clone().expect("block 0");
+    SealedBlock::genesis(Genesis { keys, issuing, ..genesis })
 }
 
 fn keyed_config() -> Config {
@@ -43,9 +46,14 @@ fn keyed_config() -> Config {
 }
 
 fn keyed_hello(of: &str) -> Hello {
+    keyed_hello_of(of, false)
+}
+
+fn keyed_hello_of(of: &str, issuing: bool) -> Hello {
     let hello = hello(of);
-    let standing = Standing { genesis: Some(keyed_genesis().hash()), ..hello.standing };
-    Hello { standing, ..hello }
+    let genesis = Some(keyed_genesis_of(issuing).hash());
+    let configuration = Configuration { issuing, ..hello.configuration };
+    Hello { configuration, standing: Standing { genesis, ..hello.standing }, ..hello }
 }
 
 /// A peer greets over a connection on which it proved a key, or none.
@@ -73,18 +81,30 @@ fn rejection(said: &Said) -> (String, bool) {
 }
 
 fn meets(stage: &mut Stage, of: &str) {
-    let said = greets(stage, connection(&id(of)), keyed_hello(of), Some(of));
+    meets_as(stage, of, keyed_hello(of));
+}
+
+fn meets_as(stage: &mut Stage, of: &str, hello: Hello) {
+    let said = greets(stage, connection(&id(of)), hello.clone(), Some(of));
     assert!(is_welcome(&said), "{said:?}");
     stage.handle(Event::LinkProved(id(of), key(of)));
     stage.handle(Event::LinkUp(id(of)));
-    stage.handle(Event::LinkAnswered(id(of), Message::Hello(keyed_hello(of))));
+    stage.handle(Event::LinkAnswered(id(of), Message::Hello(hello)));
 }
 
 /// An open bank with keys, whose clients have proved theirs. Alice and Bob have an account each, with 100.
 pub fn keyed_bank() -> Stage {
-    let mut stage = Stage::alone_on(keyed_config(), &keyed_genesis());
-    meets(&mut stage, "B");
-    meets(&mut stage, "C");
+    keyed_bank_of(false)
+}
+
+/// The same of one that issues money, perhaps.
+pub fn keyed_bank_of(issuing: bool) -> Stage {
+    let mut config = keyed_config();
+    config.configuration.issuing = issuing;
+    let mut stage = Stage::alone_on(config, &keyed_genesis_of(issuing));
+    for peer in ["B", "C"] {
+        meets_as(&mut stage, peer, keyed_hello_of(peer, issuing));
+    }
     let askers = [
         (OPERATOR, "operator", Some(Role::Operator)),
         (AUDITOR, "auditor", Some(Role::Auditor)),
@@ -109,7 +129,7 @@ fn request(stage: &mut Stage, of: ConnectionId, request: Request) -> Said {
 }
 
 /// The code of the reason why an action doesn't happen.
-fn asks(stage: &mut Stage, of: ConnectionId, action: Action) -> Option<Code> {
+pub fn asks(stage: &mut Stage, of: ConnectionId, action: Action) -> Option<Code> {
     code_of(&request(stage, of, Request::One(Instruction::plain(action))))
 }
 

@@ -24,6 +24,7 @@ fn after(logs: &[(Name, Vec<Action>)], holds: bool) -> (Derived, Deposed) {
         servers,
         keys: Default::default(),
         origin: None,
+        issuing: false,
     };
     let mut derived = Derived::at_founding(&genesis);
     let element = |actions: &Vec<Action>| {
@@ -32,6 +33,7 @@ fn after(logs: &[(Name, Vec<Action>)], holds: bool) -> (Derived, Deposed) {
             request: None,
             via: Via::Local,
             linked: false,
+            reference: None,
         };
         vec![Element::seal(Position::START.next(), actions.iter().map(record).collect())]
     };
@@ -107,7 +109,7 @@ fn ids(names: &[Name]) -> Vec<ServerId> {
 
 fn open_entry(server: Name, epoch: u64, seq: u64) -> (ServerId, Vec<Element>) {
     let action = Action::open(format!("{server}/x").parse().unwrap());
-    let record = Record { action, request: None, via: Via::Local, linked: false };
+    let record = Record::plain(action);
     (id(server), vec![Element::seal(Position { epoch, seq }, vec![record])])
 }
 

@@ -3,6 +3,7 @@
 
 pub mod fair;
 pub mod going_on;
+pub mod issuing;
 pub mod keyed_members;
 pub mod keys;
 pub mod leaving;

@@ -10,6 +10,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::request::Order;
+use crate::bank::wall_time::WallTime;
 
 /// (server, epoch, seq)
 pub type Name = (ServerId, u64, u64);
@@ -38,6 +39,14 @@ fn apply(accounts: &mut Accounts, entry: &Entry) {
             assert!(*payer >= 0, "{from} is below zero after {entry:?}");
             *accounts.get_mut(to).unwrap_or_else(|| panic!("no payee: {entry:?}")) += units;
         }
+        Action::Mint { account, .. } | Action::Burn { account, .. } => {
+            let units = i128::from(entry.record.action.issues());
+            assert!(units != 0, "that makes no sense: {entry:?}");
+            let holds =
+                accounts.get_mut(account).unwrap_or_else(|| panic!("no account: {entry:?}"));
+            *holds += units;
+            assert!(*holds >= 0, "{account} is below zero after {entry:?}");
+        }
         Action::Rekey { account, .. } => {
             assert!(accounts.contains_key(account), "no account: {entry:?}");
         }
@@ -45,12 +54,13 @@ fn apply(accounts: &mut Accounts, entry: &Entry) {
     }
 }
 
-/// A payment that became durable at its home.
+/// A payment that became durable at its home. Money that is issued comes from nowhere, and goes there when it is taken
+/// back.
 pub struct Move {
     pub name: Name,
     pub server: ServerId,
-    pub from: AccountId,
-    pub to: AccountId,
+    pub from: Option<AccountId>,
+    pub to: Option<AccountId>,
     pub units: i128,
 }
 
@@ -75,6 +85,10 @@ pub struct Books {
     accepts: HashMap<(u64, Ballot, BlockHash), BTreeSet<ServerId>>,
     pub heights: BTreeMap<u64, BlockHash>,
     pub in_block: BTreeMap<Name, u64>,
+    /// What was issued beyond what was taken back, by the chain.
+    issued: i128,
+    /// When each server's last element was, in each of its epochs.
+    times: BTreeMap<(ServerId, u64), WallTime>,
     /// What the chain comes to, and what each server decides by.
     chain: Accounts,
     pub views: BTreeMap<ServerId, Accounts>,
@@ -140,6 +154,13 @@ impl Books {
         assert!(!self.is_learning(server), "{server} logs before the chain names its store");
         let leaves = self.leaving.contains_key(server);
         assert!(!leaves, "{server} logs {entries:?} after it has asked to be dismissed");
+        if let Some(time) = element.time() {
+            let before = self.times.insert((server.clone(), element.first().epoch), time);
+            assert!(
+                before <= Some(time),
+                "{element:?} is earlier than what {server} logged before"
+            );
+        }
         let view = self.views.get_mut(server).expect("a server of the bank");
         for entry in &entries {
             let before = self.logged.insert(name(entry), entry.clone());
@@ -168,13 +189,18 @@ impl Books {
                 }
                 Action::Rekey { .. } | Action::Pin { .. } => {}
                 Action::Member(_) => {}
-                Action::Transfer { from, to, amount } => self.moves.push(Move {
-                    name: name(entry),
-                    server: server.clone(),
-                    from: from.clone(),
-                    to: to.clone(),
-                    units: i128::from(amount.units()),
-                }),
+                action @ (Action::Transfer { amount, .. }
+                | Action::Mint { amount, .. }
+                | Action::Burn { amount, .. }) => {
+                    self.marks.extend(Mark::of_issue(action));
+                    self.moves.push(Move {
+                        name: name(entry),
+                        server: server.clone(),
+                        from: action.payer().cloned(),
+                        to: action.payee().cloned(),
+                        units: i128::from(amount.units()),
+                    });
+                }
             }
         }
         for entry in &entries {
@@ -243,9 +269,11 @@ impl Books {
             assert_eq!(before, None, "{entry:?} is in two blocks");
             assert!(!self.lost.contains(&name(&entry)), "{entry:?} was lost with its store");
             apply(&mut self.chain, &entry);
+            self.issued += i128::from(entry.record.action.issues());
         }
         let total: i128 = self.chain.values().sum();
-        assert_eq!(total, self.opening * self.servers.len() as i128, "the total changes never");
+        let right = self.opening * self.servers.len() as i128 + self.issued;
+        assert_eq!(total, right, "only what is issued or taken back changes the total");
     }
 
     /// What is in no block yet, and not lost.

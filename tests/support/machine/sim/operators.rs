@@ -304,7 +304,7 @@ impl World {
         let addresses = [by, id].map(|id| (id.clone(), at.to_string()));
         let config = Config {
             id: id.clone(),
-            configuration: Configuration { servers, opening_balance: opening },
+            configuration: Configuration { servers, opening_balance: opening, issuing: false },
             addresses: addresses.into_iter().collect(),
             rejoin: false,
             join: true,

@@ -26,6 +26,8 @@ pub struct Habits {
     pub patient: u8,
     /// Of a hundred times: asks without a session too.
     pub careless: u8,
+    /// Of a hundred times: issues money, or takes some back.
+    pub issues: u8,
     /// Every other client has a session with a name of its own, and dies now and then.
     pub named: bool,
 }
@@ -79,6 +81,9 @@ impl Asker<'_> {
             let account = further(home, rng.usize(..self.habits.accounts));
             return Action::open(account);
         }
+        if self.habits.issues > 0 && rng.u8(0..100) < self.habits.issues {
+            return self.issue(rng);
+        }
         let mut from = self.payer(rng);
         // Seldom itself, which makes no sense.
         let mut to = self.payee(rng);
@@ -97,6 +102,16 @@ impl Asker<'_> {
             _ => {}
         }
         Action::Transfer { from, to, amount }
+    }
+
+    fn issue(&self, rng: &mut Rng) -> Action {
+        let account = self.payer(rng);
+        let most = self.habits.most[rng.usize(..4)];
+        let amount = Amount::new(rng.u64(0..most)).unwrap();
+        match rng.bool() {
+            true => Action::Mint { account, amount },
+            false => Action::Burn { account, amount },
+        }
     }
 
     fn any(&self, rng: &mut Rng) -> &ServerId {

@@ -131,7 +131,7 @@ impl Judge {
         self.blockless += usize::from(consulted.len() > 1);
         let arrival = &self.arrivals[index];
         let action = &arrival.instruction().action;
-        let Action::Transfer { to, amount, .. } = action else {
+        let (Action::Transfer { amount, .. } | Action::Burn { amount, .. }) = action else {
             let account = action.subject().expect("a client asks for no rejoin");
             let before = &arrival.group[..arrival.place];
             let known = before.iter().any(|member| member.action == *action);
@@ -150,10 +150,14 @@ impl Judge {
         if reason.starts_with("insufficient funds") {
             assert!(balance < amount, "{action:?} was covered, but {outcome:?}");
             self.lacked_money(index, consulted);
+            if matches!(self.arrivals[index].instruction().action, Action::Burn { .. }) {
+                self.marks.push(Mark::BurnRefused);
+            }
             if arrival.patient_until().is_some() {
                 self.marks.push(Mark::PatientRefused);
             }
         } else {
+            let to = action.payee().expect("only a payee can be unknown");
             let knew = |server: &&ServerId| self.books.knew(server, to, arrival.clock);
             let by = consulted.iter().find(knew);
             assert_eq!(by, None, "{action:?} was refused, though that one knew {to}");
@@ -164,15 +168,19 @@ impl Judge {
     /// At some moment since it came, those consulted did not have the money.
     fn lacked_money(&self, index: usize, consulted: &[ServerId]) {
         let arrival = &self.arrivals[index];
-        let Action::Transfer { from, .. } = &arrival.instruction().action else { return };
+        let Some(from) = arrival.instruction().action.payer() else { return };
         // What those before it in its group take, or bring.
         let mut needed = 0;
         for member in &arrival.group[..=arrival.place] {
-            if let Action::Transfer { from: payer, to, amount } = &member.action {
-                let units = i128::from(amount.units());
-                needed += if payer == from { units } else { 0 };
-                needed -= if to == from { units } else { 0 };
-            }
+            let (Action::Transfer { amount, .. }
+            | Action::Mint { amount, .. }
+            | Action::Burn { amount, .. }) = &member.action
+            else {
+                continue;
+            };
+            let units = i128::from(amount.units());
+            needed += if member.action.payer() == Some(from) { units } else { 0 };
+            needed -= if member.action.payee() == Some(from) { units } else { 0 };
         }
         // Money of others than the consulted may have come and gone by way of blocks.
         let mut balance = self.books.at_first(from);
@@ -181,9 +189,9 @@ impl Judge {
             if place >= arrival.moves {
                 least = least.min(balance);
             }
-            if payment.from == *from {
+            if payment.from.as_ref() == Some(from) {
                 balance -= payment.units;
-            } else if payment.to == *from
+            } else if payment.to.as_ref() == Some(from)
                 && (payment.server.as_str() == from.home() || consulted.contains(&payment.server))
             {
                 balance += payment.units;

@@ -47,6 +47,7 @@ fn habits(dice: &mut Rng) -> Habits {
         settled: [0, 0, 10, 60][dice.usize(..4)],
         patient: [0, 0, 10, 40][dice.usize(..4)],
         careless: [0, 0, 10][dice.usize(..3)],
+        issues: 0,
         named: false,
     }
 }
@@ -159,6 +160,8 @@ pub fn simulate(seed: u64, how: How) -> World {
     let setting = Setting { changes: (dice.u8(0..3) > 0).then_some(changes), ..setting };
     let habits = Habits { named: dice.bool(), ..setting.habits };
     let setting = Setting { habits, ..setting };
+    let issues = [0, 0, 3, 20][dice.usize(..4)];
+    let setting = Setting { habits: Habits { issues, ..setting.habits }, ..setting };
     let mut world = World::new(seed, setting, faults);
     (world.trace, world.replies_early) = (how.trace, how.replies_early);
     while world.step(FAULTY) {}

@@ -3,6 +3,7 @@
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Bound, Write};
 use crate::bank::ids::ServerId;
+use crate::bank::ledger::entry::Action;
 use crate::bank::note::{Note, Step};
 use crate::bank::paxos::message::{Message, Vote};
 use crate::bank::paxos::rest::Rest;
@@ -128,6 +129,20 @@ kinds! { Mark:
     ClientDied = "a client died, and kept its session's name and its last number",
     NamedAgain = "what was lost with a store was asked again under a client's name, and done",
     NamedInChain = "what a lost store had brought into the chain was asked again under a client's name",
+    Issued = "money was issued",
+    TakenBack = "money was taken back",
+    BurnRefused = "money that was not there was not taken back",
+}
+
+impl Mark {
+    /// Tells what was issued or taken back, if anything was.
+    pub fn of_issue(action: &Action) -> Option<Mark> {
+        match action {
+            Action::Mint { .. } => Some(Mark::Issued),
+            Action::Burn { .. } => Some(Mark::TakenBack),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

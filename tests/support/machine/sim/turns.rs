@@ -10,11 +10,14 @@ use crate::bank::ids::ServerId;
 use crate::bank::note::{Level, Note, Step};
 use crate::bank::paxos::message::{Message, Vote};
 use crate::bank::request::Reply;
+use crate::bank::wall_time::WallTime;
 
 impl World {
     pub fn end_turn(&mut self, id: &ServerId) {
         let host = self.hosts.get_mut(id).unwrap();
         let Some(server) = &mut host.server else { return };
+        // Each life by a clock of its own, which may be behind that of the life before.
+        server.tell_time(WallTime::new(self.now + host.life * 7_919 % 60_000).expect("a time"));
         let turn = server.end_turn();
         for note in turn.notes.iter().filter(|note| note.level() != Level::Debug) {
             self.tally.note(note);

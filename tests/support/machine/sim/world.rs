@@ -139,11 +139,10 @@ impl World {
             limits = Limits { page, bytes_per_page: usize::MAX, ..limits };
         }
         let host = |id: &ServerId| {
-            Host::new(Config {
-                habit: setting.habit.clone(),
-                limits: limits.clone(),
-                ..config_of(id, &ids, setting.opening)
-            })
+            let mut config = config_of(id, &ids, setting.opening);
+            (config.habit, config.limits) = (setting.habit.clone(), limits.clone());
+            config.configuration.issuing = setting.habits.issues > 0;
+            Host::new(config)
         };
         let hosts = ids.iter().map(|id| (id.clone(), host(id))).collect();
         let shelf = &setting.shelf;

@@ -1,0 +1,54 @@
+//! Whether a bank may be founded on these terms.
+
+use std::collections::BTreeSet;
+
+use crate::bank::amount::Amount;
+use crate::bank::blockchain::block::{FORMAT, Genesis, OLDEST_FORMAT};
+use crate::bank::limits::{MAX_FOUNDED, MAX_HOMES};
+
+/// The first format in which a bank may issue money.
+const ISSUING_FORMAT: u32 = 6;
+
+impl Genesis {
+    /// Checks the founding terms by themselves.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let Genesis { format, opening_balance, servers, keys, origin, issuing } = self;
+        if !(OLDEST_FORMAT..=FORMAT).contains(format) {
+            return Err("block 0 is of another format");
+        }
+        let total = opening_balance.units().checked_mul(servers.len() as u64);
+        let total = total.and_then(Amount::new);
+        let Some(total) = total else {
+            return Err("block 0 opens with more money than can be counted");
+        };
+        let total = origin.as_ref().map_or(total, |origin| origin.total);
+        if *issuing && (*format < ISSUING_FORMAT || total > MAX_FOUNDED) {
+            return Err("block 0 opens with so much money that none can be issued beside it");
+        }
+        let homes = origin.as_ref().map_or(0, |origin| origin.included.len());
+        if *issuing && homes > MAX_HOMES {
+            return Err(
+                "block 0 issues money, and goes on from a bank of too many servers for that",
+            );
+        }
+        if let Some(origin) = origin {
+            if *format == OLDEST_FORMAT || *opening_balance != Amount::ZERO {
+                return Err(
+                    "block 0 goes on from another bank, and opens accounts with money of its own",
+                );
+            }
+            origin.check(servers.keys())?;
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let different: BTreeSet<_> = keys.values().collect();
+        if *format == OLDEST_FORMAT
+            || !keys.keys().eq(servers.keys())
+            || different.len() < keys.len()
+        {
+            return Err("block 0 names keys, and not one of its own for each server");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! Typed lines into words: quotes keep a text together, and `#` begins a comment. Pure.
+//!
+//! A quote opens at the beginning of a word only, so that the one in `don't` is a letter as any other.
+
+use std::borrow::Cow;
+
+use crate::client::text::cut;
+
+/// A word of a typed line, without its quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word<'a> {
+    pub text: Cow<'a, str>,
+    /// True if it stood in quotes: then it is a text, whatever it looks like.
+    pub quoted: bool,
+}
+
+/// A line as far as it has been read.
+struct Scan<'a> {
+    words: Vec<Word<'a>>,
+    /// Where the comment begins, or the line ends.
+    end: usize,
+    /// The first thing that is wrong with its quotes.
+    wrong: Option<String>,
+}
+
+/// Splits a line into words.
+///
+/// # Errors
+/// If a quote is not closed, or something stands right behind a closing one.
+pub(super) fn words(line: &str) -> Result<Vec<Word<'_>>, String> {
+    let Scan { words, wrong, .. } = scan(line);
+    wrong.map_or(Ok(words), Err)
+}
+
+/// Cuts off a comment: what follows the first `#` that is in no quotes.
+pub fn without_comment(line: &str) -> &str {
+    &line[..scan(line).end]
+}
+
+/// True if a line ends within quotes or a comment.
+#[cfg(feature = "line-editing")]
+pub(super) fn ends_within(line: &str) -> bool {
+    let Scan { end, wrong, .. } = scan(line);
+    end < line.len() || wrong.is_some()
+}
+
+/// Returns the words of a line that are in no quotes.
+pub fn outside_quotes(line: &str) -> String {
+    let words = scan(line).words.into_iter().filter(|word| !word.quoted);
+    words.map(|word| word.text).collect::<Vec<_>>().join(" ")
+}
+
+/// Parts words at the commas that are in no quotes.
+pub(super) fn parts<'a>(words: &'a [Word<'_>]) -> Vec<Vec<Word<'a>>> {
+    let mut parts = vec![Vec::new()];
+    let mut add = |text: &'a str, quoted, begins_part| {
+        if begins_part {
+            parts.push(Vec::new());
+        }
+        if let Some(part) = parts.last_mut().filter(|_| quoted || !text.is_empty()) {
+            part.push(Word { text: text.into(), quoted });
+        }
+    };
+    for Word { text, quoted } in words {
+        if *quoted {
+            add(text, true, false);
+        } else {
+            let pieces = text.split(',').zip(0..);
+            pieces.for_each(|(piece, place)| add(piece, false, place > 0));
+        }
+    }
+    parts
+}
+
+/// Writes a text in quotes, as it can be typed.
+pub(super) fn in_quotes(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Makes a line of words that a shell has split, and taken the quotes off: what follows a flag, and isn't one word, is
+/// put in quotes again.
+pub fn line_of(words: &[String]) -> String {
+    let is_text = |place: usize, word: &str| {
+        let follows_flag = place > 0 && words[place - 1].starts_with("--");
+        let is_no_word = |c: char| c.is_whitespace() || c == '#';
+        let needs_quotes = word.starts_with(['"', '\'']) || word.contains(is_no_word);
+        follows_flag && (needs_quotes || word.is_empty())
+    };
+    let word = |(place, word): (usize, &String)| match is_text(place, word) {
+        true => in_quotes(word),
+        false => word.clone(),
+    };
+    words.iter().enumerate().map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn scan(line: &str) -> Scan<'_> {
+    let mut scan = Scan { words: Vec::new(), end: line.len(), wrong: None };
+    let mut rest = line.trim_start();
+    while let Some(first) = rest.chars().next() {
+        match first {
+            '#' => {
+                scan.end = line.len() - rest.len();
+                break;
+            }
+            '"' | '\'' => match quoted(rest, first) {
+                Some((text, length)) => {
+                    rest = &rest[length..];
+                    let goes_on = |c: char| !c.is_whitespace() && !matches!(c, ',' | '#');
+                    if rest.starts_with(goes_on) {
+                        let behind =
+                            format!("a space is missing behind the quotes of {}", cut(&text));
+                        scan.wrong.get_or_insert(behind);
+                    }
+                    scan.words.push(Word { text, quoted: true });
+                }
+                None => {
+                    let open = format!(
+                        "the closing quote of {} is missing: a text is \"invoice 17\" or 'invoice 17'",
+                        cut(&rest[1..])
+                    );
+                    scan.wrong.get_or_insert(open);
+                    break;
+                }
+            },
+            _ => {
+                let end = rest.find(|c: char| c.is_whitespace() || c == '#').unwrap_or(rest.len());
+                scan.words.push(Word { text: rest[..end].into(), quoted: false });
+                rest = &rest[end..];
+            }
+        }
+        rest = rest.trim_start();
+    }
+    scan
+}
+
+/// Reads the text in quotes with which `rest` begins, and how long it is with them. None if they aren't closed.
+fn quoted(rest: &str, quote: char) -> Option<(Cow<'_, str>, usize)> {
+    let inside = &rest[1..];
+    if quote == '\'' || !inside[..inside.find('"')?].contains('\\') {
+        let end = inside.find(quote)?;
+        return Some((inside[..end].into(), end + 2));
+    }
+    let mut text = String::new();
+    let mut letters = inside.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return Some((text.into(), at + 2)),
+            // Whatever it is, the next one is a letter as any other.
+            '\\' => text.push(letters.next()?.1),
+            other => text.push(other),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "split_tests.rs"]
+mod tests;
