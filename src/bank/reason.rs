@@ -100,6 +100,9 @@ pub struct Reason {
     /// The words, for people.
     #[serde(rename = "reason")]
     pub words: String,
+    /// True if this answers a retry. It was decided once, earlier.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
 }
 
 fn unknown() -> Code {
@@ -113,7 +116,7 @@ fn is_unknown(code: &Code) -> bool {
 impl Reason {
     /// Makes a reason with this code, in these words.
     pub fn new(code: Code, words: impl Into<String>) -> Reason {
-        Reason { code, words: words.into() }
+        Reason { code, words: words.into(), repeated: false }
     }
 }
 

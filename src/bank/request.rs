@@ -206,6 +206,22 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Returns the same outcome as it is told to a retry.
+    pub fn again(mut self) -> Outcome {
+        match &mut self {
+            Outcome::Accepted { repeated, .. } => *repeated = true,
+            Outcome::Refused { reason, .. }
+            | Outcome::Unavailable { reason }
+            | Outcome::Invalid { reason }
+            | Outcome::LinkedFailed { reason }
+            | Outcome::WrongServer { reason, .. }
+            | Outcome::Expired { reason } => reason.repeated = true,
+        }
+        self
+    }
+}
+
 /// The error of a request, or of a line that should have been one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -40,6 +40,7 @@ pub mod line_reader;
 mod names;
 mod nearby;
 mod order;
+mod outcome;
 mod own_name;
 mod pager;
 mod paint;

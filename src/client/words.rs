@@ -6,11 +6,12 @@ use crate::bank::ids::{AccountId, RequestId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
 use crate::bank::reference::Reference;
 use crate::bank::request::{
-    AsksToJoin, AsksToRejoin, Listed, MemberStatus, Outcome, Reply, ShortStatus, StatementLine,
+    AsksToJoin, AsksToRejoin, Listed, MemberStatus, Reply, ShortStatus, StatementLine,
 };
 use crate::bank::wall_time::WallTime;
 use crate::client::commands::{AccountBalance, AllBalances, Health, Page, Response, Sum};
 use crate::client::exit::is_invalid;
+use crate::client::outcome::{consulted_in_words, outcome_in_words};
 use crate::client::session::{Ending, Failure};
 use crate::client::status::status_in_words;
 use crate::client::text::{names, plain};
@@ -59,41 +60,6 @@ fn ending_in_words(ending: &Ending) -> String {
             let outcome = if is_invalid(failure) { "invalid" } else { "unavailable" };
             format!("{outcome}: {}", plain(&not_done(failure)))
         }
-    }
-}
-
-fn outcome_in_words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Accepted { server, epoch, seq, balance, via, repeated, settled } => {
-            let how = match via {
-                Via::Local => "from the local log",
-                Via::Paxos => "after a Paxos run",
-            };
-            // The balance of a retry is today's, not the balance that the transfer left.
-            let retried = if *repeated { " (a retry: it happened once, before)" } else { "" };
-            let settled = match settled {
-                None => "; durable at home",
-                Some(true) => "; settled: in a block that a majority holds",
-                Some(false) => {
-                    "; not settled yet: durable at its home alone until a block takes it, \
-                     which settle sees to"
-                }
-            };
-            let name = format_args!("{server}.{epoch}.{seq}");
-            format!("accepted: balance {balance}, {how}, as {name}{retried}{settled}")
-        }
-        Outcome::Refused { reason, balance, consulted, not_consulted } => {
-            let asked = consulted_in_words(consulted, not_consulted);
-            format!("refused: {}; balance {balance}; {asked}", plain(reason))
-        }
-        Outcome::Unavailable { reason } => format!("unavailable: {}", plain(reason)),
-        Outcome::Invalid { reason } => format!("invalid: {}", plain(reason)),
-        Outcome::LinkedFailed { reason } => format!("linked failed: {}", plain(reason)),
-        Outcome::WrongServer { reason, server, address } => {
-            let (reason, address) = (plain(reason), plain(address));
-            format!("wrong server: {reason}; the right one is {server} at {address}")
-        }
-        Outcome::Expired { reason } => format!("unknown: {}", plain(reason)),
     }
 }
 
@@ -389,14 +355,6 @@ fn number_of(entries: &[Entry]) -> String {
         1 => "1 entry".into(),
         many => format!("{many} entries"),
     }
-}
-
-fn consulted_in_words(consulted: &[ServerId], not_consulted: &[ServerId]) -> String {
-    let mut text = format!("consulted {}", names(consulted));
-    if !not_consulted.is_empty() {
-        text = format!("{text}, not consulted {}", names(not_consulted));
-    }
-    text
 }
 
 pub(super) fn unknown(request: &RequestId, reason: &str) -> String {

@@ -71,6 +71,15 @@ impl Figures {
     /// Counts an outcome.
     pub(crate) fn count(&mut self, outcome: &Outcome) {
         let (result, reason) = match outcome {
+            Outcome::Refused { reason, .. }
+            | Outcome::Unavailable { reason }
+            | Outcome::Invalid { reason }
+            | Outcome::LinkedFailed { reason }
+            | Outcome::WrongServer { reason, .. }
+                if reason.repeated =>
+            {
+                (1, None)
+            }
             Outcome::Accepted { repeated: false, .. } => (0, None),
             Outcome::Accepted { repeated: true, .. } => (1, None),
             Outcome::Refused { reason, .. } => (2, Some(reason)),

@@ -31,9 +31,8 @@ impl Server {
     pub(in crate::bank::server) fn answer_again(&mut self, member: Member, seen: Seen) {
         let Member { instruction, tickets } = member;
         match seen {
-            Seen::Decided(outcome) | Seen::Again(Fate::Rejected(outcome)) => {
-                self.resolve_all(&tickets, outcome);
-            }
+            Seen::Decided(outcome) => self.resolve_all(&tickets, outcome),
+            Seen::Again(Fate::Rejected(outcome)) => self.resolve_all(&tickets, outcome.again()),
             Seen::Again(Fate::Accepted(position, via)) => {
                 let subject = instruction.action.subject();
                 let balance = subject.and_then(|subject| self.ledger.balances.local(subject));

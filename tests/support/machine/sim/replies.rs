@@ -90,7 +90,7 @@ impl Judge {
         let first = self.arrivals[index].answer.get_or_insert_with(|| outcome.clone());
         let same = match (&*first, outcome) {
             (Outcome::Accepted { seq, .. }, Outcome::Accepted { seq: again, .. }) => seq == again,
-            (first, again) => first == again,
+            (first, again) => first.clone().again() == again.clone().again(),
         };
         assert!(same, "{asked:?} was answered by {first:?}, then by {outcome:?}");
     }
