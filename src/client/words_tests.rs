@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::bank::reason::{Code, Reason};
 use crate::bank::request::ErrorCode;
+use crate::bank::request::Outcome;
 use crate::client::json::to_json;
 use crate::client::samples::{
     accepted, accounts, balance, blocks, entries, history, linked_failed, links, log, of_status,

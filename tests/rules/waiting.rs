@@ -92,7 +92,7 @@ fn a_refusal_names_who_was_consulted() {
     };
     assert_eq!(said.outcomes(), std::slice::from_ref(&refused));
     assert!(said.cancels(FIRST));
-    assert_eq!(stage.pay(TOO_MUCH, 1).outcomes(), [refused], "and is the same for a retry");
+    assert_eq!(stage.pay(TOO_MUCH, 1).outcomes(), [refused.again()], "a retry is told so");
 }
 
 #[test]
