@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
@@ -27,6 +28,9 @@ pub(crate) use follower::{Follower, Pace};
 pub(crate) const MAX_FOLLOWERS: usize = 64;
 /// The most news that may wait. A block beyond is read from the store.
 const NEWS: usize = 1024;
+/// The least time between two spreadings of news. To wake each follower for each of hundreds of blocks a second would
+/// take more of the processor than the blocks do.
+const PACE: Duration = Duration::from_millis(50);
 
 /// What followers share.
 struct Shared {
@@ -170,6 +174,7 @@ impl Drop for Seat {
 impl Spreader {
     /// Spreads the news until the node ends.
     pub(crate) fn run(&mut self, life: &Life) {
+        let mut next = Instant::now();
         loop {
             select! {
                 recv(self.news) -> news => match news {
@@ -178,10 +183,17 @@ impl Spreader {
                 },
                 recv(life.over()) -> _ => return,
             }
+            // The first news is spread at once, and what comes soon after it together.
+            while !life.is_over()
+                && let Ok(news) = self.news.recv_deadline(next)
+            {
+                self.take(news);
+            }
             while let Ok(news) = self.news.try_recv() {
                 self.take(news);
             }
             self.look();
+            next = Instant::now() + PACE;
             self.wakers
                 .retain(|waker| !waker.try_send(()).is_err_and(|error| error.is_disconnected()));
         }

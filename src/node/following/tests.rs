@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use super::*;
 use crate::bank::blockchain::block::{Block, BlockHash, Genesis};
 use crate::bank::effects::Write;
