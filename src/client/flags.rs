@@ -86,12 +86,13 @@ fn is_flag(word: &Word<'_>) -> bool {
 fn reference(text: Option<&Word<'_>>, after: &[Word<'_>]) -> Result<Reference, String> {
     let text = text.filter(|text| !is_flag(text));
     let text = text.ok_or("expected: --for TEXT, such as --for rent or --for \"invoice 17\"")?;
-    if let Some(next) = after.first().filter(|next| !text.quoted && !is_flag(next)) {
-        let both = format!("{} {}", text.text, next.text);
-        let both: String = both.chars().take(80).collect();
+    let more = after.iter().take_while(|next| !text.quoted && !is_flag(next));
+    let all: Vec<&str> = [text].into_iter().chain(more).map(|word| &*word.text).collect();
+    if all.len() > 1 {
+        let all: String = all.join(" ").chars().take(80).collect();
         return Err(format!(
-            "--for: a text stands in quotes, unless it is one word at the end: --for {}",
-            in_quotes(&both)
+            "--for comes last, and its text stands in quotes, unless it is one word: --for {}",
+            in_quotes(&all)
         ));
     }
     text.text.parse().map_err(|wrong| format!("--for {}: {wrong}", cut(&text.text)))
@@ -134,8 +135,9 @@ mod tests {
             ("B 30 --for", "expected: --for TEXT, such as --for rent"),
             ("B 30 --for --settled", "expected: --for TEXT"),
             ("B 30 --for #17", "expected: --for TEXT"),
-            ("B 30 --for invoice 17", "unless it is one word at the end: --for \"invoice 17\""),
-            ("--for rent B 30", "--for \"rent B\""),
+            ("B 30 --for invoice 17", "unless it is one word: --for \"invoice 17\""),
+            ("--for rent B 30", "--for comes last, and its text stands in quotes"),
+            ("B 1 --for a b c --settled", "--for \"a b c\""),
             ("B 30 --for a --for b", "--for stands there twice"),
             ("B 30 --for \"\"", "--for \"\": it is empty; a reference is 1 to 64 characters"),
             ("B 30 --for \"a\tb\"", "it holds the control character '\\t'"),

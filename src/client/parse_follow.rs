@@ -1,7 +1,7 @@
 //! The command `follow`. Pure.
 
 use crate::bank::ids::AccountId;
-use crate::bank::request::{Follow, Wanted};
+use crate::bank::request::{Follow, Place, Wanted};
 use crate::client::commands::Command;
 use crate::client::parse_values::{height, value};
 
@@ -13,8 +13,8 @@ const EXPECTED: &str = "expected: follow [ACCOUNT…] [--prefix PREFIX] [--from 
 /// # Errors
 /// Says what is wrong and what was expected.
 pub(super) fn follow(mut rest: &[&str]) -> Result<Command, String> {
-    let (mut accounts, mut prefix, mut from, mut to, mut log) =
-        (Vec::<AccountId>::new(), None, None, None, false);
+    let (mut accounts, mut prefix, mut to, mut log) = (Vec::<AccountId>::new(), None, None, false);
+    let mut from: Option<Place> = None;
     while let Some((word, others)) = rest.split_first() {
         let value_of = || others.first().copied().ok_or_else(|| EXPECTED.to_owned());
         let taken = match *word {
@@ -42,6 +42,11 @@ pub(super) fn follow(mut rest: &[&str]) -> Result<Command, String> {
         };
         rest = &others[taken..];
     }
+    if let (Some(from), Some(to)) = (from, to)
+        && from.height > to
+    {
+        return Err(format!("--from {from} comes after --to {to}, so there is nothing to follow"));
+    }
     let wanted = Wanted::new(accounts, prefix.unwrap_or_default());
     Ok(Command::Follow { follow: Follow { from, wanted, log }, to })
 }
@@ -67,6 +72,7 @@ mod tests {
             ("--from seven", "\"seven\" is not a place in the chain"),
             ("--to -1", "\"-1\": a height is a whole number from 0"),
             ("A//", "\"A//\" is not an account"),
+            ("--from 5-1 --to 4", "--from 5-1 comes after --to 4"),
         ] {
             let error = line(wrong).unwrap_err();
             assert!(error.starts_with(said), "{wrong}: {error}");
