@@ -17,7 +17,7 @@ class Bank:
         self.address, self.keys = address, key_file and (key_file, server_key)
         # The last number that may have been sent: whoever keeps it, and either a session or a name, goes on after a crash.
         self.session, self.number, self.name = session, number, name
-        self.lines, self.others = None, {}
+        self.lines, self.others, self.asked = None, {}, 0
 
     def connect(self):
         host, port = self.address.rsplit(":", 1)
@@ -32,10 +32,12 @@ class Bank:
         for pause in (0, 0.1, 0.5, 1, 2, 4):
             time.sleep(pause)
             try:
-                self.lines = self.lines or self.connect()
-                self.lines.write(json.dumps(request).encode() + b"\n")
+                self.lines, self.asked = self.lines or self.connect(), self.asked + 1
+                self.lines.write(json.dumps({"id": self.asked, **request}).encode() + b"\n")
                 self.lines.flush()
                 answer = json.loads(self.lines.readline())
+                while answer.pop("id", None) != self.asked:  # a word that answers nothing, such as taken_over
+                    answer = json.loads(self.lines.readline())
                 if answer.get("error") not in ("unavailable", "store", "full"):
                     return answer
             except (OSError, ValueError) as error:
@@ -49,7 +51,7 @@ class Bank:
     def pay(self, payer, payee, amount, number=None):
         if self.session is None:
             opened = self.ask({"session": {"name": self.name, "last": self.number} if self.name else {}})
-            if "session" not in opened:
+            if "error" in opened:
                 return opened
             self.session = opened["session"]
         before, number = self.number, number or self.number + 1

@@ -119,6 +119,13 @@ fn audited(bank: &mut Bank) -> Value {
     report
 }
 
+/// Whether D knows a member to be found at this address.
+fn is_found_at(bank: &Bank, id: &str, at: &str) -> bool {
+    let told = bank.ask("D", &json!({"members": {}})).unwrap_or_default();
+    let members = told["members"].as_array().cloned().unwrap_or_default();
+    members.iter().any(|one| one["server"] == json!(id) && one["address"] == json!(at))
+}
+
 /// D and E are admitted, A, B and C move, A and B are dismissed.
 fn come_and_go(bank: &mut Bank, town: &Town, open: impl Fn(&Bank, &'static str)) {
     for id in ["D", "E"] {
@@ -146,7 +153,10 @@ fn come_and_go(bank: &mut Bank, town: &Town, open: impl Fn(&Bank, &'static str))
         let at = bank.move_away(id);
         bank.start_server(id);
         let moved = order(bank, "D", json!({"move": id, "at": at}));
-        assert!(moved["members"].is_array(), "{moved}");
+        // Where all is slow it stands in the log for longer than a client waits.
+        let later = moved["error"] == json!("unavailable");
+        assert!(moved["members"].is_array() || later, "{moved}");
+        wait_until(&format!("{id} has moved"), || is_found_at(bank, id, &at));
         wait_until("all are connected", || bank.is_connected());
     }
     for (id, to) in [("A", "D"), ("B", "E")] {

@@ -129,7 +129,11 @@ impl Replay {
     pub fn append(&mut self, found: &BlockFound) -> Result<SealedBlock, String> {
         let block = match found {
             BlockFound::Text(block) => block.clone(),
-            BlockFound::Told(told) => self.written_anew(told)?,
+            BlockFound::Told(told) => {
+                let block = self.written_anew(told)?;
+                self.chain.iter_mut().for_each(|chain| chain.believe_opening(block.block()));
+                block
+            }
         };
         match &mut self.chain {
             None => {
@@ -197,7 +201,7 @@ pub fn elements_of(entries: &[Entry]) -> Result<Vec<Element>, String> {
             return Err(format!("{server}.{epoch}.{seq} is linked to an entry that isn't there"));
         }
         let records: Vec<Record> = group.iter().map(|entry| entry.record.clone()).collect();
-        Ok(Element::seal(first.position(), records))
+        Ok(Element::seal_at(group[0].time, first.position(), records))
     };
     entries.chunk_by(follows).map(element).collect()
 }

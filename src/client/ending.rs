@@ -47,10 +47,12 @@ impl Failure {
     pub(super) fn leaves_open_what_happened(&self) -> bool {
         match self {
             Failure::NoAnswer(_) | Failure::NotUnderstood(_) | Failure::Interrupted => true,
-            // A store that fails may have kept what it was given.
-            Failure::Said(code, message) => {
-                *code == ErrorCode::Store && !message.starts_with(NOTHING_DONE)
-            }
+            // What a session goes on with elsewhere is told there. A store that fails may have kept what it was given.
+            Failure::Said(code, message) => match code {
+                ErrorCode::TakenOver => true,
+                ErrorCode::Store => !message.starts_with(NOTHING_DONE),
+                _ => false,
+            },
             Failure::NotSent(_)
             | Failure::WrongServer(_)
             | Failure::Untrusted(_)
@@ -134,5 +136,22 @@ pub(super) fn last_word(said: Option<Failure>, last: Failure) -> Failure {
             last @ (Failure::NotSent(_) | Failure::NoAnswer(_)),
         ) => Failure::Said(code, format!("{message}; then: {last}")),
         (_, last) => last,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bug: a client whose session a second one had taken over said that its payment had not happened and would not,
+    /// though the second one was told that it had.
+    #[test]
+    fn what_was_asked_in_a_session_that_goes_on_elsewhere_may_have_happened() {
+        let said = |code, message: &str| Failure::Said(code, message.into());
+        assert!(said(ErrorCode::TakenOver, "it goes on").leaves_open_what_happened());
+        assert!(!said(ErrorCode::TakenOver, "it goes on").is_transient());
+        assert!(said(ErrorCode::Store, "no answer").leaves_open_what_happened());
+        assert!(!said(ErrorCode::Store, NOTHING_DONE).leaves_open_what_happened());
+        assert!(!said(ErrorCode::Full, "no room").leaves_open_what_happened());
     }
 }

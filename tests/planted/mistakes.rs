@@ -119,6 +119,7 @@ mistakes! {
     UsedLeavesNoTrace: "a session that was used is forgotten as if it had not been",
     NameForgotten: "a session that its client named is forgotten like any other",
     NameOfAnyKey: "a client's name for its session is the same for all keys",
+    NewcomersFormerEpoch: "who is admitted begins in an epoch of the former bank",
     FormerNameIsNew: "a name that was used in the former bank is taken for a new one",
     LostNamesUnread: "a server with another store doesn't read in the chain what was asked of the lost one",
     SessionNamesCounted: "the next session's name can be told beforehand",

@@ -72,6 +72,7 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::UsedLeavesNoTrace, a_forgotten_session_expires),
     (Mistake::NameForgotten, names::a_used_name_is_never_forgotten),
     (Mistake::NameOfAnyKey, names::a_name_belongs_to_its_key),
+    (Mistake::NewcomersFormerEpoch, going_on::who_is_admitted_to_it_begins_in_its_first_epoch),
     (Mistake::FormerNameIsNew, going_on::a_name_of_the_former_bank_is_no_new_one),
     (Mistake::LostNamesUnread, names::a_name_outlives_a_lost_store),
     (Mistake::SessionNamesCounted, fair::the_next_session_s_name_can_not_be_told_beforehand),

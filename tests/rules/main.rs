@@ -95,6 +95,7 @@ scenes! {
     a_block_0_that_goes_on_from_elsewhere_is_not_taken,
     no_server_is_open_before_it_holds_all_opening_blocks,
     opening_blocks_are_bounded_and_hold_each_account_once,
+    who_is_admitted_to_it_begins_in_its_first_epoch,
     ;
     names:
     a_name_is_found_again,

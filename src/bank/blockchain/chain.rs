@@ -214,7 +214,8 @@ impl Chain {
             let end = self.follow(&mut trial, server, log)?;
             derived.ends(server, end);
         }
-        let deposed = derived.follow(block.block(), |server| trial.holds_any(server));
+        let deposed =
+            derived.follow(block.block(), self.newcomers_epoch(), |server| trial.holds_any(server));
         Ok(Consequences { derived, deposed, changes: trial.into_changes() })
     }
 

@@ -84,9 +84,14 @@ impl Derived {
         Derived { included, instances, keys, ..Derived::default() }
     }
 
-    /// Applies a block's entries about servers; returns whom they depose. `holds` tells whether any account of a
-    /// server holds money after the block.
-    pub fn follow(&mut self, block: &Block, holds: impl Fn(&ServerId) -> bool) -> Deposed {
+    /// Applies a block's entries about servers; returns whom they depose. Who is admitted begins in `first_epoch` at the
+    /// earliest. `holds` tells whether any account of a server holds money after the block.
+    pub fn follow(
+        &mut self,
+        block: &Block,
+        first_epoch: u64,
+        holds: impl Fn(&ServerId) -> bool,
+    ) -> Deposed {
         let mut deposed = Deposed::default();
         let deposes = &mut deposed.instances;
         for (logged_by, log) in &block.logs {
@@ -113,7 +118,7 @@ impl Derived {
                                 deposed.dismissed = Some(server.clone());
                             }
                         }
-                        change => self.change(change),
+                        change => self.change(change, first_epoch),
                     },
                     _ => {}
                 }
@@ -227,7 +232,7 @@ mod tests {
         let (previous, proposer) = (BlockHash::NONE, Some(id("A")));
         let (genesis, opening) = (None, None);
         let block = Block { height: 1, previous, proposer, genesis, opening, logs };
-        let deposes = derived.follow(&block, |_| false).instances;
+        let deposes = derived.follow(&block, 1, |_| false).instances;
         deposes.into_iter().map(|instance| instance.0).collect()
     }
 

@@ -149,10 +149,10 @@ impl Derived {
     }
 
     /// Makes a change to which there is no objection. A dismissal has conditions of its own.
-    pub(super) fn change(&mut self, change: &MemberChange) {
+    pub(super) fn change(&mut self, change: &MemberChange, first_epoch: u64) {
         self.membership.changes += 1;
         match change {
-            MemberChange::Admit(admission) => self.admit(admission),
+            MemberChange::Admit(admission) => self.admit(admission, first_epoch),
             MemberChange::Move { server, at } => {
                 self.membership.addresses.insert(server.clone(), at.clone());
             }
@@ -166,12 +166,13 @@ impl Derived {
         }
     }
 
-    /// Makes a server a member. A server that was a member before counts its entries anew, in the next epoch.
-    fn admit(&mut self, admission: &Admission) {
+    /// Makes a server a member. A server that was a member before counts its entries anew, in the next epoch; any other
+    /// begins in the bank's first one.
+    fn admit(&mut self, admission: &Admission, first_epoch: u64) {
         let Admission { server, instance, at, key, branch } = admission;
         let last = self.included.entry(server.clone()).or_insert(Position { epoch: 0, seq: 0 });
         if !planted!(OldEpochGoesOn) || last.epoch == 0 {
-            *last = Position { epoch: last.epoch + 1, seq: 0 };
+            *last = Position { epoch: (last.epoch + 1).max(first_epoch), seq: 0 };
         }
         self.instances.insert(server.clone(), *instance);
         self.membership.addresses.insert(server.clone(), at.clone());

@@ -1,6 +1,8 @@
 //! The opening blocks of a chain that goes on where another one ended.
 
-use crate::bank::blockchain::block::{Accounts, Block, Origin, SealedBlock};
+use std::sync::Arc;
+
+use crate::bank::blockchain::block::{Accounts, Block, BlockHash, Origin, SealedBlock};
 use crate::bank::blockchain::block_error::BlockError;
 use crate::bank::blockchain::chain::{Chain, Consequences};
 use crate::bank::ids::AccountId;
@@ -28,6 +30,30 @@ impl Chain {
     /// Returns the epoch in which this bank began.
     pub fn first_epoch(&self) -> u64 {
         self.origin().map_or(Position::START.epoch, |origin| origin.epoch)
+    }
+
+    /// Returns the epoch in which a server begins that is admitted and was never a member. A server of that name may have
+    /// been admitted to the former bank later than this one knows; so no session of it may be taken for one of this
+    /// bank's. (Banks that were founded in formats before 6 began with 1, and what follows from their chains stays.)
+    pub(super) fn newcomers_epoch(&self) -> u64 {
+        match self.genesis.format {
+            ..6 => 1,
+            _ if planted!(NewcomersFormerEpoch) => 1,
+            _ => self.first_epoch(),
+        }
+    }
+
+    /// Takes the word of a server for the opening block of a height: the entries are told, but not in which elements they
+    /// were, so the block's hash can't be compared. Opening blocks without entries stay what block 0 names.
+    pub fn believe_opening(&mut self, told: &Block) {
+        let place = told.height.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        let origin = self.genesis.origin.as_mut().filter(|_| !told.logs.is_empty());
+        let named =
+            origin.zip(place).and_then(|(origin, place)| Arc::make_mut(origin).named(place));
+        if let Some(named) = named {
+            let alone = Block { previous: BlockHash::NONE, ..told.clone() };
+            *named = SealedBlock::seal(alone).hash();
+        }
     }
 
     /// True if an epoch is of a bank that this one goes on from. What became of its requests is not known here.

@@ -54,6 +54,11 @@ impl Origin {
         (1..=self.blocks.len() as u64).contains(&height)
     }
 
+    /// Returns the hash of the opening block at this place.
+    pub(super) fn named(&mut self, place: usize) -> Option<&mut BlockHash> {
+        self.blocks.get_mut(place)
+    }
+
     /// True if this is the opening block of its height.
     pub(super) fn names(&self, block: &Block) -> bool {
         let place = block.height.checked_sub(1).and_then(|place| usize::try_from(place).ok());

@@ -18,6 +18,8 @@ use crate::bank::server::Config;
 use crate::machine::cluster::{Cluster, Name, pays, position};
 use crate::machine::stage::*;
 
+use super::members::{admit, order};
+
 const THREE: &[Name] = &["A", "B", "C"];
 /// The epoch in which a bank begins that goes on from a first one.
 const NEXT: u64 = 1_000_001;
@@ -306,6 +308,27 @@ pub fn no_server_is_open_before_it_holds_all_opening_blocks() {
     fetched(&mut stage, &block, &all);
     stage.hear(OF_B, heartbeat_of(&block));
     assert!(stage.status().active);
+}
+
+/// Bug: a server that was admitted to such a bank began in epoch 1, which is the former bank's: each session of its own
+/// counted as one of the former bank, and all that was asked in it as expired.
+pub fn who_is_admitted_to_it_begins_in_its_first_epoch() {
+    let mut cluster = founded(&former());
+    // What it is to go on from concerns those who found it.
+    cluster.opening = None;
+    cluster.add("D");
+    cluster.start_joining("D", "A");
+    cluster.run(1_000);
+    order(&mut cluster, "A", admit("D")).expect("it is admitted");
+    cluster.run(2_000);
+    let last = cluster.nodes["A"].disk.stored.derived.included[&id("D")];
+    assert_eq!(last.epoch, NEXT, "beyond all sessions of the former bank");
+    assert_eq!(cluster.pay("A", "D", 7), Some((NEXT, 2)), "its first entry admits D");
+    assert!(cluster.settle("A"));
+    cluster.run(2_000);
+    let asked = named(&mut cluster, "D", "A", 2);
+    let paid = position(&cluster.instruct("D", &asked).unwrap());
+    assert!(paid.is_some_and(|(epoch, _)| epoch == NEXT), "{paid:?}");
 }
 
 fn heartbeat_of(block_0: &SealedBlock) -> Message {

@@ -40,7 +40,7 @@ fn after(logs: &[(Name, Vec<Action>)], holds: bool) -> (Derived, Deposed) {
     let logs = logs.iter().map(|(name, actions)| (id(name), element(actions))).collect();
     let (previous, proposer) = (BlockHash::NONE, Some(id("A")));
     let block = Block { height: 1, previous, proposer, genesis: None, opening: None, logs };
-    let deposed = derived.follow(&block, |_| holds);
+    let deposed = derived.follow(&block, 1, |_| holds);
     (derived, deposed)
 }
 
