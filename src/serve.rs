@@ -18,6 +18,7 @@ use crate::cli::Server;
 use crate::logging::{self, LogFile};
 use crate::signals::Desk;
 use crate::{STOPPED, WRONG_USAGE, notify};
+use paxos_banking::bank::limits::MAX_FOUNDED;
 
 /// Is a server until it has to stop or is told to end, and returns the exit status.
 pub fn serve(server: Server) -> u8 {
@@ -102,6 +103,13 @@ fn going_on(server: &Server) -> Result<Arc<Opening>, String> {
             left_out.join(", ")
         ));
     }
+    if node.issuing && origin.total > MAX_FOUNDED {
+        return Err(format!(
+            "the former bank holds {}, and a bank that issues money begins with {MAX_FOUNDED} at most: found it without \
+             --issuing",
+            origin.total
+        ));
+    }
     check_store(server, origin)?;
     if let Some(archive) = &server.archive {
         store_for::check_archive(archive.folder.path(), origin)?;
@@ -111,6 +119,12 @@ fn going_on(server: &Server) -> Result<Arc<Opening>, String> {
         log::warn!(
             "{home} is not in --cluster: its accounts are carried over and hold {held} together, and nobody can \
              debit them until {home} is admitted (server --join, and the order to admit it)"
+        );
+    }
+    if found.issuing && !node.issuing {
+        log::warn!(
+            "the former bank issues money, and this one is founded without --issuing: it never mints any, and never takes \
+             back what was minted"
         );
     }
     found.lost.iter().for_each(|line| log::warn!("lost for good: {line}"));

@@ -158,6 +158,10 @@ fn a_bank_is_founded_where_another_one_ended_and_no_request_pays_again() {
     assert_eq!(status, 0, "{report:#}");
     let said = report.to_string();
     assert!(said.contains("it goes on exactly where the bank"), "{report:#}");
+    // Servers tell the carried entries, and not in which elements they were.
+    let servers = SERVERS.map(|id| format!("{id}={}", new.bank.address(id))).join(",");
+    let asked = Told::of(program(&["audit", "--server", &servers]).output().unwrap());
+    assert_eq!(asked.status, 0, "{asked:?}");
     // The new bank can be backed up, lost, and founded anew in its turn.
     SERVERS.iter().for_each(|id| new.bank.kill(id));
     let dir = old.root.path().join("second");

@@ -24,6 +24,8 @@ pub struct GoingOn {
     pub voters: BTreeSet<ServerId>,
     /// For each other server that the former bank has had, what its accounts hold together.
     pub homes: BTreeMap<ServerId, u64>,
+    /// True if the former bank issues money.
+    pub issuing: bool,
     /// What is carried over, in words.
     pub carried: Vec<String>,
     /// What is lost, as exactly as can be known, in words.
@@ -59,8 +61,9 @@ pub fn going_on(folders: &[PathBuf]) -> Result<GoingOn, String> {
     }
     let (carried, lost) = backups.tell(&logs, &accepted);
     let (voters, homes) = backups.homes();
+    let issuing = backups.chain().genesis().issuing;
     let opening = backups.opening(logs)?;
-    Ok(GoingOn { opening, voters, homes, carried, lost })
+    Ok(GoingOn { opening, voters, homes, issuing, carried, lost })
 }
 
 impl Backups {

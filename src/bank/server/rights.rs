@@ -216,8 +216,10 @@ fn forbidden(action: &Action, key: Fingerprint) -> String {
         Action::Rekey { account, .. } => {
             format!("not with the key {key}: {account} is not its account, and it is no operator's")
         }
-        Action::Mint { .. } | Action::Burn { .. } => format!(
-            "not with the key {key}: only operators issue money or take it back, at an account without a key"
+        Action::Mint { account, .. } | Action::Burn { account, .. } => format!(
+            "not with the key {key}: only operators issue money or take it back, and only at an account without a \
+             key, such as {}; from there it is transferred",
+            account.home()
         ),
         _ => format!("not with the key {key}: only operators open accounts"),
     }
