@@ -288,7 +288,7 @@ fn pages_of_different_heights_are_brought_to_the_head_and_checked_while_the_serv
     let refuses = |c: &mut Connection, words: &[&str], says: [&str; 2]| {
         with(c, words, || refused(&redis, says));
     };
-    let strange_total = [BALANCES, "and the bank was founded with 200000000"];
+    let strange_total = [BALANCES, "and by the chain there are 200000000"];
     let less = page_but(c, 0, |page| page["balances"][0][1] = json!(1));
     refuses(c, &["HSET", BALANCES, "0", &less], strange_total);
     // As if the blocks 11 and 12 were in it.

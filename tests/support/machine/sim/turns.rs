@@ -17,7 +17,9 @@ impl World {
         let host = self.hosts.get_mut(id).unwrap();
         let Some(server) = &mut host.server else { return };
         // Each life by a clock of its own, which may be behind that of the life before.
-        server.tell_time(WallTime::new(self.now + host.life * 7_919 % 60_000).expect("a time"));
+        server.tell_time(
+            WallTime::new(self.now + host.life.wrapping_mul(7_919) % 60_000).expect("a time"),
+        );
         let turn = server.end_turn();
         for note in turn.notes.iter().filter(|note| note.level() != Level::Debug) {
             self.tally.note(note);
