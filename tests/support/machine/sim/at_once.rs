@@ -31,8 +31,11 @@ impl Judge {
             return false;
         }
         let view = &self.books.views[server];
-        let Action::Transfer { from, to, amount } = action else {
-            return !view.contains_key(subject);
+        let (from, to, amount) = match action {
+            Action::Transfer { from, to, amount } => (from, to, amount),
+            // Who may issue, and where, the rules show.
+            Action::Mint { .. } | Action::Burn { .. } => return false,
+            _ => return !view.contains_key(subject),
         };
         let covered = view.get(from).is_some_and(|holds| *holds >= i128::from(amount.units()));
         let held_up = |index: &usize| {
