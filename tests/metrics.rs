@@ -204,6 +204,12 @@ fn a_redis_that_hangs_is_bad_health_and_the_page_still_comes() {
     wait_until("that is noticed", || asked(address, "GET", "/health").0 == 503);
     let (_, why) = asked(address, "GET", "/health");
     assert!(why.contains("store"), "{why}");
+    // A client that asks is answered, too, and not only left without an answer.
+    wait_until("a client is told", || {
+        let mut client = bank.client_command("A");
+        let client = client.args(["--timeout", "500ms", "--give-up-after", "1s", "-c", "health"]);
+        client.output().unwrap().status.code() == Some(1)
+    });
     let page = scrape(address);
     assert_eq!(value(&page, "paxos_banking_serving"), Some(0.0));
     assert!(value(&page, "paxos_banking_chain_height").is_some(), "as it was last seen\n{page}");

@@ -1,6 +1,6 @@
 //! Commands carried out over a session.
 
-use crate::bank::request::{Reply, Request};
+use crate::bank::request::{ErrorCode, Reply, Request};
 use crate::client::commands::{Command, Health, Page, Response};
 use crate::client::ending::{Failure, no_further, out_of_place};
 use crate::client::inside;
@@ -51,7 +51,19 @@ fn reply(session: &mut Session, request: &Request) -> Result<Response, Failure> 
 }
 
 fn health(session: &mut Session) -> Result<Response, Failure> {
-    Ok(Response::Health(match ask(session, &Request::Status)? {
+    let told = match ask(session, &Request::Status) {
+        // It answers, and so it is known not to serve.
+        Err(
+            failure @ Failure::Said(ErrorCode::Store | ErrorCode::Full | ErrorCode::Unavailable, _),
+        ) => {
+            let server = session.server().clone();
+            let why = Some(failure.as_doubt());
+            let health = Health { server, serves: false, why, hears_majority: None };
+            return Ok(Response::Health(health));
+        }
+        told => told?,
+    };
+    Ok(Response::Health(match told {
         Reply::Status(status) => Health {
             serves: status.active && status.not_serving.is_none() && status.no_writes.is_none(),
             why: status.not_serving.or(status.no_writes),

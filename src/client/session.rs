@@ -117,6 +117,11 @@ impl Session {
         Ok(Session::with(there, patience))
     }
 
+    /// Returns the server.
+    pub fn server(&self) -> &ServerId {
+        self.caller.server()
+    }
+
     /// Returns the server's own account.
     pub fn home(&self) -> AccountId {
         AccountId::of(self.caller.server())
