@@ -191,6 +191,9 @@ fn what_is_not_its_stream_is_left_as_it_is() {
     assert!(run(into_stream(&other, &redis, &["--to", &height])).status.success());
     let before = stream(&redis);
     fails(into_stream(&bank, &redis, &[]), 1, "is of another bank");
+    // Though nothing would be left to be done.
+    fails(into_stream(&bank, &redis, &["--to", &height]), 1, "is of another bank");
+    fails(into_stream(&bank, &redis, &["--to", "0"]), 1, "is of another bank");
     assert_eq!(stream(&redis), before);
     let mut connection = redis.connect();
     say::<()>(&mut connection, &["SET", "text", "x"]);

@@ -101,7 +101,7 @@ fn follow(options: &Options, from: Place, sink: &mut dyn Sink) -> End {
     let mut follower: Follower = Session::new(&options.server).follower(follow).patient();
     let mut end = None;
     let ended = follower.run(&mut |news| {
-        end = take(sink, options.last, &news);
+        end = take(sink, (from, options.last), &news);
         if end.is_some() { Wish::Break(()) } else { ControlFlow::Continue(()) }
     });
     match (end, ended) {
@@ -112,9 +112,11 @@ fn follow(options: &Options, from: Place, sink: &mut dyn Sink) -> End {
 }
 
 /// Takes what came. Returns how it ends, if it does.
-fn take(sink: &mut dyn Sink, last: Option<u64>, news: &News<'_>) -> Option<End> {
+fn take(sink: &mut dyn Sink, (from, last): (Place, Option<u64>), news: &News<'_>) -> Option<End> {
     let is_beyond = |height: u64| last.is_some_and(|last| height > last);
     let taken = match news {
+        // Even if nothing is left to be done, it has to be the right bank.
+        News::Bank(bank) if is_beyond(from.height) => sink.bank(*bank).and_then(|()| done(sink)),
         News::Bank(bank) => sink.bank(*bank),
         News::Told(Told::Entry { place, .. }) if is_beyond(place.height) => done(sink),
         News::Told(Told::Mark(next)) if is_beyond(next.height) => done(sink),

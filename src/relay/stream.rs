@@ -42,9 +42,6 @@ fn attempt(
     let mut outlet = Outlet::open(url, key, timeout)?;
     let Standing { last, bank } = outlet.standing()?;
     let from = last.map_or(Place::first_of(0), Place::next);
-    if options.last.is_some_and(|wanted| from.height > wanted) {
-        return Ok(End::Done);
-    }
     let mut filler = Filler {
         outlet,
         key,
