@@ -91,8 +91,9 @@ fn each_entry_comes_once_and_in_order_over_restarts_and_from_segments() {
     let is_segment = |path: PathBuf| path.extension().is_some_and(|end| end == "jsonl");
     wait_until("blocks are in segments", || {
         pay(&bank, "B", "C", true);
-        let files = fs::read_dir(bank.archive("A").unwrap()).unwrap();
-        files.filter(|file| is_segment(file.as_ref().unwrap().path())).count() > 1
+        // The folder is there once the archivist has begun.
+        let files = fs::read_dir(bank.archive("A").unwrap()).into_iter().flatten().flatten();
+        files.filter(|file| is_segment(file.path())).count() > 1
     });
     let whole =
         Tail::start(bank.client_command("A"), "follow --from 0", &folder.path().join("whole"));
