@@ -186,8 +186,10 @@ impl World {
         let hello = match answer {
             Message::Hello(hello) => hello,
             Message::Reject { hello: Some(hello), .. } => hello,
-            // A bank with keys tells a stranger nothing, and so does who hasn't heard of its admission.
-            Message::Reject { hello: None, .. } if self.knew_no_member(peer, index) => {
+            // A bank with keys tells a stranger nothing, and so does who hasn't heard of its admission, or of its rejoin.
+            Message::Reject { hello: None, .. }
+                if self.knew_no_member(peer, index) || self.knew_no_such_store(peer, index) =>
+            {
                 return false;
             }
             _ => panic!("{answer:?} tells a store that is not a server's any more too little"),
@@ -195,6 +197,15 @@ impl World {
         let OldStore { id, disk, .. } = &self.old.all[index];
         let blocks = hello.standing.height as usize + 1;
         self.judge.books.knows_of_another(id, disk.stored.instance, blocks)
+    }
+
+    /// Whether the blocks that the answerer had name no such store: to it, it is one that asks to rejoin, and in a bank
+    /// with keys is told nothing before an operator has confirmed it. It may have appended one since, in the same turn.
+    fn knew_no_such_store(&self, answerer: &ServerId, index: usize) -> bool {
+        let instance = self.old.all[index].disk.stored.instance;
+        let blocks = self.disks[answerer].chain.len() as u64;
+        let named = self.judge.books.named.get(&instance);
+        self.doors.keyed && named.is_some_and(|(_, height)| height + 1 >= blocks)
     }
 
     /// Whether the id was no member's, by the blocks that the answerer had. It may have appended one since, in
