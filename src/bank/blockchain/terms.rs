@@ -22,7 +22,10 @@ impl Genesis {
             return Err("block 0 opens with more money than can be counted");
         };
         let total = origin.as_ref().map_or(total, |origin| origin.total);
-        if *issuing && (*format < ISSUING_FORMAT || total > MAX_FOUNDED) {
+        if *issuing && *format < ISSUING_FORMAT {
+            return Err("block 0 issues money, and is of a format before there was any to issue");
+        }
+        if *issuing && total > MAX_FOUNDED {
             return Err("block 0 opens with so much money that none can be issued beside it");
         }
         let homes = origin.as_ref().map_or(0, |origin| origin.included.len());
@@ -50,5 +53,31 @@ impl Genesis {
             return Err("block 0 names keys, and not one of its own for each server");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::bank::ids::InstanceId;
+
+    /// Returns the terms of a bank of one server that issues money.
+    fn issuing(format: u32, opening_balance: Amount) -> Genesis {
+        let servers = BTreeMap::from([("A".parse().unwrap(), InstanceId(1))]);
+        let keys = BTreeMap::new();
+        Genesis { format, opening_balance, servers, keys, origin: None, issuing: true }
+    }
+
+    #[test]
+    fn money_is_issued_since_its_format_and_beside_what_leaves_room_for_it() {
+        let one_more = Amount::new(MAX_FOUNDED.units() + 1).unwrap();
+        let why = |format, opens_with| issuing(format, opens_with).check().err();
+        assert_eq!(why(ISSUING_FORMAT, MAX_FOUNDED), None);
+        let too_much = why(ISSUING_FORMAT, one_more).unwrap();
+        assert!(too_much.contains("so much money"), "{too_much}");
+        let too_old = why(ISSUING_FORMAT - 1, Amount::ZERO).unwrap();
+        assert!(too_old.contains("is of a format before"), "{too_old}");
     }
 }
