@@ -49,7 +49,7 @@ mod parse_follow;
 mod parse_members;
 mod parse_transfers;
 mod parse_values;
-mod patience;
+pub(crate) mod patience;
 pub mod repl;
 #[cfg(test)]
 mod samples;

@@ -24,11 +24,8 @@ impl Patience {
     }
 
     /// Waits before the next try. False if there is no time for one.
-    ///
-    /// The wait is random within its bound, so that clients who lost one server together don't
-    /// come back to it together.
     pub fn wait(&mut self, because: &Failure) -> bool {
-        let pause = self.pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let pause = spread(self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         if Instant::now() + pause >= self.until {
             return false;
@@ -37,6 +34,13 @@ impl Patience {
         self.interrupt.sleep(pause);
         true
     }
+}
+
+/// Returns a pause at random between half of this one and all of it.
+///
+/// So those who lost one server together don't come back to it together.
+pub(crate) fn spread(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 /// Returns the moment after this time, or a very late one if no clock can hold it.

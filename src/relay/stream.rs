@@ -7,6 +7,7 @@ use super::{End, Options, Sink, follow};
 use crate::bank::blockchain::bank_name::BankName;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::request::Place;
+use crate::client::patience::spread;
 use crate::store::redis::outlet::{Outlet, OutletError, Standing};
 
 /// The most entries that go into the stream at once.
@@ -28,7 +29,7 @@ pub(super) fn relay(options: &Options, redis: (&str, &str, Duration)) -> End {
             pause = PAUSES.0;
         }
         log::warn!("{why}; trying again");
-        thread::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0));
+        thread::sleep(spread(pause));
         pause = (pause * 2).min(PAUSES.1);
     }
 }
