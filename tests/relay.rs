@@ -190,10 +190,10 @@ fn what_is_not_its_stream_is_left_as_it_is() {
     let height = settle(&mut others).to_string();
     assert!(run(into_stream(&other, &redis, &["--to", &height])).status.success());
     let before = stream(&redis);
-    fails(into_stream(&bank, &redis, &[]), 1, "is of another bank");
-    // Though nothing would be left to be done.
+    // Though nothing would be left to be done. These come first, since they end even without the check.
     fails(into_stream(&bank, &redis, &["--to", &height]), 1, "is of another bank");
     fails(into_stream(&bank, &redis, &["--to", "0"]), 1, "is of another bank");
+    fails(into_stream(&bank, &redis, &[]), 1, "is of another bank");
     assert_eq!(stream(&redis), before);
     let mut connection = redis.connect();
     say::<()>(&mut connection, &["SET", "text", "x"]);
