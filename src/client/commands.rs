@@ -14,6 +14,7 @@ use crate::bank::wall_time::WallTime;
 use crate::client::ending::{Ending, Failure};
 use crate::client::help::Help;
 use crate::client::since::Since;
+use crate::client::split::as_word;
 use crate::wire::link::{LinkFaults, LinkOrder};
 use crate::wire::reply::HashedBlock;
 
@@ -123,8 +124,10 @@ impl List {
 impl fmt::Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let List { prefix, limit, after } = self;
-        let space = if prefix.is_empty() { "" } else { " " };
-        write!(f, "{space}{prefix} {limit}")?;
+        if !prefix.is_empty() {
+            write!(f, " {}", as_word(prefix))?;
+        }
+        write!(f, " {limit}")?;
         after.as_ref().map_or(Ok(()), |after| write!(f, " --after {after}"))
     }
 }

@@ -184,6 +184,9 @@ fn a_page_is_displayed_as_it_is_typed() {
         "accounts 20 --after A/bob",
         "accounts A/ 20 --after A/bob",
         "balances A/ 20 --after A/bob",
+        // No name has these in it; what was asked is repeated as it was nevertheless.
+        "accounts \"A b\" 20",
+        "balances \"\\\"#'\" 20 --after A/bob",
     ] {
         let Some(Command::Page(page)) = good(line) else { panic!("{line}") };
         assert_eq!(page.to_string(), line);

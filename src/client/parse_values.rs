@@ -18,7 +18,7 @@ pub(super) fn value<T: FromStr<Err: ToString>>(word: &str) -> Result<T, String> 
 }
 
 pub(super) fn is_number(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_digit())
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Parses a whole number that is exact everywhere.

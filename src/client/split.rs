@@ -77,18 +77,19 @@ pub(super) fn in_quotes(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// Writes a text as a word that reads as this text: in quotes, unless it needs none.
+pub(super) fn as_word(text: &str) -> Cow<'_, str> {
+    let parts = |c: char| c.is_whitespace() || c == '#';
+    let bare = !text.is_empty() && !text.starts_with(['"', '\'']) && !text.contains(parts);
+    if bare { text.into() } else { in_quotes(text).into() }
+}
+
 /// Makes a line of words that a shell has split, and taken the quotes off: what follows a flag, and isn't one word, is
 /// put in quotes again.
-pub fn line_of(words: &[String]) -> String {
-    let is_text = |place: usize, word: &str| {
-        let follows_flag = place > 0 && words[place - 1].starts_with("--");
-        let is_no_word = |c: char| c.is_whitespace() || c == '#';
-        let needs_quotes = word.starts_with(['"', '\'']) || word.contains(is_no_word);
-        follows_flag && (needs_quotes || word.is_empty())
-    };
-    let word = |(place, word): (usize, &String)| match is_text(place, word) {
-        true => in_quotes(word),
-        false => word.clone(),
+pub fn line_of<'a>(words: &'a [String]) -> String {
+    let word = |(place, word): (usize, &'a String)| match place {
+        1.. if words[place - 1].starts_with("--") => as_word(word),
+        _ => word.into(),
     };
     words.iter().enumerate().map(word).collect::<Vec<_>>().join(" ")
 }
