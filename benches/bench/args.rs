@@ -71,6 +71,7 @@ impl Scenario {
 #[derive(Parser)]
 #[command(
     name = "./dev.sh bench",
+    override_usage = "./dev.sh bench [compare PROGRAM] [OPTIONS] [SCENARIO]...",
     after_help = "PAXOS_BANKING_BIN names a server program to measure instead of this one's."
 )]
 pub struct Arguments {
@@ -99,6 +100,11 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR,…", requires = "cluster", value_delimiter = ',')]
     archive: Vec<PathBuf>,
 
+    /// Play the scenarios on this server program and on the present one in turns, and print each figure of both and their
+    /// ratio, as `compare PROGRAM SCENARIO…` does
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "cluster", value_parser = parse_file)]
+    pub compare: Option<PathBuf>,
+
     /// Play `starve`, `growth`, `archive` and `history` with this server program too, and print what is found
     /// beside this build's
     #[arg(long, value_name = "PROGRAM", value_parser = parse_file)]
@@ -126,7 +132,10 @@ pub struct Arguments {
 }
 
 /// Reads the words, and ends the program with a message if they make no sense.
-pub fn parse(words: Vec<String>) -> Arguments {
+pub fn parse(mut words: Vec<String>) -> Arguments {
+    if let Some(first) = words.first_mut().filter(|first| *first == "compare") {
+        *first = "--compare".to_owned();
+    }
     Arguments::parse_from(std::iter::once("bench".to_owned()).chain(words))
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`args`] says what is to be measured; [`bank`] starts the servers, [`redis`] their store, both as
 //! [`process`]es in a [`place`]; [`load`] sends [`lines`] and keeps a [`tally`]; the scenarios are
-//! [`limit`], [`local`] and so on, and [`starve`], which compares two builds; [`keyed`], which compares plain lines with keys; [`check`] compares what clients were told with what is stored,
+//! [`limit`], [`local`] and so on, and [`starve`], which compares two builds; [`keyed`], which compares plain lines with keys;
+//! [`compare`] plays any of them on two builds in turns; [`check`] compares what clients were told with what is stored,
 //! [`checkpoint`] does so with the balances;
 //! [`bare`] is what is compared with; [`report`], [`plots`] and [`page`] show it.
 
@@ -15,6 +16,7 @@ mod branches;
 pub mod chains;
 pub mod check;
 mod checkpoint;
+mod compare;
 mod fault;
 mod growth;
 mod history;
@@ -62,6 +64,7 @@ pub struct Span {
 }
 
 /// What a scenario needs to know.
+#[derive(Clone)]
 pub struct Context {
     setting: Setting,
     runs: usize,
@@ -184,7 +187,11 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
     let (mut reports, mut failed) = (Vec::new(), Vec::new());
     for scenario in arguments.scenarios() {
         let mut report = Report::new(scenario.name());
-        match scenario.run(&context, &mut report) {
+        let ran = match &arguments.compare {
+            Some(other) => compare::run(&context, other, scenario, &mut report),
+            None => scenario.run(&context, &mut report),
+        };
+        match ran {
             Ok(()) => {
                 context.bar.suspend(|| report.print());
                 reports.push(report);
@@ -202,6 +209,7 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
         println!("\nSmall sizes: that all works was tried, and nothing measured.");
     } else {
         report::print_asked(&reports);
+        report::print_compared(&reports);
     }
     report::write_json(&reports, &about, &output)?;
     let page = page::write(&reports, &about, &output)?;

@@ -123,6 +123,13 @@ struct Asked {
     bound: Bound,
 }
 
+/// A figure of two builds, round by round.
+struct Compared {
+    other: Figure,
+    this: Figure,
+    ratio: Figure,
+}
+
 /// Times of many requests, for a plot.
 pub struct Latency {
     pub name: String,
@@ -146,6 +153,7 @@ pub struct Report {
     checked: Vec<String>,
     notes: Vec<String>,
     asked: Vec<Asked>,
+    compared: Vec<Compared>,
     /// Figures of two builds.
     beside: Vec<Value>,
 }
@@ -155,8 +163,8 @@ impl Report {
     pub fn new(scenario: &'static str) -> Report {
         let (figures, latencies, timelines) = (Vec::new(), Vec::new(), Vec::new());
         let (checked, notes) = (Vec::new(), Vec::new());
-        let (asked, beside) = (Vec::new(), Vec::new());
-        Report { scenario, figures, latencies, timelines, checked, notes, asked, beside }
+        let (asked, compared, beside) = (Vec::new(), Vec::new(), Vec::new());
+        Report { scenario, figures, latencies, timelines, checked, notes, asked, compared, beside }
     }
 
     /// Adds this run's value of a figure.
@@ -196,6 +204,26 @@ impl Report {
     /// Adds a line of a table of two builds, for programs.
     pub fn add_beside(&mut self, line: Value) {
         self.beside.push(line);
+    }
+
+    /// Adds this round's values of a figure of two builds.
+    pub fn compare(&mut self, name: &str, unit: Unit, other: f64, this: f64) {
+        let known = self.compared.iter().position(|known| known.this.name == name);
+        let place = known.unwrap_or_else(|| {
+            let figure = |unit| Figure { name: name.into(), unit, values: Vec::new() };
+            let (other, this) = (figure(unit), figure(unit));
+            self.compared.push(Compared { other, this, ratio: figure(Unit::Ratio) });
+            self.compared.len() - 1
+        });
+        let compared = &mut self.compared[place];
+        compared.other.values.push(other);
+        compared.this.values.push(this);
+        compared.ratio.values.push(this / other);
+    }
+
+    /// Takes over what another report says was checked.
+    pub fn copy_checks(&mut self, other: &Report) {
+        self.checked.extend_from_slice(&other.checked);
     }
 
     /// This run's value of a figure.
@@ -283,7 +311,38 @@ impl Report {
             "notes": self.notes,
             "checked": self.checked,
             "beside": self.beside,
+            "compared": self.compared.iter().map(Compared::json).collect::<Vec<_>>(),
         })
+    }
+}
+
+impl Compared {
+    fn print(&self) {
+        let Compared { other, this, ratio } = self;
+        let (least, most) = ratio.least_and_most();
+        let show = |figure: &Figure| figure.unit.show(figure.median());
+        println!(
+            "{:48} {:>14} {:>14} {:>6.2}   {least:.2} … {most:.2}",
+            this.name,
+            show(other),
+            show(this),
+            ratio.median()
+        );
+    }
+
+    fn json(&self) -> Value {
+        let Compared { other, this, ratio } = self;
+        let unit = format!("{:?}", this.unit);
+        json!({"name": this.name, "unit": unit, "other": other.values, "this": this.values,
+            "ratios": ratio.values, "median_ratio": ratio.median()})
+    }
+}
+
+/// Prints the figures of two builds: medians, and the median of the rounds' ratios with the least and the greatest.
+pub fn print_compared(reports: &[Report]) {
+    for Report { scenario, compared, .. } in reports.iter().filter(|one| !one.compared.is_empty()) {
+        println!("\n{scenario:48} {:>14} {:>14} {:>6}", "the other", "this build", "ratio");
+        compared.iter().for_each(Compared::print);
     }
 }
 
