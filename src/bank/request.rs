@@ -163,7 +163,7 @@ pub enum Outcome {
         #[serde(flatten)]
         reason: Reason,
         /// The balance of the payer, or of the account that is open, by everything that the consulted servers
-        /// know.
+        /// know. Earlier members of its linked group haven't happened, and don't count.
         balance: Amount,
         /// The servers whose logs were consulted.
         consulted: Vec<ServerId>,

@@ -178,7 +178,8 @@ fn a_group_is_refused_for_the_one_that_not_even_the_rest_covers() {
     let group = |amount| Request::Batch(vec![first.clone(), numbered(pays("A", "B", amount), 2)]);
     stage.request(group(OPENING + 11));
     let said = win(&mut stage, &[("A", 8), ("A/x", 2)], &[]);
-    let reason = "insufficient funds: A has 10003, and 7 on the way, 10011 asked";
+    let reason = "insufficient funds: A has 9991, and 7 on the way (10010 after the earlier parts of its linked \
+                  group), 10011 asked";
     assert_eq!(refusals(&said), [reason], "{said:?}");
     assert!(matches!(said.outcomes()[0], Outcome::LinkedFailed { .. }));
 

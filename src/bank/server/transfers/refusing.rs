@@ -77,15 +77,11 @@ impl Server {
             _ => return None,
         };
         let (reason, balance) = match error {
-            LedgerError::Overdraft { balance, .. } => {
-                let has = in_words(from, balance, &verdict.consulted.rest);
-                (
-                    Reason::new(
-                        Code::InsufficientFunds,
-                        format!("insufficient funds: {has}, {amount} asked"),
-                    ),
-                    balance,
-                )
+            LedgerError::Overdraft { balance: left, .. } => {
+                let rest = &verdict.consulted.rest;
+                let (has, balance) = self.holdings(from, left, rest);
+                let words = format!("insufficient funds: {has}, {amount} asked");
+                (Reason::new(Code::InsufficientFunds, words), balance)
             }
             other => ((&other).into(), self.ledger.balances.local(from).unwrap_or_default()),
         };
@@ -172,16 +168,23 @@ impl Server {
     ) -> (Vec<ServerId>, Vec<ServerId>) {
         self.members().cloned().partition(|server| verdict.consulted.ends.contains_key(server))
     }
-}
 
-/// Describes what a payer has, of which some may be on its way.
-fn in_words(payer: &AccountId, balance: Amount, rest: &Rest) -> String {
-    let coming = match rest {
-        Rest::Brings(brings) => brings.get(payer),
-        Rest::Nothing | Rest::Unknown => None,
-    };
-    match coming.and_then(|coming| Some((coming, balance.minus(*coming)?))) {
-        Some((coming, here)) => format!("{payer} has {here}, and {coming} on the way"),
-        None => format!("{payer} has {balance}"),
+    /// Describes what a payer has, of which some may be on its way, and returns how much it is in all. Nothing of a
+    /// refused group has happened, so what its earlier members would have left of it is said apart.
+    fn holdings(&self, payer: &AccountId, left: Amount, rest: &Rest) -> (String, Amount) {
+        let here = self.ledger.balances.local(payer).unwrap_or_default();
+        let coming = match rest {
+            Rest::Brings(brings) => brings.get(payer).copied().unwrap_or_default(),
+            Rest::Nothing | Rest::Unknown => Amount::ZERO,
+        };
+        let balance = here.plus(coming).unwrap_or(Amount::MAX);
+        let mut has = format!("{payer} has {here}");
+        if coming != Amount::ZERO {
+            has.push_str(&format!(", and {coming} on the way"));
+        }
+        if left != balance {
+            has.push_str(&format!(" ({left} after the earlier parts of its linked group)"));
+        }
+        (has, balance)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::bank::ids::ServerId;
+use crate::bank::amount::Amount;
+use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::ledger::entry::Action;
 use crate::bank::reason::Code;
 use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply};
@@ -148,7 +149,9 @@ impl Judge {
         let early = arrival.patient_until().is_some_and(|until| self.now < until);
         assert!(!early, "{action:?} was refused before its time");
         if reason.starts_with("insufficient funds") {
-            assert!(balance < amount, "{action:?} was covered, but {outcome:?}");
+            let before = &arrival.group[..arrival.place];
+            let has = i128::from(balance.units()) + brought(before, action.payer());
+            assert!(has < amount.units().into(), "{action:?} was covered, but {outcome:?}");
             self.lacked_money(index, consulted);
             if matches!(self.arrivals[index].instruction().action, Action::Burn { .. }) {
                 self.marks.push(Mark::BurnRefused);
@@ -201,6 +204,20 @@ impl Judge {
         let instruction = arrival.instruction();
         assert!(lacked, "{instruction:?} was refused, though {consulted:?} had the money");
     }
+}
+
+/// Returns what these would bring an account beyond what they take from it.
+fn brought(members: &[Instruction], account: Option<&AccountId>) -> i128 {
+    let units = |is: bool, amount: &Amount| if is { i128::from(amount.units()) } else { 0 };
+    let brings = |action: &Action| match action {
+        Action::Transfer { from, to, amount } => {
+            units(account == Some(to), amount) - units(account == Some(from), amount)
+        }
+        Action::Mint { account: at, amount } => units(account == Some(at), amount),
+        Action::Burn { account: at, amount } => -units(account == Some(at), amount),
+        _ => 0,
+    };
+    members.iter().map(|member| brings(&member.action)).sum()
 }
 
 /// What is linked happens together or not at all, and one of them is to blame, unless some of
