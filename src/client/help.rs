@@ -73,7 +73,7 @@ pub const TOPICS: [Topic; 33] = [
         "all of these or none",
         "open ACCOUNT and mint ACCOUNT AMOUNT may be among them; --settled and --wait TIME are for all,\n\
          --for TEXT for the part that it stands in.",
-        &["linked open A/bob, A A/bob 20, A/bob B 5"],
+        &["linked open A/bob, A A/bob 20, A/bob B 5", "linked (A, B, 30), (A, C, 5)"],
     ),
     topic(
         ["batch", "batch FROM TO AMOUNT, FROM TO AMOUNT, …"],

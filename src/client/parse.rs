@@ -3,7 +3,7 @@
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::AccountId;
 use crate::bank::limits::MAX_PAGE;
-use crate::bank::request::Cursor;
+use crate::bank::request::{Cursor, Instruction};
 use crate::client::commands::{Command, List, Page};
 use crate::client::find::find;
 use crate::client::help::Help;
@@ -44,7 +44,7 @@ pub fn parse_with(
         return Err("a line with an escape character in it: type the whole line anew".into());
     }
     if line.starts_with('(') {
-        return triplet(line).map(Some);
+        return Ok(Some(Command::One(Instruction::plain(triplet(line)?))));
     }
     let words = words(line)?;
     let Some((word, rest)) = words.split_first() else { return Ok(None) };

@@ -161,14 +161,12 @@ pub(super) fn one_rekeying(
 }
 
 /// Parses `(A, B, 30)`: A pays B 30.
-pub(super) fn triplet(line: &str) -> Result<Command, String> {
+pub(super) fn triplet(line: &str) -> Result<Action, String> {
     const EXPECTED: &str = "expected: (FROM, TO, AMOUNT), such as: (A, B, 30)";
     let inside = line.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or(EXPECTED)?;
     let parts: Vec<&str> = inside.split(',').map(str::trim).collect();
     let [from, to, amount] = parts[..] else { return Err(EXPECTED.into()) };
-    let action =
-        Action::Transfer { from: value(from)?, to: value(to)?, amount: units(amount, "to pay")? };
-    Ok(Command::One(Instruction::plain(action)))
+    Ok(Action::Transfer { from: value(from)?, to: value(to)?, amount: units(amount, "to pay")? })
 }
 
 /// Parses what follows `linked` or `batch`. Only what a part is for is its own: the other flags hold for all, wherever
@@ -211,11 +209,13 @@ fn part_of(
         ["open", words @ ..] => opening(words, find_key),
         ["rekey", words @ ..] => rekeying(words, find_key),
         [word @ ("mint" | "burn"), words @ ..] => issue(word, words, home),
+        [word] if word.starts_with('(') => Some(triplet(word)),
+        [word, ..] if word.starts_with('(') => None,
         words => transfer(words, home, flags),
     };
     action.unwrap_or_else(|| {
         Err(format!(
-            "expected: FROM TO AMOUNT, open ACCOUNT [--key KEY], rekey ACCOUNT KEY, mint [ACCOUNT] AMOUNT or burn, \
+            "expected: FROM TO AMOUNT or (FROM, TO, AMOUNT), open ACCOUNT [--key KEY], rekey ACCOUNT KEY, mint [ACCOUNT] AMOUNT or burn, \
              with commas between the parts, such as: {command} open A/bob, A A/bob 20"
         ))
     })

@@ -70,6 +70,22 @@ fn money_is_issued_and_taken_back() {
 }
 
 #[test]
+fn parts_may_be_triplets() {
+    let mut parts = vec![transfer("A", "B", 30), open("A/x"), transfer("B", "C", 5)];
+    for line in ["(A, B, 30), open A/x, (B, C, 5)", "(A,B,30),open A/x,( B , C , 5 )"] {
+        assert_eq!(good(&format!("batch {line}")), Some(Command::Batch(parts.clone())), "{line}");
+    }
+    parts.remove(1);
+    parts[0].linked = true;
+    for line in ["(A, B, 30), (B, C, 5)", "(A,B,30) (B,C,5)", "A B 30, (B, C, 5)"] {
+        assert_eq!(good(&format!("linked {line}")), Some(Command::Batch(parts.clone())), "{line}");
+    }
+    parts[1].reference = Some("rent".parse().unwrap());
+    let line = "linked (A, B, 30), (B, C, 5) --for rent";
+    assert_eq!(good(line), Some(Command::Batch(parts)));
+}
+
+#[test]
 fn each_part_is_for_its_own() {
     let parts = || {
         vec![

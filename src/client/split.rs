@@ -50,26 +50,98 @@ pub fn outside_quotes(line: &str) -> String {
     words.map(|word| word.text).collect::<Vec<_>>().join(" ")
 }
 
-/// Parts words at the commas that are in no quotes.
+/// Parts words at the commas that are in no quotes and in no triplet. A triplet, `(A, B, 30)`, becomes one word, which
+/// is a part or begins it.
 pub(super) fn parts<'a>(words: &'a [Word<'_>]) -> Vec<Vec<Word<'a>>> {
-    let mut parts = vec![Vec::new()];
-    let mut add = |text: &'a str, quoted, begins_part| {
-        if begins_part {
-            parts.push(Vec::new());
-        }
-        if let Some(part) = parts.last_mut().filter(|_| quoted || !text.is_empty()) {
-            part.push(Word { text: text.into(), quoted });
-        }
-    };
+    let mut parts = Parts { done: Vec::new(), last: Vec::new(), triplet: None };
     for Word { text, quoted } in words {
-        if *quoted {
-            add(text, true, false);
-        } else {
-            let pieces = text.split(',').zip(0..);
-            pieces.for_each(|(piece, place)| add(piece, false, place > 0));
+        match quoted {
+            true => parts.text(text),
+            false => parts.bare(text),
         }
     }
-    parts
+    parts.end()
+}
+
+/// The parts of a line as far as it has been read.
+struct Parts<'a> {
+    done: Vec<Vec<Word<'a>>>,
+    last: Vec<Word<'a>>,
+    /// A triplet that is not closed yet.
+    triplet: Option<String>,
+}
+
+impl<'a> Parts<'a> {
+    fn text(&mut self, text: &'a str) {
+        match &mut self.triplet {
+            Some(triplet) => triplet.push_str(text),
+            None => self.last.push(Word { text: text.into(), quoted: true }),
+        }
+    }
+
+    fn bare(&mut self, mut rest: &'a str) {
+        while !rest.is_empty() {
+            rest = match rest.strip_prefix(',') {
+                _ if self.triplet.is_some() => self.inside(rest),
+                Some(behind) => {
+                    self.begin();
+                    behind
+                }
+                None if rest.starts_with('(') && self.may_open() => {
+                    if !self.last.is_empty() {
+                        self.begin();
+                    }
+                    self.triplet = Some(String::new());
+                    rest
+                }
+                None => {
+                    let (word, behind) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+                    self.last.push(Word { text: word.into(), quoted: false });
+                    behind
+                }
+            };
+        }
+        if let Some(triplet) = &mut self.triplet {
+            triplet.push(' ');
+        }
+    }
+
+    /// Takes what is in a triplet, and returns what is behind it.
+    fn inside(&mut self, rest: &'a str) -> &'a str {
+        let (inside, behind) = rest.split_at(rest.find(')').map_or(rest.len(), |at| at + 1));
+        if let Some(triplet) = &mut self.triplet {
+            triplet.push_str(inside);
+        }
+        if inside.ends_with(')') {
+            self.close();
+        }
+        behind
+    }
+
+    /// True if a triplet may begin here: at the beginning of a part, or right behind another triplet.
+    fn may_open(&self) -> bool {
+        match &self.last[..] {
+            [] => true,
+            [only] => !only.quoted && only.text.starts_with('('),
+            _ => false,
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(triplet) = self.triplet.take() {
+            self.last.push(Word { text: triplet.into(), quoted: false });
+        }
+    }
+
+    fn begin(&mut self) {
+        self.done.push(std::mem::take(&mut self.last));
+    }
+
+    fn end(mut self) -> Vec<Vec<Word<'a>>> {
+        self.close();
+        self.begin();
+        self.done
+    }
 }
 
 /// Writes a text in quotes, as it can be typed.

@@ -84,6 +84,12 @@ fn commas_part_words_unless_they_are_in_quotes() {
         ("A B 1,", "A B 1|"),
         (",,", "||"),
         ("", ""),
+        ("(A, B, 30), (B, C, 5)", "(A, B, 30)|(B, C, 5)"),
+        ("(A,B,30),(B,C,5)", "(A,B,30)|(B,C,5)"),
+        ("(A, B, 30) ( B ,C,5 )", "(A, B, 30)|( B ,C,5 )"),
+        ("open A/x,(A, A/x, 5) --for rent, B 1", "open A/x|(A, A/x, 5) --for rent|B 1"),
+        ("A B 1 --for (urgent, C 2", "A B 1 --for (urgent|C 2"),
+        ("(A, B", "(A, B "),
     ] {
         assert_eq!(parted(line), parts, "{line}");
     }
