@@ -9,17 +9,23 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use paxos_banking::store::Store;
+use paxos_banking::store::memory::MemoryStore;
 use serde_json::{Value, json};
-use support::cluster::{Client, Cluster, free_address, wait_until};
+use support::cluster::{Client, Cluster, free_address, quick, wait_until};
 use support::process::{Bank, signal};
 
 /// A bank of three, each of which serves HTTP.
 fn cluster() -> Cluster {
-    let ids = ["A", "B", "C"];
-    let (mut cluster, _) = Cluster::in_memory(&ids);
-    for id in ids {
-        cluster.kill(id);
-        cluster.configs.get_mut(&id.parse().unwrap()).unwrap().http = Some("127.0.0.1:0".into());
+    cluster_that(false)
+}
+
+/// The same, which issues money or doesn't.
+fn cluster_that(issues: bool) -> Cluster {
+    let stores = Box::new(|_: &_| Box::new(MemoryStore::new()) as Box<dyn Store>);
+    let mut cluster = Cluster::new(&["A", "B", "C"], quick(), stores);
+    for config in cluster.configs.values_mut() {
+        (config.http, config.issuing) = (Some("127.0.0.1:0".into()), issues);
     }
     cluster.start_all();
     cluster.wait_until_open();
@@ -102,6 +108,40 @@ fn figures_tell_what_happened() {
         value(&page, "paxos_banking_redis_write_duration_seconds_count") >= Some(3.0),
         "{page}"
     );
+}
+
+#[test]
+fn what_is_issued_and_what_may_be_is_told() {
+    let cluster = cluster_that(true);
+    let mut client = cluster.client("A");
+    for request in [
+        json!({"mint": {"amount": 500}}),
+        json!({"burn": {"amount": 30, "settled": true}}),
+        json!({"mint": {"amount": 7}}),
+    ] {
+        assert_eq!(client.ask(&request)["outcome"], "accepted", "{request}");
+    }
+    let taken = cluster.client("B").ask(&json!({"burn": {"amount": 100, "settled": true}}));
+    assert_eq!(taken["settled"], json!(true), "{taken}");
+    let most = 1u64 << 42;
+    // What A logged last may have missed B's block.
+    assert_eq!(client.ask(&json!({"settle": {}}))["settled"], json!(true));
+    let status = |id| cluster.client(id).ask(&json!({"status": {}}));
+    wait_until("both hold it all", || {
+        ["A", "B"].iter().all(|id| status(id)["issued"]["all"] == 377)
+    });
+    let told = ["A", "B"].map(status);
+    assert_eq!(told[0]["issued"], json!({"all": 377, "here": 477, "left_here": most - 477}));
+    assert_eq!(told[1]["issued"], json!({"all": 377, "here": -100, "left_here": most + 100}));
+    let page = scrape(at(&cluster, "B"));
+    for (name, wanted) in [("issued", 377.0), ("home_issued", -100.0)] {
+        let sample = format!("paxos_banking_{name}_units");
+        assert_eq!(value(&page, &sample), Some(wanted), "{page}");
+    }
+    let left = value(&page, "paxos_banking_home_issuable_units");
+    assert_eq!(left, Some((most + 100) as f64), "{page}");
+    let (_others, page) = busy();
+    assert_eq!(value(&page, "paxos_banking_issued_units"), None, "this bank issues nothing");
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub use crate::bank::query::{AccountState, Cursor, Following, Query};
 use crate::bank::reason::Reason;
 use crate::bank::reference::Reference;
 pub use crate::bank::status::{
-    Measured, PeerStatus, Percentiles, RedisStatus, ShortStatus, Start, Status,
+    Issued, Measured, PeerStatus, Percentiles, RedisStatus, ShortStatus, Start, Status,
 };
 
 /// A transfer, or the opening of an account, as a client asks for it.

@@ -46,6 +46,17 @@ pub struct PeerStatus {
     pub entries_per_second: Option<u64>,
 }
 
+/// How much money was issued beyond what was taken back, in units. Below zero if more was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Issued {
+    /// By all homes, as the chain tells it.
+    pub all: i64,
+    /// By this home, in the chain and in its log.
+    pub here: i64,
+    /// How much more this home may issue.
+    pub left_here: u64,
+}
+
 /// A server's status.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Status {
@@ -78,6 +89,9 @@ pub struct Status {
     /// The sum of all balances; none before the founding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Amount>,
+    /// The money that is issued, if the bank was founded for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<Issued>,
     /// The height of the last block held; none before the founding.
     pub height: Option<u64>,
     /// The hash of the last block held.

@@ -154,6 +154,7 @@ pub(super) fn status() -> Status {
         not_serving: None,
         hears_majority: None,
         total: None,
+        issued: None,
         no_writes: None,
         height: Some(4),
         head: BlockHash::NONE,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::bank::ids::AccountId;
-use crate::bank::request::{Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
+use crate::bank::request::{Issued, Measured, PeerStatus, Percentiles, RedisStatus, Start, Status};
 use crate::bank::status::{ArchiveStatus, Handshakes, IndexStatus};
 use crate::client::text::{names, plain};
 
@@ -39,6 +39,9 @@ pub(super) fn status_in_words(status: &Status) -> String {
         let keyed = if status.keyed { ", with keys" } else { "" };
         let _ = write!(text, "\n  bank {bank}{keyed}");
     }
+    if let Some(issued) = &status.issued {
+        let _ = write!(text, "\n  {}", issued_in_words(issued));
+    }
     for (server, key) in &status.keys {
         let _ = write!(text, "\n  key of {server}: {key}");
     }
@@ -49,6 +52,11 @@ pub(super) fn status_in_words(status: &Status) -> String {
         let _ = write!(text, "\n  {}", peer_in_words(peer));
     }
     text
+}
+
+/// Says how much money was issued beyond what was taken back, and how much may be.
+fn issued_in_words(Issued { all, here, left_here }: &Issued) -> String {
+    format!("issued: {all} in the chain; {here} by this home, which may issue {left_here} more")
 }
 
 fn log_in_words(measured: &Measured) -> String {
@@ -241,6 +249,14 @@ mod tests {
                peer B: connected, heard 180ms ago, height 4, 1200 entries/s\n  \
                peer C: not connected"
         );
+    }
+
+    #[test]
+    fn what_is_issued_is_told() {
+        let issued = Some(Issued { all: -20, here: 500, left_here: 7 });
+        let said = status_in_words(&Status { issued, ..full_status() });
+        let line = "0000\n  issued: -20 in the chain; 500 by this home, which may issue 7 more\n  transfers";
+        assert!(said.contains(line), "{said}");
     }
 
     #[test]

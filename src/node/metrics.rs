@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use crate::bank::request::{Measured, Status};
+use crate::bank::request::{Issued, Measured, Status};
 use crate::node::exposition::{Page, seconds};
 use crate::node::figures::{Figures, RESULTS, Seen};
 use crate::node::watching::Look;
@@ -78,6 +78,7 @@ fn server(page: &mut Page, status: &Status) {
     .is(entries.map(|entries| entries + status.log_length as u64));
     page.gauge("paxos_banking_money_units", "Sum of all balances.")
         .is(status.total.map(|total| total.units()));
+    issued(page, status.issued);
     page.gauge("paxos_banking_accounts", "Accounts that this server knows.")
         .is(status.accounts as u64);
     page.gauge("paxos_banking_waiting_transfers", "Transfers that wait for a run or for money.")
@@ -87,6 +88,31 @@ fn server(page: &mut Page, status: &Status) {
         "Durable turns of this server's store, ever.",
     )
     .is(status.turn.0);
+}
+
+/// Adds what was issued, and may be, if the bank was founded for it.
+fn issued(page: &mut Page, issued: Option<Issued>) {
+    let mut add = |name, help, value: Option<i128>| {
+        let mut family = page.gauge(name, help);
+        if let Some(value) = value {
+            family.sample("", &[], value);
+        }
+    };
+    add(
+        "paxos_banking_issued_units",
+        "Money that all homes issued beyond what they took back, by the chain.",
+        issued.map(|issued| issued.all.into()),
+    );
+    add(
+        "paxos_banking_home_issued_units",
+        "Money that this home issued beyond what it took back.",
+        issued.map(|issued| issued.here.into()),
+    );
+    add(
+        "paxos_banking_home_issuable_units",
+        "Money that this home may still issue.",
+        issued.map(|issued| issued.left_here.into()),
+    );
 }
 
 fn peers(page: &mut Page, status: &Status) {

@@ -8,7 +8,7 @@ use crate::bank::ids::{InstanceId, LifeId, NamedSession, TurnNumber};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Position, Record, Via};
 use crate::bank::reason::{Code, Reason};
-use crate::bank::request::{Instruction, Measured, Outcome, PeerStatus, Start, Status};
+use crate::bank::request::{Instruction, Issued, Measured, Outcome, PeerStatus, Start, Status};
 
 fn server(id: &str) -> ServerId {
     id.parse().unwrap()
@@ -237,6 +237,7 @@ fn every_reply() -> Vec<(Request, Reply)> {
         not_serving: Some("A only reads".into()),
         hears_majority: Some(true),
         total: Amount::new(300),
+        issued: Some(Issued { all: -7, here: 30, left_here: 5 }),
         no_writes: Some("full".into()),
         height: None,
         head: BlockHash::NONE,

@@ -15,9 +15,13 @@ impl Chain {
     /// Returns the sum of all balances by the chain, at any height from the last opening block on: what the bank began
     /// with, and what was issued since beyond what was taken back.
     pub fn money(&self) -> u128 {
-        let issued: i128 = self.derived.issued.values().map(|issued| i128::from(*issued)).sum();
         let founded = i128::try_from(self.founded_with()).unwrap_or(i128::MAX);
-        u128::try_from(founded.saturating_add(issued)).unwrap_or_default()
+        u128::try_from(founded.saturating_add(self.issued().into())).unwrap_or_default()
+    }
+
+    /// Returns what all homes have issued beyond what they took back, by the chain.
+    pub fn issued(&self) -> i64 {
+        self.derived.issued.values().fold(0, |sum, issued| sum.saturating_add(*issued))
     }
 
     /// Returns what a home has issued beyond what it took back, by the chain; below zero if it took back more.
@@ -42,8 +46,8 @@ impl Chain {
     fn within_bound(&self, issued: i64, action: &Action) -> Result<i64, LedgerError> {
         let after = issued.saturating_add(action.issues());
         if after > MAX_ISSUED && after > issued && !planted!(IssuesWithoutBound) {
-            let left = u64::try_from(MAX_ISSUED - issued).ok().and_then(Amount::new);
-            return Err(LedgerError::IssuedTooMuch { left: left.unwrap_or_default() });
+            let left = Amount::new(left_to_issue(issued)).unwrap_or_default();
+            return Err(LedgerError::IssuedTooMuch { left });
         }
         Ok(after)
     }
@@ -71,4 +75,9 @@ impl Chain {
             after.map_err(|error| (place, error))
         })
     }
+}
+
+/// Returns how much more a home may issue that has issued `issued` beyond what it took back.
+pub fn left_to_issue(issued: i64) -> u64 {
+    u64::try_from(MAX_ISSUED.saturating_sub(issued)).unwrap_or_default()
 }

@@ -6,13 +6,15 @@ use super::own::Leaving;
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::blockchain::chain::Chain;
+use crate::bank::blockchain::issuing::left_to_issue;
 use crate::bank::effects::Bound;
 use crate::bank::ids::{AccountId, ConnectionId, ServerId};
 use crate::bank::ledger::entry::{Entry, Position};
 use crate::bank::ledger::rule::LedgerError;
 use crate::bank::limits::{MAX_LOG_PAGE, MAX_LOOKED_THROUGH, MAX_PAGE};
 use crate::bank::request::{
-    AccountState, Cursor, ErrorCode, Follow, Following, PeerStatus, Query, Reply, Request, Status,
+    AccountState, Cursor, ErrorCode, Follow, Following, Issued, PeerStatus, Query, Reply, Request,
+    Status,
 };
 
 fn unknown(account: AccountId) -> Reply {
@@ -230,6 +232,7 @@ impl Server {
                 .chain
                 .as_ref()
                 .and_then(|chain| u64::try_from(chain.money()).ok().and_then(Amount::new)),
+            issued: self.issued(),
             height: self.height(),
             head: self.chain.as_ref().map_or(BlockHash::NONE, Chain::head),
             included: self.chain.as_ref().map(|c| c.derived().included.clone()).unwrap_or_default(),
@@ -247,5 +250,12 @@ impl Server {
             peers: peers.collect(),
             measured: None,
         }
+    }
+
+    /// Returns how much money was issued, in a bank that was founded for it.
+    fn issued(&self) -> Option<Issued> {
+        let chain = self.chain.as_ref().filter(|chain| chain.genesis().issuing)?;
+        let here = self.issued_here();
+        Some(Issued { all: chain.issued(), here, left_here: left_to_issue(here) })
     }
 }

@@ -229,7 +229,7 @@ impl Server {
     }
 
     /// Returns what this home has issued beyond what it took back, in the chain and in its log.
-    fn issued_here(&self) -> i64 {
+    pub(in crate::bank::server) fn issued_here(&self) -> i64 {
         self.chain().issued_by(&self.config.id) + self.ledger.log.issues()
     }
 }
