@@ -305,7 +305,8 @@ pub struct Times {
 #[derive(Args)]
 #[command(
     after_help = "Exit status: 0 all done; 1 a transfer was refused, or health finds that the \
-                        server doesn't serve; 2 wrong usage; 3 no answer or no quorum in time."
+                        server doesn't serve; 2 wrong usage; 3 no answer or no quorum in time, or \
+                        accepted, and not settled yet."
 )]
 pub struct Client {
     #[command(flatten)]

@@ -11,7 +11,7 @@ pub enum Exit {
     Done,
     /// A transfer or an opening was refused, or invalid; or the server serves none.
     Refused,
-    /// There was no answer, or no majority, in time.
+    /// There was no answer, or no majority, in time. What was accepted but not settled in time is accepted all the same.
     NoAnswer,
     /// A command was wrong.
     Usage,
@@ -56,6 +56,7 @@ pub fn exit_of(response: &Response) -> Exit {
 
 fn exit_of_ending(ending: &Ending) -> Exit {
     match ending {
+        Ending::Decided(Outcome::Accepted { settled: Some(false), .. }) => Exit::NoAnswer,
         Ending::Decided(Outcome::Accepted { .. }) => Exit::Done,
         Ending::Decided(Outcome::Unavailable { .. } | Outcome::Expired { .. }) => Exit::NoAnswer,
         Ending::Decided(
@@ -91,21 +92,19 @@ mod tests {
         let balance = Amount::ZERO;
         let decided = Ending::Decided;
         let said = |code| Ending::NotDone(Failure::Said(code, String::new()));
-        let accepted = Outcome::Accepted {
-            server: server(),
-            epoch: 1,
-            seq: 1,
-            balance,
-            via: Via::Local,
-            repeated: false,
-            settled: Some(false),
+        let (epoch, seq, via, repeated) = (1, 1, Via::Local, false);
+        let accepted = |settled| {
+            let server = server();
+            decided(Outcome::Accepted { server, epoch, seq, balance, via, repeated, settled })
         };
         let (consulted, not_consulted) = (vec![], vec![]);
         let refused = Outcome::Refused { reason: why(), balance, consulted, not_consulted };
         let wrong = Outcome::WrongServer { reason: why(), server: server(), address: reason() };
         let request = "A.1.0.00000000000000ff.1#3".parse().unwrap();
         vec![
-            (decided(accepted), 0),
+            (accepted(None), 0),
+            (accepted(Some(true)), 0),
+            (accepted(Some(false)), 3),
             (decided(refused), 1),
             (decided(Outcome::Invalid { reason: why() }), 1),
             (decided(Outcome::LinkedFailed { reason: why() }), 1),

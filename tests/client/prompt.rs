@@ -176,6 +176,16 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
 }
 
 #[test]
+fn what_is_not_settled_in_time_is_not_all_that_was_asked() {
+    for (settled, code) in [("true", 0), ("false", 3)] {
+        let accepted = ACCEPTED.replace("}", &format!(r#","settled":{settled}}}"#));
+        let fake = Fake::start(vec![session(SESSION), say(&accepted)]);
+        let (status, output, _) = converse(&options(&fake), b"t B 3 --settled\n");
+        assert_eq!((status, &json_lines(&output)[0]["outcome"]), (code, &"accepted".into()));
+    }
+}
+
+#[test]
 fn transfers_openings_and_batches_are_asked_as_they_are_typed() {
     let settled = ACCEPTED.replace("}", r#","settled":true}"#);
     let failed = r#"{"outcome":"linked_failed","reason":"number 2"}"#;
