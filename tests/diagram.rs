@@ -102,6 +102,33 @@ fn a_scenario_file_is_played_and_drawn_with_what_it_says_and_does() {
 }
 
 #[test]
+fn an_expectation_that_fails_is_drawn_and_on_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.txt");
+    fs::write(&file, "A: transfer B 30\nexpect refused\nA: transfer B 5\nexpect accepted\n")
+        .unwrap();
+    let (svg, page) = (folder.path().join("wrong.svg"), folder.path().join("wrong.html"));
+    let program = || Program::new(env!("CARGO_BIN_EXE_paxos-banking"));
+    program().arg("diagram").arg(&file).arg("--output").arg(&svg).assert().success();
+    program()
+        .arg("play")
+        .arg(&file)
+        .arg("--page")
+        .arg(&page)
+        .arg("--logs")
+        .arg(folder.path())
+        .assert()
+        .code(1);
+    let failed =
+        "FAILED: expect refused: it was accepted: balance 70, from the local log, as A.1.1";
+    let [svg, page] = [svg, page].map(|file| fs::read_to_string(file).unwrap());
+    let told: Vec<&str> =
+        words(&svg).into_iter().filter(|words| words.contains("expect")).collect();
+    assert!(matches!(told[..], [only] if only.starts_with(failed)), "{told:?}");
+    assert!(page.contains(failed) && !page.contains("expect accepted"), "{page}");
+}
+
+#[test]
 fn sets_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sets.csv");

@@ -216,6 +216,9 @@ impl<'a, O: Write> Player<'a, O> {
             Act::Expect(expect) => {
                 let (last, patience) = (self.last.as_ref(), self.manner.patience);
                 let result = check(expect, last, &mut self.stage, patience);
+                if let Err(found) = &result {
+                    self.stage.tell_failure(step, found);
+                }
                 told(self.report.checked(step, &result))
             }
             Act::Members(change) => self.change_members(step, change),

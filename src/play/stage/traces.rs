@@ -27,6 +27,15 @@ impl Stage {
             act if act.is_done_to_servers() => step.text.clone(),
             _ => return,
         };
+        self.note(told);
+    }
+
+    /// Notes in the play's own trace an expectation that has not come true, with what was found instead.
+    pub(in crate::play) fn tell_failure(&self, step: &Step, found: &str) {
+        self.note(format!("FAILED: {}: {found}", step.text));
+    }
+
+    fn note(&self, told: String) {
         let told = Told { us: clock::micros(), told };
         let file = fs::OpenOptions::new().create(true).append(true).open(self.traces.join(PLAY));
         // A picture without it is one, too.
