@@ -137,6 +137,7 @@ fn what_else_lines_of_courses_say_has_its_meaning_here() {
         "transfer 5 from A to B",
         "send 5 A B",
         "// a comment\nA B 5\nquit",
+        "A B 5 // rent\n  // nothing",
         "A;B;5\nexit()\n\n# nothing\n",
     ] {
         assert_eq!(acts(text), transfers, "{text:?}");

@@ -76,7 +76,13 @@ fn without_comment(line: &str) -> &str {
         return line;
     }
     let line = client::split::without_comment(line);
-    if line.trim_start().starts_with("//") { "" } else { line }
+    // Within a word it begins no comment, and in quotes it may be a text's.
+    let begins = |at: &usize| {
+        let before = &line[..*at];
+        !before.contains(['"', '\'']) && before.chars().next_back().is_none_or(char::is_whitespace)
+    };
+    let end = line.match_indices("//").map(|(at, _)| at).find(begins);
+    &line[..end.unwrap_or(line.len())]
 }
 
 /// Parses a line that does something.

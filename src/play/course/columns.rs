@@ -18,6 +18,11 @@ pub(super) struct Columns {
     count: usize,
 }
 
+/// What the columns' names have in them.
+const NUMBER: &[&str] = &["set", "test", "case", "round", "number"];
+const TRANSFERS: &[&str] = &["transact", "transfer", "payment", "event", "operation", "command"];
+const LIVE: &[&str] = &["live", "active", "server", "node"];
+
 const UNKNOWN: &str = "a column that is not known here; expected: a set's number, transfers, the live servers, and \
     perhaps the servers to be contacted";
 
@@ -34,10 +39,12 @@ impl Columns {
         let names: Vec<String> = row.iter().map(|field| field.to_lowercase()).collect();
         let is_name = |name: &String| !name.contains(['(', '[', ':']) && !is_number(name);
         let has = |name: &String, words: &[&str]| words.iter().any(|word| name.contains(word));
+        let has_any = |words: &[&str]| names.iter().any(|name| has(name, words));
         let is_header = names.len() > 1
             && names.iter().all(is_name)
             && (has(&names[0], &["set"])
-                || names.iter().any(|name| has(name, &["transact", "live"])));
+                || has_any(&["transact", "live"])
+                || [NUMBER, TRANSFERS, LIVE].iter().all(|words| has_any(words)));
         if !is_header {
             return None;
         }
@@ -58,13 +65,13 @@ impl Columns {
                     columns.refused.push((index, reasons::SHARDS));
                 }
                 name if has(name, &["contact", "entry"]) => columns.contact = Some(index),
-                name if has(name, &["transact", "transfer", "event", "operation", "command"]) => {
+                name if has(name, TRANSFERS) => {
                     take(1, &mut columns.transfers);
                 }
-                name if has(name, &["live", "alive", "active", "server", "node"]) => {
+                name if has(name, LIVE) => {
                     take(2, &mut columns.live);
                 }
-                name if has(name, &["set", "test", "case", "round", "number"]) => {
+                name if has(name, NUMBER) => {
                     take(0, &mut columns.number);
                 }
                 _ => {}
