@@ -384,3 +384,33 @@ fn what_waits_is_looked_at_again_by_a_run() {
     let end = lines.last().unwrap();
     assert_eq!((status, &end["waiting"]), (0, &serde_json::json!([])), "{end}");
 }
+
+/// Plays a text.
+fn play_text(text: &str) -> (i32, Vec<Value>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file.txt");
+    fs::write(&file, text).unwrap();
+    play(&file, &[])
+}
+
+/// Bug: after `fixLink` alone, which mends all links, the next line did not wait until those at their ends heard each
+/// other; so the next run missed a log, and a transfer was refused for which there was money.
+#[test]
+fn after_all_links_are_mended_all_hear_each_other() {
+    let (_, lines) = play_text("A B 35\nfailLink A B\nfixLink\nB C 120\n");
+    let ends: Vec<End> = lines
+        .iter()
+        .filter(|line| line["response"]["outcome"].is_string())
+        .map(|line| end_of(&line["response"]))
+        .collect();
+    assert_eq!(ends, [End::Local, End::Paxos], "{lines:?}");
+}
+
+/// Bug: the balances at the end were those of a moment at which the last block was still on its way to a server.
+#[test]
+fn what_is_left_is_told_when_the_last_block_has_come() {
+    let (_, lines) = play_text("delay B -> C 500ms\nA B 35\nB A 120\n");
+    let last = lines.last().unwrap();
+    let heights = ["A", "B", "C"].map(|id| last["servers"][id]["height"].as_u64());
+    assert_eq!(heights, [Some(1); 3], "{last}");
+}

@@ -82,6 +82,7 @@ impl<O: Write> Player<'_, O> {
 
     /// Notes who holds what at the end of a set, and how many transfers wait.
     pub(super) fn note_balances(&mut self) {
+        self.stage.wait_for_blocks();
         let servers: Vec<ServerId> = self.stage.live().into_iter().collect();
         let mut balances = Look::at(&mut self.stage, servers).balances();
         // Where the file's accounts are others, the servers' own are of no interest.
@@ -124,15 +125,18 @@ impl<O: Write> Player<'_, O> {
 
     /// Mends links. Where a link is whole again both ways, waits until those at its ends hear each other.
     pub(super) fn heal(&mut self, step: &Step, links: &[(ServerId, ServerId)]) -> Result<(), Stop> {
+        let whole = match links {
+            [] => self.stage.broken(),
+            [_] => Vec::new(),
+            both => both.to_vec(),
+        };
         self.stage.heal(links)?;
         let live = self.stage.live();
-        if let [(one, other), _] = links
-            && live.contains(one)
-            && live.contains(other)
-        {
-            let what = format!("{one} and {other} hear each other");
-            self.stage
-                .wait_until(&what, |stage| links.iter().all(|(from, to)| stage.hears(to, from)))?;
+        for (from, to) in whole {
+            if live.contains(&from) && live.contains(&to) {
+                let what = format!("{to} hears {from}");
+                self.stage.wait_until(&what, |stage| stage.hears(&to, &from))?;
+            }
         }
         self.done(step, "done")
     }

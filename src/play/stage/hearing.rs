@@ -1,12 +1,37 @@
 //! Who hears whom among the servers that run, as their links are now.
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::Stage;
 use crate::bank::ids::ServerId;
 use crate::play::cast::list;
 
+/// How long a block that is chosen may be on its way to a server.
+const ON_ITS_WAY: Duration = Duration::from_secs(3);
+
 impl Stage {
+    /// Waits a moment until the servers that run hold the same blocks. Where one can't hear of them, it is left behind.
+    pub(in crate::play) fn wait_for_blocks(&mut self) {
+        let until = Instant::now() + ON_ITS_WAY;
+        while !self.hold_the_same() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn hold_the_same(&mut self) -> bool {
+        let live = self.live();
+        let heads: BTreeSet<_> =
+            live.iter().filter_map(|id| self.status(id).ok()).map(|status| status.head).collect();
+        heads.len() <= 1
+    }
+
+    /// Returns the links that are broken, each from one server to another.
+    pub(in crate::play) fn broken(&self) -> Vec<(ServerId, ServerId)> {
+        self.faults.iter().map(|(from, fault)| (from.clone(), fault.peer.clone())).collect()
+    }
+
     /// True if all servers that run are open and hear each other.
     pub(in crate::play) fn is_connected(&mut self) -> bool {
         let live = self.live();
