@@ -1,9 +1,10 @@
 //! The servers that a scenario file speaks of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bank::ids::{AccountId, ServerId};
 use crate::bank::limits::MAX_SERVERS;
+use crate::play::strangers::{Named, strangers};
 use crate::play::wrong::{Place, Wrong};
 
 /// The servers of a file that names none.
@@ -17,19 +18,23 @@ pub(super) struct Cast {
     /// The servers that do something or are done something to, each with its first place.
     pub acting: Vec<(ServerId, Place)>,
     /// The servers that money is sent to. In a file without the line `servers …`, each of them belongs to
-    /// the bank; with the line, a stranger among them may be the mistake that the file is about.
+    /// the bank, unless it looks mistyped; with the line, a stranger among them may be the mistake that the file is about.
     pub paid: Vec<(ServerId, Place)>,
     /// The servers that are admitted, each with the first line that does it.
     pub admitted: Vec<(ServerId, Place)>,
+    /// How often each server is mentioned.
+    times: BTreeMap<ServerId, usize>,
 }
 
 impl Cast {
     pub(super) fn acts(&mut self, server: &ServerId, place: Place) {
+        *self.times.entry(server.clone()).or_default() += 1;
         mention(&mut self.acting, server, place);
     }
 
     pub(super) fn is_paid(&mut self, account: &AccountId, place: Place) {
-        if let Ok(home) = account.home().parse() {
+        if let Ok(home) = account.home().parse::<ServerId>() {
+            *self.times.entry(home.clone()).or_default() += 1;
             mention(&mut self.paid, &home, place);
         }
     }
@@ -64,6 +69,7 @@ impl Cast {
             first(server).is_some_and(|(_, place)| self.comes_later(server, *place))
         };
         let mentioned: Vec<_> = mentioned.iter().copied().filter(|one| !later(one)).collect();
+        wrongs.extend(self.strangers(&mentioned));
         for (server, place) in mentioned {
             if servers.insert(server.clone()) && servers.len() == MAX_SERVERS + 1 {
                 let what = "server too many: a bank has at most";
@@ -71,11 +77,34 @@ impl Cast {
                 wrongs.push(Wrong { place: *place, what });
             }
         }
-        let usual: BTreeSet<ServerId> =
-            USUAL_SERVERS.iter().filter_map(|name| name.parse().ok()).collect();
+        let usual = usual();
         // A file that speaks of A and B alone is about the usual three.
         if servers.is_subset(&usual) { usual } else { servers }
     }
+
+    /// Finds the names that look mistyped in a file that doesn't say which servers there are.
+    fn strangers(&self, mentioned: &[&(ServerId, Place)]) -> Vec<Wrong> {
+        let times = |server: &ServerId| self.times.get(server).copied().unwrap_or_default();
+        let mut names: Vec<Named> = Vec::new();
+        for (server, place) in mentioned {
+            if names.iter().all(|name| name.server != *server) {
+                names.push(Named { server: server.clone(), place: *place, times: times(server) });
+            }
+        }
+        let usual = usual();
+        let of_usual = names.iter().any(|name| usual.contains(&name.server));
+        let usual = usual.into_iter().filter(|_| of_usual);
+        let admitted = self.admitted.iter().map(|(server, _)| server.clone());
+        let place = Place { line: 1, column: 1 };
+        let known = |server| Named { times: usize::MAX / 2 + times(&server), server, place };
+        let known: Vec<Named> = usual.chain(admitted).map(known).collect();
+        strangers(&names, &known)
+    }
+}
+
+/// Returns the servers of a file that names none.
+fn usual() -> BTreeSet<ServerId> {
+    USUAL_SERVERS.iter().filter_map(|name| name.parse().ok()).collect()
 }
 
 fn mention(mentioned: &mut Vec<(ServerId, Place)>, server: &ServerId, place: Place) {

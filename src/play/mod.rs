@@ -42,6 +42,7 @@ pub mod script;
 mod settings;
 mod short;
 mod stage;
+mod strangers;
 mod summary;
 mod tally;
 mod teller;

@@ -221,6 +221,7 @@ fn of_course(text: &str, place: Place, cast: &mut Cast) -> Result<Option<Act>, W
     let item = item::of_part(text, &Places::of(text)).map_err(at)?;
     let mut server = |name: &Name| {
         let wrong = |what: String| at(Wrong { place: name.place, what });
+        let place = wrong(String::new()).place;
         let account: AccountId = name.text.parse().map_err(|error| wrong(format!("{error}")))?;
         let server: ServerId = account.home().parse().map_err(|error| wrong(format!("{error}")))?;
         cast.acts(&server, place);
@@ -231,9 +232,9 @@ fn of_course(text: &str, place: Place, cast: &mut Cast) -> Result<Option<Act>, W
         Some(Item::Pays { from, to, amount }) => {
             let (_, from) = server(&from)?;
             let payee = to.text.parse();
-            let payee: AccountId =
-                payee.map_err(|error| at(Wrong { place: to.place, what: format!("{error}") }))?;
-            cast.is_paid(&payee, place);
+            let wrong = |what: String| at(Wrong { place: to.place, what });
+            let payee: AccountId = payee.map_err(|error| wrong(format!("{error}")))?;
+            cast.is_paid(&payee, wrong(String::new()).place);
             pays(from, payee, amount)
         }
         Some(Item::LeaderFails) => Act::Fail(None),
@@ -280,9 +281,9 @@ fn command_of(
         Some(command) => {
             match &command {
                 Command::One(instruction) => {
-                    mention_payees(std::slice::from_ref(instruction), place, cast);
+                    mention_payees(std::slice::from_ref(instruction), (text, place), cast);
                 }
-                Command::Batch(instructions) => mention_payees(instructions, place, cast),
+                Command::Batch(instructions) => mention_payees(instructions, (text, place), cast),
                 _ => {}
             }
             Ok(command)
@@ -290,10 +291,21 @@ fn command_of(
     }
 }
 
-fn mention_payees(instructions: &[Instruction], place: Place, cast: &mut Cast) {
+fn mention_payees(instructions: &[Instruction], (text, place): (&str, Place), cast: &mut Cast) {
     for instruction in instructions {
         if let Action::Transfer { to, .. } = &instruction.action {
-            cast.is_paid(to, place);
+            let column = place.column + before(to.as_str(), text);
+            cast.is_paid(to, Place { column, ..place });
         }
     }
+}
+
+/// Returns how many letters of a text are before a name that stands in it as a whole word.
+fn before(name: &str, text: &str) -> usize {
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/');
+    let is_whole = |at: &usize| {
+        !text[..*at].ends_with(is_name) && !text[at + name.len()..].starts_with(is_name)
+    };
+    let at = text.match_indices(name).map(|(at, _)| at).find(is_whole);
+    at.map_or(0, |at| text[..at].chars().count())
 }

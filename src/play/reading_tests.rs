@@ -151,6 +151,45 @@ fn a_file_names_its_servers_or_is_about_the_usual_three() {
 }
 
 #[test]
+fn a_name_that_is_likely_mistyped_founds_no_server() {
+    for (text, wrong) in [
+        (
+            "A: transfer B 3\nA: transfer b 5\nb: balance",
+            "2:13: b: did you mean B? A server more is declared at the top: servers A B C b",
+        ),
+        ("a: transfer B 3", "1:1: a: did you mean A? A server more"),
+        ("A: batch B 1, BB 2", "1:15: BB: did you mean B?"),
+        ("(A, X, 3)\n(A, B, 3)", "1:5: X: that is none of A, B, C. A server more is declared"),
+        ("A B 3\nA Bank 5\nBank B 5", "2:3: Bank: that is none of A, B, C."),
+        ("A B 3\nB A/x 3\nB D/x 3\nkill Z", "4:6: Z: that is none of A, B, C, D."),
+        ("S1 S2 3\nS2 S5 1\nS5 S22 1", "3:4: S22: did you mean S2?"),
+        ("5, S1, S2\n5, S2, s1", "2:8: s1: did you mean S1? A server more is declared"),
+        ("north south 3\nsouth north 3\nnorth suoth 3", "3:7: suoth: did you mean south?"),
+        ("A: balance\nadmit D\nD: transfer d 3", "3:13: d: did you mean D?"),
+        ("A: balance\nexpect balance AB 3", "2:16: AB: did you mean A?"),
+    ] {
+        let wrongs = parse(text).expect_err(text);
+        let first = wrongs[0].to_string();
+        assert!(first.starts_with(wrong), "{text:?}\n  is told: {first}\n  and not: {wrong}");
+        assert_eq!(wrongs.len(), 1, "{text}: {wrongs:?}");
+    }
+    for (text, servers) in [
+        ("servers A B C b\nA: transfer b 5", "A B C b"),
+        ("a b 3\nb c 3", "a b c"),
+        ("alice bob 3\nbob carol 3", "alice bob carol"),
+        ("X Y 3\nY Z 3", "X Y Z"),
+        ("S1 S5 3", "S1 S5"),
+        ("server1 server3 3\nprintBalance server1", "server1 server3"),
+        ("node-a node-b 3", "node-a node-b"),
+        ("A B 3\nfailLink S1 S2", "A B S1 S2"),
+        ("rob bob 3\nbob ann 3", "ann bob rob"),
+        ("A B 3\nadmit Bank\nBank: balance", "A B C"),
+    ] {
+        assert_eq!(good(text).servers, ids(servers), "{text}");
+    }
+}
+
+#[test]
 fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
     for (text, wrong) in [
         ("A: balance\n  kill", "2:7: the line ends here; expected: kill ID, such as: kill B"),
@@ -221,7 +260,7 @@ fn a_wrong_line_is_told_with_its_place_and_what_was_expected() {
         ("A: balance\nopening 5", "2:1: servers and opening come before the first step"),
         ("opening much", "1:9: \"much\": an amount is a whole number of units"),
         ("servers A B C D E F G H I J", "1:27: J is one server too many: a bank has at most 9"),
-        ("(A,B,1)\n(C,D,1)\n(E,F,1)\n(G,H,1)\n(I,J,1)", "5:1: J is one server too many"),
+        ("(A,B,1)\n(C,D,1)\n(E,F,1)\n(G,H,1)\n(I,J,1)", "5:4: J is one server too many"),
         ("# nothing\n", "1:1: nothing is played here; a step is such as A: transfer B 30"),
         ("", "1:1: nothing is played here"),
         ("1,x,[A]", "1:3: \"x\": expected: (FROM, TO, AMOUNT), such as: (A, B, 30); or LF"),
