@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use paxos_banking::audit::{self, Options, SOUND, UNREAD, WRONG};
-use paxos_banking::bank::blockchain::block::FORMAT;
+use paxos_banking::bank::blockchain::block::{FORMAT, OLDEST_FORMAT};
 use paxos_banking::noise::create_key_file;
 use paxos_banking::play::guard::Guarded;
 use redis::{Connection, FromRedisValue};
@@ -168,6 +168,19 @@ fn an_upgraded_bank_goes_on_where_it_was() {
     assert_eq!((&chain[5]["proposer"], &chain[4]["height"]), (&json!("A"), &json!(4)));
     SERVERS.iter().for_each(|id| bank.kill(id));
     assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
+}
+
+#[test]
+fn the_page_names_the_formats_of_today() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("doc/OPERATING.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("\n### A bank of an older version\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let older: Vec<String> = (OLDEST_FORMAT..FORMAT).map(|format| format.to_string()).collect();
+    let words = format!("(formats {}; this one writes {FORMAT})", older.join(" and "));
+    assert!(section.contains(&words), "{words}");
+    let shown = format!("upgraded from format {} to {FORMAT}", FORMAT - 1);
+    assert!(section.contains(&shown), "{shown}");
 }
 
 /// Format 6 knows times, references and issued money. What format 5 wrote has none of them, and goes on as it was.
