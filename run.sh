@@ -554,7 +554,27 @@ in_window() {
         gnome-terminal) gnome-terminal --title="$title" -- "$@" ;;
         konsole) nohup konsole -p tabtitle="$title" -e "$@" & ;;
         *) nohup "$(window_program)" -T "$title" -e "$@" & ;;
-    esac >/dev/null 2>&1 </dev/null
+    esac >>"$DATA/logs/windows.log" 2>&1 </dev/null
+}
+
+# Many programs for windows go on by themselves, and nobody hears if one can't; so each window has to tell that it is there.
+open_windows() {
+    local id what
+    window_program >/dev/null ||
+        die "there is no window program here (x-terminal-emulator, gnome-terminal, konsole, xterm), or no display (DISPLAY," \
+            "WAYLAND_DISPLAY); TERMINALS=tmux or TERMINALS=none does without"
+    for id in $SERVERS; do
+        for what in log client; do
+            alive "window-$what-$id" || in_window "$what $id" "$ROOT/run.sh" window "$what" "$id" || true
+        done
+    done
+    for id in $SERVERS; do
+        for what in log client; do
+            wait_until 20 alive "window-$what-$id" ||
+                die "$(window_program) opens no window ($DATA/logs/windows.log may tell why);" \
+                    "TERMINALS=tmux or TERMINALS=none does without"
+        done
+    done
 }
 
 # pane_of SESSION WHAT: the pane that shows it, and then "ended" if it shows it no more.
@@ -611,11 +631,7 @@ open_terminals() {
     say "./run.sh status shows what runs, ./run.sh down ends it"
     case $how in
         tmux) open_tmux ;;
-        windows)
-            for id in $SERVERS; do
-                alive "window-log-$id" || in_window "log of server $id" "$ROOT/run.sh" window log "$id"
-                alive "window-client-$id" || in_window "client $id" "$ROOT/run.sh" window client "$id"
-            done || die "a window can't be opened; TERMINALS=none ./run.sh does without" ;;
+        windows) open_windows ;;
         none)
             id=${SERVERS%% *}
             say "this is client $id; ./run.sh client with another letter, in another terminal, is another server's"
@@ -646,7 +662,11 @@ mark_pane() { [ -z "${TMUX_PANE:-}" ] || tmux set-option -p -t "$TMUX_PANE" @end
 
 close_terminals() {
     local name
-    for name in $(awk '$1 ~ /^pid-window-/ { print substr($1, 5) }' "$STATE"); do end "$name" TERM; done
+    for name in $(awk '$1 ~ /^pid-window-/ { print substr($1, 5) }' "$STATE"); do
+        # What runs in the window is of its group, if the window's program has given it one.
+        ! alive "$name" || kill -TERM -- "-$(pid_of "$name")" 2>/dev/null || true
+        end "$name" TERM
+    done
     [ -z "$(recall tmux)" ] || tmux kill-session -t "=$(recall tmux)" 2>/dev/null || true
 }
 

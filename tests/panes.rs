@@ -1,13 +1,15 @@
-//! `./run.sh` with its logs and clients in panes of tmux: what is ended or closed there comes back.
+//! `./run.sh` with its logs and clients in panes of tmux, where what is ended or closed comes back; and in windows.
 
 #![cfg(unix)]
 
 mod support;
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use support::cluster::wait_until;
-use support::run_sh::RunSh;
+use support::run_sh::{RunSh, program};
 
 const TMUX: [(&str, &str); 2] = [("TERMINALS", "tmux"), ("TERM", "xterm")];
 
@@ -71,4 +73,70 @@ fn panes_that_were_ended_or_closed_come_back() {
     bank.must(&["down"]);
     wait_until("all is closed", || bank.processes().is_empty());
     assert!(panes(&bank).is_empty());
+}
+
+/// A program for windows, as xterm is: a file for each window holds what it shows.
+const WINDOW: &str = r#"#!/usr/bin/env python3
+import os, pty, sys
+_, _, title, _, *command = sys.argv
+shown = open(os.path.join(os.environ["WINDOWS"], title), "wb", buffering=0)
+child, terminal = pty.fork()
+if child == 0:
+    os.execvp(command[0], command)
+try:
+    while more := os.read(terminal, 65536):
+        shown.write(more)
+except OSError:
+    pass
+"#;
+
+/// What `./run.sh` says in an environment with a display and these programs first, with windows wanted.
+fn in_windows(bank: &RunSh, programs: &Path, display: &str) -> (i32, String) {
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", programs.display());
+    let said = bank.run_with(
+        &[],
+        &[
+            ("TERMINALS", "windows"),
+            ("TERM", "xterm"),
+            ("DISPLAY", display),
+            ("WAYLAND_DISPLAY", ""),
+            ("PATH", &path),
+            ("WINDOWS", programs.to_str().unwrap()),
+        ],
+    );
+    (said.status, said.text)
+}
+
+#[test]
+fn windows_open_show_and_are_closed() {
+    let (bank, folder) = (RunSh::new(), tempfile::tempdir().unwrap());
+    let fake = |script: &str| program(folder.path(), "x-terminal-emulator", script);
+    let (status, text) = in_windows(&bank, folder.path(), "");
+    assert!(status == 1 && text.contains("no display (DISPLAY,"), "{text}");
+    fake("#!/bin/sh\necho \"no screen here\"\nexit 1\n");
+    let (status, text) = in_windows(&bank, folder.path(), ":77");
+    assert!(status == 1 && text.contains("x-terminal-emulator opens no window"), "{text}");
+    let told = fs::read_to_string(bank.bank().join("logs/windows.log")).unwrap();
+    assert!(told.contains("no screen here"), "{told}");
+    fake(WINDOW);
+    let (status, text) = in_windows(&bank, folder.path(), ":77");
+    assert_eq!(status, 0, "{text}");
+    for (title, shows) in
+        [("client A", "A>"), ("client C", "C>"), ("log A", "INFO"), ("log B", "INFO")]
+    {
+        wait_until(title, || {
+            let shown = fs::read(folder.path().join(title)).unwrap_or_default();
+            String::from_utf8_lossy(&shown).contains(shows)
+        });
+    }
+    let windows = |bank: &RunSh| {
+        let all = bank.processes();
+        all.iter().filter(|line| line.contains("python") && line.contains("window")).count()
+    };
+    assert_eq!(windows(&bank), 6);
+    assert_eq!(in_windows(&bank, folder.path(), ":77").0, 0, "what is there is not opened again");
+    assert_eq!(windows(&bank), 6);
+    bank.must(&["down"]);
+    wait_until("all is closed", || bank.processes().is_empty());
 }

@@ -132,9 +132,11 @@ impl RunSh {
         let all = Command::new("ps").args(["-eo", "args"]).output().expect("ps");
         let all = String::from_utf8_lossy(&all.stdout).into_owned();
         let redis = (0..3).map(|more| format!("redis-server 127.0.0.1:{}", self.redis_port + more));
-        let views = format!("{}/run.sh view", self.folder.display());
-        let marks: Vec<String> =
-            redis.chain([format!("A=127.0.0.1:{},", self.base_port), views]).collect();
+        let here = self.folder.display();
+        let shown = ["run.sh view", "run.sh window", "data/bank/logs"];
+        let shown = shown.map(|what| format!("{here}/{what}"));
+        let server = format!("A=127.0.0.1:{},", self.base_port);
+        let marks: Vec<String> = redis.chain([server]).chain(shown).collect();
         let ours = |line: &&str| marks.iter().any(|mark| line.contains(mark));
         all.lines().filter(ours).map(str::to_owned).collect()
     }
