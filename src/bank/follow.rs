@@ -28,6 +28,11 @@ impl Place {
     pub fn next(self) -> Place {
         Place { number: self.number.saturating_add(1), ..self }
     }
+
+    /// True if the place is behind the last block that is wanted, if one is named.
+    pub fn is_beyond(self, last: Option<u64>) -> bool {
+        last.is_some_and(|last| self.height > last)
+    }
 }
 
 impl fmt::Display for Place {
@@ -141,6 +146,15 @@ mod tests {
             let said = place(bad).unwrap_err().to_string();
             assert!(said.ends_with("(a height such as 7, or HEIGHT-NUMBER such as 7-3)"), "{said}");
         }
+    }
+
+    #[test]
+    fn what_is_beyond_the_last_block_wanted_is_known() {
+        let is_beyond = |height, last| Place { height, number: 3 }.is_beyond(last);
+        assert_eq!(
+            [is_beyond(7, Some(6)), is_beyond(7, Some(7)), is_beyond(7, None)],
+            [true, false, false]
+        );
     }
 
     #[test]

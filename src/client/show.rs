@@ -37,11 +37,9 @@ impl<'a, O: Write, E: Write> Show<'a, O, E> {
 
     /// Takes what comes. It breaks off after the last block wanted, and if nobody reads the output.
     pub(super) fn take(&mut self, news: &News<'_>) -> Wish {
-        let is_beyond = |height: u64| self.to.is_some_and(|to| height > to);
         match news {
             News::Bank(_) => return ControlFlow::Continue(()),
-            News::Told(Told::Entry { place, .. }) if is_beyond(place.height) => return self.end(),
-            News::Told(Told::Mark(next)) if is_beyond(next.height) => return self.end(),
+            News::Told(told) if told.is_beyond(self.to) => return self.end(),
             News::Told(told @ (Told::Entry { .. } | Told::Logged { .. })) => self.add(told),
             News::Told(Told::Mark(_) | Told::Ended(..)) => {}
             News::Lost(failure) => {

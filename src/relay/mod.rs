@@ -113,13 +113,11 @@ fn follow(options: &Options, from: Place, sink: &mut dyn Sink) -> End {
 
 /// Takes what came. Returns how it ends, if it does.
 fn take(sink: &mut dyn Sink, (from, last): (Place, Option<u64>), news: &News<'_>) -> Option<End> {
-    let is_beyond = |height: u64| last.is_some_and(|last| height > last);
     let taken = match news {
         // Even if nothing is left to be done, it has to be the right bank.
-        News::Bank(bank) if is_beyond(from.height) => sink.bank(*bank).and_then(|()| done(sink)),
+        News::Bank(bank) if from.is_beyond(last) => sink.bank(*bank).and_then(|()| done(sink)),
         News::Bank(bank) => sink.bank(*bank),
-        News::Told(Told::Entry { place, .. }) if is_beyond(place.height) => done(sink),
-        News::Told(Told::Mark(next)) if is_beyond(next.height) => done(sink),
+        News::Told(told) if told.is_beyond(last) => done(sink),
         News::Told(Told::Entry { place, fields, entry }) => sink.entry(*place, fields, entry),
         News::Told(Told::Mark(_)) => sink.pause(),
         // The log is not asked for, and an end is followed by another beginning.

@@ -220,6 +220,16 @@ pub enum Told<'a> {
     Ended(ErrorCode, String),
 }
 
+impl Told<'_> {
+    /// True if this, and all that comes after it, is behind the last block that is wanted.
+    pub fn is_beyond(&self, last: Option<u64>) -> bool {
+        match self {
+            Told::Entry { place, .. } | Told::Mark(place) => place.is_beyond(last),
+            Told::Logged { .. } | Told::Ended(..) => false,
+        }
+    }
+}
+
 /// Reads a line that follows the request `id`; none if it is of another request.
 ///
 /// # Errors

@@ -28,6 +28,10 @@ pub const FORMAT: u32 = 6;
 /// The oldest format of a block 0 that is understood. A bank that was founded in it goes on in [`FORMAT`], since
 /// blocks never change.
 pub const OLDEST_FORMAT: u32 = 4;
+/// The first format in which servers and accounts may have keys, and a bank may go on from another one.
+pub const KEYS_SINCE: u32 = 5;
+/// The first format in which a bank may issue money, and entries tell their times.
+pub const ISSUING_SINCE: u32 = 6;
 
 /// The SHA-256 of a block's text, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -153,8 +153,7 @@ impl Chain {
 
     /// True if the chain names a key for each server. Then everybody has to prove a key, for ever.
     pub fn is_keyed(&self) -> bool {
-        let derived = &self.derived;
-        !derived.keys.is_empty() && derived.keys.len() == derived.instances.len()
+        self.derived.is_keyed()
     }
 
     /// True if an instance was a server's and is so no more, or was to become a server's and can't, because

@@ -11,6 +11,9 @@ use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::rule::LedgerError;
 use crate::bank::ledger::trial::Trial;
 
+/// The first format in which a newcomer begins in the bank's own first epoch. Before it, it began in epoch 1.
+const NEWCOMERS_SINCE: u32 = 6;
+
 impl Chain {
     /// Returns the end of the chain that this one goes on from, if it goes on from one.
     pub fn origin(&self) -> Option<&Origin> {
@@ -34,10 +37,10 @@ impl Chain {
 
     /// Returns the epoch in which a server begins that is admitted and was never a member. A server of that name may have
     /// been admitted to the former bank later than this one knows; so no session of it may be taken for one of this
-    /// bank's. (Banks that were founded in formats before 6 began with 1, and what follows from their chains stays.)
+    /// bank's. (Banks that were founded in an older format go on as they began: what follows from their chains stays.)
     pub(super) fn newcomers_epoch(&self) -> u64 {
         match self.genesis.format {
-            ..6 => 1,
+            ..NEWCOMERS_SINCE => 1,
             _ if planted!(NewcomersFormerEpoch) => 1,
             _ => self.first_epoch(),
         }

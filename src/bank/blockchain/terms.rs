@@ -3,11 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::bank::amount::Amount;
-use crate::bank::blockchain::block::{FORMAT, Genesis, OLDEST_FORMAT};
+use crate::bank::blockchain::block::{FORMAT, Genesis, ISSUING_SINCE, KEYS_SINCE, OLDEST_FORMAT};
 use crate::bank::limits::{MAX_FOUNDED, MAX_HOMES};
-
-/// The first format in which a bank may issue money.
-const ISSUING_FORMAT: u32 = 6;
 
 impl Genesis {
     /// Checks the founding terms by themselves.
@@ -22,7 +19,7 @@ impl Genesis {
             return Err("block 0 opens with more money than can be counted");
         };
         let total = origin.as_ref().map_or(total, |origin| origin.total);
-        if *issuing && *format < ISSUING_FORMAT {
+        if *issuing && *format < ISSUING_SINCE {
             return Err("block 0 issues money, and is of a format before there was any to issue");
         }
         if *issuing && total > MAX_FOUNDED {
@@ -35,7 +32,7 @@ impl Genesis {
             );
         }
         if let Some(origin) = origin {
-            if *format == OLDEST_FORMAT || *opening_balance != Amount::ZERO {
+            if *format < KEYS_SINCE || *opening_balance != Amount::ZERO {
                 return Err(
                     "block 0 goes on from another bank, and opens accounts with money of its own",
                 );
@@ -46,10 +43,7 @@ impl Genesis {
             return Ok(());
         }
         let different: BTreeSet<_> = keys.values().collect();
-        if *format == OLDEST_FORMAT
-            || !keys.keys().eq(servers.keys())
-            || different.len() < keys.len()
-        {
+        if *format < KEYS_SINCE || !keys.keys().eq(servers.keys()) || different.len() < keys.len() {
             return Err("block 0 names keys, and not one of its own for each server");
         }
         Ok(())
@@ -74,10 +68,10 @@ mod tests {
     fn money_is_issued_since_its_format_and_beside_what_leaves_room_for_it() {
         let one_more = Amount::new(MAX_FOUNDED.units() + 1).unwrap();
         let why = |format, opens_with| issuing(format, opens_with).check().err();
-        assert_eq!(why(ISSUING_FORMAT, MAX_FOUNDED), None);
-        let too_much = why(ISSUING_FORMAT, one_more).unwrap();
+        assert_eq!(why(ISSUING_SINCE, MAX_FOUNDED), None);
+        let too_much = why(ISSUING_SINCE, one_more).unwrap();
         assert!(too_much.contains("so much money"), "{too_much}");
-        let too_old = why(ISSUING_FORMAT - 1, Amount::ZERO).unwrap();
+        let too_old = why(ISSUING_SINCE - 1, Amount::ZERO).unwrap();
         assert!(too_old.contains("is of a format before"), "{too_old}");
     }
 }

@@ -6,7 +6,9 @@ use redis::{Cmd, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::bank::blockchain::block::{FORMAT, OLDEST_FORMAT, SealedBlock};
+use crate::bank::blockchain::block::{
+    FORMAT, ISSUING_SINCE, KEYS_SINCE, OLDEST_FORMAT, SealedBlock,
+};
 use crate::bank::blockchain::derived::{Derived, Membership, SessionsInChain};
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{InstanceId, LifeId, ServerId, SessionId, TurnNumber};
@@ -276,17 +278,13 @@ impl State {
 
 /// Returns the first field that is there, though a store of this older format can't have it.
 fn too_early(are_there: [bool; 3], older: Option<u32>) -> Option<(&'static str, u32)> {
-    let since = [(KEYS_FIELD, KEYS_SINCE), (TIMES_FIELD, TIMES_SINCE), (ISSUED_FIELD, TIMES_SINCE)];
+    let since =
+        [(KEYS_FIELD, KEYS_SINCE), (TIMES_FIELD, ISSUING_SINCE), (ISSUED_FIELD, ISSUING_SINCE)];
     let older = older?;
     let mut all = since.into_iter().zip(are_there);
     let early = all.find(|((_, since), is_there)| *is_there && older < *since);
     early.map(|((field, _), _)| (field, older))
 }
-
-/// The first format whose stores may name keys.
-const KEYS_SINCE: u32 = 5;
-/// The first format whose stores may tell times and what was issued.
-const TIMES_SINCE: u32 = 6;
 
 /// True if a store of this format can be read.
 pub(super) fn is_read(format: &str) -> bool {
