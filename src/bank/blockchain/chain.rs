@@ -4,7 +4,7 @@
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, BlockHash, Genesis, SealedBlock};
 use crate::bank::blockchain::block_error::BlockError;
-use crate::bank::blockchain::derived::{Deposed, Derived};
+use crate::bank::blockchain::derived::{Deposed, Derived, LogEnd};
 use crate::bank::blockchain::quorum::Quorum;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, InstanceId, ServerId};
@@ -50,28 +50,6 @@ impl Consequences {
     /// Returns the server that the block dismisses, if it dismisses one.
     pub fn dismisses(&self) -> Option<&ServerId> {
         self.deposed.dismissed.as_ref()
-    }
-}
-
-/// The end of the elements of one server in a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LogEnd {
-    /// The position of the last entry.
-    pub last: Position,
-    /// The latest time that an element tells, if one does.
-    pub time: Option<WallTime>,
-    /// What the server has issued until then beyond what it took back, in units.
-    pub issued: i64,
-}
-
-impl Derived {
-    /// Notes where a server's elements in a block end.
-    pub(super) fn ends(&mut self, server: &ServerId, LogEnd { last, time, issued }: LogEnd) {
-        self.included.insert(server.clone(), last);
-        self.times.extend(time.map(|time| (server.clone(), time)));
-        if (issued != 0 || self.issued.contains_key(server)) && !planted!(IssuedUncounted) {
-            self.issued.insert(server.clone(), issued);
-        }
     }
 }
 
@@ -260,7 +238,7 @@ impl Chain {
     }
 
     /// Checks that elements go on where the chain's entries of a server end, and that none is earlier than the one
-    /// before; returns where they end.
+    /// before; returns where they end, and the latest time until then.
     ///
     /// # Errors
     /// The first thing that is wrong with the elements.
@@ -268,7 +246,7 @@ impl Chain {
         &self,
         server: &ServerId,
         log: &[Element],
-    ) -> Result<Position, BlockError> {
+    ) -> Result<(Position, Option<WallTime>), BlockError> {
         // Opening blocks may hold entries of homes that are yet to be admitted.
         let is_member =
             self.derived.is_member(server) || !self.is_complete() || planted!(DismissedLogCounts);
@@ -291,7 +269,7 @@ impl Chain {
             }
             last = element.last();
         }
-        Ok(last)
+        Ok((last, time))
     }
 
     /// Applies the beginning of a server's log after the head; returns its end.
@@ -301,7 +279,7 @@ impl Chain {
         server: &ServerId,
         log: &[Element],
     ) -> Result<LogEnd, BlockError> {
-        let last = self.verify_sequence(server, log)?;
+        let (last, time) = self.verify_sequence(server, log)?;
         let mut issued = self.issued_by(server);
         for element in log {
             let wrong = |place: usize, error| BlockError::Entry {
@@ -322,7 +300,6 @@ impl Chain {
             issued =
                 self.issued_after(issued, element).map_err(|(place, error)| wrong(place, error))?;
         }
-        let time = log.iter().rev().find_map(Element::time);
         Ok(LogEnd { last, time, issued })
     }
 

@@ -70,6 +70,17 @@ pub struct Deposed {
     pub dismissed: Option<ServerId>,
 }
 
+/// The end of the elements of one server in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LogEnd {
+    /// The position of the last entry.
+    pub last: Position,
+    /// The time of the last element until then that tells one.
+    pub time: Option<WallTime>,
+    /// What the server has issued until then beyond what it took back, in units.
+    pub issued: i64,
+}
+
 impl Derived {
     /// Returns what follows from block 0.
     pub fn at_founding(genesis: &Genesis) -> Derived {
@@ -125,6 +136,15 @@ impl Derived {
             }
         }
         deposed
+    }
+
+    /// Notes where a server's elements in a block end.
+    pub(super) fn ends(&mut self, server: &ServerId, LogEnd { last, time, issued }: LogEnd) {
+        self.included.insert(server.clone(), last);
+        self.times.extend(time.map(|time| (server.clone(), time)));
+        if (issued != 0 || self.issued.contains_key(server)) && !planted!(IssuedUncounted) {
+            self.issued.insert(server.clone(), issued);
+        }
     }
 
     /// True if the chain names a key for each server.
