@@ -147,6 +147,10 @@ impl Replay {
             Some(chain) => {
                 let verified = chain.verify(&self.balances, &block);
                 let consequences = verified.map_err(|error| error.to_string())?;
+                let opening = block.block().opening.iter();
+                for (session, highest) in opening.flat_map(|opening| &opening.sessions) {
+                    self.requests.cover(session, *highest);
+                }
                 check_requests(&mut self.requests, block.block())?;
                 let changes = chain.append(&block, consequences);
                 self.balances.commit(changes, block.height());

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::bank::ids::{RequestId, SessionId};
+use crate::bank::ids::{RequestId, SessionId, SessionName};
+use crate::bank::ledger::element::Element;
 
 /// A set of requests, held as ranges of numbers for each session. Clients count and few requests are refused,
 /// so millions of requests make few ranges.
@@ -23,6 +24,34 @@ impl Requests {
                 true
             }
         }
+    }
+
+    /// Notes that all numbers of a session up to this one are used.
+    pub fn cover(&mut self, session: &SessionId, highest: u64) {
+        let numbers = self.sessions.entry(session.clone()).or_default();
+        let last = numbers.ranges.entry(1).or_default();
+        *last = highest.max(*last);
+    }
+
+    /// Returns the sessions that clients named, by their ids in a bank that goes on in this epoch, each with its highest
+    /// number in this set or in these elements.
+    pub fn carried<'a>(
+        &self,
+        elements: impl Iterator<Item = &'a Element>,
+        epoch: u64,
+    ) -> BTreeMap<SessionId, u64> {
+        let mut carried = BTreeMap::new();
+        let records = elements.flat_map(Element::records);
+        let logged = records.filter_map(|record| record.request.as_ref());
+        let logged = logged.map(|RequestId { session, number }| (session, *number));
+        for (session, number) in self.highest().chain(logged) {
+            if session.is_named() {
+                let here = SessionId::from(SessionName { epoch, ..(**session).clone() });
+                let highest = carried.entry(here).or_default();
+                *highest = number.max(*highest);
+            }
+        }
+        carried
     }
 
     /// Returns the highest number of each session, in the sessions' order.

@@ -7,7 +7,7 @@ use crate::audit::examined::Examined;
 use crate::audit::finding::{Finding, Trouble};
 use crate::audit::replay::{BlockFound, Replay};
 use crate::bank::blockchain::block::{Accounts, Block, BlockHash, Origin};
-use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ids::{AccountId, ServerId, SessionId};
 use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::element::Element;
 use crate::bank::stored::Place;
@@ -96,8 +96,45 @@ pub fn compare(former: &mut [Examined], new: &mut Examined) -> Result<Vec<String
             origin.total, origin.accounts
         ));
     }
-    let carried = check_opening(new, &origin, replay.balances())?;
-    check_carried(former, new, &origin, carried)
+    let (carried, sessions) = check_opening(new, &origin, replay.balances())?;
+    let right = replay.requests().carried(carried.values().flatten(), origin.epoch);
+    let notes = check_carried(former, new, &origin, carried)?;
+    match check_sessions(&origin, ended.knows_all_names(), &sessions, &right) {
+        Ok(()) => Ok(notes),
+        Err(what) => Err(Finding::new(new.source.spot(&Place::Block(0)), what).into()),
+    }
+}
+
+/// Compares the sessions in the opening blocks with those that clients had named.
+fn check_sessions(
+    origin: &Origin,
+    knows_all: bool,
+    told: &BTreeMap<SessionId, u64>,
+    right: &BTreeMap<SessionId, u64>,
+) -> Result<(), String> {
+    // Banks were founded before sessions were told. They say that they don't know all.
+    if told.is_empty() && !origin.sessions {
+        return Ok(());
+    }
+    if origin.sessions && !knows_all {
+        return Err("it says that it knows all sessions, and the former bank didn't".to_owned());
+    }
+    let differs = |session: &&SessionId| told.get(*session) != right.get(*session);
+    match told.keys().chain(right.keys()).find(differs) {
+        None => Ok(()),
+        Some(session) => Err(match (told.get(session), right.get(session)) {
+            (Some(here), Some(there)) => {
+                format!("it says that {session} was used up to {here}, and it was up to {there}")
+            }
+            (Some(here), _) => {
+                format!("it says that {session} was used up to {here}, and it never was")
+            }
+            (None, there) => {
+                let there = there.copied().unwrap_or_default();
+                format!("it leaves out {session}, which was used up to {there}")
+            }
+        }),
+    }
 }
 
 /// Checks that the former chain ends where the new one says.
@@ -149,14 +186,18 @@ fn replay_to(one: &mut Examined, height: u64) -> Result<Replay, Trouble> {
     Ok(replay)
 }
 
-/// Compares the accounts in the opening blocks with those at the end of the former chain. Returns the elements that
-/// were carried over.
+/// The elements that were carried over, and the sessions.
+type Carried = (BTreeMap<ServerId, Vec<Element>>, BTreeMap<SessionId, u64>);
+
+/// Compares the accounts in the opening blocks with those at the end of the former chain. Returns what else is in
+/// them.
 fn check_opening(
     new: &mut Examined,
     origin: &Origin,
     ended: &Balances,
-) -> Result<BTreeMap<ServerId, Vec<Element>>, Trouble> {
+) -> Result<Carried, Trouble> {
     let mut carried: BTreeMap<ServerId, Vec<Element>> = BTreeMap::new();
+    let mut sessions = BTreeMap::new();
     let mut seen: BTreeSet<AccountId> = BTreeSet::new();
     let mut next = 1;
     while origin.opens(next) && next < new.first {
@@ -170,6 +211,7 @@ fn check_opening(
             if let Some(accounts) = &block.opening {
                 check_accounts(accounts, ended).map_err(|what| Finding::new(spot, what))?;
                 seen.extend(accounts.balances.iter().map(|(account, _)| account.clone()));
+                sessions.extend(accounts.sessions.clone());
             }
             for (server, log) in block.logs {
                 carried.entry(server).or_default().extend(log);
@@ -178,7 +220,7 @@ fn check_opening(
         }
     }
     match ended.all_committed().find(|(account, _)| !seen.contains(account)) {
-        None => Ok(carried),
+        None => Ok((carried, sessions)),
         Some((account, amount)) => {
             let what = format!(
                 "it leaves out {account}, which held {amount} where the former chain ended"

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::bank::blockchain::block::Accounts;
 use crate::bank::ids::{AccountId, RequestId, ServerId};
 use crate::bank::ledger::entry::{Action, Entry, Record, Via};
 use crate::bank::reference::Reference;
@@ -277,7 +278,12 @@ fn built_by(block: &HashedBlock) -> String {
             }
         }
         (None, None) => match &block.opening {
-            Some(accounts) => format!("opening: accounts: {}", accounts.balances.len()),
+            Some(Accounts { balances, sessions, .. }) if sessions.is_empty() => {
+                format!("opening: accounts: {}", balances.len())
+            }
+            Some(Accounts { balances, sessions, .. }) => {
+                format!("opening: accounts: {}, named sessions: {}", balances.len(), sessions.len())
+            }
             None => "opening: from a log of the former bank".into(),
         },
     }

@@ -9,7 +9,9 @@ mod support;
 
 mod damaged;
 mod folders;
+mod founded;
 mod founding;
+mod founding_names;
 mod interrupted;
 mod succession;
 mod taking;

@@ -10,11 +10,12 @@ use paxos_banking::bank::amount::Amount;
 use paxos_banking::bank::blockchain::block::{BlockHash, FORMAT, Genesis, Origin, SealedBlock};
 use paxos_banking::bank::blockchain::origin::Opening;
 use paxos_banking::bank::fingerprint::Fingerprint;
-use paxos_banking::bank::ids::{AccountId, InstanceId, ServerId};
+use paxos_banking::bank::ids::{AccountId, InstanceId, ServerId, SessionId};
 use paxos_banking::bank::ledger::element::Element;
 use serde_json::{Value, json};
 
 use crate::bank::Archived;
+use crate::support::cluster::Client;
 use crate::told::{Told, back_up, program};
 
 /// What a new bank begins with, taken apart so that it can be changed.
@@ -22,14 +23,19 @@ use crate::told::{Told, back_up, program};
 struct Parts {
     origin: Origin,
     accounts: Vec<(AccountId, Amount, Option<Fingerprint>)>,
+    sessions: BTreeMap<SessionId, u64>,
     logs: BTreeMap<ServerId, Vec<Element>>,
 }
 
 impl Parts {
     fn of(folder: &Path) -> Parts {
         let opening = going_on(&[folder.to_owned()]).unwrap().opening;
-        let mut parts =
-            Parts { origin: opening.origin.clone(), accounts: Vec::new(), logs: BTreeMap::new() };
+        let mut parts = Parts {
+            origin: opening.origin.clone(),
+            accounts: Vec::new(),
+            sessions: BTreeMap::new(),
+            logs: BTreeMap::new(),
+        };
         let mut height = 0;
         while let Some(block) = opening.block_after(height, BlockHash::NONE) {
             if let Some(accounts) = &block.block().opening {
@@ -37,6 +43,7 @@ impl Parts {
                     (account.clone(), *amount, accounts.keys.get(account).copied())
                 };
                 parts.accounts.extend(accounts.balances.iter().map(with_key));
+                parts.sessions.extend(accounts.sessions.clone());
             }
             for (server, log) in &block.block().logs {
                 parts.logs.entry(server.clone()).or_default().extend(log.clone());
@@ -48,7 +55,8 @@ impl Parts {
 
     /// Writes the chain of a bank that begins so.
     fn write(self, path: &Path) -> PathBuf {
-        let opening = Opening::new(self.origin, self.accounts.into_iter(), self.logs).unwrap();
+        let Parts { origin, accounts, sessions, logs } = self;
+        let opening = Opening::new(origin, accounts.into_iter(), sessions, logs).unwrap();
         let servers = ["A", "B", "C"]
             .map(|id| (id.parse().unwrap(), InstanceId(0xa + id.as_bytes()[0] as u64)));
         let mut block = SealedBlock::genesis(Genesis {
@@ -84,7 +92,7 @@ fn units(units: u64) -> Amount {
 
 type Difference = (&'static str, fn(&mut Parts), &'static str);
 
-const DIFFERENCES: [Difference; 12] = [
+const DIFFERENCES: [Difference; 16] = [
     (
         "money of one account is another's",
         |parts| {
@@ -143,11 +151,38 @@ const DIFFERENCES: [Difference; 12] = [
         |parts| {
             let log = parts.logs.values_mut().next().unwrap();
             let last = log.pop().unwrap();
-            let text = last.text().replacen(",2]", ",3]", 1);
+            let text = last.text().replacen(",1,", ",3,", 1);
             assert_ne!(text, last.text());
             log.push(Element::open(&text).unwrap());
         },
         "was carried over as another entry",
+    ),
+    (
+        "a name had come further",
+        |parts| *parts.sessions.values_mut().next().unwrap() -= 1,
+        "named.invoices was used up to 1, and it was up to 2",
+    ),
+    (
+        "a name is left out",
+        |parts| parts.sessions.clear(),
+        "named.invoices, which was used up to 2",
+    ),
+    (
+        "a name more",
+        |parts| {
+            let session = format!("B.{}.named.wages", parts.origin.epoch);
+            parts.sessions.insert(session.parse().unwrap(), 7);
+        },
+        "named.wages was used up to 7, and it never was",
+    ),
+    (
+        "names are told that are not all, and one is wrong",
+        |parts| {
+            parts.origin.sessions = false;
+            let session = format!("B.{}.named.wages", parts.origin.epoch);
+            parts.sessions = [(session.parse().unwrap(), 7)].into();
+        },
+        "named.wages was used up to 7, and it never was",
     ),
 ];
 
@@ -168,6 +203,12 @@ fn each_difference_between_the_end_of_one_bank_and_the_beginning_of_the_next_is_
             json!("accepted"),
             "{request}"
         );
+    }
+    let mut client = Client::try_connect(archived.bank.address("A")).unwrap();
+    let session = client.ask(&json!({"session": {"name": "invoices"}}))["session"].clone();
+    for number in [1, 2] {
+        let pays = json!({"to": "B", "amount": 1, "session": session, "number": number});
+        assert_eq!(client.ask(&json!({"transfer": pays}))["outcome"], json!("accepted"));
     }
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("a");

@@ -123,6 +123,7 @@ pub fn stories() -> Vec<Vec<Message>> {
     let accounts = Accounts {
         balances: vec![(account("A/alice"), Amount::ZERO), (account("B"), Amount::MAX)],
         keys: BTreeMap::from([(account("A/alice"), Fingerprint([7; 32]))]),
+        sessions: BTreeMap::from([("A.1000001.named.invoices".parse().unwrap(), 7)]),
     };
     let (proposer, opening, none) = (None, Some(accounts), BTreeMap::new());
     // Of a bank that goes on from another one.

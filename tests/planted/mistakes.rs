@@ -121,6 +121,8 @@ mistakes! {
     NameOfAnyKey: "a client's name for its session is the same for all keys",
     NewcomersFormerEpoch: "who is admitted begins in an epoch of the former bank",
     FormerNameIsNew: "a name that was used in the former bank is taken for a new one",
+    CarriedNamesUnread: "a server doesn't read in the opening blocks how far names had come",
+    CarriedNamesForgotten: "a start from the whole chain forgets how far names had come in the former bank",
     LostNamesUnread: "a server with another store doesn't read in the chain what was asked of the lost one",
     SessionNamesCounted: "the next session's name can be told beforehand",
     AnyNumberWaits: "requests that wait are not bounded in items",

@@ -12,7 +12,8 @@ use crate::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::request::Request;
 use crate::machine::scenes::{
-    fair, going_on, issuing, keys, leaving, member_blocks, members, names, rejoining, trust,
+    fair, going_on, going_on_names, issuing, keys, leaving, member_blocks, members, names,
+    rejoining, trust,
 };
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
@@ -73,7 +74,9 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::NameForgotten, names::a_used_name_is_never_forgotten),
     (Mistake::NameOfAnyKey, names::a_name_belongs_to_its_key),
     (Mistake::NewcomersFormerEpoch, going_on::who_is_admitted_to_it_begins_in_its_first_epoch),
-    (Mistake::FormerNameIsNew, going_on::a_name_of_the_former_bank_is_no_new_one),
+    (Mistake::FormerNameIsNew, going_on_names::a_name_of_the_former_bank_is_no_new_one),
+    (Mistake::CarriedNamesUnread, going_on_names::names_go_on_where_the_former_bank_ended),
+    (Mistake::CarriedNamesForgotten, going_on_names::names_go_on_where_the_former_bank_ended),
     (Mistake::LostNamesUnread, names::a_name_outlives_a_lost_store),
     (Mistake::SessionNamesCounted, fair::the_next_session_s_name_can_not_be_told_beforehand),
     (Mistake::VotesAtOnce, rejoining::nothing_is_said_before_the_chain_names_the_store),

@@ -29,7 +29,7 @@ mod vain_runs;
 mod voting;
 mod waiting;
 
-use machine::scenes::{fair, going_on, issuing, keys, names, trust};
+use machine::scenes::{fair, going_on, going_on_names, issuing, keys, names, trust};
 use machine::stage;
 use paxos_banking::bank;
 
@@ -90,12 +90,16 @@ scenes! {
     going_on:
     a_bank_goes_on_with_the_balances_and_entries_of_another,
     a_request_of_the_former_bank_never_pays_again,
-    a_name_of_the_former_bank_is_no_new_one,
     servers_that_go_on_from_different_ends_found_nothing,
     a_block_0_that_goes_on_from_elsewhere_is_not_taken,
     no_server_is_open_before_it_holds_all_opening_blocks,
     opening_blocks_are_bounded_and_hold_each_account_once,
     who_is_admitted_to_it_begins_in_its_first_epoch,
+    ;
+    going_on_names:
+    a_name_of_the_former_bank_is_no_new_one,
+    names_go_on_where_the_former_bank_ended,
+    a_session_that_nobody_can_have_named_is_in_no_opening_block,
     ;
     names:
     a_name_is_found_again,

@@ -253,6 +253,7 @@ impl Backups {
             epoch,
             accounts,
             total: total.ok_or("all accounts hold more than a bank can hold")?,
+            sessions: chain.knows_all_names(),
             blocks: Vec::new(),
         };
         let balances = replay.balances();
@@ -262,6 +263,7 @@ impl Backups {
             let key = balances.committed_key(&account);
             (account, amount, key)
         });
-        Opening::new(origin, with_keys, logs)
+        let sessions = replay.requests().carried(logs.values().flatten(), epoch);
+        Opening::new(origin, with_keys, sessions, logs)
     }
 }

@@ -19,7 +19,7 @@ use crate::bank::amount::Amount;
 use crate::bank::as_text::serde_as_text;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::hex;
-use crate::bank::ids::{AccountId, InstanceId, ServerId};
+use crate::bank::ids::{AccountId, InstanceId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Entry, Position, Record};
 
@@ -122,11 +122,15 @@ pub struct Origin {
     pub accounts: u64,
     /// The sum of their balances.
     pub total: Amount,
+    /// True if the opening blocks tell all sessions that clients named until then. (Banks that were founded before
+    /// opening blocks told any don't know them.)
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sessions: bool,
     /// The hashes of the opening blocks, each with [`BlockHash::NONE`] for the block before.
     pub blocks: Vec<BlockHash>,
 }
 
-/// Accounts with the balances with which they begin.
+/// Accounts with the balances with which they begin, and sessions that go on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accounts {
@@ -135,6 +139,9 @@ pub struct Accounts {
     /// The keys of those that have an owner's key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<AccountId, Fingerprint>,
+    /// Sessions that clients named in the former bank, by their ids in this one, each with its highest number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sessions: BTreeMap<SessionId, u64>,
 }
 
 /// A block as the chain holds it.
@@ -199,6 +206,13 @@ impl Block {
     /// Returns the elements that it holds of one server's log.
     pub fn log(&self, server: &ServerId) -> &[Element] {
         self.logs.get(server).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the sessions with a server that go on from the former bank, each with its highest number there.
+    pub fn carried(&self, server: &ServerId) -> impl Iterator<Item = (&SessionId, u64)> {
+        let all = self.opening.iter().flat_map(|opening| &opening.sessions);
+        let own = all.filter(move |(session, _)| session.server == *server);
+        own.map(|(session, highest)| (session, *highest))
     }
 
     /// Returns the number of entries.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::bank::blockchain::block::{Accounts, Block, BlockHash, Origin, SealedBlock};
 use crate::bank::blockchain::block_error::BlockError;
 use crate::bank::blockchain::chain::{Chain, Consequences};
-use crate::bank::ids::AccountId;
+use crate::bank::ids::{AccountId, SessionId};
 use crate::bank::ledger::balances::{Balances, View};
 use crate::bank::ledger::entry::Position;
 use crate::bank::ledger::rule::LedgerError;
@@ -25,6 +25,12 @@ impl Chain {
         self.origin().is_none_or(|origin| !origin.opens(self.height + 1))
     }
 
+    /// Says how many opening blocks are there.
+    pub fn opening_in_words(&self) -> String {
+        let all = self.origin().map_or(0, |origin| origin.blocks.len());
+        format!("its opening blocks: {} of {all} are there", self.height.min(all as u64))
+    }
+
     /// True if the block of this height is an opening block.
     pub fn is_opening(&self, height: u64) -> bool {
         self.origin().is_some_and(|origin| origin.opens(height))
@@ -33,6 +39,11 @@ impl Chain {
     /// Returns the epoch in which this bank began.
     pub fn first_epoch(&self) -> u64 {
         self.origin().map_or(Position::START.epoch, |origin| origin.epoch)
+    }
+
+    /// True if a name that no session has here was never used, whatever bank this one goes on from.
+    pub fn knows_all_names(&self) -> bool {
+        self.origin().is_none_or(|origin| origin.sessions)
     }
 
     /// Returns the epoch in which a server begins that is admitted and was never a member. A server of that name may have
@@ -89,6 +100,7 @@ impl Chain {
         let mut trial = Trial::new(balances, View::Committed);
         if let Some(accounts) = &block.block().opening {
             self.open(&mut trial, accounts)?;
+            self.check_carried(accounts)?;
         }
         // A rejoin or a key of these entries is the former bank's business.
         for (server, log) in &block.block().logs {
@@ -111,7 +123,7 @@ impl Chain {
 
     /// Gives accounts the balances with which they begin.
     fn open(&self, trial: &mut Trial<'_>, accounts: &Accounts) -> Result<(), BlockError> {
-        let Accounts { balances, keys } = accounts;
+        let Accounts { balances, keys, sessions: _ } = accounts;
         if !balances.is_sorted_by(|(one, _), (next, _)| one < next) {
             return Err(BlockError::Genesis("its accounts are not in the order of their names"));
         }
@@ -132,6 +144,18 @@ impl Chain {
             )?;
         }
         Ok(())
+    }
+
+    /// Checks the sessions that go on from the former bank.
+    fn check_carried(&self, accounts: &Accounts) -> Result<(), BlockError> {
+        let is_one = |(session, highest): (&SessionId, &u64)| {
+            let is_here = self.derived.included.contains_key(&session.server);
+            session.is_named() && session.epoch == self.first_epoch() && is_here && *highest > 0
+        };
+        match accounts.sessions.iter().all(is_one) {
+            true => Ok(()),
+            false => Err(BlockError::Genesis("it tells a session that no client can have named")),
+        }
     }
 }
 

@@ -1,15 +1,15 @@
 //! A bank that goes on where another one ended (DESIGN.md, "Founding and identity").
 //!
 //! Its block 0 says which chain it goes on from, and names its *opening blocks*: the blocks after block 0,
-//! which hold the balances at the head of the former chain, and then the entries that were in its servers' logs and
-//! are in no block of it. They are named by their hashes, so that each is bounded, and none needs a run.
+//! which hold the balances at the head of the former chain, how far the sessions had come that clients named, and then
+//! the entries that were in its servers' logs and are in no block of it. They are named by their hashes, so that each is bounded, and none needs a run.
 
 use std::collections::BTreeMap;
 
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Accounts, Block, BlockHash, Origin, SealedBlock};
 use crate::bank::fingerprint::Fingerprint;
-use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ids::{AccountId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 
 /// About how many bytes of text an opening block has.
@@ -75,31 +75,35 @@ impl Opening {
     /// # Errors
     /// If there are more accounts than a block 0 can name.
     pub fn new(
-        mut origin: Origin,
+        origin: Origin,
         accounts: impl Iterator<Item = (AccountId, Amount, Option<Fingerprint>)>,
+        sessions: BTreeMap<SessionId, u64>,
         logs: BTreeMap<ServerId, Vec<Element>>,
     ) -> Result<Opening, String> {
-        let (mut blocks, mut piece, mut bytes) = (Vec::new(), Accounts::default(), 0);
-        for (account, amount, key) in accounts {
-            bytes += account.as_str().len() + 16 + if key.is_some() { 2 * 60 } else { 0 };
-            if let Some(key) = key {
-                piece.keys.insert(account.clone(), key);
-            }
-            piece.balances.push((account, amount));
-            if bytes >= BLOCK_BYTES {
-                push(&mut blocks, Some(std::mem::take(&mut piece)), BTreeMap::new());
-                bytes = 0;
-            }
-        }
-        if !piece.balances.is_empty() {
-            push(&mut blocks, Some(piece), BTreeMap::new());
-        }
+        Opening::cut(origin, accounts, sessions, logs, BLOCK_BYTES)
+    }
+
+    /// Does the same, with opening blocks of about so many bytes.
+    ///
+    /// # Errors
+    /// If there are more accounts than a block 0 can name.
+    pub fn cut(
+        mut origin: Origin,
+        accounts: impl Iterator<Item = (AccountId, Amount, Option<Fingerprint>)>,
+        sessions: BTreeMap<SessionId, u64>,
+        logs: BTreeMap<ServerId, Vec<Element>>,
+        most: usize,
+    ) -> Result<Opening, String> {
+        let mut pieces = Pieces::of(most);
+        accounts.for_each(|(account, amount, key)| pieces.account(account, amount, key));
+        sessions.into_iter().for_each(|(session, highest)| pieces.session(session, highest));
+        let mut blocks = pieces.into_blocks();
         for (server, log) in logs {
             let (mut some, mut bytes) = (Vec::new(), 0);
             for element in log {
                 bytes += element.text().len();
                 some.push(element);
-                if bytes >= BLOCK_BYTES {
+                if bytes >= most {
                     let logs = [(server.clone(), std::mem::take(&mut some))].into();
                     push(&mut blocks, None, logs);
                     bytes = 0;
@@ -127,6 +131,52 @@ impl Opening {
 pub fn first_epoch(epochs: impl Iterator<Item = u64>) -> u64 {
     let last = epochs.max().unwrap_or_default();
     (last / EPOCHS_APART + 1) * EPOCHS_APART + 1
+}
+
+/// Accounts and sessions, cut into opening blocks.
+struct Pieces {
+    /// About how many bytes of text a block may have.
+    most: usize,
+    blocks: Vec<SealedBlock>,
+    /// What goes into the next block, and about how many bytes of text that is.
+    piece: Accounts,
+    bytes: usize,
+}
+
+impl Pieces {
+    fn of(most: usize) -> Pieces {
+        Pieces { most, blocks: Vec::new(), piece: Accounts::default(), bytes: 0 }
+    }
+
+    fn account(&mut self, account: AccountId, amount: Amount, key: Option<Fingerprint>) {
+        let bytes = account.as_str().len() + 16 + if key.is_some() { 2 * 60 } else { 0 };
+        if let Some(key) = key {
+            self.piece.keys.insert(account.clone(), key);
+        }
+        self.piece.balances.push((account, amount));
+        self.has_grown(bytes);
+    }
+
+    fn session(&mut self, session: SessionId, highest: u64) {
+        let bytes = session.to_string().len() + 20;
+        self.piece.sessions.insert(session, highest);
+        self.has_grown(bytes);
+    }
+
+    fn has_grown(&mut self, by: usize) {
+        self.bytes += by;
+        if self.bytes >= self.most {
+            push(&mut self.blocks, Some(std::mem::take(&mut self.piece)), BTreeMap::new());
+            self.bytes = 0;
+        }
+    }
+
+    fn into_blocks(mut self) -> Vec<SealedBlock> {
+        if self.bytes > 0 {
+            push(&mut self.blocks, Some(self.piece), BTreeMap::new());
+        }
+        self.blocks
+    }
 }
 
 fn push(

@@ -216,6 +216,8 @@ fn a_name_begins_only_where_it_can_not_have_been_used_and_there_is_room() {
     assert!(refused(&begun, "plain", Some(1)).contains("before this bank had keys"));
     assert!(refused(&begun, "former", Some(1)).contains("in the bank that it goes on from"));
     assert_eq!(refused(&begun, "former", Some(2)), "", "another key's");
+    // A bank without keys may go on from one with keys, and doesn't know whose the name is.
+    assert!(refused(&begun, "former", None).contains("in the bank that it goes on from"));
     assert_eq!(refused(&begun, "of-one", Some(2)), "");
     let two = use_it(&named("of-one-too", 7, Some(1)));
     assert!(refused(&two, "third", Some(1)).contains("this key has used 2 names"));

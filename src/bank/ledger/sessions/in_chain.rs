@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Sessions;
+use crate::bank::blockchain::block::Block;
 use crate::bank::blockchain::derived::SessionsInChain;
-use crate::bank::ids::{Naming, RequestId, SessionId};
+use crate::bank::ids::{Naming, RequestId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::limits::Limits;
@@ -58,6 +59,31 @@ impl Sessions {
             });
         }
         sessions
+    }
+
+    /// Notes what a block of the chain tells of sessions with this server; returns the changes for the store.
+    pub fn came_with(&mut self, block: &Block, server: &ServerId) -> SessionChanges {
+        let mut changes = self.came_into_chain(block.log(server));
+        if !planted!(CarriedNamesUnread) {
+            let carried = self.carry_over(block, server);
+            changes.highest.extend(carried);
+        }
+        changes
+    }
+
+    /// Notes the sessions that an opening block tells: in each of them all numbers up to its highest have expired.
+    /// Returns them.
+    pub fn carry_over(&mut self, block: &Block, server: &ServerId) -> BTreeMap<SessionId, u64> {
+        let carried = block.carried(server).map(|(session, highest)| (session.clone(), highest));
+        let carried: BTreeMap<SessionId, u64> = carried.collect();
+        for (session, highest) in &carried {
+            self.touch(session, None);
+            self.change(session, |state| {
+                state.in_chain = state.in_chain.max(Some(*highest));
+                state.floor = state.floor.max(*highest);
+            });
+        }
+        carried
     }
 
     /// Notes that these elements have come into the chain; returns the changes for the store.

@@ -34,7 +34,8 @@ impl Sessions {
         for (other, _) in named.filter(|(_, state)| state.is_used()) {
             let SessionName { naming, epoch, owner, .. } = &**other;
             let is_same = *naming == session.naming && other != session;
-            if is_same && (owner.is_none() || *owner == session.owner) {
+            let may_be_one = owner.is_none() || session.owner.is_none() || *owner == session.owner;
+            if is_same && may_be_one {
                 return Err(format!(
                     "the name {name} was used before this bank had keys, or in the bank that it goes on from: \
                      choose another"

@@ -70,7 +70,7 @@ impl Server {
         self.proposer.begin_rounds_anew();
         self.ledger.balances.commit(changes, block.height());
         let (pages, checkpoint) = self.pages_for(block);
-        let sessions = self.ledger.sessions.came_into_chain(block.block().log(&self.config.id));
+        let sessions = self.ledger.sessions.came_with(block.block(), &self.config.id);
         self.write(Write::Append {
             block: block.clone(),
             from_accepted,

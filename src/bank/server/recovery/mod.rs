@@ -98,6 +98,9 @@ impl Recovery {
             }
         }
         self.sessions.recall(block.block().log(&self.config.id), true);
+        if !planted!(CarriedNamesForgotten) {
+            self.sessions.carry_over(block.block(), &self.config.id);
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{RecoveryError, corrupt};
-use crate::bank::blockchain::block::{BlockHash, SealedBlock};
+use crate::bank::blockchain::block::{Block, BlockHash, SealedBlock};
 use crate::bank::blockchain::block_error::BlockError;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::derived::{Derived, SessionsInChain};
@@ -90,19 +90,20 @@ impl Replay {
                 self.balances.commit(changes, block.height());
             }
         }
-        self.see_sessions(block.block().log(&self.id))
+        self.see_sessions(block.block())
     }
 
-    /// Checks that the store knows the sessions of these entries, which are in the chain.
-    pub(super) fn see_sessions(&mut self, elements: &[Element]) -> Result<(), RecoveryError> {
+    /// Checks that the store knows the sessions that a block of the chain tells.
+    pub(super) fn see_sessions(&mut self, block: &Block) -> Result<(), RecoveryError> {
         let SessionsInChain { highest: sessions, horizon } = &self.claims.sessions;
-        let records = elements.iter().flat_map(Element::records);
-        for request in records.filter_map(|record| record.request.as_ref()) {
-            let RequestId { session, number } = request;
+        let records = block.log(&self.id).iter().flat_map(Element::records);
+        let requests = records.filter_map(|record| record.request.as_ref());
+        let asked = requests.map(|RequestId { session, number }| (session, *number));
+        for (session, number) in asked.chain(block.carried(&self.id)) {
             match sessions.get(session) {
-                Some(said) if number <= said => match self.highest.get_mut(session) {
-                    Some(highest) => *highest = (*highest).max(*number),
-                    None => drop(self.highest.insert(session.clone(), *number)),
+                Some(said) if number <= *said => match self.highest.get_mut(session) {
+                    Some(highest) => *highest = (*highest).max(number),
+                    None => drop(self.highest.insert(session.clone(), number)),
                 },
                 Some(said) => {
                     let what = format!("{said} is there, and the chain holds {number}");

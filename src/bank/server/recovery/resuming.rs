@@ -31,9 +31,8 @@ impl Recovery {
         let limits = &self.config.limits;
         self.sessions = Sessions::restore(limits, &stored.sessions, false);
         for block in tail {
-            let own = block.block().log(id);
-            self.replay.see_sessions(own)?;
-            self.sessions.recall(own, true);
+            self.replay.see_sessions(block.block())?;
+            self.sessions.recall(block.block().log(id), true);
         }
         self.replay.chain = Some(resumed);
         self.resumed = true;

@@ -44,8 +44,8 @@ impl Server {
         let session = SessionId::from(SessionName { naming, server, epoch, owner });
         if !self.ledger.sessions.is_used(&session) {
             // What was asked under it in the former bank may be in the balances, and can't be known here.
-            let goes_on = self.chain().origin().is_some() && !planted!(FormerNameIsNew);
-            if goes_on && last != Some(0) {
+            let may_be_used = !self.chain().knows_all_names() && !planted!(FormerNameIsNew);
+            if may_be_used && last != Some(0) {
                 return refused(format!(
                     "this bank goes on from another one, where {name} may have been used: take a new name, with \
                      \"last\":0; or this one, if it was never used"

@@ -8,24 +8,34 @@ use crate::bank::blockchain::chain::Chain;
 use crate::bank::blockchain::origin::{Opening, first_epoch};
 use crate::bank::effects::Event;
 use crate::bank::fingerprint::Fingerprint;
-use crate::bank::ids::{ConnectionId, NamedSession, RequestId, ServerId, SessionId};
+use crate::bank::ids::{ConnectionId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::balances::Balances;
 use crate::bank::ledger::element::Element;
 use crate::bank::paxos::message::{Hello, Message, Standing};
 use crate::bank::reason::Code;
-use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
+use crate::bank::request::{Instruction, Outcome, Request};
 use crate::bank::server::Config;
 use crate::machine::cluster::{Cluster, Name, pays, position};
 use crate::machine::stage::*;
 
 use super::members::{admit, order};
 
-const THREE: &[Name] = &["A", "B", "C"];
+pub(super) const THREE: &[Name] = &["A", "B", "C"];
 /// The epoch in which a bank begins that goes on from a first one.
-const NEXT: u64 = 1_000_001;
+pub(super) const NEXT: u64 = 1_000_001;
 
-/// What a bank begins with that goes on from a chain, and from what these logs hold beyond it.
-fn opening(chain: &[SealedBlock], logs: BTreeMap<ServerId, Vec<Element>>) -> Opening {
+/// What a bank begins with that goes on from a chain, and from what these logs hold beyond it. It doesn't know which
+/// sessions were named.
+pub(super) fn opening(chain: &[SealedBlock], logs: BTreeMap<ServerId, Vec<Element>>) -> Opening {
+    opening_with(chain, logs, None)
+}
+
+/// Does the same, and tells these sessions, if it knows all.
+pub(super) fn opening_with(
+    chain: &[SealedBlock],
+    logs: BTreeMap<ServerId, Vec<Element>>,
+    sessions: Option<BTreeMap<SessionId, u64>>,
+) -> Opening {
     let mut balances = Balances::new(7, 4);
     let mut followed = Chain::found(&chain[0]).unwrap();
     balances.found(followed.opening_balances());
@@ -45,13 +55,14 @@ fn opening(chain: &[SealedBlock], logs: BTreeMap<ServerId, Vec<Element>>) -> Ope
         included,
         accounts: all.len() as u64,
         total: units(all.iter().map(|(_, amount)| amount.units()).sum()),
+        sessions: sessions.is_some(),
         blocks: Vec::new(),
     };
     let with_keys = all.into_iter().map(|(account, amount)| {
         let key = balances.committed_key(&account);
         (account, amount, key)
     });
-    Opening::new(origin, with_keys, logs).unwrap()
+    Opening::new(origin, with_keys, sessions.unwrap_or_default(), logs).unwrap()
 }
 
 /// What became of three requests of a former bank.
@@ -121,7 +132,11 @@ pub fn a_bank_goes_on_with_the_balances_and_entries_of_another() {
 }
 
 /// Whether the new bank knows what became of a request, and says so.
-fn is_told(cluster: &mut Cluster, name: Name, asked: &Instruction) -> Result<(u64, u64), Code> {
+pub(super) fn is_told(
+    cluster: &mut Cluster,
+    name: Name,
+    asked: &Instruction,
+) -> Result<(u64, u64), Code> {
     match cluster.instruct(name, asked) {
         Some(Outcome::Accepted { epoch, seq, repeated: true, .. }) => Ok((epoch, seq)),
         Some(Outcome::Expired { reason }) => Err(reason.code),
@@ -160,48 +175,6 @@ pub fn a_request_of_the_former_bank_never_pays_again() {
     }
 }
 
-/// A name that isn't known may have been used in the former bank, so its client has to say that it wasn't.
-pub fn a_name_of_the_former_bank_is_no_new_one() {
-    let mut former = Cluster::open(THREE);
-    let name = |name: &str, last| {
-        Request::Session(Some(NamedSession { name: name.parse().unwrap(), last }))
-    };
-    let open = |cluster: &mut Cluster, asked: Request| match cluster.ask("A", asked) {
-        Some(Reply::Session { session, .. }) => Ok(session),
-        Some(Reply::Error { error: ErrorCode::NameRefused, message }) => Err(message),
-        other => panic!("{other:?}"),
-    };
-    let pays_in = |session: &SessionId, number| {
-        pays("A", "B", 1, Some(RequestId { session: session.clone(), number }))
-    };
-    let settled = open(&mut former, name("settled", None)).unwrap();
-    former.instruct("A", &pays_in(&settled, 1)).unwrap();
-    assert!(former.settle("A"));
-    let carried = open(&mut former, name("carried", None)).unwrap();
-    former.instruct("A", &pays_in(&carried, 1)).unwrap();
-    let disk = &former.nodes["A"].disk;
-    let logs = [("A".parse().unwrap(), disk.stored.log.clone())].into();
-    let opening = Arc::new(opening(&disk.chain, logs));
-    let mut cluster = Cluster::going_on(opening).opened(THREE);
-    for last in [None, Some(1)] {
-        for known in ["settled", "carried", "unheard-of"] {
-            let refused = open(&mut cluster, name(known, last)).unwrap_err();
-            assert!(refused.contains("take a new name, with \"last\":0"), "{refused}");
-        }
-    }
-    let refused = open(&mut cluster, name("carried", Some(0))).unwrap_err();
-    assert!(refused.contains("carried was used before"), "it is known to be: {refused}");
-    assert_eq!(is_told(&mut cluster, "A", &pays_in(&settled, 1)), Err(Code::TooLate));
-    assert_eq!(is_told(&mut cluster, "A", &pays_in(&settled, 2)), Err(Code::TooLate));
-    assert_eq!(is_told(&mut cluster, "A", &pays_in(&carried, 1)), Ok((1, 2)));
-    let new = open(&mut cluster, name("new", Some(0))).unwrap();
-    assert_eq!(new.to_string(), format!("A.{NEXT}.named.new"));
-    assert_eq!(position(&cluster.instruct("A", &pays_in(&new, 1)).unwrap()), Some((NEXT, 1)));
-    cluster.restart("A", false);
-    cluster.run(2_000);
-    assert_eq!(open(&mut cluster, name("new", None)), Ok(new), "it is known from now on");
-}
-
 /// The chains of those that founded, none of which may be another.
 fn founders(cluster: &Cluster) -> Vec<Name> {
     THREE.iter().copied().filter(|name| !cluster.nodes[name].disk.chain.is_empty()).collect()
@@ -234,7 +207,7 @@ fn told(opening: &Arc<Opening>) -> Config {
 }
 
 /// Block 0 of the bank that goes on, with the instances of the stage.
-fn block_0(opening: &Opening) -> SealedBlock {
+pub(super) fn block_0(opening: &Opening) -> SealedBlock {
     let servers = THREE.iter().map(|name| (id(name), instance(name))).collect();
     SealedBlock::genesis(Genesis {
         format: FORMAT,
@@ -294,9 +267,13 @@ pub fn no_server_is_open_before_it_holds_all_opening_blocks() {
     assert_eq!(stage.disk.chain.len(), 2);
     stage.hear(OF_B, heartbeat_of(&block));
     assert!(!stage.status().active, "B says that all have confirmed block 0, and A lacks a block");
+    let standing = Standing { genesis: Some(block.hash()), ..standing(0) };
+    greetings(&Hello { standing, ..hello("C") }).into_iter().for_each(|e| stage.server.handle(e));
+    stage.turn();
     let pays = Request::One(pays("A", "B", 1, None));
     let said = stage.handle(Event::Request(ConnectionId(9), None, pays.clone()));
     assert!(!said.logs(), "it serves with a part of the balances");
+    assert!(format!("{:?}", said.replies()).contains("1 of 2 are there"), "{:?}", said.replies());
     let said = stage.hear(OF_B, prepare("B", 1, &rest[0]));
     assert!(said.told().iter().all(|(_, m)| !matches!(m, Message::Promise { .. })), "it votes");
     // Another block in the place of an opening block.
@@ -357,9 +334,10 @@ pub fn opening_blocks_are_bounded_and_hold_each_account_once() {
         epoch: NEXT,
         accounts,
         total: units(total),
+        sessions: true,
         blocks: Vec::new(),
     };
-    let opening = Opening::new(origin, all, BTreeMap::new()).unwrap();
+    let opening = Opening::new(origin, all, BTreeMap::new(), BTreeMap::new()).unwrap();
     let block = block_0(&opening);
     let mut chain = Chain::found(&block).unwrap();
     let mut balances = Balances::new(7, 256);

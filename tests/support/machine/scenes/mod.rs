@@ -3,6 +3,7 @@
 
 pub mod fair;
 pub mod going_on;
+pub mod going_on_names;
 pub mod issuing;
 pub mod keyed_members;
 pub mod keys;
