@@ -112,6 +112,8 @@ pub struct Limits {
     /// About how many bytes of the chain may have to be read after the pages as they come in. More are
     /// tolerated if it would take a page for fewer bytes than `bytes_per_page`.
     pub bytes_after_pages: usize,
+    /// About how many bytes of opening blocks are written in one turn.
+    pub opening_bytes: usize,
 }
 
 impl Default for Limits {
@@ -144,6 +146,7 @@ impl Default for Limits {
             bytes_per_page: 16 << 10,
             // About a second's work for a server that starts.
             bytes_after_pages: 64 << 20,
+            opening_bytes: 8 << 20,
         }
     }
 }
@@ -170,7 +173,8 @@ impl Limits {
         let Limits { element, block, block_bytes, log, accounts, waiting, asked, .. } = self;
         let Limits { sessions, remembered, remembered_in_all, page, bytes_per_page, .. } = self;
         let Limits { sessions_of_one, items_that_wait, items_of_one, items_anyway, .. } = self;
-        let Limits { waiting_of_one, waiting_anyway, names, names_of_one, .. } = self;
+        let Limits { waiting_of_one, waiting_anyway, names, names_of_one, opening_bytes, .. } =
+            self;
         let shares = [waiting_of_one, waiting_anyway];
         let held = [items_that_wait, items_of_one, items_anyway].into_iter().chain(shares);
         let bounds = [element, block, block_bytes, log, accounts, waiting, page, bytes_per_page];
@@ -179,6 +183,7 @@ impl Limits {
             sessions_of_one,
             names,
             names_of_one,
+            opening_bytes,
             remembered,
             remembered_in_all,
             asked,

@@ -6,9 +6,6 @@ use crate::bank::blockchain::block::Genesis;
 use crate::bank::note::Warning;
 use crate::bank::paxos::message::Hello;
 
-/// About how many bytes of opening blocks are written in one turn.
-const BYTES_A_TURN: usize = 8 << 20;
-
 impl Config {
     /// Checks that a block 0 goes on from where this server was told, if it was told.
     pub(super) fn check_opening(&self, genesis: &Genesis) -> Result<(), String> {
@@ -66,7 +63,7 @@ impl Server {
         let mut bytes = 0;
         while let Some(chain) = self.chain.as_ref().filter(|chain| !chain.is_complete())
             && chain.origin() == Some(&opening.origin)
-            && bytes < BYTES_A_TURN
+            && bytes < self.config.limits.opening_bytes
             && let Some(block) = opening.block_after(chain.height(), chain.head())
         {
             bytes += block.text().len();

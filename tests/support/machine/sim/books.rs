@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::former::{Carried, NEXT};
 use super::register::Register;
 use super::tally::Mark;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
-use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId};
+use crate::bank::ids::{AccountId, InstanceId, RequestId, ServerId, SessionId};
 use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Action, Entry};
 use crate::bank::paxos::ballot::Ballot;
@@ -66,8 +67,15 @@ pub struct Move {
 
 #[derive(Default)]
 pub struct Books {
-    opening: i128,
+    /// What everybody holds when the bank opens, and the servers that found it.
+    first: Accounts,
     servers: Vec<ServerId>,
+    /// How many opening blocks there are.
+    pub openings: u64,
+    /// The epoch in which the bank begins.
+    first_epoch: u64,
+    /// How far names had come in the bank that this one goes on from.
+    sessions: BTreeMap<SessionId, u64>,
     /// Counts what became durable.
     pub clock: usize,
     /// Every entry that was ever durable, as it was, and every element by its first entry.
@@ -114,12 +122,26 @@ pub struct Books {
 }
 
 impl Books {
-    pub fn new(opening: u64, servers: &[ServerId]) -> Books {
-        let mut books =
-            Books { opening: i128::from(opening), servers: servers.to_vec(), ..Books::default() };
+    pub fn new(opening: u64, servers: &[ServerId], carried: Option<&Carried>) -> Books {
+        let own = |id| (AccountId::of(id), i128::from(opening));
+        let mut books = Books {
+            first: servers.iter().map(own).collect(),
+            servers: servers.to_vec(),
+            first_epoch: 1,
+            ..Books::default()
+        };
+        if let Some(Carried { accounts, sessions, blocks, .. }) = carried {
+            (books.first, books.sessions) = (accounts.clone(), sessions.clone());
+            (books.openings, books.first_epoch) = (*blocks, NEXT);
+        }
         books.chain = books.genesis();
         books.views = servers.iter().map(|id| (id.clone(), books.genesis())).collect();
         books
+    }
+
+    /// The epoch in which the bank begins.
+    pub fn first_epoch(&self) -> u64 {
+        self.first_epoch
     }
 
     pub fn is_founder(&self, server: &ServerId) -> bool {
@@ -133,19 +155,17 @@ impl Books {
 
     /// What everybody holds at first.
     pub fn genesis(&self) -> Accounts {
-        self.servers.iter().map(|id| (AccountId::of(id), self.opening)).collect()
+        self.first.clone()
     }
 
     /// What an account held before anybody paid.
     pub fn at_first(&self, account: &AccountId) -> i128 {
-        let is_genesis = self.servers.iter().any(|id| id.as_str() == account.as_str());
-        if is_genesis { self.opening } else { 0 }
+        self.first.get(account).copied().unwrap_or_default()
     }
 
     /// Whether it is open, whoever may know that.
     pub fn is_open(&self, account: &AccountId) -> bool {
-        self.opened.contains_key(account)
-            || self.servers.iter().any(|id| id.as_str() == account.as_str())
+        self.opened.contains_key(account) || self.first.contains_key(account)
     }
 
     /// A server has made an element durable; returns its entries.
@@ -168,6 +188,8 @@ impl Books {
             apply(view, entry);
             if let Some(request) = &entry.record.request {
                 let before = self.paid.insert(request.clone(), name(entry));
+                let former = self.sessions.get(&request.session);
+                assert!(former < Some(&request.number), "{request} was used in the former bank");
                 // A client's own name is as good for the next store as for the one that was lost.
                 let lost = before.as_ref().is_some_and(|name| self.lost.contains(name));
                 let again = lost && request.session.is_named();
@@ -227,12 +249,16 @@ impl Books {
             Some(known) => assert_eq!(known, block.hash(), "two blocks at height {height}"),
             None => {
                 self.heights.insert(height, block.hash());
-                if height > 0 {
+                if height > self.openings {
                     self.assert_chosen(block);
                     self.enter(block);
                 }
                 self.enter_turns(block);
             }
+        }
+        if height <= self.openings {
+            // What these open is in all books from the beginning: before they are all there, nobody serves.
+            return;
         }
         let learns = self.is_learning(server);
         let view = self.views.get_mut(server).expect("a server of the bank");
@@ -272,7 +298,7 @@ impl Books {
             self.issued += i128::from(entry.record.action.issues());
         }
         let total: i128 = self.chain.values().sum();
-        let right = self.opening * self.servers.len() as i128 + self.issued;
+        let right = self.first.values().sum::<i128>() + self.issued;
         assert_eq!(total, right, "only what is issued or taken back changes the total");
     }
 
@@ -299,6 +325,8 @@ impl Books {
     pub fn knew(&self, server: &ServerId, account: &AccountId, clock: usize) -> bool {
         let own = self.opened.get(account).filter(|_| account.home() == server.as_str());
         let chain = self.in_chain_of.get(&(account.clone(), server.clone()));
-        own.is_some_and(|at| *at <= clock) || chain.is_some_and(|at| *at <= clock)
+        own.is_some_and(|at| *at <= clock)
+            || chain.is_some_and(|at| *at <= clock)
+            || (self.openings > 0 && self.first.contains_key(account))
     }
 }

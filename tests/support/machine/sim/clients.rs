@@ -38,6 +38,8 @@ pub struct Client {
     /// The name of its session, if it gives it one, and the session that it so got.
     name: Option<ClientName>,
     named: Option<SessionId>,
+    /// The highest number that it had used in a former bank, and that is in the balances.
+    carried: u64,
     number: u64,
     /// By their first numbers.
     under_way: BTreeMap<u64, Order>,
@@ -69,6 +71,7 @@ impl Client {
             session: None,
             name,
             named: None,
+            carried: 0,
             number: 0,
             under_way: BTreeMap::new(),
             open: Vec::new(),
@@ -80,6 +83,14 @@ impl Client {
             settled: false,
             gone: false,
         }
+    }
+
+    /// Its name had come so far in the bank that this one goes on from. It may have used more numbers, of which nothing is
+    /// left.
+    pub fn goes_on(&mut self, carried: u64, lost: u64) -> Option<(ServerId, String, u64)> {
+        let name = self.name.as_ref()?;
+        (self.carried, self.number) = (carried, carried + lost);
+        Some((self.home.clone(), name.to_string(), carried))
     }
 
     pub fn home(&self) -> &ServerId {
@@ -141,7 +152,7 @@ impl Client {
             assert_eq!(*named, session, "a name stands for one session, whatever happens");
             let highest = highest.expect("it is told");
             assert!(
-                highest <= self.number,
+                (self.carried..=self.number).contains(&highest),
                 "{session} has {highest}, and {} was used",
                 self.number
             );

@@ -14,6 +14,7 @@ use crate::bank::paxos::message::Message;
 use crate::bank::request::{Instruction, Outcome, Request};
 
 use super::books::{Books, Name};
+use super::former::Carried;
 use super::tally::Mark;
 use crate::machine::disk::Disk;
 
@@ -113,8 +114,13 @@ fn groups(instructions: &[Instruction]) -> impl Iterator<Item = &[Instruction]> 
 }
 
 impl Judge {
-    pub fn new(opening: u64, servers: &[ServerId], forgetful: bool) -> Judge {
-        let books = Books::new(opening, servers);
+    pub fn new(
+        opening: u64,
+        servers: &[ServerId],
+        carried: Option<&Carried>,
+        forgetful: bool,
+    ) -> Judge {
+        let books = Books::new(opening, servers, carried);
         Judge { books, forgetful, ..Judge::default() }
     }
 
@@ -269,6 +275,9 @@ impl Judge {
                         !disk.chain.is_empty() || self.books.is_learning(id)
                     };
                     assert!(disks.iter().all(has), "open, though not every server has block 0");
+                    let height = self.books.tops.get(server).copied().unwrap_or_default();
+                    let is_complete = height >= self.books.openings;
+                    assert!(is_complete, "{server} is open, and lacks opening blocks");
                 }
                 Write::Promise(_) => {}
             }

@@ -29,7 +29,7 @@ impl Books {
     /// The epoch in which a server counts its entries, by the chain that anybody has.
     pub fn epoch(&self, server: &ServerId) -> u64 {
         let named = self.named.values().filter(|(of, _)| of == server).count() as u64;
-        u64::from(self.is_founder(server)) + named
+        self.first_epoch() - 1 + u64::from(self.is_founder(server)) + named
     }
 
     /// What a server logged in an epoch and what is in no block never was.

@@ -8,9 +8,12 @@ use crate::bank::server::Habit;
 
 use super::clients::Client;
 use super::faults::{Faults, HEALED};
+use super::former::Former;
 use super::operators::Changes;
 use super::orders::Habits;
-use super::world::{Setting, World};
+use super::setting::Setting;
+use super::tally::Mark;
+use super::world::World;
 use crate::machine::shelf::{Careless, Shelf};
 
 /// Simulated milliseconds of faults, and those within which everything must finish afterwards.
@@ -144,6 +147,7 @@ pub fn simulate(seed: u64, how: How) -> World {
         keyed: false,
         shelf: None,
         changes: None,
+        former: None,
     };
     let faults = Faults { lose: [0, 0, 5, 30][dice.usize(..4)], ..faults };
     // Of two, either must take the other's word.
@@ -162,7 +166,12 @@ pub fn simulate(seed: u64, how: How) -> World {
     let setting = Setting { habits, ..setting };
     let issues = [0, 0, 3, 20][dice.usize(..4)];
     let setting = Setting { habits: Habits { issues, ..setting.habits }, ..setting };
+    let former =
+        Former { accounts: [3, 40, 400][dice.usize(..3)], bytes: [80, 600][dice.usize(..2)] };
+    let former = (dice.u8(0..4) == 0).then_some(former);
+    let setting = Setting { former, ..setting };
     let mut world = World::new(seed, setting, faults);
+    world.tally.mark_if(world.judge.books.openings > 0, Mark::GoesOn);
     (world.trace, world.replies_early) = (how.trace, how.replies_early);
     while world.step(FAULTY) {}
     world.faults = HEALED;

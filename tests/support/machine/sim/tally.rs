@@ -132,6 +132,8 @@ kinds! { Mark:
     Issued = "money was issued",
     TakenBack = "money was taken back",
     BurnRefused = "money that was not there was not taken back",
+    GoesOn = "a bank went on where another one ended",
+    FoundingCutShort = "a server died between its opening blocks",
 }
 
 impl Mark {

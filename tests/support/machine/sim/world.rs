@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::bank::effects::{Event, Timer};
 use crate::bank::ids::{ConnectionId, ServerId};
-use crate::bank::limits::Limits;
 use crate::bank::paxos::message::{Hello, Message};
 use crate::bank::request::Request;
-use crate::bank::server::Habit;
 use crate::bank::server::{Config, Server};
 use fastrand::Rng;
 
@@ -17,37 +15,10 @@ use super::doors::Doors;
 use super::faults::Faults;
 use super::judge::Judge;
 use super::old::OldStores;
-use super::operators::{Changes, Operators, asks_to_leave};
-use super::orders::Habits;
+use super::operators::{Operators, asks_to_leave};
 use super::queue::{Happening, Scheduled};
 use super::tally::{Fault, Mark, Tally};
-use crate::machine::config_of;
 use crate::machine::disk::Disk;
-use crate::machine::shelf::Shelf;
-
-/// Who takes part, and how.
-#[derive(Clone)]
-pub struct Setting {
-    pub servers: usize,
-    pub clients_each: usize,
-    pub opening: u64,
-    pub habits: Habits,
-    /// When servers settle by themselves.
-    pub habit: Habit,
-    pub limits: Limits,
-    /// How many blocks a server that starts reads at the chain's end, if not all.
-    pub tail: Option<usize>,
-    /// How many accounts are on a page of balances, one of which comes with a block, if not as usual.
-    pub page: Option<usize>,
-    /// So many servers don't say what is left of a log that they cut.
-    pub terse: usize,
-    /// The bank is founded with keys.
-    pub keyed: bool,
-    /// How stores are archived, if they are.
-    pub shelf: Option<Shelf>,
-    /// How operators change the members, if they do.
-    pub changes: Option<Changes>,
-}
 
 pub struct Host {
     pub config: Config,
@@ -59,7 +30,7 @@ pub struct Host {
     /// What happens to it before then happens then.
     pub paused_until: u64,
     /// What happens to it before then is of the present turn; 0 if that ends at once.
-    turn_open_until: u64,
+    pub(super) turn_open_until: u64,
     /// The connection, at the other end, of the link to each peer, with that peer's life.
     pub links: BTreeMap<ServerId, (ConnectionId, u64)>,
     /// Whom it dials, and where.
@@ -98,10 +69,10 @@ pub struct World {
     pub trace: bool,
     /// Replies leave before their turn is durable: a mistake of the shell's.
     pub replies_early: bool,
-    counter: u64,
+    pub(super) counter: u64,
     /// The last turn began a run.
     pub begun: bool,
-    queue: BinaryHeap<Scheduled>,
+    pub(super) queue: BinaryHeap<Scheduled>,
     pub hosts: BTreeMap<ServerId, Host>,
     /// Who can't reach whom.
     pub apart: BTreeSet<(ServerId, ServerId)>,
@@ -129,65 +100,6 @@ fn is_named(request: &Request) -> bool {
 }
 
 impl World {
-    pub fn new(seed: u64, setting: Setting, faults: Faults) -> World {
-        let mut rng = Rng::with_seed(seed);
-        let ids: Vec<ServerId> = (0..setting.servers)
-            .map(|i| char::from(b'A' + i as u8).to_string().parse().unwrap())
-            .collect();
-        let mut limits = setting.limits.clone();
-        if let Some(page) = setting.page {
-            limits = Limits { page, bytes_per_page: usize::MAX, ..limits };
-        }
-        let host = |id: &ServerId| {
-            let mut config = config_of(id, &ids, setting.opening);
-            (config.habit, config.limits) = (setting.habit.clone(), limits.clone());
-            config.configuration.issuing = setting.habits.issues > 0;
-            Host::new(config)
-        };
-        let hosts = ids.iter().map(|id| (id.clone(), host(id))).collect();
-        let shelf = &setting.shelf;
-        let mut disk =
-            || Disk { tail: setting.tail, shelf: shelf.clone(), ..Disk::empty(rng.u64(..)) };
-        let disks = ids.iter().map(|id| (id.clone(), disk())).collect();
-        let resumes = setting.tail.is_some() || setting.shelf.is_some();
-        let forgetful = setting.limits != Limits::default() || resumes;
-        let clients = (ids.iter().cycle().take(setting.servers * setting.clients_each))
-            .enumerate()
-            .map(|(number, id)| Client::new(number, id.clone(), ids.clone(), setting.habits))
-            .collect();
-        let mut world = World {
-            rng,
-            shelf_rng: Rng::with_seed(seed ^ 0xa5c417e),
-            now: 0,
-            faults,
-            trace: false,
-            replies_early: false,
-            counter: 0,
-            begun: false,
-            queue: BinaryHeap::new(),
-            hosts,
-            apart: BTreeSet::new(),
-            disks,
-            hellos: BTreeMap::new(),
-            old: OldStores::default(),
-            doors: Doors::new(setting.keyed),
-            operators: Operators::new(setting.changes, &ids, setting.opening, setting.habits),
-            terse: ids.iter().take(setting.terse).cloned().collect(),
-            clients,
-            judge: Judge::new(setting.opening, &ids, forgetful),
-            tally: Tally::default(),
-        };
-        for id in &ids {
-            let delay = world.rng.u64(0..300);
-            world.schedule(delay, Happening::Start(id.clone()));
-        }
-        for client in 0..world.clients.len() {
-            world.wake_client(client, 1);
-        }
-        world.schedule(0, Happening::Weather);
-        world
-    }
-
     pub fn count(&mut self) -> u64 {
         self.counter += 1;
         self.counter
@@ -321,6 +233,8 @@ impl World {
             self.judge.resumed.insert(life);
         }
         self.tally.mark_if(is_behind, Mark::BehindInPages);
+        let heights = 1..=self.judge.books.openings;
+        self.tally.mark_if(heights.contains(&(disk.chain.len() as u64)), Mark::FoundingCutShort);
         if asks_to_leave(disk) {
             self.judge.has_left.insert(life);
         }
