@@ -13,11 +13,7 @@ pub(super) fn status_in_words(status: &Status) -> String {
         Start::Baby => "baby",
         Start::Zombie => "zombie",
     };
-    let open = if status.active {
-        "open".into()
-    } else {
-        format!("waits for {}", names(&status.waiting_for))
-    };
+    let open = if status.active { "open".into() } else { waits_in_words(status) };
     let height = status.height.map_or("none".into(), |height| height.to_string());
     let head = status.head.short();
     let Status { server, log_length, waiting, accounts, turn, .. } = status;
@@ -101,11 +97,19 @@ fn answers_in_words(status: &Status) -> String {
     }
 }
 
+/// Says what the founding waits for. If all servers are there, these are opening blocks.
+fn waits_in_words(status: &Status) -> String {
+    match &status.waiting_for[..] {
+        [] => "waits for opening blocks".into(),
+        servers => format!("waits for {}", names(servers)),
+    }
+}
+
 /// Says what a transfer waits for, in one line.
 pub(super) fn wait_in_words(status: &Status) -> String {
     let next = status.height.map_or(0, |height| height + 1);
     if !status.active {
-        return format!("the bank is not open yet: waits for {}", names(&status.waiting_for));
+        return format!("the bank is not open yet: {}", waits_in_words(status));
     }
     match (&status.ballot, status.run.as_str()) {
         (Some(_), _) => format!("block {next}: {}", answers_in_words(status)),

@@ -11,6 +11,7 @@ mod damaged;
 mod folders;
 mod founded;
 mod founding;
+mod founding_many;
 mod founding_names;
 mod interrupted;
 mod succession;

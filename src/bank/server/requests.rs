@@ -167,7 +167,11 @@ impl Server {
             return why;
         }
         let names: Vec<String> = self.waits_for().iter().map(|id| id.to_string()).collect();
-        format!("the bank is not open yet: {} waits for {}", self.config.id, names.join(", "))
+        let waits_for = match self.chain.as_ref().filter(|_| names.is_empty()) {
+            Some(chain) => chain.opening_in_words(),
+            None => names.join(", "),
+        };
+        format!("the bank is not open yet: {} waits for {waits_for}", self.config.id)
     }
 
     fn balance(&self, account: Option<AccountId>) -> Reply {
