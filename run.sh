@@ -27,7 +27,7 @@
 # Environment: SERVERS=5 founds a bank of five servers, A to E, instead of three; ISSUING=yes founds one that issues money (the
 # client's mint and burn), and is known from then on; REDIS_PORT and BASE_PORT (those
 # of server A; the others have the next ones) fix ports that are chosen otherwise; TERMINALS=tmux, windows or none chooses how clients are shown;
-# TRACE=1 has the servers note down the protocol, for ./run.sh web; SERVER_FLAGS holds more flags for the servers, which obey link (faults of links, from the prompt) anyway; PAXOS_BANKING_BIN names a program to use instead of building one.
+# TRACE=1 has the servers note down the protocol in files, which TRACE=1 ./run.sh web reads from their beginning on; SERVER_FLAGS holds more flags for the servers, which obey link (faults of links, from the prompt) anyway; PAXOS_BANKING_BIN names a program to use instead of building one.
 
 set -euo pipefail
 
@@ -799,12 +799,12 @@ client() {
     exec "$(recall binary)" client --id "$1" --connect "127.0.0.1:$(port_of "$1")" "${@:2}"
 }
 
-# The protocol is shown if the servers note it down: TRACE=1 ./run.sh.
+# The protocol is shown as it goes on, or, with TRACE=1, as the servers have noted it down.
 web() {
     local port traces=() opener
     [ -n "$(recall base-port)" ] || die "nothing runs; ./run.sh starts it"
     port=$(free_ports 8080 1 NO_VARIABLE)
-    [ ! -d "$DATA/traces" ] || traces=(--trace "$DATA/traces")
+    [ -z "${TRACE:-}" ] || traces=(--trace "$DATA/traces")
     for opener in xdg-open open; do
         ! have "$opener" || [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}${TERM_PROGRAM:-}" ] ||
             { (sleep 1; "$opener" "http://127.0.0.1:$port/" >/dev/null 2>&1) & break; }

@@ -6,13 +6,14 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use paxos_banking::store::memory::MemoryStore;
 use paxos_banking::trace::merge::{Deed, Delivery, Story, merge};
 use paxos_banking::trace::record::{Loss, Record, What};
 use paxos_banking::trace::{self, Choice, reader};
 use serde_json::json;
-use support::cluster::{Cluster, quick, server, wait_until};
+use support::cluster::{Client, Cluster, PATIENCE, quick, server, wait_until};
 
 const IDS: [&str; 3] = ["A", "B", "C"];
 
@@ -176,4 +177,92 @@ fn a_trace_that_can_t_be_written_is_no_reason_not_to_serve() {
     cluster.start("A");
     cluster.wait_until_open();
     assert_eq!(cluster.ask("A", &json!({"balance": {}})).unwrap()["balance"], json!(100));
+}
+
+/// A client that is told a server's trace.
+struct Onlooker(Client);
+
+impl Onlooker {
+    fn of(cluster: &Cluster, id: &str) -> Onlooker {
+        let mut client = cluster.client(id);
+        let first = client.ask(&json!({"id": "t", "kind": "trace"}));
+        assert_eq!((&first["id"], &first["server"]), (&json!("t"), &json!(id)), "{first}");
+        assert_eq!(first["event"], json!("start"), "the life that goes on: {first}");
+        Onlooker(client)
+    }
+
+    /// Records up to the first one of which this is true.
+    fn until(&mut self, is_last: impl Fn(&What) -> bool) -> Vec<Record> {
+        let (mut told, until) = (Vec::new(), Instant::now() + PATIENCE);
+        loop {
+            assert!(Instant::now() < until, "in vain: {:?}", told.last());
+            let mut line = self.0.read().expect("a line");
+            assert_eq!(line.as_object_mut().unwrap().remove("id"), Some(json!("t")), "{line}");
+            if line["missed"].is_u64() {
+                continue;
+            }
+            let record: Record = serde_json::from_value(line).unwrap();
+            told.push(record);
+            if is_last(&told[told.len() - 1].what) {
+                return told;
+            }
+        }
+    }
+}
+
+fn untraced() -> Cluster {
+    let (cluster, _) = Cluster::in_memory(&IDS);
+    cluster.wait_until_open();
+    cluster
+}
+
+/// The servers have spoken for long before anybody looks on, and write no trace.
+#[test]
+fn who_looks_on_from_the_middle_on_sees_whole_runs() {
+    let cluster = untraced();
+    run(&cluster, "A");
+    run(&cluster, "C");
+    let mut onlookers = IDS.map(|id| Onlooker::of(&cluster, id));
+    let height = run(&cluster, "B");
+    let has_appended =
+        |what: &What| matches!(what, What::Appended { height: of, .. } if *of == height);
+    let records: Vec<Record> =
+        onlookers.iter_mut().flat_map(|onlooker| onlooker.until(has_appended)).collect();
+    let story = merge(records);
+    let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    for kind in ["prepare", "accept"] {
+        assert_eq!(arrived(&story, kind, height), [pair("B", "A"), pair("B", "C")], "{kind}");
+    }
+    let accepted = arrived(&story, "accepted", height);
+    assert!(accepted.iter().any(|(_, to)| to == "B"), "{accepted:?}");
+    let is_asked = |event: &trace::merge::Event| {
+        event.server == 1 && event.deed == Deed::Noted(What::Asked { what: "settle".into() })
+    };
+    assert!(story.events.iter().any(is_asked));
+}
+
+#[test]
+fn only_so_many_look_on_and_who_leaves_makes_room() {
+    let cluster = untraced();
+    let mut all: Vec<Onlooker> = (0..8).map(|_| Onlooker::of(&cluster, "A")).collect();
+    let order = json!({"id": 1, "kind": "trace"});
+    let refused = cluster.ask("A", &order).unwrap();
+    assert_eq!((&refused["id"], &refused["error"]), (&json!(1), &json!("unavailable")));
+    assert!(refused["message"].as_str().unwrap().starts_with("8 clients are told"), "{refused}");
+    // One stream a connection, whichever.
+    let client = &mut all[0].0;
+    client.send(b"{\"id\":2,\"follow\":{}}\n");
+    let reply = loop {
+        let line = client.read().unwrap();
+        if line["id"] == json!(2) {
+            break line;
+        }
+    };
+    assert!(reply["message"].as_str().unwrap().contains("follows already"), "{reply}");
+    all.pop();
+    wait_until("there is room again", || {
+        cluster.ask("A", &order).is_some_and(|first| first["event"] == json!("start"))
+    });
+    let wrong = cluster.ask("A", &json!({"id": 3, "kind": "trace", "from": 7})).unwrap();
+    assert_eq!((&wrong["id"], &wrong["error"]), (&json!(3), &json!("bad_request")), "{wrong}");
 }

@@ -30,8 +30,8 @@ pub struct Web {
     #[arg(long, value_name = "ID=HOST:PORT,…")]
     pub cluster: Option<Cluster>,
 
-    /// Show the protocol by these traces (server --trace, play --traces), which may still grow: files, or folders of
-    /// files; may be repeated
+    /// Show the protocol by these traces (server --trace, play --traces), which may still grow, rather than as the
+    /// servers tell it: files, or folders of files; may be repeated
     #[arg(long, value_name = "FILE|FOLDER")]
     pub trace: Vec<PathBuf>,
 

@@ -9,6 +9,7 @@ use crate::bank::request::Request;
 use crate::client::interrupt::{Interrupt, Watched};
 use crate::noise::{self, Opener, Sealer, Secured};
 use crate::wire::link::LinkOrder;
+use crate::wire::traces::{encode_trace, parse_first};
 use crate::wire::{
     Answer, LineRead, LineReader, MAX_PEER_LINE, encode_order, encode_request, parse_faults,
     parse_reply,
@@ -110,6 +111,8 @@ pub(super) enum Question<'a> {
     Request(&'a Request),
     /// An order about the server's links.
     Link(&'a LinkOrder),
+    /// The order to be told the server's trace.
+    Trace,
 }
 
 impl Question<'_> {
@@ -117,6 +120,7 @@ impl Question<'_> {
         match self {
             Question::Request(request) => encode_request(id, request),
             Question::Link(order) => encode_order(id, order),
+            Question::Trace => encode_trace(id),
         }
     }
 
@@ -124,6 +128,7 @@ impl Question<'_> {
         match self {
             Question::Request(request) => parse_reply(line, id, request),
             Question::Link(_) => parse_faults(line, id),
+            Question::Trace => parse_first(line, id),
         }
     }
 }

@@ -62,6 +62,7 @@ mod status;
 mod terminal;
 mod text;
 pub mod time;
+pub mod traces;
 #[cfg_attr(not(feature = "line-editing"), path = "tty_absent.rs")]
 mod tty;
 mod typed;

@@ -23,6 +23,7 @@ use crate::client::interrupt::Interrupt;
 use crate::client::order::Order;
 use crate::client::own_name::OwnName;
 use crate::client::patience::Patience;
+use crate::client::traces::Onlooker;
 use crate::wire::Answer;
 use crate::wire::link::{LinkFaults, LinkOrder};
 
@@ -78,6 +79,12 @@ impl Session {
     pub fn follower(&self, follow: Follow) -> Follower {
         let caller = self.caller.beside(self.caller.timeout()).ended_by(self.interrupt());
         Follower::new(caller, self.give_up_after, follow)
+    }
+
+    /// Creates a client that is told the same server's trace, over a connection of its own. This session's interrupt
+    /// ends it.
+    pub fn onlooker(&self) -> Onlooker {
+        Onlooker::new(self.caller.beside(self.caller.timeout()).ended_by(self.interrupt()))
     }
 
     /// Creates another client of the same server, which waits no longer than `patience`.

@@ -30,17 +30,18 @@ use crate::node::queues::weight;
 use crate::node::reply_sender::{Outgoing, ReplySender};
 use crate::node::room::{Room, Taken};
 use crate::node::socket::{is_time_out, refuse};
+use crate::node::trace::Trace;
 use crate::node::unread::Unread;
 use crate::node::writer::write_out;
 use crate::noise::BEGINS_PREAMBLE;
 use crate::wire::asked::Asked;
-use crate::wire::link::LinkOrder;
 use crate::wire::{
-    LineRead, LineReader, MAX_CLIENT_LINE, NOTHING_DONE, Step, Tag, encode_faults, encode_reply,
-    is_peer_line, parse_asked, parse_message,
+    LineRead, LineReader, MAX_CLIENT_LINE, NOTHING_DONE, Step, is_peer_line, parse_asked,
+    parse_message,
 };
 
 mod handshake;
+mod orders;
 mod peer;
 
 /// How many bytes are read and thrown away after a line that was too long. Were the connection closed with
@@ -73,6 +74,8 @@ pub(crate) struct Admission {
     pub(crate) faults: Option<Arc<Faults>>,
     /// The handshakes, and what keys may do.
     pub(crate) doors: Arc<Doors>,
+    /// The server's notes, for who looks on.
+    pub(crate) trace: Trace,
 }
 
 /// The length in bytes up to which a line needs no part of the room for long lines.
@@ -342,11 +345,11 @@ impl Reader<'_> {
         let loading = self.admission.loading.why();
         let (id, reply) = match (parsed, loading) {
             (Ok((id, Asked::Link(order))), _) => {
-                let answer = match self.admission.doors.may_order(self.proved) {
-                    true => obey(self.admission, id.as_ref(), &order),
-                    false => encode_reply(id.as_ref(), &no_orders()),
-                };
-                self.reply_sender.send(Outgoing::Text(answer));
+                self.order(id.as_ref(), &order);
+                return Ok(());
+            }
+            (Ok((id, Asked::Trace)), _) => {
+                self.look_on(id);
                 return Ok(());
             }
             (Ok((id, _)), Some(why)) => (id, out_of_order(&why)),
@@ -380,27 +383,6 @@ fn whole<'a>(lines: &'a LineReader<Inlet<'_>>) -> &'a [u8] {
         LineRead::Line(line) => line,
         _ => &[],
     }
-}
-
-/// Obeys an order to break or mend links; returns the line that answers.
-fn obey(admission: &Admission, id: Option<&Tag>, order: &LinkOrder) -> String {
-    let result = match &admission.faults {
-        Some(faults) => faults.obey(order),
-        None => Err("nobody may break this server's links: it was started without \
-            --allow-fault-injection"
-            .into()),
-    };
-    match result {
-        Ok(faults) => encode_faults(id, &faults),
-        Err(message) => encode_reply(id, &Reply::Error { error: ErrorCode::BadRequest, message }),
-    }
-}
-
-/// Returns the answer to who may not break this server's links.
-fn no_orders() -> Reply {
-    let message =
-        "only an operator may break or mend this server's links: prove the key of one".into();
-    Reply::Error { error: ErrorCode::Forbidden, message }
 }
 
 /// Returns the answer to a client while the store is being loaded again, for this reason.

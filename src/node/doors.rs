@@ -66,10 +66,10 @@ impl Doors {
         }))
     }
 
-    /// Notes what the state machine knows of the bank by now.
-    pub(crate) fn learn(&self, bank: Option<BlockHash>, is_keyed: bool) {
-        self.is_keyed.store(is_keyed, Ordering::Relaxed);
+    /// Notes what the state machine knows of the bank by now. True if from now on the bank asks for keys.
+    pub(crate) fn learn(&self, bank: Option<BlockHash>, is_keyed: bool) -> bool {
         *lock(&self.bank) = bank;
+        !self.is_keyed.swap(is_keyed, Ordering::Relaxed) && is_keyed
     }
 
     /// Says so if nobody may operate a server that asks for keys.
@@ -91,6 +91,12 @@ impl Doors {
     pub(crate) fn may_order(&self, key: Option<Fingerprint>) -> bool {
         let role = key.and_then(|key| self.asker(key).role);
         !self.is_keyed.load(Ordering::Relaxed) || role == Some(Role::Operator)
+    }
+
+    /// True if who proved this key, or none, may be told all that happens here.
+    pub(crate) fn may_look_on(&self, key: Option<Fingerprint>) -> bool {
+        let role = key.and_then(|key| self.asker(key).role);
+        !self.is_keyed.load(Ordering::Relaxed) || role.is_some()
     }
 
     /// Reads the roles anew. False if they stay as they were: nobody loses a role by a slip.

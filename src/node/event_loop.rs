@@ -283,7 +283,7 @@ impl EventLoop {
         }
         // Last: waking the block reader takes its time too.
         self.transport.durable(batch);
-        self.transport.doors.learn(self.server.bank(), self.server.is_keyed());
+        self.transport.learn(&self.server);
         self.transport.end_turn();
         self.transport.trace.flush();
         self.transport.gauges.took(self.waiting.turn_began.elapsed());

@@ -124,6 +124,7 @@ mod socket;
 mod start_error;
 mod starting;
 mod statements;
+mod streams;
 mod tags;
 mod timers;
 mod touched;
@@ -240,11 +241,11 @@ impl Node {
         let mut diallers = Diallers::of(&id, &self.life, line, trace.clone());
         diallers.dial_each(&dials)?;
         watch.begin(&to_peers, &loading);
-        let admission = self.admission(config, (to_peers, to_clients), &loading, (faults, &doors));
+        let admission =
+            self.admission(config, (to_peers, to_clients), &loading, (faults, &doors, &trace));
         let gauges = Gauges::new(id.clone());
         let told = fetching.as_ref().map(Fetching::told).unwrap_or_default();
-        let transport = Transport::new((jobs, to_appended, following), gauges, doors)
-            .traced(trace)
+        let transport = Transport::new((jobs, to_appended, following), gauges, (doors, trace))
             .telling(told, index);
         let mut event_loop = EventLoop {
             config: config.for_server(),
@@ -279,7 +280,7 @@ impl Node {
         config: &NodeConfig,
         (peers, clients): (Sender<Incoming>, Sender<Incoming>),
         loading: &Arc<Loading>,
-        (faults, doors): (Option<Arc<Faults>>, &Arc<doors::Doors>),
+        (faults, doors, trace): (Option<Arc<Faults>>, &Arc<doors::Doors>, &Trace),
     ) -> Admission {
         let places = files::look(config.cluster.len() - 1, config.http.is_some());
         Admission {
@@ -297,6 +298,7 @@ impl Node {
             unread: Unread::of(UNREAD),
             faults,
             doors: Arc::clone(doors),
+            trace: trace.clone(),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::node::backlog::{Backlog, MAX_BACKLOG};
 use crate::node::following::Follower;
 use crate::node::send_queue::{Full, Queued, SendQueue};
 use crate::node::socket::Socket;
+use crate::node::streams::Stream;
 use crate::node::tags::Tags;
 use crate::node::unread::Unread;
 use crate::noise::Sealer;
@@ -34,7 +35,7 @@ pub(crate) enum Outgoing {
     /// The answer to a peer's hello.
     Answer(Message),
     /// The beginning of what the client follows from now on.
-    Follow(Box<Follower>),
+    Begin(Box<dyn Stream>),
     /// The end of what it follows.
     Unfollow,
     /// The end of the connection, when everything before it is written.
@@ -48,7 +49,7 @@ impl Outgoing {
             Outgoing::Reply(_, reply) | Outgoing::Word(reply) => weight(reply),
             Outgoing::Text(text) => text.len(),
             // One answer to a hello for each connection, and beginnings and ends of next to nothing.
-            Outgoing::Answer(_) | Outgoing::Follow(_) | Outgoing::Unfollow | Outgoing::End => 0,
+            Outgoing::Answer(_) | Outgoing::Begin(_) | Outgoing::Unfollow | Outgoing::End => 0,
         }
     }
 }
@@ -110,17 +111,23 @@ impl ReplySender {
         }
     }
 
-    /// Has the client follow from now on, after the reply that says so. If it follows already, it is told that.
+    /// Has the client follow from now on, after the reply that says so.
     pub(crate) fn follow(&self, number: Option<u64>, follower: Result<Box<Follower>, Reply>) {
-        let message = "this connection follows already; open another one".to_owned();
         let id = self.tags.take(number);
-        match follower {
+        let stream = follower.map(|follower| follower.named(id.as_ref()) as Box<dyn Stream>);
+        self.begin(id, stream);
+    }
+
+    /// Has the client be told a stream from now on. If it is told one already, it hears that.
+    pub(crate) fn begin(&self, id: Option<Tag>, stream: Result<Box<dyn Stream>, Reply>) {
+        let message = "this connection follows already; open another one".to_owned();
+        match stream {
             Err(reply) => self.send(Outgoing::Reply(id, reply)),
             Ok(_) if !self.owed.follow() => {
                 let reply = Reply::Error { error: ErrorCode::BadRequest, message };
                 self.send(Outgoing::Reply(id, reply));
             }
-            Ok(follower) => self.send(Outgoing::Follow(follower.named(id.as_ref()))),
+            Ok(stream) => self.send(Outgoing::Begin(stream)),
         }
     }
 

@@ -22,9 +22,11 @@ use crate::node::incoming::Incoming;
 use crate::node::link::Link;
 use crate::node::message_log;
 use crate::node::reply_sender::{Outgoing, ReplySender};
-use crate::node::trace::Trace;
+use crate::node::trace::{Counts, Trace};
 use crate::store::StoreError;
 use crate::wire::NOTHING_DONE;
+
+mod rights;
 
 /// The event loop's connections and links. Nothing here blocks.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ struct Connection {
     /// What its other end has proved, and the state machine has heard.
     proved: Option<Asker>,
     asked: Asked,
+    /// The messages that came over it.
+    arrived: Counts,
 }
 
 impl Transport {
@@ -67,7 +71,7 @@ impl Transport {
     pub(crate) fn new(
         (jobs, appended, following): (Jobs, Sender<SealedBlock>, Following),
         gauges: Gauges,
-        doors: Arc<Doors>,
+        (doors, trace): (Arc<Doors>, Trace),
     ) -> Transport {
         Transport {
             connections: BTreeMap::new(),
@@ -80,16 +84,11 @@ impl Transport {
             appended,
             following,
             gauges,
-            trace: Trace::default(),
+            trace,
             doors,
             archive: Told::default(),
             index: Arc::default(),
         }
-    }
-
-    /// Notes down from now on what passes.
-    pub(crate) fn traced(self, trace: Trace) -> Transport {
-        Transport { trace, ..self }
     }
 
     /// Tells clients what the archivist tells of the archive, and the block reader of its index.
@@ -115,8 +114,14 @@ impl Transport {
             Incoming::Opened(id, reply_sender) => {
                 self.newest = self.newest.max(id);
                 if id > self.outdated {
-                    let (peer, proved, asked) = (None, None, Asked::default());
-                    self.connections.insert(id, Connection { reply_sender, peer, proved, asked });
+                    let connection = Connection {
+                        reply_sender,
+                        peer: None,
+                        proved: None,
+                        asked: Asked::default(),
+                        arrived: Counts::default(),
+                    };
+                    self.connections.insert(id, connection);
                 } else {
                     reply_sender.disconnect();
                 }
@@ -139,7 +144,8 @@ impl Transport {
                     }
                     _ => {}
                 }
-                self.trace.came(connection.peer.as_ref(), connection.reply_sender.socket(), &event);
+                let Connection { peer, reply_sender, arrived, .. } = connection;
+                self.trace.came(peer.as_ref(), reply_sender.socket(), &event, arrived);
                 Some(event)
             }
             Incoming::Proved(id, key) => {
@@ -186,23 +192,8 @@ impl Transport {
             connection.asked.came(number, came);
             self.asked_now.push((id, number));
         }
-        self.trace.came(None, connection.reply_sender.socket(), &event);
+        self.trace.asked(&event);
         Some(event)
-    }
-
-    /// Returns the events of all connections whose key has another role now.
-    pub(crate) fn new_roles(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
-        for (id, connection) in &mut self.connections {
-            let Some(before) = &mut connection.proved else { continue };
-            let now = self.doors.asker(before.key);
-            if now != std::mem::replace(before, now) {
-                // Whether it may follow is decided anew.
-                connection.reply_sender.unfollow();
-                events.push(Event::Proved(*id, now));
-            }
-        }
-        events
     }
 
     /// True if a link to this peer is up.

@@ -122,7 +122,9 @@ fn who_is_let_go_of_is_hung_up_on() {
 fn exchange_of(gauges: Gauges) -> Transport {
     let doors = Doors::open(&"A".parse().unwrap(), &Default::default()).unwrap();
     let (following, _) = Following::new("A".parse().unwrap(), MemoryStore::new().reader());
-    Transport::new((Jobs::new().0, crossbeam_channel::bounded(1).0, following), gauges, doors)
+    let trace = Trace::open(&"A".parse().unwrap(), None);
+    let queues = (Jobs::new().0, crossbeam_channel::bounded(1).0, following);
+    Transport::new(queues, gauges, (doors, trace))
 }
 
 fn hello(id: &str) -> Hello {

@@ -10,10 +10,10 @@ use crossbeam_channel::{Receiver, TryRecvError, never, select};
 use crate::bank::request::ErrorCode;
 use crate::keepalive::{UNACKNOWLEDGED, set_unacknowledged};
 use crate::node::backlog::Backlog;
-use crate::node::following::{Follower, Pace};
 use crate::node::reply_sender::Outgoing;
 use crate::node::send_queue::{MAX_WRITE, Queued};
 use crate::node::socket::Socket;
+use crate::node::streams::{Pace, Stream};
 use crate::wire::{encode_message, encode_reply};
 
 /// The time after which a follower that doesn't read holds no more than what it is told just now.
@@ -33,8 +33,8 @@ pub(crate) fn write_out(
     let mut teller: Option<Teller> = None;
     while let Some(first) = next(outgoing, over, teller.as_ref()) {
         let mut batch = first.map(|first| Batch::gather(first, outgoing)).unwrap_or_default();
-        if let Some(follower) = batch.follower.take() {
-            teller = Some(Teller::begin(follower, socket));
+        if let Some(stream) = batch.begins.take() {
+            teller = Some(Teller::begin(stream, socket));
         }
         let sent = match &mut teller {
             None => socket.write_all(&batch.text, batch.items),
@@ -58,13 +58,13 @@ pub(crate) fn write_out(
     socket.shutdown(Shutdown::Write);
 }
 
-/// Waits for a queued item, or until the follower has to be told something: the inner none. None if it is time to end.
+/// Waits for a queued item, or until there is something to tell of the stream: the inner none. None if it is time to end.
 fn next(
     outgoing: &Receiver<Queued<Outgoing>>,
     over: &Receiver<Infallible>,
     teller: Option<&Teller<'_>>,
 ) -> Option<Option<Queued<Outgoing>>> {
-    let (woken, at) = match teller.map(|teller| (teller.pace, teller.follower.woken())) {
+    let (woken, at) = match teller.map(|teller| (teller.pace, teller.told.woken())) {
         None | Some((Pace::Over, _)) => (&never(), never()),
         Some((Pace::Until(moment), woken)) => (woken, crossbeam_channel::at(moment)),
         Some((Pace::More, _)) => {
@@ -84,9 +84,9 @@ fn next(
     }
 }
 
-/// What a writer does for a follower.
+/// What a writer does for a stream.
 struct Teller<'a> {
-    follower: Box<Follower>,
+    told: Box<dyn Stream>,
     pace: Pace,
     stream: &'a TcpStream,
     /// How long bytes may stay unread when nobody follows.
@@ -94,34 +94,34 @@ struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    fn begin(follower: Box<Follower>, socket: &'a Socket) -> Teller<'a> {
+    fn begin(told: Box<dyn Stream>, socket: &'a Socket) -> Teller<'a> {
         let stream = socket.stream();
         let usual = stream.write_timeout().ok().flatten();
         // A follower may be slow: nobody waits for it. If the system refuses, it has less time.
         let _ = stream.set_write_timeout(Some(STUCK));
         let _ = set_unacknowledged(stream, STOPPED);
-        Teller { follower, pace: Pace::More, stream, usual }
+        Teller { told, pace: Pace::More, stream, usual }
     }
 
-    /// Writes what is queued, and what the follower is told next.
+    /// Writes what is queued, and what is told next.
     fn tell(&mut self, batch: &mut Batch, socket: &Socket) -> io::Result<()> {
-        let Teller { follower, pace, .. } = self;
+        let Teller { told, pace, .. } = self;
         *pace = match (batch.is_last, batch.unfollows) {
             (true, _) => {
-                follower.end(&mut batch.text, ErrorCode::Unavailable, "this connection ends");
+                told.end(&mut batch.text, ErrorCode::Unavailable, "this connection ends");
                 Pace::Over
             }
             (false, true) => {
                 let why = "what keys may do has changed: ask again";
-                follower.end(&mut batch.text, ErrorCode::Forbidden, why);
+                told.end(&mut batch.text, ErrorCode::Forbidden, why);
                 Pace::Over
             }
-            (false, false) => follower.tell(&mut batch.text),
+            (false, false) => told.tell(&mut batch.text),
         };
         if batch.text.is_empty() && batch.items == 0 {
             return Ok(());
         }
-        socket.write_patiently(&batch.text, batch.items, || follower.rest())
+        socket.write_patiently(&batch.text, batch.items, || told.rest())
     }
 }
 
@@ -140,7 +140,7 @@ struct Batch {
     replies: usize,
     weight: usize,
     is_last: bool,
-    follower: Option<Box<Follower>>,
+    begins: Option<Box<dyn Stream>>,
     unfollows: bool,
 }
 
@@ -166,8 +166,8 @@ impl Batch {
             Outgoing::Word(word) => (encode_reply(None, &word), 0),
             Outgoing::Text(text) => (text, 1),
             Outgoing::Answer(message) => (encode_message(&message), 0),
-            Outgoing::Follow(follower) => {
-                self.follower = Some(follower);
+            Outgoing::Begin(stream) => {
+                self.begins = Some(stream);
                 (String::new(), 1)
             }
             Outgoing::Unfollow => return self.unfollows = true,

@@ -8,6 +8,7 @@ use crate::web::board::Board;
 use crate::web::crew::Crew;
 use crate::web::feed::Feed;
 use crate::web::guard::Guard;
+use crate::web::scene::Scene;
 use crate::web::{orders, search};
 
 const PAGE: &str = include_str!("page/page.html");
@@ -24,11 +25,18 @@ pub(super) struct Site {
     guard: Guard,
     board: Arc<Board>,
     crew: Arc<Crew>,
+    /// What the servers tell of the protocol; none where that is read from files.
+    scene: Option<Arc<Scene>>,
 }
 
 impl Site {
-    pub(super) fn new(guard: Guard, board: Arc<Board>, crew: Arc<Crew>) -> Site {
-        Site { guard, board, crew }
+    pub(super) fn new(
+        guard: Guard,
+        board: Arc<Board>,
+        crew: Arc<Crew>,
+        scene: Option<Arc<Scene>>,
+    ) -> Site {
+        Site { guard, board, crew, scene }
     }
 
     /// Returns what to add to the address for a first visit.
@@ -54,7 +62,7 @@ impl Site {
             ("GET" | "HEAD", "/page.js") => {
                 Reply::new(200, "text/javascript", format!("{STORY_SCRIPT}\n{SCRIPT}"))
             }
-            ("GET", "/events") => Reply::events(Feed::new(Arc::clone(&self.board))),
+            ("GET", "/events") => self.events(request),
             ("GET", "/search") => search::answer(request, &self.board, &self.crew),
             ("POST", "/order") => self.order(request),
             (_, "/order") => Reply::line(405, "an order is a POST").with("Allow", "POST"),
@@ -65,9 +73,25 @@ impl Site {
         }
     }
 
+    /// The events for a browser: of the protocol too, if it asks for that or all of it is read from files anyway.
+    fn events(&self, request: &Request) -> Reply {
+        let is_wanted = self.scene.is_none() || request.parameter("protocol").is_some();
+        let look = |scene: &Arc<Scene>| {
+            let (looker, is_first) = scene.look();
+            if is_first {
+                self.board.end_story();
+            }
+            looker
+        };
+        let looker = self.scene.as_ref().filter(|_| is_wanted).map(look);
+        Reply::events(Feed::new(Arc::clone(&self.board), is_wanted, looker))
+    }
+
     fn page(&self) -> String {
         let orders = if self.crew.takes_orders() { self.guard.for_orders() } else { "" };
-        PAGE.replace("{{orders}}", &escaped(orders)).replace("{{story}}", STORY_PART)
+        let protocol = if self.scene.is_some() { "live" } else { "files" };
+        let page = PAGE.replace("{{orders}}", &escaped(orders)).replace("{{protocol}}", protocol);
+        page.replace("{{story}}", STORY_PART)
     }
 
     fn order(&self, request: &Request) -> Reply {

@@ -31,7 +31,7 @@ struct State {
     blocks: BTreeMap<u64, ShortBlock>,
     /// The present text for browsers, and the version that it is of.
     text: Option<(u64, Arc<str>)>,
-    /// The story of the traces, if there is one, and how often it changed.
+    /// The story of the traces, if there is one, and the version with which it came.
     story: Option<(u64, Arc<str>)>,
 }
 
@@ -139,9 +139,13 @@ impl Board {
     /// Puts another story in the place of the last one.
     pub(super) fn tell(&self, story: String) {
         self.change(|state| {
-            let version = state.story.as_ref().map_or(0, |(version, _)| *version) + 1;
-            state.story = Some((version, story.into()));
+            state.story = Some((state.version + 1, story.into()));
         });
+    }
+
+    /// Forgets the story: another one begins.
+    pub(super) fn end_story(&self) {
+        self.change(|state| state.story = None);
     }
 
     /// Waits for something new, at most so long. Returns the texts that have changed, of the board and of the story.

@@ -11,6 +11,8 @@ use crate::bank::request::{Reply, Request, Status};
 use crate::client::session::Session;
 use crate::web::Options;
 use crate::web::board::Board;
+use crate::web::live;
+use crate::web::scene::Scene;
 use crate::wire::Answer;
 
 /// The pause between two questions for the status.
@@ -25,12 +27,14 @@ const ENTRIES: u64 = 40;
 pub(super) struct Crew {
     options: Options,
     board: Arc<Board>,
+    /// What the servers are to tell of the protocol, if the page shows that.
+    scene: Option<Arc<Scene>>,
     watched: Mutex<BTreeMap<ServerId, String>>,
 }
 
 impl Crew {
-    pub(super) fn new(options: Options, board: Arc<Board>) -> Crew {
-        Crew { options, board, watched: Mutex::default() }
+    pub(super) fn new(options: Options, board: Arc<Board>, scene: Option<Arc<Scene>>) -> Crew {
+        Crew { options, board, scene, watched: Mutex::default() }
     }
 
     fn watched(&self) -> MutexGuard<'_, BTreeMap<ServerId, String>> {
@@ -55,10 +59,28 @@ impl Crew {
         if before.as_deref() == Some(address) {
             return;
         }
-        let (crew, id, address) = (Arc::clone(self), id.clone(), address.to_owned());
-        let name = format!("watch-{id}");
-        let work = move || watch(&crew, &crew.board, &id, &address);
-        if let Err(error) = Builder::new().name(name).spawn(work) {
+        self.spawn("watch", id, address, |crew, id, address| {
+            watch(crew, &crew.board, id, address);
+        });
+        if let Some(scene) = self.scene.clone() {
+            self.spawn("trace", id, address, move |crew, id, address| {
+                let is_wanted = || crew.is_wanted(id, address);
+                let onlooker = || crew.client_of(id, address, PATIENCE).onlooker();
+                live::listen(&scene, id, is_wanted, onlooker);
+            });
+        }
+    }
+
+    fn spawn(
+        self: &Arc<Crew>,
+        what: &str,
+        id: &ServerId,
+        address: &str,
+        work: impl FnOnce(&Arc<Crew>, &ServerId, &str) + Send + 'static,
+    ) {
+        let (crew, name) = (Arc::clone(self), format!("{what}-{id}"));
+        let (id, address) = (id.clone(), address.to_owned());
+        if let Err(error) = Builder::new().name(name).spawn(move || work(&crew, &id, &address)) {
             log::warn!("no thread to watch a server: {error}");
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::{Events, Next};
 use crate::web::board::{Board, Told};
+use crate::web::scene::Looker;
 
 /// The least time between two events: what changes more often is told together.
 const PACE: Duration = Duration::from_millis(150);
@@ -15,11 +16,16 @@ pub(super) struct Feed {
     board: Arc<Board>,
     told: Told,
     last: Option<Instant>,
+    /// True if it is told the story as well.
+    shows_story: bool,
+    /// Has the servers tell what they do, while this browser looks.
+    _looker: Option<Looker>,
 }
 
 impl Feed {
-    pub(super) fn new(board: Arc<Board>) -> Feed {
-        Feed { board, told: (0, 0), last: None }
+    /// The feed of a browser that wants to see the story or not.
+    pub(super) fn new(board: Arc<Board>, shows_story: bool, looker: Option<Looker>) -> Feed {
+        Feed { board, told: (0, 0), last: None, shows_story, _looker: looker }
     }
 }
 
@@ -29,6 +35,7 @@ impl Events for Feed {
             std::thread::sleep(PACE.saturating_sub(last.elapsed()));
         }
         let (board, story) = self.board.news(&mut self.told, most);
+        let story = story.filter(|_| self.shows_story);
         self.last = Some(Instant::now());
         let mut text = String::new();
         for (name, data) in [("board", board), ("story", story)] {

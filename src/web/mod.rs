@@ -7,6 +7,7 @@
 //! board ──── what is known of the bank now
 //! crew ───── a watch for each member, which asks it again and again
 //! follow ─── reads traces as they grow, for the picture of the protocol
+//! live ───── or has the servers tell them, while somebody looks (scene: what they told)
 //! feed ───── tells one browser what has changed
 //! guard ──── who is let in, and what a request has to prove
 //! answer ─── what is served where (page/: the page itself)
@@ -28,6 +29,7 @@ use crate::web::answer::Site;
 use crate::web::board::Board;
 use crate::web::crew::Crew;
 use crate::web::guard::Guard;
+use crate::web::scene::Scene;
 
 mod answer;
 mod board;
@@ -35,7 +37,9 @@ mod crew;
 mod feed;
 mod follow;
 mod guard;
+mod live;
 mod orders;
+mod scene;
 mod search;
 
 /// Connections of browsers at a time: each has one for its events, and a few for what it asks.
@@ -87,8 +91,12 @@ pub fn run(options: Options, say: impl FnOnce(&str)) -> Result<(), String> {
     if !options.traces.is_empty() {
         follow::start(options.traces.clone(), &board)?;
     }
-    let crew = Arc::new(Crew::new(options.clone(), Arc::clone(&board)));
-    let site = Site::new(guard, Arc::clone(&board), Arc::clone(&crew));
+    let scene = options.traces.is_empty().then(Arc::<Scene>::default);
+    if let Some(scene) = &scene {
+        live::start(scene, &board)?;
+    }
+    let crew = Arc::new(Crew::new(options.clone(), Arc::clone(&board), scene.clone()));
+    let site = Site::new(guard, Arc::clone(&board), Arc::clone(&crew), scene);
     let query = site.query();
     let wrong = |error: io::Error| format!("can't listen on {}: {error}", options.listen);
     let server = Server::start(&options.listen, LIMITS, move |request| site.answer(request));

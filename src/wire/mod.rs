@@ -3,7 +3,7 @@
 //! [`lines`] cuts bytes into lines, in bounded memory. [`request`] and [`reply`] are the clients' lines
 //! and the answers, with files of their own for batches; [`follow`] is the lines that follow without end, and
 //! [`entries`] an entry on any line. [`message`] is the servers' talk, and [`link`] the
-//! orders to break and mend the links under it. Each stage has its own errors, and all that can be wrong
+//! orders to break and mend the links under it; [`traces`] tells a server's notes as they are taken. Each stage has its own errors, and all that can be wrong
 //! with a line is found here: the state machine sees only well-formed requests and messages.
 
 pub mod asked;
@@ -23,6 +23,7 @@ pub mod reply;
 pub mod request;
 mod sessions;
 mod tag;
+pub mod traces;
 
 pub use asked::parse_asked;
 pub use lines::{LineRead, LineReader, Step};

@@ -26,6 +26,8 @@ pub enum Answer {
     Chain(Blocks),
     /// The answer to a [`LinkOrder`](crate::wire::link::LinkOrder).
     Links(LinkFaults),
+    /// The first record of a trace that is told, as JSON that has the order's id beside its own fields.
+    Trace(String),
 }
 
 /// A piece of the chain.

@@ -22,7 +22,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     ("tunnel", &["bank", "wire", "noise", "keepalive", "client"]),
     ("audit", &["explain", "bank", "clock", "wire", "store", "client"]),
     ("relay", &["bank", "wire", "store", "client", "audit"]),
-    ("web", &["bank", "wire", "trace", "client", "http"]),
+    ("web", &["bank", "clock", "wire", "trace", "client", "http"]),
     ("upgrade", &["bank", "store", "audit"]),
     ("play", &["bank", "clock", "wire", "store", "trace", "client"]),
     (

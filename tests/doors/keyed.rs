@@ -40,19 +40,23 @@ impl Keyed {
 
     /// A bank that is open, in which the owners have money.
     pub fn start() -> Keyed {
-        let mut keyed = Keyed::not_started();
+        Keyed::not_started().started()
+    }
+
+    /// The same of servers that are not started yet.
+    pub fn started(mut self) -> Keyed {
         for id in ["A", "B", "C"] {
-            keyed.start_server(id);
+            self.start_server(id);
         }
-        keyed.wait_until_connected();
+        self.wait_until_connected();
         for name in OWNERS {
-            let key = keyed.key(name).fingerprint();
+            let key = self.key(name).fingerprint();
             let open = json!({"open": {"account": format!("A/{name}"), "key": key}});
-            assert_eq!(keyed.ask("operator", &open)["outcome"], json!("accepted"));
+            assert_eq!(self.ask("operator", &open)["outcome"], json!("accepted"));
             let pay = json!({"transfer": {"to": format!("A/{name}"), "amount": 20}});
-            assert_eq!(keyed.ask("operator", &pay)["outcome"], json!("accepted"));
+            assert_eq!(self.ask("operator", &pay)["outcome"], json!("accepted"));
         }
-        keyed
+        self
     }
 
     /// Says who has a role, beside the operator and the auditor. Servers read it when they start.

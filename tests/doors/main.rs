@@ -5,6 +5,7 @@ mod support;
 
 mod attacks;
 mod clients;
+mod following;
 mod half_open;
 mod impostors;
 mod keyed;

@@ -3,6 +3,7 @@
 use paxos_banking::bank::effects::Event;
 use paxos_banking::bank::ids::AccountId;
 use paxos_banking::wire::asked::Asked;
+use paxos_banking::wire::traces::encode_trace;
 use paxos_banking::wire::{Tag, encode_order, encode_request, parse_asked, parse_request};
 
 use crate::banks::{Bank, hear_named};
@@ -40,6 +41,11 @@ impl Target for ClientLines {
                     );
                     heard.accepted("an order");
                 }
+                Ok((_, Asked::Trace)) => {
+                    let read = parse_asked(encode_trace(7).trim_end().as_bytes(), &home);
+                    assert_eq!(read, Ok((Some(Tag::Number(7)), Asked::Trace)));
+                    heard.accepted("a trace");
+                }
                 Ok((tag, Asked::Request(request))) => {
                     let again = encode_request(7, &request);
                     let read = parse_request(again.trim_end().as_bytes(), &home);
@@ -62,6 +68,7 @@ impl Target for ClientLines {
         &[
             "a transfer",
             "an order",
+            "a trace",
             "a batch",
             "a balance",
             "a session",

@@ -14,9 +14,10 @@ use paxos_banking::bank::paxos::message::{Hello, Message, Standing, Vote, Whole}
 use crate::machine::bank_of_three::*;
 
 /// What clients say; several lines in one are one client's.
-pub const REQUESTS: [&str; 27] = [
+pub const REQUESTS: [&str; 28] = [
     r#"{"kind":"link","fault":"delay","peer":"B","ms":200}"#,
     r#"{"id":1,"kind":"link","fault":"drop","peer":"B","percent":30}"#,
+    r#"{"id":1,"version":2,"kind":"trace"}"#,
     r#"{"id":1,"transfer":{"to":"C","amount":20}}"#,
     r#"{"id":1,"transfer":{"from":"A","to":"B","amount":50000,"wait_ms":100}}"#,
     r#"{"id":2,"version":2,"transfer":{"to":"B","amount":5,"settled":true}}"#,

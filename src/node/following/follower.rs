@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 
@@ -11,6 +11,7 @@ use super::{Seat, Shared};
 use crate::bank::blockchain::block::BlockHash;
 use crate::bank::ledger::entry::Position;
 use crate::bank::request::{ErrorCode, Follow, Place, Reply, Wanted};
+use crate::node::streams::{HEARTBEAT, Pace, Stream};
 use crate::store::StoreError;
 use crate::wire::follow::{beginning, push_end, push_logged, push_mark};
 use crate::wire::{Tag, encode_reply};
@@ -21,20 +22,6 @@ const CHUNK: usize = 128 << 10;
 const PIECE: usize = 256 << 10;
 /// The most elements of the log at a time.
 const ELEMENTS: usize = 64;
-/// The longest silence: both ends notice when the other one is gone.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
-
-/// How a follower goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// There may be more at once.
-    More,
-    /// There is nothing more until it is woken, or until this moment.
-    Until(Instant),
-    /// It was told that this is the end.
-    Over,
-}
-
 /// A follower, in the hands of its connection's writer.
 #[derive(Debug)]
 pub(crate) struct Follower {
@@ -57,6 +44,39 @@ pub(crate) struct Follower {
     marked: Place,
     /// When it was last told anything.
     told: Instant,
+}
+
+impl Stream for Follower {
+    fn woken(&self) -> &Receiver<()> {
+        &self.woken
+    }
+
+    fn tell(&mut self, text: &mut Vec<u8>) -> Pace {
+        let before = text.len();
+        let pace = match self.tell_some(text) {
+            Ok(pace) => pace,
+            Err(why) => {
+                self.end(text, ErrorCode::Store, &why);
+                Pace::Over
+            }
+        };
+        if text.len() > before {
+            self.told = Instant::now();
+        }
+        match pace {
+            Pace::Until(_) => Pace::Until(self.told + HEARTBEAT),
+            pace => pace,
+        }
+    }
+
+    fn rest(&mut self) {
+        self.held.clear();
+    }
+
+    fn end(&self, text: &mut Vec<u8>, error: ErrorCode, why: &str) {
+        let message = format!("{why}; go on from {}", self.next);
+        push_end(text, &self.begin, error, &message);
+    }
 }
 
 impl Follower {
@@ -90,45 +110,10 @@ impl Follower {
         Box::new(Follower { begin: beginning(id), ..*self })
     }
 
-    /// Returns what wakes it.
-    pub(crate) fn woken(&self) -> &Receiver<()> {
-        &self.woken
-    }
-
-    /// Forgets what can be read again, since the client doesn't read.
-    pub(crate) fn rest(&mut self) {
-        self.held.clear();
-    }
-
     /// Makes the last word long past.
     #[cfg(test)]
     pub(super) fn was_told_long_ago(&mut self) {
         self.told -= HEARTBEAT;
-    }
-
-    /// Appends what comes next, about a chunk at most.
-    pub(crate) fn tell(&mut self, text: &mut Vec<u8>) -> Pace {
-        let before = text.len();
-        let pace = match self.tell_some(text) {
-            Ok(pace) => pace,
-            Err(why) => {
-                self.end(text, ErrorCode::Store, &why);
-                Pace::Over
-            }
-        };
-        if text.len() > before {
-            self.told = Instant::now();
-        }
-        match pace {
-            Pace::Until(_) => Pace::Until(self.told + HEARTBEAT),
-            pace => pace,
-        }
-    }
-
-    /// Appends the error with which it ends.
-    pub(crate) fn end(&self, text: &mut Vec<u8>, error: ErrorCode, why: &str) {
-        let message = format!("{why}; go on from {}", self.next);
-        push_end(text, &self.begin, error, &message);
     }
 
     fn tell_some(&mut self, text: &mut Vec<u8>) -> Result<Pace, String> {

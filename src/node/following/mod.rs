@@ -22,7 +22,7 @@ use crate::store::BlockSource;
 mod follower;
 mod shelf;
 
-pub(crate) use follower::{Follower, Pace};
+pub(crate) use follower::Follower;
 
 /// The most followers of a server.
 pub(crate) const MAX_FOLLOWERS: usize = 64;

@@ -3,6 +3,7 @@ use crate::bank::blockchain::block::{Block, BlockHash, Genesis};
 use crate::bank::effects::Write;
 use crate::bank::ids::TurnNumber;
 use crate::bank::request::{Follow, Wanted};
+use crate::node::streams::{Pace, Stream};
 use crate::store::StoreError;
 use crate::wire::Tag;
 use serde_json::Value;

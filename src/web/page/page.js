@@ -202,17 +202,32 @@ $('#pause').addEventListener('click', () => {
   held = null;
 });
 
-const events = new EventSource('events');
-events.addEventListener('open', () => { $('#connection').textContent = 'live'; });
-events.addEventListener('error', () => { $('#connection').textContent = 'the page’s own process gives no answer; it is asked again'; });
-events.addEventListener('board', (event) => {
-  const board = JSON.parse(event.data);
-  if (paused) held = board; else show(board);
-});
-events.addEventListener('story', (event) => {
-  $('#protocol-part').hidden = false;
-  story.grow(JSON.parse(event.data));
-});
+/* The protocol is read from files, or told by the servers themselves: then only as long as somebody sees it. */
+const isLive = $('meta[name=protocol]').content === 'live';
+const wantsProtocol = () => isLive && $('#live').checked && document.visibilityState === 'visible';
+let events = null, withProtocol = false;
+
+function listen() {
+  events?.close();
+  withProtocol = wantsProtocol();
+  events = new EventSource(withProtocol ? 'events?protocol=yes' : 'events');
+  events.addEventListener('open', () => { $('#connection').textContent = 'live'; });
+  events.addEventListener('error', () => { $('#connection').textContent = 'the page’s own process gives no answer; it is asked again'; });
+  events.addEventListener('board', (event) => {
+    const board = JSON.parse(event.data);
+    if (paused) held = board; else show(board);
+  });
+  events.addEventListener('story', (event) => {
+    $('#protocol-part').hidden = false;
+    story.grow(JSON.parse(event.data));
+  });
+}
+
+const listenAnew = () => { if (isLive && wantsProtocol() !== withProtocol) listen(); };
+$('#live-part').hidden = !isLive;
+$('#live').addEventListener('change', listenAnew);
+document.addEventListener('visibilitychange', listenAnew);
+listen();
 
 /* ── Search ── */
 
@@ -221,33 +236,45 @@ function entryLine(name, entry, where) {
   return make('p', {}, make('span', { class: 'mono' }, name), ` ${what} ${amount}, ${where}`);
 }
 
-function statement(found, text) {
+/* A page of a statement. `newer` says where the pages begin that were turned over, so that one can turn back. */
+function statement(found, text, before, newer) {
   const rows = found.lines.map((line) => {
     const [what, amount] = whatOf(line);
     return make('tr', {}, make('td', { class: 'mono' }, nameOf(line)), make('td', {}, what), make('td', { class: 'number' }, String(amount)),
       make('td', { class: 'number' }, String(line.balance)), make('td', { class: 'soft' }, line.height === undefined ? 'in the log' : `block ${line.height}`));
   });
   const head = ['entry', 'what', 'units', 'balance after', 'where'].map((title, place) => make('th', { scope: 'col', class: place === 2 || place === 3 ? 'number' : undefined }, title));
-  const older = found.next ? make('button', { type: 'button' }, 'Older') : null;
-  older?.addEventListener('click', () => look(text, found.next));
-  return [make('h3', {}, `Statement of ${found.account}`), make('div', { class: 'scroll' }, make('table', {}, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...rows))),
-    rows.length ? null : make('p', { class: 'soft' }, 'no entries here'), older];
+  const turn = (way, words, ...to) => {
+    const button = make('button', { type: 'button', 'data-turn': way }, words);
+    button.addEventListener('click', () => look(text, ...to, way));
+    return button;
+  };
+  return [make('h3', {}, `Statement of ${found.account}, page ${newer.length + 1}`), make('div', { class: 'scroll' }, make('table', {}, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...rows))),
+    rows.length ? null : make('p', { class: 'soft' }, 'no entries here'),
+    make('div', { class: 'row', role: 'group', 'aria-label': 'Pages' },
+      newer.length ? turn('newer', 'Newer', newer[newer.length - 1], newer.slice(0, -1)) : null,
+      found.next ? turn('older', 'Older', found.next, [...newer, before]) : null)];
 }
 
-async function look(text, before) {
-  const place = $('#found'), query = new URLSearchParams(before ? { for: text, before } : { for: text });
+/* Counts the questions: only the last one is answered. */
+let looks = 0;
+
+async function look(text, before, newer = [], way) {
+  const place = $('#found'), own = ++looks, query = new URLSearchParams(before ? { for: text, before } : { for: text });
   try {
     const reply = await fetch(`search?${query}`), found = await reply.json();
+    if (own !== looks) return;
     let parts = [make('p', { class: 'bad' }, found.nothing ?? '')];
-    if (found.account) parts = statement(found, text);
+    if (found.account) parts = statement(found, text, before, newer);
     if (found.entry) parts = [entryLine(found.name, found.entry, found.height === undefined ? 'in its home’s log' : `in block ${found.height}`)];
     if (found.block) {
       parts = [make('h3', {}, `Block ${found.block.height}`), make('p', { class: 'mono' }, `hash ${found.block.hash}`), make('p', { class: 'mono' }, `after ${found.block.previous}`),
         make('p', {}, found.block.proposer ? `built by ${found.block.proposer}` : 'the founding', `, ${plural(found.count, 'entry', 'entries')}`), ...found.block.entries.map((entry) => entryLine(nameOf(entry), entry, 'in this block'))];
     }
     place.replaceChildren(...parts.filter((part) => part !== null));
+    if (way) (place.querySelector(`[data-turn=${way}]`) ?? place.querySelector('[data-turn]'))?.focus();
   } catch (error) {
-    place.replaceChildren(make('p', { class: 'bad' }, 'the page’s own process gives no answer'));
+    if (own === looks) place.replaceChildren(make('p', { class: 'bad' }, 'the page’s own process gives no answer'));
   }
 }
 
