@@ -35,6 +35,8 @@ pub enum Scenario {
     Archive,
     /// pages of statements from the middle of two million blocks
     History,
+    /// what 50 followers and 5 browsers cost; one follower from the beginning of ten million entries
+    Followers,
     /// greedy clients and peers that lie, row by row, on this build and on another one; only if named
     Starve,
 }
@@ -55,6 +57,7 @@ impl Scenario {
             Scenario::Branches => "branches",
             Scenario::Archive => "archive",
             Scenario::History => "history",
+            Scenario::Followers => "followers",
             Scenario::Starve => "starve",
         }
     }

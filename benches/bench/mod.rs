@@ -3,7 +3,8 @@
 //! [`args`] says what is to be measured; [`bank`] starts the servers, [`redis`] their store, both as
 //! [`process`]es in a [`place`]; [`load`] sends [`lines`] and keeps a [`tally`]; the scenarios are
 //! [`limit`], [`local`] and so on, and [`starve`], which compares two builds; [`keyed`], which compares plain lines with keys;
-//! [`compare`] plays any of them on two builds in turns; [`check`] compares what clients were told with what is stored,
+//! [`followers`], which compares a bank that many look at; [`compare`] plays any of them on two builds in turns;
+//! [`check`] compares what clients were told with what is stored,
 //! [`checkpoint`] does so with the balances;
 //! [`bare`] is what is compared with; [`report`], [`plots`] and [`page`] show it.
 
@@ -18,6 +19,7 @@ pub mod check;
 mod checkpoint;
 mod compare;
 mod fault;
+mod followers;
 mod growth;
 mod history;
 mod keyed;
@@ -238,6 +240,7 @@ impl Scenario {
             Scenario::Branches => branches::run(context, report),
             Scenario::Archive => archive::run(context, report),
             Scenario::History => history::run(context, report),
+            Scenario::Followers => followers::run(context, report),
             Scenario::Starve => starve::run(context, report),
         }
     }
