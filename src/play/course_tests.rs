@@ -138,6 +138,10 @@ fn what_else_lines_of_courses_say_has_its_meaning_here() {
         "send 5 A B",
         "// a comment\nA B 5\nquit",
         "A B 5 // rent\n  // nothing",
+        "A=>B: 5",
+        "A → B: 5",
+        "transfer(A, B, 5);",
+        "client,to,amount\nA,B,5",
         "A;B;5\nexit()\n\n# nothing\n",
     ] {
         assert_eq!(acts(text), transfers, "{text:?}");
@@ -180,4 +184,25 @@ fn what_these_lines_can_not_mean_is_said() {
         let told = wrongs.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         assert!(told.contains(what), "{text:?}: {told}");
     }
+}
+
+#[test]
+fn what_spreadsheets_and_people_put_around_a_table_changes_nothing() {
+    let rows = "1,\"(S1, S2, 3)\",\"[S1, S2]\"\n,\"(S2, S1, 4)\",";
+    let expected = acts(rows);
+    assert_eq!(expected.len(), 3, "{expected:?}");
+    for text in [
+        "Test Case,Events,Active Nodes\n1,\"(S1, S2, 3)\",\"[S1, S2]\"\n,\"(S2, S1, 4)\",",
+        "Number,Txns,Replicas\n1,\"(S1, S2, 3)\",\"[S1, S2]\"\n,\"(S2, S1, 4)\",",
+        "Set,Transactions,Live,Comment\n1,\"(S1, S2, 3)\",\"[S1, S2]\",rent\n,\"(S2, S1, 4)\",,back",
+        "1,'(S1, S2, 3)','[S1, S2]'\n,'(S2, S1, 4)',",
+        "1,“(S1, S2, 3)”,“[S1, S2]”\n,“(S2, S1, 4)”,",
+        "1,\"[('S1', 'S2', 3), ('S2', 'S1', 4)]\",\"['S1', 'S2']\"",
+        "1,\"(S1, S2, 3) & (S2, S1, 4)\",\"[S1, S2]\"",
+        "sep=;\nSet;Transactions;Live\n1;(S1, S2, 3);[S1, S2]\n;(S2, S1, 4);",
+    ] {
+        assert_eq!(acts(text), expected, "{text:?}");
+    }
+    let fails = acts("1,Leader Fail,\"[S1, S2]\"\n,leader_failure,\n,\"LF; LF\",");
+    assert_eq!(fails[1..], vec![Act::Fail(None); 4]);
 }

@@ -198,7 +198,8 @@ fn say(line: &str, words: &Words<'_>, cast: &mut Cast) -> Option<Result<Act, Wro
     }
     let (client, command) = trimmed.split_once(':')?;
     // A title may hold a colon, too, and a course's transfer: A->B: 5.
-    let is_name = client.split_whitespace().count() == 1 && !client.contains("->");
+    let is_name = client.split_whitespace().count() == 1
+        && !["->", "=>", "→"].iter().any(|arrow| client.contains(arrow));
     is_name.then(|| {
         let (command, name) = (command.trim_start(), client.trim_end());
         let server = name.parse::<ServerId>().map_err(|error| {

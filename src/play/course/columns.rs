@@ -1,6 +1,6 @@
 //! Which column of a table is which: by its header, or as courses usually have them. Pure.
 
-use crate::play::course::item::reasons;
+use crate::play::course::item::{is_quote, reasons};
 use crate::play::course::table::{Field, Places, is_silent};
 use crate::play::words::found;
 use crate::play::wrong::Wrong;
@@ -14,22 +14,28 @@ pub(super) struct Columns {
     pub contact: Option<usize>,
     /// Columns that can't be played if they say anything, and why.
     refused: Vec<(usize, &'static str)>,
+    /// Columns that are for people alone.
+    notes: Vec<usize>,
     /// The number of columns.
     count: usize,
 }
 
 /// What the columns' names have in them.
 const NUMBER: &[&str] = &["set", "test", "case", "round", "number"];
-const TRANSFERS: &[&str] = &["transact", "transfer", "payment", "event", "operation", "command"];
-const LIVE: &[&str] = &["live", "active", "server", "node"];
+const TRANSFERS: &[&str] =
+    &["transact", "transfer", "payment", "txn", "event", "operation", "command"];
+const LIVE: &[&str] = &["live", "active", "server", "node", "replica"];
+
+/// What the names of columns have in them that are for people alone.
+const NOTES: &[&str] = &["comment", "note", "descri", "remark", "expect"];
 
 const UNKNOWN: &str = "a column that is not known here; expected: a set's number, transfers, the live servers, and \
     perhaps the servers to be contacted";
 
 impl Default for Columns {
     fn default() -> Columns {
-        let refused = Vec::new();
-        Columns { number: 0, transfers: 1, live: 2, contact: Some(3), refused, count: 4 }
+        let (refused, notes) = (Vec::new(), Vec::new());
+        Columns { number: 0, transfers: 1, live: 2, contact: Some(3), refused, notes, count: 4 }
     }
 }
 
@@ -71,6 +77,7 @@ impl Columns {
                 name if has(name, LIVE) => {
                     take(2, &mut columns.live);
                 }
+                name if has(name, NOTES) => columns.notes.push(index),
                 name if has(name, NUMBER) => {
                     take(0, &mut columns.number);
                 }
@@ -89,7 +96,7 @@ impl Columns {
             let refused = self.refused.iter().find(|(refused, _)| *refused == index);
             let why = match refused {
                 Some((_, why)) => why,
-                None if known.contains(&index) => continue,
+                None if known.contains(&index) || self.notes.contains(&index) => continue,
                 None => UNKNOWN,
             };
             return Err(Wrong { place: places.of_part(field), what: found(field, why) });
@@ -112,8 +119,10 @@ fn is_number(text: &str) -> bool {
 /// True if this is the first line of a table: it names columns, or begins as a row of a set does.
 pub(super) fn is_first_line(cells: &[Field<'_>]) -> bool {
     let [first, rest @ ..] = cells else { return false };
-    let is_cell =
-        |cell: &&str| cell.starts_with(['(', '[', '"', '{']) || cell.to_lowercase() == "lf";
+    let is_cell = |cell: &&str| {
+        let bare = cell.trim_start_matches(is_quote);
+        cell.starts_with('"') || bare.starts_with(['(', '[', '{']) || bare.to_lowercase() == "lf"
+    };
     let is_words = first.contains(' ') && !first.to_lowercase().starts_with("set ");
     let is_row = !is_words && !first.contains(['(', ':']) && rest.iter().any(is_cell);
     let is_empty = !rest.is_empty() && rest.iter().all(|cell| is_silent(cell));

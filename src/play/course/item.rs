@@ -131,7 +131,7 @@ const EVERYTHING: [&str; 10] = [
     "printbalances",
     "printlogs",
 ];
-const LEADER_FAILS: [&str; 3] = ["lf", "leaderfail", "leaderfails"];
+const LEADER_FAILS: [&str; 5] = ["lf", "leaderfail", "leaderfails", "leaderfailure", "failleader"];
 /// Words that may stand between names and amounts, and say nothing.
 const BETWEEN: [&str; 8] = ["to", "from", "pays", "sends", "gives", "transfers", "units", "=>"];
 const LIES: [&str; 6] = ["b", "byzantine", "malicious", "attack", "crashattack", "equivocate"];
@@ -167,8 +167,9 @@ fn parts(cell: &str) -> Vec<&str> {
                 continue;
             }
         };
-        let is_around =
-            |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | '"' | '[' | ']');
+        let is_around = |c: char| {
+            c.is_whitespace() || is_quote(c) || matches!(c, ',' | ';' | '|' | '&' | '[' | ']')
+        };
         parts.push(cell[start..end].trim_matches(is_around));
         (start, depth) = ((at + 1).min(cell.len()), 0);
     }
@@ -187,6 +188,10 @@ fn is_lone(text: &str) -> bool {
 /// # Errors
 /// Says what is wrong with it, or why it can't be played.
 pub(in crate::play) fn of_part(part: &str, places: &Places<'_>) -> Result<Option<Item>, Wrong> {
+    let part = part.trim_end_matches([';', ' ']);
+    if is_in(part, &LEADER_FAILS) {
+        return Ok(Some(Item::LeaderFails));
+    }
     if let Some((head, rest)) = part.split_once('(') {
         let is_known = head.trim().is_empty() || is_in(head, &PAYS);
         let Some(inside) = rest.trim_end().strip_suffix(')') else {
@@ -331,9 +336,9 @@ pub(super) fn whole(word: &str) -> Result<Amount, String> {
 /// True if a line of a plain file names what stands in its lines: who pays, whom, and how much.
 pub(in crate::play) fn is_header(line: &str) -> bool {
     const NAMES: [&[&str]; 3] = [
-        &["from", "sender", "payer", "source"],
+        &["from", "sender", "payer", "source", "client"],
         &["to", "receiver", "payee", "recipient", "destination"],
-        &["amount", "units", "money"],
+        &["amount", "amt", "units", "value", "money"],
     ];
     let words: Vec<String> = words(line).into_iter().map(str::to_lowercase).collect();
     words.len() == 3 && NAMES.iter().all(|names| words.iter().any(|word| names.contains(&&**word)))
@@ -345,10 +350,18 @@ fn name(word: &str, places: &Places<'_>) -> Name {
 
 /// Splits arguments at commas, spaces and arrows.
 fn words(text: &str) -> Vec<&str> {
-    let is_between =
-        |c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':' | '(' | ')' | '[' | ']' | '"');
+    let is_between = |c: char| {
+        c.is_whitespace()
+            || is_quote(c)
+            || matches!(c, ',' | ';' | ':' | '(' | ')' | '[' | ']' | '→')
+    };
     let words = text.split(is_between).flat_map(|word| word.split("->"));
-    words.filter(|word| !word.is_empty()).collect()
+    words.flat_map(|word| word.split("=>")).filter(|word| !word.is_empty()).collect()
+}
+
+/// True if a mark is one of those that are put around a text, by a spreadsheet or a program.
+pub(super) fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '\'' | '“' | '”' | '‘' | '’')
 }
 
 /// Reads the two ends of a link.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::play::course::columns::Columns;
-use crate::play::course::item::{Item, Name, of_cell, reasons, whole};
+use crate::play::course::item::{Item, Name, is_quote, of_cell, reasons, whole};
 use crate::play::course::table::{Field, Places};
 use crate::play::words::found;
 use crate::play::wrong::{Place, Wrong};
@@ -124,6 +124,7 @@ impl<'a> Sets<'a> {
 
     /// Reads `[S1, S2, S3]`, with or without the brackets.
     fn servers(&self, list: Field<'_>) -> Result<Vec<Name>, Wrong> {
+        let list = list.trim_matches(is_quote);
         let wrong = |part: &str, what: &str| Wrong {
             place: self.places.of_part(part),
             what: found(part, what),
@@ -157,7 +158,7 @@ impl<'a> Sets<'a> {
             )),
             part => Ok(Name { text: part.to_owned(), place: self.places.of_part(part) }),
         };
-        parts.into_iter().map(name).collect()
+        parts.into_iter().map(|part| name(part.trim_matches(is_quote))).collect()
     }
 }
 

@@ -62,10 +62,10 @@ fn outside(line: &str, mut look: impl FnMut(char)) {
     }
 }
 
-/// True if a line says nothing: it is a comment, or has only separators.
+/// True if a line says nothing: it is a comment, has only separators, or tells a spreadsheet which one there is.
 pub(super) fn is_silent(line: &str) -> bool {
     let is_empty = |c: char| SEPARATORS.contains(&c) || c.is_whitespace();
-    line.trim_start().starts_with('#') || line.chars().all(is_empty)
+    line.trim_start().starts_with('#') || line.starts_with("sep=") || line.chars().all(is_empty)
 }
 
 /// Cuts a text into rows. A quotation mark that is never closed takes its row with it, but not those
