@@ -8,6 +8,7 @@ use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{ConnectionId, InstanceId, ServerId};
 use crate::bank::member_note::MemberNote;
 use crate::bank::paxos::ballot::Ballot;
+use crate::bank::paxos::message::block_of;
 use crate::bank::paxos::proposer::Ignored;
 use crate::bank::paxos::rest::Rest;
 
@@ -258,8 +259,8 @@ impl fmt::Display for Note {
                 f.write_str("an accepted block was not committed: finishing its round")
             }
             Note::Appended { height, by, content, beaten } => {
-                let by = by.as_ref().map_or("nobody", ServerId::as_str);
-                write!(f, "block {height} of {by} appended: {content}")?;
+                let block = block_of(*height, by.as_ref());
+                write!(f, "{block} appended: {content}")?;
                 match beaten {
                     Some(ballot) => write!(f, "; the run with ballot {ballot} ends"),
                     None => Ok(()),

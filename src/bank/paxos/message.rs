@@ -173,7 +173,19 @@ impl Vote {
 
 /// Describes for people what a block holds, with its hash.
 pub fn content(block: &SealedBlock) -> String {
-    format!("{}, hash {}", entries_in_words(block.block().len()), block.hash().short())
+    let inside = match &block.block().opening {
+        Some(opening) => format!("accounts: {}", opening.balances.len()),
+        None => entries_in_words(block.block().len()),
+    };
+    format!("{inside}, hash {}", block.hash().short())
+}
+
+/// Names a block. Only an opening block is of no proposer.
+pub fn block_of(height: u64, proposer: Option<&ServerId>) -> String {
+    match proposer {
+        Some(by) => format!("block {height} of {by}"),
+        None => format!("opening block {height}"),
+    }
 }
 
 fn entries_in_words(entries: usize) -> String {

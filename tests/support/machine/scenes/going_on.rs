@@ -263,7 +263,8 @@ pub fn no_server_is_open_before_it_holds_all_opening_blocks() {
     }
     assert_eq!(rest.len(), 2, "the accounts, and A's log");
     let mut stage = told_its_bank(&block);
-    fetched(&mut stage, &block, &[block.clone(), rest[0].clone()]);
+    let said = fetched(&mut stage, &block, &[block.clone(), rest[0].clone()]);
+    assert!(said.notes("opening block 1 appended: accounts: 3, hash "), "{:?}", said.notes);
     assert_eq!(stage.disk.chain.len(), 2);
     stage.hear(OF_B, heartbeat_of(&block));
     assert!(!stage.status().active, "B says that all have confirmed block 0, and A lacks a block");
