@@ -84,9 +84,9 @@ const NOT_RUN: [(&str, &str, &str); 14] = [
     (
         "doc/WEB.md",
         "./run.sh web",
-        "it opens a browser, and serves until it is ended; tests/web.rs has a real browser",
+        "it opens a browser, and serves until it is ended; tests/web has a real browser",
     ),
-    ("doc/WEB.md", "paxos-banking web", "the same; tests/web.rs starts it over banks of its own"),
+    ("doc/WEB.md", "paxos-banking web", "the same; tests/web starts it over banks of its own"),
 ];
 
 /// A block that is run neither here nor by its page's test.
