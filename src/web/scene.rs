@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bank::ids::{LifeId, ServerId};
 use crate::clock;
@@ -37,8 +37,10 @@ struct State {
     servers: BTreeMap<ServerId, Teller>,
     /// What the page itself remarks.
     remarks: VecDeque<Told>,
-    /// True if something was told that is in no story yet.
+    /// True if something was told that is in no story yet, and that a story shows.
     is_new: bool,
+    /// When the last story was made.
+    made: Option<Instant>,
 }
 
 /// A server that tells.
@@ -139,11 +141,15 @@ impl Scene {
         waited.unwrap_or_else(PoisonError::into_inner).0.lookers > 0
     }
 
-    fn tell(&self, server: &ServerId, change: impl FnOnce(&mut Teller, &mut VecDeque<Told>)) {
+    /// Changes what is known of a server; `change` returns true if that is to be seen.
+    fn tell(
+        &self,
+        server: &ServerId,
+        change: impl FnOnce(&mut Teller, &mut VecDeque<Told>) -> bool,
+    ) {
         let mut state = self.state();
         let State { servers, remarks, is_new, .. } = &mut *state;
-        change(servers.entry(server.clone()).or_default(), remarks);
-        *is_new = true;
+        *is_new |= change(servers.entry(server.clone()).or_default(), remarks);
     }
 
     /// Takes a record that a server told.
@@ -154,7 +160,9 @@ impl Scene {
                     log::debug!("{server} tells again: {why}");
                     remark(remarks, format!("{server} tells what it does again"));
                 }
+                let is_seen = is_seen(&record.what);
                 teller.take(record);
+                is_seen
             }),
             Err(error) => log::debug!("{server} tells what is no record of a trace: {error}"),
         }
@@ -177,6 +185,7 @@ impl Scene {
                 );
                 teller.left_out = (0, now);
             }
+            true
         });
     }
 
@@ -188,16 +197,20 @@ impl Scene {
                 teller.failure = Some(why.to_owned());
                 remark(remarks, format!("{server} doesn't tell what it does: {why}"));
             }
+            true
         });
     }
 
-    /// Returns what there is to see as a page takes it, if there is anything new.
+    /// Returns what there is to see as a page takes it, if there may be anything new: what was told, or what by now has
+    /// not arrived.
     pub(super) fn news(&self) -> Option<StoryData> {
         let (records, remarks) = {
             let mut state = self.state();
-            if !std::mem::take(&mut state.is_new) {
+            let is_old = state.made.is_none_or(|made| made.elapsed() >= LATE);
+            if !std::mem::take(&mut state.is_new) && !is_old {
                 return None;
             }
+            state.made = Some(Instant::now());
             (known(&state.servers), state.remarks.iter().cloned().collect())
         };
         let story = with_phases(merge_told(records, remarks));
@@ -207,6 +220,16 @@ impl Scene {
 
 fn remark(remarks: &mut VecDeque<Told>, told: String) {
     push(remarks, Told { us: clock::micros(), told }, FEW);
+}
+
+/// True if a story shows such a record: between runs a server has nothing but heartbeats to tell.
+fn is_seen(what: &What) -> bool {
+    match what {
+        What::Sent { message, .. }
+        | What::Received { message, .. }
+        | What::Lost { message, .. } => message.is_of_the_protocol(),
+        _ => true,
+    }
 }
 
 /// Returns all records, without messages of which nobody knows whether they have arrived.

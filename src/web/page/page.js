@@ -32,9 +32,11 @@ const micros = (us) => (us === undefined || us === null ? '–' : us < 1000 ? `$
 function whatOf(entry) {
   if (entry.open !== undefined) return [`opens ${entry.open.account ?? entry.open}`, ''];
   if (entry.rekey !== undefined) return [`another key for ${entry.rekey.account ?? entry.rekey}`, ''];
+  if (entry.mint !== undefined) return [`issued at ${entry.mint}`, entry.amount];
+  if (entry.burn !== undefined) return [`taken back at ${entry.burn}`, entry.amount];
   const from = entry.from ?? entry.server;
   if (entry.to !== undefined) return [`${from} → ${entry.to}`, entry.amount];
-  const known = ['server', 'epoch', 'seq', 'via', 'request', 'height', 'balance'];
+  const known = ['server', 'epoch', 'seq', 'time', 'reference', 'via', 'request', 'height', 'balance'];
   return [Object.entries(entry).filter(([key]) => !known.includes(key)).map(([key, value]) => `${key} ${JSON.stringify(value)}`).join(', '), ''];
 }
 
