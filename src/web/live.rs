@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bank::ids::ServerId;
 use crate::client::traces::Onlooker;
@@ -11,11 +11,14 @@ use crate::web::board::Board;
 use crate::web::scene::Scene;
 use crate::wire::traces::Noted;
 
-/// How often the picture is made anew, if there is news.
+/// How often the picture is made anew, if there is news…
 const PACE: Duration = Duration::from_millis(250);
+/// …and how many times as long as it takes to make it the next one waits.
+const REST: u32 = 9;
 /// How long somebody who looks is waited for before anything else is looked at, and how long a server that tells
 /// nothing is left alone.
 const PAUSE: Duration = Duration::from_millis(500);
+
 /// Begins to show on the board what is told to the scene.
 ///
 /// # Errors
@@ -29,6 +32,7 @@ pub(super) fn start(scene: &Arc<Scene>, board: &Arc<Board>) -> Result<(), String
                 last.clear();
                 continue;
             }
+            let begun = Instant::now();
             if let Some(story) = scene.news() {
                 match serde_json::to_string(&story) {
                     Ok(text) if text == last => {}
@@ -39,7 +43,7 @@ pub(super) fn start(scene: &Arc<Scene>, board: &Arc<Board>) -> Result<(), String
                     Err(error) => log::debug!("a story can't be told: {error}"),
                 }
             }
-            std::thread::sleep(PACE);
+            std::thread::sleep(PACE.max(begun.elapsed() * REST));
         }
     };
     let thread = Builder::new().name("scene".into()).spawn(work);

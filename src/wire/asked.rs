@@ -3,8 +3,7 @@
 use crate::bank::ids::AccountId;
 use crate::bank::request::{Reply, Request};
 use crate::wire::link::LinkOrder;
-use crate::wire::link_lines::parse_order;
-use crate::wire::{Tag, parse_request, traces};
+use crate::wire::{Tag, link_lines, parse_request, traces};
 
 /// The content of a client's line.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +28,9 @@ pub fn parse_asked(
     // Orders are rare, so requests are tried first and pay nothing for them.
     parse_request(line, home).map(|(id, request)| (id, Asked::Request(request))).or_else(|wrong| {
         if let Some(order) = traces::parse_order(line) {
-            return order.map(|id| (id, Asked::Trace));
+            return order.map(|(id, ())| (id, Asked::Trace));
         }
-        match parse_order(line) {
+        match link_lines::parse_order(line) {
             Some(order) => order.map(|(id, order)| (id, Asked::Link(order))),
             None => Err(wrong),
         }

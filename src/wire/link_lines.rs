@@ -4,13 +4,10 @@
 //! bank. So they have lines of their own kind on the clients' port.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::fields::{Object, count, objects, present};
-use super::request::VERSION;
+use super::fields::{count, objects, present};
+use super::orders::{Parsed, parse};
 use crate::bank::ids::ServerId;
-use crate::bank::request::{ErrorCode, Reply};
-use crate::explain::explain;
 use crate::wire::link::{Fault, LinkFault, LinkFaults, LinkOrder};
 use crate::wire::messages::Messages;
 use crate::wire::reply::{Answer, answer, line_of, read};
@@ -35,35 +32,9 @@ objects! {
     }
 }
 
-/// Parses the order on a line; none if the line is no order at all. An error is the reply that says what is
-/// wrong.
-#[allow(clippy::type_complexity, reason = "as parse_request has it")]
-pub(super) fn parse_order(
-    line: &[u8],
-) -> Option<Result<(Option<Tag>, LinkOrder), (Option<Tag>, Reply)>> {
-    #[derive(Deserialize)]
-    struct Header<'a> {
-        kind: String,
-        #[serde(borrow, default)]
-        id: Option<&'a RawValue>,
-        version: Option<u64>,
-    }
-    let Object(Header { kind, id, version }) = serde_json::from_slice(line).ok()?;
-    let id = id.and_then(|raw| Tag::of(raw).ok());
-    // Another version's orders may have other fields.
-    if kind != "link" || version.is_some_and(|version| version != VERSION) {
-        return None;
-    }
-    let order = serde_json::from_slice::<Object<LinkLine>>(line)
-        .map_err(|error| explain(&error))
-        .and_then(|Object(line)| order_of(line));
-    Some(match order {
-        Ok(order) => Ok((id, order)),
-        Err(what) => {
-            let message = format!("{what}; {RIGHT}");
-            Err((id, Reply::Error { error: ErrorCode::BadRequest, message }))
-        }
-    })
+/// Parses the order on a line; none if the line is no such order.
+pub(super) fn parse_order(line: &[u8]) -> Option<Parsed<LinkOrder>> {
+    parse(line, "link", RIGHT, order_of)
 }
 
 fn order_of(line: LinkLine) -> Result<LinkOrder, String> {

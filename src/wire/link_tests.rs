@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bank::ids::AccountId;
-use crate::bank::request::Request;
+use crate::bank::request::{ErrorCode, Reply, Request};
 use crate::wire::asked::{Asked, parse_asked};
 use crate::wire::parse_request;
 

@@ -2,9 +2,10 @@
 //!
 //! [`lines`] cuts bytes into lines, in bounded memory. [`request`] and [`reply`] are the clients' lines
 //! and the answers, with files of their own for batches; [`follow`] is the lines that follow without end, and
-//! [`entries`] an entry on any line. [`message`] is the servers' talk, and [`link`] the
-//! orders to break and mend the links under it; [`traces`] tells a server's notes as they are taken. Each stage has its own errors, and all that can be wrong
-//! with a line is found here: the state machine sees only well-formed requests and messages.
+//! [`entries`] an entry on any line. [`message`] is the servers' talk. Orders to a server's threads are [`link`],
+//! which breaks and mends the links under that talk, and [`traces`], which tells a server's notes as they are taken.
+//! Each stage has its own errors, and all that can be wrong with a line is found here: the state machine sees only
+//! well-formed requests and messages.
 
 pub mod asked;
 mod batch;
@@ -18,6 +19,7 @@ mod link_lines;
 mod members;
 pub mod message;
 pub mod messages;
+mod orders;
 mod outcomes;
 pub mod reply;
 pub mod request;

@@ -5,17 +5,19 @@
 //! of `--trace`, or `{"id":1,"missed":5}` where so many are left out. An error ends it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::entries::push;
-use super::fields::{Object, objects, present};
+use super::fields::{objects, present};
+use super::orders::{Parsed, parse};
 use super::reply::{Answer, answer};
-use super::request::VERSION;
 use super::tag::Tag;
 use crate::bank::ledger::quick::push_number;
 use crate::bank::request::{ErrorCode, Reply};
 use crate::explain::explain;
 use crate::wire::to_line;
+
+/// A good order, shown to whoever sent a bad one.
+const RIGHT: &str = "the order is {\"kind\":\"trace\"}";
 
 objects! {
     TraceLine { id: Tag = "present", version: u64 = "present", kind: String = "present" }
@@ -27,29 +29,9 @@ pub fn encode_trace(id: u64) -> String {
     to_line(&TraceLine { id: Some(Tag::Number(id)), kind, ..TraceLine::default() })
 }
 
-/// Parses the order on a line, which is only its id; none if the line is no such order. An error is the reply that says
-/// what is wrong.
-#[allow(clippy::type_complexity, reason = "as parse_request has it")]
-pub(super) fn parse_order(line: &[u8]) -> Option<Result<Option<Tag>, (Option<Tag>, Reply)>> {
-    #[derive(Deserialize)]
-    struct Header<'a> {
-        kind: String,
-        #[serde(borrow, default)]
-        id: Option<&'a RawValue>,
-        version: Option<u64>,
-    }
-    let Object(Header { kind, id, version }) = serde_json::from_slice(line).ok()?;
-    let id = id.and_then(|raw| Tag::of(raw).ok());
-    if kind != "trace" || version.is_some_and(|version| version != VERSION) {
-        return None;
-    }
-    Some(match serde_json::from_slice::<Object<TraceLine>>(line) {
-        Ok(_) => Ok(id),
-        Err(error) => {
-            let message = format!("{}; the order is {{\"kind\":\"trace\"}}", explain(&error));
-            Err((id, Reply::Error { error: ErrorCode::BadRequest, message }))
-        }
-    })
+/// Parses the order on a line; none if the line is no such order.
+pub(super) fn parse_order(line: &[u8]) -> Option<Parsed<()>> {
+    parse(line, "trace", RIGHT, |_: TraceLine| Ok(()))
 }
 
 /// Appends a record, which is a line of a trace with its newline.
@@ -112,8 +94,8 @@ mod tests {
     #[test]
     fn the_order_is_only_its_kind() {
         let id = Some(Tag::Number(7));
-        assert_eq!(parse_order(encode_trace(7).as_bytes()), Some(Ok(id.clone())));
-        assert_eq!(parse_order(b"{\"kind\":\"trace\",\"version\":2}"), Some(Ok(None)));
+        assert_eq!(parse_order(encode_trace(7).as_bytes()), Some(Ok((id.clone(), ()))));
+        assert_eq!(parse_order(b"{\"kind\":\"trace\",\"version\":2}"), Some(Ok((None, ()))));
         for other in ["{\"kind\":\"link\"}", "{\"kind\":\"trace\",\"version\":3}", "7"] {
             assert_eq!(parse_order(other.as_bytes()), None, "{other}");
         }
