@@ -69,6 +69,7 @@ pub mod audit;
 pub mod bank;
 pub mod client;
 mod clock;
+mod courtesy;
 mod explain;
 #[cfg(feature = "http")]
 pub mod http;

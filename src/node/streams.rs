@@ -32,6 +32,9 @@ pub(crate) trait Stream: Debug + Send {
     /// Appends what comes next, about a chunk at most.
     fn tell(&mut self, text: &mut Vec<u8>) -> Pace;
 
+    /// True if its work may wait until the bank leaves a processor free.
+    fn gives_way(&self) -> bool;
+
     /// Forgets what can be had again, since the client doesn't read.
     fn rest(&mut self);
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, TryRecvError, never, select};
 
 use crate::bank::request::ErrorCode;
+use crate::courtesy::give_way;
 use crate::keepalive::{UNACKNOWLEDGED, set_unacknowledged};
 use crate::node::backlog::Backlog;
 use crate::node::reply_sender::Outgoing;
@@ -100,6 +101,9 @@ impl<'a> Teller<'a> {
         // A follower may be slow: nobody waits for it. If the system refuses, it has less time.
         let _ = stream.set_write_timeout(Some(STUCK));
         let _ = set_unacknowledged(stream, STOPPED);
+        if told.gives_way() {
+            give_way();
+        }
         Teller { told, pace: Pace::More, stream, usual }
     }
 

@@ -21,6 +21,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The most entries of a log that are shown.
 const ENTRIES: u64 = 40;
+/// A log that grows by more between two looks is not read: nobody could follow it, and each look would read all that
+/// came meanwhile.
+const GROWTH: u64 = 1_000;
 
 /// The watches, and whom they watch.
 #[derive(Debug)]
@@ -125,8 +128,9 @@ impl Crew {
 /// Watches a server until it is no member any more, or is somewhere else.
 fn watch(crew: &Arc<Crew>, board: &Board, id: &ServerId, address: &str) {
     let mut session = crew.client_of(id, address, PATIENCE);
+    let mut seen = None;
     while crew.is_wanted(id, address) {
-        let said = look(&mut session, board);
+        let said = look(&mut session, board, &mut seen);
         if let Ok((status, _)) = &said {
             crew.follow(status);
         }
@@ -137,7 +141,12 @@ fn watch(crew: &Arc<Crew>, board: &Board, id: &ServerId, address: &str) {
     }
 }
 
-fn look(session: &mut Session, board: &Board) -> Result<(Status, Vec<Entry>), String> {
+/// Looks at a server; `seen` is the last entry that was in its log at the last look.
+fn look(
+    session: &mut Session,
+    board: &Board,
+    seen: &mut Option<Position>,
+) -> Result<(Status, Vec<Entry>), String> {
     let mut ask = |request: &Request| session.ask(request).map_err(|failure| failure.to_string());
     let status = match ask(&Request::Status)? {
         Answer::Reply(Reply::Status(status)) => *status,
@@ -156,10 +165,13 @@ fn look(session: &mut Session, board: &Board) -> Result<(Status, Vec<Entry>), St
     let mut log = Vec::new();
     if status.log_length > 0 && status.active {
         let included = status.included.get(&status.server).copied();
-        let after = included.map(|last| Position {
-            seq: last.seq + (status.log_length as u64).saturating_sub(ENTRIES),
-            ..last
-        });
+        let entry = |number: u64| included.map(|last| Position { seq: last.seq + number, ..last });
+        let length = status.log_length as u64;
+        let before = std::mem::replace(seen, entry(length));
+        if before.zip(*seen).is_some_and(|(before, now)| now.seq > before.seq + GROWTH) {
+            return Ok((status, log));
+        }
+        let after = entry(length.saturating_sub(ENTRIES));
         if let Answer::Reply(Reply::Log { entries, .. }) = ask(&Request::Log { after })? {
             log = entries;
             log.truncate(ENTRIES as usize);

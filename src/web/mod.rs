@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::bank::ids::ServerId;
 use crate::client;
 use crate::client::doors::Doors;
+use crate::courtesy::give_way;
 use crate::http::{Limits, Server};
 use crate::web::answer::Site;
 use crate::web::board::Board;
@@ -85,6 +86,8 @@ impl Options {
 /// # Errors
 /// If the address can't be listened on, or a trace can't be read.
 pub fn run(options: Options, say: impl FnOnce(&str)) -> Result<(), String> {
+    // All that the page does is for those who look on.
+    give_way();
     let board = Arc::new(Board::default());
     let guard = Guard::new(options.is_beyond_loopback);
     let guard = guard.map_err(|error| format!("no token can be made: {error}"))?;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, sources};
 
 /// The top folders, and what each may import beside itself. No arrow leads up.
-const ALLOWED: [(&str, &[&str]); 27] = [
+const ALLOWED: [(&str, &[&str]); 28] = [
     ("keepalive", &[]),
+    ("courtesy", &[]),
     ("explain", &[]),
     ("http", &[]),
     ("mend", &[]),
@@ -17,12 +18,15 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     ("trace", &["explain", "bank"]),
     ("noise", &["explain", "bank"]),
     ("client", &["bank", "clock", "wire", "noise"]),
-    ("node", &["bank", "clock", "wire", "noise", "store", "trace", "keepalive", "http"]),
+    (
+        "node",
+        &["bank", "clock", "wire", "noise", "store", "trace", "keepalive", "courtesy", "http"],
+    ),
     ("keys", &["bank", "noise"]),
     ("tunnel", &["bank", "wire", "noise", "keepalive", "client"]),
     ("audit", &["explain", "bank", "clock", "wire", "store", "client"]),
     ("relay", &["bank", "wire", "store", "client", "audit"]),
-    ("web", &["bank", "clock", "wire", "trace", "client", "http"]),
+    ("web", &["bank", "clock", "wire", "trace", "client", "courtesy", "http"]),
     ("upgrade", &["bank", "store", "audit"]),
     ("play", &["bank", "clock", "wire", "store", "trace", "client"]),
     (

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
@@ -69,6 +70,10 @@ impl Stream for Follower {
         }
     }
 
+    fn gives_way(&self) -> bool {
+        true
+    }
+
     fn rest(&mut self) {
         self.held.clear();
     }
@@ -91,7 +96,7 @@ impl Follower {
         let next = from.unwrap_or(Place::first_of(blocks));
         let server = seat.shared.shelf.home().clone();
         Follower {
-            losses: seat.shared.shelf.losses(),
+            losses: seat.shared.losses.load(Ordering::SeqCst),
             seat,
             woken,
             begin: beginning(None),
@@ -208,7 +213,7 @@ impl Follower {
         let shelf = &seat.shared.shelf;
         let idle = Pace::Until(self.told + HEARTBEAT);
         let Some(logged) = logged else { return Ok(idle) };
-        if shelf.losses() != *losses {
+        if seat.shared.losses.load(Ordering::SeqCst) != *losses {
             return Err("more came into the log than could be told".into());
         }
         let elements = shelf.log_after(next.height, *logged, ELEMENTS);

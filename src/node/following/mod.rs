@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select};
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Batch, Write};
@@ -26,8 +26,10 @@ pub(crate) use follower::Follower;
 
 /// The most followers of a server.
 pub(crate) const MAX_FOLLOWERS: usize = 64;
-/// The most news that may wait. A block beyond is read from the store.
+/// The most news that may wait for the spreader. A block beyond is read from the store.
 const NEWS: usize = 1024;
+/// The most news that may wait for the shelf, which a follower holds that others keep waiting.
+const WAITING: usize = 16 * NEWS;
 /// The least time between two spreadings of news. To wake each follower for each of hundreds of blocks a second would
 /// take more of the processor than the blocks do.
 const PACE: Duration = Duration::from_millis(50);
@@ -42,7 +44,9 @@ struct Shared {
     log_seats: AtomicUsize,
     /// The number of blocks that are durable, also if the news of one found no room.
     latest: AtomicU64,
-    /// True if the news of the log found no room.
+    /// How often news of the log found no room, or were forgotten with it.
+    losses: AtomicU64,
+    /// True if news of the log found no room since the shelf was last opened.
     missed: AtomicBool,
     news: Sender<News>,
 }
@@ -72,6 +76,8 @@ pub(crate) struct Following(Arc<Shared>);
 pub(crate) struct Spreader {
     shared: Arc<Shared>,
     news: Receiver<News>,
+    /// What is not on the shelf yet.
+    waiting: Vec<News>,
     wakers: Vec<Sender<()>>,
 }
 
@@ -85,10 +91,16 @@ impl Following {
             seats: AtomicUsize::new(0),
             log_seats: AtomicUsize::new(0),
             latest: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
             missed: AtomicBool::new(false),
             news,
         });
-        let spreader = Spreader { shared: Arc::clone(&shared), news: received, wakers: Vec::new() };
+        let spreader = Spreader {
+            shared: Arc::clone(&shared),
+            news: received,
+            waiting: Vec::new(),
+            wakers: Vec::new(),
+        };
         (Following(shared), spreader)
     }
 
@@ -176,56 +188,62 @@ impl Spreader {
     pub(crate) fn run(&mut self, life: &Life) {
         let mut next = Instant::now();
         loop {
+            let again = match self.waiting.is_empty() {
+                true => never(),
+                false => at(next),
+            };
             select! {
                 recv(self.news) -> news => match news {
-                    Ok(news) => self.take(news),
+                    Ok(news) => self.waiting.push(news),
                     Err(_) => return,
                 },
+                recv(again) -> _ => {}
                 recv(life.over()) -> _ => return,
             }
             // The first news is spread at once, and what comes soon after it together.
             while !life.is_over()
                 && let Ok(news) = self.news.recv_deadline(next)
             {
-                self.take(news);
+                self.waiting.push(news);
             }
-            while let Ok(news) = self.news.try_recv() {
-                self.take(news);
-            }
-            self.look();
+            self.spread();
             next = Instant::now() + PACE;
-            self.wakers
-                .retain(|waker| !waker.try_send(()).is_err_and(|error| error.is_disconnected()));
         }
     }
 
-    fn take(&mut self, news: News) {
-        let shelf = &self.shared.shelf;
-        match news {
-            News::Appended(block) => shelf.append(block),
-            News::Logged(element) => shelf.log(element),
-            News::Begun(waker, blocks, log) => {
-                shelf.raise(blocks);
-                if let Some(log) = log {
-                    shelf.take_log(log);
+    /// Puts what is new on the shelf, unless a follower holds it, and wakes the followers.
+    fn spread(&mut self) {
+        let Spreader { shared, news, waiting, wakers } = self;
+        waiting.extend(news.try_iter());
+        let state = match waiting.len() {
+            ..WAITING => shared.shelf.state_if_free(),
+            _ => Some(shared.shelf.state()),
+        };
+        let Some(mut state) = state else { return };
+        for news in waiting.drain(..) {
+            match news {
+                News::Appended(block) => state.append(block, shared.shelf.home()),
+                News::Logged(element) => state.log(element),
+                News::Begun(waker, blocks, log) => {
+                    state.raise(blocks);
+                    if let Some(log) = log {
+                        state.take_log(log);
+                    }
+                    wakers.push(waker);
                 }
-                self.wakers.push(waker);
+                News::Left => {}
             }
-            News::Left => {}
         }
-    }
-
-    /// Looks for what no news tells.
-    fn look(&self) {
-        let Shared { shelf, seats, log_seats, latest, missed, .. } = &*self.shared;
-        shelf.raise(latest.load(Ordering::SeqCst));
-        if missed.swap(false, Ordering::SeqCst) {
-            shelf.lose_log();
-        }
+        // What no news tells.
+        state.raise(shared.latest.load(Ordering::SeqCst));
         let nobody = |seats: &AtomicUsize| seats.load(Ordering::SeqCst) == 0;
-        if nobody(seats) || nobody(log_seats) {
-            shelf.forget(nobody(seats), nobody(log_seats));
+        let is_lost = shared.missed.swap(false, Ordering::SeqCst);
+        if is_lost {
+            shared.losses.fetch_add(1, Ordering::SeqCst);
         }
+        state.forget(nobody(&shared.seats), is_lost || nobody(&shared.log_seats));
+        drop(state);
+        wakers.retain(|waker| !waker.try_send(()).is_err_and(|error| error.is_disconnected()));
     }
 }
 

@@ -1,7 +1,10 @@
 //! What all followers share: the newest blocks with their lines, and the local log as it is now.
+//!
+//! Who reads it gives way to all others, so whoever holds its lock may hold it for long on a busy machine. The event
+//! loop never takes the lock, and the spreader of the news takes it only if it is free.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use crate::bank::blockchain::block::{Block, SealedBlock};
 use crate::bank::ids::ServerId;
@@ -46,15 +49,16 @@ pub(super) enum Found {
     Nowhere,
 }
 
-/// The shelf. Whoever uses it holds its lock for a moment only; the event loop never does.
+/// The shelf.
 #[derive(Debug)]
 pub(super) struct Shelf {
     home: ServerId,
     state: Mutex<State>,
 }
 
+/// What is on the shelf.
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// The number of blocks that are durable here.
     blocks: u64,
     /// The newest of them, without a gap.
@@ -63,8 +67,6 @@ struct State {
     bytes: usize,
     /// The elements of the local log, oldest first; none while nobody wants them.
     log: Option<VecDeque<Element>>,
-    /// How often the log could not be kept up with.
-    losses: u64,
 }
 
 impl Shelf {
@@ -77,74 +79,18 @@ impl Shelf {
         &self.home
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Opens the shelf, which may take as long as others keep this thread waiting.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes how many blocks are durable, if there are more than was known.
-    pub(super) fn raise(&self, blocks: u64) {
-        let mut state = self.state();
-        state.blocks = state.blocks.max(blocks);
-    }
-
-    /// Takes a block that is durable now, and its entries off the log.
-    pub(super) fn append(&self, block: SealedBlock) {
-        let height = block.height();
-        let included = block.block().log(&self.home).last().map(Element::last);
-        let mut state = self.state();
-        if state.recent.back().is_some_and(|last| last.block.height() + 1 != height) {
-            state.forget_blocks();
+    /// Opens the shelf if nobody holds it now.
+    pub(super) fn state_if_free(&self) -> Option<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
-        state.blocks = state.blocks.max(height + 1);
-        state.bytes += block.text().len();
-        state.recent.push_back(Sheet::of(block));
-        while state.bytes > KEPT && state.recent.len() > 1 {
-            let oldest = state.recent.pop_front();
-            state.bytes -= oldest.map_or(0, |sheet| sheet.block.text().len());
-        }
-        if let (Some(included), Some(log)) = (included, &mut state.log) {
-            while log.front().is_some_and(|element| element.last() <= included) {
-                log.pop_front();
-            }
-        }
-    }
-
-    /// Takes the whole log.
-    pub(super) fn take_log(&self, log: Vec<Element>) {
-        self.state().log = Some(log.into());
-    }
-
-    /// Takes an element that is durable in the log now. What was known of its entries, before it was complete, goes.
-    pub(super) fn log(&self, element: Element) {
-        if let Some(log) = &mut self.state().log {
-            while log.back().is_some_and(|last| last.first() >= element.first()) {
-                log.pop_back();
-            }
-            log.push_back(element);
-        }
-    }
-
-    /// Forgets the log because something of it was missed.
-    pub(super) fn lose_log(&self) {
-        let mut state = self.state();
-        state.log = None;
-        state.losses += 1;
-    }
-
-    /// Forgets what nobody wants any more.
-    pub(super) fn forget(&self, blocks: bool, log: bool) {
-        let mut state = self.state();
-        if blocks {
-            state.forget_blocks();
-        }
-        if log {
-            state.log = None;
-        }
-    }
-
-    /// Returns how often the log could not be kept up with.
-    pub(super) fn losses(&self) -> u64 {
-        self.state().losses
     }
 
     /// Finds a block.
@@ -174,6 +120,57 @@ impl Shelf {
 }
 
 impl State {
+    /// Notes how many blocks are durable, if there are more than was known.
+    pub(super) fn raise(&mut self, blocks: u64) {
+        self.blocks = self.blocks.max(blocks);
+    }
+
+    /// Takes a block that is durable now, and the entries of `home` off the log.
+    pub(super) fn append(&mut self, block: SealedBlock, home: &ServerId) {
+        let height = block.height();
+        let included = block.block().log(home).last().map(Element::last);
+        if self.recent.back().is_some_and(|last| last.block.height() + 1 != height) {
+            self.forget_blocks();
+        }
+        self.raise(height + 1);
+        self.bytes += block.text().len();
+        self.recent.push_back(Sheet::of(block));
+        while self.bytes > KEPT && self.recent.len() > 1 {
+            let oldest = self.recent.pop_front();
+            self.bytes -= oldest.map_or(0, |sheet| sheet.block.text().len());
+        }
+        if let (Some(included), Some(log)) = (included, &mut self.log) {
+            while log.front().is_some_and(|element| element.last() <= included) {
+                log.pop_front();
+            }
+        }
+    }
+
+    /// Takes the whole log.
+    pub(super) fn take_log(&mut self, log: Vec<Element>) {
+        self.log = Some(log.into());
+    }
+
+    /// Takes an element that is durable in the log now. What was known of its entries, before it was complete, goes.
+    pub(super) fn log(&mut self, element: Element) {
+        if let Some(log) = &mut self.log {
+            while log.back().is_some_and(|last| last.first() >= element.first()) {
+                log.pop_back();
+            }
+            log.push_back(element);
+        }
+    }
+
+    /// Forgets what nobody wants any more.
+    pub(super) fn forget(&mut self, blocks: bool, log: bool) {
+        if blocks {
+            self.forget_blocks();
+        }
+        if log {
+            self.log = None;
+        }
+    }
+
     fn forget_blocks(&mut self) {
         self.recent.clear();
         self.bytes = 0;

@@ -85,10 +85,7 @@ impl Stage {
     }
 
     fn spread(&mut self) {
-        while let Ok(news) = self.spreader.news.try_recv() {
-            self.spreader.take(news);
-        }
-        self.spreader.look();
+        self.spreader.spread();
     }
 
     fn reads(&self) -> usize {
@@ -138,6 +135,28 @@ fn what_is_stored_comes_first_and_what_is_new_without_the_store() {
     let mut now = stage.follow(Follow::default(), Vec::new());
     assert_eq!(told(&mut now), ["begins at 8"]);
     assert_eq!(stage.reads(), reads, "all that was at hand");
+}
+
+#[test]
+fn nothing_waits_for_a_follower_that_holds_the_shelf_and_nothing_is_lost() {
+    let mut stage = Stage::new(1);
+    let mut follower = stage.follow(Follow { log: true, ..Follow::default() }, Vec::new());
+    assert_eq!(told(&mut follower), ["begins at 2"]);
+    let shared = Arc::clone(&stage.following.0);
+    let held = shared.shelf.state();
+    stage.append(block(2, None));
+    for seq in 3..NEWS as u64 + 100 {
+        stage.durable(vec![Write::Log(element(1, seq, r#"["A","B",1]"#))]);
+        stage.spread();
+    }
+    let mut late = stage.follow(from("2"), Vec::new());
+    drop(held);
+    stage.spread();
+    let log = (3..NEWS as u64 + 100).map(|seq| format!("log {seq}"));
+    let (logged, marks): (Vec<_>, Vec<_>) =
+        told(&mut follower).into_iter().partition(|line| line.starts_with("log"));
+    assert_eq!((logged, marks), (log.collect(), vec!["next 3".to_owned()]));
+    assert_eq!(told(&mut late), ["begins at 2", "next 3"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::reel::Sort;
+use super::quota::Sort;
 use super::{Counts, Trace};
 use crate::bank::effects::Event;
 use crate::bank::ids::ServerId;

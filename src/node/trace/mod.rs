@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::bank::effects::{Batch, Event, Write};
 use crate::bank::ids::{LifeId, ServerId};
@@ -19,6 +20,7 @@ use crate::wire::Tag;
 mod link;
 mod notes;
 mod onlooker;
+mod quota;
 mod reel;
 mod words;
 
@@ -27,7 +29,8 @@ use notes::Notes;
 pub use notes::check_trace;
 pub(crate) use onlooker::Onlooker;
 use onlooker::{MAX_ONLOOKERS, Seat};
-use reel::{Reel, Sort};
+use quota::{Quota, Sort};
+use reel::Reel;
 use words::{answer_in_short, asked_for};
 
 /// A server's notes.
@@ -39,6 +42,10 @@ struct Tracer {
     server: ServerId,
     /// True if notes are wanted.
     is_on: AtomicBool,
+    /// True if all notes are wanted, however many.
+    is_whole: AtomicBool,
+    /// How many those who look on are told.
+    quota: Quota,
     notes: Mutex<(Notes, usize)>,
 }
 
@@ -69,8 +76,9 @@ impl Trace {
     pub(crate) fn open(server: &ServerId, path: Option<&Path>) -> Trace {
         let notes = Notes::of(path);
         let is_on = AtomicBool::new(notes.is_wanted());
-        let notes = Mutex::new((notes, 0));
-        Trace(Arc::new(Tracer { server: server.clone(), is_on, notes }))
+        let is_whole = AtomicBool::new(notes.wants_all());
+        let (server, quota, notes) = (server.clone(), Quota::new(), Mutex::new((notes, 0)));
+        Trace(Arc::new(Tracer { server, is_on, is_whole, quota, notes }))
     }
 
     /// The notes, and how many look on.
@@ -82,9 +90,29 @@ impl Trace {
         self.0.is_on.load(Ordering::Relaxed)
     }
 
+    /// True if a note of this sort would be taken now.
+    fn wants(&self, sort: Sort) -> bool {
+        let Tracer { is_whole, quota, .. } = &*self.0;
+        self.is_on() && (is_whole.load(Ordering::Relaxed) || quota.has_room(sort, Instant::now()))
+    }
+
     fn note(&self, sort: Sort, what: impl FnOnce() -> What) {
-        if self.is_on() {
-            self.notes().0.take(&self.0.server, sort, what);
+        if !self.is_on() {
+            return;
+        }
+        let Tracer { server, is_on, is_whole, quota, .. } = &*self.0;
+        let is_shown = quota.take(sort, Instant::now());
+        let was_whole = is_whole.load(Ordering::Relaxed);
+        if !is_shown && !was_whole {
+            return;
+        }
+        let what = what();
+        let notes = &mut self.notes().0;
+        notes.put(server, what, is_shown.then(|| quota.passed_over()));
+        if was_whole && !notes.wants_all() {
+            // The file has failed.
+            is_whole.store(false, Ordering::Relaxed);
+            is_on.store(notes.is_wanted(), Ordering::Relaxed);
         }
     }
 
@@ -95,7 +123,7 @@ impl Trace {
 
     /// Writes the notes so far to the file, for readers.
     pub(crate) fn flush(&self) {
-        if self.is_on() {
+        if self.0.is_whole.load(Ordering::Relaxed) {
             self.notes().0.flush();
         }
     }
@@ -114,7 +142,7 @@ impl Trace {
             return Err(Reply::Error { error: ErrorCode::Unavailable, message });
         }
         *onlookers += 1;
-        let next = notes.reel.get_or_insert_with(Reel::new).next();
+        let next = notes.reel.get_or_insert_with(Reel::default).next();
         let start = notes.start();
         self.0.is_on.store(true, Ordering::Relaxed);
         drop(guard);
@@ -165,7 +193,7 @@ impl Trace {
     /// Notes what a client asks for.
     pub(crate) fn asked(&self, event: &Event) {
         match event {
-            Event::Request(_, _, request) if self.is_on() => {
+            Event::Request(_, _, request) if self.wants(Sort::Clients) => {
                 if let Some(what) = asked_for(request, &self.0.server) {
                     self.note(Sort::Clients, || What::Asked { what });
                 }
@@ -195,7 +223,7 @@ impl Trace {
 
     /// Notes that a client is answered.
     pub(crate) fn replied(&self, reply: &Reply) {
-        if self.is_on()
+        if self.wants(Sort::Clients)
             && let Some(what) = answer_in_short(reply)
         {
             self.note(Sort::Clients, || What::Answered { what });

@@ -3,9 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
 use std::path::Path;
-use std::time::Instant;
 
-use super::reel::{Reel, Sort};
+use super::reel::Reel;
 use crate::bank::ids::ServerId;
 use crate::clock;
 use crate::trace::record::{Record, What};
@@ -51,7 +50,7 @@ impl Notes {
     /// Notes that a life begins, even if nobody wants to know yet.
     pub(super) fn begin(&mut self, server: &ServerId, start: What) {
         self.clock = 0;
-        self.put(server, start, self.reel.is_some());
+        self.put(server, start, self.reel.is_some().then_some(0));
         self.start.clone_from(&self.line);
     }
 
@@ -60,15 +59,13 @@ impl Notes {
         self.start.clone()
     }
 
-    /// Takes a note, if anybody wants it.
-    pub(super) fn take(&mut self, server: &ServerId, sort: Sort, what: impl FnOnce() -> What) {
-        let is_shown = self.reel.as_mut().is_some_and(|reel| reel.takes(sort, Instant::now()));
-        if is_shown || self.file.is_some() {
-            self.put(server, what(), is_shown);
-        }
+    /// True if all notes are wanted, for a file.
+    pub(super) fn wants_all(&self) -> bool {
+        self.file.is_some()
     }
 
-    fn put(&mut self, server: &ServerId, what: What, is_shown: bool) {
+    /// Takes a note. If those who look on are told, so many were passed over before it.
+    pub(super) fn put(&mut self, server: &ServerId, what: What, passed_over: Option<u64>) {
         self.clock += 1;
         let record =
             Record { server: server.clone(), clock: self.clock, us: clock::micros(), what };
@@ -79,8 +76,8 @@ impl Notes {
             let written = file.write_all(&self.line);
             self.heed(written);
         }
-        if let Some(reel) = self.reel.as_mut().filter(|_| is_shown) {
-            reel.push(&self.line);
+        if let (Some(reel), Some(passed_over)) = (&mut self.reel, passed_over) {
+            reel.push(passed_over, &self.line);
         }
     }
 

@@ -72,6 +72,11 @@ impl Stream for Onlooker {
         if text.len() >= before + CHUNK { Pace::More } else { Pace::Until(now + LOOK) }
     }
 
+    /// The event loop waits for who reads the notes.
+    fn gives_way(&self) -> bool {
+        false
+    }
+
     fn rest(&mut self) {}
 
     fn end(&self, text: &mut Vec<u8>, error: ErrorCode, why: &str) {
