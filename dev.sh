@@ -3,7 +3,8 @@
 # What is used by those who work on PAXOS-Banking itself; what runs a bank is in ./run.sh.
 #
 #   ./dev.sh bench [ARG…]       measures, and checks what came of it; bench --help says what
-#   ./dev.sh simulate HOW       runs the simulator: --seeds N, or --minutes M, or --seed S with a trace
+#   ./dev.sh simulate HOW       runs the simulator: --seeds N or --minutes M, with --from S from seed S
+#                               on; or --seed S with a trace
 #   ./dev.sh chaos HOW          breaks real servers, Redis and connections: --minutes N [--seed S]; or
 #                               measures what a stopped peer costs, latency, or an absence, away
 #   ./dev.sh fuzz TARGET HOW    bad input without end for client-lines, peer-lines, stored-values, prompt,
@@ -60,12 +61,16 @@ simulate() {
     local variable
     case ${1:-} in
         --seeds | --minutes | --seed) variable=$(tr '[:lower:]' '[:upper:]' <<<"${1#--}") ;;
-        *) say "simulate --seeds N, --minutes M or --seed S" >&2; exit 2 ;;
+        *) say "simulate --seeds N [--from S], --minutes M [--from S] or --seed S" >&2; exit 2 ;;
     esac
     case ${2:-} in
         '' | *[!0-9]*) say "simulate $1 takes a number" >&2; exit 2 ;;
     esac
-    env -u SEED -u SEEDS -u MINUTES "$variable=$2" \
+    if [ $# -gt 2 ]; then
+        [[ "$1 ${*:3}" =~ ^--(seeds|minutes)\ --from\ [0-9]+$ ]] ||
+            { say "after simulate $1 $2 there may be --from S, with the number of a seed" >&2; exit 2; }
+    fi
+    env -u SEED -u SEEDS -u MINUTES FROM="${4:-0}" "$variable=$2" \
         cargo test --release --locked --quiet --test sim -- --nocapture
 }
 

@@ -1,6 +1,7 @@
 //! The real state machine in a simulated world: one seed decides everything.
 //!
-//! `./dev.sh simulate` runs it; by itself it takes `SEEDS`, `MINUTES` or `SEED` from its environment.
+//! `./dev.sh simulate` runs it; by itself it takes `SEEDS`, `MINUTES` or `SEED` from its environment,
+//! and `FROM`, the first seed.
 
 #[path = "support/machine/mod.rs"]
 mod machine;
@@ -28,7 +29,8 @@ struct Progress {
 
 struct Simulation {
     begun: Instant,
-    seeds: u64,
+    /// The first seed that isn't played any more.
+    end: u64,
     until: Option<Instant>,
     progress: Mutex<Progress>,
 }
@@ -40,7 +42,7 @@ impl Simulation {
             let seed = {
                 let mut progress = self.progress.lock().unwrap();
                 let over = self.until.is_some_and(|until| Instant::now() > until);
-                if over || progress.next >= self.seeds || !progress.failed.is_empty() {
+                if over || progress.next >= self.end || !progress.failed.is_empty() {
                     return;
                 }
                 progress.next += 1;
@@ -60,16 +62,15 @@ impl Simulation {
     }
 
     fn speed(&self, done: u64) -> String {
-        let of = if self.until.is_some() { String::new() } else { format!(" of {}", self.seeds) };
         let seconds = self.begun.elapsed().as_secs_f64();
-        format!("{done}{of} seeds, {:.0} a second", done as f64 / seconds)
+        format!("{done} seeds, {:.0} a second", done as f64 / seconds)
     }
 
     fn report(&self, progress: &Progress) {
-        let Progress { done, tally, .. } = progress;
+        let Progress { next, done, tally, .. } = progress;
         let each = |count: u64| count as f64 / *done as f64;
         let faults = tally.faults.iter().sum();
-        println!("{}, {} threads", self.speed(*done), threads());
+        println!("{}, {} threads; the next is seed {next}", self.speed(*done), threads());
         println!("{:>12} transfers judged, {:.0} a seed", tally.judged, each(tally.judged));
         println!("{faults:>12} faults, {:.0} a seed", each(faults));
         for (words, count) in Fault::WORDS.iter().zip(tally.faults) {
@@ -99,12 +100,14 @@ fn nothing_that_may_never_happen_happens() {
         return;
     }
     let minutes = number("MINUTES");
+    let from = number("FROM").unwrap_or_default();
+    let many = number("SEEDS").unwrap_or(if minutes.is_some() { u64::MAX } else { USUALLY });
     let simulation = Simulation {
         begun: Instant::now(),
-        seeds: number("SEEDS").unwrap_or(if minutes.is_some() { u64::MAX } else { USUALLY }),
+        end: from.saturating_add(many),
         until: minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes)),
         progress: Mutex::new(Progress {
-            next: 0,
+            next: from,
             done: 0,
             failed: Vec::new(),
             tally: Tally::default(),
