@@ -16,7 +16,7 @@ class Sealed:
         self.noise = NoiseConnection.from_name(b"Noise_XX_25519_ChaChaPoly_SHA256")
         self.noise.set_as_initiator()
         self.noise.set_keypair_from_private_bytes(Keypair.STATIC, secret)
-        preamble = b'NOISE {"format":6}\n'
+        preamble = b'NOISE {"format":7}\n'
         self.noise.set_prologue(preamble)
         self.noise.start_handshake()
         stream.write(preamble)

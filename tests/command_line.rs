@@ -34,7 +34,7 @@ fn help_is_asked_for_and_so_goes_to_stdout_with_status_0() {
         (vec!["help", "server"], vec!["--settle-every <TIME>", "--settle-at <ENTRIES>"]),
         (vec!["help", "audit"], vec!["--redis <URL>", "--server <ID=HOST:PORT>", "Exit status"]),
         (vec!["help", "export"], vec!["--csv", "--output <FILE>", "Exit status"]),
-        (vec!["--version"], vec![env!("CARGO_PKG_VERSION"), "commit ", "store format 6"]),
+        (vec!["--version"], vec![env!("CARGO_PKG_VERSION"), "commit ", "store format 7"]),
     ] {
         let assert = paxos_banking(&arguments).success().stderr("");
         for part in parts {

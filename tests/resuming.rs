@@ -173,6 +173,7 @@ fn long_chain() -> TestRedis {
                 ..Derived::default()
             }),
             sessions,
+            promise_stands: false,
             block,
         };
         turn += 1;

@@ -23,6 +23,7 @@ contract! {
     the_last_accepted_block_counts,
     a_block_accepted_again_in_a_higher_ballot_stays,
     appending_moves_the_accepted_block,
+    a_promise_that_stands_outlives_an_appended_block,
     appending_another_block_forgets_the_accepted_one,
     one_batch_may_hold_everything,
     a_page_replaces_the_one_that_was_there,
@@ -131,6 +132,20 @@ fn appending_moves_the_accepted_block<D: Disk>() {
     assert_eq!(texts(&store.blocks(0, 9, 1 << 20).unwrap()), texts(&blocks));
     let stored = disk.open().load().unwrap();
     assert_eq!((stored.blocks, stored.promised, stored.accepted), (2, None, None));
+}
+
+fn a_promise_that_stands_outlives_an_appended_block<D: Disk>() {
+    let disk = D::new();
+    let mut store = disk.open();
+    let mut last = store.load().unwrap().turn.0;
+    let blocks = chain(2, 3);
+    commit(&mut store, &mut last, vec![append(&blocks[0]), accept(6, &blocks[1])]);
+    let mut next = append_with(&blocks[1], true, 0, &[]);
+    let Write::Append { promise_stands, .. } = &mut next else { unreachable!() };
+    *promise_stands = true;
+    commit(&mut store, &mut last, vec![next]);
+    let stored = disk.open().load().unwrap();
+    assert_eq!((stored.promised, stored.accepted), (Some(ballot(6)), None));
 }
 
 fn appending_another_block_forgets_the_accepted_one<D: Disk>() {

@@ -5,7 +5,7 @@
 //! from a whole one:
 //!
 //! ```json
-//! {"server":"A","format":6,"instance":"67bbd708fbe2d296"}
+//! {"server":"A","format":7,"instance":"67bbd708fbe2d296"}
 //! {"height":0,"previous":"0000…","genesis":{…}}
 //! {"height":1,…}
 //! {"log":{"epoch":1,"seq":17,"entries":[["A","B",30]]}}

@@ -68,7 +68,7 @@ pub enum TimerCommand {
 pub enum Write {
     /// Adds an element to the end of the local log.
     Log(Element),
-    /// Promises a ballot for the next height.
+    /// Promises a ballot for the next height and those after it.
     Promise(Ballot),
     /// Accepts a block in a ballot, which it also promises. Replaces a block accepted before.
     Accept {
@@ -78,7 +78,7 @@ pub enum Write {
         block: SealedBlock,
     },
     /// Appends a block to the chain, takes the included elements off the front of the local log,
-    /// replaces pages of balances, and clears the acceptor's promise and accepted block, in this order.
+    /// replaces pages of balances, and clears the accepted block, in this order. The promise stands, or is cleared too.
     Append {
         /// The block.
         block: SealedBlock,
@@ -94,6 +94,8 @@ pub enum Write {
         derived: Box<Derived>,
         /// The changes to the sessions in the chain.
         sessions: SessionChanges,
+        /// True if a promised ballot stays promised for the heights to come.
+        promise_stands: bool,
     },
     /// Notes that every server has confirmed block 0.
     Activate,

@@ -41,7 +41,7 @@ pub const MAX_FOUNDED: Amount =
 pub const PAGE: usize = 256;
 
 /// The largest share of a block that one server's log may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Share {
     /// The most entries.
     pub entries: usize,
@@ -69,6 +69,8 @@ pub struct Limits {
     pub block: usize,
     /// About how many bytes the elements of one block may have.
     pub block_bytes: usize,
+    /// The most of its log beyond a block that a server tells with its acceptance.
+    pub beyond: Share,
     /// The most entries of the local log.
     pub log: usize,
     /// The most accounts of all servers, as far as this server knows. It opens none beyond.
@@ -122,6 +124,8 @@ impl Default for Limits {
             element: 1_000,
             block: 60_000,
             block_bytes: 8 << 20,
+            // A hand of payments that came meanwhile; more are asked for.
+            beyond: Share { entries: 1_000, bytes: 32 << 10 },
             log: 4_000_000,
             accounts: 20_000_000,
             waiting: 10_000,

@@ -11,6 +11,7 @@ use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::block_of;
 use crate::bank::paxos::proposer::Ignored;
 use crate::bank::paxos::rest::Rest;
+use crate::bank::paxos::run::How;
 
 /// How much a note matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,8 +95,8 @@ pub enum Step {
     },
     /// The proposer proposes a block.
     Proposes {
-        /// True if some server accepted the block before.
-        adopted: bool,
+        /// How it came by the block.
+        how: How,
         /// The block's content, in words.
         content: String,
     },
@@ -296,10 +297,7 @@ impl fmt::Display for Step {
                 write!(f, ": nack of {by}, which promised {promised}: {first} goes first")?;
                 if *waiting { write!(f, "; {by} waits too") } else { Ok(()) }
             }
-            Step::Proposes { adopted: true, content } => {
-                write!(f, ": accept the block accepted before, of {content}")
-            }
-            Step::Proposes { content, .. } => write!(f, ": accept a block, of {content}"),
+            Step::Proposes { how, content } => write!(f, ": accept {how}, of {content}"),
             Step::AllEmpty => f.write_str(": all logs are empty, so no block"),
             Step::Leaves(rest) => write!(f, ": {}", rest.in_words().unwrap_or_default()),
             Step::Chosen(by) => {

@@ -38,9 +38,10 @@ fn a_line_names_what_it_is_of_and_leaves_out_what_is_not_so() {
     let (short, long) = (appended(None).to_string(), appended(Some(ballot())).to_string());
     assert_eq!(short, "block 4 of B appended: 3 entries");
     assert_eq!(long, format!("{short}; the run with ballot {} ends", ballot()));
-    let proposes = |adopted| Step::Proposes { adopted, content: "3 entries".into() }.to_string();
-    assert_eq!(proposes(false), ": accept a block, of 3 entries");
-    assert_eq!(proposes(true), ": accept the block accepted before, of 3 entries");
+    let proposes = |how| Step::Proposes { how, content: "3 entries".into() }.to_string();
+    assert_eq!(proposes(How::Gathered), ": accept a block, of 3 entries");
+    assert_eq!(proposes(How::Known), ": accept a block of what is known, of 3 entries");
+    assert_eq!(proposes(How::Adopted), ": accept the block accepted before, of 3 entries");
     let accused =
         |in_doubt| Warning::Accused { by: id("B"), in_doubt, reason: "lost".into() }.to_string();
     assert!(accused(true).contains("nothing is served here") && accused(true).contains("lost"));

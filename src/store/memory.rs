@@ -309,6 +309,7 @@ impl Data {
                 checkpoint,
                 derived,
                 sessions,
+                promise_stands,
             } => {
                 self.chain.push(block.clone());
                 self.log.drain(..*trim);
@@ -316,7 +317,9 @@ impl Data {
                 self.checkpoint = *checkpoint;
                 self.derived.clone_from(derived);
                 sessions.change(&mut self.sessions);
-                self.promised = None;
+                if !promise_stands {
+                    self.promised = None;
+                }
                 self.accepted = None;
             }
             Write::Activate => self.active = true,

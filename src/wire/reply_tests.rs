@@ -187,7 +187,7 @@ fn blocks_stand_with_their_hashes_and_name_their_entries() {
     let (zero, one) = (BlockHash::NONE, genesis.hash());
     let expected = format!(
         "{{\"id\":6,\"blocks\":[{{\"height\":0,\"hash\":\"{one}\",\"previous\":\"{zero}\",\
-         \"genesis\":{{\"format\":6,\"opening_balance\":100,\
+         \"genesis\":{{\"format\":7,\"opening_balance\":100,\
          \"servers\":{{\"A\":\"0000000000000001\"}}}},\"entries\":[]}},\
          {{\"height\":1,\"hash\":\"{}\",\"previous\":\"{zero}\",\"proposer\":\"B\",\
          \"entries\":{ENTRIES}}}],\"more\":true}}\n",

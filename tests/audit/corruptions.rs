@@ -40,7 +40,7 @@ fn of_the_chain() -> Vec<Corruption> {
         }, index(CHAIN, 3), "has the height 2";
         "another block 0", |c| edit(c, CHAIN, 0, "\"opening_balance\":100", "\"opening_balance\":101"),
             index(CHAIN, 0), "another bank: block 0 is";
-        "a block 0 of another format", |c| edit(c, CHAIN, 0, "\"format\":6", "\"format\":3"),
+        "a block 0 of another format", |c| edit(c, CHAIN, 0, "\"format\":7", "\"format\":3"),
             index(CHAIN, 0), "another format";
         "garbage for a block", |c| tell(c, &["LSET", CHAIN, "3", "hello"]),
             index(CHAIN, 3), "expected value";
@@ -132,8 +132,8 @@ fn of_the_log() -> Vec<Corruption> {
 
 fn of_the_rest() -> Vec<Corruption> {
     corruptions! {
-        "another format", |c| tell(c, &["HSET", STATE, "format", "7"]),
-            field(STATE, "format"), "only formats 4 to 6";
+        "another format", |c| tell(c, &["HSET", STATE, "format", "8"]),
+            field(STATE, "format"), "only formats 4 to 7";
         "which entries are in the chain", |c| {
             let included: String = say(c, &["HGET", STATE, "included"]);
             let other = included.replacen("\"seq\":4", "\"seq\":5", 1);

@@ -83,7 +83,7 @@ fn a_file_that_was_changed_or_cut_short_is_found_by_its_line() {
         (replaced(7, ",7]", ",7000]"), 7, "A holds only"),
         (replaced(8, "\"seq\":6", "\"seq\":8"), 8, "A.1.6 is missing"),
         (replaced(3, "\"height\"", "\"hight\""), 3, "unknown field"),
-        (replaced(1, "\"format\":6", "\"format\":9"), 1, "only 4 to 6"),
+        (replaced(1, "\"format\":7", "\"format\":9"), 1, "only 4 to 7"),
         (replaced(10, "\"elements\":3", "\"elements\":4"), 10, "5 blocks and 4 elements should"),
         (without(10), 10, "missing: the export was cut short"),
         (without(4), 4, "it is block 3 where block 2 should be"),

@@ -229,8 +229,14 @@ fn who_has_one_servers_key_votes_for_no_other_and_brings_no_block() {
         Message::Accept { block, .. } => Some(block.hash()),
         _ => None,
     });
-    let accepted =
-        |instance| Message::Accepted { height: 1, ballot: ballot.clone(), hash, instance };
+    let accepted = |instance| Message::Accepted {
+        height: 1,
+        ballot: ballot.clone(),
+        hash,
+        instance,
+        waiting: false,
+        beyond: None,
+    };
     liar.say(&accepted(of_c));
     assert!(!liar.is_heard().contains(&"commit"), "C has accepted nothing");
     assert_eq!(bank.books(), before);

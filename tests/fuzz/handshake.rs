@@ -53,7 +53,7 @@ impl Target for Handshakes {
             [opening.as_bytes(), &frame(32), &frame(64)].concat(),
             [opening.as_bytes(), &frame(1025)].concat(),
             b"NOISE {\"format\":4}\n".to_vec(),
-            b"NOISE {\"format\":6,\"fr\":\"B\"}\n".to_vec(),
+            b"NOISE {\"format\":7,\"fr\":\"B\"}\n".to_vec(),
             b"{\"error\":\"unavailable\",\"message\":\"not \\u001b[2J now\"}\n".to_vec(),
             frame(96),
             [b'N'; 1100].to_vec(),

@@ -113,6 +113,8 @@ pub fn stories() -> Vec<Vec<Message>> {
         ballot: ballot.clone(),
         hash,
         instance,
+        waiting: true,
+        beyond: Some(log_of_b()),
     };
     let both = Message::BlocksResponse { blocks: vec![first.clone(), second.clone()] };
     // What A proposes when it got B's log.

@@ -8,6 +8,7 @@ use paxos_banking::bank::ledger::entry::{Action, Entry, Via};
 use paxos_banking::bank::member_order::MemberStatus;
 use paxos_banking::bank::note::{Level, Note, Step};
 use paxos_banking::bank::paxos::message::{Message, Vote};
+use paxos_banking::bank::paxos::run::How;
 use paxos_banking::bank::request::{Outcome, Reply};
 
 fn join<T>(things: impl IntoIterator<Item = T>, word: impl Fn(T) -> String) -> String {
@@ -75,7 +76,7 @@ pub fn note(note: &Note) -> Option<(&'static str, String)> {
             | Note::Run(
                 _,
                 _,
-                Step::Prepares(_) | Step::Promised(..) | Step::Proposes { adopted: false, .. }
+                Step::Prepares(_) | Step::Promised(..) | Step::Proposes { how: How::Gathered, .. }
             )
     );
     if is_known {
@@ -105,8 +106,14 @@ pub fn message(from: &ServerId, message: &Message) -> String {
             format!("ballot {ballot}; {vote}{waiting}")
         }
         Message::Accept { ballot, block, .. } => format!("ballot {ballot}, {}", content(block)),
-        Message::Accepted { height, ballot, hash, .. } => {
-            format!("ballot {ballot}, block {height} #{}", hash.short())
+        Message::Accepted { height, ballot, hash, waiting, beyond, .. } => {
+            let beyond = match beyond.as_deref() {
+                None => "; its log goes on, too long to be told".into(),
+                Some([]) => String::new(),
+                Some(elements) => format!("; beyond it: {}", log(from, elements)),
+            };
+            let waiting = if *waiting { "; transfers wait here" } else { "" };
+            format!("ballot {ballot}, block {height} #{}{beyond}{waiting}", hash.short())
         }
         Message::Commit { height, hash } => format!("block {height} #{}", hash.short()),
         Message::Nack { ballot, promised, .. } => {

@@ -21,6 +21,8 @@ fn only_an_accepted_of_the_very_ballot_by_the_very_instance_chooses() {
         ballot: ballot.clone(),
         hash,
         instance: InstanceId(instance),
+        waiting: false,
+        beyond: None,
     };
     let earlier = Ballot { round: 0, ..ballot.clone() };
     let of_another_life = Ballot { life: LifeId(4), ..ballot.clone() };

@@ -22,9 +22,9 @@ fn cut(
     promises(of, height, Vote::Log { elements, cut: true, whole: Some(whole) })
 }
 
-/// A promise to the run of the same number as the height.
+/// A promise to the first run for a height: all such have one ballot.
 fn promises(of: &str, height: u64, vote: Vote) -> Message {
-    let (ballot, instance) = (ballot(height, "A"), instance(of));
+    let (ballot, instance) = (ballot(1, "A"), instance(of));
     Message::Promise { height, ballot, instance, waiting: false, vote }
 }
 
@@ -32,11 +32,11 @@ fn nothing() -> Vote {
     Vote::Log { elements: Vec::new(), cut: false, whole: None }
 }
 
-/// B and C promise this for the block at this height, and B accepts it; returns whether A begins a run then.
-fn win_and_ask(stage: &mut Stage, height: u64, of_b: Message, of_c: Message) -> bool {
+/// B and C promise this for a block, and B accepts it; returns whether A begins a run then.
+fn win_and_ask(stage: &mut Stage, of_b: Message, of_c: Message) -> bool {
     stage.hear(OF_B, of_b);
     let block = stage.hear(OF_C, of_c).proposal().expect("a block is proposed");
-    asks(&stage.hear(OF_B, accepted("B", height, &block)))
+    asks(&stage.hear(OF_B, accepted("B", 1, &block)))
 }
 
 fn asks(said: &Said) -> bool {
@@ -51,7 +51,7 @@ pub fn what_came_with_the_block_is_not_left() {
     let mut stage = Stage::open();
     stage.pay(OPENING + 20, 1);
     let of_b = cut("B", 1, vec![element("B", 10)], 9, &[("A", 10)]);
-    let asks = win_and_ask(&mut stage, 1, of_b, promises("C", 1, nothing()));
+    let asks = win_and_ask(&mut stage, of_b, promises("C", 1, nothing()));
     assert!(!asks, "10 came with the block, and that is all: refused");
 }
 
@@ -60,7 +60,7 @@ pub fn what_is_left_of_all_logs_counts() {
     stage.pay(OPENING + 100, 1);
     let of_b = cut("B", 1, vec![element("B", 10)], 9, &[("A", 70)]);
     let of_c = cut("C", 1, Vec::new(), 9, &[("A", 30)]);
-    assert!(win_and_ask(&mut stage, 1, of_b, of_c), "100 are on the way, of two servers");
+    assert!(win_and_ask(&mut stage, of_b, of_c), "100 are on the way, of two servers");
 }
 
 pub fn the_own_rest_brings_nothing_new() {
@@ -69,7 +69,7 @@ pub fn the_own_rest_brings_nothing_new() {
     stage.pay(1, 2);
     stage.pay(TOO_MUCH, 3);
     let (of_b, of_c) = (promises("B", 1, nothing()), promises("C", 1, nothing()));
-    let asks = win_and_ask(&mut stage, 1, of_b, of_c);
+    let asks = win_and_ask(&mut stage, of_b, of_c);
     assert!(!asks, "the local balance has all of the own log: refused");
 }
 
@@ -84,10 +84,10 @@ pub fn who_was_not_asked_for_is_not_refused() {
     // Run 1 began with the first alone; what follows it is for both, and asks for A, which came first.
     let rest = TOO_MUCH + 1;
     let of_b = cut("B", 1, vec![element("B", 1)], 9, &[("A", rest)]);
-    win_and_ask(&mut stage, 1, of_b, promises("C", 1, nothing()));
+    win_and_ask(&mut stage, of_b, promises("C", 1, nothing()));
     let later = element_of(2, [pays("B", "A", 1)]);
     let of_b = cut("B", 2, vec![later], 9, &[("A", rest - 1)]);
-    win_and_ask(&mut stage, 2, of_b, promises("C", 2, nothing()));
+    win_and_ask(&mut stage, of_b, promises("C", 2, nothing()));
     assert_eq!(stage.status().waiting, 2, "what is left for A/x is not known");
 }
 
@@ -96,7 +96,7 @@ pub fn who_says_nothing_of_the_rest_may_have_one() {
     stage.pay(OPENING + 20, 1);
     let log = Vote::Log { elements: vec![element("B", 10)], cut: true, whole: None };
     let of_b = promises("B", 1, log);
-    let asks = win_and_ask(&mut stage, 1, of_b, promises("C", 1, nothing()));
+    let asks = win_and_ask(&mut stage, of_b, promises("C", 1, nothing()));
     assert!(asks, "B may have logged more for A");
 }
 
@@ -104,7 +104,7 @@ pub fn a_payee_may_be_opened_by_the_rest() {
     let mut stage = Stage::open();
     stage.request(Request::One(numbered(pays("A", "B/new", 1), 1)));
     let of_b = cut("B", 1, vec![element("B", 1)], 9, &[("B/new", 0)]);
-    win_and_ask(&mut stage, 1, of_b, promises("C", 1, nothing()));
+    win_and_ask(&mut stage, of_b, promises("C", 1, nothing()));
     assert_eq!(stage.status().waiting, 1, "B has opened it");
 }
 
@@ -119,7 +119,7 @@ pub fn a_settlement_has_an_end() {
     stage.request(Request::Settle);
     for seq in 1..=2 {
         let of_b = cut("B", seq, vec![element_of(seq, [pays("B", "A", 1)])], seq + 1, &[]);
-        let asks = win_and_ask(&mut stage, seq, of_b, promises("C", seq, nothing()));
+        let asks = win_and_ask(&mut stage, of_b, promises("C", seq, nothing()));
         assert_eq!(asks, seq == 1, "two entries were in B's log at first");
     }
 }

@@ -177,9 +177,13 @@ pub fn message() -> impl Strategy<Value = Message> {
             ballot,
             block
         }),
-        (numbers, ballot(), block()).prop_map(|((height, instance), ballot, block)| {
-            Message::Accepted { height, ballot, hash: block.hash(), instance }
-        }),
+        (numbers, ballot(), block(), any::<bool>()).prop_map(
+            |((height, instance), ballot, block, waiting)| {
+                let beyond =
+                    waiting.then(|| block.block().logs.values().flatten().cloned().collect());
+                Message::Accepted { height, ballot, hash: block.hash(), instance, waiting, beyond }
+            },
+        ),
         (any::<u64>(), ballot(), ballot(), any::<bool>()).prop_map(
             |(height, ballot, promised, waiting)| {
                 Message::Nack { height, ballot, promised, waiting }

@@ -83,10 +83,10 @@ fn a_block_that_was_adopted_excuses_nobody_from_the_run_that_may_refuse() {
     assert_eq!(stage.hear(OF_B, vote("B", 1, before)).proposal(), Some(one.clone()));
     let said = stage.hear(OF_B, accepted("B", 1, &one));
     assert!(said.appends() && said.outcomes().is_empty() && said.asked().len() == 2, "{said:?}");
-    assert!(waits(&mut stage, 2, 2));
+    assert!(waits(&mut stage, 2, 1));
     let said = stage.time_out(GATHER);
     assert!(said.outcomes().is_empty() && said.asked().len() == 2, "one further run: {said:?}");
-    assert!(waits(&mut stage, 2, 3));
+    assert!(waits(&mut stage, 2, 2));
     let said = stage.time_out(GATHER);
     let [Outcome::Refused { not_consulted, .. }] = &said.outcomes()[..] else { panic!("{said:?}") };
     assert_eq!(*not_consulted, [id("C")]);

@@ -25,7 +25,7 @@ fn who_is_not_of_this_bank_is_refused_with_the_reason() {
     let configuration = Configuration { opening_balance: units(1), ..configuration() };
     let elsewhere = Standing { genesis: Some(BlockHash::of("other")), ..standing(0) };
     let cases = [
-        (Hello { version: FORMAT + 1, ..hello("B") }, "it speaks format 7, this server 6"),
+        (Hello { version: FORMAT + 1, ..hello("B") }, "it speaks format 8, this server 7"),
         (Hello { id: id("A"), ..hello("B") }, "it calls itself A, as this server does"),
         (Hello { id: id("Z"), ..hello("B") }, "Z is not a server of this bank"),
         (Hello { configuration, ..hello("B") }, "servers A, B, C with opening balance 1,"),

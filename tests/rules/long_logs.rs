@@ -291,7 +291,7 @@ fn what_comes_with_a_later_block_is_accepted() {
         Vote::Log { elements: vec![element_of(2, [pays("B", "A", 99)])], cut: false, whole: None };
     let promise = |of, vote| Message::Promise {
         height: 2,
-        ballot: ballot(2, "A"),
+        ballot: ballot(1, "A"),
         instance: instance(of),
         waiting: false,
         vote,
@@ -299,6 +299,6 @@ fn what_comes_with_a_later_block_is_accepted() {
     stage.hear(OF_B, promise("B", of_b));
     let of_c = Vote::Log { elements: vec![], cut: false, whole: None };
     let block = stage.hear(OF_C, promise("C", of_c)).proposal().unwrap();
-    let said = stage.hear(OF_B, accepted("B", 2, &block));
+    let said = stage.hear(OF_B, accepted("B", 1, &block));
     assert!(matches!(said.outcomes()[..], [Outcome::Accepted { via: Via::Paxos, .. }]), "{said:?}");
 }

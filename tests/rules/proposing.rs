@@ -143,7 +143,7 @@ fn a_promised_log_that_can_not_be_in_a_block_is_dropped_and_the_run_goes_on() {
     assert!(said.appends() && said.told().contains(&(id("B"), commit(&block))));
     // A good one, and it trusts them again.
     let log = Vote::Log { elements: vec![element("C", 1)], cut: false, whole: None };
-    let (ballot, instance) = (ballot(3, "A"), instance("B"));
+    let (ballot, instance) = (ballot(2, "A"), instance("B"));
     let promise = Message::Promise { height: 2, ballot, instance, waiting: false, vote: log };
     stage.hear(OF_B, promise);
     let said = stage.time_out(SHORT);

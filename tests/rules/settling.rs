@@ -279,7 +279,7 @@ fn cut(height: u64, seq: u64, last: u64) -> Message {
 }
 
 fn promise_for(height: u64, of: &str, vote: Vote) -> Message {
-    let (ballot, instance) = (ballot(height, "A"), instance(of));
+    let (ballot, instance) = (ballot(1, "A"), instance(of));
     Message::Promise { height, ballot, instance, waiting: false, vote }
 }
 
@@ -288,7 +288,7 @@ fn win_cut(stage: &mut Stage, height: u64, of_b: Message) -> Said {
     stage.hear(OF_B, of_b);
     let nothing = Vote::Log { elements: vec![], cut: false, whole: None };
     let block = stage.hear(OF_C, promise_for(height, "C", nothing)).proposal().unwrap();
-    stage.hear(OF_B, accepted("B", height, &block))
+    stage.hear(OF_B, accepted("B", 1, &block))
 }
 
 #[test]

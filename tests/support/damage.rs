@@ -206,7 +206,7 @@ pub fn of_the_rest(c: &mut Connection) -> Vec<Damage> {
         damage(
             "another format",
             state("format", "3"),
-            ["SERVER-STATE-A[format]", "only formats 4 to 6"],
+            ["SERVER-STATE-A[format]", "only formats 4 to 7"],
         ),
         damage(
             "no format",

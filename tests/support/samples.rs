@@ -150,6 +150,7 @@ pub fn append_with(
             times: Default::default(),
         }),
         sessions: SessionChanges::default(),
+        promise_stands: false,
     }
 }
 

@@ -1,7 +1,8 @@
 //! A bank of format 4 comes along. `stores.jsonl` holds its three stores as the commands that make them: written by
 //! the last version of that format, with a server that had rejoined, linked payments and sessions in the logs, and
 //! a block that all have accepted and nobody has appended. `exported.jsonl` is what that version exported of A.
-//! `stores5.jsonl` holds the stores of a bank of format 5, to which D was admitted as a branch.
+//! `stores5.jsonl` holds the stores of a bank of format 5, to which D was admitted as a branch. `stores6.jsonl` holds those
+//! of a bank of format 6 that issues money, with a session that its client named, and an entry in A's log.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -27,6 +28,7 @@ use support::relay::Relay;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_paxos-banking");
 const STORES: &str = include_str!("stores.jsonl");
 const STORES_5: &str = include_str!("stores5.jsonl");
+const STORES_6: &str = include_str!("stores6.jsonl");
 const SERVERS: [&str; 3] = ["A", "B", "C"];
 
 /// Fills a Redis with the stores.
@@ -131,7 +133,7 @@ fn an_upgraded_bank_goes_on_where_it_was() {
     let said = text(&done);
     assert!(done.status.success(), "{said}");
     let words =
-        "A: upgraded from format 4 to 6, and otherwise as it was: height 4, 7 accounts, 4 entries";
+        "A: upgraded from format 4 to 7, and otherwise as it was: height 4, 7 accounts, 4 entries";
     assert!(said.contains(words), "{said}");
     let (status, report) = audited(Some(bank.redis("A")), None);
     assert_eq!((status, report.to_string().contains("format 4")), (SOUND, false), "{report:#}");
@@ -177,7 +179,9 @@ fn the_page_names_the_formats_of_today() {
     let (_, section) = page.split_once("\n### A bank of an older version\n").unwrap();
     let section = section.split("\n## ").next().unwrap();
     let older: Vec<String> = (OLDEST_FORMAT..FORMAT).map(|format| format.to_string()).collect();
-    let words = format!("(formats {}; this one writes {FORMAT})", older.join(" and "));
+    let (last, others) = older.split_last().unwrap();
+    let older = format!("{} and {last}", others.join(", "));
+    let words = format!("(formats {older}; this one writes {FORMAT})");
     assert!(section.contains(&words), "{words}");
     let shown = format!("upgraded from format {} to {FORMAT}", FORMAT - 1);
     assert!(section.contains(&shown), "{shown}");
@@ -190,7 +194,7 @@ fn a_bank_of_format_5_comes_along() {
     fill_with(bank.redis("A"), STORES_5);
     let done = upgrade(&bank.redis("A").url(), &[]);
     let said = text(&done);
-    assert!(done.status.success() && said.contains("D: upgraded from format 5 to 6"), "{said}");
+    assert!(done.status.success() && said.contains("D: upgraded from format 5 to 7"), "{said}");
     assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
     bank.start_all();
     let session = "A.1.0.5048e493003d44dd";
@@ -211,6 +215,31 @@ fn a_bank_of_format_5_comes_along() {
         let told = bank.ask(&account[..1], &json!({"balance": {"account": account}})).unwrap();
         assert_eq!(told["balance"], json!(units), "{account}: {told}");
     }
+    SERVERS.iter().for_each(|id| bank.kill(id));
+    assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
+}
+
+#[test]
+fn a_bank_of_format_6_comes_along_and_its_promises_stand_from_then_on() {
+    let mut bank = Bank::new(&SERVERS);
+    fill_with(bank.redis("A"), STORES_6);
+    let done = upgrade(&bank.redis("A").url(), &[]);
+    let said = text(&done);
+    assert!(done.status.success() && said.contains("A: upgraded from format 6 to 7"), "{said}");
+    assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
+    SERVERS.iter().for_each(|id| bank.start_server_with(id, &["--issuing"]));
+    bank.wait_until_connected();
+    let named = json!({"session": {"name": "invoices", "last": 2}});
+    let told = bank.ask("A", &named).unwrap();
+    assert_eq!(told["highest"], json!(2), "{told}");
+    let (session, reference) = (&told["session"], "invoice 17");
+    let payment =
+        json!({"to": "C", "amount": 4, "reference": reference, "session": session, "number": 2});
+    let told = bank.ask("A", &json!({"transfer": payment})).unwrap();
+    assert_eq!((&told["seq"], &told["repeated"]), (&json!(3), &json!(true)), "{told}");
+    bank.settle();
+    let promised = hash(&mut bank.redis("A").connect(), "SERVER-STATE-A").remove("promised");
+    assert!(promised.is_some(), "a block does not end what was promised");
     SERVERS.iter().for_each(|id| bank.kill(id));
     assert_eq!(audited(Some(bank.redis("A")), None).0, SOUND);
 }

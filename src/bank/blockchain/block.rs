@@ -24,7 +24,7 @@ use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::{Entry, Position, Record};
 
 /// The format of blocks, messages and stored values. It changes with any of them.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 /// The oldest format of a block 0 that is understood. A bank that was founded in it goes on in [`FORMAT`], since
 /// blocks never change.
 pub const OLDEST_FORMAT: u32 = 4;

@@ -190,6 +190,14 @@ impl LocalLog {
         (elements, fitting < all().count())
     }
 
+    /// Returns the elements after the first `some`, unless they are more than this share.
+    pub fn after(&self, some: usize, share: Share) -> Option<Vec<Element>> {
+        let rest = || self.elements.iter().skip(some);
+        let entries: usize = rest().map(Element::entries_held).sum();
+        let bytes: usize = rest().map(|element| element.text().len()).sum();
+        (entries <= share.entries && bytes <= share.bytes).then(|| rest().cloned().collect())
+    }
+
     /// Takes `elements`, which must be the log's beginning, off its front.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
-//! The acceptor (*Paxos Made Simple*, 2.2): one slot, for the height after the chain's head.
+//! The acceptor (*Paxos Made Simple*, 2.2): one slot, for the height after the chain's head, and a promise that
+//! stands for all heights from there on (DESIGN.md, "A standing promise").
 
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::paxos::ballot::Ballot;
 
-/// What an acceptor has promised and accepted for the next height. Appending a block clears it.
+/// What an acceptor has promised, and what it has accepted for the next height. Appending a block ends what was
+/// accepted; the promise stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Acceptor {
     promised: Option<Ballot>,
@@ -30,6 +32,8 @@ fn is_higher(promised: &Ballot, ballot: &Ballot) -> bool {
 impl Acceptor {
     /// Makes the acceptor as it was stored.
     pub fn recover(promised: Option<Ballot>, accepted: Option<(Ballot, SealedBlock)>) -> Acceptor {
+        let promised =
+            promised.filter(|_| accepted.is_some() || !planted!(PromiseForgottenAtStart));
         Acceptor { promised, accepted }
     }
 
@@ -77,11 +81,15 @@ impl Acceptor {
         Answer::Yes
     }
 
-    /// Empties the slot, since a block was appended: it is for the next height now.
-    pub fn clear(&mut self) {
+    /// Empties the slot, since a block was appended: it is for the next height now. Returns true if the promise
+    /// stands for that height too.
+    pub fn next_height(&mut self) -> bool {
         if !planted!(SlotNotCleared) {
-            *self = Acceptor::default();
+            self.accepted = None;
         }
+        let ends = planted!(PromiseEndsWithHeight);
+        self.promised = self.promised.take().filter(|promised| promised.stands() && !ends);
+        self.promised.is_some()
     }
 
     /// Checks what must always hold.

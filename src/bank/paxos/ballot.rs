@@ -31,6 +31,12 @@ impl Ballot {
     /// of its servers is away, and higher ones would use up all rounds.
     pub const MAX_LEAP: u64 = 1 << 32;
 
+    /// True if a promise of it stands for all heights to come, and not only for the next one. Rounds begin anew after
+    /// many, so a high one must not stand in their way.
+    pub fn stands(&self) -> bool {
+        self.round <= Ballot::MAX_LEAP / 2
+    }
+
     /// True if a server can have made it.
     pub fn is_possible(&self) -> bool {
         self.round <= Ballot::MAX_ROUND

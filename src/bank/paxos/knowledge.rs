@@ -47,6 +47,16 @@ impl Knowledge {
         Ok(())
     }
 
+    /// Adds what a server told of its log beyond a block, as far as it was not known. Such a word asks for nothing, so
+    /// one that doesn't fit is dropped.
+    pub fn learn_beyond(&mut self, chain: &Chain, server: &ServerId, beyond: Vec<Element>) {
+        let end = self.end(chain, server);
+        let news: Vec<Element> = beyond.into_iter().filter(|one| one.last() > end).collect();
+        if !news.is_empty() {
+            let _ = self.learn(chain, server, &news);
+        }
+    }
+
     /// Forgets a server's promise.
     pub fn forget(&mut self, server: &ServerId) {
         self.0.remove(server);

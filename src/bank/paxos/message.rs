@@ -266,6 +266,12 @@ pub enum Message {
         hash: BlockHash,
         /// The acceptor's instance.
         instance: InstanceId,
+        /// True if the acceptor has waiting transfers of its own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waiting: bool,
+        /// The elements of its log after those in the block, without a gap. None if they are too long to be told here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beyond: Option<Vec<Element>>,
     },
     /// From the proposer to all once a majority accepted: names the block by its hash. Bound.
     Commit {

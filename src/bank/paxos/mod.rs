@@ -8,3 +8,4 @@ pub mod pace;
 pub mod proposer;
 pub mod rest;
 pub mod run;
+pub mod tenure;

@@ -72,8 +72,8 @@ pub struct Pace {
     /// The rest of runs that look for unknown payees.
     lookups: Pause,
     settling: Settling,
-    /// The other server's ballot to which a settling run of this server last yielded.
-    yielded_to: Option<Ballot>,
+    /// The height and the other server's ballot to which a settling run of this server last yielded.
+    yielded_to: Option<(u64, Ballot)>,
     /// True if a block was accepted and nobody commits it: a run is needed for that alone.
     pub finishing: bool,
 }
@@ -136,15 +136,15 @@ impl Pace {
     }
 
     /// Returns true, once, if a run that only settles has to let another server's run go first: one run
-    /// settles the logs of all. `promised` is the ballot that this server's acceptor has promised.
-    pub fn yields_to(&mut self, promised: Option<&Ballot>, me: &ServerId) -> bool {
-        match promised.filter(|other| other.server != *me) {
-            Some(other) if self.yielded_to.as_ref() != Some(other) => {
-                self.yielded_to = Some(other.clone());
-                true
-            }
-            _ => false,
+    /// settles the logs of all. `asked` is the highest ballot in which this server was asked for this height.
+    pub fn yields_to(&mut self, height: u64, asked: Option<&Ballot>, me: &ServerId) -> bool {
+        let other = asked.filter(|other| other.server != *me);
+        let of = other.map(|other| (height, other.clone()));
+        let yields = of.is_some() && self.yielded_to != of;
+        if yields {
+            self.yielded_to = of;
         }
+        yields
     }
 
     /// True if runs in vain rest: transfers that they would mostly turn away have to wait.
@@ -298,10 +298,11 @@ mod tests {
             Ballot { round, server, life: crate::bank::ids::LifeId(1) }
         };
         let (mut pace, me) = (Pace::default(), "A".parse().unwrap());
-        let mut yields = |of: Option<Ballot>| pace.yields_to(of.as_ref(), &me);
-        assert!(!yields(None) && !yields(Some(ballot(3, "A"))));
-        assert!(yields(Some(ballot(3, "B"))) && !yields(Some(ballot(3, "B"))));
-        assert!(yields(Some(ballot(4, "B"))));
+        let mut yields = |height, of: Option<Ballot>| pace.yields_to(height, of.as_ref(), &me);
+        assert!(!yields(7, None) && !yields(7, Some(ballot(3, "A"))));
+        assert!(yields(7, Some(ballot(3, "B"))) && !yields(7, Some(ballot(3, "B"))));
+        assert!(yields(7, Some(ballot(4, "B"))));
+        assert!(yields(8, Some(ballot(4, "B"))), "the same ballot is of another run there");
     }
 
     #[test]

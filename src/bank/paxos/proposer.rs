@@ -4,7 +4,7 @@
 //! It sends nothing and sets no timer. Facts about the other servers come with each question: who may vote,
 //! who is expected to answer, whose votes decide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
@@ -17,7 +17,10 @@ use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::knowledge::Knowledge;
 use crate::bank::paxos::message::{Message, Vote, Whole};
 use crate::bank::paxos::rest::Rest;
-use crate::bank::paxos::run::{Gathering, Origin, Phase, Plan, Promised, Run, Value, value};
+use crate::bank::paxos::run::{
+    Beyond, Gathering, Origin, Phase, Plan, Promised, Run, Value, value,
+};
+use crate::bank::paxos::tenure::Tenure;
 use crate::bank::status::Runs;
 use crate::bank::timer::Timer;
 
@@ -73,8 +76,8 @@ pub struct Chosen {
     pub block: SealedBlock,
     /// The block's origin.
     pub origin: Origin,
-    /// The servers that accepted it.
-    pub accepted: BTreeSet<ServerId>,
+    /// The servers that accepted it, each with what it told of its log beyond the block.
+    pub accepted: BTreeMap<ServerId, Beyond>,
 }
 
 /// The proposer of one server.
@@ -84,6 +87,8 @@ pub struct Proposer {
     pub run: Option<Run>,
     /// The logs as promised to it for this height.
     pub knowledge: Knowledge,
+    /// The ballot of the last run of this life, unless it was beaten since, and who has promised it.
+    pub tenure: Option<Tenure>,
     /// The highest round seen in any ballot.
     pub highest_round: u64,
     /// The outcomes of the runs of this life.
@@ -94,18 +99,24 @@ pub struct Proposer {
 }
 
 impl Proposer {
-    /// Makes a proposer that has seen the ballot promised in the life before, if any.
-    pub fn new(promised: Option<&Ballot>) -> Proposer {
+    /// Makes the proposer of a server that has seen the ballot promised in the life before, if any. Its tenure ended with
+    /// that life.
+    pub fn new(me: &ServerId, promised: Option<&Ballot>) -> Proposer {
         let highest_round = promised.map_or(0, |ballot| ballot.round);
-        Proposer { highest_round, ..Proposer::default() }
+        let goes_on = |ballot: &&Ballot| ballot.server == *me && planted!(TenureOutlivesLife);
+        let tenure = promised.filter(goes_on).map(|ballot| Tenure::new(ballot.clone(), 0));
+        Proposer { highest_round, tenure, ..Proposer::default() }
     }
 
     /// Notes a ballot, so that this server's next one is higher.
     pub fn saw(&mut self, ballot: &Ballot) {
         self.highest_round = self.highest_round.max(ballot.round);
+        if self.tenure.as_ref().is_some_and(|tenure| tenure.ballot() < ballot) {
+            self.tenure = None;
+        }
     }
 
-    /// Begins a run, in a ballot higher than any seen.
+    /// Begins a run: in the ballot of the last one if it may go on, or else in a ballot higher than any seen.
     pub fn begin(
         &mut self,
         height: u64,
@@ -114,9 +125,47 @@ impl Proposer {
         asks: BTreeSet<AccountId>,
     ) -> Ballot {
         let life = if planted!(BallotUsedTwice) { LifeId(0) } else { life };
-        let ballot = Ballot { round: self.highest_round + 1, server, life };
+        let ballot = match self.tenure.as_mut().filter(|tenure| tenure.may_go_on(height)) {
+            Some(tenure) => {
+                tenure.go_on(height);
+                tenure.ballot().clone()
+            }
+            None => {
+                let ballot = Ballot { round: self.highest_round + 1, server, life };
+                self.tenure = Some(Tenure::new(ballot.clone(), height));
+                ballot
+            }
+        };
         self.run = Some(Run::new(height, ballot.clone(), eligible, asks));
         ballot
+    }
+
+    /// Returns the tenure if a run for the chain's next height may begin with phase 2: a majority has promised its
+    /// ballot for that height too, and has told its logs to the end.
+    pub fn may_accept_at_once(&self, chain: &Chain) -> bool {
+        let next = chain.height() + 1;
+        let tenure = self.tenure.as_ref().filter(|tenure| tenure.may_go_on(next));
+        tenure.is_some_and(|tenure| tenure.is_held(chain) && tenure.is_told_all()) && !self.wary
+    }
+
+    /// Notes that a server's vote for a run is durable: it has promised the run's ballot for all heights to come. Who has
+    /// no vote has promised nothing.
+    pub fn is_promised_by(&mut self, chain: &Chain, server: &ServerId, told_all: bool) {
+        let votes = chain.quorum().counts(server) || planted!(BranchPromises);
+        if let (Some(tenure), Some(instance)) = (&mut self.tenure, chain.instance(server))
+            && votes
+        {
+            tenure.promised_by(server.clone(), instance);
+            tenure.told(server, told_all);
+        }
+    }
+
+    /// Learns what servers told of their logs beyond the block that is now the chain's last.
+    pub fn learn_beyond(&mut self, chain: &Chain, from: &ServerId, beyond: Beyond) {
+        if let Some(tenure) = &mut self.tenure {
+            tenure.told(from, beyond.is_some());
+        }
+        self.knowledge.learn_beyond(chain, from, beyond.unwrap_or_default());
     }
 
     /// Returns the run of exactly this height and ballot.
@@ -283,14 +332,15 @@ impl Proposer {
     /// Begins phase 2: the block is fixed.
     pub fn fix(&mut self, block: SealedBlock, origin: Origin) {
         if let Some(run) = &mut self.run {
-            run.phase = Phase::Accepting { block, origin, accepted: BTreeSet::new() };
+            run.phase = Phase::Accepting { block, origin, accepted: BTreeMap::new() };
         }
     }
 
-    /// True if this height and ballot are the run's, and its block was built from promised logs.
+    /// True if this height and ballot are the run's, and its block was built from logs.
     pub fn has_built(&self, height: u64, ballot: &Ballot) -> bool {
         let phase = self.run_of(height, ballot).map(|run| &run.phase);
-        matches!(phase, Some(Phase::Accepting { origin: Origin::Built(_), .. }))
+        let built = |origin: &Origin| *origin != Origin::Adopted;
+        matches!(phase, Some(Phase::Accepting { origin, .. }) if built(origin))
     }
 
     /// Takes in that a server accepted. Each counts once, for exactly the run's height, ballot and block.
@@ -299,7 +349,7 @@ impl Proposer {
         from: &ServerId,
         may_vote: bool,
         (height, ballot): (u64, &Ballot),
-        hash: BlockHash,
+        (hash, waiting, beyond): (BlockHash, bool, Beyond),
         quorum: Quorum<'_>,
     ) -> Step {
         let Some(run) = self.run.as_mut().filter(|run| run.is(height, ballot)) else {
@@ -310,9 +360,12 @@ impl Proposer {
         };
         let votes = may_vote && quorum.counts(from);
         let counts = votes && (block.hash() == hash || planted!(AnotherBallotCounts));
-        let again = counts && !accepted.insert(from.clone());
+        let again = counts && accepted.insert(from.clone(), beyond).is_some();
         if !counts || (again && !planted!(AcceptedCountsTwice)) {
             return Step::Ignored(Ignored::NoVote);
+        }
+        if waiting && run.plan.ballot.server != *from {
+            run.plan.rivals.insert(from.clone());
         }
         // Exactly once: the run is over then.
         match accepted.len() + usize::from(again) == quorum.needed {

@@ -82,7 +82,8 @@ impl Stage {
     }
 
     fn accepted(&mut self, of: &str, hash: BlockHash) -> Step {
-        self.proposer.on_accepted(&id(of), true, (1, &self.ballot), hash, Quorum::of_all(3))
+        let said = (hash, false, Some(Vec::new()));
+        self.proposer.on_accepted(&id(of), true, (1, &self.ballot), said, Quorum::of_all(3))
     }
 }
 
@@ -154,12 +155,12 @@ fn a_majority_for_exactly_the_block_chooses_it_once() {
     assert_eq!(stage.accepted("A", block(2).hash()), Step::Ignored(Ignored::NoVote));
     assert_eq!(stage.accepted("A", block(1).hash()), Step::Wait);
     let Stage { proposer, ballot, .. } = &mut stage;
-    let stranger =
-        proposer.on_accepted(&id("C"), false, (1, ballot), block(1).hash(), Quorum::of_all(3));
+    let said = (block(1).hash(), false, Some(Vec::new()));
+    let stranger = proposer.on_accepted(&id("C"), false, (1, ballot), said, Quorum::of_all(3));
     assert_eq!(stranger, Step::Ignored(Ignored::NoVote), "its vote does not count");
     assert_eq!(stage.accepted("A", block(1).hash()), Step::Ignored(Ignored::NoVote));
     let Step::Chosen(chosen) = stage.accepted("C", block(1).hash()) else { panic!("a majority") };
-    assert_eq!(chosen.accepted, ["A", "C"].map(id).into());
+    assert_eq!(chosen.accepted, ["A", "C"].map(|of| (id(of), Some(Vec::new()))).into());
     assert_eq!(stage.accepted("B", block(1).hash()), Step::Ignored(Ignored::OtherRun));
 }
 
@@ -284,7 +285,7 @@ fn who_waits_elsewhere_is_a_rival_and_a_leap_is_far_beyond_all_rounds() {
     }
     let Proposer { run, .. } = &stage.proposer;
     assert_eq!(run.as_ref().unwrap().plan.rivals, ["B"].map(id).into());
-    let mut proposer = Proposer::new(Some(&Ballot { round: 10, ..stage.ballot.clone() }));
+    let mut proposer = Proposer::new(&id("A"), Some(&Ballot { round: 10, ..stage.ballot.clone() }));
     let most = 10 + Ballot::MAX_LEAP;
     assert_eq!([most, most + 1].map(|round| proposer.is_leap(round)), [false, true]);
     proposer.begin_rounds_anew();
@@ -292,6 +293,35 @@ fn who_waits_elsewhere_is_a_rival_and_a_leap_is_far_beyond_all_rounds() {
     proposer.saw(&Ballot { round: most, ..stage.ballot });
     proposer.begin_rounds_anew();
     assert_eq!(proposer.highest_round, 0);
+}
+
+#[test]
+fn a_tenure_is_of_voters_and_of_the_stores_that_the_chain_names() {
+    let mut stage = Stage::new();
+    let Stage { proposer, chain, .. } = &mut stage;
+    assert!(!proposer.may_accept_at_once(chain), "not twice for one height");
+    let next = |proposer: &mut Proposer| {
+        let of = (id("A"), LifeId(1));
+        proposer.begin(0, of, BTreeSet::new(), BTreeSet::new());
+    };
+    next(proposer);
+    proposer.tenure = proposer.tenure.take().map(|tenure| Tenure::new(tenure.ballot().clone(), 0));
+    for (of, held) in [("A", false), ("D", false), ("A", false), ("B", true), ("C", true)] {
+        proposer.is_promised_by(chain, &id(of), true);
+        assert_eq!(proposer.may_accept_at_once(chain), held, "{of}");
+    }
+    proposer.learn_beyond(chain, &id("C"), None);
+    assert!(!proposer.may_accept_at_once(chain), "C has more to tell");
+    proposer.learn_beyond(chain, &id("C"), Some(Vec::new()));
+    assert!(proposer.may_accept_at_once(chain));
+    proposer.wary = true;
+    assert!(!proposer.may_accept_at_once(chain), "it has to look before it asks");
+    proposer.wary = false;
+    let lower = Ballot { round: 0, server: id("B"), life: LifeId(1) };
+    proposer.saw(&lower);
+    assert!(proposer.may_accept_at_once(chain));
+    proposer.saw(&Ballot { round: 9, ..lower });
+    assert!(!proposer.may_accept_at_once(chain), "it was overtaken");
 }
 
 #[test]

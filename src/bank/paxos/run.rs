@@ -1,9 +1,11 @@
 //! One Paxos run, for one height, in one ballot; and the value that a majority's promises leave to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId, WaitId};
+use crate::bank::ledger::element::Element;
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::Message;
@@ -51,10 +53,13 @@ pub enum Phase {
         block: SealedBlock,
         /// The block's origin.
         origin: Origin,
-        /// The servers that accepted it.
-        accepted: BTreeSet<ServerId>,
+        /// The servers that accepted it, each with what it told of its log beyond the block.
+        accepted: BTreeMap<ServerId, Beyond>,
     },
 }
+
+/// The elements of a server's log beyond a block that it accepted. None if there are too many to be told.
+pub type Beyond = Option<Vec<Element>>;
 
 /// How a proposer with a majority waits for the other connected servers' promises.
 ///
@@ -101,8 +106,31 @@ pub enum Promised {
 pub enum Origin {
     /// It was built from these servers' logs.
     Built(Consulted),
+    /// It was built from the logs as they were known, and nobody was asked.
+    Known,
     /// A server accepted it before, in an earlier ballot.
     Adopted,
+}
+
+/// How a proposer came by the block that it proposes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum How {
+    /// It was built from promised logs.
+    Gathered,
+    /// It was built from the logs as they were known, and nobody was asked.
+    Known,
+    /// Some server accepted it before.
+    Adopted,
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            How::Gathered => "a block",
+            How::Known => "a block of what is known",
+            How::Adopted => "the block accepted before",
+        })
+    }
 }
 
 /// The value that a proposer with enough promises has to propose.
@@ -137,7 +165,7 @@ impl Run {
     pub fn has_heard(&self, server: &ServerId) -> bool {
         match &self.phase {
             Phase::Preparing { promises, .. } => promises.contains_key(server),
-            Phase::Accepting { accepted, .. } => accepted.contains(server),
+            Phase::Accepting { accepted, .. } => accepted.contains_key(server),
         }
     }
 
@@ -249,7 +277,7 @@ mod tests {
         run.phase = Phase::Accepting {
             block: block(3),
             origin: Origin::Adopted,
-            accepted: BTreeSet::new(),
+            accepted: BTreeMap::new(),
         };
         assert!(!run.has_heard(&b), "of the block it has said nothing");
     }

@@ -158,8 +158,8 @@ impl Server {
             Message::Accept { height, ballot, block } => {
                 self.on_accept(from, height, ballot, block)
             }
-            Message::Accepted { height, ballot, hash, instance } => {
-                self.on_accepted(from, (height, ballot), hash, instance);
+            Message::Accepted { height, ballot, hash, instance, waiting, beyond } => {
+                self.on_accepted(from, (height, ballot), hash, instance, (waiting, beyond));
             }
             Message::Commit { height, hash } => self.on_commit(from, height, hash),
             Message::Nack { height, ballot, promised, waiting } => {

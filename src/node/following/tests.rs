@@ -76,6 +76,7 @@ impl Stage {
             checkpoint: 0,
             derived: Box::default(),
             sessions: Default::default(),
+            promise_stands: false,
         }]);
         self.spread();
     }

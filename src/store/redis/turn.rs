@@ -127,6 +127,7 @@ impl<'a> Turn<'a> {
                     checkpoint,
                     derived,
                     sessions,
+                    promise_stands,
                 } => {
                     let Derived { included, instances, deposed, keys, former, .. } = &**derived;
                     let Derived { membership, times, issued, .. } = &**derived;
@@ -151,7 +152,7 @@ impl<'a> Turn<'a> {
                         self.set(&[(ISSUED_FIELD, &json(issued))]);
                     }
                     self.change_sessions(sessions);
-                    self.clear();
+                    self.forget_accepted(*promise_stands);
                     accepted = None;
                 }
                 Write::Activate => self.set(&[(ACTIVE_FIELD, "1")]),
@@ -219,11 +220,12 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Forgets the promise and the accepted block for a height that the chain has reached.
-    fn clear(&mut self) {
+    /// Forgets the accepted block for a height that the chain has reached, and the promise if it does not stand.
+    fn forget_accepted(&mut self, promise_stands: bool) {
         self.empty(&self.keys.accepted);
-        let fields = [PROMISED_FIELD, ACCEPTED_FIELD];
-        self.step("HDEL", &self.keys.state, &fields, Expected::Number);
+        let fields = [ACCEPTED_FIELD, PROMISED_FIELD];
+        let fields = if promise_stands { &fields[..1] } else { &fields[..] };
+        self.step("HDEL", &self.keys.state, fields, Expected::Number);
     }
 
     /// Empties a list. Unlike `DEL`, this fails on a key of another type.

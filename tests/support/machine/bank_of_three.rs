@@ -192,7 +192,8 @@ pub fn vote(of: &str, round: u64, vote: Vote) -> Message {
 
 pub fn accepted(of: &str, round: u64, block: &SealedBlock) -> Message {
     let (height, ballot, hash) = (block.height(), ballot(round, "A"), block.hash());
-    Message::Accepted { height, ballot, hash, instance: instance(of) }
+    let (instance, beyond) = (instance(of), Some(Vec::new()));
+    Message::Accepted { height, ballot, hash, instance, waiting: false, beyond }
 }
 
 /// The name of A's session that was opened as this one, before A had paid.

@@ -150,7 +150,16 @@ impl Disk {
                 stored.promised = Some(ballot.clone());
                 stored.accepted = Some((ballot.clone(), block.clone()));
             }
-            Write::Append { block, from_accepted, trim, pages, checkpoint, derived, sessions } => {
+            Write::Append {
+                block,
+                from_accepted,
+                trim,
+                pages,
+                checkpoint,
+                derived,
+                sessions,
+                promise_stands,
+            } => {
                 if *from_accepted {
                     let held = stored.accepted.as_ref().map(|(_, held)| held);
                     assert_eq!(held, Some(block), "moves the block that it names");
@@ -166,7 +175,8 @@ impl Disk {
                     assert!(stored.sessions.highest.remove(gone).is_some(), "{gone} is not there");
                 }
                 sessions.change(&mut stored.sessions);
-                (stored.promised, stored.accepted) = (None, None);
+                stored.promised = stored.promised.take().filter(|_| *promise_stands);
+                stored.accepted = None;
             }
             Write::Activate => stored.active = true,
         }

@@ -22,7 +22,7 @@ pub enum AppendError {
 
 impl Server {
     /// Appends a block that was chosen, in one turn: the chain grows, the included entries leave the log,
-    /// the acceptor's slot is cleared, a run for this height ends.
+    /// the acceptor's slot is emptied, a run for this height ends.
     pub(in crate::bank::server) fn append(
         &mut self,
         block: &SealedBlock,
@@ -65,8 +65,7 @@ impl Server {
         }
         self.proposer.knowledge.trim(chain);
         self.peers.settle_newcomers(chain);
-        self.voter.acceptor.clear();
-        self.voter.shown = None;
+        let promise_stands = self.voter.next_height();
         self.proposer.begin_rounds_anew();
         self.ledger.balances.commit(changes, block.height());
         let (pages, checkpoint) = self.pages_for(block);
@@ -79,6 +78,7 @@ impl Server {
             checkpoint,
             derived,
             sessions,
+            promise_stands,
         });
         self.stop_gathering();
         // A run's own block is appended when the run is over.

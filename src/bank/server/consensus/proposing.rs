@@ -16,7 +16,7 @@ use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::{Message, Vote, content};
 use crate::bank::paxos::proposer::{Chosen, Step};
 use crate::bank::paxos::rest::{Consulted, Rest};
-use crate::bank::paxos::run::{Origin, Phase, Plan, Run, Value};
+use crate::bank::paxos::run::{Beyond, How, Origin, Phase, Plan, Run, Value};
 
 impl Server {
     /// Starts a run for the next height, for everything that waits.
@@ -26,13 +26,31 @@ impl Server {
             self.set_all(timer);
         }
         let height = self.chain().height() + 1;
-        let why = self.why_it_runs();
         let as_whom = (self.config.id.clone(), self.store.life);
+        self.count(|runs| runs.started += 1);
+        if let Some(block) = self.known_to_suffice() {
+            // It heard nobody after what waits had come, so it may refuse nothing.
+            self.proposer.begin(height, as_whom, BTreeSet::new(), BTreeSet::new());
+            return self.fix(block, Origin::Known);
+        }
+        let why = self.why_it_runs();
         let (eligible, asks) = (self.waiting.ids(), self.asks());
         let ballot = self.proposer.begin(height, as_whom, eligible, asks);
         self.note(Note::Run(height, ballot, note::Step::Prepares(why)));
-        self.count(|runs| runs.started += 1);
         self.ask_all();
+    }
+
+    /// Returns a block of the logs as they are known, if a run may propose it at once: a majority has promised the ballot
+    /// for this height too, and these logs bring everything that waits what it needs (DESIGN.md, "A standing promise").
+    fn known_to_suffice(&self) -> Option<SealedBlock> {
+        let chain = self.chain();
+        if self.pace.finishing || !self.proposer.may_accept_at_once(chain) {
+            return None;
+        }
+        let members: BTreeSet<ServerId> = self.members().cloned().collect();
+        let (known, me) = (&self.proposer.knowledge, &self.config.id);
+        let covered = self.waiting.is_covered_by(&self.ledger, known, &members, me);
+        covered.then(|| self.build(chain.height() + 1, &members))?
     }
 
     /// Says for people what a run is for.
@@ -97,6 +115,7 @@ impl Server {
             return self.ignore(Nothing::Answer("a promise", from, why));
         }
         let what = vote.in_words();
+        let told_all = !matches!(&vote, Vote::Log { cut: true, .. });
         let verified = match &vote {
             Vote::Accepted { block, .. } => self.foresee(block),
             Vote::Log { .. } => Ok(()),
@@ -109,6 +128,7 @@ impl Server {
         if let Err(problem) = taken {
             return self.warn(Warning::BadPromise(from, problem));
         }
+        self.proposer.is_promised_by(chain, &from, told_all);
         self.note(Note::Run(height, ballot, note::Step::Promised(from, what)));
         self.weigh_promises();
     }
@@ -162,11 +182,18 @@ impl Server {
         (height, ballot): (u64, Ballot),
         hash: BlockHash,
         instance: InstanceId,
+        (waiting, beyond): (bool, Beyond),
     ) {
         let may_vote = self.may_vote(&from, instance);
+        let chain = self.chain.as_ref().expect("an active server has a chain");
+        if may_vote && (height, hash) == (chain.height(), chain.head()) {
+            // It comes too late to be counted, and not to be told.
+            self.proposer.learn_beyond(chain, &from, beyond.clone());
+        }
         let quorum = quorum_of(&self.chain, &self.config);
         let of = (height, &ballot);
-        match self.proposer.on_accepted(&from, may_vote, of, hash, quorum) {
+        let said = (hash, waiting, beyond);
+        match self.proposer.on_accepted(&from, may_vote, of, said, quorum) {
             Step::Ignored(why) => self.ignore(Nothing::Answer("an accepted", from, why)),
             step => self.follow(step),
         }
@@ -214,15 +241,11 @@ impl Server {
     /// promised logs, fixed once. Concludes the run if these logs are all empty.
     fn propose(&mut self, value: Value) {
         self.stop_gathering();
-        let Some(Plan { height, ballot, .. }) = self.proposer.run.as_ref().map(|run| &run.plan)
-        else {
-            return;
-        };
-        let (height, ballot) = (*height, ballot.clone());
+        let Some(height) = self.proposer.run.as_ref().map(|run| run.plan.height) else { return };
         let (block, origin) = match value {
             Value::Adopt(block) => (block, Origin::Adopted),
             Value::Build(consulted) => {
-                let Some(block) = self.build(height, &consulted) else {
+                let Some(block) = self.build(height, &consulted.servers()) else {
                     return self.conclude_without_block(consulted);
                 };
                 if self.proposer.wary
@@ -233,15 +256,32 @@ impl Server {
                 (block, Origin::Built(consulted))
             }
         };
-        let (adopted, content) = (origin == Origin::Adopted, content(&block));
-        self.note(Note::Run(height, ballot, note::Step::Proposes { adopted, content }));
+        self.fix(block, origin);
+    }
+
+    /// Fixes the block of the run, and asks all to accept it.
+    fn fix(&mut self, block: SealedBlock, origin: Origin) {
+        let Some(Plan { height, ballot, .. }) = self.proposer.run.as_ref().map(|run| &run.plan)
+        else {
+            return;
+        };
+        let (height, ballot, content) = (*height, ballot.clone(), content(&block));
+        let how = match origin {
+            Origin::Built(_) => How::Gathered,
+            Origin::Known => How::Known,
+            Origin::Adopted => How::Adopted,
+        };
+        self.note(Note::Run(height, ballot, note::Step::Proposes { how, content }));
         self.proposer.fix(block, origin);
         self.ask_all();
     }
 
     /// Builds a block of these servers' logs, if they hold anything.
-    fn build(&self, height: u64, consulted: &Consulted) -> Option<SealedBlock> {
-        let logs = self.proposer.knowledge.gather(&consulted.servers());
+    fn build(&self, height: u64, servers: &BTreeSet<ServerId>) -> Option<SealedBlock> {
+        let mut logs = self.proposer.knowledge.gather(servers);
+        if planted!(OwnLogUndurable) {
+            logs.insert(self.config.id.clone(), self.ledger.log.elements().collect());
+        }
         let previous = self.chain().head();
         let proposer = Some(self.config.id.clone());
         let block = Block { height, previous, proposer, genesis: None, opening: None, logs };
@@ -310,12 +350,17 @@ impl Server {
     /// Takes in that a majority accepted the run's block: it is chosen.
     fn decide(&mut self, Chosen { plan, block, origin, accepted }: Chosen) {
         let (height, hash) = (block.height(), block.hash());
-        let by = note::Step::Chosen(accepted.iter().cloned().collect());
+        let by = note::Step::Chosen(accepted.keys().cloned().collect());
         self.note(Note::Run(height, plan.ballot.clone(), by));
         self.show(&plan.ballot, &block);
         if let Some(gone) = self.dismissed_by(&block).filter(|_| !planted!(LeftInTheDark)) {
             // With the block it is no peer any more.
             self.send(&gone, Message::Commit { height, hash });
+        }
+        let chain = self.chain.as_ref().expect("a run is of an active server");
+        for server in accepted.keys() {
+            // By the members and stores of the block's own height.
+            self.proposer.is_promised_by(chain, server, true);
         }
         if let Err(problem) = self.append_chosen(&block) {
             // It was verified when it was built or adopted, and the head can't have moved under a living run.
@@ -323,16 +368,21 @@ impl Server {
         }
         // Whoever is dismissed by the block waits to hear from the others that they hold it.
         let assumes = self.store.leaving != Leaving::Dismissed || planted!(LeavesOnceAccepted);
-        for server in accepted.iter().filter(|_| assumes) {
+        for server in accepted.keys().filter(|_| assumes) {
             if let Some(peer) = self.peers.get_mut(server) {
                 peer.holds(height, Some(height));
             }
         }
         self.send_all(&Message::Commit { height, hash });
+        let chain = self.chain.as_ref().expect("it has just grown");
+        for (server, beyond) in accepted {
+            self.proposer.learn_beyond(chain, &server, beyond);
+        }
         match origin {
             Origin::Built(consulted) => self.conclude(plan, Some(consulted)),
             // An adopted block is not what this server asked for, so it has to run again.
-            Origin::Adopted => self.conclude(plan, None),
+            // Nor is one for which nobody was asked: it refuses nothing.
+            Origin::Adopted | Origin::Known => self.conclude(plan, None),
         }
     }
 

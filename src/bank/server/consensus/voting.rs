@@ -7,6 +7,7 @@ use super::foreseen::Foreseen;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::{Timer, Write};
 use crate::bank::ids::{AccountId, ServerId};
+use crate::bank::ledger::element::Element;
 use crate::bank::note::{Note, Warning};
 use crate::bank::paxos::acceptor::{Acceptor, Answer};
 use crate::bank::paxos::ballot::Ballot;
@@ -20,6 +21,8 @@ pub(in crate::bank::server) struct Voter {
     /// The block that was proposed last to this server while it has no vote. It need not be durable: nobody counts
     /// on it.
     pub shown: Option<SealedBlock>,
+    /// The highest ballot in which a proposer has asked for the next height. (What is promised may be from below.)
+    pub asked: Option<Ballot>,
     /// The newest prepare that came before its time.
     held: Option<HeldPrepare>,
 }
@@ -27,7 +30,13 @@ pub(in crate::bank::server) struct Voter {
 impl Voter {
     /// Makes a voter with what was promised and accepted in the life before.
     pub fn new(acceptor: Acceptor) -> Voter {
-        Voter { acceptor, foreseen: Foreseen::default(), shown: None, held: None }
+        Voter { acceptor, foreseen: Foreseen::default(), shown: None, asked: None, held: None }
+    }
+
+    /// Forgets what is of the height that a block was appended for. Returns true if the promise stands.
+    pub fn next_height(&mut self) -> bool {
+        (self.shown, self.asked) = (None, None);
+        self.acceptor.next_height()
     }
 
     /// Holds a prepare that came before its time, unless a newer one is held.
@@ -101,10 +110,12 @@ impl Server {
                 let nack = Message::Nack { height, ballot, promised, waiting };
                 return self.send(&from, nack);
             }
+            Answer::Conflict => return,
             Answer::Yes if planted!(PromiseNotDurable) => {}
             Answer::Yes => self.write(Write::Promise(ballot.clone())),
-            Answer::Again | Answer::Conflict => {}
+            Answer::Again => {}
         }
+        self.voter.asked = Some(ballot.clone());
         self.promise(&from, (height, ballot), &known, &asks);
     }
 
@@ -166,6 +177,10 @@ impl Server {
         if height < next && !planted!(LateAcceptTaken) {
             return self.bring_up_to_date(&from);
         }
+        // The proposer holds the previous block, by this hash; so this block was chosen.
+        if height == next + 1 && self.append_accepted(block.block().previous) {
+            return self.on_accept(from, height, ballot, block);
+        }
         if height > next && !planted!(EarlyAcceptTaken) {
             return self.start_reconciling();
         }
@@ -198,8 +213,16 @@ impl Server {
             }
             Answer::Again => {}
         }
+        self.voter.asked = Some(ballot.clone());
         let (hash, instance) = (block.hash(), self.store.instance);
-        self.send(&from, Message::Accepted { height, ballot, hash, instance });
+        let (waiting, beyond) = (self.waiting.has_transfers(), self.beyond(&block));
+        self.send(&from, Message::Accepted { height, ballot, hash, instance, waiting, beyond });
+    }
+
+    /// Returns what the log holds beyond a block that was accepted, as far as it is in elements. None if it is long.
+    fn beyond(&self, block: &SealedBlock) -> Option<Vec<Element>> {
+        let included = block.block().log(&self.config.id).len();
+        self.ledger.log.after(included, self.config.limits.beyond)
     }
 
     /// Checks that a block links to the head, verifies, and takes from this server's log exactly a beginning.

@@ -90,6 +90,7 @@ impl Server {
             checkpoint,
             derived: Box::new(chain.derived().clone()),
             sessions: SessionChanges::default(),
+            promise_stands: false,
         });
         self.chain = Some(chain);
         self.follow_members();

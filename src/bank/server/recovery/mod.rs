@@ -237,6 +237,7 @@ impl Recovery {
             config.configuration.servers.iter().chain(config.addresses.keys()).collect();
         let peers = Peers::new(known.into_iter().filter(|id| **id != config.id).cloned());
         let acceptor = Acceptor::recover(stored.promised, stored.accepted);
+        let proposer = Proposer::new(&config.id, acceptor.promised());
         let mut server = Server {
             config,
             store: OwnStore {
@@ -255,7 +256,7 @@ impl Recovery {
             ledger: Ledger { log, balances, sessions },
             clients: Clients::new(secret),
             peers,
-            proposer: Proposer::new(acceptor.promised()),
+            proposer,
             voter: Voter::new(acceptor),
             pace: Pace::default(),
             waiting: Waiting::default(),

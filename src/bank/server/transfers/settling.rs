@@ -179,9 +179,9 @@ impl Server {
 
     /// True, once, if another server's run for this height has to go first: one run settles the logs of all.
     pub(in crate::bank::server) fn yields(&mut self) -> bool {
-        let promised = self.voter.acceptor.promised();
-        let yields = self.pace.yields_to(promised, &self.config.id);
-        if let Some(other) = promised.filter(|_| yields) {
+        let (height, asked) = (self.chain().height() + 1, self.voter.asked.as_ref());
+        let yields = self.pace.yields_to(height, asked, &self.config.id);
+        if let Some(other) = asked.filter(|_| yields) {
             let to = other.server.clone();
             self.note(Note::Yields(to));
         }

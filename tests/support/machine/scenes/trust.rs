@@ -179,7 +179,14 @@ pub fn a_round_too_far_ahead_is_ignored_and_said_once() {
         accept("B", Ballot::MAX_ROUND, &one),
         Message::Nack { height: 1, ballot: ballot(1, "A"), promised: far.clone(), waiting: false },
         vote("B", Ballot::MAX_ROUND, vote_of(Ballot::MAX_ROUND)),
-        Message::Accepted { height: 1, ballot: far, hash, instance: instance("B") },
+        Message::Accepted {
+            height: 1,
+            ballot: far,
+            hash,
+            instance: instance("B"),
+            waiting: false,
+            beyond: None,
+        },
     ];
     for (place, leap) in leaps.into_iter().enumerate() {
         let name = leap.name();

@@ -7,6 +7,7 @@ use crate::bank::ledger::entry::Action;
 use crate::bank::note::{Note, Step};
 use crate::bank::paxos::message::{Message, Vote};
 use crate::bank::paxos::rest::Rest;
+use crate::bank::paxos::run::How;
 use crate::bank::reason::Code;
 use crate::bank::request::{Outcome, Reply};
 
@@ -62,6 +63,8 @@ kinds! { Mark:
     AllEmpty = "all logs were empty: no block",
     Between = "an entry was logged between promise and commit",
     OneBehind = "a prepare brought the commit of the block before",
+    AcceptBehind = "an accept brought the commit of the block before",
+    AtOnce = "a run began with phase 2, since what it needs was known",
     Held = "a prepare was answered after catching up",
     Fetched = "a block was fetched",
     Reconciled = "a server reconciled",
@@ -190,7 +193,8 @@ impl Tally {
 
     pub fn note(&mut self, note: &Note) {
         let mark = match note {
-            Note::Run(_, _, Step::Proposes { adopted: true, .. }) => Mark::Adopted,
+            Note::Run(_, _, Step::Proposes { how: How::Adopted, .. }) => Mark::Adopted,
+            Note::Run(_, _, Step::Proposes { how: How::Known, .. }) => Mark::AtOnce,
             Note::Run(_, _, Step::AllEmpty) => Mark::AllEmpty,
             Note::Run(_, _, Step::Leaves(Rest::Brings(brings))) if brings.is_empty() => {
                 Mark::RestNothing
@@ -214,10 +218,12 @@ impl Tally {
             _ => None,
         });
         let promises = batch.writes.iter().any(|write| matches!(write, Write::Promise(_)));
+        let accepts = batch.writes.iter().any(|write| matches!(write, Write::Accept { .. }));
         if let Some((block, from_accepted)) = appended {
             self.mark_if(!log_is_empty, Mark::Between);
             self.mark_if(accepted != Some(block), Mark::Fetched);
             self.mark_if(promises && from_accepted, Mark::OneBehind);
+            self.mark_if(accepts && from_accepted, Mark::AcceptBehind);
             self.mark_if(promises && !from_accepted, Mark::Held);
         }
     }
