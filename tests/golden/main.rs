@@ -1,4 +1,4 @@
-//! Thirteen scenes of the protocol, played by the real state machine and written down for whoever
+//! Sixteen scenes of the protocol, played by the real state machine and written down for whoever
 //! wants to learn it: `tests/golden/*.txt`. They are compared with what is stored; after a change
 //! that is meant, one command writes them anew:
 //!
@@ -11,6 +11,7 @@ mod machine;
 mod scenes;
 mod script;
 mod stage;
+mod tenure;
 mod words;
 
 use std::fs;
@@ -41,12 +42,13 @@ fn check(name: &str, played: &str) {
 
 /// One test for each scene, named as it is.
 macro_rules! scenes {
-    ($($name:ident),* $(,)?) => {
-        $(#[test] fn $name() { check(stringify!($name), &scenes::$name()); })*
+    ($of:ident: $($name:ident),* $(,)?) => {
+        $(#[test] fn $name() { check(stringify!($name), &$of::$name()); })*
     };
 }
 
 scenes!(
+    scenes:
     happy_run,
     competing_proposers,
     leader_dies_after_accept,
@@ -60,4 +62,11 @@ scenes!(
     a_server_joins,
     a_server_is_dismissed,
     a_vote_is_taken_and_given,
+);
+
+scenes!(
+    tenure:
+    the_same_server_again,
+    the_last_winner_is_overtaken,
+    a_promise_outlives_a_crash,
 );

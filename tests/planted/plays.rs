@@ -13,7 +13,7 @@ use crate::bank::limits::Limits;
 use crate::bank::request::Request;
 use crate::machine::scenes::{
     fair, going_on, going_on_names, issuing, keys, leaving, member_blocks, members, names,
-    rejoining, trust,
+    rejoining, tenure, trust,
 };
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
@@ -25,6 +25,23 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::PromiseBeforeDurable, a_promise_leaves_when_it_is_durable),
     (Mistake::AnotherBallotCounts, an_accepted_of_another_ballot_does_not_choose),
     (Mistake::PromiseWithoutBlocks, a_server_that_lacks_blocks_does_not_promise),
+    (
+        Mistake::PromiseEndsWithHeight,
+        tenure::a_promise_stands_for_the_heights_to_come_and_outlives_a_crash,
+    ),
+    (
+        Mistake::PromiseForgottenAtStart,
+        tenure::a_promise_stands_for_the_heights_to_come_and_outlives_a_crash,
+    ),
+    (Mistake::TenureOutlivesLife, tenure::a_higher_ballot_ends_it_and_so_does_a_crash),
+    (Mistake::BallotTwiceAtAHeight, tenure::a_second_run_for_one_height_has_a_higher_ballot),
+    (Mistake::BranchPromises, tenure::what_a_branch_said_does_not_count_when_it_has_a_vote),
+    (
+        Mistake::StandsForAnotherStore,
+        tenure::what_a_store_promised_does_not_count_for_the_one_in_its_place,
+    ),
+    (Mistake::StandsWithoutMajority, tenure::a_majority_has_to_have_promised),
+    (Mistake::OwnLogUndurable, tenure::where_the_money_is_known_the_next_block_is_proposed_at_once),
     (Mistake::RestOfOneOnly, long_logs::what_is_left_of_all_logs_counts),
     (Mistake::SettledBeforeRest, long_logs::a_settlement_has_an_end),
     (Mistake::RestCountedTwice, long_logs::what_came_with_the_block_is_not_left),

@@ -29,7 +29,7 @@ mod vain_runs;
 mod voting;
 mod waiting;
 
-use machine::scenes::{fair, going_on, going_on_names, issuing, keys, names, trust};
+use machine::scenes::{fair, going_on, going_on_names, issuing, keys, names, tenure, trust};
 use machine::stage;
 use paxos_banking::bank;
 
@@ -46,6 +46,21 @@ macro_rules! scenes {
 }
 
 scenes! {
+    tenure:
+    who_won_last_asks_again_in_the_same_ballot_and_writes_no_promise,
+    a_promise_stands_for_the_heights_to_come_and_outlives_a_crash,
+    a_round_after_which_they_begin_anew_is_promised_for_one_height,
+    where_the_money_is_known_the_next_block_is_proposed_at_once,
+    what_is_told_too_late_to_be_counted_is_known_all_the_same,
+    what_is_not_known_to_suffice_is_asked_for,
+    a_second_run_for_one_height_has_a_higher_ballot,
+    a_higher_ballot_ends_it_and_so_does_a_crash,
+    an_accept_for_the_height_after_an_accepted_block_appends_that,
+    a_majority_has_to_have_promised,
+    what_a_branch_said_does_not_count_when_it_has_a_vote,
+    what_a_store_promised_does_not_count_for_the_one_in_its_place,
+    a_run_that_asks_nobody_refuses_nobody,
+    ;
     trust:
     one_accuser_stops_nobody_whom_another_has_welcomed,
     whom_one_accuses_and_none_has_welcomed_waits_for_another_s_word,

@@ -12,4 +12,5 @@ pub mod member_blocks;
 pub mod members;
 pub mod names;
 pub mod rejoining;
+pub mod tenure;
 pub mod trust;
