@@ -13,6 +13,7 @@ use crate::bank::paxos::ballot::Ballot;
 use crate::bank::paxos::message::Message;
 use crate::bank::request::{Instruction, Outcome, Request};
 
+use super::arrival::Arrival;
 use super::books::{Books, Name};
 use super::former::Carried;
 use super::tally::Mark;
@@ -71,41 +72,8 @@ pub struct Asked {
     pub groups: Vec<(Rc<Vec<Instruction>>, Vec<usize>)>,
     /// Those whose order is that of this request.
     pub ordered: Vec<usize>,
-}
-
-/// How an instruction first came to a life of its server.
-pub struct Arrival {
-    pub life: u64,
-    pub at: u64,
-    /// How many payments there were, how many runs got through, and how the clock stood.
-    pub moves: usize,
-    pub runs: usize,
-    pub clock: usize,
-    /// How high the chain was that anybody had, but for its last block.
-    pub height: u64,
-    /// Counts those that came, but for what came on an older connection of its session.
-    pub order: Option<usize>,
-    /// Those that it is linked to, and its place among them.
-    pub group: Rc<Vec<Instruction>>,
-    pub place: usize,
-    pub answer: Option<Outcome>,
-    done: bool,
-}
-
-impl Arrival {
-    pub fn instruction(&self) -> &Instruction {
-        &self.group[self.place]
-    }
-
-    /// When it may be refused for want of money.
-    pub fn patient_until(&self) -> Option<u64> {
-        let ms = self.group.iter().filter_map(|instruction| instruction.wait_ms).max()?;
-        Some(self.at + ms)
-    }
-
-    pub fn debits(&self, account: &AccountId) -> bool {
-        self.group.iter().any(|instruction| instruction.action.payer() == Some(account))
-    }
+    /// On which connection each of its sessions was newest before.
+    pub newest: Vec<((u64, Naming), Option<ConnectionId>)>,
 }
 
 /// What is linked, in the order of the request.
@@ -142,6 +110,9 @@ impl Judge {
             }
             _ => return None,
         };
+        let sessions = instructions.iter().filter_map(|one| one.request.as_ref());
+        let sessions = sessions.map(|request| (life, request.session.naming.clone()));
+        let newest = sessions.map(|of| (of.clone(), self.newest.get(&of).copied())).collect();
         let mut asked = Vec::new();
         let mut at_once = None;
         let before = self.orders;
@@ -160,7 +131,7 @@ impl Judge {
         let is_new = |index: &usize| self.arrivals[*index].order > Some(before);
         let all = asked.iter().flat_map(|(_, arrivals)| arrivals.iter().copied());
         let ordered = all.filter(is_new).collect();
-        self.asked.insert(call, Asked { life, groups: asked, ordered });
+        self.asked.insert(call, Asked { life, groups: asked, ordered, newest });
         at_once
     }
 
@@ -179,6 +150,13 @@ impl Judge {
             self.settle_arrival(index);
             let arrival = &mut self.arrivals[index];
             (arrival.order, arrival.done) = (None, false);
+        }
+        for (session, before) in asked.newest {
+            match before {
+                _ if self.newest.get(&session) != Some(&call.0) => {}
+                Some(before) => drop(self.newest.insert(session, before)),
+                None => drop(self.newest.remove(&session)),
+            }
         }
     }
 

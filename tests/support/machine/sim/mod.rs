@@ -2,6 +2,7 @@
 //! and `tests/planted` plays them with mistakes.
 
 pub mod archiving;
+pub mod arrival;
 pub mod at_once;
 pub mod books;
 pub mod clients;

@@ -11,7 +11,7 @@ use crate::bank::ledger::entry::Action;
 use crate::bank::ledger::member_change::MemberChange;
 use crate::bank::paxos::message::Configuration;
 use crate::bank::request::{Order, Request};
-use crate::bank::server::Config;
+use crate::bank::server::{Config, Server};
 
 use super::clients::Client;
 use super::doors::key_of;
@@ -113,6 +113,14 @@ impl World {
     pub fn is_rejoining(&self, id: &ServerId, roll: &Roll) -> bool {
         let new = self.judge.books.learning.get(id);
         new.is_some_and(|new| roll.members.get(id).is_some_and(|named| named != new))
+    }
+
+    /// Whether a server waits for the chain to name its store.
+    pub fn somebody_rejoins(&self) -> bool {
+        let waits = |server: &Server| {
+            server.status().not_serving.is_some_and(|why| why.contains("rejoins: it serves when"))
+        };
+        self.hosts.values().filter_map(|host| host.server.as_ref()).any(waits)
     }
 
     /// Whether a member's store may be lost: the others can let another one in, whatever was ordered. They decide on

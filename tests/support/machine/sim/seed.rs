@@ -179,6 +179,11 @@ pub fn simulate(seed: u64, how: How) -> World {
     world.weather();
     let calm = world.now + CALMING;
     while world.step(calm) {}
+    // Among many who compete a store that rejoins may need longer to be let in.
+    while world.now < calm + HEALING && world.somebody_rejoins() {
+        let while_longer = world.now + 500;
+        while world.step(while_longer) {}
+    }
     world.judge.calm = Some(world.now);
     world.clients.iter_mut().for_each(|client| client.left = 5);
     settle(&mut world);
