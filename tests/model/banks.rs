@@ -148,59 +148,59 @@ pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "an entry comes late for a run",
-            54_709,
+            68_064,
             Bank { rounds: 2, ..fair(late_entry) },
         ),
-        exploration("a message twice", 17_475, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
+        exploration("a message twice", 17_483, with(fair(one_needs_a_run()), |b| b.duplicates = 1)),
         exploration(
             "a pair, a crash and a retry",
-            105_269,
+            106_089,
             in_order(with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
         exploration(
             "a settled transfer, a crash and a retry",
-            280_321,
+            281_795,
             with(fair(vec![settled(pays("B", "A", 5))]), |b| (b.crashes, b.retries) = (1, 1)),
         ),
         exploration(
             "a retry, and a turn of two events",
-            21_947,
+            21_999,
             with(fair(one_needs_a_run()), |b| (b.retries, b.shared_turns) = (1, 1)),
         ),
         exploration(
             "a round finished by another",
-            24_170,
+            24_454,
             with(later(one_needs_a_run()), |b| b.impatience = 1),
         ),
-        exploration("a run after a run", 3_402, later(one_needs_two_runs())),
+        exploration("a run after a run", 18_366, later(one_needs_two_runs())),
         exploration(
             "what two blocks bring",
-            6_947,
+            12_577,
             narrow(Bank { rounds: 2, ..in_order(fair(logs_are_cut(13))) }),
         ),
         exploration(
             "what no block brings, and a crash",
-            40_203,
+            598_953,
             in_order(narrow(with(fair(logs_are_cut(14)), |b| b.crashes = 1))),
         ),
         exploration(
             "a new account is paid, and a turn of two events",
-            32_167,
+            38_161,
             with(fair(a_payee_is_new()), |b| b.shared_turns = 1),
         ),
         exploration(
             "a new account is asked for again",
-            8_345,
+            7_450,
             with(later(payees_are_asked_for_twice()), |b| b.passing = 1),
         ),
         exploration(
             "one waits for what is settled",
-            24_744,
+            24_920,
             in_order(with(fair(one_is_patient()), |b| b.passing = 1)),
         ),
         exploration(
             "one waits, and a crash",
-            41_512,
+            41_926,
             in_order(with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes) = (1, 1))),
         ),
         exploration(
@@ -210,17 +210,17 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "patience ends in the middle of a run",
-            39_419,
+            232_081,
             with(later(patience_ends()), |b| b.passing = 1),
         ),
         exploration(
             "a log is settled when it is long",
-            7_237,
+            8_794,
             Bank { habit: by_length(2), ..fair(two_pay()) },
         ),
         exploration(
             "a log is settled when it is old",
-            7_228,
+            10_412,
             in_order(Bank { habit: by_age(), ..with(fair(two_pay()), |b| b.passing = 1) }),
         ),
     ]

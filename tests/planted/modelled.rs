@@ -23,7 +23,7 @@ pub const MODELLED: &[(Mistake, Begin)] = &[
     (Mistake::LastVoterGoes, two_take_each_other_s_vote),
     (Mistake::LeavesAtOnce, two_become_one),
     (Mistake::LeavesOnceAccepted, two_become_one),
-    (Mistake::DismissalUntold, two_become_one),
+    (Mistake::DismissalUntold, who_missed_its_dismissal_is_told),
 ];
 
 /// Explores a bank until something is not so that must always be. Returns after how many states, and what.

@@ -149,6 +149,14 @@ fn cut_off_when_leaving() -> Vec<Begun> {
     ]
 }
 
+/// The others have finished the round, and go on. D comes back, and both tell it that it is no member.
+pub fn who_missed_its_dismissal_is_told() -> Bank {
+    let mut begun = cut_off_when_leaving();
+    begun.push(Begun::Finished(0));
+    let bank = fair(TWO, vec![(1, pays("B", "A", 12))]);
+    with(with_d(false, Bank { begun, ..bank }), |b| b.beats = 1)
+}
+
 /// The others have finished the round, and another store of D's is a member. The old one comes back, and what it had
 /// sent to B is still under way.
 pub fn the_old_store_comes_back() -> Bank {
@@ -162,15 +170,16 @@ pub fn the_old_store_comes_back() -> Bank {
 
 pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
-        exploration("one becomes two", 31_873, one_becomes_two()),
-        exploration("two become one", 18_556, two_become_one()),
-        exploration("who leaves is paid", 493, who_leaves_is_paid()),
-        exploration("two take each other's vote", 423, two_take_each_other_s_vote()),
-        exploration("two are dismissed", 28_185, two_are_dismissed()),
-        exploration("a branch joins", 2_197, a_branch_joins()),
-        exploration("a vote is given", 936, a_vote_is_given()),
-        exploration("a vote is taken", 13_814, a_vote_is_taken()),
-        exploration("the old store comes back", 16_550, the_old_store_comes_back()),
+        exploration("one becomes two", 46_258, one_becomes_two()),
+        exploration("two become one", 18_760, two_become_one()),
+        exploration("who missed its dismissal is told", 36, who_missed_its_dismissal_is_told()),
+        exploration("who leaves is paid", 608, who_leaves_is_paid()),
+        exploration("two take each other's vote", 677, two_take_each_other_s_vote()),
+        exploration("two are dismissed", 38_730, two_are_dismissed()),
+        exploration("a branch joins", 4_278, a_branch_joins()),
+        exploration("a vote is given", 3_978, a_vote_is_given()),
+        exploration("a vote is taken", 73_419, a_vote_is_taken()),
+        exploration("the old store comes back", 24_474, the_old_store_comes_back()),
     ]
 }
 

@@ -106,10 +106,20 @@ fn is_replaced(state: &State, place: usize) -> bool {
         && others.any(|other| state.id(other) == state.id(place) && state.is_up(other))
 }
 
+/// Whether a store lacks the block that dismissed it, and only one is left that could say so: one word ends nobody.
+fn has_one_to_ask(state: &State, place: usize) -> bool {
+    let knows = !Table::of(chain(state, place)).names(state, place);
+    let left = state.places().filter(|other| is_member(state, *other)).count();
+    !knows && left == 1
+}
+
 fn what_lacks(state: &State, place: usize) -> Option<String> {
     let (id, node) = (state.id(place), &state.stores[place]);
     if !is_member(state, place) {
-        let goes = node.stopped.is_some() || !is_over(state, place) || is_replaced(state, place);
+        let goes = node.stopped.is_some()
+            || !is_over(state, place)
+            || is_replaced(state, place)
+            || has_one_to_ask(state, place);
         return (!goes).then(|| format!("{id} is dismissed and does not stop"));
     }
     if chain(state, place).len() < longest(state).len() {

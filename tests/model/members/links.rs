@@ -43,6 +43,7 @@ impl State {
             votes: Default::default(),
             accepts: Default::default(),
             crashed: Default::default(),
+            stood: 0,
         };
         (0..founders).for_each(|place| state.start(place));
         state.calm_down();
@@ -61,6 +62,8 @@ impl State {
             state.calm_down();
         }
         state.begin_anew();
+        let promised = state.stores.iter().filter_map(|node| node.disk.stored.promised.as_ref());
+        state.stood = promised.map(|ballot| ballot.round).max().unwrap_or_default();
         state.told.clear();
         for what in &bank.begun {
             match what {

@@ -80,7 +80,7 @@ pub struct Bank {
     pub budget: Budget,
     /// What a store is told of heights and blocks that it has yet to learn arrives at once.
     pub chatter_at_once: bool,
-    /// No run is begun in a higher round than this.
+    /// No run is begun in a higher round than this, counted from the one that stands at the beginning.
     pub rounds: u64,
 }
 
@@ -182,11 +182,12 @@ impl Model for Bank {
     }
 
     fn within_boundary(&self, state: &State) -> bool {
+        let last = self.rounds + state.stood;
         let proposes_beyond = |node: &Node| match &node.stage {
             Stage::Decided { batch, .. } => batch
                 .writes
                 .iter()
-                .any(|write| matches!(write, Write::Promise(ballot) if ballot.round > self.rounds)),
+                .any(|write| matches!(write, Write::Promise(ballot) if ballot.round > last)),
             _ => false,
         };
         !state.stores.iter().any(|node| proposes_beyond(node))

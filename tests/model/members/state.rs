@@ -64,6 +64,8 @@ pub struct State {
     pub accepts: BTreeSet<(BlockHash, Ballot, usize)>,
     /// Who has crashed.
     pub crashed: BTreeSet<usize>,
+    /// The highest round that was promised when the exploring began: that promise stands.
+    pub stood: u64,
 }
 
 impl State {
