@@ -60,12 +60,12 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
     Ok(())
 }
 
-fn poor(id: &str, client: usize) -> String {
+pub fn poor(id: &str, client: usize) -> String {
     format!("{id}/poor-{client}")
 }
 
 /// Opens the accounts of those who have nothing, and makes them known everywhere.
-fn open_poor_accounts(bank: &Bank, told: &mut Told) -> Fallible<()> {
+pub fn open_poor_accounts(bank: &Bank, told: &mut Told) -> Fallible<()> {
     let most = WAYS.iter().map(|way| way.clients).max().unwrap_or(1);
     for id in IDS {
         let accounts: Vec<String> = (0..most).map(|client| poor(id, client)).collect();
@@ -77,14 +77,30 @@ fn open_poor_accounts(bank: &Bank, told: &mut Told) -> Fallible<()> {
 }
 
 /// Sends a request and takes down its reply.
-fn ask(wire: &mut Wire, line: &Line, tally: &mut Tally, counts: bool) -> Fallible<()> {
+pub fn ask(wire: &mut Wire, line: &Line, tally: &mut Tally, counts: bool) -> Fallible<()> {
+    let start = send(wire, line)?;
+    hear(wire, line, tally, counts.then_some(start))
+}
+
+/// Sends a request, and returns when that was.
+pub fn send(wire: &mut Wire, line: &Line) -> Fallible<Instant> {
     let mut out = Vec::new();
     line.put(&mut out, 0);
     let start = Instant::now();
     wire.send(&out)?;
+    Ok(start)
+}
+
+/// Takes down the reply to a request, and how long it took if that is to be counted.
+pub fn hear(
+    wire: &mut Wire,
+    line: &Line,
+    tally: &mut Tally,
+    since: Option<Instant>,
+) -> Fallible<()> {
     let said = read_reply(wire.line()?, line.items)?;
-    let took = start.elapsed().as_nanos() as u64;
-    tally.take_down(said, line.items, 0, counts.then_some(took));
+    let took = since.map(|since| since.elapsed().as_nanos() as u64);
+    tally.take_down(said, line.items, 0, took);
     Ok(())
 }
 

@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::bank::{Bank, IDS};
 use super::check::{Told, check};
-use super::load::{Manner, wait_until};
+use super::lines::Line;
+use super::load::{Manner, Wire, wait_until};
 use super::local::{SLICES, Slices, circle, load};
+use super::overdraft::{ask, hear, open_poor_accounts, poor, send};
 use super::report::{Bound, Report, Unit};
+use super::tally::Tally;
 use super::{Context, Fallible};
 
 /// From one server to another.
@@ -33,17 +36,22 @@ pub fn run(context: &Context, report: &mut Report) -> Fallible<()> {
         far.end(report, "far")?;
         context.step(&format!("wan: far, always Paxos, run {run}"));
         always_paxos(context, report)?;
+        context.step(&format!("wan: the same server again, run {run}"));
+        same_again(context, report)?;
         let slowed = report.last("far: p50") / report.last("near: p50");
         report.add("p50, far / near", Unit::Ratio, slowed);
         let gain = report.last("far") / report.last(ALWAYS);
         report.add("throughput, far / always Paxos", Unit::Ratio, gain);
     }
     report.ask("wan, p50 far / near", "p50, far / near", Bound::AtMost(1.1));
+    report.ask("wan, overdraft of the last winner / round trip", AGAIN_TRIPS, Bound::AtMost(1.2));
     report.ask("wan, local / always Paxos", "throughput, far / always Paxos", Bound::AtLeast(18.0));
     Ok(())
 }
 
 const ALWAYS: &str = "far, always Paxos";
+const AGAIN: &str = "far, the same server again, the money known";
+const AGAIN_TRIPS: &str = "far, the same server again, the money known: p50 / round trip of a link";
 
 /// A bank near or far, and what was measured there.
 struct Place {
@@ -91,6 +99,41 @@ fn always_paxos(context: &Context, report: &mut Report) -> Fallible<()> {
     report.add(ALWAYS, Unit::PerSecond, ran.rate());
     report.add_latency(ALWAYS, &ran.latency());
     report.add_timeline(ALWAYS, &ran);
+    Ok(())
+}
+
+/// A payer who has nothing pays back, again and again, what it is given at another server while the payment before is
+/// under way: so its home hears of the gift with what was accepted there last.
+fn same_again(context: &Context, report: &mut Report) -> Fallible<()> {
+    let bank = start(context, &[], true)?;
+    let (mut told, mut own, mut donor) = (Told::default(), Tally::new(), Tally::new());
+    open_poor_accounts(&bank, &mut told)?;
+    let payer = poor("A", 0);
+    let (give, pay_back) = (Line::single("B", &payer, 1), Line::single(&payer, "B", 1));
+    let mut at_home = Wire::open(&bank.addresses["A"])?;
+    let mut at_donor = Wire::open(&bank.addresses["B"])?;
+    ask(&mut at_donor, &give, &mut donor, false)?;
+    let until = Instant::now() + Duration::from_secs_f64(context.span(4.0).seconds.max(1.0));
+    // The first ones find out who goes on.
+    for count in 0.. {
+        let since = send(&mut at_home, &pay_back)?;
+        ask(&mut at_donor, &give, &mut donor, false)?;
+        hear(&mut at_home, &pay_back, &mut own, (count > 2).then_some(since))?;
+        if Instant::now() > until {
+            break;
+        }
+    }
+    let trip = 2 * DELAY.as_nanos() as u64;
+    report.add_latency(AGAIN, &own.latency);
+    let p50 = report.last(&format!("{AGAIN}: p50"));
+    report.add(AGAIN_TRIPS, Unit::Ratio, p50 / trip as f64);
+    if let Some((reason, _)) = own.others.iter().chain(&donor.others).next() {
+        return Err(format!("{AGAIN}: {reason}"));
+    }
+    told.add_one("A", &own);
+    told.add_one("B", &donor);
+    bank.settle()?;
+    report.checked(&check(&bank, &told)?);
     Ok(())
 }
 
