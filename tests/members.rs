@@ -50,6 +50,7 @@ scenes! {
 scenes! {
     leaving:
     who_is_dismissed_by_another_s_run_hears_of_it,
+    who_learns_of_its_dismissal_by_a_proposal_votes_no_more,
     who_asked_to_go_goes_after_a_crash,
     who_missed_its_dismissal_is_told,
     who_knows_nobody_any_more_is_found,

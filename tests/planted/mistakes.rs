@@ -158,6 +158,7 @@ mistakes! {
     LastVoterGoes: "the last member with a vote goes",
     VoteForTheLost: "a vote is given to a server whose store is lost",
     LeavesAtOnce: "a dismissed server goes before the others hold the block",
+    DismissedVotes: "a server that a proposal tells of its dismissal votes on it",
     LeftInTheDark: "who chose a block doesn't tell the server that it dismisses",
     DismissalUntold: "a server that missed its dismissal doesn't believe the others",
     LeavesOnceAccepted: "a dismissed server goes once the others have accepted the block",

@@ -86,7 +86,10 @@ impl Server {
         }
         // The proposer holds the previous block, by this hash; so this block was chosen.
         if prepare.height == next + 1 && self.append_accepted(prepare.previous) {
-            return self.on_prepare(prepare);
+            if self.still_takes_part() {
+                self.on_prepare(prepare);
+            }
+            return;
         }
         if prepare.height > next && !planted!(PromiseWithoutBlocks) {
             self.voter.hold(prepare);
@@ -179,7 +182,10 @@ impl Server {
         }
         // The proposer holds the previous block, by this hash; so this block was chosen.
         if height == next + 1 && self.append_accepted(block.block().previous) {
-            return self.on_accept(from, height, ballot, block);
+            if self.still_takes_part() {
+                self.on_accept(from, height, ballot, block);
+            }
+            return;
         }
         if height > next && !planted!(EarlyAcceptTaken) {
             return self.start_reconciling();
@@ -252,6 +258,11 @@ impl Server {
             return;
         }
         self.fetch_from(from, height);
+    }
+
+    /// True unless the block that was appended just now has dismissed this server.
+    fn still_takes_part(&self) -> bool {
+        self.takes_part() || planted!(DismissedVotes)
     }
 
     /// Appends the accepted block if its hash is this one.

@@ -1,11 +1,13 @@
 //! The scenes of servers that asked to be dismissed, and are away or unheard of when the block is chosen.
 
-use crate::bank::effects::Event;
+use crate::bank::blockchain::block::{Block, SealedBlock};
+use crate::bank::effects::{Event, Write};
 use crate::bank::ids::ConnectionId;
 use crate::bank::request::{Order, Request};
 use crate::machine::cluster::{Cluster, Name, id};
 use crate::machine::disk::Disk;
 use crate::machine::scenes::members::{THREE, admit, at, demote, dismiss, is_sound, order, with_d};
+use crate::machine::stage::{OF_B, OPENING, Stage, accept, block_after, genesis, prepare};
 
 /// D has logged that it goes, and another member's run is to put this into the chain.
 fn with_d_that_asks_to_go() -> Cluster {
@@ -91,6 +93,33 @@ pub fn who_knows_nobody_any_more_is_found() {
     cluster.run(4_000);
     assert_eq!(cluster.height("C"), cluster.height("D"), "it has what D has");
     is_sound(&mut cluster, &["C", "D"], 300);
+}
+
+/// Whoever proposes for the next height holds the block that dismisses this server, and so tells of it.
+pub fn who_learns_of_its_dismissal_by_a_proposal_votes_no_more() {
+    for (accepts, what) in [(true, "an accept"), (false, "a prepare")] {
+        let mut stage = Stage::open();
+        stage.pay(OPENING, 1);
+        stage.request(Request::Members(dismiss("A")));
+        stage.hear(OF_B, prepare("B", 7, &genesis()));
+        let own = stage.disk.stored.log.to_vec();
+        let one = SealedBlock::seal(Block {
+            logs: [(id("A"), own)].into(),
+            ..Block::clone(block_after(&genesis(), &[]).block())
+        });
+        stage.hear(OF_B, accept("B", 7, &one));
+        let said = match accepts {
+            true => stage.hear(OF_B, accept("B", 7, &block_after(&one, &[("B", 1)]))),
+            false => stage.hear(OF_B, prepare("B", 8, &one)),
+        };
+        assert!(said.appends() && said.notes("dismissed by block 1"), "{what}: {said:?}");
+        let votes = |write: &Write| matches!(write, Write::Promise(_) | Write::Accept { .. });
+        assert!(!said.writes.iter().any(votes), "{what}: it votes, and is no member");
+        let told = said.told();
+        let vote =
+            told.iter().find(|(_, message)| matches!(message.name(), "promise" | "accepted"));
+        assert_eq!(vote, None, "{what}");
+    }
 }
 
 /// A server that comes back dials the member that it is told, even if that one was dismissed by all that it knows.

@@ -238,16 +238,16 @@ impl Judge {
             let votes = matches!(write, Write::Promise(_) | Write::Accept { .. });
             let learns = votes && self.books.is_learning(server);
             assert!(!learns, "{server} votes before the chain names its store");
+            if votes {
+                self.books.assert_takes_part(server, disks[server].stored.instance);
+            }
             match write {
                 Write::Log(element) => {
                     self.books.assert_takes_part(server, disks[server].stored.instance);
                     self.logged(server, life, element, by_block);
                 }
                 Write::Append { block, .. } => self.books.append(server, block),
-                Write::Accept { ballot, block } => {
-                    self.books.assert_takes_part(server, disks[server].stored.instance);
-                    self.books.accept(server, ballot, block);
-                }
+                Write::Accept { ballot, block } => self.books.accept(server, ballot, block),
                 Write::Activate => {
                     let has = |(id, disk): (_, &Disk)| {
                         !disk.chain.is_empty() || self.books.is_learning(id)
