@@ -1,7 +1,8 @@
 //! `./run.sh` in a folder of a test's own, with everything that it starts.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -39,7 +40,7 @@ impl RunSh {
     pub fn new() -> RunSh {
         let folder = TempDir::new().expect("a temporary folder").keep();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        fs::copy(root.join("run.sh"), folder.join("run.sh")).expect("run.sh");
+        program(&folder, "run.sh", &fs::read_to_string(root.join("run.sh")).expect("run.sh"));
         for name in [".ci", "redis.conf", "tests"] {
             symlink(root.join(name), folder.join(name)).expect("a link");
         }
@@ -172,9 +173,16 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// A program by that name, in a folder for the PATH, that says what this script does.
+/// A program by that name, in a folder, that does what this script says.
+///
+/// Another process writes it. Children that a test beside this one is just starting have for a moment all that this
+/// process has open, and no program can be run that somebody has open to write.
 pub fn program(folder: &Path, name: &str, script: &str) {
-    let path = folder.join(name);
-    fs::write(&path, script).expect("a file");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(folder.join(name));
+    let mut writer = shell.stdin(Stdio::piped()).spawn().expect("a shell");
+    let mut text = writer.stdin.take().expect("it is piped");
+    text.write_all(script.as_bytes()).expect("the script is taken");
+    drop(text);
+    assert!(writer.wait().expect("a shell").success(), "{name} is written");
 }
