@@ -13,8 +13,10 @@ use crate::wire::traces::Noted;
 
 /// How often the picture is made anew, if there is news…
 const PACE: Duration = Duration::from_millis(250);
-/// …and how many times as long as it takes to make it the next one waits.
+/// …how many times as long as it takes to make it the next one waits…
 const REST: u32 = 9;
+/// …and how long at most: who makes it may be kept waiting itself.
+const LONGEST: Duration = Duration::from_secs(2);
 /// How long somebody who looks is waited for before anything else is looked at, and how long a server that tells
 /// nothing is left alone.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -43,7 +45,7 @@ pub(super) fn start(scene: &Arc<Scene>, board: &Arc<Board>) -> Result<(), String
                     Err(error) => log::debug!("a story can't be told: {error}"),
                 }
             }
-            std::thread::sleep(PACE.max(begun.elapsed() * REST));
+            std::thread::sleep((begun.elapsed() * REST).clamp(PACE, LONGEST));
         }
     };
     let thread = Builder::new().name("scene".into()).spawn(work);

@@ -142,6 +142,10 @@ impl Trace {
             return Err(Reply::Error { error: ErrorCode::Unavailable, message });
         }
         *onlookers += 1;
+        if notes.reel.is_none() {
+            // What nobody looked for is not missed.
+            self.0.quota.passed_over();
+        }
         let next = notes.reel.get_or_insert_with(Reel::default).next();
         let start = notes.start();
         self.0.is_on.store(true, Ordering::Relaxed);
