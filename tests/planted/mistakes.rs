@@ -163,6 +163,8 @@ mistakes! {
     DismissalUntold: "a server that missed its dismissal doesn't believe the others",
     LeavesOnceAccepted: "a dismissed server goes once the others have accepted the block",
     OnlyMembersAreAhead: "who was away long takes no blocks of servers that it doesn't know",
+    ForetoldUnheard: "who has accepted a block doesn't hear whom it admits that it was chosen",
+    ForetoldBelieved: "whom an accepted block admits is believed like a member before it is chosen",
     JoinsUnordered: "a server joins without an operator's order",
     PaysWhoIsGone: "an account is paid whose home is no member",
     IssuesUnasked: "a bank issues money that was not founded for it",

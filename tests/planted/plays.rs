@@ -12,8 +12,8 @@ use crate::bank::ledger::sessions::{Fate, Lookup, Sessions};
 use crate::bank::limits::Limits;
 use crate::bank::request::Request;
 use crate::machine::scenes::{
-    fair, going_on, going_on_names, issuing, keys, leaving, member_blocks, members, names,
-    rejoining, tenure, trust,
+    fair, foretold, going_on, going_on_names, issuing, keys, leaving, member_blocks, members,
+    names, rejoining, tenure, trust,
 };
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
@@ -123,6 +123,8 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::LeftInTheDark, leaving::who_is_dismissed_by_another_s_run_hears_of_it),
     (Mistake::OnlyMembersAreAhead, leaving::who_knows_nobody_any_more_is_found),
     (Mistake::DismissalUntold, leaving::who_missed_its_dismissal_is_told),
+    (Mistake::ForetoldUnheard, foretold::whom_an_accepted_block_admits_says_that_it_was_chosen),
+    (Mistake::ForetoldBelieved, foretold::nothing_else_is_believed_of_it),
     (Mistake::JoinsUnordered, members::nobody_joins_unordered),
     (Mistake::PaysWhoIsGone, members::who_is_dismissed_is_gone_and_comes_back_in_the_next_epoch),
     (Mistake::PinsForAnother, keys::a_server_tells_only_its_own_key),

@@ -29,7 +29,9 @@ mod vain_runs;
 mod voting;
 mod waiting;
 
-use machine::scenes::{fair, going_on, going_on_names, issuing, keys, names, tenure, trust};
+use machine::scenes::{
+    fair, foretold, going_on, going_on_names, issuing, keys, names, tenure, trust,
+};
 use machine::stage;
 use paxos_banking::bank;
 
@@ -91,6 +93,13 @@ scenes! {
     a_server_without_its_key_does_not_start,
     a_bank_with_keys_is_founded_and_lets_a_confirmed_store_in,
     a_bank_without_keys_gets_them_one_by_one,
+    ;
+    foretold:
+    whom_an_accepted_block_admits_says_that_it_was_chosen,
+    nobody_else_speaks_for_it,
+    nothing_else_is_believed_of_it,
+    who_rejoins_by_an_accepted_block_says_that_it_was_chosen,
+    a_branch_that_was_shown_the_block_hears_it_too,
     ;
     issuing:
     a_bank_that_was_not_founded_for_it_issues_nothing,

@@ -47,6 +47,12 @@ impl Consequences {
         self.deposed.instances.contains(&instance)
     }
 
+    /// True if the chain names this store and this key for a server, with the block.
+    pub fn names(&self, server: &ServerId, instance: InstanceId, key: Fingerprint) -> bool {
+        let Derived { instances, keys, .. } = &self.derived;
+        instances.get(server) == Some(&instance) && keys.get(server) == Some(&key)
+    }
+
     /// Returns the server that the block dismisses, if it dismisses one.
     pub fn dismisses(&self) -> Option<&ServerId> {
         self.deposed.dismissed.as_ref()

@@ -122,7 +122,7 @@ impl Server {
         {
             return;
         }
-        if !self.speaks_by_its_key(&from) {
+        if !self.speaks_by_its_key(&from) || !self.may_say(&from, &message) {
             return self.ignore(Nothing::WithoutKey(message.name(), from));
         }
         let own = self.height();
@@ -238,7 +238,10 @@ impl Server {
                 true => self.on_message(to.clone(), message),
                 false => self.effects.bind(Bound::Own(message)),
             }
-        } else if self.peers.get(to).is_some_and(Peer::is_linked) && self.is_heard_by_its_key(to) {
+        } else if self.peers.get(to).is_some_and(Peer::is_linked)
+            && self.is_heard_by_its_key(to)
+            && self.may_tell(to, &message)
+        {
             match message.is_free() {
                 true => self.effects.free.push((to.clone(), message)),
                 false => self.effects.bind(Bound::Peer(to.clone(), message)),

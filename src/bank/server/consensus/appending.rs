@@ -97,6 +97,7 @@ impl Server {
         if self.chain().derived().membership.changes != changes_before {
             self.follow_members();
         }
+        self.look_who_was_foretold();
         self.answer_orders(leaves);
         self.hang_up_on_old_keys();
         self.tell_settled();

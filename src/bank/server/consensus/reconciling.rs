@@ -145,6 +145,8 @@ impl Server {
                 if !self.found_on_block_of(from, block) {
                     break;
                 }
+            } else if !self.may_hand_over(from, block) {
+                break;
             } else if Some(block.height()) > self.height()
                 && let Err(problem) = self.append(block)
             {

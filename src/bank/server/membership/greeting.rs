@@ -183,8 +183,13 @@ impl Server {
         if self.may_be_ahead(hello, proved) {
             self.peers.add(&hello.id);
         }
+        self.hear_of_foretold(hello, proved);
         if self.peers.get(&hello.id).is_none() {
             return Err(self.why_no_member(&hello.id));
+        }
+        if self.is_only_foretold(&hello.id, proved) {
+            self.check_key(&hello.id, proved)?;
+            return self.check_foretold(hello);
         }
         if !asks_to_join {
             self.check_newcomer(hello, proved)?;
@@ -223,7 +228,7 @@ impl Server {
         without != with && (if without { self.config.rejoin } else { hello.rejoins })
     }
 
-    fn why_no_member(&self, id: &ServerId) -> String {
+    pub(super) fn why_no_member(&self, id: &ServerId) -> String {
         let chain = self.chain.as_ref();
         match chain.is_some_and(|chain| chain.derived().included.contains_key(id)) {
             true => format!("{id} is no member of this bank any more: it was dismissed"),
@@ -312,7 +317,9 @@ impl Server {
 
     /// Takes in the content of a good hello.
     fn meet(&mut self, peer: &ServerId, hello: Hello, proved: Option<Fingerprint>) {
-        self.welcomed(peer);
+        if !self.is_only_foretold(peer, proved) {
+            self.welcomed(peer);
+        }
         if let Some(known) = self.peers.get_mut(peer) {
             known.key = proved;
             known.instance = Some(hello.instance);

@@ -134,11 +134,15 @@ impl Server {
     /// one, too. Whoever was away while members came and went may know nobody else any more. Such a server's blocks
     /// are taken, and its votes don't count. In a bank with keys the operator has to expect its key.
     pub(super) fn may_be_ahead(&self, hello: &Hello, proved: Option<Fingerprint>) -> bool {
-        let is_ahead = hello.standing.genesis == self.bank()
+        self.is_ahead(hello) && self.is_trusted(&hello.id, proved) && !planted!(OnlyMembersAreAhead)
+    }
+
+    /// True if a server of this bank holds more of the chain, and knows this server's store.
+    pub(super) fn is_ahead(&self, hello: &Hello) -> bool {
+        hello.standing.genesis == self.bank()
             && self.chain.is_some()
             && Some(hello.standing.height) > self.height()
-            && hello.knows_you_as == Some(self.store.instance);
-        is_ahead && self.is_trusted(&hello.id, proved) && !planted!(OnlyMembersAreAhead)
+            && hello.knows_you_as == Some(self.store.instance)
     }
 
     /// True if this server may take the word of another, of which the chain names no key: in a bank with keys the

@@ -61,7 +61,6 @@ impl Server {
 
     /// True if whoever proved this key, or none, may speak for a server now.
     fn may_speak_for(&self, id: &ServerId, proved: Option<Fingerprint>) -> bool {
-        let confirmed = self.peers.asking.confirmed(id).map(|newcomer| newcomer.key);
         match self.named_key(id) {
             None => true,
             Some(named) if proved == Some(named) => true,
@@ -69,8 +68,20 @@ impl Server {
             Some(_) if self.learns_chain() && !planted!(LearnsByOldKeys) => {
                 self.expects(id, proved)
             }
-            Some(_) => confirmed.is_some() && proved == confirmed,
+            Some(_) => self.is_known_by(id, proved) || self.is_foretold(id, proved),
         }
+    }
+
+    /// True if the chain names this key for a server, or an operator has told it here.
+    pub(super) fn is_known_by(&self, id: &ServerId, proved: Option<Fingerprint>) -> bool {
+        let confirmed = self.peers.asking.confirmed(id).map(|newcomer| newcomer.key);
+        let told = || {
+            let ordered = self.peers.orders.ordered.get(id).and_then(|ordered| ordered.key);
+            ordered.or(self.config.expect.get(id).copied())
+        };
+        let named = self.named_key(id);
+        proved.is_some()
+            && (proved == named || proved == confirmed || (named.is_none() && proved == told()))
     }
 
     /// True if this server's operator expects the key of this server; if its operator expects no certain one, any
@@ -112,6 +123,9 @@ impl Server {
         id: &ServerId,
         proved: Option<Fingerprint>,
     ) -> Result<(), String> {
+        if self.is_foretold(id, proved) {
+            return Ok(());
+        }
         if self.named_key(id).is_some() {
             return match (self.may_speak_for(id, proved), proved) {
                 (true, _) => Ok(()),

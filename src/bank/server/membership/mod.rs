@@ -3,6 +3,7 @@
 
 mod accusing;
 mod asking;
+mod foretold;
 mod founding;
 mod going_on;
 mod greeting;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::asking::{Asking, Newcomer};
+use super::foretold::Foretold;
 use super::orders::Orders;
 use crate::bank::address::Address;
 use crate::bank::blockchain::block::BlockHash;
@@ -80,6 +81,8 @@ pub struct Peer {
     pub joins: bool,
     /// Where it is dialled, if the chain or a member has told this since this server started.
     pub dialled: Option<String>,
+    /// The key by which it is known if a block is chosen that this server has accepted, and the block.
+    pub(super) foretold: Option<Foretold>,
     /// True if it named a round that can't be believed. That is logged once for each greeting.
     pub leaps: bool,
 }

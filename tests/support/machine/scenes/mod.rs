@@ -2,10 +2,12 @@
 //! something is wrong.
 
 pub mod fair;
+pub mod foretold;
 pub mod going_on;
 pub mod going_on_names;
 pub mod issuing;
 pub mod keyed_members;
+pub mod keyed_stage;
 pub mod keys;
 pub mod leaving;
 pub mod member_blocks;
