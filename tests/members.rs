@@ -56,6 +56,7 @@ scenes! {
     who_knows_nobody_any_more_is_found,
     who_names_one_that_came_back_is_answered,
     who_is_to_leave_brings_nobody_in_by_its_own_word,
+    who_is_dismissed_stays_for_those_whom_it_hears,
 }
 
 scenes! {

@@ -158,6 +158,8 @@ mistakes! {
     LastVoterGoes: "the last member with a vote goes",
     VoteForTheLost: "a vote is given to a server whose store is lost",
     LeavesAtOnce: "a dismissed server goes before the others hold the block",
+    LeavesTheOthersBehind: "a dismissed server goes though a member that it hears lacks the block",
+    FormerAddressKept: "a member that is ahead is dialled where it was before a block moved it",
     DismissedVotes: "a server that a proposal tells of its dismissal votes on it",
     LeftInTheDark: "who chose a block doesn't tell the server that it dismisses",
     DismissalUntold: "a server that missed its dismissal doesn't believe the others",

@@ -119,6 +119,8 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::LastVoterGoes, members::a_vote_is_given_and_taken),
     (Mistake::VoteForTheLost, members::no_vote_depends_on_a_store_that_is_lost),
     (Mistake::LeavesAtOnce, members::a_dismissed_server_stays_until_the_others_hold_the_block),
+    (Mistake::LeavesTheOthersBehind, leaving::who_is_dismissed_stays_for_those_whom_it_hears),
+    (Mistake::FormerAddressKept, foretold::a_member_that_is_ahead_says_where_it_is_found),
     (Mistake::DismissedVotes, leaving::who_learns_of_its_dismissal_by_a_proposal_votes_no_more),
     (Mistake::LeftInTheDark, leaving::who_is_dismissed_by_another_s_run_hears_of_it),
     (Mistake::OnlyMembersAreAhead, leaving::who_knows_nobody_any_more_is_found),

@@ -100,6 +100,7 @@ scenes! {
     nothing_else_is_believed_of_it,
     who_rejoins_by_an_accepted_block_says_that_it_was_chosen,
     a_branch_that_was_shown_the_block_hears_it_too,
+    a_member_that_is_ahead_says_where_it_is_found,
     ;
     issuing:
     a_bank_that_was_not_founded_for_it_issues_nothing,

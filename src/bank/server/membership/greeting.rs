@@ -320,6 +320,7 @@ impl Server {
         if !self.is_only_foretold(peer, proved) {
             self.welcomed(peer);
         }
+        self.hear_of_move(&hello);
         if let Some(known) = self.peers.get_mut(peer) {
             known.key = proved;
             known.instance = Some(hello.instance);

@@ -74,6 +74,19 @@ impl Server {
         }
     }
 
+    /// Takes a peer's word on where it is found itself, if it is ahead: a block that this server lacks may have moved it,
+    /// and there may be nobody else to ask.
+    pub(super) fn hear_of_move(&mut self, hello: &Hello) {
+        let told = hello.addresses.get(&hello.id).filter(|_| self.is_ahead(hello));
+        let known = self.address(&hello.id);
+        let moved = told.filter(|at| known != Some(at.as_str()) && !planted!(FormerAddressKept));
+        let Some(at) = moved.cloned() else { return };
+        if let Some(peer) = self.peers.get_mut(&hello.id) {
+            peer.moved = Some((hello.standing.height, at.clone()));
+        }
+        self.dial(&hello.id, at.into_string());
+    }
+
     /// Returns where the members are found, for a server that the bank was not founded with, or that may have been
     /// dismissed since and come back.
     pub(super) fn addresses_for(&self, id: &ServerId) -> BTreeMap<ServerId, Address> {

@@ -2,6 +2,7 @@
 
 use super::super::Server;
 use super::super::own::Leaving;
+use super::peers::Peer;
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::fingerprint::Fingerprint;
@@ -117,8 +118,8 @@ impl Server {
         Err(reason)
     }
 
-    /// Stops this server if it is dismissed and a majority of those who vote without it hold the block that says so.
-    /// Until then they may need the block from it.
+    /// Stops this server if it is dismissed and a majority of those who vote without it hold the block that says so, and
+    /// all other members who may be there. Until then they may need the block from it.
     pub(in crate::bank::server) fn look_whether_gone(&mut self) {
         if self.store.leaving != Leaving::Dismissed {
             return;
@@ -128,7 +129,13 @@ impl Server {
         let voters = hold.filter(|id| self.is_member(id));
         // What is chosen at the next height was accepted by a majority who hold this block.
         let has_gone_on = self.peers.values().any(|peer| peer.height > own);
-        if self.quorum().is_reached_by(voters) || has_gone_on || planted!(LeavesAtOnce) {
+        // Who lacks the block may know nobody else who holds it, if it names newcomers.
+        let lacks_it = |(id, peer): (&ServerId, &Peer)| {
+            self.is_member(id) && peer.may_be_there() && !peer.forked && peer.height < own
+        };
+        let is_needed = self.peers.iter().any(lacks_it) && !planted!(LeavesTheOthersBehind);
+        let may_go = self.quorum().is_reached_by(voters) || has_gone_on;
+        if (may_go && !is_needed) || planted!(LeavesAtOnce) {
             let id = &self.config.id;
             self.stop(format!(
                 "{id} is no member of this bank any more, by block {}: it is dismissed, and nothing is left of it. \

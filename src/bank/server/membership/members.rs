@@ -48,8 +48,15 @@ impl Server {
         self.quorum().is_reached_by(here.map(|(id, _)| id).chain(me))
     }
 
-    /// Returns where a server is found: by the chain, or else by the configuration, or else by a member's word.
+    /// Returns where a server is found: by its own word, while it is ahead, or else by the chain, or else by the
+    /// configuration, or else by a member's word.
     pub(in crate::bank::server) fn address(&self, id: &ServerId) -> Option<&str> {
+        let moved = self.peers.get(id).and_then(|peer| peer.moved.as_ref());
+        if let Some((height, at)) = moved
+            && Some(*height) > self.height()
+        {
+            return Some(at.as_str());
+        }
         let chain = self.chain.as_ref().map(|chain| &chain.derived().membership.addresses);
         let by_chain = chain.and_then(|addresses| addresses.get(id)).map(|at| at.as_str());
         let told = || self.peers.addresses.get(id).map(|at| at.as_str());

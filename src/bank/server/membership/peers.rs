@@ -83,6 +83,8 @@ pub struct Peer {
     pub dialled: Option<String>,
     /// The key by which it is known if a block is chosen that this server has accepted, and the block.
     pub(super) foretold: Option<Foretold>,
+    /// Where it says that it is found, by a chain of this height, if this server's chain tells another address.
+    pub(super) moved: Option<(u64, Address)>,
     /// True if it named a round that can't be believed. That is logged once for each greeting.
     pub leaps: bool,
 }
@@ -96,6 +98,11 @@ impl Peer {
     /// True if it was heard within three heartbeats.
     pub fn is_connected(&self) -> bool {
         self.incoming.is_some() && self.missed < SILENCE
+    }
+
+    /// True if it may be there: it was heard within three heartbeats, or this life is younger.
+    pub fn may_be_there(&self) -> bool {
+        self.missed < SILENCE
     }
 
     /// True if a run should hear it: it is connected, and was not behind by its last word. It may not have

@@ -202,3 +202,39 @@ pub fn a_branch_that_was_shown_the_block_hears_it_too() {
     assert!(is_welcome(&said), "{said:?}");
     assert!(stage.hear(OF_D, commit(&two)).appends());
 }
+
+/// A block that this server lacks may have moved the only member from which it can have the block.
+pub fn a_member_that_is_ahead_says_where_it_is_found() {
+    let moves = |at| Action::Member(Box::new(MemberChange::Move { server: id("B"), at }));
+    let one = block_of(&keyed_genesis(), [("B", element_of(1, [moves(at(8_001))]))]);
+    let two = block_of(&one, [("B", element_of(2, [admission_of_d()]))]);
+    let three = block_of(&two, [("B", element_of(3, [moves(at(8_003))]))]);
+    let dialled = |said: &Said| -> Vec<String> {
+        let of_b = said.bound.iter().filter_map(|bound| match bound {
+            Bound::Dial(to, at) if *to == id("B") => Some(at.clone()),
+            _ => None,
+        });
+        of_b.collect()
+    };
+    let mut stage = Stage::alone_on(keyed_config(), &keyed_genesis());
+    meets(&mut stage, "B");
+    assert_eq!(dialled(&stage.fetch("B", std::slice::from_ref(&one))), ["host:8001"]);
+    let hello = |height, port| {
+        let hello = keyed_hello("B");
+        let standing = Standing { height, ..hello.standing };
+        Hello { standing, addresses: BTreeMap::from([(id("B"), at(port))]), ..hello }
+    };
+    assert_eq!(
+        dialled(&greets(&mut stage, OF_B, hello(1, 9_999), Some("B"))),
+        [""; 0],
+        "not ahead"
+    );
+    rejection(&greets(&mut stage, ConnectionId(60), hello(3, 9_999), Some("stranger")));
+    assert_eq!(dialled(&greets(&mut stage, OF_B, hello(3, 8_003), Some("B"))), ["host:8003"]);
+    // Until the chain says so, it stays there, whatever else the blocks before change.
+    stage.hear(OF_B, Message::ReconcileAck { height: 3 });
+    let said = stage.hear(OF_B, Message::BlocksResponse { blocks: vec![two] });
+    assert!(said.appends() && dialled(&said).is_empty(), "{said:?}");
+    let said = stage.hear(OF_B, Message::BlocksResponse { blocks: vec![three] });
+    assert!(said.appends() && dialled(&said).is_empty(), "{said:?}");
+}

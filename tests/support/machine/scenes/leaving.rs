@@ -1,13 +1,18 @@
 //! The scenes of servers that asked to be dismissed, and are away or unheard of when the block is chosen.
 
 use crate::bank::blockchain::block::{Block, SealedBlock};
-use crate::bank::effects::{Event, Write};
+use crate::bank::effects::{Event, Timer, Write};
 use crate::bank::ids::ConnectionId;
+use crate::bank::ledger::entry::Action;
+use crate::bank::ledger::member_change::MemberChange;
+use crate::bank::paxos::message::Message;
 use crate::bank::request::{Order, Request};
 use crate::machine::cluster::{Cluster, Name, id};
 use crate::machine::disk::Disk;
 use crate::machine::scenes::members::{THREE, admit, at, demote, dismiss, is_sound, order, with_d};
-use crate::machine::stage::{OF_B, OPENING, Stage, accept, block_after, genesis, prepare};
+use crate::machine::stage::{
+    OF_B, OF_C, OPENING, Stage, accept, block_after, commit, element_of, genesis, prepare, standing,
+};
 
 /// D has logged that it goes, and another member's run is to put this into the chain.
 fn with_d_that_asks_to_go() -> Cluster {
@@ -163,4 +168,32 @@ pub fn who_is_to_leave_brings_nobody_in_by_its_own_word() {
     cluster.run(9_000);
     assert!(cluster.stopped("A").contains("no member"), "{}", cluster.stopped("A"));
     assert!(cluster.is_named("C", "B2"), "another one brings it in");
+}
+
+/// A branch may know nobody else who holds the block that dismisses this server, if that names newcomers.
+pub fn who_is_dismissed_stays_for_those_whom_it_hears() {
+    let mut stage = Stage::open();
+    stage.pay(OPENING, 1);
+    stage.request(Request::Members(dismiss("A")));
+    stage.hear(OF_B, prepare("B", 7, &genesis()));
+    let own = stage.disk.stored.log.to_vec();
+    let demotes = Action::Member(Box::new(MemberChange::Demote { server: id("C") }));
+    let logs = [(id("A"), own), (id("B"), vec![element_of(1, [demotes])])].into();
+    let block = Block { logs, ..Block::clone(block_after(&genesis(), &[]).block()) };
+    let block = SealedBlock::seal(block);
+    stage.hear(OF_B, accept("B", 7, &block));
+    let said = stage.hear(OF_B, commit(&block));
+    assert!(said.notes("dismissed by block 1") && said.stop.is_none(), "{said:?}");
+    stage.hear(OF_B, Message::Heartbeat(standing(1)));
+    // B alone votes now, and holds the block. C doesn't, and is there.
+    for _ in 0..5 {
+        stage.hear(OF_C, Message::Heartbeat(standing(0)));
+        assert!(stage.time_out(Timer::Heartbeat).stop.is_none(), "C lacks the block");
+    }
+    let mut silent = Stage { disk: stage.disk.clone(), server: stage.server.clone() };
+    stage.hear(OF_C, Message::Heartbeat(standing(1)));
+    assert!(stage.time_out(Timer::Heartbeat).stop.is_some(), "all hold it");
+    // Nobody waits for a peer that is gone.
+    let mut stops = (0..3).map(|_| silent.time_out(Timer::Heartbeat).stop.is_some());
+    assert!(stops.any(|stops| stops), "C is silent");
 }
