@@ -75,16 +75,24 @@ impl Server {
     }
 
     /// Takes a peer's word on where it is found itself, if it is ahead: a block that this server lacks may have moved it,
-    /// and there may be nobody else to ask.
+    /// and there may be nobody else to ask. Its last word counts.
     pub(super) fn hear_of_move(&mut self, hello: &Hello) {
-        let told = hello.addresses.get(&hello.id).filter(|_| self.is_ahead(hello));
-        let known = self.address(&hello.id);
+        let Hello { id, addresses, standing, .. } = hello;
+        let before = self.peers.get_mut(id).and_then(|peer| peer.moved.take());
+        let told = addresses.get(id).filter(|_| self.is_ahead(hello));
+        let known = self.address(id);
         let moved = told.filter(|at| known != Some(at.as_str()) && !planted!(FormerAddressKept));
-        let Some(at) = moved.cloned() else { return };
-        if let Some(peer) = self.peers.get_mut(&hello.id) {
-            peer.moved = Some((hello.standing.height, at.clone()));
+        if before.is_none() && moved.is_none() {
+            return;
         }
-        self.dial(&hello.id, at.into_string());
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.moved = moved.map(|at| (standing.height, at.clone()));
+        }
+        let at = self.address(id).map(str::to_owned);
+        let is_dialled = self.peers.get(id).is_some_and(|peer| peer.dialled == at);
+        if let Some(at) = at.filter(|_| !is_dialled) {
+            self.dial(id, at);
+        }
     }
 
     /// Returns where the members are found, for a server that the bank was not founded with, or that may have been

@@ -230,7 +230,11 @@ pub fn a_member_that_is_ahead_says_where_it_is_found() {
         "not ahead"
     );
     rejection(&greets(&mut stage, ConnectionId(60), hello(3, 9_999), Some("stranger")));
-    assert_eq!(dialled(&greets(&mut stage, OF_B, hello(3, 8_003), Some("B"))), ["host:8003"]);
+    let mut greets_at = |height, port| greets(&mut stage, OF_B, hello(height, port), Some("B"));
+    assert_eq!(dialled(&greets_at(9, 7_777)), ["host:7777"]);
+    assert_eq!(dialled(&greets_at(1, 8_001)), ["host:8001"], "it takes that back");
+    assert_eq!(dialled(&greets_at(3, 8_003)), ["host:8003"]);
+    assert_eq!(dialled(&greets_at(3, 8_003)), [""; 0], "it is dialled there already");
     // Until the chain says so, it stays there, whatever else the blocks before change.
     stage.hear(OF_B, Message::ReconcileAck { height: 3 });
     let said = stage.hear(OF_B, Message::BlocksResponse { blocks: vec![two] });
