@@ -12,6 +12,8 @@ pub enum Timer {
         /// True for a very short time, since the promises cover all that waits.
         covered: bool,
     },
+    /// Clients that were answered, and that ask again at once, have had the time to do so.
+    Return,
     /// Time to repeat the run's prepare or accept to servers that haven't answered.
     Repeat,
     /// A proposer that lost, or that lets others go first, may try again. The time grows with each attempt.

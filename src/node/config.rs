@@ -140,6 +140,8 @@ pub struct Timings {
     pub gather: Duration,
     /// How long it waits where the promises at hand cover all waiting transfers.
     pub gather_covered: Duration,
+    /// How long clients have to come again, once a block has answered them, before the next block goes out.
+    pub comeback: Duration,
     /// The time after which prepare or accept is repeated to servers that haven't answered.
     pub repeat: Duration,
     /// The first back-off of a proposer that lost. It doubles with each attempt.
@@ -180,6 +182,7 @@ impl Default for Timings {
             heartbeat: Duration::from_millis(500),
             gather: Duration::from_millis(200),
             gather_covered: Duration::from_millis(10),
+            comeback: Duration::from_millis(1),
             repeat: Duration::from_millis(300),
             back_off: Duration::from_millis(20),
             back_off_most: Duration::from_secs(1),
@@ -206,6 +209,7 @@ impl Timings {
             Timer::Heartbeat => self.heartbeat,
             Timer::Gather { covered: false } => self.gather,
             Timer::Gather { covered: true } => self.gather_covered,
+            Timer::Return => self.comeback,
             Timer::Repeat => self.repeat,
             Timer::BackOff { attempt } => doubled(self.back_off, attempt, self.back_off_most),
             Timer::FinishRound => self.finish_round,

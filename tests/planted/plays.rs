@@ -13,7 +13,7 @@ use crate::bank::limits::Limits;
 use crate::bank::request::Request;
 use crate::machine::scenes::{
     fair, foretold, going_on, going_on_names, issuing, keys, leaving, member_blocks, members,
-    names, rejoining, tenure, trust,
+    names, pacing, rejoining, tenure, trust,
 };
 use crate::machine::stage::*;
 use crate::mistakes::Mistake;
@@ -42,6 +42,10 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     ),
     (Mistake::StandsWithoutMajority, tenure::a_majority_has_to_have_promised),
     (Mistake::OwnLogUndurable, tenure::where_the_money_is_known_the_next_block_is_proposed_at_once),
+    (Mistake::OwnLogUnasked, pacing::for_its_own_entries_who_won_last_asks_only_itself),
+    (Mistake::SettlesUnheard, pacing::for_the_logs_of_others_it_asks_them),
+    (Mistake::CommitAwaitedForEver, pacing::but_not_for_ever),
+    (Mistake::YieldsAgain, pacing::who_settles_lets_the_usual_winner_go_first_once),
     (Mistake::RestOfOneOnly, long_logs::what_is_left_of_all_logs_counts),
     (Mistake::SettledBeforeRest, long_logs::a_settlement_has_an_end),
     (Mistake::RestCountedTwice, long_logs::what_came_with_the_block_is_not_left),

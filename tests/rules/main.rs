@@ -30,7 +30,7 @@ mod voting;
 mod waiting;
 
 use machine::scenes::{
-    fair, foretold, going_on, going_on_names, issuing, keys, names, tenure, trust,
+    fair, foretold, going_on, going_on_names, issuing, keys, names, pacing, tenure, trust,
 };
 use machine::stage;
 use paxos_banking::bank;
@@ -62,6 +62,17 @@ scenes! {
     what_a_branch_said_does_not_count_when_it_has_a_vote,
     what_a_store_promised_does_not_count_for_the_one_in_its_place,
     a_run_that_asks_nobody_refuses_nobody,
+    ;
+    pacing:
+    for_its_own_entries_who_won_last_asks_only_itself,
+    for_the_logs_of_others_it_asks_them,
+    clients_that_were_answered_have_a_moment_to_come_again,
+    who_has_accepted_a_block_waits_for_its_commit,
+    but_not_for_ever,
+    nor_for_a_proposer_that_is_gone,
+    who_settles_lets_the_usual_winner_go_first_once,
+    who_won_once_is_waited_for_by_nobody,
+    who_is_gone_is_no_usual_winner,
     ;
     trust:
     one_accuser_stops_nobody_whom_another_has_welcomed,

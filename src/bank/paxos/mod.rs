@@ -8,4 +8,5 @@ pub mod pace;
 pub mod proposer;
 pub mod rest;
 pub mod run;
+mod standing;
 pub mod tenure;

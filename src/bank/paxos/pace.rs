@@ -74,6 +74,8 @@ pub struct Pace {
     settling: Settling,
     /// The height and the other server's ballot to which a settling run of this server last yielded.
     yielded_to: Option<(u64, Ballot)>,
+    /// The server that proposed the last block, and whether it had proposed the one before.
+    winner: (Option<ServerId>, bool),
     /// True if a block was accepted and nobody commits it: a run is needed for that alone.
     pub finishing: bool,
 }
@@ -89,6 +91,13 @@ impl Pace {
         self.attempt = self.attempt.saturating_add(1);
         self.next = Next::BackingOff;
         Timer::BackOff { attempt: self.attempt }
+    }
+
+    /// Has the next run wait a little, so that another server's goes first. No run was lost, so it doesn't wait longer for
+    /// those that were. The timer has to be set.
+    pub fn stand_aside(&mut self) -> Timer {
+        self.attempt = 0;
+        self.back_off()
     }
 
     /// Makes the next back-off longer: others need a run more than this server.
@@ -140,11 +149,23 @@ impl Pace {
     pub fn yields_to(&mut self, height: u64, asked: Option<&Ballot>, me: &ServerId) -> bool {
         let other = asked.filter(|other| other.server != *me);
         let of = other.map(|other| (height, other.clone()));
-        let yields = of.is_some() && self.yielded_to != of;
+        let again = self.yielded_to == of && !planted!(YieldsAgain);
+        let yields = of.is_some() && !again;
         if yields {
             self.yielded_to = of;
         }
         yields
+    }
+
+    /// Notes who proposed a block that was appended.
+    pub fn on_block(&mut self, proposer: Option<&ServerId>) {
+        let again = self.winner.0.as_ref() == proposer;
+        self.winner = (proposer.cloned(), again);
+    }
+
+    /// True if a server proposed the last two blocks.
+    pub fn usually_wins(&self, server: &ServerId) -> bool {
+        self.winner.0.as_ref() == Some(server) && self.winner.1
     }
 
     /// True if runs in vain rest: transfers that they would mostly turn away have to wait.

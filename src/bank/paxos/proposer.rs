@@ -140,34 +140,6 @@ impl Proposer {
         ballot
     }
 
-    /// Returns the tenure if a run for the chain's next height may begin with phase 2: a majority has promised its
-    /// ballot for that height too, and has told its logs to the end.
-    pub fn may_accept_at_once(&self, chain: &Chain) -> bool {
-        let next = chain.height() + 1;
-        let tenure = self.tenure.as_ref().filter(|tenure| tenure.may_go_on(next));
-        tenure.is_some_and(|tenure| tenure.is_held(chain) && tenure.is_told_all()) && !self.wary
-    }
-
-    /// Notes that a server's vote for a run is durable: it has promised the run's ballot for all heights to come. Who has
-    /// no vote has promised nothing.
-    pub fn is_promised_by(&mut self, chain: &Chain, server: &ServerId, told_all: bool) {
-        let votes = chain.quorum().counts(server) || planted!(BranchPromises);
-        if let (Some(tenure), Some(instance)) = (&mut self.tenure, chain.instance(server))
-            && votes
-        {
-            tenure.promised_by(server.clone(), instance);
-            tenure.told(server, told_all);
-        }
-    }
-
-    /// Learns what servers told of their logs beyond the block that is now the chain's last.
-    pub fn learn_beyond(&mut self, chain: &Chain, from: &ServerId, beyond: Beyond) {
-        if let Some(tenure) = &mut self.tenure {
-            tenure.told(from, beyond.is_some());
-        }
-        self.knowledge.learn_beyond(chain, from, beyond.unwrap_or_default());
-    }
-
     /// Returns the run of exactly this height and ballot.
     fn run_of(&self, height: u64, ballot: &Ballot) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.is(height, ballot))
@@ -191,7 +163,7 @@ impl Proposer {
         ballot: &Ballot,
     ) -> Result<(), Ignored> {
         let run = self.run_of(height, ballot).ok_or(Ignored::OtherRun)?;
-        let prepares = matches!(run.phase, Phase::Preparing { .. });
+        let prepares = matches!(run.phase, Phase::GoingOn { .. } | Phase::Preparing { .. });
         let counts = may_vote && !run.has_heard(from) && prepares;
         counts.then_some(()).ok_or(Ignored::NoVote)
     }
@@ -316,6 +288,7 @@ impl Proposer {
     pub fn gathers_until(&self) -> Option<Timer> {
         match &self.run {
             Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) => gathering.timer(),
+            Some(Run { phase: Phase::GoingOn { waits: true, .. }, .. }) => Some(Timer::Return),
             _ => None,
         }
     }

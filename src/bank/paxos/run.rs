@@ -40,6 +40,13 @@ pub struct Plan {
 /// The phase of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
+    /// In place of phase 1: the promises of a majority stand, and the proposer only waits for its own log to be durable.
+    GoingOn {
+        /// True if clients that were just answered have a moment to come again.
+        waits: bool,
+        /// How often it has asked for it.
+        asked: u32,
+    },
     /// Phase 1: the proposer collects promises.
     Preparing {
         /// The promise of each server that answered.
@@ -161,9 +168,10 @@ impl Run {
         *of == height && (own == ballot || planted!(AnotherBallotCounts))
     }
 
-    /// True if a server has already answered in this phase.
+    /// True if nothing more is asked of a server in this phase.
     pub fn has_heard(&self, server: &ServerId) -> bool {
         match &self.phase {
+            Phase::GoingOn { .. } => *server != self.plan.ballot.server,
             Phase::Preparing { promises, .. } => promises.contains_key(server),
             Phase::Accepting { accepted, .. } => accepted.contains_key(server),
         }
@@ -173,7 +181,7 @@ impl Run {
     pub fn request(&self, previous: BlockHash, known: BTreeMap<ServerId, u64>) -> Message {
         let (height, ballot) = (self.plan.height, self.plan.ballot.clone());
         match &self.phase {
-            Phase::Preparing { .. } => {
+            Phase::GoingOn { .. } | Phase::Preparing { .. } => {
                 let asks = self.plan.asks.clone();
                 Message::Prepare { height, ballot, previous, known, asks }
             }
@@ -186,7 +194,7 @@ impl Run {
     /// Names the phase in a word.
     pub fn describe(&self) -> &'static str {
         match self.phase {
-            Phase::Preparing { .. } => "preparing",
+            Phase::GoingOn { .. } | Phase::Preparing { .. } => "preparing",
             Phase::Accepting { .. } => "accepting",
         }
     }

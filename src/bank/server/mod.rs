@@ -97,6 +97,7 @@ impl Server {
             Event::Timer(timer) => self.on_timer(timer),
         }
         self.go_on();
+        self.waiting.just_told = false;
         self.assert_invariants();
     }
 
@@ -175,6 +176,7 @@ impl Server {
         match timer {
             Timer::Heartbeat => self.on_heartbeat(),
             Timer::Gather { .. } => self.on_gather_over(),
+            Timer::Return => self.on_return_over(),
             Timer::Repeat => self.on_repeat(),
             Timer::BackOff { attempt } => self.pace.on_back_off_over(attempt),
             Timer::FinishRound => self.on_finish_round(),
@@ -201,10 +203,12 @@ impl Server {
         } else if self.proposer.run.is_none()
             && !self.pace.is_backing_off()
             && !self.waits_for_blocks()
+            && !self.waits_for_commit()
         {
             let only_settles = !self.pace.finishing && !self.transfers_want_run();
             if self.pace.lets_others_go() || (only_settles && self.yields()) {
-                self.back_off();
+                let timer = self.pace.stand_aside();
+                self.set(timer);
             } else {
                 self.start_run();
             }

@@ -87,6 +87,7 @@ impl Server {
             self.count(|runs| runs.lost += 1);
         }
         self.pace.finishing = false;
+        self.pace.on_block(block.block().proposer.as_ref());
         self.proposer.wary = false;
         self.waiting.look_again = true;
         if rejoins {

@@ -5,6 +5,7 @@ mod appending;
 mod foreseen;
 mod proposing;
 mod reconciling;
+mod standing;
 mod voting;
 
 pub(super) use voting::{HeldPrepare, Voter};

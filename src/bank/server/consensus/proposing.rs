@@ -28,29 +28,14 @@ impl Server {
         let height = self.chain().height() + 1;
         let as_whom = (self.config.id.clone(), self.store.life);
         self.count(|runs| runs.started += 1);
-        if let Some(block) = self.known_to_suffice() {
-            // It heard nobody after what waits had come, so it may refuse nothing.
-            self.proposer.begin(height, as_whom, BTreeSet::new(), BTreeSet::new());
-            return self.fix(block, Origin::Known);
+        if self.goes_on(height, as_whom.clone()) {
+            return;
         }
         let why = self.why_it_runs();
         let (eligible, asks) = (self.waiting.ids(), self.asks());
         let ballot = self.proposer.begin(height, as_whom, eligible, asks);
         self.note(Note::Run(height, ballot, note::Step::Prepares(why)));
         self.ask_all();
-    }
-
-    /// Returns a block of the logs as they are known, if a run may propose it at once: a majority has promised the ballot
-    /// for this height too, and these logs bring everything that waits what it needs (DESIGN.md, "A standing promise").
-    fn known_to_suffice(&self) -> Option<SealedBlock> {
-        let chain = self.chain();
-        if self.pace.finishing || !self.proposer.may_accept_at_once(chain) {
-            return None;
-        }
-        let members: BTreeSet<ServerId> = self.members().cloned().collect();
-        let (known, me) = (&self.proposer.knowledge, &self.config.id);
-        let covered = self.waiting.is_covered_by(&self.ledger, known, &members, me);
-        covered.then(|| self.build(chain.height() + 1, &members))?
     }
 
     /// Says for people what a run is for.
@@ -129,7 +114,9 @@ impl Server {
             return self.warn(Warning::BadPromise(from, problem));
         }
         self.proposer.is_promised_by(chain, &from, told_all);
-        self.note(Note::Run(height, ballot, note::Step::Promised(from, what)));
+        if !self.proposer.goes_on() {
+            self.note(Note::Run(height, ballot, note::Step::Promised(from, what)));
+        }
         self.weigh_promises();
     }
 
@@ -144,6 +131,9 @@ impl Server {
 
     /// Proposes, or waits a short time for the other connected servers.
     fn weigh_promises(&mut self) {
+        if self.proposer.goes_on() {
+            return self.go_on_with_what_is_known();
+        }
         let expected = self.expected();
         let quorum = quorum_of(&self.chain, &self.config);
         let (waiting, ledger, me) = (&self.waiting, &self.ledger, &self.config.id);
@@ -260,7 +250,7 @@ impl Server {
     }
 
     /// Fixes the block of the run, and asks all to accept it.
-    fn fix(&mut self, block: SealedBlock, origin: Origin) {
+    pub(super) fn fix(&mut self, block: SealedBlock, origin: Origin) {
         let Some(Plan { height, ballot, .. }) = self.proposer.run.as_ref().map(|run| &run.plan)
         else {
             return;
@@ -277,7 +267,7 @@ impl Server {
     }
 
     /// Builds a block of these servers' logs, if they hold anything.
-    fn build(&self, height: u64, servers: &BTreeSet<ServerId>) -> Option<SealedBlock> {
+    pub(super) fn build(&self, height: u64, servers: &BTreeSet<ServerId>) -> Option<SealedBlock> {
         let mut logs = self.proposer.knowledge.gather(servers);
         if planted!(OwnLogUndurable) {
             logs.insert(self.config.id.clone(), self.ledger.log.elements().collect());
@@ -392,7 +382,7 @@ impl Server {
         self.set(timer);
     }
 
-    fn drop_run(&mut self) {
+    pub(super) fn drop_run(&mut self) {
         self.stop_gathering();
         self.proposer.run = None;
         self.cancel(Timer::Repeat);
@@ -403,7 +393,8 @@ impl Server {
 
     /// Drops a run that is no longer needed, unless its block is on its way.
     pub(in crate::bank::server) fn abandon_run(&mut self) {
-        if let Some(Run { phase: Phase::Preparing { .. }, .. }) = self.proposer.run {
+        let proposes = |run: &Run| matches!(run.phase, Phase::Accepting { .. });
+        if self.proposer.run.as_ref().is_some_and(|run| !proposes(run)) {
             self.drop_run();
             let timer = self.pace.on_vain_run(self.config.limits.vain_runs);
             self.set_all(timer);

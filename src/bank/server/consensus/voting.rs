@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Server;
+use super::super::membership::Peer;
 use super::foreseen::Foreseen;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::{Timer, Write};
@@ -293,6 +294,15 @@ impl Server {
         if *proposer != self.config.id {
             self.send(proposer, Message::Commit { height, hash });
         }
+    }
+
+    /// True if a block is accepted here that a connected peer proposed: it is about to be chosen, and a run of this server
+    /// could only propose it again.
+    pub(in crate::bank::server) fn waits_for_commit(&self) -> bool {
+        let finishes = self.pace.finishing && !planted!(CommitAwaitedForEver);
+        let accepted = self.voter.acceptor.accepted().filter(|_| !finishes);
+        accepted
+            .is_some_and(|(ballot, _)| self.peers.get(&ballot.server).is_some_and(Peer::is_linked))
     }
 
     /// Finishes the round of a block that was accepted here a while ago.

@@ -85,6 +85,8 @@ pub(in crate::bank::server) struct Waiting {
     pub settling: BTreeMap<WaitId, Settling>,
     /// The requests that are answered when their entries are in a block, by their calls.
     pub unsettled: BTreeMap<u64, Unsettled>,
+    /// True if clients were just told that their entries are in a block.
+    pub just_told: bool,
     /// The accounts with waiting groups that should be looked at.
     touched: BTreeSet<AccountId>,
     named: u64,

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Server;
+use super::super::membership::Peer;
 use super::until_settled::{Settling, settled_by};
 use super::verdict::Verdict;
 use crate::bank::effects::{Bound, Timer};
 use crate::bank::ids::{ConnectionId, ServerId, WaitId};
 use crate::bank::limits::{Limits, Share};
 use crate::bank::note::Note;
+use crate::bank::paxos::ballot::Ballot;
 use crate::bank::request::{ErrorCode, Reply};
 
 impl Server {
@@ -47,6 +49,7 @@ impl Server {
             }
             !unsettled.entries.is_empty()
         });
+        self.waiting.just_told |= !told.is_empty();
         for (_, ticket, outcome) in told {
             self.resolve_all(&[ticket], settled_by(outcome, true));
         }
@@ -149,6 +152,16 @@ impl Server {
             || self.is_long()
     }
 
+    /// True if a block is wanted only for entries of this server that are logged already: by clients that wait until
+    /// theirs are in one.
+    pub(in crate::bank::server) fn only_its_own_entries_wait(&self) -> bool {
+        let others = !self.waiting.settling.is_empty() || self.pace.settles() || self.is_long();
+        match planted!(SettlesUnheard) {
+            true => others,
+            false => !self.waiting.unsettled.is_empty() && !others,
+        }
+    }
+
     /// True if the local log has to be settled for its length: by habit, and in any case from half of its bound
     /// on. As a rule no home then has to stop accepting transfers.
     fn is_long(&self) -> bool {
@@ -179,12 +192,19 @@ impl Server {
 
     /// True, once, if another server's run for this height has to go first: one run settles the logs of all.
     pub(in crate::bank::server) fn yields(&mut self) -> bool {
-        let (height, asked) = (self.chain().height() + 1, self.voter.asked.as_ref());
-        let yields = self.pace.yields_to(height, asked, &self.config.id);
+        let asked = self.voter.asked.as_ref().or_else(|| self.usual_winner()).cloned();
+        let height = self.chain().height() + 1;
+        let yields = self.pace.yields_to(height, asked.as_ref(), &self.config.id);
         if let Some(other) = asked.filter(|_| yields) {
-            let to = other.server.clone();
-            self.note(Note::Yields(to));
+            self.note(Note::Yields(other.server));
         }
         yields
+    }
+
+    /// Returns the ballot of a peer that has won twice in a row, and goes on in it if anybody waits there.
+    fn usual_winner(&self) -> Option<&Ballot> {
+        let promised = self.voter.acceptor.promised()?;
+        let is_here = self.peers.get(&promised.server).is_some_and(Peer::is_linked);
+        (is_here && self.pace.usually_wins(&promised.server)).then_some(promised)
     }
 }

@@ -13,6 +13,7 @@ pub mod leaving;
 pub mod member_blocks;
 pub mod members;
 pub mod names;
+pub mod pacing;
 pub mod rejoining;
 pub mod tenure;
 pub mod trust;

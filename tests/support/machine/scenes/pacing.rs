@@ -1,0 +1,140 @@
+//! Who begins the next run, and when (DESIGN.md, "A standing promise" and "Whose run is next").
+
+use crate::bank::blockchain::block::SealedBlock;
+use crate::bank::effects::{Event, Timer};
+use crate::bank::ledger::element::Element;
+use crate::bank::paxos::message::Message;
+use crate::bank::request::{Instruction, Outcome, Request};
+use crate::machine::stage::*;
+
+fn pay_settled(stage: &mut Stage, amount: u64, number: u64) -> Said {
+    let instruction = Instruction { settled: true, ..transfer(amount, number) };
+    stage.request(Request::One(instruction))
+}
+
+fn accepted_and(block: &SealedBlock, told: Vec<Element>) -> Message {
+    let Message::Accepted { height, ballot, hash, instance, waiting, .. } = accepted("B", 1, block)
+    else {
+        unreachable!()
+    };
+    Message::Accepted { height, ballot, hash, instance, waiting, beyond: Some(told) }
+}
+
+/// A asks both others for a block with its first entry, while a second one is logged or not.
+fn asking(second: bool) -> (Stage, SealedBlock) {
+    let mut stage = Stage::open();
+    assert_eq!(pay_settled(&mut stage, 30, 1).asked().len(), 2);
+    if second {
+        pay_settled(&mut stage, 20, 2);
+    }
+    stage.hear(OF_B, promise("B", 1, vec![]));
+    let one = stage.hear(OF_C, promise("C", 1, vec![])).proposal().expect("a block");
+    (stage, one)
+}
+
+/// A has won block 1, and B told this of its log with its vote.
+fn won(told: Vec<Element>) -> Stage {
+    let (mut stage, one) = asking(false);
+    let said = stage.hear(OF_B, accepted_and(&one, told));
+    assert!(said.appends() && said.asked().is_empty(), "{said:?}");
+    stage
+}
+
+fn own_of(block: &SealedBlock) -> Vec<u64> {
+    block.block().log(&id("A")).iter().map(|element| element.last().seq).collect()
+}
+
+pub fn for_its_own_entries_who_won_last_asks_only_itself() {
+    let told = element_of(1, [pays("B", "A", 7)]);
+    let mut stage = won(vec![told.clone()]);
+    let said = pay_settled(&mut stage, 20, 2);
+    assert_eq!(said.asked(), [], "the others' promises stand");
+    let two = said.proposal().expect("a block");
+    assert_eq!((two.height(), own_of(&two)), (2, vec![2]));
+    assert_eq!(two.block().log(&id("B")), [told], "and what they told is in it");
+    let said = stage.hear(OF_B, accepted_and(&two, Vec::new()));
+    assert!(matches!(said.outcomes()[..], [Outcome::Accepted { settled: Some(true), .. }]));
+}
+
+pub fn for_the_logs_of_others_it_asks_them() {
+    let mut stage = won(Vec::new());
+    assert_eq!(stage.request(Request::Settle).asked().len(), 2);
+    let mut stage = won(Vec::new());
+    stage.pay(20, 2);
+    let said = stage.time_out(Timer::Settle);
+    assert_eq!(said.asked().len(), 2, "a habit is in no hurry: {said:?}");
+}
+
+pub fn clients_that_were_answered_have_a_moment_to_come_again() {
+    let (mut stage, one) = asking(true);
+    let said = stage.hear(OF_B, accepted_and(&one, Vec::new()));
+    assert!(said.sets(Timer::Return) && said.proposal().is_none(), "{said:?}");
+    assert!(pay_settled(&mut stage, 10, 3).proposal().is_none(), "not yet");
+    let two = stage.time_out(Timer::Return).proposal().expect("a block");
+    assert_eq!(own_of(&two), [2, 3], "one block for both");
+    assert!(stage.time_out(Timer::Return).free.is_empty(), "once");
+}
+
+/// A has accepted B's block, and a client asks for more than there is.
+fn accepted_of_b() -> (Stage, SealedBlock) {
+    let mut stage = Stage::open();
+    let one = block_after(&genesis(), &[("B", 5)]);
+    let said = stage.hear(OF_B, accept("B", 1, &one));
+    assert!(said.sets(Timer::FinishRound));
+    let said = stage.pay(OPENING + 9, 1);
+    assert_eq!(said.asked(), [], "a run could only propose B's block again: {said:?}");
+    (stage, one)
+}
+
+pub fn who_has_accepted_a_block_waits_for_its_commit() {
+    let (mut stage, one) = accepted_of_b();
+    let said = stage.hear(OF_B, commit(&one));
+    assert!(said.appends() && said.asked().len() == 2, "{said:?}");
+}
+
+pub fn but_not_for_ever() {
+    let (mut stage, _) = accepted_of_b();
+    assert_eq!(stage.time_out(Timer::FinishRound).asked().len(), 2);
+}
+
+pub fn nor_for_a_proposer_that_is_gone() {
+    let (mut stage, _) = accepted_of_b();
+    let said = stage.handle(Event::LinkDown(id("B")));
+    assert_eq!(said.asked(), [id("C")], "{said:?}");
+}
+
+/// B wins block 1 with an entry of its own, and then block 2, or C does.
+fn two_blocks(second: (&str, u64)) -> Stage {
+    let mut stage = Stage::open();
+    let one = block_after(&genesis(), &[("B", 5)]);
+    stage.hear(OF_B, accept("B", 1, &one));
+    assert!(stage.hear(OF_B, commit(&one)).appends());
+    let (of, round) = second;
+    let connection = connection(&id(of));
+    let mut two = block_of(&one, [("C", element("C", 3))]).block().clone();
+    two.proposer = Some(id(of));
+    let two = SealedBlock::seal(two);
+    stage.hear(connection, accept(of, round, &two));
+    assert!(stage.hear(connection, commit(&two)).appends());
+    stage
+}
+
+pub fn who_settles_lets_the_usual_winner_go_first_once() {
+    let mut stage = two_blocks(("B", 1));
+    let said = pay_settled(&mut stage, 20, 1);
+    assert!(said.asked().is_empty() && said.notes("B may go first"), "{said:?}");
+    assert!(said.sets(Timer::BackOff { attempt: 1 }));
+    let said = stage.time_out(Timer::BackOff { attempt: 1 });
+    assert_eq!(said.asked().len(), 2, "{said:?}");
+}
+
+pub fn who_won_once_is_waited_for_by_nobody() {
+    let mut stage = two_blocks(("C", 2));
+    assert_eq!(pay_settled(&mut stage, 20, 1).asked().len(), 2);
+}
+
+pub fn who_is_gone_is_no_usual_winner() {
+    let mut stage = two_blocks(("B", 1));
+    stage.handle(Event::LinkDown(id("B")));
+    assert_eq!(pay_settled(&mut stage, 20, 1).asked(), [id("C")]);
+}
