@@ -44,6 +44,7 @@ mistakes! {
     OwnLogUnasked: "a run that asks only itself doesn't wait for its answer",
     SettlesUnheard: "a run for the logs of others asks only its own server",
     CommitAwaitedForEver: "who has accepted a block begins no run, however long the commit takes",
+    LaggardUnheard: "a server that lacks two blocks is not heard before a refusal",
     YieldsAgain: "who settles lets the usual winner go first again and again",
     CommitOfAnyBlock: "a commit appends whatever was accepted",
     CommitOfAnyHeight: "a commit's height is not checked",

@@ -45,6 +45,10 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::OwnLogUnasked, pacing::for_its_own_entries_who_won_last_asks_only_itself),
     (Mistake::SettlesUnheard, pacing::for_the_logs_of_others_it_asks_them),
     (Mistake::CommitAwaitedForEver, pacing::but_not_for_ever),
+    (
+        Mistake::LaggardUnheard,
+        pacing::one_that_lacks_a_few_blocks_is_heard_before_anybody_is_refused,
+    ),
     (Mistake::YieldsAgain, pacing::who_settles_lets_the_usual_winner_go_first_once),
     (Mistake::RestOfOneOnly, long_logs::what_is_left_of_all_logs_counts),
     (Mistake::SettledBeforeRest, long_logs::a_settlement_has_an_end),

@@ -51,14 +51,33 @@ fn one_that_lacks_only_the_last_block_is_waited_for() {
     assert!(waits(&mut stage, 2, 2), "C may have accepted that block");
 }
 
+/// B's blocks up to this height.
+fn blocks(height: u64) -> Vec<SealedBlock> {
+    let mut head = genesis();
+    let next = |seq| {
+        head = block_of(&head, [("B", element_of(seq, [pays("B", "A", 1)]))]);
+        head.clone()
+    };
+    (1..=height).map(next).collect()
+}
+
+#[test]
+fn one_that_lacks_many_blocks_is_not_waited_for() {
+    let mut stage = Stage::open();
+    append(&mut stage, &blocks(17));
+    stage.hear(OF_C, Message::Heartbeat(standing(0)));
+    stage.pay(TOO_MUCH, 1);
+    assert!(!waits(&mut stage, 18, 18));
+}
+
 #[test]
 fn one_that_shows_by_what_it_says_that_it_has_caught_up_is_waited_for() {
     let mut stage = Stage::open();
-    append(&mut stage, &two_blocks());
+    append(&mut stage, &blocks(17));
     stage.hear(OF_C, Message::Heartbeat(standing(0)));
-    stage.hear(OF_C, prepare("C", 5, &two_blocks()[1]));
+    stage.hear(OF_C, prepare("C", 20, blocks(17).last().unwrap()));
     stage.pay(TOO_MUCH, 1);
-    assert!(waits(&mut stage, 3, 6));
+    assert!(waits(&mut stage, 18, 21));
 }
 
 #[test]

@@ -73,6 +73,7 @@ scenes! {
     who_settles_lets_the_usual_winner_go_first_once,
     who_won_once_is_waited_for_by_nobody,
     who_is_gone_is_no_usual_winner,
+    one_that_lacks_a_few_blocks_is_heard_before_anybody_is_refused,
     ;
     trust:
     one_accuser_stops_nobody_whom_another_has_welcomed,

@@ -4,7 +4,7 @@ use paxos_banking::bank::effects::{Bound, Event, Timer};
 use paxos_banking::bank::ids::WaitId;
 use paxos_banking::bank::ledger::entry::Via;
 use paxos_banking::bank::limits::Limits;
-use paxos_banking::bank::paxos::message::{Message, Vote};
+use paxos_banking::bank::paxos::message::Vote;
 use paxos_banking::bank::reason::{Code, Reason};
 use paxos_banking::bank::request::{ErrorCode, Instruction, Outcome, Reply, Request};
 use paxos_banking::bank::server::Config;
@@ -129,22 +129,6 @@ fn who_is_not_connected_is_not_waited_for() {
     stage.handle(Event::Closed(OF_C));
     stage.pay(TOO_MUCH, 1);
     assert_eq!(stage.hear(OF_B, promise("B", 1, vec![])).outcomes().len(), 1);
-}
-
-#[test]
-fn who_lacks_blocks_is_not_waited_for() {
-    let mut stage = Stage::open();
-    let one = block_after(&genesis(), &[("B", 1)]);
-    let two = block_of(&one, [("B", element_of(2, [pays("B", "A", 1)]))]);
-    stage.fetch("B", &[one, two]);
-    stage.hear(OF_C, Message::Heartbeat(standing(0)));
-    stage.hear(OF_B, Message::Heartbeat(standing(1)));
-    stage.pay(TOO_MUCH, 1);
-    let Message::Promise { ballot, instance, waiting, vote, .. } = promise("B", 1, vec![]) else {
-        unreachable!()
-    };
-    let said = stage.hear(OF_B, Message::Promise { height: 3, ballot, instance, waiting, vote });
-    assert_eq!(said.outcomes().len(), 1, "B, a block behind, takes part: {said:?}");
 }
 
 #[test]

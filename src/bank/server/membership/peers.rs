@@ -111,11 +111,12 @@ impl Peer {
         self.is_connected() && !self.forked && self.height.is_some() && !self.behind
     }
 
-    /// Notes that it holds the chain up to `height`, while this server holds it up to `own`. The last block
-    /// doesn't count: a server that accepted it appends it on hearing of the run for the next.
+    /// Notes that it holds the chain up to `height`, while this server holds it up to `own`. A few blocks don't count: it
+    /// has them in a moment. Who won last may make blocks faster than one hears of them who is not needed for them.
     pub fn holds(&mut self, height: u64, own: Option<u64>) {
+        let few = if planted!(LaggardUnheard) { 1 } else { FEW_BLOCKS };
         self.height = self.height.max(Some(height));
-        self.behind = self.height.map(|height| height.saturating_add(1)) < own;
+        self.behind = self.height.map(|height| height.saturating_add(few)) < own;
     }
 }
 
@@ -132,6 +133,9 @@ pub struct Peers {
     /// Where servers are found, as members told this server when it joined.
     pub(in crate::bank::server) addresses: BTreeMap<ServerId, Address>,
 }
+
+/// The blocks that a server may lack, and yet is expected to take part in a run.
+const FEW_BLOCKS: u64 = 16;
 
 impl Peers {
     /// Starts with peers of which nothing is known.
@@ -301,13 +305,13 @@ mod tests {
         let connected = Peer { incoming: Some(ConnectionId(1)), ..Peer::default() };
         assert!(!connected.is_abreast(), "nobody knows how far it is");
         let mut peer = connected;
-        peer.holds(4, Some(5));
-        assert!(peer.is_abreast(), "the last block does not count");
-        peer.holds(4, Some(6));
+        peer.holds(4, Some(20));
+        assert!(peer.is_abreast(), "a few blocks don't count");
+        peer.holds(4, Some(21));
         assert!(!peer.is_abreast());
-        peer.holds(6, Some(6));
-        peer.holds(3, Some(6));
-        assert_eq!((peer.height, peer.is_abreast()), (Some(6), true), "an older word came late");
+        peer.holds(21, Some(21));
+        peer.holds(3, Some(21));
+        assert_eq!((peer.height, peer.is_abreast()), (Some(21), true), "an older word came late");
         assert!(!Peer { forked: true, ..peer.clone() }.is_abreast());
         assert!(!Peer { incoming: None, ..peer }.is_abreast());
     }

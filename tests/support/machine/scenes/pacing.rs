@@ -3,7 +3,7 @@
 use crate::bank::blockchain::block::SealedBlock;
 use crate::bank::effects::{Event, Timer};
 use crate::bank::ledger::element::Element;
-use crate::bank::paxos::message::Message;
+use crate::bank::paxos::message::{Message, Vote};
 use crate::bank::request::{Instruction, Outcome, Request};
 use crate::machine::stage::*;
 
@@ -137,4 +137,16 @@ pub fn who_is_gone_is_no_usual_winner() {
     let mut stage = two_blocks(("B", 1));
     stage.handle(Event::LinkDown(id("B")));
     assert_eq!(pay_settled(&mut stage, 20, 1).asked(), [id("C")]);
+}
+
+/// Blocks that one server chooses alone, or that two choose without the third, come faster than the third hears of them.
+pub fn one_that_lacks_a_few_blocks_is_heard_before_anybody_is_refused() {
+    let mut stage = two_blocks(("B", 1));
+    stage.hear(OF_C, Message::Heartbeat(standing(0)));
+    stage.pay(TOO_MUCH, 1);
+    let vote = Vote::Log { elements: Vec::new(), cut: false, whole: None };
+    let (ballot, instance) = (ballot(2, "A"), instance("B"));
+    let promise = Message::Promise { height: 3, ballot, instance, waiting: false, vote };
+    let said = stage.hear(OF_B, promise);
+    assert!(said.outcomes().is_empty() && said.sets(Timer::Gather { covered: false }), "{said:?}");
 }
