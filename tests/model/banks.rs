@@ -169,18 +169,18 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "a round finished by another",
-            24_454,
+            25_438,
             with(later(one_needs_a_run()), |b| b.impatience = 1),
         ),
-        exploration("a run after a run", 18_366, later(one_needs_two_runs())),
+        exploration("a run after a run", 16_369, later(one_needs_two_runs())),
         exploration(
             "what two blocks bring",
-            12_577,
+            12_090,
             narrow(Bank { rounds: 2, ..in_order(fair(logs_are_cut(13))) }),
         ),
         exploration(
             "what no block brings, and a crash",
-            598_953,
+            560_104,
             in_order(narrow(with(fair(logs_are_cut(14)), |b| b.crashes = 1))),
         ),
         exploration(
@@ -190,12 +190,12 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "a new account is asked for again",
-            7_450,
+            7_106,
             with(later(payees_are_asked_for_twice()), |b| b.passing = 1),
         ),
         exploration(
             "one waits for what is settled",
-            24_920,
+            32_960,
             in_order(with(fair(one_is_patient()), |b| b.passing = 1)),
         ),
         exploration(
@@ -210,7 +210,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "patience ends in the middle of a run",
-            232_081,
+            204_787,
             with(later(patience_ends()), |b| b.passing = 1),
         ),
         exploration(

@@ -77,17 +77,17 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "it asks two others",
-            15_971,
+            14_216,
             with(none(), |b| (b.beats, b.newer_beats) = (0, 2)),
         ),
         exploration(
             "another competes",
-            64_278,
+            71_480,
             in_one_round(with(one(THREE, vec![b_pays_much()]), |b| b.beats = 0)),
         ),
         exploration(
             "two newer stores in one round",
-            120_477,
+            122_865,
             in_one_round(with(two(), |b| b.beats = 0)),
         ),
     ]
