@@ -103,7 +103,8 @@ fn always_paxos(context: &Context, report: &mut Report) -> Fallible<()> {
 }
 
 /// A payer who has nothing pays back, again and again, what it is given at another server while the payment before is
-/// under way: so its home hears of the gift with what was accepted there last.
+/// under way: so its home hears of the gift with what was accepted there last. The first gift is asked for, and would have
+/// the second one in its block if that came earlier.
 fn same_again(context: &Context, report: &mut Report) -> Fallible<()> {
     let bank = start(context, &[], true)?;
     let (mut told, mut own, mut donor) = (Told::default(), Tally::new(), Tally::new());
@@ -114,6 +115,10 @@ fn same_again(context: &Context, report: &mut Report) -> Fallible<()> {
     let mut at_donor = Wire::open(&bank.addresses["B"])?;
     ask(&mut at_donor, &give, &mut donor, false)?;
     let until = Instant::now() + Duration::from_secs_f64(context.span(4.0).seconds.max(1.0));
+    let since = send(&mut at_home, &pay_back)?;
+    wait_until(since + 2 * DELAY);
+    ask(&mut at_donor, &give, &mut donor, false)?;
+    hear(&mut at_home, &pay_back, &mut own, None)?;
     // The first ones find out who goes on.
     for count in 0.. {
         let since = send(&mut at_home, &pay_back)?;
