@@ -13,7 +13,7 @@ pub enum Timer {
         covered: bool,
     },
     /// Clients that were answered, and that ask again at once, have had the time to do so.
-    Return,
+    Comeback,
     /// Time to repeat the run's prepare or accept to servers that haven't answered.
     Repeat,
     /// A proposer that lost, or that lets others go first, may try again. The time grows with each attempt.

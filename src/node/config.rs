@@ -209,7 +209,7 @@ impl Timings {
             Timer::Heartbeat => self.heartbeat,
             Timer::Gather { covered: false } => self.gather,
             Timer::Gather { covered: true } => self.gather_covered,
-            Timer::Return => self.comeback,
+            Timer::Comeback => self.comeback,
             Timer::Repeat => self.repeat,
             Timer::BackOff { attempt } => doubled(self.back_off, attempt, self.back_off_most),
             Timer::FinishRound => self.finish_round,

@@ -73,7 +73,7 @@ fn spread(timer: Timer) -> Range<f64> {
         Timer::Heartbeat
         | Timer::Gather { .. }
         | Timer::Repeat
-        | Timer::Return
+        | Timer::Comeback
         | Timer::Reconcile
         | Timer::Deadline(_) => LITTLE,
         Timer::Settle => EARLIER,

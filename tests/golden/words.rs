@@ -215,7 +215,7 @@ pub fn timer(timer: Timer) -> &'static str {
         Timer::Reconcile => "a step of reconciling took too long",
         Timer::Deadline(_) => "a transfer has waited for too long",
         Timer::Patience { .. } => "a transfer has waited for money as long as it was to",
-        Timer::Return => "clients that were answered have had the time to come again",
+        Timer::Comeback => "clients that were answered have had the time to come again",
         Timer::Rest => "runs that bring nothing may begin again",
         Timer::LookUp => "payees that nobody knows may be asked for again",
         Timer::Settle => "its log is old enough to be settled",

@@ -99,7 +99,7 @@ fn messages(height: u64, round: u64) -> Vec<Message> {
 
 /// Timers that may go off at any time, whether they were set or not.
 fn late_timers() -> Vec<Timer> {
-    let mut timers = vec![Timer::Return, Timer::Reconcile, Timer::FinishRound, Timer::Repeat];
+    let mut timers = vec![Timer::Comeback, Timer::Reconcile, Timer::FinishRound, Timer::Repeat];
     timers.extend([Timer::LookUp, Timer::Rest, Timer::Settle, Timer::Gather { covered: false }]);
     for wait in EXTREMES.map(WaitId) {
         timers.extend([Timer::Deadline(wait), Timer::Patience { wait, ms: u64::MAX }]);

@@ -179,7 +179,7 @@ impl Bank {
         let mut inputs: Vec<Input> = arriving.map(Input::Arrive).collect();
         let may_run_out = |timer: &&Timer| match timer {
             Timer::Heartbeat => false,
-            Timer::Gather { .. } | Timer::Return | Timer::BackOff { .. } => true,
+            Timer::Gather { .. } | Timer::Comeback | Timer::BackOff { .. } => true,
             Timer::Repeat | Timer::FinishRound | Timer::Reconcile | Timer::Deadline(_) => {
                 state.budget.impatience > 0
             }
@@ -238,7 +238,7 @@ impl Bank {
                 match timer {
                     Timer::Heartbeat
                     | Timer::Gather { .. }
-                    | Timer::Return
+                    | Timer::Comeback
                     | Timer::BackOff { .. } => {}
                     Timer::LookUp | Timer::Rest | Timer::Settle | Timer::Patience { .. } => {
                         state.budget.passing -= 1;

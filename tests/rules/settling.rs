@@ -77,7 +77,7 @@ fn one_reply_tells_of_all_when_the_last_is_in_a_block() {
     let said = stage.win(1, vec![], vec![]);
     assert_eq!(settled(&said), [Some(true), None, Some(true)]);
     assert!(said.cancels(FIRST) && !said.cancels(Timer::Deadline(WaitId(2))));
-    assert!(said.sets(Timer::Return), "the last one still waits: {said:?}");
+    assert!(said.sets(Timer::Comeback), "the last one still waits: {said:?}");
 }
 
 #[test]

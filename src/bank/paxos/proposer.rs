@@ -288,7 +288,7 @@ impl Proposer {
     pub fn gathers_until(&self) -> Option<Timer> {
         match &self.run {
             Some(Run { phase: Phase::Preparing { gathering, .. }, .. }) => gathering.timer(),
-            Some(Run { phase: Phase::GoingOn { waits: true, .. }, .. }) => Some(Timer::Return),
+            Some(Run { phase: Phase::GoingOn { asked: 0 }, .. }) => Some(Timer::Comeback),
             _ => None,
         }
     }

@@ -42,9 +42,7 @@ pub struct Plan {
 pub enum Phase {
     /// In place of phase 1: the promises of a majority stand, and the proposer only waits for its own log to be durable.
     GoingOn {
-        /// True if clients that were just answered have a moment to come again.
-        waits: bool,
-        /// How often it has asked for it.
+        /// How often it has asked for it: never while clients that were just answered have a moment to come again.
         asked: u32,
     },
     /// Phase 1: the proposer collects promises.
@@ -113,7 +111,7 @@ pub enum Promised {
 pub enum Origin {
     /// It was built from these servers' logs.
     Built(Consulted),
-    /// It was built from the logs as they were known, and nobody was asked.
+    /// It was built from the logs as they were known, and no other server was asked.
     Known,
     /// A server accepted it before, in an earlier ballot.
     Adopted,
@@ -124,7 +122,7 @@ pub enum Origin {
 pub enum How {
     /// It was built from promised logs.
     Gathered,
-    /// It was built from the logs as they were known, and nobody was asked.
+    /// It was built from the logs as they were known, and no other server was asked.
     Known,
     /// Some server accepted it before.
     Adopted,

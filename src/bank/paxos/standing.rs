@@ -42,16 +42,16 @@ impl Proposer {
     /// Has the run wait a moment, and then for the own log alone. Returns the timer that has to be set.
     pub fn wait_for_clients(&mut self) -> Option<Timer> {
         let run = self.run.as_mut()?;
-        run.phase = Phase::GoingOn { waits: true, asked: 0 };
-        Some(Timer::Return)
+        run.phase = Phase::GoingOn { asked: 0 };
+        Some(Timer::Comeback)
     }
 
     /// Has the run ask for the own log alone, once more. False if it has asked often enough: what comes in while it asks
     /// makes the log longer.
     pub fn ask_itself(&mut self) -> bool {
         let Some(run) = &mut self.run else { return false };
-        let asked = if let Phase::GoingOn { asked, .. } = run.phase { asked } else { 0 };
-        run.phase = Phase::GoingOn { waits: false, asked: asked + 1 };
+        let asked = if let Phase::GoingOn { asked } = run.phase { asked } else { 0 };
+        run.phase = Phase::GoingOn { asked: asked + 1 };
         asked < MOST_LOOKS
     }
 
@@ -75,8 +75,8 @@ mod tests {
         let me = "A".parse().unwrap();
         proposer.begin(1, (me, LifeId(1)), BTreeSet::new(), BTreeSet::new());
         assert!(!proposer.goes_on(), "it asks the others");
-        assert_eq!(proposer.wait_for_clients(), Some(Timer::Return));
-        assert_eq!(proposer.gathers_until(), Some(Timer::Return));
+        assert_eq!(proposer.wait_for_clients(), Some(Timer::Comeback));
+        assert_eq!(proposer.gathers_until(), Some(Timer::Comeback));
         let looks = std::iter::repeat_with(|| proposer.ask_itself()).take_while(|looks| *looks);
         assert_eq!(looks.count() as u32, MOST_LOOKS);
         assert!(proposer.goes_on() && proposer.gathers_until().is_none());

@@ -176,7 +176,7 @@ impl Server {
         match timer {
             Timer::Heartbeat => self.on_heartbeat(),
             Timer::Gather { .. } => self.on_gather_over(),
-            Timer::Return => self.on_return_over(),
+            Timer::Comeback => self.on_comeback_over(),
             Timer::Repeat => self.on_repeat(),
             Timer::BackOff { attempt } => self.pace.on_back_off_over(attempt),
             Timer::FinishRound => self.on_finish_round(),

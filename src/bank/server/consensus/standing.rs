@@ -34,7 +34,7 @@ impl Server {
         }
         let members: BTreeSet<ServerId> = self.members().cloned().collect();
         let (known, me) = (&self.proposer.knowledge, &self.config.id);
-        !known.gather(&members).is_empty()
+        members.iter().any(|server| !known.log(server).is_empty())
             && self.waiting.is_covered_by(&self.ledger, known, &members, me)
     }
 
@@ -59,7 +59,7 @@ impl Server {
     }
 
     /// Goes on after clients that were answered have had the time to come again.
-    pub(in crate::bank::server) fn on_return_over(&mut self) {
+    pub(in crate::bank::server) fn on_comeback_over(&mut self) {
         if self.proposer.goes_on() {
             self.go_on_with_what_is_known();
         }

@@ -68,11 +68,11 @@ pub fn for_the_logs_of_others_it_asks_them() {
 pub fn clients_that_were_answered_have_a_moment_to_come_again() {
     let (mut stage, one) = asking(true);
     let said = stage.hear(OF_B, accepted_and(&one, Vec::new()));
-    assert!(said.sets(Timer::Return) && said.proposal().is_none(), "{said:?}");
+    assert!(said.sets(Timer::Comeback) && said.proposal().is_none(), "{said:?}");
     assert!(pay_settled(&mut stage, 10, 3).proposal().is_none(), "not yet");
-    let two = stage.time_out(Timer::Return).proposal().expect("a block");
+    let two = stage.time_out(Timer::Comeback).proposal().expect("a block");
     assert_eq!(own_of(&two), [2, 3], "one block for both");
-    assert!(stage.time_out(Timer::Return).free.is_empty(), "once");
+    assert!(stage.time_out(Timer::Comeback).free.is_empty(), "once");
 }
 
 /// A has accepted B's block, and a client asks for more than there is.

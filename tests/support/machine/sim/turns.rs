@@ -124,7 +124,7 @@ impl World {
             Timer::FinishRound | Timer::Reconcile => 1_000,
             Timer::Deadline(_) => 5_000,
             Timer::LookUp => 400,
-            Timer::Return => 1,
+            Timer::Comeback => 1,
             Timer::Rest => 60,
             Timer::Settle => 1_500,
             // Never too early: that is what the client was told.
