@@ -13,9 +13,11 @@ use crate::client::interrupt::{Interrupt, Watched};
 use crate::client::patience::after;
 use crate::wire::Answer;
 
-/// The least time to wait for an answer that comes only when a transfer is settled, or an order about the
-/// members is carried out: a server's own deadline for these, unless it was told another, and a second. A client that asked again earlier
-/// would start the wait anew, and never hear that it was in vain.
+/// The least time to wait for an answer that comes only when a transfer is settled, or an order about the members is
+/// carried out.
+///
+/// It is a server's own deadline for these, unless it was told another, and a second. A client that asked again
+/// earlier would start the wait anew, and never hear that it was in vain.
 const UNTIL_SETTLED: Duration = Duration::from_secs(6);
 
 /// The most time for asking another server where the server is.

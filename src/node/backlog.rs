@@ -174,6 +174,10 @@ impl Backlog {
 
     /// Notes that replies were written, and with them bytes that had waited to be written.
     pub(crate) fn pay(&self, replies: usize, bytes: usize) {
+        if replies == 0 && bytes == 0 {
+            // What a follower is told is owed to nobody.
+            return;
+        }
         if bytes > 0 {
             self.share.subtract(bytes);
         }

@@ -74,10 +74,9 @@ fn spread(timer: Timer) -> Range<f64> {
         | Timer::Gather { .. }
         | Timer::Repeat
         | Timer::Comeback
-        | Timer::Reconcile
-        | Timer::Deadline(_) => LITTLE,
+        | Timer::Reconcile => LITTLE,
         Timer::Settle => EARLIER,
-        Timer::Patience { .. } | Timer::LookUp => LATER,
+        Timer::Patience { .. } | Timer::Deadline(_) | Timer::LookUp => LATER,
     }
 }
 
@@ -151,6 +150,7 @@ mod tests {
         for (timer, ms) in [
             (Timer::Patience { wait: WaitId(1), ms: 2_000 }, 2_000),
             (Timer::LookUp, Timings::default().look_up.as_millis() as u64),
+            (Timer::Deadline(WaitId(1)), Timings::default().deadline.as_millis() as u64),
         ] {
             let time = Duration::from_millis(ms);
             // By chance a wrong spread would do now and then.
@@ -159,6 +159,20 @@ mod tests {
                 assert_eq!(timers.due(now + time - Duration::from_micros(1)), None);
                 assert_eq!(timers.due(now + 2 * time), Some(timer));
             }
+        }
+    }
+
+    /// Bug: one deadline in ten came after more than 6 s, when the client had hung up, and never heard that it had
+    /// waited in vain.
+    #[test]
+    fn a_deadline_passes_before_the_client_that_waits_for_it_asks_again() {
+        // As `client::caller::UNTIL_SETTLED`.
+        const HANGS_UP_AFTER: Duration = Duration::from_secs(6);
+        let now = Instant::now();
+        let deadline = Timer::Deadline(WaitId(1));
+        for _ in 0..100 {
+            let mut timers = running(&[deadline], now);
+            assert_eq!(timers.due(now + HANGS_UP_AFTER - SECOND / 2), Some(deadline));
         }
     }
 

@@ -48,7 +48,8 @@ impl RunSh {
         keeper.args(["-c", KEEPER]).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::null());
         keeper.env("TMUX_TMPDIR", &folder);
         let keeper = keeper.spawn().expect("a shell");
-        RunSh { folder, base_port: three_ports(), redis_port: three_ports(), keeper }
+        let base_port = ports_in_a_row(FIGURES_ABOVE + MOST_SERVERS);
+        RunSh { folder, base_port, redis_port: ports_in_a_row(MOST_SERVERS), keeper }
     }
 
     /// One with a copy of what another, which doesn't run, has in its folder `data`.
@@ -150,13 +151,18 @@ impl Drop for RunSh {
     }
 }
 
-/// The first of three ports in a row that nobody listens at now.
-fn three_ports() -> u16 {
-    let port = |address: String| address.rsplit(':').next().unwrap().parse::<u16>().unwrap();
+/// How many servers a bank may have here: three, and those that are added.
+const MOST_SERVERS: u16 = 6;
+/// How far above a server's port run.sh has the one for its figures.
+const FIGURES_ABOVE: u16 = 100;
+
+/// The first of so many ports in a row that nobody listens at now, and that no other test is given.
+fn ports_in_a_row(count: u16) -> u16 {
+    let port = || free_address().rsplit(':').next().unwrap().parse::<u16>().unwrap();
     loop {
-        let ports = [(); 3].map(|()| port(free_address()));
-        if ports[1] == ports[0] + 1 && ports[2] == ports[1] + 1 {
-            return ports[0];
+        let first = port();
+        if (1..count).all(|place| port() == first + place) {
+            return first;
         }
     }
 }
