@@ -80,7 +80,11 @@ fn measure(
     let mut towns = Vec::new();
     for (name, accounts) in [(OWN, 0), ("10,000", few(context)), ("1,000,000", many)] {
         context.step(&format!("accounts: opening {name}"));
-        towns.push(Town::found(context, &context.setting, flags, name, accounts)?);
+        let town = Town::found(context, &context.setting, flags, name, accounts)?;
+        if !flags.is_empty() {
+            report_memory(report, towns.first(), &town, name, accounts)?;
+        }
+        towns.push(town);
     }
     for run in 1..=context.runs {
         for town in &mut towns {
@@ -91,6 +95,21 @@ fn measure(
         context.step("accounts: checking");
         report.checked(&check(&town.bank, &town.told)?);
     }
+    Ok(())
+}
+
+/// Adds what an account costs each server, by what the largest one has more than that of the bank without others.
+fn report_memory(
+    report: &mut Report,
+    without: Option<&Town>,
+    town: &Town,
+    name: &str,
+    accounts: usize,
+) -> Fallible<()> {
+    let Some(without) = without else { return Ok(()) };
+    let more = town.bank.largest_memory()?.saturating_sub(without.bank.largest_memory()?);
+    let name = format!("memory of a server, each of {name}");
+    report.add(&name, Unit::Bytes, more as f64 / accounts as f64);
     Ok(())
 }
 

@@ -265,6 +265,12 @@ impl Bank {
         self.running.get(id)
     }
 
+    /// The resident memory of the server that has most of it, in bytes.
+    pub fn largest_memory(&self) -> Fallible<u64> {
+        let all = IDS.map(|id| self.process(id).ok_or("a server doesn't run")?.memory());
+        all.into_iter().try_fold(0, |most, memory| Ok(memory?.max(most)))
+    }
+
     /// The Redis of each server, where it may be looked at.
     pub fn redis_urls(&self) -> BTreeMap<String, String> {
         let of = |place: usize, id: &str| match &self.setting.running {

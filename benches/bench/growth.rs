@@ -278,11 +278,7 @@ impl Growth<'_> {
 
     /// Adds what memory and disk are taken.
     fn room(&mut self, report: &mut Report, step: u64) -> Fallible<()> {
-        let mut most = 0;
-        for id in IDS {
-            let memory = self.bank.process(id).ok_or("a server doesn't run")?.memory()?;
-            most = most.max(memory);
-        }
+        let most = self.bank.largest_memory()?;
         let transfers = self.transfers();
         self.memory.push((transfers, most));
         report.add(&self.name(step, "memory of a server"), Unit::Bytes, most as f64);

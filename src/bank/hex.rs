@@ -2,9 +2,16 @@
 
 use std::fmt;
 
-/// Writes 64 digits.
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Writes 64 digits, in one piece: every greeting hashes a text full of hashes.
 pub(crate) fn write(bytes: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    let mut digits = [0; 64];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    f.write_str(str::from_utf8(&digits).expect("digits are ASCII"))
 }
 
 /// Reads 64 digits, in their only spelling: letters are small.

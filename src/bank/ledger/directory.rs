@@ -1,10 +1,9 @@
 //! The accounts' names, with a dense number for each: a bank may have millions of accounts.
 
-use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
-use std::ops::Bound;
 
 use crate::bank::ids::AccountId;
+use crate::bank::ledger::name_order::NameOrder;
 
 /// An account's number: 0, 1, 2… in the order in which this server came to know the accounts. It never
 /// leaves the server.
@@ -52,8 +51,8 @@ pub struct Directory<T = ()> {
     index: Vec<Slot>,
     /// Makes it hard to choose names from outside that meet in the index.
     salt: u64,
-    /// The names in the order of their bytes.
-    names: BTreeSet<AccountId>,
+    /// The accounts in the order of their names' bytes.
+    order: NameOrder,
 }
 
 impl<T: Hash> Hash for Directory<T> {
@@ -67,7 +66,7 @@ impl<T: Default> Directory<T> {
     /// Creates a directory without accounts. `salt` is the server's own, and unknown outside.
     pub fn new(salt: u64) -> Directory<T> {
         const { assert!(size_of::<Account<T>>() == 64, "an account fits on a cache line") };
-        Directory { accounts: Vec::new(), index: Vec::new(), salt, names: BTreeSet::new() }
+        Directory { accounts: Vec::new(), index: Vec::new(), salt, order: NameOrder::default() }
     }
 
     /// Returns how many accounts there are.
@@ -108,11 +107,16 @@ impl<T: Default> Directory<T> {
         after: Option<&AccountId>,
     ) -> impl Iterator<Item = &'a AccountId> {
         let prefix = prefix.as_bytes();
-        let begin = match after.map(AccountId::as_bytes) {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
+        let (begin, strictly) = match after.map(AccountId::as_bytes) {
+            Some(after) if after >= prefix => (after, true),
+            _ => (prefix, false),
         };
-        let names = self.names.range::<[u8], _>((begin, Bound::Unbounded));
+        let is_before = |name: &AccountId| {
+            let name = name.as_bytes();
+            name < begin || (strictly && name == begin)
+        };
+        let name = |number: u32| &self.accounts[number as usize].name;
+        let names = self.order.from(self.order.find(name, is_before)).map(name);
         names.take_while(move |name| name.as_bytes().starts_with(prefix))
     }
 
@@ -165,7 +169,8 @@ impl<T: Default> Directory<T> {
             self.index[slot] = Slot { tag, number };
             assert!(!self.index[slot].is_free(), "fewer accounts than numbers");
             self.accounts.push(Account { name: account.clone(), known: T::default() });
-            self.names.insert(account.clone());
+            let name = |number: u32| &self.accounts[number as usize].name;
+            self.order.insert(number, name);
         }
         AccountNumber(self.index[slot].number)
     }

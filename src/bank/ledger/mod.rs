@@ -8,6 +8,7 @@ pub mod element;
 pub mod entry;
 pub mod local_log;
 pub mod member_change;
+mod name_order;
 pub(crate) mod owners;
 pub mod pages;
 pub(crate) mod quick;
