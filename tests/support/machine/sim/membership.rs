@@ -133,11 +133,14 @@ impl World {
 
     /// Whether a dismissed server waits for the word of one that was dismissed, too. Nobody ever gives it, so that an
     /// operator has to end this server. It waits for all who voted, if it holds the block; else two have to tell it,
-    /// where it knows two.
+    /// where it knows two. One that was admitted and dismissed before it heard of either is told to start anew.
     fn waits_for_the_gone(&self, id: &ServerId) -> bool {
         let now = self.roll();
-        let Some(top) = (self.disks[id].chain.len() as u64).checked_sub(1) else { return false };
-        let known = self.judge.books.register.after(top).expect("somebody has it");
+        let register = &self.judge.books.register;
+        let Some(top) = (self.disks[id].chain.len() as u64).checked_sub(1) else {
+            return register.is_over(self.disks[id].stored.instance);
+        };
+        let known = register.after(top).expect("somebody has it");
         let is_gone = |other: &&ServerId| known.members.get(*other) != now.members.get(*other);
         let others = || known.members.keys().filter(|other| *other != id);
         let here = others().filter(|other| !is_gone(other)).count();

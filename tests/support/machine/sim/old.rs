@@ -64,17 +64,31 @@ impl OldStores {
 
     /// At the end all that could have noticed their end have done so. In a bank with keys, a store that no
     /// operator ever let in was told nothing; and one that doesn't know the others' new keys may have heard of
-    /// its end from one server only, and so is in doubt. So is one that knows one member only: the others whom it
-    /// knew were dismissed.
+    /// its end from one server only, and so is in doubt, if nobody had welcomed it before. So is one that knows one
+    /// member only: the others whom it knew were dismissed.
     pub fn assert_all_stopped(&self, keyed: bool, members: &BTreeMap<ServerId, InstanceId>) {
         let noticed = |old: &&OldStore| {
             let told_nothing = keyed && old.disk.chain.is_empty();
-            let known = old.disk.stored.derived.instances.keys().filter(|id| **id != old.id);
-            let may_be_told_once = keyed || known.filter(|id| members.contains_key(id)).count() < 2;
-            old.stopped || told_nothing || (may_be_told_once && old.server.is_in_doubt())
+            // With keys, whoever rejoined can't be known to an old store.
+            let tells = |(id, instance): &(&ServerId, &InstanceId)| match members.get(*id) {
+                Some(now) => **id != old.id && (!keyed || now == *instance),
+                None => false,
+            };
+            let few = old.disk.stored.derived.instances.iter().filter(tells).count() < 2;
+            let waits = (keyed || few) && old.server.is_in_doubt();
+            let is_deaf = keyed && few;
+            old.stopped || told_nothing || is_deaf || waits
         };
         let goes_on = self.all.iter().find(|old| old.copy_of.is_none() && !noticed(old));
-        assert!(goes_on.is_none(), "an old store of {} goes on", goes_on.unwrap().id);
+        let of = |old: &OldStore| {
+            let OldStore { id, server, disk, friends, accusers, .. } = old;
+            let (blocks, in_doubt) = (disk.chain.len(), server.is_in_doubt());
+            format!(
+                "an old store of {id} goes on, with {blocks} blocks; {accusers:?} spoke against it, {friends:?} didn't; in \
+                 doubt: {in_doubt}"
+            )
+        };
+        assert!(goes_on.is_none(), "{}", of(goes_on.unwrap()));
     }
 }
 

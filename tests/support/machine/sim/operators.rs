@@ -349,7 +349,12 @@ impl World {
     fn change_a_vote(&mut self, roll: &Roll) {
         let Some(id) = self.any(roll.members.keys()) else { return };
         let Some(by) = self.any(roll.members.keys()) else { return };
+        // Nobody gives a vote to a server that has just died with its store: it would be missed for ever. The server that is
+        // asked may not have heard of it yet.
+        let is_lost =
+            self.disks.get(&id).map(|disk| disk.stored.instance) != roll.members.get(&id).copied();
         let change = match roll.votes(&id) {
+            false if is_lost => return,
             false => MemberChange::Promote { server: id },
             true if !self.may_reduce(roll) => return,
             true => {

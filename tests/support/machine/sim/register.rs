@@ -127,8 +127,13 @@ impl Register {
         old: InstanceId,
         new: InstanceId,
     ) -> Turn {
+        if roll.members.values().any(|named| *named == new) {
+            return Turn::VoidRejoin;
+        }
         let present = roll.members.get_mut(server).filter(|present| **present == old);
         let Some(present) = present.filter(|_| !self.over.contains(&new)) else {
+            // The word for this store was of another one: it may never come in on it.
+            self.over.insert(new);
             return Turn::VoidRejoin;
         };
         *present = new;

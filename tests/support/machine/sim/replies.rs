@@ -11,6 +11,9 @@ use crate::bank::request::{ErrorCode, Instruction, Outcome, Reply};
 use super::judge::{Call, Judge};
 use super::tally::Mark;
 
+/// What a server says that takes part and has no room: the request may yet happen.
+const TOO_MUCH: &str = "too much waits at this server already";
+
 impl Judge {
     /// A server replies. What it says must be true by what it names.
     pub fn reply(&mut self, call: Call, reply: &Reply) {
@@ -19,8 +22,9 @@ impl Judge {
             Reply::Batch { outcomes } => outcomes.as_slice(),
             Reply::Settled { consulted, .. } => return self.settled(call, consulted),
             Reply::Error { error: ErrorCode::Forbidden, .. } => return self.unheard(call),
-            // A name outlives the store, so what came while the server learnt may come again under it.
-            Reply::Error { message, .. } if message.contains("rejoins: it serves when") => {
+            // A life that takes no part yet, or just now, may take part later; a name outlives the store, too.
+            // So what came meanwhile may come again under its number, in other company and another order.
+            Reply::Error { error: ErrorCode::Unavailable, message } if message != TOO_MUCH => {
                 return self.unheard(call);
             }
             _ => return,

@@ -321,7 +321,7 @@ impl World {
                 self.tally.mark(mark);
             }
             if self.hosts[id].life == life {
-                self.judge.assert_done(at_once);
+                self.judge.assert_done(life, at_once);
             }
             return;
         }
