@@ -4,7 +4,7 @@
 #[path = "support/machine/mod.rs"]
 mod machine;
 
-use machine::scenes::{keyed_members, leaving, member_blocks, members};
+use machine::scenes::{keyed_members, leaving, member_blocks, members, readmitting};
 use paxos_banking::bank;
 
 /// Each scene is a test here; `tests/planted` plays some of them with a mistake.
@@ -50,6 +50,7 @@ scenes! {
 scenes! {
     leaving:
     who_is_dismissed_by_another_s_run_hears_of_it,
+    a_proposal_does_not_say_that_the_block_before_is_durable,
     who_learns_of_its_dismissal_by_a_proposal_votes_no_more,
     who_asked_to_go_goes_after_a_crash,
     who_missed_its_dismissal_is_told,
@@ -57,6 +58,13 @@ scenes! {
     who_names_one_that_came_back_is_answered,
     who_is_to_leave_brings_nobody_in_by_its_own_word,
     who_is_dismissed_stays_for_those_whom_it_hears,
+    who_is_dismissed_says_where_it_is_found,
+}
+
+scenes! {
+    readmitting:
+    who_never_heard_of_its_admission_and_dismissal_asks_nobody,
+    an_order_waits_for_the_store_in_the_place_of_a_dismissed_one,
 }
 
 scenes! {

@@ -169,18 +169,18 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "a round finished by another",
-            25_438,
+            28_771,
             with(later(one_needs_a_run()), |b| b.impatience = 1),
         ),
         exploration("a run after a run", 16_369, later(one_needs_two_runs())),
         exploration(
             "what two blocks bring",
-            12_090,
+            12_923,
             narrow(Bank { rounds: 2, ..in_order(fair(logs_are_cut(13))) }),
         ),
         exploration(
             "what no block brings, and a crash",
-            560_104,
+            561_317,
             in_order(narrow(with(fair(logs_are_cut(14)), |b| b.crashes = 1))),
         ),
         exploration(
@@ -195,7 +195,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "one waits for what is settled",
-            32_960,
+            59_090,
             in_order(with(fair(one_is_patient()), |b| b.passing = 1)),
         ),
         exploration(
@@ -210,7 +210,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "patience ends in the middle of a run",
-            204_787,
+            207_189,
             with(later(patience_ends()), |b| b.passing = 1),
         ),
         exploration(
@@ -230,23 +230,23 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "impatience, and everything overtakes",
-            1_811_711,
+            1_945_973,
             with(Bank { rounds: 2, ..fair(one_needs_a_run()) }, |b| b.impatience = 1),
         ),
-        exploration("two compete", 1_584_963, later(two_need_runs())),
+        exploration("two compete", 2_367_656, later(two_need_runs())),
         exploration(
             "a pair, a crash, impatience and a retry, and everything overtakes",
-            4_265_444,
+            4_308_057,
             with(fair(a_pair_needs_a_run()), |b| (b.crashes, b.impatience, b.retries) = (1, 1, 1)),
         ),
         exploration(
             "one waits, a crash and a retry, and everything overtakes",
-            610_829,
+            618_271,
             with(fair(one_is_patient_alone()), |b| (b.passing, b.crashes, b.retries) = (1, 1, 1)),
         ),
         exploration(
             "a new account is paid, a crash and a retry",
-            956_791,
+            1_144_901,
             in_order(with(fair(a_payee_is_new()), |b| (b.crashes, b.retries) = (1, 1))),
         ),
     ]

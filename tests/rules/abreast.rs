@@ -77,6 +77,7 @@ fn one_that_shows_by_what_it_says_that_it_has_caught_up_is_waited_for() {
     stage.hear(OF_C, Message::Heartbeat(standing(0)));
     stage.hear(OF_C, prepare("C", 20, blocks(17).last().unwrap()));
     stage.pay(TOO_MUCH, 1);
+    stage.time_out(Timer::BackOff { attempt: 1 });
     assert!(waits(&mut stage, 18, 21));
 }
 

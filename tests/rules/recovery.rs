@@ -86,6 +86,17 @@ fn a_store_of_another_bank_is_refused() {
 }
 
 #[test]
+fn who_rejoins_may_be_told_of_the_members_that_there_are_now() {
+    // It has read no further than block 0, and of no change of the members.
+    let mut config = Config { rejoin: true, ..config() };
+    config.configuration.servers = ["A", "D"].map(id).to_vec();
+    let mut disk = Disk::founded(4, &genesis());
+    disk.stored.active = false;
+    let refused = disk.try_load(config, 1).map(drop).err().map(|error| error.to_string());
+    assert_eq!(refused, None);
+}
+
+#[test]
 fn a_store_whose_chain_is_not_whole_is_refused() {
     says(refused(|disk| drop(disk.chain.remove(0))), "the chain at height 0: it is block 1");
     says(refused(|disk| disk.chain.push(genesis())), "the chain at height 2: it is block 0");

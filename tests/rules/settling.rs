@@ -212,10 +212,6 @@ fn who_only_settles_lets_the_run_of_another_go_first_once() {
     assert!(said.asked().is_empty() && said.sets(Timer::BackOff { attempt: 1 }), "{said:?}");
     assert!(said.notes("the run of B may go first"));
     assert_eq!(stage.time_out(Timer::BackOff { attempt: 1 }).asked().len(), 2, "it had its time");
-
-    let mut stage = Stage::open();
-    stage.hear(OF_B, prepare("B", 3, &genesis()));
-    assert_eq!(stage.pay(TOO_MUCH, 1).asked().len(), 2, "money is more urgent");
 }
 
 #[test]

@@ -29,8 +29,8 @@ impl Knowledge {
         chain.members().map(|server| (server.clone(), self.end(chain, server).seq)).collect()
     }
 
-    /// Adds what a server promised after its known entries. The entries' effects are checked when they are
-    /// in a block.
+    /// Adds what a server promised, as far as it was not known: the server may have told of it since it was asked. The
+    /// entries' effects are checked when they are in a block.
     ///
     /// # Errors
     /// If the promise doesn't go on from the known entries. Then nothing is added.
@@ -40,8 +40,10 @@ impl Knowledge {
         server: &ServerId,
         elements: &[Element],
     ) -> Result<(), BlockError> {
+        let end = self.end(chain, server);
+        let is_new = |one: &&Element| one.first() > end || planted!(ToldTwice);
         let mut log = self.log(server).to_vec();
-        log.extend_from_slice(elements);
+        log.extend(elements.iter().filter(is_new).cloned());
         chain.verify_sequence(server, &log)?;
         self.0.insert(server.clone(), log);
         Ok(())
@@ -49,11 +51,10 @@ impl Knowledge {
 
     /// Adds what a server told of its log beyond a block, as far as it was not known. Such a word asks for nothing, so
     /// one that doesn't fit is dropped.
-    pub fn learn_beyond(&mut self, chain: &Chain, server: &ServerId, beyond: Vec<Element>) {
+    pub fn learn_beyond(&mut self, chain: &Chain, server: &ServerId, beyond: &[Element]) {
         let end = self.end(chain, server);
-        let news: Vec<Element> = beyond.into_iter().filter(|one| one.last() > end).collect();
-        if !news.is_empty() {
-            let _ = self.learn(chain, server, &news);
+        if beyond.iter().any(|one| one.first() > end) {
+            let _ = self.learn(chain, server, beyond);
         }
     }
 

@@ -370,7 +370,7 @@ impl Message {
     }
 
     /// Returns the last block that its sender holds, if it tells: a server that takes part in a run holds the
-    /// block before.
+    /// block before. It may be about to make it durable, if the message [is free](Message::is_free).
     pub fn tells_height(&self) -> Option<u64> {
         match self {
             Message::Prepare { height, .. }

@@ -76,6 +76,8 @@ pub struct Pace {
     yielded_to: Option<(u64, Ballot)>,
     /// The server that proposed the last block, and whether it had proposed the one before.
     winner: (Option<ServerId>, bool),
+    /// True if it is this server's turn after the block that was appended just now.
+    is_next: bool,
     /// True if a block was accepted and nobody commits it: a run is needed for that alone.
     pub finishing: bool,
 }
@@ -144,23 +146,32 @@ impl Pace {
         lets
     }
 
-    /// Returns true, once, if a run that only settles has to let another server's run go first: one run
-    /// settles the logs of all. `asked` is the highest ballot in which this server was asked for this height.
-    pub fn yields_to(&mut self, height: u64, asked: Option<&Ballot>, me: &ServerId) -> bool {
-        let other = asked.filter(|other| other.server != *me);
-        let of = other.map(|other| (height, other.clone()));
-        let again = self.yielded_to == of && !planted!(YieldsAgain);
-        let yields = of.is_some() && !again;
-        if yields {
-            self.yielded_to = of;
+    /// Returns true, once, if a run has to let another server's run go first: one run brings the logs of all. `other` is
+    /// that server's ballot for this height. A run that only settles yields to each such ballot once. An `urgent` one
+    /// yields once for each height, so that one who runs on and on can't hold it up.
+    pub fn yields_to(&mut self, height: u64, other: Option<&Ballot>, urgent: bool) -> bool {
+        let Some(other) = other else { return false };
+        let once = urgent && !planted!(UrgentYieldsOn);
+        let is_it = |(at, ballot): &(u64, Ballot)| *at == height && (once || ballot == other);
+        if self.yielded_to.as_ref().is_some_and(is_it) && !planted!(YieldsAgain) {
+            return false;
         }
-        yields
+        self.yielded_to = Some((height, other.clone()));
+        true
     }
 
-    /// Notes who proposed a block that was appended.
-    pub fn on_block(&mut self, proposer: Option<&ServerId>) {
+    /// Notes who proposed a block that was appended, and whether it is this server's turn after that one.
+    pub fn on_block(&mut self, proposer: Option<&ServerId>, is_next: bool) {
         let again = self.winner.0.as_ref() == proposer;
         self.winner = (proposer.cloned(), again);
+        self.is_next = is_next;
+    }
+
+    /// Ends a back-off if it is this server's turn, and transfers still wait that the last block didn't serve. The timer
+    /// has to be cancelled.
+    pub fn take_turn(&mut self, still_wait: bool) -> Option<Timer> {
+        let is_next = std::mem::take(&mut self.is_next);
+        if is_next && still_wait { self.hurry() } else { None }
     }
 
     /// True if a server proposed the last two blocks.
@@ -318,9 +329,9 @@ mod tests {
             let server: ServerId = server.parse().unwrap();
             Ballot { round, server, life: crate::bank::ids::LifeId(1) }
         };
-        let (mut pace, me) = (Pace::default(), "A".parse().unwrap());
-        let mut yields = |height, of: Option<Ballot>| pace.yields_to(height, of.as_ref(), &me);
-        assert!(!yields(7, None) && !yields(7, Some(ballot(3, "A"))));
+        let mut pace = Pace::default();
+        let mut yields = |height, of: Option<Ballot>| pace.yields_to(height, of.as_ref(), false);
+        assert!(!yields(7, None));
         assert!(yields(7, Some(ballot(3, "B"))) && !yields(7, Some(ballot(3, "B"))));
         assert!(yields(7, Some(ballot(4, "B"))));
         assert!(yields(8, Some(ballot(4, "B"))), "the same ballot is of another run there");

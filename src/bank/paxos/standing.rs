@@ -36,7 +36,7 @@ impl Proposer {
         if let Some(tenure) = &mut self.tenure {
             tenure.told(from, beyond.is_some());
         }
-        self.knowledge.learn_beyond(chain, from, beyond.unwrap_or_default());
+        self.knowledge.learn_beyond(chain, from, &beyond.unwrap_or_default());
     }
 
     /// Has the run wait a moment, and then for the own log alone. Returns the timer that has to be set.

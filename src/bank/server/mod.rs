@@ -33,8 +33,8 @@ mod transfers;
 
 pub use config::{Config, Habit};
 use consensus::{HeldPrepare, Voter};
+use membership::Peers;
 pub use membership::cannot_rejoin;
-use membership::{Peer, Peers};
 use own::{Ledger, OwnStore};
 use transfers::{Clients, Waiting};
 
@@ -130,7 +130,7 @@ impl Server {
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.missed = 0;
             if let Some(height) = message.tells_height() {
-                peer.holds(height, own);
+                peer.tells_of(height, own, !message.is_free());
             }
         }
         match message {
@@ -197,6 +197,8 @@ impl Server {
         }
         self.answer_held_prepare();
         self.look_at_waiting();
+        let timer = self.pace.take_turn(self.transfers_want_run());
+        self.cancel_all(timer);
         if !self.wants_run() {
             self.pace.on_idle();
             self.abandon_run();
@@ -205,8 +207,9 @@ impl Server {
             && !self.waits_for_blocks()
             && !self.waits_for_commit()
         {
-            let only_settles = !self.pace.finishing && !self.transfers_want_run();
-            if self.pace.lets_others_go() || (only_settles && self.yields()) {
+            let urgent = self.transfers_want_run();
+            let finishes = self.pace.finishing;
+            if self.pace.lets_others_go() || (!finishes && self.yields(urgent)) {
                 let timer = self.pace.stand_aside();
                 self.set(timer);
             } else {
@@ -242,7 +245,7 @@ impl Server {
                 true => self.on_message(to.clone(), message),
                 false => self.effects.bind(Bound::Own(message)),
             }
-        } else if self.peers.get(to).is_some_and(Peer::is_linked)
+        } else if self.peers.is_linked(to)
             && self.is_heard_by_its_key(to)
             && self.may_tell(to, &message)
         {

@@ -170,16 +170,16 @@ pub fn the_old_store_comes_back() -> Bank {
 
 pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
-        exploration("one becomes two", 47_397, one_becomes_two()),
-        exploration("two become one", 18_916, two_become_one()),
+        exploration("one becomes two", 57_399, one_becomes_two()),
+        exploration("two become one", 20_982, two_become_one()),
         exploration("who missed its dismissal is told", 36, who_missed_its_dismissal_is_told()),
         exploration("who leaves is paid", 608, who_leaves_is_paid()),
         exploration("two take each other's vote", 575, two_take_each_other_s_vote()),
-        exploration("two are dismissed", 43_131, two_are_dismissed()),
-        exploration("a branch joins", 4_174, a_branch_joins()),
-        exploration("a vote is given", 4_634, a_vote_is_given()),
-        exploration("a vote is taken", 82_671, a_vote_is_taken()),
-        exploration("the old store comes back", 24_474, the_old_store_comes_back()),
+        exploration("two are dismissed", 43_520, two_are_dismissed()),
+        exploration("a branch joins", 5_161, a_branch_joins()),
+        exploration("a vote is given", 4_729, a_vote_is_given()),
+        exploration("a vote is taken", 85_879, a_vote_is_taken()),
+        exploration("the old store comes back", 26_946, the_old_store_comes_back()),
     ]
 }
 
@@ -187,25 +187,25 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     let c_pays =
         |bank: Bank| Bank { asks: [bank.asks, vec![(2, pays("C", "B", 3))]].concat(), ..bank };
     vec![
-        exploration("a vote is taken, and C pays", 95_146, c_pays(a_vote_is_taken())),
+        exploration("a vote is taken, and C pays", 455_941, c_pays(a_vote_is_taken())),
         exploration(
             "a vote is taken, and one is cut off",
-            1_404_638,
+            15_162_449,
             with(a_vote_is_taken(), |b| b.cuts = 1),
         ),
         exploration(
             "a vote is given, and a crash",
-            829_457,
+            2_767_103,
             with(a_vote_is_given(), |b| (b.crashes, b.beats) = (1, 1)),
         ),
         exploration(
             "two take each other's vote, and a crash",
-            24_632,
+            29_937,
             with(two_take_each_other_s_vote(), |b| (b.crashes, b.impatience) = (1, 1)),
         ),
         exploration(
             "who leaves is paid, and a crash",
-            292_511,
+            389_456,
             with(who_leaves_is_paid(), |b| (b.crashes, b.beats, b.impatience) = (1, 1, 1)),
         ),
     ]

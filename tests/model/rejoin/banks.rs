@@ -66,13 +66,13 @@ pub fn quick() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "the old store pays, and comes back",
-            131_414,
+            132_630,
             with(one(THREE, vec![it_pays()]), |b| b.returns = true),
         ),
         exploration("the newer store pays", 25_235, one(THREE, vec![the_newer_pays()])),
         exploration(
             "the newer store needs a run",
-            136_855,
+            179_645,
             one(THREE, vec![(3, pays("C", "B", 12))]),
         ),
         exploration(
@@ -82,7 +82,7 @@ pub fn quick() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "another competes",
-            71_480,
+            71_877,
             in_one_round(with(one(THREE, vec![b_pays_much()]), |b| b.beats = 0)),
         ),
         exploration(
@@ -98,7 +98,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
     vec![
         exploration(
             "another competes, and reaches the old store again",
-            341_272,
+            767_985,
             Bank {
                 one_way: true,
                 ..in_one_round(with(one(THREE, vec![b_pays_much()]), |b| {
@@ -108,12 +108,12 @@ pub fn deep() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "another competes, and the old store pays",
-            145_858,
+            823_483,
             in_one_round(with(one(THREE, vec![it_pays(), b_pays_much()]), |b| b.beats = 0)),
         ),
         exploration(
             "another competes, and hears of it late",
-            248_449,
+            1_042_199,
             in_one_round(one(THREE, vec![b_pays_much()])),
         ),
         exploration(
@@ -125,7 +125,7 @@ pub fn deep() -> Vec<Exploration<Bank>> {
         ),
         exploration(
             "another crashes",
-            275_395,
+            701_994,
             with(none(), |b| (b.beats, b.crashes, b.newer_beats) = (0, 1, 2)),
         ),
         exploration(
@@ -133,9 +133,9 @@ pub fn deep() -> Vec<Exploration<Bank>> {
             109_193,
             Bank { chatter_at_once: false, ..none() },
         ),
-        exploration("two newer stores", 2_666_316, two()),
+        exploration("two newer stores", 7_777_708, two()),
         exploration("of five servers", 39_680, of_five()),
-        exploration("two newer stores, each heard by one", 329_917, each_heard_by_one()),
+        exploration("two newer stores, each heard by one", 331_358, each_heard_by_one()),
     ]
 }
 

@@ -243,9 +243,21 @@ impl State {
                 Bound::Reply(_, Some(ask), Reply::Error { .. }) => {
                     self.told[ask as usize] = Some(Some(Err(())));
                 }
+                Bound::HangUp(peer) => self.hang_up(place, &peer),
                 other => panic!("nobody asked for this: {other:?}"),
             }
         }
+    }
+
+    /// One ends the connection that it dialled, since it can't speak to whom it found there.
+    fn hang_up(&mut self, place: usize, peer: &ServerId) {
+        let Some(link) = self.link(place, peer).cloned() else { return };
+        self.remove(&link);
+        // It may be tried again, and no number of tries is to make another state.
+        assert_eq!(self.taken[link.to], link.name, "nobody hangs up but who has just dialled");
+        self.taken[link.to] -= 1;
+        self.turn_at_once(place, Event::LinkDown(peer.clone()));
+        self.turn_at_once(link.to, Event::Closed(ConnectionId(link.name)));
     }
 
     fn next_of(&self, wanted: impl Fn(&Flight) -> bool) -> Option<Flight> {

@@ -87,7 +87,8 @@ impl Server {
             self.count(|runs| runs.lost += 1);
         }
         self.pace.finishing = false;
-        self.pace.on_block(block.block().proposer.as_ref());
+        let proposer = block.block().proposer.as_ref();
+        self.pace.on_block(proposer, self.comes_after(proposer));
         self.proposer.wary = false;
         self.waiting.look_again = true;
         if rejoins {
@@ -108,6 +109,15 @@ impl Server {
         let (height, by) = (block.height(), block.block().proposer.clone());
         self.note(Note::Appended { height, by, content: content(block), beaten });
         Ok(())
+    }
+
+    /// True if it is this server's turn after a block: among all who are there, it comes next after the proposer.
+    fn comes_after(&self, proposer: Option<&ServerId>) -> bool {
+        let me = &self.config.id;
+        let Some(last) = proposer.filter(|last| *last != me) else { return false };
+        let is_there = |id: &&ServerId| *id == me || self.peers.is_linked(id);
+        let later = self.members().filter(|id| *id > last).find(is_there);
+        later.or_else(|| self.members().find(is_there)) == Some(me) || planted!(TurnOfAll)
     }
 
     /// Appends a block that Paxos chose, as this server knows by its own part in the choice.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Server;
-use super::super::membership::Peer;
 use super::foreseen::Foreseen;
 use crate::bank::blockchain::block::{BlockHash, SealedBlock};
 use crate::bank::effects::{Timer, Write};
@@ -301,8 +300,7 @@ impl Server {
     pub(in crate::bank::server) fn waits_for_commit(&self) -> bool {
         let finishes = self.pace.finishing && !planted!(CommitAwaitedForEver);
         let accepted = self.voter.acceptor.accepted().filter(|_| !finishes);
-        accepted
-            .is_some_and(|(ballot, _)| self.peers.get(&ballot.server).is_some_and(Peer::is_linked))
+        accepted.is_some_and(|(ballot, _)| self.peers.is_linked(&ballot.server))
     }
 
     /// Finishes the round of a block that was accepted here a while ago.

@@ -6,12 +6,14 @@ use crate::bank::ids::ServerId;
 use crate::bank::note::Warning;
 
 impl Server {
-    /// Returns how many peers have to reject the store before this server stops: two, where there are two.
+    /// Returns how many peers have to reject the store before this server stops: two, where there are two. Whoever learns
+    /// the chain does not know the members before it holds all of it: there may be two.
     fn accusers_needed(&self) -> usize {
         let needed = if planted!(OneAccuserIsEnough) { 1 } else { 2 };
-        // Whoever learns the chain does not know the members before it holds all of it.
-        let counts = |id: &&ServerId| self.rejoins() || self.is_member(id);
-        needed.min(self.peers.ids().filter(counts).count().max(1))
+        if self.rejoins() {
+            return needed;
+        }
+        needed.min(self.peers.ids().filter(|id| self.is_member(id)).count().max(1))
     }
 
     /// True if one peer rejects this server's store, and no connected peer has welcomed it. Until one does,

@@ -372,6 +372,10 @@ impl Server {
         for peer in self.peers.values_mut() {
             peer.missed = peer.missed.saturating_add(1);
         }
+        // Who asked that long ago may have found nothing, and said so to nobody.
+        if !planted!(AskedForEver) {
+            self.voter.asked = None;
+        }
         self.send_all(&Message::Heartbeat(self.standing()));
         self.ask_to_rejoin();
         self.append_opening();

@@ -9,6 +9,7 @@ use super::orders::Joiner;
 use super::peers::Peer;
 use crate::bank::address::Address;
 use crate::bank::blockchain::chain::Chain;
+use crate::bank::blockchain::members::Objection;
 use crate::bank::effects::Bound;
 use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::{AccountId, ServerId};
@@ -32,6 +33,10 @@ impl Server {
         proved: Option<Fingerprint>,
     ) -> Result<(), String> {
         let Hello { id, instance, .. } = hello;
+        // It may have been admitted and dismissed before it heard of either: no order brings it back.
+        if self.chain().is_deposed(*instance) {
+            return Err(self.refuse_admission(id, &Objection::Instance(*instance)));
+        }
         let joiner = Joiner { instance: *instance, key: proved };
         let named = if self.is_keyed() { joiner } else { Joiner { key: None, ..joiner } };
         if self.peers.orders.admits(id, named) || planted!(JoinsUnordered) {
@@ -95,8 +100,8 @@ impl Server {
         }
     }
 
-    /// Returns where the members are found, for a server that the bank was not founded with, or that may have been
-    /// dismissed since and come back.
+    /// Returns where the members and this server are found, for a server that the bank was not founded with, or that
+    /// may have been dismissed since and come back.
     pub(super) fn addresses_for(&self, id: &ServerId) -> BTreeMap<ServerId, Address> {
         let knows_them = |chain: &Chain| {
             let is_founding = chain.derived().membership.is_founding();
@@ -106,7 +111,8 @@ impl Server {
             return BTreeMap::new();
         }
         let at = |id: &ServerId| Some((id.clone(), self.address(id)?.parse().ok()?));
-        self.members().filter_map(at).collect()
+        // Whoever is dismissed may still be the only one to say so, and has to be asked.
+        self.members().chain([&self.config.id]).filter_map(at).collect()
     }
 
     /// Makes the peers those whom the chain names, and dials each where it is found. A server that has yet to take

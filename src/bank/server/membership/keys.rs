@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Server;
 use super::asking::Newcomer;
-use super::peers::Peer;
 use crate::bank::blockchain::block::Genesis;
 use crate::bank::blockchain::chain::Chain;
 use crate::bank::effects::Bound;
@@ -109,8 +108,7 @@ impl Server {
     /// Ends the connections to peers that a block has given other keys.
     pub(in crate::bank::server) fn hang_up_on_old_keys(&mut self) {
         for id in self.peer_ids() {
-            let is_up = self.peers.get(&id).is_some_and(Peer::is_linked);
-            if is_up && !self.is_heard_by_its_key(&id) {
+            if self.peers.is_linked(&id) && !self.is_heard_by_its_key(&id) {
                 self.effects.bind(Bound::HangUp(id));
             }
         }

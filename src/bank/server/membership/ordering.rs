@@ -207,7 +207,10 @@ impl Server {
             self.peers.orders.ordered.clone().into_iter().collect();
         for (server, Ordered { at, key, branch }) in ordered {
             let greeted = self.peers.get(&server).filter(|peer| peer.joins);
-            let Some(instance) = greeted.and_then(|peer| peer.instance) else { continue };
+            let instance = greeted.and_then(|peer| peer.instance);
+            // What the last store said, which is over, is not what the one says that comes in its place.
+            let is_its_own = |instance: &InstanceId| !self.chain().is_deposed(*instance);
+            let Some(instance) = instance.filter(is_its_own) else { continue };
             let change = MemberChange::Admit(Admission {
                 server: server.clone(),
                 instance,
@@ -216,9 +219,7 @@ impl Server {
                 branch,
             });
             if let Some(objection) = self.chain().derived().objection(&change) {
-                self.peers.orders.ordered.remove(&server);
-                self.answer_orders_about(&server, Err(objection.to_string()));
-                self.follow_members();
+                self.refuse_admission(&server, &objection);
                 continue;
             }
             let action = Action::Member(Box::new(change.clone()));
@@ -231,6 +232,16 @@ impl Server {
                 asked.logged = Some((change.clone(), position));
             }
         }
+    }
+
+    /// Ends the orders to admit a server, and returns why, in words.
+    pub(super) fn refuse_admission(&mut self, server: &ServerId, objection: &Objection) -> String {
+        let why = objection.to_string();
+        if self.peers.orders.ordered.remove(server).is_some() {
+            self.answer_orders_about(server, Err(why.clone()));
+            self.follow_members();
+        }
+        why
     }
 
     fn log_change(&mut self, change: MemberChange) -> Position {

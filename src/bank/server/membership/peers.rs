@@ -61,7 +61,7 @@ pub struct Peer {
     pub instance: Option<InstanceId>,
     /// The furthest point at which it was seen.
     pub seen: Option<Sighting>,
-    /// The highest height that it is known to hold.
+    /// The highest height that it is known to hold for good.
     pub height: Option<u64>,
     /// True if by its last word it lacks blocks that this server held then.
     pub behind: bool,
@@ -114,9 +114,18 @@ impl Peer {
     /// Notes that it holds the chain up to `height`, while this server holds it up to `own`. A few blocks don't count: it
     /// has them in a moment. Who won last may make blocks faster than one hears of them who is not needed for them.
     pub fn holds(&mut self, height: u64, own: Option<u64>) {
+        self.tells_of(height, own, true);
+    }
+
+    /// Notes that it tells of a block at this height, which it holds for good or may yet lose in a crash. Both show how
+    /// far it is.
+    pub fn tells_of(&mut self, height: u64, own: Option<u64>, for_good: bool) {
         let few = if planted!(LaggardUnheard) { 1 } else { FEW_BLOCKS };
-        self.height = self.height.max(Some(height));
-        self.behind = self.height.map(|height| height.saturating_add(few)) < own;
+        let seen = self.height.max(Some(height));
+        if for_good || planted!(ProposalTellsHeight) {
+            self.height = seen;
+        }
+        self.behind = seen.map(|height| height.saturating_add(few)) < own;
     }
 }
 
@@ -158,6 +167,11 @@ impl Peers {
     /// Returns a peer.
     pub fn get(&self, id: &ServerId) -> Option<&Peer> {
         self.known.get(id)
+    }
+
+    /// True if a server is a peer, and messages can be sent to it.
+    pub fn is_linked(&self, id: &ServerId) -> bool {
+        self.get(id).is_some_and(Peer::is_linked)
     }
 
     /// Returns a peer, to be changed.

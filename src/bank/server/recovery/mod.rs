@@ -152,7 +152,9 @@ impl Recovery {
         let genesis = chain.genesis();
         let founded_with = |id: &ServerId| genesis.servers.contains_key(id);
         let changed = !self.stored.derived.membership.is_founding();
-        let is_later = !founded_with(id) || changed || self.config.join;
+        // Whoever learns the chain may have read of no change yet, and be told of the members that there are now.
+        let learns = self.config.join || self.config.rejoin;
+        let is_later = !founded_with(id) || changed || learns;
         let balance_fits =
             configuration.opening_balance == genesis.opening_balance || genesis.origin.is_some();
         let terms_fit = balance_fits && configuration.issuing == genesis.issuing;
@@ -166,8 +168,7 @@ impl Recovery {
         }
         let is_known = founded_with(id) || self.stored.derived.included.contains_key(id);
         // The blocks that name it may not have come yet.
-        let is_learning = self.config.join || self.config.rejoin;
-        match is_known || is_learning {
+        match is_known || learns {
             true => Ok(()),
             false => corrupt(Place::Block(0), format!("it does not know {id}")),
         }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Server;
-use super::super::membership::Peer;
 use super::until_settled::{Settling, settled_by};
 use super::verdict::Verdict;
 use crate::bank::effects::{Bound, Timer};
@@ -190,21 +189,25 @@ impl Server {
             && self.sees_majority()
     }
 
-    /// True, once, if another server's run for this height has to go first: one run settles the logs of all.
-    pub(in crate::bank::server) fn yields(&mut self) -> bool {
-        let asked = self.voter.asked.as_ref().or_else(|| self.usual_winner()).cloned();
+    /// True, once, if another server's run for this height has to go first: one run settles the logs of all, and brings
+    /// money to all who wait for some, which is `urgent`.
+    pub(in crate::bank::server) fn yields(&mut self, urgent: bool) -> bool {
+        let runs = self.voter.asked.as_ref().filter(|ballot| self.peers.is_linked(&ballot.server));
+        let asked = runs.or_else(|| self.usual_winner().filter(|_| !urgent)).cloned();
         let height = self.chain().height() + 1;
-        let yields = self.pace.yields_to(height, asked.as_ref(), &self.config.id);
+        let yields = self.pace.yields_to(height, asked.as_ref(), urgent);
         if let Some(other) = asked.filter(|_| yields) {
             self.note(Note::Yields(other.server));
         }
         yields
     }
 
-    /// Returns the ballot of a peer that has won twice in a row, and goes on in it if anybody waits there.
+    /// Returns the ballot of a peer that has won twice in a row, and goes on in it if anybody waits there. None if this
+    /// server settles by habit, or for others: then its peers mostly do so too, and nobody goes on in a ballot.
     fn usual_winner(&self) -> Option<&Ballot> {
         let promised = self.voter.acceptor.promised()?;
-        let is_here = self.peers.get(&promised.server).is_some_and(Peer::is_linked);
-        (is_here && self.pace.usually_wins(&promised.server)).then_some(promised)
+        let goes_on = self.peers.is_linked(&promised.server)
+            && (self.only_its_own_entries_wait() || planted!(HabitYields));
+        (goes_on && self.pace.usually_wins(&promised.server)).then_some(promised)
     }
 }

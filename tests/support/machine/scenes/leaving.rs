@@ -1,7 +1,7 @@
 //! The scenes of servers that asked to be dismissed, and are away or unheard of when the block is chosen.
 
 use crate::bank::blockchain::block::{Block, SealedBlock};
-use crate::bank::effects::{Event, Timer, Write};
+use crate::bank::effects::{Bound, Event, Timer, Write};
 use crate::bank::ids::ConnectionId;
 use crate::bank::ledger::entry::Action;
 use crate::bank::ledger::member_change::MemberChange;
@@ -11,7 +11,8 @@ use crate::machine::cluster::{Cluster, Name, id};
 use crate::machine::disk::Disk;
 use crate::machine::scenes::members::{THREE, admit, at, demote, dismiss, is_sound, order, with_d};
 use crate::machine::stage::{
-    OF_B, OF_C, OPENING, Stage, accept, block_after, commit, element_of, genesis, prepare, standing,
+    OF_B, OF_C, OPENING, Stage, accept, block_after, commit, element_of, genesis, hello, prepare,
+    standing,
 };
 
 /// D has logged that it goes, and another member's run is to put this into the chain.
@@ -100,19 +101,40 @@ pub fn who_knows_nobody_any_more_is_found() {
     is_sound(&mut cluster, &["C", "D"], 300);
 }
 
-/// Whoever proposes for the next height holds the block that dismisses this server, and so tells of it.
+/// A has accepted B's block, which dismisses it.
+fn has_accepted_its_dismissal() -> (Stage, SealedBlock) {
+    let mut stage = Stage::open();
+    stage.pay(OPENING, 1);
+    stage.request(Request::Members(dismiss("A")));
+    stage.hear(OF_B, prepare("B", 7, &genesis()));
+    let own = stage.disk.stored.log.to_vec();
+    let one = SealedBlock::seal(Block {
+        logs: [(id("A"), own)].into(),
+        ..Block::clone(block_after(&genesis(), &[]).block())
+    });
+    stage.hear(OF_B, accept("B", 7, &one));
+    (stage, one)
+}
+
+/// Bug (seed 329015): a prepare leaves before its proposer's last block is durable. A dismissed server took it for a word
+/// that this block is held, and went; the proposer had died, and never came to the block.
+pub fn a_proposal_does_not_say_that_the_block_before_is_durable() {
+    let (mut stage, one) = has_accepted_its_dismissal();
+    let said = stage.hear(OF_B, prepare("B", 8, &one));
+    assert!(said.appends() && said.notes("dismissed by block 1"), "{said:?}");
+    stage.hear(OF_C, prepare("C", 9, &one));
+    let said = stage.time_out(Timer::Heartbeat);
+    assert!(said.stop.is_none(), "they may need the block: {said:?}");
+    for of in [OF_B, OF_C] {
+        stage.hear(of, Message::Heartbeat(standing(1)));
+    }
+    assert!(stage.time_out(Timer::Heartbeat).stop.is_some(), "both hold it");
+}
+
+/// Whoever proposes for the next height has the block that dismisses this server, and so tells of it.
 pub fn who_learns_of_its_dismissal_by_a_proposal_votes_no_more() {
     for (accepts, what) in [(true, "an accept"), (false, "a prepare")] {
-        let mut stage = Stage::open();
-        stage.pay(OPENING, 1);
-        stage.request(Request::Members(dismiss("A")));
-        stage.hear(OF_B, prepare("B", 7, &genesis()));
-        let own = stage.disk.stored.log.to_vec();
-        let one = SealedBlock::seal(Block {
-            logs: [(id("A"), own)].into(),
-            ..Block::clone(block_after(&genesis(), &[]).block())
-        });
-        stage.hear(OF_B, accept("B", 7, &one));
+        let (mut stage, one) = has_accepted_its_dismissal();
         let said = match accepts {
             true => stage.hear(OF_B, accept("B", 7, &block_after(&one, &[("B", 1)]))),
             false => stage.hear(OF_B, prepare("B", 8, &one)),
@@ -170,8 +192,8 @@ pub fn who_is_to_leave_brings_nobody_in_by_its_own_word() {
     assert!(cluster.is_named("C", "B2"), "another one brings it in");
 }
 
-/// A branch may know nobody else who holds the block that dismisses this server, if that names newcomers.
-pub fn who_is_dismissed_stays_for_those_whom_it_hears() {
+/// A, which B's block dismisses. B alone votes then, and holds the block; C doesn't.
+fn a_is_dismissed() -> Stage {
     let mut stage = Stage::open();
     stage.pay(OPENING, 1);
     stage.request(Request::Members(dismiss("A")));
@@ -185,7 +207,24 @@ pub fn who_is_dismissed_stays_for_those_whom_it_hears() {
     let said = stage.hear(OF_B, commit(&block));
     assert!(said.notes("dismissed by block 1") && said.stop.is_none(), "{said:?}");
     stage.hear(OF_B, Message::Heartbeat(standing(1)));
-    // B alone votes now, and holds the block. C doesn't, and is there.
+    stage
+}
+
+/// Whoever needs the block may have started anew, by a member that is gone (the simulator's seed 243984).
+pub fn who_is_dismissed_says_where_it_is_found() {
+    let mut stage = a_is_dismissed();
+    let said = stage.handle(Event::Greeted(ConnectionId(77), hello("C")));
+    let answer = said.bound.iter().find_map(|bound| match bound {
+        Bound::Answer(_, Message::Hello(hello)) => Some(hello.addresses.clone()),
+        _ => None,
+    });
+    let named: Vec<_> = answer.expect("it is welcome").into_keys().collect();
+    assert_eq!(named, ["A", "B", "C"].map(id));
+}
+
+/// A branch may know nobody else who holds the block that dismisses this server, if that names newcomers.
+pub fn who_is_dismissed_stays_for_those_whom_it_hears() {
+    let mut stage = a_is_dismissed();
     for _ in 0..5 {
         stage.hear(OF_C, Message::Heartbeat(standing(0)));
         assert!(stage.time_out(Timer::Heartbeat).stop.is_none(), "C lacks the block");

@@ -40,7 +40,7 @@ pub fn order(cluster: &mut Cluster, name: Name, order: Order) -> Result<Vec<Memb
     }
 }
 
-fn names(members: &[MemberStatus]) -> String {
+pub fn names(members: &[MemberStatus]) -> String {
     members.iter().map(|member| member.server.as_str()).collect()
 }
 
@@ -49,7 +49,7 @@ fn voters(members: &[MemberStatus]) -> String {
     voters.map(|member| member.server.as_str()).collect()
 }
 
-fn members(cluster: &mut Cluster, name: Name) -> Vec<MemberStatus> {
+pub fn members(cluster: &mut Cluster, name: Name) -> Vec<MemberStatus> {
     order(cluster, name, Order::Show).unwrap()
 }
 
@@ -222,8 +222,8 @@ pub fn a_dismissed_server_stays_until_the_others_hold_the_block() {
     cluster.run(1_000);
     // A accepts the block, and hears nothing of its being chosen.
     let request = Request::Members(dismiss("D"));
-    cluster.tell("D", Event::Request(ConnectionId(77_777), None, request));
     let height = cluster.height("D");
+    cluster.tell("D", Event::Request(ConnectionId(77_777), None, request));
     cluster.run(20_000);
     assert!(cluster.height("D") > height, "the block is chosen");
     assert!(cluster.stopped("D").contains("no member"), "{}", cluster.stopped("D"));

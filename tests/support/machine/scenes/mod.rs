@@ -14,6 +14,7 @@ pub mod member_blocks;
 pub mod members;
 pub mod names;
 pub mod pacing;
+pub mod readmitting;
 pub mod rejoining;
 pub mod tenure;
 pub mod trust;

@@ -128,6 +128,63 @@ pub fn who_settles_lets_the_usual_winner_go_first_once() {
     assert_eq!(said.asked().len(), 2, "{said:?}");
 }
 
+pub fn who_waits_for_money_lets_a_run_go_first_once_for_each_height() {
+    let mut stage = Stage::open();
+    stage.hear(OF_B, prepare("B", 3, &genesis()));
+    let said = stage.pay(OPENING + 9, 1);
+    assert!(said.asked().is_empty() && said.notes("the run of B may go first"), "{said:?}");
+    // B runs on and on, and finds nothing.
+    stage.hear(OF_B, prepare("B", 4, &genesis()));
+    let said = stage.time_out(Timer::BackOff { attempt: 1 });
+    assert_eq!(said.asked().len(), 2, "{said:?}");
+}
+
+pub fn who_asked_long_ago_is_waited_for_by_nobody() {
+    let mut stage = Stage::open();
+    stage.hear(OF_B, prepare("B", 3, &genesis()));
+    stage.time_out(Timer::Heartbeat);
+    assert_eq!(stage.pay(OPENING + 9, 1).asked().len(), 2);
+}
+
+pub fn nor_is_who_asked_and_is_gone() {
+    let mut stage = Stage::open();
+    stage.hear(OF_B, prepare("B", 3, &genesis()));
+    stage.handle(Event::LinkDown(id("B")));
+    assert_eq!(stage.pay(OPENING + 9, 1).asked(), [id("C")]);
+}
+
+/// A waits for more money than there is, and has let B's run go first. Then this server's block comes, with 5 for A.
+fn after_a_block_of(proposer: &str, more: u64) -> Said {
+    let mut stage = Stage::open();
+    stage.hear(OF_B, prepare("B", 3, &genesis()));
+    assert!(stage.pay(OPENING + more, 1).asked().is_empty());
+    let mut one = block_after(&genesis(), &[("B", 5)]).block().clone();
+    one.proposer = Some(id(proposer));
+    let one = SealedBlock::seal(one);
+    let connection = connection(&id(proposer));
+    stage.hear(connection, accept(proposer, 4, &one));
+    stage.hear(connection, commit(&one))
+}
+
+/// The turn goes round: after C's block it is A's, and after B's it is C's.
+pub fn whose_turn_it_is_begins_with_the_block_if_it_still_waits() {
+    let said = after_a_block_of("C", 9);
+    assert!(said.asked().len() == 2 && said.cancels(Timer::BackOff { attempt: 1 }), "{said:?}");
+    let said = after_a_block_of("C", 5);
+    assert!(said.asked().is_empty() && !said.outcomes().is_empty(), "it is served: {said:?}");
+    let said = after_a_block_of("B", 9);
+    assert!(said.asked().is_empty() && said.appends(), "it is C's turn: {said:?}");
+}
+
+/// Bug: where all servers settled by habit, each waited now and then for a winner that had nothing to settle: entries
+/// came into a block a quarter later.
+pub fn who_settles_by_habit_waits_for_no_usual_winner() {
+    let mut stage = two_blocks(("B", 1));
+    stage.pay(20, 1);
+    let said = stage.time_out(Timer::Settle);
+    assert!(said.asked().len() == 2 && !said.notes("B may go first"), "{said:?}");
+}
+
 pub fn who_won_once_is_waited_for_by_nobody() {
     let mut stage = two_blocks(("C", 2));
     assert_eq!(pay_settled(&mut stage, 20, 1).asked().len(), 2);

@@ -111,6 +111,18 @@ pub fn where_the_money_is_known_the_next_block_is_proposed_at_once() {
     assert!(matches!(said.outcomes()[..], [Outcome::Accepted { .. }]), "{said:?}");
 }
 
+/// Bug (seed 331691): a server told twice of the same entries, with a late *accepted* and with its promise. The promise was
+/// taken for a wrong one; if it was the server's own, the run waited for it for ever.
+pub fn what_is_told_while_a_run_asks_for_it_is_known_once() {
+    let (mut stage, one) = after_a_run(Some(Vec::new()));
+    assert_eq!(prepares(&stage.pay(7, 2)).len(), 2);
+    stage.hear(OF_B, accepted_and(&one, 1, Some(vec![b2(7)])));
+    let said = stage.hear(OF_B, promise_at(2, "B", 1, vec![b2(7)]));
+    assert!(!said.notes("a promise of B is wrong"), "{said:?}");
+    let two = stage.hear(OF_C, promise_at(2, "C", 1, vec![])).proposal().expect("a block");
+    assert_eq!(two.block().log(&id("B")), [b2(7)]);
+}
+
 pub fn what_is_told_too_late_to_be_counted_is_known_all_the_same() {
     let (mut stage, one) = after_a_run(Some(Vec::new()));
     let of_c = element("C", 9);
@@ -156,6 +168,7 @@ pub fn a_higher_ballot_ends_it_and_so_does_a_crash() {
     stage.hear(OF_C, prepare("C", 5, &one));
     let said = stage.pay(7, 2);
     assert!(said.proposal().is_none(), "{said:?}");
+    let said = stage.time_out(Timer::BackOff { attempt: 1 });
     assert_eq!(prepares(&said)[0], (2, ballot(6, "A")));
     let (mut stage, _) = after_a_run(Some(vec![b2(7)]));
     let said = stage.pay(7, 2);

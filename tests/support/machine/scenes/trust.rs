@@ -4,7 +4,7 @@ use crate::bank::effects::{Bound, Event, Timer, Write};
 use crate::bank::ids::{ConnectionId, InstanceId, LifeId, TurnNumber};
 use crate::bank::ledger::entry::Position;
 use crate::bank::paxos::ballot::Ballot;
-use crate::bank::paxos::message::{Hello, Message, Sighting, Vote};
+use crate::bank::paxos::message::{Configuration, Hello, Message, Sighting, Vote};
 use crate::bank::request::{Outcome, Reply};
 use crate::bank::server::Config;
 
@@ -88,9 +88,19 @@ pub fn nor_does_it_vote_or_propose_until_then() {
     assert!(pays_now(&mut stage, 1));
 }
 
+/// Who joins was told of one member, and doesn't know how many there are.
+pub fn who_joins_is_not_ended_by_the_only_member_it_knows() {
+    let configuration = Configuration { servers: Vec::new(), ..configuration() };
+    let addresses = ["A", "B"].map(|name| (id(name), format!("{name}:7000"))).into();
+    let mut stage = Stage::baby_as(Config { join: true, configuration, addresses, ..config() });
+    let said = greet(&mut stage, saw_more("B"));
+    assert!(said.stop.is_none() && stage.server.is_in_doubt(), "{said:?}");
+    assert!(greet(&mut stage, hello("B")).notes("so it goes on"), "it was mistaken");
+}
+
 pub fn in_a_bank_of_two_one_word_is_enough() {
     let servers = ["A", "B"].map(id).to_vec();
-    let two = crate::bank::paxos::message::Configuration { servers, ..configuration() };
+    let two = Configuration { servers, ..configuration() };
     let mut stage = Stage::baby_as(Config { configuration: two.clone(), ..config() });
     let lie = Hello { configuration: two, ..knows_another("B") };
     assert!(greet(&mut stage, lie).stop.is_some());
