@@ -108,6 +108,10 @@ pub struct Arguments {
     #[arg(long, value_name = "PROGRAM", conflicts_with = "cluster", value_parser = parse_file)]
     pub compare: Option<PathBuf>,
 
+    /// Servers reach Redis by its Unix socket, not over loopback; with `compare`, those of the present build only
+    #[arg(long, conflicts_with = "cluster")]
+    pub socket: bool,
+
     /// Play `starve`, `growth`, `archive` and `history` with this server program too, and print what is found
     /// beside this build's
     #[arg(long, value_name = "PROGRAM", value_parser = parse_file)]

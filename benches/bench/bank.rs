@@ -37,6 +37,8 @@ pub struct Setting {
     pub redis_each: bool,
     /// The settings of each Redis, in place of those that are shipped.
     pub redis_conf: Option<PathBuf>,
+    /// Servers reach Redis by its Unix socket.
+    pub socket: bool,
     /// Each server moves old blocks to a folder of the bank's.
     pub archive: bool,
 }
@@ -53,6 +55,7 @@ impl Setting {
             keys: false,
             redis_each: false,
             redis_conf: None,
+            socket: false,
             archive: false,
         }
     }
@@ -118,7 +121,12 @@ impl Bank {
         let views = IDS.iter().map(view).collect();
         let folder = Folder::new(&setting.folder)?;
         let names = if setting.redis_each { &IDS[..] } else { &[""] };
-        let redis = OwnRedis::start_all(folder.path(), names, setting.redis_conf.as_deref())?;
+        let redis = OwnRedis::start_all(
+            folder.path(),
+            names,
+            setting.redis_conf.as_deref(),
+            setting.socket,
+        )?;
         let mut bank = Bank {
             addresses,
             opening: OPENING,
@@ -195,7 +203,8 @@ impl Bank {
         let view = self.views[id].iter().map(|(id, address)| format!("{id}={address}"));
         let cluster = view.collect::<Vec<_>>().join(",");
         let opening = self.opening.to_string();
-        let words = ["server", "--id", id, "--cluster", &cluster, "--redis", &redis.url()];
+        let words =
+            ["server", "--id", id, "--cluster", &cluster, "--redis", &redis.url_of_server()];
         let mut arguments: Vec<String> = words.map(str::to_owned).into();
         arguments.extend(["--opening-balance".into(), opening]);
         arguments.extend(["--listen".into(), self.listens_at(id)]);

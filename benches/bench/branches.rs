@@ -78,7 +78,7 @@ impl Branches {
         let folder = self.bank.folder().ok_or("branches starts a bank of its own")?.to_owned();
         let names: Vec<String> = (self.all.len()..size).map(|n| format!("N{n}")).collect();
         let texts: Vec<&str> = names.iter().map(String::as_str).collect();
-        let stores = OwnRedis::start_all(&folder, &texts, setting.redis_conf.as_deref())?;
+        let stores = OwnRedis::start_all(&folder, &texts, setting.redis_conf.as_deref(), false)?;
         let begun = self.all.len();
         for (id, redis) in names.into_iter().zip(stores) {
             let address = format!("127.0.0.1:{}", free_port());

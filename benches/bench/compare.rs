@@ -21,21 +21,25 @@ pub fn run(
     scenario: Scenario,
     report: &mut Report,
 ) -> Fallible<()> {
-    let once = |program: &Path| {
-        let setting = Setting { program: program.to_owned(), ..context.setting.clone() };
+    let once = |program: &Path, socket: bool| {
+        let setting = Setting { program: program.to_owned(), socket, ..context.setting.clone() };
         let mut found = Report::new(scenario.name());
         let context = Context { setting, runs: 1, ..context.clone() };
         scenario.run(&context, &mut found).map(|()| found)
     };
-    let this = &context.setting.program;
     let said = |build: &str, error: String| format!("{build}: {error}");
+    let other = || once(other, false).map_err(|error| said("the other build", error));
+    let this = || {
+        let Setting { program, socket, .. } = &context.setting;
+        once(program, *socket).map_err(|error| said("this build", error))
+    };
     for round in 0..context.runs {
         let round = if round % 2 == 0 {
-            let other = once(other).map_err(|error| said("the other build", error))?;
-            Round { other, this: once(this).map_err(|error| said("this build", error))? }
+            let other = other()?;
+            Round { other, this: this()? }
         } else {
-            let this = once(this).map_err(|error| said("this build", error))?;
-            Round { this, other: once(other).map_err(|error| said("the other build", error))? }
+            let this = this()?;
+            Round { this, other: other()? }
         };
         round.add_to(report);
     }

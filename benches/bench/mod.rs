@@ -172,7 +172,8 @@ fn run(arguments: &Arguments, root: &Path) -> Fallible<()> {
     }
     place::remove_leftovers(&folder);
     let on = place::file_system(&folder)?;
-    let setting = Setting { running: arguments.running()?, ..Setting::new(program(), folder) };
+    let (running, socket) = (arguments.running()?, arguments.socket);
+    let setting = Setting { running, socket, ..Setting::new(program(), folder) };
     let context = Context {
         setting,
         runs: arguments.runs(),

@@ -11,6 +11,8 @@ use super::process::{PATIENCE, Process, free_port, wait_for};
 pub struct OwnRedis {
     process: Process,
     port: u16,
+    /// Where it listens beside its port, if it was asked to.
+    socket: Option<PathBuf>,
     arguments: Vec<String>,
     log: PathBuf,
 }
@@ -18,35 +20,40 @@ pub struct OwnRedis {
 impl OwnRedis {
     /// Starts one that keeps its data in `folder`.
     pub fn start(folder: &Path) -> Fallible<OwnRedis> {
-        let mut all = OwnRedis::start_all(folder, &[""], None)?;
+        let mut all = OwnRedis::start_all(folder, &[""], None, false)?;
         all.pop().ok_or_else(|| "one was started".into())
     }
 
-    /// Starts one for each of these names, with the settings that are shipped or with others, and waits until all
-    /// answer.
+    /// Starts one for each of these names, with the settings that are shipped or with others, and with a Unix socket or
+    /// without one. Waits until all answer.
     pub fn start_all(
         folder: &Path,
         names: &[&str],
         conf: Option<&Path>,
+        socket: bool,
     ) -> Fallible<Vec<OwnRedis>> {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("redis.conf");
         let conf = conf.unwrap_or(&shipped);
-        let launched = names.iter().map(|name| OwnRedis::launch(folder, name, conf));
+        let launched = names.iter().map(|name| OwnRedis::launch(folder, name, conf, socket));
         let mut all: Vec<OwnRedis> = launched.collect::<Fallible<_>>()?;
         all.iter_mut().try_for_each(OwnRedis::wait_until_ready)?;
         Ok(all)
     }
 
-    fn launch(folder: &Path, name: &str, conf: &Path) -> Fallible<OwnRedis> {
+    fn launch(folder: &Path, name: &str, conf: &Path, socket: bool) -> Fallible<OwnRedis> {
         let data = folder.join(format!("redis{name}"));
         std::fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
         let port = free_port();
         let text = |path: &Path| path.display().to_string();
-        let arguments: Vec<String> =
+        let socket = socket.then(|| data.join("socket"));
+        let mut arguments: Vec<String> =
             [text(conf), "--port".into(), port.to_string(), "--dir".into(), text(&data)].into();
+        if let Some(socket) = &socket {
+            arguments.extend(["--unixsocket".into(), text(socket)]);
+        }
         let log = folder.join(format!("redis{name}.log"));
         let process = Process::start(&program()?, &arguments, log.clone())?;
-        Ok(OwnRedis { process, port, arguments, log })
+        Ok(OwnRedis { process, port, socket, arguments, log })
     }
 
     /// Kills it as a power cut would, and starts it again. It may take long to read its file.
@@ -73,6 +80,14 @@ impl OwnRedis {
             info.get::<u32>("process_id") == Some(self.process.pid())
                 && info.get::<u32>("loading") == Some(0)
         })
+    }
+
+    /// Where a server finds it: at its socket, if it has one.
+    pub fn url_of_server(&self) -> String {
+        match &self.socket {
+            Some(socket) => format!("unix://{}", socket.display()),
+            None => self.url(),
+        }
     }
 
     /// Where it is.
