@@ -275,3 +275,28 @@ fn who_stops_reading_holds_up_nobody_and_misses_nothing() {
     wait_until("the stopped one is told all", || stopped.lines().len() == all);
     assert_eq!(stopped.lines(), other.lines());
 }
+
+/// How many threads of a process run only when nobody else wants the processor.
+#[cfg(all(feature = "priorities", target_os = "linux"))]
+fn idle_threads(pid: u32) -> usize {
+    // SCHED_IDLE in field 41 (proc(5)), counted from the state behind the name in brackets, which is field 3.
+    let is_idle =
+        |stat: &str| stat.rsplit(')').next()?.split_whitespace().nth(41 - 3)?.parse().ok();
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    stats.filter(|stat| is_idle(stat) == Some(5)).count()
+}
+
+#[cfg(all(feature = "priorities", target_os = "linux"))]
+#[test]
+fn who_follows_is_told_by_a_thread_that_gives_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bank = Bank::start(&["A"]);
+    let pid = bank.process("A").unwrap().pid();
+    // None, unless the test itself is run so.
+    let before = idle_threads(pid);
+    let follower = Tail::start(bank.client_command("A"), "follow", &folder.path().join("all"));
+    wait_until("its writer gives way", || idle_threads(pid) > before);
+    drop(follower);
+    wait_until("it has ended", || idle_threads(pid) == before);
+}
