@@ -143,7 +143,11 @@ mod tests {
         let brings = BTreeMap::from([("A".parse().unwrap(), Amount::MAX)]);
         vec![
             Message::Hello(hello()),
-            Message::Reject { reason: "another bank".into(), hello: Some(Box::new(hello())) },
+            Message::Reject {
+                reason: "another bank".into(),
+                hello: Some(Box::new(hello())),
+                over: false,
+            },
             Message::Heartbeat(standing()),
             prepare(&[]),
             prepare(&["A", "B/x"]),

@@ -144,7 +144,11 @@ pub fn stories() -> Vec<Vec<Message>> {
             Message::Hello(hello_as("C", 2)),
         ],
         vec![Message::Hello(Hello { standing: foreign, ..hello("B") })],
-        vec![Message::Reject { reason: "another bank".into(), hello: Some(Box::new(hello("B"))) }],
+        vec![Message::Reject {
+            reason: "another bank".into(),
+            hello: Some(Box::new(hello("B"))),
+            over: false,
+        }],
         vec![prepare(3), accept(3, &first), Message::Commit { height, hash }, accept(4, &second)],
         vec![
             prepare(3),

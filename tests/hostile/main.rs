@@ -137,7 +137,7 @@ fn what_is_said_of_long_words_is_short() {
     let mut stage = Stage::alone();
     let reason = "x".repeat(1 << 20);
     stage.server.handle(Event::LinkUp(id("B")));
-    let reject = Message::Reject { reason, hello: Some(Box::new(hello("B"))) };
+    let reject = Message::Reject { reason, hello: Some(Box::new(hello("B"))), over: false };
     stage.server.handle(Event::LinkAnswered(id("B"), reject));
     let mut crowded = hello("C");
     crowded.configuration.servers = (0..100_000).map(|number| id(&format!("S{number}"))).collect();

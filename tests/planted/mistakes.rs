@@ -110,6 +110,7 @@ mistakes! {
     RejoinsUnconfirmed: "a store rejoins a bank with keys though no operator has confirmed it",
     OldKeyGoesOn: "a server that rejoined is known by its old key",
     LearnsByOldKeys: "a server that rejoins believes only the keys at the chain's beginning",
+    OverUnheard: "a store that can't come into the chain any more doesn't hear so from those who refuse it",
     PinsForAnother: "a server tells another server's key",
     AnybodyDebits: "whoever has a key debits any account",
     ReadsAnything: "whoever owns an account reads the others' accounts",

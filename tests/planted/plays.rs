@@ -120,6 +120,7 @@ pub const PLAYS: &[(Mistake, fn())] = &[
     (Mistake::RejoinsUnconfirmed, keys::a_rejoin_takes_an_operator_s_word_for_its_very_key),
     (Mistake::OldKeyGoesOn, keys::after_a_rejoin_the_old_key_speaks_for_nobody),
     (Mistake::LearnsByOldKeys, keys::who_rejoins_hears_those_whose_keys_its_operator_knows),
+    (Mistake::OverUnheard, keys::who_can_not_come_in_any_more_hears_so_from_those_who_refuse_it),
     (Mistake::BranchVotes, members::a_branch_logs_and_has_no_vote),
     (Mistake::BranchesWidenMajority, members::a_branch_logs_and_has_no_vote),
     (Mistake::AnybodyProposes, member_blocks::a_stranger_s_block_is_none),

@@ -70,7 +70,8 @@ fn a_server_whose_store_was_lost_stops_unless_it_holds_more_than_who_says_so() {
         let mut refuse = |of: &str| {
             let hello = Hello { standing: standing.clone(), ..says_lost(of, 0) };
             stage.handle(Event::LinkUp(id(of)));
-            let answer = Message::Reject { reason: "no".into(), hello: Some(Box::new(hello)) };
+            let answer =
+                Message::Reject { reason: "no".into(), hello: Some(Box::new(hello)), over: false };
             stage.handle(Event::LinkAnswered(id(of), answer)).stop
         };
         assert_eq!(refuse("B"), None);

@@ -108,6 +108,7 @@ scenes! {
     after_a_rejoin_the_old_key_speaks_for_nobody,
     a_rejoin_takes_an_operator_s_word_for_its_very_key,
     who_rejoins_hears_those_whose_keys_its_operator_knows,
+    who_can_not_come_in_any_more_hears_so_from_those_who_refuse_it,
     a_server_tells_only_its_own_key,
     a_server_without_its_key_does_not_start,
     a_bank_with_keys_is_founded_and_lets_a_confirmed_store_in,

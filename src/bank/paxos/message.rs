@@ -209,6 +209,9 @@ pub enum Message {
         /// The refusing server's hello. A stranger to a bank with keys gets none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hello: Option<Box<Hello>>,
+        /// True if by the refusing server's chain the store that greeted is over: it never is, or is no more, a member's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        over: bool,
     },
     /// Sent by each server to all, at an even pace. Bound.
     Heartbeat(Standing),

@@ -2,6 +2,7 @@
 
 use super::super::Server;
 use super::peers::Word;
+use crate::bank::fingerprint::Fingerprint;
 use crate::bank::ids::ServerId;
 use crate::bank::note::Warning;
 
@@ -41,6 +42,21 @@ impl Server {
             let (by, in_doubt) = (by.clone(), self.is_in_doubt());
             self.warn(Warning::Accused { by, in_doubt, reason });
         }
+    }
+
+    /// Notes that by a peer's chain this server's store is over, which has yet to come into the chain. Who took part knows
+    /// it by the instance that the peer names; this one can't get the block that says so from whoever refuses it.
+    pub(super) fn hear_that_it_is_over(&mut self, by: &ServerId, proved: Option<Fingerprint>) {
+        let counts = self.learns_chain() && self.check_key(by, proved).is_ok();
+        if !counts || planted!(OverUnheard) {
+            return;
+        }
+        let (id, instance) = (&self.config.id, self.store.instance);
+        let reason = format!(
+            "instance {instance} of {id} can't come into the chain any more, says {by}: it is not to be used any more. \
+             {id} has to come with another empty store"
+        );
+        self.accused(by, reason);
     }
 
     /// Notes that a peer has nothing against this server.

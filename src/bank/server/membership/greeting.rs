@@ -109,12 +109,15 @@ impl Server {
                     self.ask_heights_of(&peer);
                 }
             },
-            Message::Reject { reason, hello } => {
+            Message::Reject { reason, hello, over } => {
                 self.warn(Warning::RefusedBy(peer.clone(), short(&reason)));
                 // It may know that this server's store was lost. It speaks for no other peer.
                 if let Some(hello) = hello.filter(|hello| hello.id == peer) {
                     let _ = self.check(&hello, proved);
                     self.hear_of_the_others(&peer, &hello, proved);
+                    if over {
+                        self.hear_that_it_is_over(&peer, proved);
+                    }
                 }
             }
             other => self.warn(Warning::OddAnswer(peer, other.name())),
@@ -144,8 +147,10 @@ impl Server {
         if let Err(reason) = checked.and_then(|()| self.check_in_nobodys_place(&hello)) {
             let reason = short(&reason);
             self.warn(Warning::Refuses(peer.clone(), reason.clone()));
+            let over = self.chain.as_ref().is_some_and(|chain| chain.is_deposed(hello.instance));
             let hello = self.may_know(proved).then(|| Box::new(self.hello(&peer)));
-            self.effects.bind(Bound::Answer(connection, Message::Reject { reason, hello }));
+            let reject = Message::Reject { reason, over: over && hello.is_some(), hello };
+            self.effects.bind(Bound::Answer(connection, reject));
             return;
         }
         let answer = Message::Hello(self.hello(&peer));

@@ -131,6 +131,11 @@ impl Server {
                 (false, None) => Err(format!(
                     "{id} speaks without a key, and this bank has keys: start {id} with its key (--key)"
                 )),
+                (false, Some(key)) if self.learns_chain() => Err(format!(
+                    "{id} proves the key {key}, and another is expected (--expect): if {id} has got this one since, \
+                     start {} with it",
+                    self.config.id
+                )),
                 (false, Some(key)) if self.was_a_key(key) => {
                     Err(format!("{id} proves the key {key}, which is no server's any more"))
                 }

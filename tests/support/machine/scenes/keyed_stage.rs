@@ -60,12 +60,19 @@ pub fn is_welcome(said: &Said) -> bool {
 /// The reason of a rejection, and whether it tells of this server's state.
 pub fn rejection(said: &Said) -> (String, bool) {
     let found = said.bound.iter().find_map(|bound| match bound {
-        Bound::Answer(_, Message::Reject { reason, hello }) => {
+        Bound::Answer(_, Message::Reject { reason, hello, .. }) => {
             Some((reason.clone(), hello.is_some()))
         }
         _ => None,
     });
     found.unwrap_or_else(|| panic!("it is not rejected: {said:?}"))
+}
+
+/// Whether somebody who is refused hears that its store is over.
+pub fn is_told_that_it_is_over(said: &Said) -> bool {
+    let is_told =
+        |bound: &Bound| matches!(bound, Bound::Answer(_, Message::Reject { over: true, .. }));
+    said.bound.iter().any(is_told)
 }
 
 pub fn meets(stage: &mut Stage, of: &str) {

@@ -110,8 +110,11 @@ pub fn who_answers_in_another_s_name_speaks_for_nobody() {
     let mut stage = Stage::alone();
     for of in ["B", "C"] {
         stage.handle(Event::LinkUp(id("B")));
-        let reject =
-            Message::Reject { reason: "no".into(), hello: Some(Box::new(knows_another(of))) };
+        let reject = Message::Reject {
+            reason: "no".into(),
+            hello: Some(Box::new(knows_another(of))),
+            over: false,
+        };
         assert_eq!(
             stage.handle(Event::LinkAnswered(id("B"), reject)).stop,
             None,

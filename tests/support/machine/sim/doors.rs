@@ -10,8 +10,9 @@ use crate::bank::ids::{ConnectionId, ServerId};
 use crate::bank::paxos::message::Message;
 use crate::bank::request::Request;
 
+use super::queue::Happening;
 use super::tally::{Fault, Mark};
-use super::world::World;
+use super::world::{Host, World};
 use crate::machine::disk::Disk;
 
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub struct Doors {
     pub keyed: bool,
     /// The connections of impostors. Nobody may welcome them.
     impostors: BTreeSet<ConnectionId>,
+    /// From now on an operator reads what servers log of keys.
+    pub rest: bool,
 }
 
 impl Doors {
@@ -74,6 +77,9 @@ impl World {
         if !self.doors.keyed {
             return;
         }
+        if self.doors.rest {
+            self.tell_new_keys();
+        }
         let ids: Vec<ServerId> = self.hosts.keys().cloned().collect();
         let roll = self.roll();
         for id in &ids {
@@ -98,6 +104,27 @@ impl World {
         let can_tell = told || !self.judge.books.is_learning(&to);
         if from != to && self.is_up(&to) && can_tell {
             self.impersonate(&from, &to);
+        }
+    }
+
+    /// Who learns the chain, and was told a key that its owner has lost since, says so in its log; its operator starts it
+    /// again, with the keys of now.
+    fn tell_new_keys(&mut self) {
+        let roll = self.roll();
+        let was_told_old = |(id, host): &(&ServerId, &Host)| {
+            let old = |(of, key): (&ServerId, &Fingerprint)| {
+                roll.members.contains_key(of) && *key != key_of(&self.disks[of])
+            };
+            host.server.is_some()
+                && self.judge.books.is_learning(id)
+                && host.config.expect.iter().any(old)
+        };
+        let told_old = self.hosts.iter().filter(was_told_old);
+        let told_old: Vec<ServerId> = told_old.map(|(id, _)| id.clone()).collect();
+        for id in told_old {
+            self.tell(|| format!("{id} ── IS TOLD THE KEYS OF NOW"));
+            self.cut_off(&id);
+            self.schedule(10, Happening::Start(id));
         }
     }
 

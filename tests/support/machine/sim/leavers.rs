@@ -86,6 +86,12 @@ impl World {
         let named = self.roll().members.get(id).copied();
         let is_over = named != Some(instance) && self.judge.books.register.is_over(instance);
         assert!(is_over, "no server may have to stop here: {id}: {reason}");
+        if self.roll().members.contains_key(id) {
+            // It was to come in the place of a store that had been replaced already: it comes again, with another.
+            self.cut_off(id);
+            self.lose(id);
+            return self.schedule(500, Happening::Start(id.clone()));
+        }
         self.suffer(Fault::Dismissed, id);
         self.cut_off(id);
         self.operators.leaving.remove(id);

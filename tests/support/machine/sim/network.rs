@@ -46,7 +46,7 @@ impl World {
     }
 
     /// A server's store is lost, or so its operator believes, who gives it another.
-    fn lose(&mut self, id: &ServerId) {
+    pub fn lose(&mut self, id: &ServerId) {
         self.leave_behind(id);
         let instance = self.rng.u64(..);
         self.tell(|| format!("{id} ── LOSES ITS STORE"));

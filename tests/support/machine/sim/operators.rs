@@ -143,6 +143,7 @@ impl World {
 
     /// From now on nothing more is changed; who was to be admitted still is.
     pub fn rest_operators(&mut self) {
+        self.doors.rest = true;
         for id in std::mem::take(&mut self.operators.leaving).into_keys() {
             self.tell(|| format!("{id} ── STAYS"));
         }
