@@ -1,9 +1,11 @@
 //! Pages of what the chain, and the local log on top of it, say of an account.
 
+use std::collections::VecDeque;
+
 use crate::bank::amount::Amount;
 use crate::bank::blockchain::block::{Block, SealedBlock};
 use crate::bank::ids::{AccountId, ServerId};
-use crate::bank::ledger::entry::{Action, Entry};
+use crate::bank::ledger::entry::{Action, Record};
 use crate::bank::request::{AccountState, Cursor, ErrorCode, Reply, StatementLine};
 use crate::bank::status::IndexStatus;
 use crate::node::touched::{Blind, Touched};
@@ -20,6 +22,8 @@ const READ_FOR_PAGE: usize = 50_000;
 pub(crate) struct Statements {
     server: ServerId,
     touched: Touched,
+    /// The blocks that were read last, as many as a page may read: mostly the next page goes on in them.
+    last_read: VecDeque<SealedBlock>,
 }
 
 /// A page in the making, the newest line first.
@@ -32,7 +36,7 @@ struct Page<'a> {
 impl Statements {
     /// Creates an empty index that takes about so many bytes at most.
     pub(crate) fn new(server: ServerId, index_memory: usize) -> Statements {
-        Statements { server, touched: Touched::new(index_memory) }
+        Statements { server, touched: Touched::new(index_memory), last_read: VecDeque::new() }
     }
 
     /// Returns how the index stands.
@@ -96,8 +100,8 @@ impl Statements {
                 if cost >= COST_OF_PAGE {
                     return Ok(page.reply(Some(cursor)));
                 }
-                let block = match store.blocks(height, height, 1) {
-                    Ok(mut blocks) => blocks.pop(),
+                let block = match self.read(store, height) {
+                    Ok(block) => block,
                     Err(error) => {
                         return page.end_at(self.touched.blind(height, error), cursor);
                     }
@@ -116,6 +120,24 @@ impl Statements {
             }
         }
         Ok(page.reply(None))
+    }
+
+    /// Reads a block.
+    fn read(
+        &mut self,
+        store: &mut dyn BlockSource,
+        height: u64,
+    ) -> Result<Option<SealedBlock>, StoreError> {
+        let known = self.last_read.iter().find(|block| block.height() == height);
+        if known.is_some() {
+            return Ok(known.cloned());
+        }
+        let block = store.blocks(height, height, 1)?.pop();
+        self.last_read.extend(block.clone());
+        while self.last_read.iter().map(|block| block.text().len()).sum::<usize>() > COST_OF_PAGE {
+            self.last_read.pop_front();
+        }
+        Ok(block)
     }
 }
 
@@ -175,10 +197,9 @@ impl Page<'_> {
             read += element.entries_held();
             // The event loop holds the element too, and is not to keep in memory what is parsed here.
             let element = element.apart();
-            let touches =
-                |entry: &Entry| entry.seq < end && entry.record.action.touches(self.account);
-            let touching: Vec<Entry> = element.entries(server).filter(touches).collect();
-            for entry in touching.into_iter().rev() {
+            let touches = |record: &Record| record.action.touches(self.account);
+            let touching = element.newest_where(server, touches).map(|(_, entry)| entry);
+            for entry in touching.filter(|entry| entry.seq < end) {
                 if self.lines.len() >= self.limit {
                     return Some(Some(cursor));
                 }
@@ -195,10 +216,9 @@ impl Page<'_> {
     /// Adds lines from a block's entries before the cursor, and moves the cursor. False if the page was full
     /// before the block's beginning, none if the cursor can't be right.
     fn add_block(&mut self, block: &Block, cursor: &mut Cursor) -> Option<bool> {
-        let places = (0..cursor.place).zip(block.entries());
-        let touching: Vec<(u64, Entry)> =
-            places.filter(|(_, entry)| entry.record.action.touches(self.account)).collect();
-        for (place, entry) in touching.into_iter().rev() {
+        let (account, end) = (self.account, cursor.place);
+        let touching = block.newest_where(|record| record.action.touches(account));
+        for (place, entry) in touching.filter(|(place, _)| *place < end) {
             if self.lines.len() >= self.limit {
                 return Some(false);
             }

@@ -57,6 +57,8 @@ struct Chain {
     reader: Option<SegmentReader>,
     segments: Vec<Segment>,
     claim: Claim,
+    /// How often blocks were read.
+    reads: usize,
 }
 
 impl Chain {
@@ -66,7 +68,7 @@ impl Chain {
         let owner = Owner { server: "A".parse().unwrap(), bank: blocks[0].hash() };
         let claim = folder.claim(&owner).unwrap();
         let reader = Some(folder.reader());
-        Chain { blocks, place, folder: Some(folder), reader, segments: Vec::new(), claim }
+        Chain { blocks, place, folder: Some(folder), reader, segments: Vec::new(), claim, reads: 0 }
     }
 
     /// Puts all blocks below this height into segments of fifty.
@@ -96,6 +98,7 @@ impl BlockSource for Chain {
         to: u64,
         max_bytes: usize,
     ) -> Result<Vec<SealedBlock>, StoreError> {
+        self.reads += 1;
         if 0 < from && from < self.base() {
             let segment = self.segments.iter().find(|segment| segment.holds(from)).unwrap();
             let no_folder = || StoreError::Past { file: None, what: "no --archive".into() };
@@ -272,4 +275,31 @@ fn without_a_folder_the_newer_part_is_told() {
         let why = why.unwrap();
         assert!(why.contains("blocks 1 to 399 are missing") && why.contains("--archive"), "{why}");
     }
+}
+
+#[test]
+fn a_block_that_fills_several_pages_is_read_once() {
+    let mut chain = Chain::new();
+    chain.archive(500);
+    let mut statements = indexed(&mut chain, PLENTY);
+    let (committed, balance) = (Amount::new(10_000), Amount::new(10_000).unwrap());
+    let state = AccountState { blocks: BLOCKS, committed, log: Vec::new(), older: false, balance };
+    // In block 420 A pays 15 accounts.
+    let mut before = Some(Cursor { height: 420, place: Amount::MAX.units(), balance });
+    let mut seqs = Vec::new();
+    let reads = chain.reads;
+    for _ in 0..5 {
+        let page = statements.page(&mut chain, &"A".parse().unwrap(), before, 3, &state).unwrap();
+        let Reply::History { lines, next, .. } = page else { panic!("{page:?}") };
+        assert!(lines.iter().all(|line| line.height == Some(420)));
+        seqs.extend(lines.iter().map(|line| line.entry.seq));
+        before = next;
+    }
+    assert_eq!(seqs, (42_000..42_015).rev().collect::<Vec<u64>>());
+    // That the last page is full is known by the block before.
+    assert_eq!(chain.reads - reads, 2);
+    // The first page once more.
+    let before = Some(Cursor { height: 420, place: Amount::MAX.units(), balance });
+    statements.page(&mut chain, &"A".parse().unwrap(), before, 15, &state).unwrap();
+    assert_eq!(chain.reads - reads, 2);
 }

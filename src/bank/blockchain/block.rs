@@ -196,6 +196,22 @@ impl Block {
         self.logs.iter().flat_map(|(server, log)| log.iter().flat_map(|e| e.entries(server)))
     }
 
+    /// Returns the entries whose records are wanted, the last one first, each with its place in the block.
+    pub fn newest_where<'a>(
+        &'a self,
+        is_wanted: impl Fn(&Record) -> bool + Copy + 'a,
+    ) -> impl Iterator<Item = (u64, Entry)> + 'a {
+        let logs = self.logs.iter().rev();
+        let elements =
+            logs.flat_map(|(server, log)| log.iter().rev().map(move |element| (server, element)));
+        let mut begin: usize = self.logs.values().flatten().map(Element::entries_held).sum();
+        elements.flat_map(move |(server, element)| {
+            begin -= element.entries_held();
+            let wanted = element.newest_where(server, is_wanted);
+            wanted.map(move |(place, entry)| ((begin + place) as u64, entry))
+        })
+    }
+
     /// Returns the entries without their names.
     pub fn records(&self) -> impl Iterator<Item = (&ServerId, &Record)> {
         self.logs.iter().flat_map(|(server, log)| {

@@ -129,7 +129,25 @@ impl Element {
 
     /// Returns its records with their names, as entries of `server`.
     pub fn entries<'a>(&'a self, server: &'a ServerId) -> impl Iterator<Item = Entry> + 'a {
-        named(server, Head { first: self.0.first, time: self.0.time }, self.records())
+        let records = self.records().iter().enumerate();
+        records.map(|(place, record)| self.entry(server, place, record))
+    }
+
+    /// Returns those of its records that are wanted, the last one first, each with its place and its name.
+    pub fn newest_where<'a>(
+        &'a self,
+        server: &'a ServerId,
+        is_wanted: impl Fn(&Record) -> bool + 'a,
+    ) -> impl Iterator<Item = (usize, Entry)> + 'a {
+        let records = self.records().iter().enumerate().rev();
+        let wanted = records.filter(move |(_, record)| is_wanted(record));
+        wanted.map(|(place, record)| (place, self.entry(server, place, record)))
+    }
+
+    fn entry(&self, server: &ServerId, place: usize, record: &Record) -> Entry {
+        let Position { epoch, seq } = self.0.first.plus(place);
+        let (server, time) = (server.clone(), self.0.time);
+        Entry { server, epoch, seq, time, record: record.clone() }
     }
 
     /// Returns the accounts that it opens.
@@ -155,18 +173,6 @@ pub(super) struct Head {
     first: Position,
     /// The time of the turn.
     time: Option<WallTime>,
-}
-
-/// Names records of `server`; the first record has the position that `head` says.
-fn named<'a>(
-    server: &'a ServerId,
-    Head { first, time }: Head,
-    records: &'a [Record],
-) -> impl Iterator<Item = Entry> + 'a {
-    records.iter().enumerate().map(move |(place, record)| {
-        let Position { epoch, seq } = first.plus(place);
-        Entry { server: server.clone(), epoch, seq, time, record: record.clone() }
-    })
 }
 
 /// Adds what an action issues, if it issues money or takes some back.
